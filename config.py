@@ -22,7 +22,7 @@ from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation, parse_mailbox
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 
-# What production must give and development has a default for.
+# Required in production; development has these defaults.
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",
@@ -30,7 +30,7 @@ DEVELOPMENT = {
     "BELONG_POSTAL_ADDRESS": "DPS Belong (sample line), 1860 Lincoln St, Denver, CO 80203",
     "BELONG_CONTACT_INBOX": "dps-belong@example.org",
 }
-# What another district than Denver says, and with one of the names all of it.
+# A district other than Denver sets all of these if it sets one.
 NAMES_OF_DISTRICT = ("BELONG_SITE_NAME", "BELONG_DISTRICT_NAME", "BELONG_DISTRICT_SHORT")
 OF_DISTRICT = (
     *NAMES_OF_DISTRICT,
@@ -94,7 +94,7 @@ class InvalidSettings(Exception):
 
 
 class UsedBy(Enum):
-    """Who reads a setting in production, as the headings of `docs/configuration.md` say it."""
+    """The readers of a setting in production, as headings of `docs/configuration.md`."""
 
     BOTH = "Web and worker"
     WEB = "Only the web"

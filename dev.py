@@ -29,7 +29,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told
 
 ROOT = Path(__file__).resolve().parent
 VENV, VAR, REQUIREMENTS = ROOT / ".venv", ROOT / "var", ROOT / "requirements"
-# What .venv is made by: the Python that runs this, or the one that its own .venv is made by.
+# Makes .venv: the Python that runs this, or the one that its own .venv is made by.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 CHECKS = {

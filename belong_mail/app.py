@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _may_open(session: Session, account: Account) -> bool:
-    """Tell whether who is signed in may open the page, by what its view says; if nothing, no."""
+    """Tell whether this account may open the page, by its view's marks; without one, no."""
     marks = access.asked_for()
     if Access.OFFICE in marks:
         return account.is_office
@@ -131,7 +131,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             raise NotFound
         return None
 
-    csrf.init_app(app)  # first: who could press for somebody else is not asked for a proof
+    csrf.init_app(app)  # first: a press for somebody else is refused before a proof is asked for
 
     @app.before_request
     def require_fresh_proof() -> None:

@@ -1,1 +1,1 @@
-"""What every room stands on: database, encryption, jobs, tokens, links, rate limits, languages."""
+"""The foundation of every room: database, encryption, jobs, tokens, links, limits, languages."""

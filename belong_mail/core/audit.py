@@ -2,8 +2,8 @@
 
     audit.record(session, Kind.RELEASED, group=newsletter.group, newsletter=newsletter)
 
-A verb records in the transaction of what it changes. Who acts stands in the session: pages and
-commands say so when they begin their transaction, and nothing said, it is the worker.
+A verb records in the transaction of what it changes. The session knows the actor: pages and
+commands name it when they begin their transaction; without a name it is the worker.
 """
 
 import re
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, obje
 from belong_mail.core.db import Base, IdBase
 from belong_mail.core.translatable import gettext_noop
 
-# What an entry may say besides: an id or a slug, and never an address or somebody's words.
+# An entry's detail is an id or a slug, and never an address or somebody's words.
 DETAIL = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _ACTOR: Final = "audit.actor"
 _CHANGED: Final = "audit.changed"
@@ -26,7 +26,7 @@ _RECORDED: Final = "audit.recorded"
 
 
 class Kind(StrEnum):
-    """What was done, in words that are stored and never change their spelling.
+    """The actions, in words that are stored and never change their spelling.
 
     The office reads the same words, in its language.
     """
@@ -109,7 +109,7 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """Who acted, in a word."""
+    """The kinds of actors."""
 
     ACCOUNT = "account"
     OPERATOR = "operator"
@@ -146,7 +146,7 @@ class AuditEntry(IdBase):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts in a transaction: an account by its public id, or a role."""
+    """The actor of a transaction: an account by its public id, or a role."""
 
     role: Role
     account: str | None = None

@@ -51,8 +51,7 @@ NAMES = {
 }
 
 
-# What comes of a database that is locked, full, read-only, down, cut off or silent: it may come
-# back.
+# Errors of a database that is locked, full, read-only, down, cut off or silent: it may come back.
 NO_DATABASE = (InterfaceError, InternalError, OperationalError)
 # From when on a statement is logged, and how much of it: the rest is a long list of columns.
 SLOW_QUERY_SECONDS = 1.0
@@ -310,8 +309,8 @@ def require_writable(engine: Engine) -> None:
 def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
     """Lock what is found until the transaction ends, if that may write.
 
-    Whoever changes it at the same time waits, and then reads it as it is. Rows that only
-    refer to it may come all the same (FOR NO KEY UPDATE).
+    Others who change it at the same time wait, and then read it as it is. Rows that only refer to
+    it may come all the same (FOR NO KEY UPDATE).
     """
     if session.get_bind().get_execution_options().get("is_reading", False):
         return found
@@ -319,14 +318,14 @@ def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
     return found.with_for_update(of=first, key_share=True)
 
 
-# Of a database's file, and so of the log that SQLite puts beside it, whatever the umask.
+# Mode of a database's file, and so of the log that SQLite puts beside it, whatever the umask.
 NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
 
 
 def create_file(file: Path) -> None:
-    """Make an empty file if there is none; of an older one, narrow who can read it.
+    """Make an empty file if there is none; take others' rights from an older one.
 
-    Its group writes to it, or has no right at all: who only reads cannot even read a log (WAL).
+    Its group writes to it, or has no right at all: with reading alone a log (WAL) cannot be read.
     """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
@@ -361,7 +360,7 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
 
 
 def _begin_immediate(connection: Any, timeout: float) -> None:
-    """Wait for the write lock; what goes wrong is raised by SQLAlchemy, as its own."""
+    """Wait for the write lock; errors are raised by SQLAlchemy, as its own."""
     driver = connection.connection.driver_connection
     with suppress(sqlite3.OperationalError):
         if drivers.lock_sqlite(driver, timeout):

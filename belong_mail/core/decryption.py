@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from belong_mail.core.jobs import Job
 
 NONCE_OCTETS = 12
-# Names that wait for judgement; whoever can write rows could invent any number.
+# Names that wait for judgement; an intruder who writes rows could invent any number.
 MAX_UNKNOWN_NAMES = 100
 
 
@@ -161,7 +161,7 @@ class BlindIndex:
         return hmac.digest(self._key, b"message-id\x00\x00", hashlib.sha256)
 
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
-        """Authenticate that whoever got this by email may lift a suppression before a time."""
+        """Authenticate that the reader of this email may lift a suppression before a time."""
         return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
     def link_secret(self, use: str, public_id: str) -> str:
@@ -214,7 +214,7 @@ class NoAddress:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """What only the worker holds; and whom it may write to on the word of a sealed request."""
+    """The worker's own keys, and the addresses that it may email on a request's word."""
 
     opener: Opener
     index: BlindIndex

@@ -1,4 +1,4 @@
-"""What the settings say of the district: its names, its help lines, its identity provider.
+"""The district's names, help lines and identity provider, as the settings have them.
 
 The sources say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`, `%(program_name)s` and
 `%(time_place)s`; `core.i18n` fills them in when it reads a catalog. Help lines are named wherever

@@ -21,7 +21,7 @@ PRAGMAS: Final = (
 STATEMENT_SECONDS: Final = 7.0
 # Seconds that opening a connection may take, from the first packet to the log-in.
 CONNECT_SECONDS: Final = 4
-# What libpq does about packets that get lost; what the URL says counts more.
+# Defaults of libpq for lost packets; the URL overrides them.
 POSTGRESQL_LINK: Final = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 10,
@@ -90,8 +90,8 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
 def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
     """Begin a transaction with the write lock; False if others kept it for so many seconds.
 
-    It looks for the lock often: SQLite itself would sleep ever longer, and whoever comes later
-    would take the lock first. What else goes wrong is raised.
+    It looks for the lock often: SQLite itself would sleep ever longer, and later callers would take
+    the lock first. Raises all other errors.
     """
     until = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout=0")

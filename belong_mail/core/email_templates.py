@@ -83,7 +83,7 @@ def fixed_words() -> frozenset[str]:
 
 
 class Renderer:
-    """Renders emails; what any of them may say (name, postal line, office) is given once."""
+    """Renders emails; the words of all of them (name, postal line, office) are given once."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Renderer:
         help_lines: HelpLines,
     ) -> None:
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
-        # What the office has changed since, by the names of the templates.
+        # Words that the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
             load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True

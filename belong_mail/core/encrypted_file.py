@@ -1,6 +1,6 @@
 """Encrypt a file to an offline key in age's format: a backup that this machine cannot open.
 
-Whoever has the private key opens it without this program too: `age --decrypt -i KEY_FILE`.
+The private key opens it without this program too: `age --decrypt -i KEY_FILE`.
 """
 
 import os
@@ -74,7 +74,7 @@ def encrypt(source: BufferedIOBase, target: BufferedIOBase, public: str) -> None
 def decrypt(source: BufferedIOBase, target: BufferedIOBase, key_file: Path) -> None:
     """Open a stream with the private key in a file, or raise InvalidFile.
 
-    Use what is written only when this returns: of a damaged file, the chunks before are there.
+    Use what is written only when this returns: a damaged file leaves its first chunks there.
     """
     identity = _private_key(key_file)
     try:

@@ -41,7 +41,7 @@ def associated_data(where: str) -> bytes:
 
 
 def sealed_for(kind: str) -> str:
-    """Name the place of a job's seal: what was sealed for one kind opens as no other."""
+    """Name the place of a job's seal: a job sealed for one kind opens as no other."""
     return f"jobs.sealed/{kind}"
 
 
@@ -101,7 +101,7 @@ class SivCipher:
 
 
 class SecretKeyPair:
-    """A key pair that follows from a code: whoever has the code opens what was sealed to it."""
+    """A key pair that follows from a code: the code opens what was sealed to it."""
 
     def __init__(self, code: str, where: str) -> None:
         derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(code.encode())
@@ -117,7 +117,7 @@ class SecretKeyPair:
 
 
 class Sealer:
-    """Seals for the worker. Whoever holds only this can open nothing."""
+    """Seals for the worker. It can open nothing."""
 
     def __init__(self, public_keys: tuple[str, ...]) -> None:
         self._key = public_key(public_keys[-1])

@@ -66,7 +66,7 @@ def names() -> Names:
 
 
 class SourceWords(gettext.NullTranslations):
-    """What the sources say, with the names filled in, each once."""
+    """The words of the sources, each once, with the names filled in."""
 
     def __init__(self, fill: Callable[[str], str]) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class TextIn(str):  # noqa: SLOT000 - it has one more attribute
         return text
 
     def __deepcopy__(self, _memo: object) -> Self:
-        """Return these words: what a dataclass holds is copied when it becomes a dict."""
+        """Return these words: a dataclass is copied deeply when it becomes a dict."""
         return self
 
 

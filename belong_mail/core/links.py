@@ -40,7 +40,7 @@ PATHS = {
 HOLE = "the-token"
 _GAP = re.compile(r"<(\w+)>")
 _IN_PATH = "!$&'()*+,/:;=@"
-# What stays as it is, by the URL standard.
+# Characters that stay as they are, by the URL standard.
 _IN_QUERY = "!$'()*,/:;?@"
 
 
@@ -60,7 +60,7 @@ class Links:
         return self._to(endpoint, {**values, "lang": language})
 
     def plain(self, endpoint: str, **values: int | str) -> str:
-        """Link to a page in the language of whoever opens it: for paper."""
+        """Link to a page in its reader's own language: for paper."""
         return self._to(endpoint, values)
 
     def signed(
@@ -91,7 +91,7 @@ class Links:
                 yield self._tokens.read(purpose, token)
 
     def _to(self, endpoint: str, values: Mapping[str, int | str | None]) -> str:
-        """Fill a path's gaps; what it has no gap for becomes its query."""
+        """Fill a path's gaps; other values become its query."""
         rest = {name: value for name, value in values.items() if value is not None}
         path = _GAP.sub(lambda gap: quote(str(rest.pop(gap[1])), _IN_PATH), PATHS[endpoint])
         query = f"?{urlencode(rest, safe=_IN_QUERY)}" if rest else ""

@@ -17,7 +17,7 @@ FIELDS: Final = "fields"
 NOTED: Final = "logs.noted"
 # Begins what granian appends to the message of an error: a traceback, with the error's values.
 TRACEBACK: Final = "Traceback (most recent call last)"
-# Of the request that is being answered; empty: none is.
+# The id of the request that is being answered; empty outside of one.
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -66,7 +66,7 @@ def end_request() -> None:
 
 
 class LineFormatter(logging.Formatter):
-    """What a line has; an exception is named, without its values and its traceback."""
+    """Write a line; an exception is named, without its values and its traceback."""
 
     def __init__(self, program: str) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT
 
 # Seconds in which a connection that was kept must answer before it is used again.
 PING_SECONDS = 3.0
-# Seconds for which a server that was silent is not asked again: whoever comes is told at once.
+# Seconds for which a silent server is not asked again: callers fail at once.
 REST_SECONDS = 3.0
 # How long a session waits for another one's lock, lets a statement run, and keeps its locks while
 # it does nothing. The server ends a statement before we stop waiting: its session can go on.
@@ -46,7 +46,7 @@ class Silence:
         self._until = 0.0
 
     def is_over(self) -> bool:
-        """Tell whether the server may be asked; who may do so during a silence is the only one."""
+        """Tell whether the server may be asked. After a timeout, one caller may probe."""
         with self._lock:
             if self._until == 0.0:
                 return True

@@ -1,11 +1,11 @@
 """Rate limits: one upsert, shared by all processes, surviving restarts.
 
-The generic cell rate algorithm: a row remembers until when its key's allowance is used up. What is
+The generic cell rate algorithm: a row remembers until when its key's allowance is used up. A use
 over a limit happens later (`record_use`). Where strangers can use up what somebody else needs, the
-wait has an end, and what is refused costs nothing (`try_use`).
+wait has an end, and a refusal costs nothing (`try_use`).
 
-The web counts in a table of its own. All that the worker reads it counts in another one, which the
-web's role in PostgreSQL does not reach, and which is meant where no table is named.
+The web counts in a table of its own. The worker counts in another one, which the web's role in
+PostgreSQL does not reach, and which is the default.
 
 Every rate stands here with its reason, by subject; two are settings: the relay's messages a minute
 and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`, in `delivery.throttle`).
@@ -52,10 +52,10 @@ JOBS_RATE = Rate(3_000, HOUR)
 # From so many on each source has a tenth of its limit, so that no few sources fill the rest.
 BUSY_WAITING_JOBS = MAX_WAITING_JOBS // 2
 BUSY_PART = 10
-# Addresses that the worker looks up: whoever breaks into the web can seal guesses, and see in the
+# Addresses that the worker looks up: an intruder in the web can seal guesses, and see in the
 # database which of them are known.
 
-# More than people send in any minute; of a list of guesses no more is tried.
+# More than people send in any minute, and no more guesses of a list.
 LOOKUPS_PER_MINUTE = Rate(200, timedelta(minutes=1))
 # More than half of a district of 15,000 on the day a group starts.
 LOOKUPS_PER_DAY = Rate(10_000, DAY)
@@ -69,7 +69,7 @@ REPORTS_RATE = Rate(1_000, DAY)
 SAME_MESSAGE_REPORTS_RATE = Rate(5, DAY)
 # Confirmations: anyone may type anyone's address.
 
-# For one address and group: two at once, then one a day, for whoever lost the first one.
+# For one address and group: two at once, then one a day, if the first one was lost.
 CONFIRM_MEMBER_RATE = Rate(2, timedelta(days=2))
 # For one address over all groups: one for each group, then three a day.
 CONFIRM_PERSON_RATE = Rate(10, timedelta(hours=80))
@@ -77,7 +77,7 @@ CONFIRM_PERSON_RATE = Rate(10, timedelta(hours=80))
 # does not use up what the person asks from elsewhere; they make nobody wait for longer than a day.
 CONFIRM_MEMBER_RATE_ALL_SOURCES = Rate(4, timedelta(days=4))
 CONFIRM_PERSON_RATE_ALL_SOURCES = Rate(24, timedelta(hours=192))
-# Between two of them: whoever sends the form twice gets one email.
+# Between two of them: a form that is sent twice causes one email.
 CONFIRMATION_GAP = timedelta(minutes=15)
 CONFIRMATION_GAP_RATE = Rate(1, CONFIRMATION_GAP)
 # Links to sign in, for one account: each also says to an inbox that somebody wants to. Each rate
@@ -106,8 +106,8 @@ PASSKEY_CHANGED_RATE = Rate(20, DAY)
 # together. The worker alone counts.
 LET_IN_RATE = Rate(3, DAY)
 LET_INS_RATE = Rate(100, DAY)
-# Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
-# asks all day long must not fill the trail.
+# Refusals of an account in the audit trail, for one reason: a stranger who asks all day long must
+# not fill it.
 SIGN_IN_REFUSED_RATE = Rate(1, HOUR)
 # Self-service, for one address.
 
@@ -116,12 +116,12 @@ SIGN_IN_REFUSED_RATE = Rate(1, HOUR)
 MY_GROUPS_RATE = Rate(5, HOUR)
 # Links that lift “never email me”: the one email that a suppressed address gets.
 EMAIL_AGAIN_RATE = Rate(1, timedelta(days=7))
-# That such a link was used, for as long as it works: so its page says that it is done.
+# A used link, for as long as it works, so that its page can say “done”.
 USED_LINK_RATE = Rate(1, timedelta(hours=72))
 # Copies of what is held, which name every group: a fourth one waits until the day has room.
 COPY_RATE = Rate(3, DAY)
-# Emails to one new address. They use up no confirmation of whoever owns it, and what would wait for
-# longer is not sent: the link of one before it still works.
+# Emails to one new address. They use up no confirmation of its owner, and one that would wait for
+# longer is not sent: an earlier link still works.
 CHANGE_ADDRESS_RATE = Rate(3, DAY)
 # Codes that prove staff, which let a personal address join. The worker alone counts, as of the end
 # of the day (UTC), so that no hour stands beside a keyed hash of a staff address.
@@ -132,10 +132,10 @@ STAFF_CODE_SOURCE_RATE = Rate(4, DAY)
 STAFF_CODE_RATE = Rate(10, DAY)
 # The same code: once. Counted as of a day's end, it must not be whole again on the next one.
 STAFF_CODE_USED_RATE = Rate(1, timedelta(days=2))
-# What leads and the office cause.
+# Emails that leads and the office cause.
 
-# Emails of one group to one address. They use up no confirmation of whoever owns it; a proposal
-# that would wait for longer is dropped.
+# Emails of one group to one address. They use up no confirmation of its owner; a proposal that
+# would wait for longer is dropped.
 MAILBOX_RATE = Rate(10, DAY)
 # Test copies that one lead asks for; and those, and requests for a yes, that one group's leads send
 # to each other: a colleague's inbox is not theirs to fill.
@@ -145,8 +145,8 @@ TO_COLLEAGUES_RATE = Rate(6, HOUR)
 ACKNOWLEDGEMENT_RATE = Rate(1, DAY)
 # Messages that were not delivered, sent again: an inbox that is full has time to be emptied.
 RESEND_RATE = Rate(1, timedelta(minutes=10))
-# Invitations that the office's pages ask for, in all: so many a school year's beginning needs, and
-# whoever breaks into the web and invites more does not flood staff. The worker alone counts.
+# Invitations that the office's pages ask for, in all: the beginning of a school year needs so many,
+# and an intruder in the web does not flood staff. The worker alone counts.
 INVITATIONS_RATE = Rate(40, DAY)
 # The same invitation once more, to one account.
 SAME_INVITATION_RATE = Rate(3, DAY)
@@ -155,18 +155,18 @@ RIGHTS_CHANGED_RATE = Rate(100, DAY)
 # “Try sending now”: a relay that takes nothing is not asked more often.
 RETRY_RATE = Rate(1, timedelta(minutes=5))
 # Addresses that the office removes from a group, bars, or lets in again: nobody means more in a
-# day, and whoever broke into the web tries no more guesses.
+# day, and an intruder in the web tries no more guesses.
 REMOVAL_RATE = Rate(20, DAY)
 # People of an imported list that are asked to join. Newsletters may be faster, sign-ups have rates
-# of their own, and whoever breaks into the web and imports guesses tries no more of them in a day
-# than by signing up.
+# of their own, and an intruder in the web who imports guesses tries no more of them in a day than
+# by signing up.
 IMPORT_MINUTE_RATE = Rate(60, timedelta(minutes=1))
 IMPORT_DAY_RATE = Rate(10_000, DAY)
 # The same person for the same group, whichever file names them: until their answer is due.
 IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
 # The same person for all groups together: one file after another asks nobody all the time.
 IMPORT_PERSON_RATE = Rate(3, timedelta(hours=72))
-# What the operator hears of.
+# Alarms for the operator.
 
 # Emails about one alarm that stays on.
 ALERT_RATE = Rate(1, timedelta(hours=6))
@@ -174,7 +174,7 @@ ALERT_RATE = Rate(1, timedelta(hours=6))
 OUR_FAULT_RATE = Rate(1, HOUR)
 # Addresses said not to exist; more of them are not believed for a while (Gmail, December 2020).
 BOUNCE_BREAKER_RATE = Rate(19, HOUR)
-# Limits nothing: whoever counts a use of a key has its row to itself until the transaction ends.
+# Limits nothing: counting a use of a key locks its row until the transaction ends.
 LOCKING_RATE = Rate(1, NO_WAIT)
 
 

@@ -1,6 +1,6 @@
-"""What is kept how long: every age, with its reason; and how rows that are over are removed.
+"""How long everything is kept: every age, with its reason; and how old rows are removed.
 
-Which rows an age is meant for stands in their room's `retention.py`.
+The `retention.py` of a room says to which rows an age applies.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from belong_mail.core.db import UtcTime, now
 # A request to join that nobody confirmed: its link works for three days, and a further one may be
 # asked for on each of them.
 PENDING_CONFIRMATION_AGE = timedelta(days=7)
-# The same of who was on a list that the office moved here: they did not ask, so it is as long as
+# The same for people on a list that the office moved here: they did not ask, so it is as long as
 # their link works, and no longer.
 INVITED_AGE = timedelta(hours=72)
 # A list of addresses that the office brought: one that it never started, and one that it did, with
@@ -41,33 +41,33 @@ DELIVERY_AGE = timedelta(days=30)
 # The record of a copy of a newsletter; from then on its issue has the numbers alone. A mailbox that
 # is full at each of five issues in a year ends a membership, so all five must still be known.
 COPY_AGE = timedelta(days=400)
-# To whom such a mail went and what only it said, such as a link: it may come back at once, and an
+# Recipient and own words of such an email, such as a link: it may come back at once, and an
 # operator who is asked looks on the same day.
 ARGUMENTS_AGE = timedelta(days=1)
-# What came back, in the mailbox's folder for what was read: an operator who wonders looks within
-# days. And that we have read it, by a keyed hash: as long as the record that it could be about.
+# Returned messages, in the mailbox's folder for what was read: an operator who wonders looks within
+# days. And keyed hashes of those that we have read: as long as the record that one could be about.
 READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
 # How far such a mailbox is read, after the last try: it is another one by now, or none.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
-# That a member was reminded of a day's meeting: nobody is reminded twice.
+# A reminder of a day's meeting: nobody is reminded twice.
 REMINDER_AGE = timedelta(days=30)
 # A thread that a receipt code opens, after its last message: as long as any message to the office.
 THREAD_MAX_AGE = timedelta(days=30)
 # A meeting after its last day, or after it was cancelled: so long calendars can still hear of it.
 MEETING_AGE = timedelta(days=90)
-# An entry of the audit trail: whoever asks about last school year still finds it. A trigger of
+# An entry of the audit trail: a question about last school year still finds it. A trigger of
 # SQLite, made by step 1.0, knows the same number of days.
 AUDIT_AGE = timedelta(days=730)
 # A job that could not be read, after it was due: an operator has a week to put the key back.
 UNREADABLE_AGE = timedelta(days=7)
 # How many messages left in each minute: the relay's day is counted from them.
 SENT_PER_MINUTE_AGE = timedelta(days=2)
-# What says itself until when it is kept: the list behind a “my groups” link.
+# Rows that have an end of their own: the list behind a “my groups” link.
 NO_AGE = timedelta(0)
 # Rows of a kind that go at a time, so that nobody waits for that transaction for long.
 BATCH_ROWS = 500
-# What must be true of rows that are over at a time.
+# Conditions for the rows that are over at a time.
 Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
 
 
@@ -134,7 +134,7 @@ class _WhenRun:
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
-    """Let a statement act on the first rows of those; what another worker holds is left for now."""
+    """Let a statement act on the first rows of those; rows of another worker are left for now."""
     model = statement.entity_description["entity"]
     found = select(model.id).where(*which(at)).limit(BATCH_ROWS).with_for_update(skip_locked=True)
     ids = list(session.scalars(found))

@@ -1,4 +1,4 @@
-"""Services: what pages, commands and the worker share."""
+"""Services: collaborators that pages, commands and the worker share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ else:  # only wsgi.py and work.py read the settings: no room imports them
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What views, commands and the worker work with."""
+    """The collaborators of views, commands and the worker."""
 
     settings: Settings
     writing: sessionmaker[Session]

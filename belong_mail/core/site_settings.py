@@ -17,9 +17,9 @@ from belong_mail.core import audit
 from belong_mail.core.db import Base
 from belong_mail.core.services import Settings
 
-# What may be changed: each is a field of the settings.
+# Fields of the settings that the office may change.
 EDITABLE: Final = ("video_url", "help_lines", "postal_address")
-# What a postal line has no use for, and whoever breaks into the web has.
+# Signs of a link, which only an intruder would put into a postal line.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
 
@@ -43,7 +43,7 @@ def with_changes(session: Session, settings: Settings) -> Settings:
 def as_announced(session: Session, settings: Settings) -> Settings:
     """Return the settings with the changes that the office was told of, for the worker.
 
-    Who keeps a row locked keeps the worker from telling of it, and so from using it.
+    While a row is locked, the worker neither announces nor uses it.
     """
     told = select(SiteSetting.name, SiteSetting.announced)
     return _with_values(settings, session.execute(told))

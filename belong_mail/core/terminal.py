@@ -1,4 +1,4 @@
-"""What a command says beside its result: sentences, a bar, a question; none with --quiet."""
+"""A command's words beside its result: sentences, a bar, a question; none with --quiet."""
 
 import sys
 import time

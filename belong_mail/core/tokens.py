@@ -43,7 +43,7 @@ class NothingLeft(BadToken):
 
 
 class Purpose(Enum):
-    """What a token allows, and for how long (in seconds; None: for ever)."""
+    """Purposes of tokens, each with its lifetime in seconds (None: for ever)."""
 
     CONFIRM = ("confirm", 72 * HOUR_SECONDS)
     REFUSE = ("refuse", None)
@@ -60,7 +60,7 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
-    # What the page says to a new member is in their welcome email too, where it stays.
+    # The welcome email says the same to a new member, and stays.
     WELCOME = ("welcome", HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
@@ -71,7 +71,7 @@ class Purpose(Enum):
 
 
 def name_of(secret: str) -> str:
-    """Return what a row keeps of a link's secret: whoever reads it, with our keys, has no link."""
+    """Return what a row keeps of a link's secret: even with our keys, it makes no link."""
     return urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()[:16]).decode().rstrip("=")
 
 

@@ -1,1 +1,1 @@
-"""What a group is."""
+"""Groups: their words, questions, mailbox and identifying words."""

@@ -1,4 +1,4 @@
-"""What no header of a group's email may say: its name, and words that tell what it is about.
+"""Words that no header of a group's email may say: its name, and words that identify it.
 
 A word stands for itself and its plural; with a star at its end for all words that begin so; with
 one at each end it is found anywhere, also across spaces and signs.
@@ -114,10 +114,10 @@ class HeaderNamesGroup(Exception):
 
 
 def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
-    """Raise HeaderNamesGroup when what shows of a message names a discreet group that it is about.
+    """Raise HeaderNamesGroup when the headers or preview of a message name its discreet group.
 
-    Of other groups it may hold a word of the name: these headers are the same for all groups, and a
-    group may be called “Welcome”.
+    For other groups, a word of the name may stand there: these headers are the same for all groups,
+    and a group may be called “Welcome”.
     """
     if isinstance(group, str):
         group = Group(slug="", name=group)
@@ -221,7 +221,7 @@ def _spaced(name: str) -> str:
 
 
 def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
-    """Yield what a group's own name and address say; of one that we do not know each word."""
+    """Yield the words of a group's own name and slug; of an unknown group, each word."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:

@@ -10,7 +10,7 @@ MAILBOX_COLUMN = "groups.wrapped_mailbox"
 
 
 def mailbox_of(opener: Opener, group: Group) -> str:
-    """Return a group's mailbox, or nothing: what the worker did not wrap for it is not believed."""
+    """Return a group's mailbox, or nothing if the worker did not wrap it for this group."""
     with suppress(DecryptionError):
         return opener.unwrap(group.wrapped_mailbox or b"", MAILBOX_COLUMN, group.public_id).decode()
     return ""

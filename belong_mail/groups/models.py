@@ -24,9 +24,9 @@ class Group(PublicIdBase):
     summary: Mapped[LocalizedText] = mapped_column(JSON)
     # Why it exists: paragraphs with an empty line between them; may be empty.
     mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # What it does: a list, one line each; may be empty, and need not be as long in each language.
+    # Activities, one line each; may be empty, and need not be as many in each language.
     activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # Whom it welcomes, in one line: the office's words alone; may be empty.
+    # The people it welcomes, in one line of the office's; may be empty.
     audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # Something for the card, like “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
@@ -34,7 +34,7 @@ class Group(PublicIdBase):
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
     # The leads' own words in the welcome mail; may be empty.
     welcome: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # What the leads' last change replaced, so that it can be undone.
+    # The words before the leads' last change, so that it can be undone.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     # The leads' shared mailbox: gets messages to the group and replies to its issues.
     #
@@ -53,7 +53,7 @@ class Group(PublicIdBase):
     is_discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Whether staff may join with an address that is not the district's, after proving one that is.
     allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # What else a subject must not say, one a line: what the group is called, what it is about.
+    # Further words that a subject must not say, one a line: other names, and topics.
     telling_words: Mapped[LocalizedText] = mapped_column(
         JSON, default=dict, server_default=text("'{}'")
     )

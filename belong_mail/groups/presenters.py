@@ -63,7 +63,7 @@ def group_view(group: Group, language: str) -> GroupView:
 
 
 def last_moment(end: datetime | None) -> datetime | None:
-    """Return a moment before an end: of what ends at midnight people are told the day before."""
+    """Return a moment before an end: for an end at midnight people read the day before."""
     return end and end - timedelta(seconds=1)
 
 

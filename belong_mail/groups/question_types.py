@@ -22,7 +22,7 @@ Validator = Callable[..., object]
 
 @dataclass(frozen=True)
 class QuestionType:
-    """What leaders call a type, whether they write options, and the field that asks."""
+    """A type's name for leaders, whether they write options, and the field that asks."""
 
     # To be translated where it is shown.
     name: str

@@ -14,8 +14,8 @@ MAX_QUESTIONS = 8
 def asked(group: Group) -> list[Question]:
     """List what a group's form asks.
 
-    Whoever broke into the web can write any question down: one that asks identity, health,
-    pronouns, religion, race or orientation is on no form.
+    Leaves out a question about identity, health, pronouns, religion, race or orientation, which an
+    intruder in the web could write down.
     """
     return [each for each in group.questions if not any(map(asks_sensitive, words_of(each)))]
 

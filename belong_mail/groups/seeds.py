@@ -5,5 +5,5 @@ from pathlib import Path
 from typing import Any, Final
 
 _DPS: Final = tomllib.loads(Path(__file__).with_name("dps.toml").read_text(encoding="utf-8"))
-# In the directory's order; what a group does not say is left out.
+# In the directory's order; fields that a group has not are left out.
 GROUPS: Final[list[dict[str, Any]]] = _DPS["groups"]

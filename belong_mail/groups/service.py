@@ -74,7 +74,7 @@ def by_public_id(session: Session, public_id: str) -> Group | None:
 
 
 def as_named(session: Session, about: object) -> object:
-    """Return the group that is called so, where an email knows only the name of what it is about.
+    """Return the group of this name, for an email that knows only the name.
 
     Its former names count; of two the discreet one, which has more to hide.
     """
@@ -162,14 +162,14 @@ def launch(group: Group) -> None:
 def mark_retired(session: Session, group: Group) -> None:
     """Take a group out of the directory; nobody can join it, and nothing goes out to it any more.
 
-    What waits is withdrawn by `newsletters.release.retire`, or is not written when its turn comes.
+    `newsletters.release.retire` withdraws waiting email, or it is not written when its turn comes.
     """
     group.retired_at = now()
     audit.record(session, audit.Kind.GROUP_RETIRED, group=group)
     session.flush()
 
 
-# What a seeded group says of itself.
+# A seeded group's texts.
 WORDS = ("summary", "mission", "activities", "audience", "note")
 
 

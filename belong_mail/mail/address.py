@@ -125,7 +125,7 @@ def _edits(one: str, other: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """Whose addresses we write to before they are members: the district's staff."""
+    """Addresses that may be emailed before they are members: those of the district's staff."""
 
     domains: tuple[str, ...] = ()
     # Local parts that are nobody's of the staff.

@@ -11,7 +11,7 @@ from belong_mail.mail.hosts import is_loopback
 
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - the name of a kind
 GOOGLE_TOKENS: Final = "https://oauth2.googleapis.com/token"
-# Of each kind of credentials, what it must have.
+# The fields that each kind of credentials needs.
 _NEEDED: Final = {
     "authorized_user": ("client_id", "refresh_token"),
     "client_credentials": ("client_id", "client_secret", "token_uri", "scope"),
@@ -24,7 +24,7 @@ class InvalidCredentials(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    # What a sentence about them calls them.
+    # Their name in sentences.
     setting: str
     text: str = field(default="", repr=False)
     # Read each time, for what keeps it fresh may be another program.

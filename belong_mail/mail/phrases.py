@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-# Characters of a reply that are searched: what says why stands at its beginning.
+# Characters of a reply that are searched: the reason stands at its beginning.
 MAX_REPLY_CHARACTERS: Final = 2000
 _NAME = r"\{([a-z_]+)\}"
 

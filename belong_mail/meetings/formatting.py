@@ -35,7 +35,7 @@ RULES = {
 }
 
 
-# What is stored for a meeting in English and Spanish, and for one in none of ours.
+# Stored values for a meeting in English and Spanish, and for one in another language.
 BOTH, OTHER = "both", "other"
 SPOKEN = (*NAMES, BOTH, OTHER)
 
@@ -74,7 +74,7 @@ class MeetingView:
     place: str
     link: str
     contact: str
-    # What it is (for an icon), and the words.
+    # Kind (for an icon), and words.
     details: list[tuple[str, str]]
     is_cancelled: bool
     is_changed: bool
@@ -83,7 +83,7 @@ class MeetingView:
 
 
 def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = False) -> MeetingView:
-    """Say an occurrence; what members alone may know stands there for members alone.
+    """Describe an occurrence, with the words for members alone only for members.
 
     A link that no newsletter may have is left out, whoever wrote its row.
     """

@@ -80,7 +80,7 @@ def spoken_choices() -> list[SelectChoice]:
 
 
 def without_address(_form: Form, field: Field) -> None:
-    """Accept no email address: what is in a calendar is copied everywhere."""
+    """Accept no email address: calendars are copied everywhere."""
     if "@" in (field.data or ""):
         raise ValidationError(
             _("Leave out email addresses. People can write to you through this website.")
@@ -132,7 +132,7 @@ class FieldError:
 
 
 class TimesForm(BaseForm):
-    """What a meeting and one day of it have in common."""
+    """Fields that a meeting and one day of it share."""
 
     starts_at = LocalTimeField(
         _l("Starts at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]

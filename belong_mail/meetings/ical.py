@@ -62,7 +62,7 @@ def _calendar_of(
 def calendar_of_day(
     occurrence: Occurrence, zone: ZoneInfo, language: str, *, is_member: bool = False
 ) -> bytes:
-    """Write one day as an event of its own, for whoever wants no more in their calendar."""
+    """Write one day as an event of its own, for people who want no more in their calendar."""
     calendar = _calendar(zone, catalog(language).gettext(formatting.TITLE))
     uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
     calendar.add_component(_event(occurrence, language, uid, is_member=is_member))

@@ -122,7 +122,7 @@ def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
 
 
 def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, Occurrence]:
-    """Find a day of a meeting that this lead may touch; what is no day of it is not there."""
+    """Find a day of a meeting that this lead may change; other days answer 404."""
     meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
     try:
         found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))

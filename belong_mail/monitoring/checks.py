@@ -54,7 +54,7 @@ class Check:
     # Says more than the figure does, such as what the relay answered.
     detail: Callable[[Site], str] | None = None
     todo: str = ""
-    # What `doctor` says when all is well.
+    # The sentence of `doctor` when all is well.
     fine: str = ""
     # For the office's page, which translates it; "" where it is nothing for the office.
     office: str = ""

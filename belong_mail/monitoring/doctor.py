@@ -25,7 +25,7 @@ from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
 
-# Of nobody (RFC 5737): to see whether a record can be evaluated at all.
+# An address of nobody (RFC 5737), to see whether a record can be evaluated at all.
 EXAMPLE_ADDRESS = "192.0.2.1"
 # Seconds in which the mailbox must have opened.
 MAILBOX_SECONDS = 30.0

@@ -194,7 +194,7 @@ def inbound_seconds(site: Site) -> float | None:
     return last.silent_seconds if last.failures else 0.0
 
 
-# What to look at, by the step at which a look into the mailbox ended.
+# Advice, by the step at which reading the mailbox failed.
 INBOUND_ADVICE = {
     "CONNECT": "Are its host and port right? Is its certificate valid for this name?",
     "TOKEN": "No access token: are the credentials right, and not revoked?",

@@ -15,7 +15,7 @@ groups:
   - name: belong
     rules:
 """
-# What no check can see: the web itself, and how a figure changes.
+# Rules that need more than a check: the web itself, and how a figure changes.
 OTHER_RULES = (
     (
         "BelongAway",

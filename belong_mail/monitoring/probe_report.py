@@ -13,7 +13,7 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.authentication.results import Verdict, verdict_of
 from belong_mail.ops.findings import Finding, failure
 
-# What a signature must cover (RFC 6376, 5.4.1; RFC 8058, 4; the rules of Gmail and Yahoo).
+# Fields that a signature must cover (RFC 6376, 5.4.1; RFC 8058, 4; Gmail's and Yahoo's rules).
 COVERED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post",

@@ -34,7 +34,7 @@ def _site(session: Session) -> Site:
 @operating.get("/metrics")
 @public
 def metrics() -> ResponseReturnValue:
-    """Answer like a page that is not there to whoever has not the token."""
+    """Answer 404 without the token."""
     token = services().settings.metrics_token
     if not token:
         abort(404)
@@ -49,10 +49,10 @@ def metrics() -> ResponseReturnValue:
 @operating.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
-    """Ready: the database takes changes and is up to date, and a worker works on it; else say why.
+    """Answer “ok” if the database takes changes and a worker runs; else say why.
 
-    What is tried changes nothing. A database that no worker has ever met is ready: it waits for
-    its first one.
+    The tries change nothing. A database that no worker has ever met is ready: it waits for its
+    first one.
     """
     try:
         said = _obstacles()

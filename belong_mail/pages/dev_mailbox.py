@@ -1,4 +1,4 @@
-"""The test mailbox of development: what was sent, as its readers see it."""
+"""The test mailbox of development: sent emails, as their readers see them."""
 
 import time
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ PAGE_POLICY = (
 SHOWN = 100
 # Seconds around pressing “Open the email” in which a mail may come.
 BEFORE, AFTER = 10, 6
-# What proxies add: whoever is asked for through one may be anywhere.
+# Headers of proxies: a visitor behind one may be anywhere.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 

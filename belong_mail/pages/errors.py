@@ -44,8 +44,8 @@ NOT_FOUND = (
 )
 
 
-# What always has the same words: another’s and nobody’s, old, bent and foreign links alike, so
-# that a guess learns nothing.
+# Another’s and nobody’s, old, bent and foreign links have the same words, so that a guess learns
+# nothing.
 MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     NotFound: NOT_FOUND,
     LeadNotFound: NOT_FOUND,

@@ -108,7 +108,7 @@ class OnboardingEntry:
 
     @property
     def typed(self) -> str:
-        """What a person types to get there."""
+        """Return the address that a person types to get there."""
         return self.url.partition("://")[2]
 
 

@@ -46,8 +46,8 @@ def signed_out(error: SignedOut) -> ResponseReturnValue:
 def stale_form(error: CSRFError) -> ResponseReturnValue:
     """Show a lead's form again with what was typed and a fresh token; nothing is done.
 
-    The page's own view shows it, while no form counts as sent and the database refuses to write.
-    What would have acted without a form asks to be pressed once more.
+    The page's own view shows it, while no form counts as sent and the database refuses to write. A
+    button without a form asks to be pressed once more.
     """
     show_again()
     try:
@@ -66,7 +66,7 @@ def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
 
 
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
-    """Ask who is signed in to prove it, beside this page, which keeps what was typed.
+    """Ask for a proof of identity, beside this page, which keeps the typed form.
 
     Nobody proves it for what would be refused: the page's own view says first what is wrong, while
     the database refuses to write and no form acts. So does the language button of a form.
@@ -100,7 +100,7 @@ def _kept_page(
         name,
         action=quote(request.path) + (f"?{query}" if query else ""),
         typed=typed,
-        # More than one word: what a person would miss.
+        # More than one word, which a person would miss.
         texts=[words for _name, words in typed if len(words.split()) > 1],
         has_files=not is_read or any(file.filename for file in request.files.values()),
         is_private=True,

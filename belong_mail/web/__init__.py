@@ -1,1 +1,1 @@
-"""What views share: request context, forms, language, security headers, compression."""
+"""Shared by all views: request context, forms, language, security headers, compression."""

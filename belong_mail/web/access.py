@@ -1,4 +1,4 @@
-"""Who may open a page: each view says so itself, by decorators; without one the app does not start.
+"""Access to pages: each view names its own by decorators; without one the app does not start.
 
     @contact.route("/contact", methods=["GET", "POST"])
     @public
@@ -10,7 +10,7 @@
     def listed(slug: str) -> ...
 
 A decorator marks the function and returns it, so that above the route it does the same as below.
-What the marks say is read in one place: `tests.rights` makes a table of it, `docs/rights.md`.
+`tests.rights` makes a table of these marks, `docs/rights.md`.
 """
 
 from enum import Flag, auto
@@ -36,9 +36,9 @@ class Access(Flag):
     FRESH_PROOF = auto()
 
 
-# Who may open a page: one of these, for each.
+# Each page has one of these.
 WHO = Access.PUBLIC | Access.DEVELOPMENT | Access.ACCOUNTS | Access.LEADS | Access.OFFICE
-# What a mark makes sense with only.
+# Marks that a mark needs beside it.
 REQUIRED = {
     Access.NO_COOKIE: Access.PUBLIC,
     Access.FROM_ANYWHERE: Access.PUBLIC | Access.NO_COOKIE,
@@ -51,7 +51,7 @@ class SignedOut(Forbidden):
 
 
 class ProofNeeded(Forbidden):
-    """A press wants a fresh proof of who is signed in, and the last one is too old."""
+    """A press needs a fresh proof of identity, and the last one is too old."""
 
 
 class InconsistentAccess(Exception):
@@ -82,20 +82,20 @@ def development(view: View) -> View:
 
 
 def for_accounts(view: View) -> View:
-    """Let whoever has signed in open a page; it is about their own account."""
+    """Let people who have signed in open a page about their own account."""
     return _marked(view, Access.ACCOUNTS)
 
 
 def for_leads(view: View) -> View:
-    """Let leads open a page; what its address names must be of a group that they lead.
+    """Let leads open a page about groups that they lead.
 
-    That is the view's part: it finds everything through the scope of `accounts.groups_led_by`.
+    The view finds everything through the scope of `accounts.groups_led_by`.
     """
     return _marked(view, Access.LEADS)
 
 
 def for_second_lead(view: View) -> View:
-    """Let leads of the group open a page; what it asks is answered by another than who asked."""
+    """Let leads of the group open a page; another leader than the one who asked must answer."""
     return _marked(view, Access.LEADS | Access.SECOND_LEAD)
 
 
@@ -105,9 +105,9 @@ def for_office(view: View) -> View:
 
 
 def fresh_proof(view: View) -> View:
-    """Act on a POST only for who has proved a moment ago who they are; ask everyone else first.
+    """Act on a POST only after a recent proof of identity; ask for one first.
 
-    See `accounts.proof`. What was typed stays on the page that asks.
+    See `accounts.proof`. The page that asks keeps the typed form.
     """
     return _marked(view, Access.FRESH_PROOF)
 

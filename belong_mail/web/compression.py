@@ -7,10 +7,10 @@ from flask import Flask, Response, request
 
 from belong_mail.web.access import Access, has_access
 
-# Octets; what is smaller gains nothing.
+# Octets; a smaller answer gains nothing.
 MIN_OCTETS = 512
 LEVEL = 6
-# What a URL may name and still stand for the same page for everybody.
+# Values in a URL that leave a page the same for everybody.
 SAME_PAGE_VALUES = {"slug"}
 SAME_PAGE_ARGUMENTS = {"lang"}
 

@@ -27,7 +27,7 @@ from belong_mail.core.services import Services
 log = logging.getLogger(__name__)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SAFE = {"GET", "HEAD", "OPTIONS"}
-# For how long a form may be put off; what would wait longer is refused, at no cost.
+# For how long a form may be put off; a longer wait is refused, at no cost.
 LONGEST_WAIT = timedelta(minutes=15)
 # When to try again what was refused.
 AGAIN_AFTER = timedelta(minutes=5)
@@ -98,9 +98,9 @@ def transaction(unrecorded: str = "") -> Iterator[Session]:
     """One transaction: leaving well commits, an error rolls back.
 
     Within GET, HEAD and OPTIONS, and where a form is only shown again, the database itself refuses
-    to write. The audit trail hears who acts: on a page who is signed in, else the operator. Whoever
-    changes something must record it, or give the reason why that is not needed; raises
-    UnrecordedChange. Of a command its name is recorded at least.
+    to write. The audit trail gets the actor: the account that is signed in, or the operator. A
+    change must be recorded, or the caller gives a reason why not; raises UnrecordedChange. A
+    command's name is recorded at least.
     """
     is_reading = _is_reading()
     with (services().reading if is_reading else services().writing).begin() as session:
@@ -184,8 +184,7 @@ def known_cookie() -> str:
 class OwnRequest(Request):
     """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk.
 
-    Of the cookies it knows our own alone: those of the parent domain come with every request, and
-    no page depends on them.
+    Only our own cookies count: those of the parent domain come with every request.
     """
 
     @cached_property
@@ -230,7 +229,7 @@ def _subscriber(source: Address) -> Address:
 
 
 def _source(address: str) -> Address:
-    """Read an address; what no proxy should have said counts as one source of its own."""
+    """Read an address; one that no proxy should have said counts as a source of its own."""
     try:
         source = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What forms share: filters, validators, a form without cookies, a trap for robots."""
+"""Shared by all forms: filters, validators, a form without cookies, a trap for robots."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +54,8 @@ def strip(value: str | None) -> str | None:
 class TimedCSRF(CSRF):
     """A signed time in place of a cookie's token: the form was opened here, within a day.
 
-    Other sites' forms are refused by `headers`; whoever posts without opening the form, or long
-    after, is asked to press once more.
+    Other sites' forms are refused by `headers`; a form that was not opened here, or long ago, asks
+    to be pressed once more.
     """
 
     def generate_csrf_token(self, _field: CSRFTokenField) -> str:

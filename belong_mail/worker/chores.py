@@ -84,7 +84,7 @@ class Chores:
         return set(self._rules) if due is None else due
 
     def _do(self, complaint: str, chore: Callable[[Session], Done]) -> Done | None:
-        """Do one; what fails leaves nothing behind and is named, no more."""
+        """Do one; a failure leaves nothing behind but its name in the log."""
 
         def do() -> Done | None:
             try:

@@ -123,7 +123,7 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """End well: what has left is known to the database, which is met once more, and to us."""
+        """End well: write to the database what has left, and note that it was met once more."""
         self.engine.stop_talking()
         if self._intake is not None:
             self._intake.stop()
@@ -309,7 +309,7 @@ class Worker:
             )
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
-        """List requests that may be read now: of those that look an address up, not too many."""
+        """List requests that may be read now, not too many of those that look an address up."""
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < jobs.MAX_FAILURES)
@@ -366,7 +366,7 @@ class Worker:
         return JobWork(session=session, keys=self._keyring, mailer=self._mailer, at=now(), job=job)
 
     def _read_request(self, request_id: int) -> None:
-        """Answer one request in a transaction of its own; what cannot be read is put aside."""
+        """Answer one request in a transaction of its own; set an unreadable one aside."""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Job, request_id, with_for_update={"skip_locked": True})

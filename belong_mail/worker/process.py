@@ -36,9 +36,9 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
 
 
 def _yield_to_pages() -> None:
-    """Let whoever waits for a page have the processor first.
+    """Let pages have the processor first.
 
-    Not on SQLite: who has its one lock must not wait for a processor, or all wait for both.
+    Not on SQLite: the holder of its one lock must not wait for a processor, or all wait for both.
     """
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 

@@ -1,4 +1,4 @@
-"""The registry: who writes each kind of email, does each kind of job, and each chore."""
+"""The registry of all kinds of email, jobs and chores, each with its function."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -78,9 +78,9 @@ def compose_deliveries(
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
-    """Read what a single message says; what is raised is raised again when it is asked for.
+    """Read a single message's words; an error is raised again when they are asked for.
 
-    It is rendered only then: whoever sends a form would wait for that too, while we have the lock.
+    It is rendered only then: while we hold the lock, senders of forms would wait for that too.
     """
     try:
         with session.begin_nested():

@@ -1,4 +1,4 @@
-"""What DNS says of a domain's email (SPF, DMARC), and a receiver of one: for `doctor` alone."""
+"""A domain's SPF and DMARC records, and the verdict of a receiving server: for `doctor` alone."""
 
 from collections.abc import Callable
 

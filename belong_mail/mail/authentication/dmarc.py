@@ -15,10 +15,10 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for a domain, and where it stands."""
+    """The policy of a domain, and the name at which it is published."""
 
     domain: str
-    # Of whose name the record is: the domain itself, or one above it.
+    # The domain itself, or one above it.
     published_at: str
     tags: Tags
 

@@ -18,17 +18,17 @@ _MICROSOFT: Final = "outlook.com"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a method (`spf`, `dkim`, `dmarc`) came to."""
+    """The result of a method (`spf`, `dkim`, `dmarc`)."""
 
     method: str
     result: str
-    # Whose signature it is.
+    # The domain that signed.
     signer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the server that received a message says of it."""
+    """The verdict of the server that received a message."""
 
     server: str
     results: tuple[Result, ...]

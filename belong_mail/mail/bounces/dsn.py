@@ -1,4 +1,4 @@
-"""What RFC 3464 (delivery) and RFC 5965 (complaints) say in fields."""
+"""Read the fields of RFC 3464 (delivery reports) and RFC 5965 (complaints)."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """What became of one recipient."""
+    """The fate of one recipient."""
 
     action: str
     status: str

@@ -30,7 +30,7 @@ _DATA = r"\s*[\[{]\s*[\"{]"
 
 @dataclass(frozen=True, slots=True)
 class BounceText:
-    """What a server tells in words, and what stands below: the message that came back."""
+    """A server's own words, and the message that it returned below them."""
 
     report_text: str
     returned: Fields
@@ -179,7 +179,7 @@ def is_automatic_reply(message: Message) -> bool:
 
 
 def is_sent_by_machine(message: Message) -> bool:
-    """Tell whether no one wished it to be sent: what Apple's button sends is marked as a reply."""
+    """Tell whether a program sent it; Apple's unsubscribe button marks its email as a reply."""
     if message.has_null_path or is_from_server(message) or message.is_of_a_list:
         return True
     is_bulk = message.first("precedence").lower().strip() in {"bulk", "junk", "list"}

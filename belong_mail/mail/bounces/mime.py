@@ -86,7 +86,7 @@ class Message:
 
 
 def parse_message(data: bytes, limit: int) -> Message:
-    """Take the message apart, however it is damaged; what goes beyond `most` is not seen."""
+    """Take the message apart, however it is damaged; octets beyond `most` are not seen."""
     text = _one_newline(data[: 2 * limit].decode("latin-1"))[:limit]
     fields, body = _split(text.lstrip())
     return Message(fields, tuple(islice(_parts(fields, body, "", 0), MAX_PARTS)))
@@ -172,7 +172,7 @@ def _opened(text: str, encoding: str, charset: str) -> str:
 def _readable(raw: bytes, charset: str = "") -> str:
     """Decode by the charset that is told, where it is one of the table; else as UTF-8 or Latin-1.
 
-    What is not of that charset is replaced: the codes and English words beside it stay readable.
+    Octets outside of that charset are replaced, so that codes and English words stay readable.
     """
     told = "iso-2022-jp" if _JAPANESE_SHIFT in raw and not charset else charset.lower()
     if told in _WIDEST:

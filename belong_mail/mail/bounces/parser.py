@@ -41,7 +41,7 @@ _REPORTS = (*DELIVERY, FEEDBACK)
 
 
 class Kind(StrEnum):
-    """What a message that came back is."""
+    """The kinds of messages that come back."""
 
     BOUNCE = "bounce"
     DELAYED = "delayed"
@@ -55,10 +55,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one message says, in our words; the addresses in it stay out of its `repr`."""
+    """A returned message in our words; its addresses stay out of its `repr`."""
 
     kind: Kind
-    # Of a bounce or a delay: "permanent" or "temporary", by the class of the status.
+    # For a bounce or a delay: "permanent" or "temporary", by the class of the status.
     permanence: str | None = None
     verdict: ReplyClass | None = None
     # The recipient should not be written to: there is no such address, or it complains.
@@ -67,13 +67,13 @@ class Report:
     code: int | None = None
     phrase: str = ""
     recipients: tuple[str, ...] = field(default=(), repr=False)
-    # Of these, what the fields say was tried last: where a mailbox that forwards sent it on to.
+    # Those of them that were tried last, by the fields: the target of a mailbox that forwards.
     last_tried: tuple[str, ...] = field(default=(), repr=False)
     # Addresses that it was sent to, or our message from: one may be a return path of ours.
     paths: tuple[str, ...] = field(default=(), repr=False)
     # The Message-IDs that it names: of the message that came back, or that it answers.
     message_ids: tuple[str, ...] = field(default=(), repr=False)
-    # Of the message that came back: to whom it was, and how to leave (RFC 2369).
+    # Recipients of the returned message, and its links to leave (RFC 2369).
     sent_to: tuple[str, ...] = field(default=(), repr=False)
     ways_out: tuple[str, ...] = field(default=(), repr=False)
     # No person sent it, nor a mail program at a person's wish.

@@ -1,6 +1,6 @@
 """Why a message came back: codes and words, judged by the one table of `mail.smtp.replies`.
 
-What of it ends a membership stands in `inbound.hard_bounces`.
+`inbound.hard_bounces` says which reasons end a membership.
 """
 
 import re
@@ -42,11 +42,11 @@ _ASIDE = (
 )
 # With words that tell of an unknown user alone, these mean no more than that it was refused.
 _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
-# What stands between a server's own words and the answer that it had.
+# Words between a server's own and the answer that it had.
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
-# Who said it: a filter's host may be named for what it filters.
+# The name of the host, which for a filter may be a word like "spam".
 _SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
 # Several hosts were asked: one put us off, another knows the address.
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
@@ -76,9 +76,9 @@ class BounceReason:
 def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
     """Return the reason in what a server said, and in the status that a report gives it.
 
-    The more precise of two codes counts; among equals the report's class, the server's detail.
-    The verb that was refused may stand beside the words: a sender's fault is not the address's.
-    What is out of order for good is the recipient's server, as the relay took the message.
+    The more precise of two codes counts; among equals the report's class, the server's detail. The
+    verb that was refused may stand beside the words: a sender's fault is not the address's. A
+    permanent fault of a system is the recipient's server's, as the relay took the message.
     """
     lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):

@@ -68,7 +68,7 @@ class ImapConnection(imaplib.IMAP4):
         return self._take(end + 1)
 
     def send(self, data: Any) -> None:
-        """Send a command or a part of one; what follows has a new allowance."""
+        """Send a command or a part of one; the next answer has a new allowance."""
         self._allowance = MAX_ANSWER
         self.sock.settimeout(self._seconds_left())
         self.sock.sendall(data)

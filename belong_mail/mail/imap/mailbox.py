@@ -12,7 +12,7 @@ from belong_mail.mail.imap.connection import ImapConnection
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.oauth import TokenSource, bearer
 
-# Messages that one SEARCH looks through, so that its answer fits a line; that one command names.
+# Messages that one SEARCH looks through, so that its answer fits a line; and in one command.
 SEARCHED: Final = 10_000
 NAMED: Final = 100
 MAX_UID: Final = 2**32 - 1
@@ -21,9 +21,9 @@ _DELETED: Final = r"(\Deleted)"
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
 _LITERAL: Final = re.compile(rb"\bBODY\[\](?:<\d+>)? ~?\{\d+\}$")
 _QUOTED: Final = re.compile(rb'\bBODY\[\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
-# What a server that is scripted, broken or gone makes of imaplib's parser.
+# Errors of imaplib's parser when a server is scripted, broken or gone.
 _BROKEN: Final = (OSError, imaplib.IMAP4.error, ValueError, LookupError, AttributeError, TypeError)
-# What comes of a move: done, a mailbox that is full, or most likely no such folder.
+# Results of a move; the last one is only likely.
 DONE, FULL, NO_FOLDER = "done", "full", "no folder"
 # As IMAP has them, whatever the locale (RFC 3501, "date-month").
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -71,7 +71,7 @@ class Mailbox:
     ) -> list[int]:
         """Return the lowest numbers of messages, in their order, right after `select`.
 
-        What could not be moved or removed is marked as deleted, and is not among them.
+        Messages that could not be moved or removed are marked as deleted, and left out.
         """
         if not self.can_remove:
             criteria += " UNDELETED"
@@ -82,7 +82,7 @@ class Mailbox:
                 found.update(self._search(f"{low}:{high} UID {after + 1}:{until}{criteria}"))
             if len(found) > most:
                 break
-        # Of `9:*` the last message is always one, whatever its number.
+        # A range like `9:*` always includes the last message, whatever its number.
         return sorted(uid for uid in found if after < uid <= until)[:most]
 
     def fetch(self, uid: int) -> list[bytes]:
@@ -100,7 +100,7 @@ class Mailbox:
     def put_away(self, uids: Sequence[int]) -> None:
         """Move messages to the folder for what was read; where that is full, delete them.
 
-        A full mailbox takes no more reports, and what was read is kept by whoever read it.
+        A full mailbox takes no more reports, and the reader keeps what it read.
         """
         verb = "MOVE" if self._can_move else "COPY"
         for listed in _lists(uids):

@@ -1,6 +1,6 @@
 """Lint a finished message as a mail program reads it: headers, links, each reader's own.
 
-What it may hold besides, `mail.message.markdown` and our templates decide.
+`mail.message.markdown` and our templates decide which elements it may hold.
 """
 
 import re
@@ -21,7 +21,7 @@ from belong_mail.mail.message.template import MessageTemplate
 
 
 class Rule(StrEnum):
-    """What a problem is about."""
+    """The rules, by what a problem is about."""
 
     # A header, a file's name or the preview line says which group it is.
     HEADER = "header"
@@ -35,7 +35,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a message, and what shows it."""
+    """A problem of a message, and the words that show it."""
 
     rule: Rule
     named: str = ""
@@ -43,7 +43,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a message may hold."""
+    """The links, files and slots that a message may hold."""
 
     # Where all links of ours begin.
     root: str
@@ -53,7 +53,7 @@ class Expected:
     targets: frozenset[str] | None = None
 
 
-# What differs from reader to reader, and what stands in its place while a message is looked at.
+# Stand-ins for the words that differ from reader to reader, while a message is checked.
 GREETING: Final = "Zqgreetingzq"
 TOKEN: Final = "Zqtokenzq"  # noqa: S105 - it opens nothing
 READER: Final = "zqreaderzq@example.org"
@@ -98,7 +98,7 @@ _PASSING_ON: Final = re.compile(
     r"(?:www\.|maps\.)?google\.[a-z.]+/url\b|(?:l|lm|m)\.facebook\.com/l\.php\b|l\.instagram\.com/"
     r"|(?:[\w-]+\.)*(?:list-manage|mandrillapp)\.com/track/"
 )
-# What such a site gives people to share: it leads to one place, the same for everyone.
+# Links that such a site offers for sharing: they lead everyone to the same place.
 _SHARED: Final = re.compile(
     r"maps\.app\.goo\.gl/|goo\.gl/(?:maps|forms)/|aka\.ms/jointeamsmeeting\b"
 )
@@ -201,7 +201,7 @@ def is_ours(target: str, root: str) -> bool:
 
 
 def redirector(target: str) -> bool:
-    """Tell whether a link leads through a site that passes on whoever follows it."""
+    """Tell whether a link leads through a site that records its followers."""
     try:
         address = urlsplit(SLASHES.sub("//", target))
     except ValueError:

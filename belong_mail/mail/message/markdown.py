@@ -25,7 +25,7 @@ _ATTRIBUTES: Final = {
     **{tag: {"dir"} for tag in ("h2", "h3", "h4", "h5", "h6", "li", "p", "table")},
 }  # fmt: skip
 _CLASSES: Final = {"a": {"button"}}
-# What people write may run the other way than the page around it.
+# A text may run the other way than the page around it.
 _WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
 _SCHEMES: Final = {"http", "https", "mailto"}
 BREAKS: Final = {"softbreak", "hardbreak"}

@@ -30,7 +30,7 @@ class Envelope:
     message: bytes
     # Each piece of the message was checked when it was made.
     is_verified: bool = False
-    # What follows the message's octets, kept once for all copies of an issue; verified ones alone
+    # The part that all copies of an issue share, after this one's octets; only verified messages
     # have it.
     end: bytes = b""
 
@@ -66,7 +66,7 @@ class InlineFile:
 class AttachedFile:
     """A file that people open by itself (RFC 2183)."""
 
-    # Of letters, digits and hyphens, and the same as it is spelled.
+    # Letters, digits and hyphens, in the spelling of the header.
     name: str
     spelled: str
     media_type: str

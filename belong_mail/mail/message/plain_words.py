@@ -6,7 +6,7 @@ from typing import Final
 
 from belong_mail.mail.message.headers import decoded_words
 
-# What cannot be seen although it counts as a letter or a symbol.
+# Letters and symbols, by Unicode's classes, that show nothing.
 _FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 # Spaces that hardly part what they stand between.
 _THIN: Final = re.compile("[\u2000-\u200a\u202f\u205f]")

@@ -1,4 +1,4 @@
-"""A message cut into slots: what is fixed is encoded once, each copy is a concatenation."""
+"""A message cut into slots: fixed parts are encoded once, each copy is a concatenation."""
 
 import html as markup
 import json

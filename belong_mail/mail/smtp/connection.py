@@ -22,7 +22,7 @@ MAX_REPLY_LINES: Final = 100
 PHASES_IN_TOTAL: Final = 2
 _BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
-# Octets of the largest TLS record: what has come is taken whole (RFC 8446, 5.1).
+# Octets of the largest TLS record, so that one is taken whole (RFC 8446, 5.1).
 _RECORD: Final = 16384
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class WaitFor(Enum):
-    """What a conversation waits for."""
+    """The next event that a conversation waits for."""
 
     READ = "read"
     WRITE = "write"
@@ -50,8 +50,8 @@ SmtpSteps = Generator[WaitFor, Any, T]
 class SmtpConnection(smtplib.SMTP):
     """smtplib's EHLO and AUTH over a reader and a writer of our own.
 
-    A phase has one deadline, however many bytes it takes. A reply is whole, capped and well
-    formed, or ProtocolError is raised; what goes wrong below is an OSError.
+    A phase has one deadline, however many bytes it takes. A reply is whole, capped and well formed,
+    or ProtocolError is raised; faults below are OSErrors.
     """
 
     def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
@@ -90,7 +90,7 @@ class SmtpConnection(smtplib.SMTP):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def wrap(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS. What was sent before it is refused: somebody slipped it in (RFC 3207 4.2)."""
+        """Begin TLS. Refuses octets sent before: somebody slipped them in (RFC 3207 4.2)."""
         if self._unread:
             raise ProtocolError("bytes before TLS")
         self._set_timeout()
@@ -228,7 +228,7 @@ class SmtpConnection(smtplib.SMTP):
 
 
 _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
-# What a relay says of a client's certificate in TLS (RFC 8446, 6.2), as OpenSSL spells it.
+# A relay's alerts about a client's certificate (RFC 8446, 6.2), as OpenSSL spells them.
 _OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
 
 
@@ -241,7 +241,7 @@ class RelayUnavailable(Exception):
         super().__init__(f"{phase}: {why}")
         self.phase = phase
         self.reply = reply
-        # What OpenSSL says is wrong with the relay's certificate.
+        # OpenSSL's complaint about the relay's certificate.
         self.certificate_fault = certificate_fault
 
     @property
@@ -267,7 +267,7 @@ class Relay:
     ca: str | None = None
     # Files of the certificate that we show to the relay, and of its key.
     certificate: tuple[str, str] | None = None
-    # What gets a token for the user, in place of a password (XOAUTH2).
+    # Gets a token for the user, in place of a password (XOAUTH2).
     tokens: TokenSource | None = None
     connections: int = 5
     pipelining: bool = True
@@ -383,7 +383,7 @@ def _trusting(
 
 
 def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
-    """Show a certificate to whoever asks; raises OSError, also for a key that has a password."""
+    """Show our certificate when asked; raises OSError, also for a key that has a password."""
     context.load_cert_chain(file, key, password="")  # else OpenSSL would ask for it
 
 

@@ -11,7 +11,7 @@ from belong_mail.mail.smtp.replies import Reply
 
 # Takes the steps of a conversation over a line, to its end, in whatever thread.
 RunSession = Callable[[SmtpConnection, SmtpSteps[None]], None]
-# Of the words of an acceptance nothing is kept.
+# The words of an acceptance are not kept.
 WELCOME: Final = Reply(250, "", "DOT")
 
 

@@ -29,7 +29,7 @@ class Reply:
 
 
 class ReplyClass(Enum):
-    """What a reply asks of us."""
+    """The consequence of a reply."""
 
     ACCEPTED = "accepted"
     # The recipient cannot have it now: this delivery is tried again later.
@@ -81,7 +81,7 @@ _ILL_REPUTE = _matches_phrase(
 )
 
 
-# The first that fits decides. What may be our fault comes before what may be the address's.
+# The first that fits decides. Faults that may be ours come before those that may be the address's.
 RULES: Final = (
     ReplyRule(ReplyClass.QUOTA, "[45]", says=_matches_phrase("sender's limit")),
     ReplyRule(ReplyClass.FAIL, "5", r"5\.2\.2"),

@@ -28,7 +28,7 @@ MAX_TRANSACTIONS: Final = 1000
 BDAT_OCTETS: Final = 16_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
-# Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; what else is announced is no limit.
+# Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; other words are no limit.
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
 _ACCEPTED: Final = range(200, 300)
 _START_DATA: Final = 354
@@ -36,7 +36,7 @@ _BLOCK: Final = 1 << 18
 # Each block of a body has 3 minutes where MAIL and RCPT have 5; all of it has no more than a
 # transaction has before its dot.
 _BLOCK_SHARE: Final = 0.6
-# What share of the time-out each has: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
+# Each verb's share of the time-out: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
 _VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
 
 
@@ -68,7 +68,7 @@ class SmtpSession:
         return self.line.sock is not None and self.room() > 0
 
     def close(self) -> None:
-        """Say goodbye; what was accepted stays accepted, whatever happens now."""
+        """Say goodbye; accepted messages stay accepted, whatever happens now."""
         with suppress(OSError, ProtocolError):
             self.line.start_clock()
             self.line.phase("QUIT", share=0.05)
@@ -164,8 +164,8 @@ class SmtpSession:
 def require_valid(envelope: Envelope) -> bytes:
     """Return the body with its dots stuffed; nothing in it may look like the end of it.
 
-    What `MessageTemplate.fill` made was checked piece by piece. Raises InvalidAddress and
-    InvalidMessage.
+    Skips what `MessageTemplate.fill` made, as it was checked piece by piece. Raises InvalidAddress
+    and InvalidMessage.
     """
     check_envelope(envelope.recipient)
     if envelope.return_path:
@@ -193,14 +193,14 @@ def reply_to(verb: str, code: int, text: bytes) -> Reply:
 
 
 def xtext(address: str) -> str:
-    """Write an address that was `checked` as RFC 3461 4 does: of its characters it spells two."""
+    """Write a `checked` address in xtext (RFC 3461, 4), which spells two characters as codes."""
     return address.replace("+", "+2B").replace("=", "+3D")
 
 
 _PIPELINE_OK, _DATA_READY = rb"250 [^\r\n]{0,506}\r\n", rb"354 [^\r\n]{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
-# What relays say to a dot, to an envelope, and to both; all else is read reply by reply.
+# The usual answers to a dot, to an envelope, and to both; others are read reply by reply.
 _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
 
 

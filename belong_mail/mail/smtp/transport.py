@@ -36,7 +36,7 @@ class InvalidRelay(ValueError):
 
 
 class Transport(Protocol):
-    """What hands messages to wherever mail goes."""
+    """A place to hand messages to: a relay, or a folder."""
 
     @property
     def connections(self) -> int:
