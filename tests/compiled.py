@@ -1,4 +1,4 @@
-"""What is compiled once for all apps and engines of a test process: templates, URLs, statements."""
+"""Compiled once for all apps and engines of a test process: templates, URLs, statements."""
 
 from collections.abc import Callable
 from types import CodeType

@@ -1,4 +1,4 @@
-"""What the tests share: both databases, the app, a worker, and a real SMTP server."""
+"""Shared by the tests: both databases, the app, a worker, and a real SMTP server."""
 
 import gc
 import shutil
@@ -31,7 +31,7 @@ from tests.servers.smtp import Server
 from tests.web_role import give_rights, pages_as_web
 
 pytest_plugins = ("tests.night",)
-# Whoever asks a run to end lets it end what it has started, as Ctrl-C does.
+# A run that is asked to end ends what it has started, as by Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 KEYS = encryption.new_keys()
@@ -82,7 +82,7 @@ def relay() -> Iterator[Server]:
 
 @pytest.fixture
 def settings() -> dict[str, str]:
-    """What is set otherwise: `@pytest.mark.parametrize("settings", [{…}])`."""
+    """Settings that differ: `@pytest.mark.parametrize("settings", [{…}])`."""
     return {}
 
 

@@ -12,7 +12,7 @@ from belong_mail.delivery.models import Delivery, IssueCount
 def count_faults(session: Session) -> list[str]:
     """Say where the counts that are kept differ from counted rows; nothing when none does.
 
-    One statement sees one moment. Of an issue whose old rows are gone they do: the counts stay.
+    One statement sees one moment. For an issue whose old rows are gone they do: the counts stay.
     """
     kept = select(IssueCount.newsletter_id, IssueCount.state, IssueCount.number, IssueCount.resent)
     again = func.sum(case((Delivery.resent > 0, 1), else_=0))

@@ -55,7 +55,7 @@ PLAIN = (
     "/sign-in", "/sign-in/sent", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",
 )  # fmt: skip
-# Of the page that takes a code, and a code that it cannot tell from a right one.
+# The value of the page that takes a code, and a code that it cannot tell from a right one.
 NONCE = new_public_id()
 STAFF_CODE = staff_codes.with_check("2222222222", NONCE)
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"

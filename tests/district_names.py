@@ -1,4 +1,4 @@
-"""What settings say of a district: ours."""
+"""A district's settings: ours."""
 
 from config import SETTINGS
 

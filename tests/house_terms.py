@@ -75,7 +75,7 @@ TERMS = {
     },
 }
 
-# What looks like a term and is fine, left out before the others are looked for.
+# Fine words that look like a term, left out before the others are looked for.
 FINE = {
     "en": (
         r"\bmail (server|relay|domain|system|program)s?\b|\bBelong Mail\b",

@@ -24,7 +24,7 @@ def one_by_day(why: str, *, of: str = "") -> pytest.MarkDecorator:
     return pytest.mark.one_by_day(why, of=of)
 
 
-# What is not even at night repeated on the other.
+# Tests that are not even at night repeated on the other.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # One mail leaves after the other, in the order of the deliveries.

@@ -1,7 +1,7 @@
-"""What waits for the night: tests marked `night`, and repeats on PostgreSQL without `on_both`.
+"""Tests that wait for the night: tests marked `night`, and repeats on PostgreSQL without `on_both`.
 
-The last lines say how many were left, and why.
-A test that is named by itself (`tests/file.py::test_name`) runs at any time.
+The last lines say how many were left, and why. A test that is named by itself
+(`tests/file.py::test_name`) runs at any time.
 """
 
 import time

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.groups import service as groups
 
-# What `groups.seed` wrote first, table by table, in the order in which rows refer to others.
+# Rows that `groups.seed` wrote first, table by table, in the order in which they refer to others.
 _ROWS: list[tuple[Table, list[dict[str, Any]]]] = []
 
 

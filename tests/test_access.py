@@ -1,4 +1,4 @@
-"""Who may open a page is what its view says: nothing said, nobody."""
+"""A page's view says who may open it: nothing said, nobody."""
 
 from collections.abc import Callable
 
@@ -79,7 +79,7 @@ def test_page_is_opened_by_whom_its_mark_names(
     app: Flask, services: Services, keyring: Keyring,
     mark: Mark, seats: str,
 ) -> None:  # fmt: skip
-    """Whatever the view itself does; the right that ends while somebody is signed in counts."""
+    """The view itself does not matter; a right that ends while somebody is signed in counts."""
     add_page(app, mark(lambda: PAGE))
     lead = sign_in(app, keyring, "asian")
     office = sign_in_office(app, keyring)

@@ -1,4 +1,4 @@
-"""What goes out compressed, and what never does: a secret beside words of a stranger's (BREACH)."""
+"""Compression, and its limits: a secret beside words of a stranger's (BREACH)."""
 
 import gzip
 

@@ -84,7 +84,7 @@ def test_development_needs_keys_alone() -> None:
     ],
 )  # fmt: skip
 def test_development_is_not_for_others(url: str) -> None:
-    """Whoever forgets BELONG_ENV would show everybody's email at /dev/mailbox."""
+    """Without BELONG_ENV, everybody's email would show at /dev/mailbox."""
     for env in ({}, {"BELONG_ENV": "development"}):
         [said] = complaints({**GIVEN, **env, "BELONG_BASE_URL": url})
         assert said.startswith("BELONG_BASE_URL must be this machine's own address")

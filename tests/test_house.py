@@ -70,7 +70,7 @@ def everything() -> Iterator[Path]:
 
 @dataclass
 class Source:
-    """What the rules ask of a Python file, found in one walk past all that stands in it."""
+    """A Python file as the rules need it, found in one walk past all that stands in it."""
 
     # Name and number of lines.
     functions: list[tuple[str, int]] = field(default_factory=list)

@@ -268,7 +268,7 @@ def _groups(engine: Engine, name: str) -> list[object]:
 
 
 def test_a_later_step_keeps_every_row_up_and_down(empty: Engine, tmp_path: Path) -> None:
-    """What refers to a table that SQLite makes anew stays, too."""
+    """Rows that refer to a table that SQLite makes anew stay, too."""
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     before = _groups(empty, "name")
     assert before[-1]

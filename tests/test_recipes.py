@@ -1,4 +1,4 @@
-"""What it takes to add a page, an email, a job or a retention rule: done in a copy, and tried.
+"""Recipes to add a page, an email, a job or a retention rule: done in a copy, and tried.
 
 Each touches its room, its templates, and at most two lines elsewhere.
 """

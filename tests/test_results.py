@@ -1,4 +1,4 @@
-"""What a press has done is said on a page of its own: reading it again presses nothing again."""
+"""The result of a press has a page of its own: reading it again presses nothing again."""
 
 import re
 from datetime import timedelta

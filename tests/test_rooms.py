@@ -1,4 +1,4 @@
-"""What rooms declare reaches the worker: an email, a job or a kind of rows is entered once."""
+"""Declarations of rooms reach the worker: an email, a job or a kind of rows is entered once."""
 
 import subprocess
 import sys

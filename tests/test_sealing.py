@@ -172,6 +172,6 @@ def test_what_was_filled_up_is_what_it_was(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
 def test_what_was_never_filled_up_is_refused(data: bytes) -> None:
-    """Whoever has the public key may seal anything."""
+    """Anyone with the public key may seal anything."""
     with pytest.raises(ValueError, match="not filled up"):
         encryption.unpad(data)

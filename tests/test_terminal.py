@@ -1,4 +1,4 @@
-"""What commands say to whoever sits at a terminal, and to scripts: examples, questions, a bar."""
+"""Commands' words to a person at a terminal, and to scripts: examples, questions, a bar."""
 
 import os
 import pty

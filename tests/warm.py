@@ -1,8 +1,8 @@
-"""What a process of the tests has done before commands are forked from it: one worker's turn.
+"""Work of a process of the tests before commands are forked from it: one worker's turn.
 
 Commands and workers that are forked find modules loaded, classes mapped, catalogs read, templates,
-URLs and statements compiled, as tests of one process do (`tests/compiled.py`). Imported by the
-fork server alone (`tests/processes.py`).
+URLs and statements compiled, as tests of one process do (`tests/compiled.py`). Imported by the fork
+server alone (`tests/processes.py`).
 """
 
 import gc
@@ -20,7 +20,7 @@ from belong_mail.worker.loop import make_worker
 from config import Config
 from tests.compiled import compile_once
 
-# That a command loads when it is asked for, and not before.
+# A command loads these when it is asked for, and not before.
 COMMANDS = (
     "belong_mail.ops.commands", "belong_mail.newsletters.commands", "belong_mail.members.commands",
 )  # fmt: skip

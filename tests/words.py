@@ -1,4 +1,4 @@
-"""What the sources say, what the catalog holds, and what a page's reader gets to read."""
+"""Words of the sources, of the catalog, and of a page as its reader gets it."""
 
 import re
 from functools import cache

@@ -82,7 +82,7 @@ class ProofForm(BaseForm):
 
 
 class PasskeySignInForm(PublicForm):
-    """What a browser has signed, as our script writes it."""
+    """An authenticator's answer, as our script writes it."""
 
     answer = HiddenField()
 

@@ -29,7 +29,7 @@ from belong_mail.mail.http_call import call
 # Seconds in which a call must end, however slowly its answer comes.
 CALL_SECONDS = 5.0
 # Calls at a time of a process: fewer than it has threads, so that a slow provider leaves one to all
-# other pages. Whoever comes meanwhile waits for that many seconds.
+# other pages. Others wait for so many seconds.
 CALLS_AT_ONCE, ENTRY_SECONDS = 1, 1.0
 # Octets of an answer.
 MAX_ANSWER = 128 * 1024
@@ -52,12 +52,12 @@ class ProviderUnavailable(Exception):
 
 
 class ProofRefused(Exception):
-    """What came back proves nothing."""
+    """The provider's answer proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the provider and we have agreed on."""
+    """The registration with the provider."""
 
     issuer: str
     client_id: str
@@ -69,7 +69,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What ties a browser's way there to its way back."""
+    """Values that tie a browser's way there to its way back."""
 
     state: str
     nonce: str
@@ -77,7 +77,7 @@ class Trip:
 
 
 class Prompt(StrEnum):
-    """What the provider asks although it may know the browser (OIDC Core 3.1.2.1)."""
+    """The provider's prompts for a browser that it may know (OIDC Core 3.1.2.1)."""
 
     SELECT_ACCOUNT = "select_account"
     LOGIN = "login"

@@ -112,10 +112,10 @@ def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
 
 @each_minute("District sign-ins are unproven")
 def verify(work: Work) -> int:
-    """Remove what nobody with these keys has linked, and name the rest by the newest key.
+    """Remove links that nobody with these keys has made, and hash the rest by the newest key.
 
-    Who breaks into the web could otherwise stay in, as somebody whose sign-in is theirs. Returns
-    how many rows were wrong.
+    An intruder in the web could otherwise stay in, by a sign-in of their own. Returns how many rows
+    were wrong.
     """
     session, district, wrong = work.session, work.keys.district, 0
     found = select(Identity, Account.public_id).join(Account)

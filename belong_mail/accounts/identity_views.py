@@ -1,7 +1,7 @@
 """The pages to sign in by the district's identity provider; only where one is configured.
 
 A button's POST sends the browser to the provider, and its way back is a GET: that changes nothing,
-and shows one more button, whose POST completes. What ties both ends is random, and kept in the
+and shows one more button, whose POST completes. A random value ties both ends, and is kept in the
 browser's signed cookie alone.
 """
 
@@ -60,7 +60,7 @@ class BeginForm(PublicForm):
 
 
 class FinishForm(PublicForm):
-    """What the provider gave the browser to bring back."""
+    """The provider's answer, as the browser brings it back."""
 
     code = HiddenField()
     state = HiddenField()

@@ -28,7 +28,7 @@ WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
     WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
 )
-# What a right says that an operator gave: its lead is told of new members at once.
+# Marks a right that an operator gave: its lead is told of new members at once.
 TRUSTED = b"leads"
 # The same of the office: of who has accepted, and of who was only invited.
 OFFICE, ASKED = b"office", b"asked"
@@ -42,8 +42,8 @@ def invite(
 ) -> Account:
     """Let an address lead a group without asking its owner: for the sample, and for tests.
 
-    Who leads already keeps everything. Raises InvalidAddress, DecryptionError when the address's
-    account was changed in the database.
+    A leader of the group keeps everything. Raises InvalidAddress, DecryptionError when the
+    address's account was changed in the database.
     """
     account = get_account(session, opener, index, address)
     right = grant_right(opener, account, group)
@@ -129,7 +129,7 @@ def ask_account(
         session.add(leadership)
         session.flush()
     elif not is_proven_lead(session, opener, account, group):
-        # Whoever wrote a row without a proof accepts for nobody, and what has ended is asked anew.
+        # A row without a proof accepts for nobody, and an ended right is asked anew.
         leadership.accepted_at = leadership.ends_at = None
     if leadership.accepted_at is None:
         leadership.wrapped_right = right
@@ -209,9 +209,9 @@ def grant_right_from(
     *,
     is_trusted: bool = False,
 ) -> bytes:
-    """Make the same for who is invited: it counts from a time; None: they have not accepted yet.
+    """Make the same for an invited person: it counts from a time; None: they have not accepted yet.
 
-    Whom an operator invites waits for nothing once they accept.
+    A person whom an operator invites waits for nothing once they accept.
     """
     said = {"introduced_from": begins.isoformat() if begins else None, "is_trusted": is_trusted}
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))

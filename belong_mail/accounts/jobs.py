@@ -1,4 +1,4 @@
-"""What the web asks the worker for, of leads and the office; accounts by their public ids."""
+"""Jobs of leads and the office; they name accounts by their public ids."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class LetIn(SealedJob, kind="let-in"):
 
 @dataclass(frozen=True)
 class InviteColleague(SealedJob, kind="invite-colleague", looks_up=True):
-    """Whom the office invites, to lead which groups (public ids) or to work for the office."""
+    """An invitation by the office, to lead groups (public ids) or to work for the office."""
 
     by: str
     name: str
@@ -74,18 +74,18 @@ class InviteAgain(SealedJob, kind="invite-again"):
 
 @dataclass(frozen=True)
 class AcceptRights(SealedJob, kind="right-accepted"):
-    """What somebody has accepted: groups, by their public ids, and the office."""
+    """Accepted rights: groups, by their public ids, and the office."""
 
     account: str
     groups: list[str]
     office: bool
-    # Of the emailed link.
+    # The secret of the emailed link.
     secret: str
 
 
 @dataclass(frozen=True)
 class EndRights(SealedJob, kind="right-removed"):
-    """What the office has taken from somebody."""
+    """Rights that the office has ended."""
 
     by: str
     account: str

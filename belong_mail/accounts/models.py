@@ -120,7 +120,7 @@ class Passkey(PublicIdBase):
     credential_id: Mapped[bytes] = mapped_column(unique=True)
     # COSE_Key, in CBOR (RFC 9052).
     public_key: Mapped[bytes]
-    # What the device counted at the last use; those that do not count say 0.
+    # The device's counter at the last use; devices that do not count say 0.
     counter: Mapped[int] = mapped_column(BigInteger)
     # How its owner calls it, in the clear.
     name: Mapped[str]

@@ -1,7 +1,7 @@
-"""Passkeys (WebAuthn): add one to an account, and find out whose an authenticator's answer is.
+"""Passkeys (WebAuthn): add one to an account, and find the owner of an authenticator's answer.
 
-Only public keys are kept: they verify, and open nothing. Whoever answers has proved to their own
-device who they are (user verification). A challenge is used up before its answer comes here.
+Only public keys are kept: they verify, and open nothing. The device has verified its owner (user
+verification). A challenge is used up before its answer comes here.
 """
 
 import json
@@ -41,7 +41,7 @@ from belong_mail.core.i18n import names
 
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
-# What reading an answer raises that is none.
+# Errors of reading a malformed answer.
 BROKEN = (
     ValueError,
     LookupError,

@@ -1,7 +1,7 @@
-"""What the office does for leads and colleagues: list, invite, renew, remove.
+"""The office's verbs for leads and colleagues: list, invite, renew, remove.
 
-The office names people itself, for the web cannot open an address. What takes a right away acts at
-once; what gives one is sealed for the worker, which checks who asks.
+The office names people itself, for the web cannot open an address. A verb that takes a right away
+acts at once; one that gives a right is sealed for the worker, which checks who asks.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Who leads a group; no group: who works for the office."""
+    """The leaders of a group, or without a group the people of the office."""
 
     group: Group | None
     roles: list[Role]
@@ -164,7 +164,7 @@ def remove(
 ) -> None:
     """End somebody's right to lead a group, or to work for the office, and all their sessions.
 
-    Whose last right it was keeps no passkey. The worker tells those concerned.
+    A person without any right left keeps no passkey. The worker tells those concerned.
 
     Raises NotFound, LastOfficeAccount.
     """
@@ -238,7 +238,7 @@ def end_sessions(session: Session, person: Account) -> None:
 def _require_another(session: Session, person: Account) -> None:
     """Raise LastOfficeAccount if only this one works for the office.
 
-    Whoever else removes one waits for this transaction: all rows are locked.
+    Another removal waits for this transaction: all rows are locked.
     """
     locked = select(Account).where(Account.is_office).order_by(Account.id).with_for_update()
     list(session.scalars(locked.execution_options(populate_existing=True)))

@@ -1,9 +1,9 @@
-"""A fresh proof of who is signed in, before a press that much depends on.
+"""A fresh proof of identity, before a press that much depends on.
 
 A browser that is left alone, or a cookie that was taken, is a session of somebody else's. Views
 marked `web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in or of a later proof:
-by a link that is emailed for this session, by the district's sign-in, or by a passkey. Who has one
-of the latter two proves it by no email: a mailbox alone does not decide.
+by a link that is emailed for this session, by the district's sign-in, or by a passkey. An owner of
+one of the latter two proves it by no email: a mailbox alone does not decide.
 """
 
 from datetime import timedelta

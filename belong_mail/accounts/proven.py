@@ -1,6 +1,6 @@
-"""What the worker believes of accounts; what it doesn't raises Refused.
+"""Rights that the worker believes; others raise Refused.
 
-Whoever breaks into the web can write a row, and seal any job in anybody's name.
+An intruder in the web can write a row, and seal any job in anybody's name.
 """
 
 from sqlalchemy import select
@@ -20,9 +20,9 @@ def account(work: Work, public_id: str) -> Account:
 
 
 def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
-    """Find who asks, if a holder of the keys let them work for the office.
+    """Find the account that asks, if a holder of the keys let it work for the office.
 
-    Who ends their own right has it no more, and still has its proof.
+    An account that ends its own right has it no more, and still has its proof.
     """
     by = account(work, public_id)
     is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office

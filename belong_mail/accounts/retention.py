@@ -1,4 +1,4 @@
-"""Which rows of accounts are over."""
+"""Rows of accounts that are over."""
 
 from datetime import datetime
 

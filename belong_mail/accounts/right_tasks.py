@@ -1,8 +1,8 @@
-"""What the worker does for a sealed request about rights, and when a right ends.
+"""The worker's tasks for sealed requests about rights, and for rights that end.
 
-Whoever breaks into the web can seal any of these in the name of an office account. So the account
-must be one that a holder of the keys let work for the office, only staff are invited, no more in a
-day than an office does, and every account of the office hears of each right.
+An intruder in the web can seal any of these in the name of an office account. So the account must
+be one that a holder of the keys let work for the office, only staff are invited, no more in a day
+than an office does, and every account of the office hears of each right.
 """
 
 import json
@@ -37,7 +37,7 @@ from belong_mail.groups.models import Group
 CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
-# What the person it is about need not be told, or is told in other words.
+# Events that the person concerned knows already, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
 
 
@@ -78,8 +78,8 @@ def receive_repetition(work: Work, asked: InviteAgain) -> None:
 def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     """Let the waiting time of accepted rights begin, by the worker's clock, and tell about them.
 
-    The secret of the emailed link proves that the invited person accepts: no row has it. What was
-    accepted before is left as it is: nothing becomes older or newer by asking again.
+    The secret of the emailed link proves that the invited person accepts: no row has it. Rights
+    that were accepted before stay as they are: nothing becomes older or newer by asking again.
     """
     account = proven.account(work, asked.account)
     opener = work.keys.opener
@@ -126,8 +126,8 @@ def tell(
 ) -> None:
     """Email the office's inbox and people, the groups' other leads, and who it is about.
 
-    Whoever just accepted is not told. Proofs say who is of the office and who leads, not marks,
-    which the web may set. A lead reads of the groups alone that they lead.
+    A person who just accepted is not told. Proofs say who is of the office and who leads, not
+    marks, which the web may set. A lead reads of the groups alone that they lead.
     """
     session, keys, inbox = work.session, work.keys, work.mailer.office
     groups = list(groups)

@@ -27,9 +27,10 @@ def is_held() -> ColumnElement[bool]:
 
 
 def has_not_ended() -> ColumnElement[bool]:
-    """Tell of rights, accepted or not, whether they are none that has ended or was removed.
+    """Select rights, accepted or not, that have neither ended nor been removed.
 
-    What the office removes ends; the worker deletes it, for it alone knows which were proven.
+    A right that the office removes ends; the worker deletes it, for it alone knows which were
+    proven.
     """
     return or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
 
@@ -90,7 +91,7 @@ def count_pending_invitations(session: Session, group: Group) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What an account is invited to and has not accepted, or has: an accepted one stays found."""
+    """An invitation of an account, open or accepted: an accepted one can still be found."""
 
     account: Account
     groups: list[tuple[GroupLead, Group]]

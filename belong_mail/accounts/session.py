@@ -47,7 +47,7 @@ def current_account(session: Session) -> Account | None:
 
     When the browser was last seen stands in its signed cookie, so that a GET writes nothing. A
     right to work for the office that has ended counts as none, before the worker takes it away.
-    What this request does from now on is recorded under the account's name.
+    From now on, the audit trail records this request under the account.
     """
     token, seen = cookie.get(TOKEN_KEY), cookie.get(SEEN_KEY)
     if not isinstance(token, str) or not isinstance(seen, int):

@@ -37,7 +37,7 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:
     """Tell whether a browser asked to sign in to a link's account while links of then still work.
 
-    Whoever asks while very many do gets no email of their own. The newest one serves them.
+    In a flood of requests, a person gets no email of their own; the newest link serves them.
     """
     asked = select(SignIn.id).where(
         SignIn.account_id == link.account_id,
@@ -61,7 +61,7 @@ def record_refusal(
 ) -> None:
     """Write down that somebody was not let in: once an hour for an account and a reason.
 
-    Of an address that is nobody's account, the trail keeps no trace that tells it.
+    The trail keeps no trace that identifies an address without an account.
     """
     name = account.public_id if account is not None else ""
     key = hashlib.sha256(f"sign-in-refused/{why}/{name}".encode()).digest()[:16]

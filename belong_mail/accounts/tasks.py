@@ -49,12 +49,12 @@ CHANGES = ("added", "removed")
 
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
-    """Mail a link to a lead; to anybody else, and to who waits no more, say nothing.
+    """Email a link to a lead; send nothing to others, nor to a lead who waits no more.
 
     Nor to a lead who signs in by the district: a mailbox alone opens nothing of theirs.
 
-    Who asks over a limit is written down all the same: a link that was mailed shortly before serves
-    them too. The audit trail hears of each who is refused.
+    A request over a limit is written down all the same: a link that was mailed shortly before
+    serves it too. The audit trail hears of each refusal.
     """
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused

@@ -223,8 +223,8 @@ def end() -> ResponseReturnValue:
     return redirect(url_for(".sessions", done="ended"), 303)
 
 
-# A script of ours has the browser answer a challenge. That is kept in its signed cookie, for one
-# purpose, and is used up, for good, before an answer to it is looked at.
+# A script of ours has the browser answer a challenge. It is kept in the signed cookie, for one
+# purpose, and is used up for good before its answer is read.
 passkey = Blueprint("passkey", __name__)
 CHALLENGE_KEY = "passkey"
 CHALLENGE_MAX_AGE = timedelta(minutes=5)

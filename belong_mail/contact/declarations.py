@@ -1,4 +1,4 @@
-"""What the worker must know of messages to the office and to leads."""
+"""The worker's entries for messages to the office and to leads."""
 
 from datetime import datetime
 

@@ -113,7 +113,7 @@ class CodeForm(PublicForm):
         ],
     )
     message = message_field(_l("Write again"), Optional())
-    # Of the page that shows the code once, so that it can be read in another language.
+    # Lets the page that shows the code once be read in another language.
     reference = HiddenField()
     # Given by a page that shows the thread already.
     is_open = HiddenField()

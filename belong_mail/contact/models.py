@@ -12,7 +12,7 @@ from belong_mail.groups.models import Group
 class ContactMessage(IdBase):
     __tablename__ = "contact_messages"
 
-    # What the writer is told, such as K7QM-2XRD; it says nothing about them.
+    # Shown to the writer, such as K7QM-2XRD; it says nothing about them.
     reference: Mapped[str] = mapped_column(unique=True)
     # To the leads of a group; None: to the office.
     group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id, ondelete="SET NULL"))
@@ -29,17 +29,17 @@ class Thread(IdBase):
 
     __tablename__ = "threads"
 
-    # That of its first message.
+    # The reference of its first message.
     reference: Mapped[str] = mapped_column(unique=True)
     # X25519, public; the private half follows from the code, which is not kept.
     receipt_key: Mapped[bytes] = mapped_column(unique=True)
-    # What it is about, of the list that the form offers.
+    # Its topic, from the form's list.
     topic: Mapped[str]
     last_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class ThreadEntry(IdBase):
-    """What the writer or the office said, sealed so that the thread's code alone opens it."""
+    """Words of the writer or the office, sealed so that the thread's code alone opens them."""
 
     __tablename__ = "thread_entries"
 

@@ -56,7 +56,7 @@ def new_reference() -> str:
 
 @dataclass(frozen=True, slots=True)
 class ContactData:
-    """What a person wrote; name and address may be empty."""
+    """A person's message; name and address may be empty."""
 
     topic: str
     message: str

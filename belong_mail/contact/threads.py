@@ -72,7 +72,7 @@ def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) 
 
 
 def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMessage]:
-    """Open a thread, oldest first. What was sealed for another place is left out."""
+    """Open a thread, oldest first. Entries that were sealed for another place are left out."""
     receipt = _code_keys(code)
     said = []
     for entry in thread_entries(session, thread):

@@ -45,7 +45,7 @@ class Job(IdBase):
         ),
     )
 
-    # What is wanted: the `kind` of a class below.
+    # The wish: the `kind` of a class below.
     kind: Mapped[str]
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))
     subscription_id: Mapped[int | None] = mapped_column(
@@ -66,15 +66,15 @@ def _note(_mapper: object, _connection: object, job: Job) -> None:
 
 
 class Opens(Protocol):
-    """What only the worker has: `decryption.Opener`."""
+    """The worker's own opener: `decryption.Opener`."""
 
     def open(self, sealed: bytes, where: str) -> bytes: ...
 
 
 class JobKind:
-    """A job without words: what the web asks for, or the row that it names, says all.
+    """A job without words: its kind, or the row that it names, says all.
 
-    Whoever breaks into the web can write one.
+    An intruder in the web can write one.
     """
 
     # Stored: it keeps its spelling forever.

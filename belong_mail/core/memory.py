@@ -3,7 +3,7 @@
 import ctypes
 import resource
 
-# Of the system call `prctl`.
+# Numbers of the system call `prctl`.
 SET_DUMPABLE = 4
 
 

@@ -41,7 +41,7 @@ def claim_next(
 ) -> tuple[list[int], list[tuple[int, Compose]] | None]:
     """Take what comes next: single messages when it is time to look for them, else a chunk.
 
-    Returned are deliveries, or a chunk with what writes it. What workers died at is taken only
+    Returns deliveries, or a chunk with its writer. A delivery at which workers died is taken only
     when nothing else is in hand; a single message of that kind need not wait for an issue's end.
     """
     due = _kinds_due(session) if is_looking else set()
@@ -97,7 +97,7 @@ def claim_chunk(
 ) -> list[tuple[int, Compose]] | None:
     """Turn the next chunk into deliveries and take them; if it is too large, leave them due.
 
-    None: there is no chunk. What its members were chosen by is not asked again in this transaction.
+    None: there is no chunk. The query for its members is not repeated in this transaction.
     """
     connection = session.connection()
     found, _ = _NEXT_CHUNK.run(connection, {})

@@ -168,7 +168,7 @@ class ConnectionPool:
         self._step(task)
 
     def _check_deadlines(self) -> None:
-        """End what takes too long, and who was idle for long. What has come was heard before."""
+        """End connections that take too long or were idle for long. Answers were read before."""
         at = time.monotonic()
         self._look_at = at + LOOK_GAP_SECONDS
         for talk in list(self._talks.values()):

@@ -60,7 +60,7 @@ ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
 
 
 class MemberQuery(Protocol):
-    """Who is still to get an issue."""
+    """The members who are still to get an issue."""
 
     # Selects a chunk's members in their order: an id, and what it takes to write to each.
     #

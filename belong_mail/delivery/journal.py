@@ -42,7 +42,7 @@ class JournalEntry(IntEnum):
 
 
 class DeliveryHistory(NamedTuple):
-    """What a journal tells: each delivery's last mark, and the counts at the journal's end."""
+    """A journal's contents: each delivery's last mark, and the counts at the end."""
 
     marks: dict[int, JournalEntry]
     begun: int

@@ -41,7 +41,7 @@ def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """What an email says to one person; `reply_to` is an address or empty."""
+    """An email's words for one person; `reply_to` is an address or empty."""
 
     to: str
     language: str
@@ -51,7 +51,7 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """What it takes to write an email; the worker alone has one."""
+    """Everything needed to write an email; the worker alone has one."""
 
     opener: Opener
     index: BlindIndex
@@ -68,7 +68,7 @@ class Mailer:
     staff: Staff
     # In which meetings are held.
     zone: ZoneInfo
-    # Whose proofs let people sign in.
+    # The identity provider of the district.
     district: District
     # Returns the settings with the changes that the office was told of.
     site: Callable[[Session], Settings]

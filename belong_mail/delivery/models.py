@@ -87,10 +87,10 @@ class Delivery(Base):
     )
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     sealed_to: Mapped[bytes | None]
-    # What the message tells of, where that is not its recipient: a row of its kind's table.
+    # The row that the message is about, in its kind's table, unless that is its recipient.
     about_id: Mapped[int | None]
 
-    # What only this message says, such as the secret of a link.
+    # This message's own words, such as the secret of a link.
     sealed_arguments: Mapped[bytes | None]
 
     state: Mapped[str] = mapped_column(default=State.QUEUED)
@@ -134,7 +134,7 @@ class Chunk(Base):
     # The first and the last subscription's id.
     high: Mapped[int]
     planned: Mapped[int]
-    # How many deliveries the claim made; None before. What is missing has withdrawn.
+    # How many deliveries the claim made; None before. The others were withdrawn.
     inserted: Mapped[int | None]
     # Its issue is paused.
     is_halted: Mapped[bool] = mapped_column(default=False)
@@ -167,11 +167,11 @@ class IssueCount(Base):
     # One may be below zero: what one process added another may take.
     backend: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
-    # Of these: sent again although a copy may have arrived.
+    # Those of them that were sent again although a copy may have arrived.
     resent: Mapped[int]
 
 
-# Whoever copies all tables copies deliveries first: they are counted as they come.
+# `db move` copies deliveries first: they are counted as they come.
 IssueCount.__table__.add_is_dependent_on(Delivery.__table__)  # type: ignore[attr-defined]
 # The issues that are paused.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
@@ -182,7 +182,7 @@ IS_MARKED = exists().where(
     _issues.c.id == Chunk.newsletter_id,
     or_(_issues.c.paused_at.is_not(None), _issues.c.stopped_at.is_not(None)),
 )
-# What a worker holds is its own for so long; it renews the lease while it lives.
+# A worker's claim lasts so long; it renews the lease while it lives.
 LEASE = timedelta(minutes=1)
 
 

@@ -27,7 +27,7 @@ STATES = {
 }
 
 
-# Of these a copy may be on its way, or come back.
+# A copy may be on its way, or come back.
 HAS_LEFT = (State.ACCEPTED, State.UNCERTAIN)
 # Never said of what was in doubt: not to send a second copy does not call the first one back.
 HAS_NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)

@@ -14,7 +14,7 @@ PAUSABLE_STATES = (State.QUEUED, State.DEFERRED)
 def pause(session: Session, newsletter_id: int) -> None:
     """Let nothing more of an issue be claimed.
 
-    What a worker read ahead it reads again after STALE_SECONDS, and gives back.
+    A worker looks again at what it read ahead after STALE_SECONDS, and gives it back.
     """
     _deliveries(session, newsletter_id, due_at=None)
     _chunks(session, newsletter_id, is_halted=True)

@@ -24,10 +24,10 @@ def apply_results(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> list[int]:
-    """Write down what became of deliveries that an owner holds; what is no longer its stays.
+    """Write down results of deliveries that an owner still holds; leave others as they are.
 
-    What was taken from it as uncertain is settled all the same when it was accepted after all.
-    Returned are those that will never arrive.
+    Deliveries that were taken from it as uncertain are settled all the same if they were accepted.
+    Returns those that will never arrive.
     """
     accepted: list[int] = []
     given_back: dict[timedelta | None, list[int]] = {}
@@ -93,7 +93,7 @@ def renew_lease(session: Session, owner: str) -> bool:
 def is_database_behind(session: Session, made: dict[str, int]) -> bool:
     """Tell whether the database lacks transactions that workers know to be made.
 
-    Whose lease is gone may have been taken over.
+    A worker without a lease may have been replaced.
     """
     turns = select(Lease.owner, Lease.turn).where(Lease.owner.in_(made), Lease.turn > 0)
     return any(turn < made[owner] for owner, turn in session.execute(turns))
@@ -189,7 +189,7 @@ def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> boo
 def _accept(session: Session, owner: str, ids: list[int], dots: int, stale: int) -> None:
     """Write acceptances, and count them beside other dots.
 
-    What was taken from the owner was counted then; that second look is rarely needed.
+    Deliveries that were taken from the owner were counted then; that second look is rarely needed.
     """
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
     accepting = _ACCEPTING, {**said, "before": State.SENDING}

@@ -40,7 +40,7 @@ AWAITED_RETRY = timedelta(seconds=45)
 GIVE_UP_AFTER = {
     # A server that is down over a weekend has two days.
     "newsletter": timedelta(hours=48),
-    # Whoever signed up looks for it today; the form can be sent again.
+    # The person looks for it today; the form can be sent again.
     "confirm-subscription": timedelta(hours=24),
     # The link works for three days, from when the email was asked for.
     "invited-to-confirm": timedelta(hours=24),
@@ -71,7 +71,7 @@ RELAY_RESTS = {
 }
 
 
-# Who got an answer about us is tried after the others: some servers blame us for one recipient.
+# Recipients with an answer about us come after the others: some servers blame us for one recipient.
 RELAY_LATE = timedelta(seconds=1)
 # Between looks whether a limit of ours has room again.
 LIMIT_LOOK_GAP = timedelta(minutes=15)
@@ -88,8 +88,8 @@ MAX_DEATHS = 6
 def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bool) -> timedelta:
     """Return how long after so many failed attempts the next one is made.
 
-    After its first broken conversation it is made at once. What somebody waits for is tried within
-    a minute, unless the mailbox itself is what it waits for.
+    After its first broken conversation it is made at once. An email that somebody waits for is
+    tried within a minute, unless the mailbox itself is the reason.
     """
     doublings = min(max(attempts - 1, 0), 10)
     wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)

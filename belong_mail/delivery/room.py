@@ -1,6 +1,6 @@
-"""What a room declares in its `declarations.py`: its emails, jobs, retention and wrapped columns.
+"""A room's `declarations.py`: its emails, jobs, retention and wrapped columns.
 
-It goes: what is new is entered by the decorators of `delivery.work`.
+It goes: new ones are entered by the decorators of `delivery.work`.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class Room:
     lookups: tuple[str, ...] = ()
     # By what `flask purge` calls the rows that it removes.
     retention: Mapping[str, Rule] = field(default_factory=dict)
-    # What is kept for long.
+    # Columns that are kept for long.
     wrapped: tuple[WrappedColumn, ...] = ()
     # Columns that are not wrapped anew, for they are not kept for long: what that is, and when it
     # goes, in words for an operator.

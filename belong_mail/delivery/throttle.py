@@ -21,9 +21,9 @@ MAX_IN_HAND = 100
 CHUNK_MEMBERS = 70
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE_KEY = b"relay/minute"
-# What may leave within this time is claimed now, so that what is urgent waits no longer.
+# Email that may leave within this time is claimed now, so that urgent email waits no longer.
 CLAIM_AHEAD = timedelta(seconds=1)
-# What may leave within this time is not waited for.
+# A wait shorter than this is skipped.
 CLAIM_TOLERANCE = timedelta(seconds=0.5)
 
 

@@ -1,4 +1,4 @@
-"""What the worker does: each function is entered here, by a decorator, under the kind it is for.
+"""The worker's functions: each is entered here, by a decorator, under its kind.
 
 `ops.rooms` loads the modules that have one. Nothing else needs to know of a new one.
 """
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What the worker works with: one transaction, the keys, what writes email, and the moment."""
+    """The worker's collaborators: one transaction, the keys, the mailer, and the moment."""
 
     session: Session
     keys: Keyring
@@ -69,7 +69,7 @@ class DeclaredTwice(Exception):
 
 
 class Declared(dict[str, V]):
-    """What is declared for each kind: once."""
+    """Entries by kind, each declared once."""
 
     def __setitem__(self, kind: str, what: V) -> None:
         if kind in self:
@@ -91,7 +91,7 @@ class WrappedColumn(NamedTuple):
     """A column that is wrapped anew when the worker's key changes."""
 
     column: Column
-    # What the wrapping is bound to: the column's place, and an expression that names the row.
+    # The binding of the wrapping: the column's place, and an expression that names the row.
     place: str
     row: Any
     batch_rows: int = WRAPPED_ROWS
@@ -109,7 +109,7 @@ LOOKUPS: set[str] = set()
 CHORES = Declared[Callable[[Work], object]]()
 # By what `belong purge` calls the rows that go.
 RETENTION = Declared[Rule]()
-# What is kept for long.
+# Columns that are kept for long.
 WRAPPED_COLUMNS: list[WrappedColumn] = []
 # Columns that are not: what that is, and when it goes, in words for an operator.
 SHORT_LIVED = Declared[str]()

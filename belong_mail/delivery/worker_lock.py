@@ -16,7 +16,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class WorkerStatus(Enum):
-    """What the folder tells of a worker."""
+    """A worker's status, as its folder tells it."""
 
     ALIVE = "alive"
     # It lives, and has not renewed its lease for as long as that lasts.

@@ -32,7 +32,7 @@ MAX_RECIPIENTS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whose report it is; `is_proven`: whoever wrote it could have ended the membership."""
+    """The delivery of a report; `is_proven`: its writer could have ended the membership."""
 
     delivery: Delivery
     is_proven: bool

@@ -24,7 +24,7 @@ ACCEPT: Final = "accept-bounces"
 # Mails to one member that are looked back at.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
-# Of these it is known whether they arrived; what was not sent at all says nothing.
+# States in which arrival is known; an email that was not sent says nothing.
 REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
 # More is not counted up, so that a flood is over two hours after its last address.
 LONG_AGO = timedelta(hours=3)
@@ -32,10 +32,10 @@ OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 # Each domain has a breaker of its own: a slash, and a keyed hash of its name.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
-# Of the addresses of a domain that had had mail before, more than this share, and no fewer than
-# these, are not said to be gone in one day unless its directory errs.
+# More than this share of a domain's addresses that had got email before, and no fewer than these,
+# are not gone in one day unless its directory errs.
 MAX_SHARE, SHARE_COUNTS_FROM = 0.05, 10
-# Of a group with so many members no share is told: what is too large a one is too many as well.
+# A larger group needs no share: too large a one is too many as well.
 SHARE_MEMBERS = 400
 # Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_name`).
 DomainName = Callable[[Subscription | None], bytes]

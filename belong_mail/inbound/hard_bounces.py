@@ -1,4 +1,4 @@
-"""What counts as a permanent (hard) bounce: which emails that did not arrive end a membership.
+"""Permanent (hard) bounces: the undelivered emails that end a membership.
 
 A relay's reply, or a report that came back later, gets a `ReplyClass` by one table
 (`mail.smtp.replies.RULES`; `mail.bounces.reasons` reads the codes and words of a report for it).

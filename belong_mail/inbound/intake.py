@@ -143,10 +143,10 @@ class _Look:
         """The number of the message that is being fetched; 0: none is."""
 
     def take_all(self, mailbox: Mailbox) -> bool:
-        """Take in new messages, then those of a look that was cut off; False: there are more.
+        """Take in new messages, then those of a poll that was cut off; False: there are more.
 
-        What was taken in and not moved is read again before it is moved: whatever a server has put
-        under its number meanwhile is stored, and what is known is not stored twice.
+        A message that was taken in and not moved is read again before it is moved: a server may
+        have put another one under its number. A known one is not stored twice.
         """
         with self._sessions.begin() as session:
             progress = self._reader.open_at(session, mailbox.uid_validity)

@@ -96,7 +96,7 @@ def _store_in_postgresql(url: str, sealed: bytes) -> None:
 
     milliseconds = round(drivers.STATEMENT_SECONDS * 1000)
     told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **drivers.parse_postgresql_url(url)}
-    # What the URL says counts more: it stands behind ours.
+    # The URL's options follow ours, so that they count more.
     told["options"] = f"-c statement_timeout={milliseconds} {told.get('options', '')}"
     now = datetime.now(UTC)
     try:

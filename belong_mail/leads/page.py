@@ -20,7 +20,7 @@ MEETINGS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
-    """What leads may change of a group."""
+    """The fields of a group that leads may change."""
 
     summary: LocalizedText
     mission: LocalizedText

@@ -1,8 +1,8 @@
 """Read the addresses of a spreadsheet: a form's responses, or the members of a mailing group.
 
 It looks at what stands in the cells, for headings differ by product, language and year, or are
-missing. Nothing but addresses is taken: no names, no answers. What it cannot use it names by the
-number of its row, as a spreadsheet shows it, and never by its words.
+missing. Nothing but addresses is taken: no names, no answers. It names an unusable row by its
+number, as a spreadsheet shows it, and never by its words.
 """
 
 import csv
@@ -30,11 +30,11 @@ DELIMITERS: Final = ",;\t"
 # Rows from which delimiters and columns are judged, and before which headings may stand.
 SAMPLE_ROWS: Final = 200
 MAX_HEADING_ROWS: Final = 5
-# Of the rows, so many have as many cells as most, where a delimiter is the right one.
+# With the right delimiter, this part of the rows has as many cells as most.
 REGULAR_PART: Final = 0.6
 # A cell that has more line breaks is no answer: a quotation mark was never closed.
 MAX_CELL_LINES: Final = 200
-# What other programs' files begin with: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
+# Magic bytes of other programs' files: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
 OTHER_FORMATS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0", b"%PDF")
 # One octet in so many that is zero shows UTF-16 of Western text.
 UTF16_PART: Final = 4
@@ -48,7 +48,7 @@ HEADINGS: Final = frozenset(
         "username", "work email", "your email",
     )
 )  # fmt: skip
-# What stands above the headings of a Google Group's members; it may name the group's own address.
+# The line above the headings of a Google Group's members, which may name the group's own address.
 PREAMBLE = re.compile(r"\s*(members (for|of)|miembros (del|de|para))\b", re.IGNORECASE)
 BETWEEN = re.compile(r"[\s,;|/\\()\[\]{}<>\"“”«»]+")
 MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
@@ -93,14 +93,14 @@ class UnusableFile(ValueError):
 
 @dataclass(slots=True)
 class AddressList:
-    """What a file holds; rows count from 1."""
+    """A file's addresses; rows count from 1."""
 
     addresses: list[str] = field(default_factory=list)
     # The column that they stand in, as spreadsheets name it.
     column: str = "A"
     # Others that hold addresses, too.
     other_columns: list[str] = field(default_factory=list)
-    # What looks like an address in that column.
+    # Cells of that column that look like an address.
     texts: int = 0
     heading_rows: int = 0
     empty_rows: int = 0

@@ -43,9 +43,9 @@ class MemberCounts:
     def count(self, session: Session, group: Group) -> bool:
         """Take the next step of a group's count; tell whether that was the last one.
 
-        0 is “a few”. What leads were told before stands until the number has moved by a whole
-        step: so nobody's coming or going shows, also not to a lead who stands at its edge by
-        joining and leaving themselves.
+        0 is “a few”. A number that leads were told stands until the true one has moved by a whole
+        step, so nobody's coming or going shows, also not to a lead who joins and leaves at its
+        edge.
         """
         begun = self._begun.setdefault(group.id, Progress())
         if not _step(session, group, begun, self._at_once):

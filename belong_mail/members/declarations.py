@@ -1,4 +1,4 @@
-"""What the worker must know of members: their emails, jobs, retention and wrapped columns."""
+"""The worker's entries for members: emails, jobs, retention and wrapped columns."""
 
 from datetime import datetime
 
@@ -54,7 +54,7 @@ def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
 def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select those that ended a while ago, are left alone for ever, or were never confirmed.
 
-    Of the last, those that nobody asks about any more.
+    A never confirmed one goes when no confirmation waits for it any more.
     """
     has_wish = exists().where(PendingConfirmation.subscription_id == Subscription.id)
     is_asked_for = exists().where(Job.subscription_id == Subscription.id)

@@ -35,7 +35,7 @@ LENGTH = 4096
 class OpenedErasure:
     """An erasure as the worker reads it."""
 
-    # What is to go: public ids of memberships and notes, references of messages.
+    # Rows to delete: public ids of memberships and notes, references of messages.
     names: frozenset[str]
     began_at: datetime
     # Nobody who reads the database can work the hours out.
@@ -56,9 +56,9 @@ class OpenedErasure:
 def start_erasure(
     session: Session, opener: Opener, index: BlindIndex, identity: str, names: set[str]
 ) -> None:
-    """Erase from now on what is there of a normalised address; who joins later is not meant.
+    """Erase from now on the rows that a normalised address has; later ones are not meant.
 
-    What an issue that is on its way may be about to be written to goes at once.
+    Rows to which an issue on its way may be about to be written go at once.
     """
     row = session.get(Erasure, index.erased(identity), with_for_update=True)
     if row is None:
@@ -89,7 +89,7 @@ def is_being_erased(session: Session, keyring: Keyring, identity: str, public_id
 def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
     """Delete the memberships whose hours have come; return the names of all that is due.
 
-    What began by a clock that was ahead begins now: its rows would stay for as long as that was.
+    An erasure that began by a clock that was ahead begins now: its rows would stay for as long.
     """
     due: list[str] = []
     # Those that no other worker is about to carry on.
@@ -131,9 +131,9 @@ def _read(opener: Opener, row: Erasure) -> OpenedErasure:
 
 
 def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
-    """Delete subscriptions. What waits for them stays here; what was sent forgets its reader.
+    """Delete subscriptions. Waiting email stays here; sent email forgets its reader.
 
-    What is withdrawn gets the time of its own issue, so that no moment joins a person's groups.
+    A withdrawn copy gets the time of its own issue, so that no moment joins a person's groups.
     """
     if not rows:
         return

@@ -60,7 +60,7 @@ def _address(label: LazyProxy, description: LazyProxy, check: Validator) -> Emai
 
 
 class JoinForm(PublicForm):
-    """What every group's form asks; `form_for` adds the group's own questions."""
+    """Fields of every group's form; `form_for` adds the group's own questions."""
 
     email = _address(
         _l("Your work email address"),
@@ -132,7 +132,7 @@ class PersonalJoinForm(JoinForm):
         _l("Use an email address that only you can read. We’ll email you a link to confirm."),
         personal_address,
     )
-    # Which page it is: the code is for no other one.
+    # The page's own value: the code works on no other page.
     nonce = ""
 
     def validate_code(self, field: Field) -> None:

@@ -94,7 +94,7 @@ class NotOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a file holds, in numbers and rows; never an address."""
+    """A file's contents, in numbers and rows; never an address."""
 
     addresses: int
     column: str
@@ -193,7 +193,7 @@ def is_waiting(session: Session, group: Group) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the worker has come, in tens; 0 is “a few”. Who is in already counts as asked."""
+    """How far the worker has come, in tens; 0 is “a few”. Members count as asked."""
 
     done: int
     all: int

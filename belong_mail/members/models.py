@@ -26,7 +26,7 @@ INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 class Subscription(PublicIdBase):
     """One address's sign-up for one group's newsletters.
 
-    What happened is kept as times; the state follows from them. Two memberships of one person have
+    Events are kept as times; the state follows from them. Two memberships of one person have
     nothing in common, and only the worker can open what is wrapped.
     """
 
@@ -51,7 +51,7 @@ class Subscription(PublicIdBase):
     counted_index: Mapped[bytes | None]
     wrapped_address: Mapped[bytes]
     wrapped_name: Mapped[bytes | None]
-    # What the leads are to be told; gone as soon as they have been.
+    # The introduction for the leads; gone as soon as they have it.
     wrapped_introduction: Mapped[bytes | None]
     language: Mapped[str]
 
@@ -104,12 +104,12 @@ class Erasure(Base):
     # HMAC of the address alone.
     address_index: Mapped[bytes] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
-    # Which rows, since when, and what their hours are drawn from.
+    # Rows, start, and the seed of their hours.
     wrapped: Mapped[bytes]
 
 
 class PendingConfirmation(IdBase):
-    """What one confirmation mail asks about; its link grants this sign-up and no other."""
+    """The sign-up that one confirmation email asks about; its link grants this and no other."""
 
     __tablename__ = "pending_confirmations"
 

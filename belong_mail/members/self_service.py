@@ -35,7 +35,7 @@ SEPARATOR = "~"
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """What the mailed secret opens: a person's subscriptions, by their public ids."""
+    """A person's subscriptions, by their public ids, as the mailed secret opens them."""
 
     public_ids: list[str]
     # The same list as the worker wrapped it, which knows by this that it made the list.
@@ -127,9 +127,9 @@ def change_each(
 ) -> list[str]:
     """Do the same to each membership, as if its own button were pressed.
 
-    Returns those that it changed. What cannot be changed any more, such as the pause of a group
-    that was left meanwhile, stays. All are locked in one order, so that two who press at once do
-    not wait for each other for ever.
+    Returns those that it changed. A change that is no longer possible, such as a pause of a group
+    that was left meanwhile, is skipped. All are locked in one order, so that two who press at once
+    do not wait for each other for ever.
     """
     rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
     before = {

@@ -1,4 +1,4 @@
-"""What “My groups” shows: a card for each group, and what the last press has changed."""
+"""The page “My groups”: a card for each group, and the result of the last press."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from belong_mail.web.language import request_language
 UNTIL = ":until"
 # Meetings that stand on each card.
 NEXT = 3
-# What a press says of itself is said only where it is so: the page may be opened again later.
+# A result is shown only while it is true: the page may be opened again later.
 IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "leave": lambda one: not one.is_active,
     "undo": lambda one: one.is_active,

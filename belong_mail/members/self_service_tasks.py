@@ -137,7 +137,7 @@ def erase(session: Session, keyring: Keyring, job: Job) -> None:
 def subscriptions_of(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
     """Find every subscription of a normalised address: the one place where they meet.
 
-    What only says by its index that it is one of them is left out.
+    Skip rows whose address doesn't match the index.
     """
     groups = session.scalars(select(Group.public_id))
     names = [keyring.index.member(public_id, identity) for public_id in groups]
@@ -284,7 +284,7 @@ def change_address(session: Session, keyring: Keyring, job: Job) -> None:
 def move_address(session: Session, keyring: Keyring, job: Job) -> None:
     """Move the groups of a confirmed change, and tell the old address that it happened.
 
-    What has moved elsewhere since the change was asked for stays there.
+    A membership that has moved elsewhere since the change was asked for stays there.
     """
     opened = keyring.open_job(job)
     found = select(AddressChange).where(AddressChange.public_id == opened["change"])

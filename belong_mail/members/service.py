@@ -26,12 +26,12 @@ GRANTED = "granted"
 
 
 class NotAMember(BadToken):
-    """Who holds the link has left, or has not joined yet."""
+    """The owner of the link has left, or has not joined yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignupData:
-    """What a person typed into the sign-up form of a group."""
+    """A sign-up, as a person typed it into a group's form."""
 
     address: str
     language: str
@@ -41,7 +41,7 @@ class SignupData:
     answers: list[list[str]] = field(default_factory=list)
     # The public id of the group: under the seal, so that what was typed for one joins no other.
     group: str = ""
-    # What proves staff, where the address is a personal one, and the page that it was typed on.
+    # The code that proves staff, for a personal address, and the page that it was typed on.
     code: str = ""
     nonce: str = ""
     # Names where the form came from, by a keyed hash, for the limits.

@@ -42,7 +42,7 @@ GRACE = timedelta(hours=1)
 def send_code(session: Session, keyring: Keyring, job: Job) -> None:
     """Send a code to an address of the staff; to others, and too often, say nothing.
 
-    Whom the office keeps out of the group gets none: another address must not be the way back.
+    A barred address gets none: another address must not be the way back.
     """
     wanted = CodeRequest(**keyring.open_job(job))
     group = session.scalar(select(Group).where(Group.public_id == wanted.group))

@@ -28,7 +28,7 @@ CODE_LENGTH = SECRET_LENGTH + CHECK_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class CodeRequest:
-    """Who asks for a code, for which group, and on which page it is to be typed."""
+    """A request for a code: address, group, and the page to type it on."""
 
     address: str
     language: str

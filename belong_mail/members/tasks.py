@@ -81,9 +81,9 @@ def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, Si
 def ask_confirmation(
     session: Session, keyring: Keyring, group: Group, signup: SignupData, kind: str
 ) -> Subscription | None:
-    """Ask for an email, of a kind that does, to confirm a sign-up; return who is in already.
+    """Ask by an email of this kind to confirm a sign-up; return a subscription that is active.
 
-    Of an address that the office keeps out of the group nothing comes.
+    A barred address gets nothing.
     """
     identity = address.normalise(signup.address)
     if is_barred(session, keyring.index, group, identity):
@@ -126,9 +126,9 @@ def find_verified(
 
 
 def _reset(subscription: Subscription) -> None:
-    """Take from a row what was before its owner wanted no email at all, and has lifted that since.
+    """Reset a row whose owner wanted no email at all, and has lifted that since.
 
-    What was a membership is none: they must confirm it like anybody.
+    A former membership counts for nothing: they must confirm like anybody.
     """
     subscription.is_suppressed = subscription.is_reminded = False
     subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
@@ -166,7 +166,7 @@ def start_subscription(
 def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     """Give a membership the name of the sign-up that began it, and its leads what that tells them.
 
-    Who has left since has no sign-up any more.
+    A person who has left since has no sign-up any more.
     """
     said = keyring.open_job(job)
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == said["wish"])
@@ -401,10 +401,10 @@ def _use_overall_allowance(
 
 
 def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
-    """Do what the office asked for with an address; who was a member is told by email.
+    """Do what the office asked for with an address; tell its owner if they were a member.
 
-    Whoever broke into the web can ask for it as well: for few addresses a day, and each member
-    whom it concerns hears of it.
+    An intruder in the web can ask for it as well: for few addresses a day, and each member
+    concerned hears of it.
     """
     wanted = keyring.open_job(job)
     group = session.scalar(select(Group).where(Group.public_id == wanted["group"]))

@@ -41,7 +41,7 @@ from belong_mail.web.language import request_language
 subscriptions = Blueprint("subscriptions", __name__)
 # An email that leaves later than that is said to.
 SOON = timedelta(minutes=1)
-# What the page of who has left is opened with when something else was asked of it.
+# A result of the page of a person who has left, when they asked for something else.
 TOO_LATE = "too-late"
 OK, CONFLICT = 200, 409
 
@@ -280,7 +280,7 @@ def undo(token: str) -> ResponseReturnValue:
 def one_click(token: str) -> ResponseReturnValue:
     """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect.
 
-    Whatever else is posted is answered with the page that asks.
+    Any other POST gets the page that asks.
     """
     public_id = services().tokens.read(Purpose.ONE_CLICK, token)
     with transaction() as session:
@@ -346,9 +346,9 @@ CODE_SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 @personal_address.errorhandler(TokenExpired)
 def page_is_old(error: TokenExpired) -> ResponseReturnValue:
-    """Lead whoever had the page open for hours to a new code: the old one works no more.
+    """Lead a person with a page of hours ago to a new code: the old one works no more.
 
-    What they typed is shown again: no link could carry it.
+    Their words are shown again: no link could carry it.
     """
     with read_transaction() as session:
         public_id, nonce = staff_codes.split_page(error.public_id)

@@ -72,8 +72,8 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
     """Ask for the one mail that says a group has started, and delete the note with it.
 
     The mail asks for a confirmation like any other, within the same limits, for nobody has shown
-    yet that the address is theirs. Who is a member already, or barred, is told nothing.
-    Raises UnknownKey: then the note stays.
+    yet that the address is theirs. Members and barred addresses are told nothing. Raises
+    UnknownKey: then the note stays.
     """
     interest = session.get(WaitlistEntry, entry_id, with_for_update={"skip_locked": True})
     if interest is None:

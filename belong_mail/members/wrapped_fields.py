@@ -1,4 +1,4 @@
-"""What is wrapped of a membership: address and name, opened only where they belong."""
+"""Wrapped fields of a membership: address and name, opened only where they belong."""
 
 from contextlib import suppress
 

@@ -18,7 +18,7 @@ COVERED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post",
 )  # fmt: skip
-# What nobody on the way may change.
+# Fields that nobody on the way may change.
 KEPT: Final = ("From", "List-Unsubscribe", "List-Unsubscribe-Post")
 NO_VERDICT: Final = (
     "The server that received it says nothing of DKIM and DMARC, so nothing proves that inboxes"

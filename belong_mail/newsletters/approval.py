@@ -17,7 +17,7 @@ from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter, O
 REQUEST_AGE = timedelta(days=7)
 # Leaders of whom one may ask and another may approve.
 TWO = 2
-# What a group may want: by its kind, always, or never.
+# A group's rule: by its kind, always, or never.
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 

@@ -1,4 +1,4 @@
-"""What the worker believes of a second leader's yes: rows alone say little, proven rights do."""
+"""The worker's check of a second leader's approval: proven rights count, rows alone don't."""
 
 from sqlalchemy.orm import Session
 
@@ -10,10 +10,10 @@ from belong_mail.newsletters.models import Newsletter
 
 
 def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether an issue may go out: two of its group's proven leads stand behind its words.
+    """Tell whether an issue may go out: two proven leads of its group approved its words.
 
-    Or no second one is needed. Whoever breaks into the web can write rows that name two accounts,
-    but cannot make an account that provably leads the group.
+    Or no approval is needed. An intruder in the web can write rows that name two accounts, but
+    cannot make an account that provably leads the group.
     """
     if approval.is_needed(session, newsletter):
         return False

@@ -23,7 +23,7 @@ from belong_mail.newsletters.models import Flyer, Image, Newsletter
 PAGE_SIZE = 20
 # Newsletters that are in memory at once while words are looked for.
 ROWS_AT_ONCE = 50
-# What a copy of a picture, and of a flyer, has of it.
+# Columns that a copy of a picture, and of a flyer, takes.
 PICTURE = ("description", "media_type", "content", "width", "height")
 FLYER = ("title", "content", "size", "pages", "is_tagged")
 # Meetings that are put into an issue.

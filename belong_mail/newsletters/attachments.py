@@ -8,12 +8,12 @@ from typing import Final
 from belong_mail.mail.message.mime import AttachedFile
 from belong_mail.newsletters.models import Flyer
 
-# What is called so where a title has no letter that every system knows.
+# The name for a title without a letter that every system knows.
 NAMELESS: Final = "flyer"
 # Octets that a part has besides its content, at most.
 HEAD: Final = 1500
 NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]+")
-# What some system has in no file's name.
+# Characters that some system forbids in a file's name.
 NOT_SPELLED: Final = re.compile(r'[\\/:*?"<>|\s]+')
 
 

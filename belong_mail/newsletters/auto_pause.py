@@ -17,8 +17,8 @@ from belong_mail.newsletters.service import LATE_AFTER
 
 # Copies that are looked back at.
 LOOKBACK_ROWS = 250
-# Of these may be refused so; more are two in a hundred. Of an issue of fewer than twice as many
-# it is half of them.
+# More refusals than this pause an issue: two in a hundred. In an issue of fewer than twice as many,
+# half of them do.
 MAX_REFUSED = 5
 ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_id: int) -> None:
     """Weigh that a mail did not arrive: for its issue, then for its recipient.
 
-    Once too many of an issue were refused for what is not their recipients' fault, it is paused,
-    and nobody loses it: those copies wait with the others. Who is refused again has lost it, so
-    that a lead who goes on comes to an end.
+    An issue with too many refusals that are not its recipients' fault is paused, and nobody loses
+    it: those copies wait with the others. A copy that is refused again has failed, so that a lead
+    who goes on comes to an end.
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
@@ -87,7 +87,7 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
     """Pause each issue with copies that have not been tried, once nothing has left for an hour.
 
     The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
-    of up to a day. What was put off one by one and has outlived its kind expires.
+    of up to a day. A copy that was put off by itself and has outlived its kind expires.
     """
     if not session.scalar(_IS_ANY_WAITING):
         return

@@ -44,7 +44,7 @@ SYSTEM_CALLS: Final = {
 }  # fmt: skip
 # By what the machine is called: which of the two, and the number that the kernel has for it.
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-# Of the system call `prctl`.
+# Numbers of the system call `prctl`.
 NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
 # A filter in BPF (linux/filter.h) loads a word of what is asked, jumps where it equals another, and
 # returns: do it, or EPERM. At 0 stands the call's number, at 4 the machine's.

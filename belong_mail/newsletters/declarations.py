@@ -1,4 +1,4 @@
-"""What the worker must know of newsletters, beside the issues that it sends."""
+"""The worker's entries for newsletters, beside the issues that it sends."""
 
 from sqlalchemy import select
 

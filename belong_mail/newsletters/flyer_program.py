@@ -1,8 +1,8 @@
 """Leave in a PDF only what its pages show (ISO 32000).
 
-Runs as a program of its own, which `flyer_reader` starts: PDFs are parsed in no other process.
-What stays is listed here by name: it is what draws a page, says its order to a screen reader, or is
-a plain link. What is not listed cannot come along, whatever the file calls it.
+Runs as a program of its own, which `flyer_reader` starts: PDFs are parsed in no other process. A
+list of names says what stays: parts that draw a page, tell its order to a screen reader, or are a
+plain link. Nothing else comes along, whatever the file calls it.
 """
 
 import json
@@ -57,7 +57,7 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(f"/{word}" for word in words.split())
 
 
-# What a page, its fonts, pictures, patterns, colors and layers are drawn by.
+# Names that draw a page, its fonts, pictures, patterns, colors and layers.
 DRAWING: Final = _names(
     # pages' contents, forms, groups and layers
     "Type Subtype Name BBox Matrix Resources Group StructParent StructParents FormType OC OCGs P VE"
@@ -85,14 +85,14 @@ DRAWING: Final = _names(
     " Predictor Colors Columns EarlyChange EndOfLine EncodedByteAlign Rows EndOfBlock BlackIs1"
     " DamagedRowsBeforeError JBIG2Globals ColorTransform Filter DecodeParms Length"
 )
-# What resources are sorted into; within each, names are the file's own.
+# Sections of resources; within each, names are the file's own.
 RESOURCES: Final = _names("ExtGState ColorSpace Pattern Shading XObject Font Properties")
-# What tells a screen reader the order and the kind of what is on a page.
+# Names that tell a screen reader the order and the kinds of things on a page.
 STRUCTURE: Final = _names(
     "Type S P ID Pg K A R Lang Alt E ActualText ParentTree ParentTreeNextKey Nums Kids Limits"
     " RoleMap MCID Obj O ListNumbering Headers Scope RowSpan ColSpan Summary Placement"
 )
-# What is said of a page; the first four may stand above it in the tree of pages.
+# Names of a page; the first four may stand above it in the tree of pages.
 PAGE: Final = _names("Resources MediaBox CropBox Rotate UserUnit Contents Group StructParents Tabs")
 LINK: Final = _names("Rect QuadPoints StructParent Contents")
 # How a stream may be packed, as its only way or the last of several; and what may come before.
@@ -112,7 +112,7 @@ LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 
 
 class Mode(Enum):
-    """What kind of dictionary is looked at, and so which names stay in it."""
+    """Kinds of dictionaries, which decide the names that stay."""
 
     DRAWING = DRAWING
     RESOURCES = RESOURCES

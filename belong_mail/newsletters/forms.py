@@ -135,7 +135,7 @@ class WriteForm(BaseForm, LocalizedForm):
 
 
 class SearchForm(BaseForm):
-    """What is looked for among past newsletters. It changes nothing and is sent by GET."""
+    """A search among past newsletters. It changes nothing and is sent by GET."""
 
     class Meta:
         csrf = False

@@ -1,6 +1,6 @@
 """Decode an image in a child process: a file that breaks the decoder breaks no page.
 
-What the child says is checked, whatever it is.
+The child's answer is checked, whatever it is.
 """
 
 import sys

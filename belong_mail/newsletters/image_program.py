@@ -40,7 +40,7 @@ OPAQUE: Final = 255
 TURNED: Final = 5
 
 
-# What Pillow loads only when a file asks for it; within the limits it could not.
+# Modules that Pillow loads only when a file needs them; within the limits it could not.
 LOADED: Final = (
     JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
 )  # fmt: skip
@@ -71,8 +71,8 @@ def confine() -> None:
 def encode(file: bytes) -> EncodedImage:
     """Make a JPEG or PNG of at most 1200 by 2400 pixels, upright and without metadata.
 
-    Of a moving picture the first one is kept. Raises InvalidImage, whatever a bent file leads
-    Pillow to raise.
+    A moving picture becomes its first frame. Raises InvalidImage, whatever a bent file leads Pillow
+    to raise.
     """
     kind = kind_of(file)
     try:

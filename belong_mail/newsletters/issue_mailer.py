@@ -37,15 +37,15 @@ from belong_mail.newsletters.rendering import IssueText, bind, render
 TEMPLATE_COLUMN = "rendered_issues.wire"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
-# What keeps an issue from being sent as it is.
+# Errors that keep an issue from being sent as it is.
 _UNFIT = (newsletters.SubjectNamesGroup, HeaderNamesGroup, lint_gate.UnfitIssue)
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
     """Make the bytes that every member gets, once; tell whether any were still to be made.
 
-    Of two workers who do it at once, the first counts. What differs stays open as a slot. They are
-    wrapped: who can write to the database must not be able to open other slots in them.
+    The first of two workers counts. Words that differ stay open as slots. The bytes are wrapped: an
+    intruder in the database must not be able to open other slots in them.
     """
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))
@@ -154,7 +154,7 @@ def _require_silence(mailer: Mailer, newsletter: Newsletter) -> None:
 
 @dataclass(frozen=True, slots=True)
 class IssueTemplate:
-    """What one issue's copies in one language have in common."""
+    """The shared parts of an issue's copies in one language."""
 
     template: FastTemplate
     date: str
@@ -164,7 +164,7 @@ class IssueTemplate:
     group: str
     # The language of its words, which is not each reader's.
     language: str
-    # What every copy ends with, where that is long: pictures and flyers.
+    # The end of every copy, where that is long: pictures and flyers.
     end: bytes = field(default=b"", repr=False)
 
 
@@ -180,10 +180,10 @@ class IssueMailer:
         self.chosen = newsletters.chunk_members_query(*_OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Freeze an issue, unless another worker does, and return what its members are chosen by.
+        """Freeze an issue, unless another worker does, and return the query for its members.
 
-        Of an issue that cannot be written each delivery fails, and the rest goes on. One whose
-        message does not pass the gate is paused; then IssuePaused is raised.
+        If an issue cannot be written, its deliveries fail, and the rest goes on. One whose message
+        does not pass the gate is paused; then IssuePaused is raised.
         """
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
@@ -261,10 +261,10 @@ class IssueMailer:
     def _pen(
         self, session: Session, newsletter_id: int, language: str
     ) -> IssueTemplate | DecryptionError | None:
-        """Return what writes an issue's copies, or why its finished bytes cannot be had.
+        """Return the writer of an issue's copies, or the reason why its bytes cannot be had.
 
-        None: it was paused here, for it does not pass the gate. What could not be frozen with the
-        claim is tried once more.
+        None: it was paused here, for it does not pass the gate. An issue that could not be frozen
+        with the claim is tried once more.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))

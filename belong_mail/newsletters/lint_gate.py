@@ -1,7 +1,7 @@
 """The gate: no issue is queued, frozen or copied while the linter finds a problem in its message.
 
-What a lead may send is judged as it is rendered; the worker judges once more, in each language, the
-very bytes that leave.
+A lead's newsletter is judged as it is rendered; the worker judges the very bytes that leave, in
+each language.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
-# What an inbox shows of each message; a group that is not discreet is not named there either.
+# Parts that an inbox shows of each message; a group that is not discreet is not named there either.
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
 # The preview line of whoever writes none: the same for every group, so it tells of none, also where
 # a group has one of its words in its name.

@@ -12,7 +12,7 @@ from belong_mail.core.db import Base, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 
-# What has a meaning in Markdown, or holds a placeholder.
+# Characters that have a meaning in Markdown, or hold a placeholder.
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
 
 
@@ -27,7 +27,7 @@ class Newsletter(PublicIdBase):
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship()
     subject: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # What lists of messages show after the subject; where it is empty we write some words.
+    # Lists of messages show it after the subject; where it is empty we write some words.
     preheader: Mapped[LocalizedText] = mapped_column(
         TextByLanguage, default=dict, server_default="{}"
     )
@@ -35,18 +35,17 @@ class Newsletter(PublicIdBase):
     text: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # When the rows of its copies were gone, and `issue_counts` had their numbers.
     counted_at: Mapped[datetime | None]
-    # What its group's drafts may start from; it never goes out itself.
+    # Its group's drafts may start from it; it never goes out itself.
     is_template: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
     changed_at: Mapped[datetime] = mapped_column(default=now)
     # When it is to be queued; a draft has none.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
-    # Who released it, a group leader or the office; none for a command, or once that account is
-    # gone.
+    # The account that released it; none for a command, or once that account is gone.
     released_by: Mapped[int | None] = mapped_column(
         ForeignKey(Account.id, ondelete="SET NULL"), index=True
     )
-    # Who had confirmed by then gets it.
+    # People who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
     # While its stretches are being planned: the last membership that has been looked at.
     planned_to: Mapped[int | None]
@@ -94,7 +93,7 @@ class Image(PublicIdBase):
 
     @property
     def source(self) -> str:
-        """What shows the picture in a text."""
+        """Return the code that shows the picture in a text."""
         words = MARKDOWN_MARKS.sub(r"\\\1", self.description)
         return f"![{words}](picture:{self.public_id})"
 
@@ -154,7 +153,7 @@ class Approval(Base):
 
 
 class OperatorRelease(Base):
-    """What an operator's command lets go out: no second leader is asked about these words.
+    """A release by an operator's command: no second leader is asked about these words.
 
     The web's role cannot write it.
     """

@@ -17,7 +17,7 @@ def is_any_unfinished(session: Session) -> bool:
 def plan_more(opener: Opener, session: Session, at_once: int = newsletters.PLANNED_AT_ONCE) -> bool:
     """Take the next step of an issue whose planning goes on; tell whether there was one.
 
-    Who is being erased is left out of it: once planned, an erasure sees to its own stretch.
+    Members who are being erased are left out: once planned, an erasure sees to its own chunk.
     """
     unplanned = select(Newsletter).where(Newsletter.planned_to.is_not(None))
     # A pause, or a stop, is waited for, and waits; who claims a stretch does neither.

@@ -54,7 +54,7 @@ def preview_page(
 
 @dataclass(frozen=True, slots=True)
 class InboxLine:
-    """What a list of messages shows of an issue in a language."""
+    """An issue in a list of messages, in one language."""
 
     language: str
     sender: str

@@ -1,4 +1,4 @@
-"""What a lead reads about an issue: sentences and rounded numbers, never an exact one."""
+"""A lead's view of an issue: sentences and rounded numbers, never an exact one."""
 
 from datetime import timedelta
 
@@ -92,7 +92,7 @@ def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]
 def report(issue: Newsletter, status: IssueStatus) -> list[str]:
     """Say what became of an issue; nothing before it has begun.
 
-    Of all, or all but a few, it says what the leads were told of the group.
+    For all, or all but a few, it uses the group's number that the leads know.
     """
     counts, told = status.counts, issue.group.members_shown
     everybody = counts["recipients"]

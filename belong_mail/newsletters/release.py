@@ -46,7 +46,7 @@ OF_AN_ISSUE = (
     "office-acted",
 )
 QUEUED = Newsletter.queued_at.is_not(None), Newsletter.stopped_at.is_(None)
-# What makes an issue a draft again.
+# Values that make an issue a draft again.
 DRAFT = {"due_at": None, "held_at": None, "released_by": None}
 
 
@@ -160,7 +160,7 @@ def move_copies(session: Session, newsletter: Newsletter) -> None:
 def retire(session: Session, group: Group) -> None:
     """Retire a group: its issues stop, and what waits to be mailed about it is withdrawn.
 
-    What is scheduled comes first: an issue that is being queued is waited for, and then stopped.
+    Scheduled issues come first: one that is being queued is waited for, and then stopped.
     """
     groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id
@@ -235,7 +235,7 @@ def _state(newsletter: Newsletter, unfinished: int) -> str:
 def local_moment(local: datetime, zone: ZoneInfo) -> tuple[datetime, bool]:
     """Turn a local time into a moment, and tell whether it comes twice that night.
 
-    Of two, the first is taken. Raises InvalidLocalTime for one that the clocks skip.
+    Takes the first of two. Raises InvalidLocalTime for one that the clocks skip.
     """
     first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     moment = first.astimezone(UTC)

@@ -26,12 +26,12 @@ LEAVE_URL = slot("leave")
 
 @dataclass(frozen=True, slots=True)
 class IssueText:
-    """What a lead wrote, by language; where one has no text, its readers get the default's."""
+    """A lead's words, by language; where one has no text, its readers get the default's."""
 
     subject: LocalizedText
     text: LocalizedText
     preheader: LocalizedText = field(default_factory=dict)
-    # What is attached, which the words mention.
+    # The attached flyers, which the words mention.
     flyers: Sequence[Flyer] = ()
 
     @classmethod
@@ -145,9 +145,9 @@ def _cid(image: Image) -> str:
     return f"{image.public_id}@belong-mail"
 
 
-# What fills a slot, from a member's public id.
+# Fills a slot, from a member's public id.
 Token = Callable[[str], str]
-# What stands in the place of a name that nobody gave us; the group always has one.
+# Words in the place of a missing name; the group always has one.
 FALLBACKS = {"first_name": gettext_noop("colleague"), "group": ""}
 PLACEHOLDER = re.compile(r"(?<![{$%\\])\{([A-Za-z_][A-Za-z0-9_ ]{0,40})\}(?!\})")
 GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")

@@ -228,7 +228,7 @@ def schedule(newsletter: Newsletter, due_at: datetime) -> None:
 def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
     """Plan an issue for everybody who is a member now, in chunks; a second time does nothing.
 
-    Of a large group these are the first chunks; `planning.plan_more` goes on. Raises
+    For a large group these are the first chunks; `planning.plan_more` goes on. Raises
     SubjectNamesGroup and GroupIsRetired.
     """
     if newsletter.queued_at is not None:
@@ -246,7 +246,7 @@ def plan_step(
 ) -> None:
     """Plan chunks of the next memberships of an issue's group; its row is ours until we commit.
 
-    Of an issue that has been paused or stopped meanwhile they are halted or withdrawn.
+    If the issue has been paused or stopped meanwhile, they are halted or withdrawn.
     """
     of_group = Subscription.group_id == newsletter.group_id, Subscription.id > after
     seen = select(Subscription.id).where(*of_group).order_by(Subscription.id).limit(at_once)
@@ -336,8 +336,8 @@ def _hold(session: Session, newsletter: Newsletter) -> None:
 def chunk_members_query(*columns: Any) -> Select[Any]:
     """Select those of a chunk who were members when its issue was queued, and still are.
 
-    First their ids, then what else is asked for. Who is being erased just now is waited for, and
-    left out. A retired group has none.
+    Their ids come first, then the other columns. Waits for running erasures and skips their
+    members. A retired group has none.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
     members = select(Subscription.id, *columns).where(
@@ -362,8 +362,8 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    One statement sees one moment: between two a worker may turn a chunk into deliveries. Who
-    joined while it was queued, unseen, or by a clock that is late, was not planned and is one more.
+    One statement sees one moment: between two a worker may turn a chunk into deliveries. A member
+    who joined unseen while it was queued, or by a late clock, was not planned and is one more.
     """
     counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
     parts = [*_of_chunks(newsletter), counted.where(IssueCount.newsletter_id == newsletter.id)]

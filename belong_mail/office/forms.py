@@ -127,7 +127,7 @@ class ImportForm(BaseForm):
         default=DEFAULT,
     )
     submit = SubmitField(_l("Check the file"))
-    # What is in the file, when the form is right.
+    # The file's addresses, when the form is right.
     found: AddressList | None = None
 
     def validate_file(self, field: Field) -> None:
@@ -143,7 +143,7 @@ class ImportForm(BaseForm):
 
 
 class TrailForm(BaseForm):
-    """What of the trail is looked for. It changes nothing and is sent by GET."""
+    """A search in the trail. It changes nothing and is sent by GET."""
 
     class Meta:
         csrf = False
@@ -206,7 +206,7 @@ def setting_field(label: LazyProxy, hint: LazyProxy) -> StringField:
 
 
 class SettingsForm(BaseForm):
-    """What the office changes while the site runs; an empty field goes back to the default."""
+    """Settings that the office may change; an empty field goes back to the default."""
 
     video_url = setting_field(
         _l("Link to the office’s video"), _l("On the list of groups. It begins with https://.")

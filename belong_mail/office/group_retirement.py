@@ -21,7 +21,7 @@ IS_ENDING = or_(Group.ends_at.is_not(None), Group.retired_at.is_not(None))
 def end_on(session: Session, group: Group, ends_at: datetime) -> None:
     """Let a group end at a time to come: nobody joins it from now on. Raises InvalidState.
 
-    What is scheduled for later becomes a draft again; what is to go out before goes out.
+    Issues scheduled for later become drafts again; earlier ones go out.
     """
     _change(session, group, ~IS_ENDING, ends_at=ends_at)
     later = _scheduled(group).where(Newsletter.due_at >= ends_at)

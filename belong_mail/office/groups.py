@@ -1,4 +1,4 @@
-"""What the office does with groups: add, describe, mark, order, launch and let them ask."""
+"""The office's verbs for groups: add, describe, mark, order, launch and let them ask."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
@@ -43,7 +43,7 @@ class TellsInOurEmails(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the office says of a group."""
+    """The office's words about a group."""
 
     name: str
     summary: LocalizedText

@@ -41,7 +41,7 @@ class ThreadStatus:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for the office."""
+    """Everything that waits for the office."""
 
     threads: int
     oldest_thread: datetime | None
@@ -63,7 +63,7 @@ def waiting(session: Session) -> Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """What came in and waits: never what anyone wrote."""
+    """Messages that came in and wait, without anyone's words."""
 
     threads: list[ThreadStatus]
     undelivered: list[tuple[ContactMessage, Delivery | None]]
@@ -105,7 +105,7 @@ def days_since(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class IssuePage:
-    """What waits, on the first page alone, and a part of what has gone out."""
+    """Waiting issues, on the first page alone, and a part of those that have gone out."""
 
     waiting: list[tuple[Newsletter, IssueStatus]]
     gone: list[tuple[Newsletter, IssueStatus]]

@@ -1,4 +1,4 @@
-"""What the worker does with settings that the office has changed: use them, and tell of them."""
+"""The worker's tasks for settings that the office has changed: use them, and announce them."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session

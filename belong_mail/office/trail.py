@@ -23,7 +23,7 @@ REFERENCE_LENGTH = 6
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of the trail somebody looks for; empty is everything."""
+    """A search in the trail; an empty one finds everything."""
 
     group: str = ""
     kind: str = ""

@@ -27,11 +27,12 @@ from belong_mail.ops import backup_retention, schema
 
 # Puts a database on hold.
 BackupMark = Callable[[Engine], None]
-# Of the folder in which a copy is in the clear: before it is encrypted, to be put back, or tried.
+# Prefix of the folder in which a copy is in the clear: before it is encrypted, to be put back, or
+# tried.
 SCRATCH_PREFIX = "copy-"
-# What is younger may be in use: systemd gives a backup six hours.
+# A younger one may be in use: systemd gives a backup six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
-# What SQLite has beside a file while it writes to it.
+# SQLite's files beside one that it writes to.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
 # In PostgreSQL.
@@ -46,7 +47,7 @@ class InvalidBackup(Exception):
 
 
 class Recipient(NamedTuple):
-    """Who alone opens a copy, and a folder where one of SQLite may be in the clear before."""
+    """The key that opens a copy, and a folder where one of SQLite may be in the clear before."""
 
     public_key: str
     scratch: Path

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from belong_mail.core import encrypted_file
 
-# What `db backup` names a copy in a folder; nothing else there is looked at.
+# Names that `db backup` gives to copies in a folder; nothing else there is looked at.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
 # For so long the last copy of a step of the schema stays, whatever else was copied on its day: we
 # promise that no copy is kept for longer.
 STEP_AGE = timedelta(days=30)
-# Of those that are being made, and what SQLite has beside them.
+# Copies that are being made, and SQLite's files beside them.
 PARTS = "belong-*.backup.part*"
 FORM = "%Y%m%dT%H%M%SZ"
-# What the files of SQLite and of pg_dump begin with.
+# Magic bytes of SQLite and of pg_dump.
 PLAIN = (b"SQLite format 3\0", b"PGDMP")
 
 

@@ -88,7 +88,7 @@ HIDDEN: Final = {
 # Before there are settings, and while they may be those of another version.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 COPY: Final = "/var/lib/belong-worker/2027-06-01"
-# Of commands that take something; the others are called as they are.
+# Examples of commands with arguments; the others are called as they are.
 EXAMPLES: Final = {
     "web": "belong web --port 5000 --workers 2",
     "worker": "belong worker --drain",

@@ -42,7 +42,7 @@ def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
 def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select single messages that are done; an issue's deliveries stay for its report.
 
-    What the office was written and has not got stays too, until an operator has seen to it.
+    An undelivered message to the office stays too, until an operator has seen to it.
     """
     is_owed = (Delivery.kind == contact.KIND) & exists().where(
         ContactMessage.id == Delivery.about_id

@@ -35,7 +35,7 @@ from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
-# Of other addresses than staff's, members alone get an answer.
+# Only members among addresses that are not staff's get an answer.
 MY_GROUPS = "My groups"
 
 
@@ -48,7 +48,7 @@ class Act(NamedTuple):
     # How the limit that all sources share names an address: before and within the keyed hash.
     prefix: bytes
     name: str
-    # Who gets no email.
+    # Says who gets no email.
     silence: str
 
     def key(self, index: BlindIndex, identity: str) -> bytes:

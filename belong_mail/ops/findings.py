@@ -1,4 +1,4 @@
-"""What a check found, in words for an operator."""
+"""The finding of a check, in words for an operator."""
 
 from dataclasses import dataclass
 

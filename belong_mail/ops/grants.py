@@ -1,7 +1,7 @@
-"""What the web's role may do in PostgreSQL: one table, which each `db upgrade` applies anew.
+"""The rights of the web's role in PostgreSQL: one table, which each `db upgrade` applies anew.
 
-The worker's role owns the tables. What is not listed here is refused to the web: a new table in
-all, a new column for INSERT and UPDATE. A column that the web needs is added below; one that it
+The worker's role owns the tables. The web has no right that is not listed here: none on a new
+table, no INSERT and UPDATE of a new column. A column that the web needs is added below; one that it
 must not fill has a default in the database, so that no INSERT of the web names it.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the web may do with a table besides reading it; the two texts name columns."""
+    """The web's rights on a table besides reading it; the two texts name columns."""
 
     insert: str = ""
     update: str = ""

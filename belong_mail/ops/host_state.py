@@ -23,14 +23,14 @@ class StateFolderError(Exception):
 
 @dataclass(slots=True)
 class HostState:
-    """What a host last saw: the folder's own name, and the database's epoch and place."""
+    """A host's last view: the folder's own name, and the database's epoch and place."""
 
     folder: str
     epoch: int = 0
     # The database may be one epoch further: we were cut off between the two.
     is_pending: bool = False
     machine: str = ""
-    # Which file or cluster the database was; empty before the first time.
+    # The file or cluster of the database; empty before the first time.
     place: str = ""
 
 
@@ -64,7 +64,7 @@ class HostStateFile:
     def locked_update(self) -> Iterator[HostState]:
         """Change database and state file: within, the database commits; then the file follows.
 
-        One worker of a folder at a time. Whoever is cut off in between leaves `is_pending`.
+        One worker of a folder at a time. One that is cut off in between leaves `is_pending`.
         """
         with self._locked():
             seen = self.seen()

@@ -15,10 +15,10 @@ SOON = "the worker wraps them again, hundreds a minute"
 
 
 def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
-    """Wrap some of what older keys wrapped under the newest; return how many, 0 when all is done.
+    """Wrap some values of older keys under the newest; return how many, 0 when all is done.
 
-    It goes on wherever it was cut off, for each row tells its key. What a member changes meanwhile
-    stays as they changed it.
+    It goes on wherever it was cut off, for each row tells its key. A member's change meanwhile
+    stays as it is.
     """
     done = 0
     if opener.old_key_ids:

@@ -33,7 +33,7 @@ SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
 # For which a request may still run at SIGTERM: a form waits ten seconds for SQLite's lock. After
 # them a process is killed that was told during startup, where granian may miss it.
 WEB_PATIENCE = "15s"
-# Of each process: the pages wait for the database and for each other, not for slow senders.
+# Threads of each process: pages wait for the database and for each other, not for slow senders.
 THREADS = 2
 # Connections that a web process holds at most, idle ones too.
 CONNECTIONS = 512
@@ -64,7 +64,7 @@ def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | Non
 def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
     """Return what a worker is asked to do by the arguments of `flask`; None for all else.
 
-    Whatever is unusual, such as `worker --help`, is left to the command in `cli`.
+    Unusual calls, such as `worker --help`, are left to the command in `cli`.
     """
     rest = command_arguments("worker", arguments)
     return rest if rest in ([], ["--drain"]) else None

@@ -50,10 +50,10 @@ def retry_email(session: Session, _keyring: object, _job: Job) -> None:
 
 
 def ask_retry(session: Session) -> int:
-    """Let all that waits for its next try be tried now; return how much that is.
+    """Let all waiting email be tried now; return how many.
 
-    What is uncertain keeps its time, what is paused its pause, and what a limit has put off waits
-    as long as that says: it is dated later. What a clock that was ahead has put off is due now.
+    Uncertain email keeps its time, paused email its pause, and email over a limit waits as long as
+    that says: it is dated later. Email that a clock ahead has put off is due now.
     """
     at = now()
     is_far = Delivery.due_at > at + LONGEST_LIMIT

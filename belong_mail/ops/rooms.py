@@ -38,7 +38,7 @@ from belong_mail.newsletters.declarations import NEWSLETTERS
 from belong_mail.office.declarations import OFFICE
 from belong_mail.ops.declarations import OPS
 
-# Whoever reads these takes them from here, where all is entered.
+# Readers take these from here, where all is entered.
 __all__ = [
     "CHORES", "COPIES", "EMAILS", "LOOKUPS", "RETENTION", "SHORT_LIVED", "TASKS", "WRAPPED_COLUMNS",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from belong_mail.ops import figures, grants, hold, rooms
 # Named so that every table stands in the metadata: with a room's declarations come its models.
 MODELS = (rooms, hold, figures)
 FOLDER = Path(__file__).parents[1] / "migrations"
-# Whoever upgrades a PostgreSQL database holds this advisory lock, so that others wait.
+# An upgrade of a PostgreSQL database holds this advisory lock, so that others wait.
 LOCK = 0x62656C6F6E67
 UNKNOWN = (
     "The database is at a step that this version does not know: it was made by a newer version, or"

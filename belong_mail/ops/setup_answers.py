@@ -1,4 +1,4 @@
-"""What `belong setup` asks, and the settings that it makes of the answers."""
+"""The questions of `belong setup`, and the settings that it makes of the answers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,9 @@ SQLITE = "sqlite"
 # The line of the whole country, for anyone in a crisis.
 CRISIS_LINE = "988 Lifeline 988 https://988lifeline.org"
 SMTPS_PORT = 465
-# What the shell or systemd would read otherwise than it stands there, whatever the quotes.
+# Characters that the shell or systemd would read otherwise, whatever the quotes.
 UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
-# What both read as it stands there without quotes.
+# Values that both read as they are, without quotes.
 PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 
 
@@ -61,7 +61,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What was asked; `complaints` checks it as the settings will be."""
+    """The answers; `complaints` checks them as the settings will be."""
 
     # By the names of the questions.
     given: Mapping[str, str]

@@ -19,7 +19,7 @@ from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, QUESTIONS, SQLITE
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
 SETTINGS = ("common.env", "web.env", "worker.env")
-# What no machine has before its first keys.
+# Files that no machine has before its first keys.
 USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 OF_THE_WORKER = ("private", "index")
 # Runs a command of ours with the settings of web or worker, as the units do.

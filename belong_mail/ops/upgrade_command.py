@@ -27,14 +27,14 @@ COPIES = "/var/lib/belong-worker/before-upgrades"
 
 
 class Step(NamedTuple):
-    """What is said, and the lines for the shell: $TAG is the new version, $NEW its build."""
+    """A sentence, and the lines for the shell: $TAG is the new version, $NEW its build."""
 
     words: str
     script: str
 
 
-# Each may be cut off anywhere and run again. What the operator changed, such as the logo, waits in
-# a file while git replaces everything.
+# Each may be cut off anywhere and run again. The operator's changes, such as the logo, wait in a
+# file while git replaces everything.
 TO_THE_NEW_VERSION: Final = (
     Step(
         "Take its files; what you changed in yours stays changed",

@@ -47,7 +47,7 @@ def init_proxy_check(app: Flask, proxies: int) -> None:
 
     @app.before_request
     def check() -> None:
-        # Whoever asks this machine by its own names comes through no proxy.
+        # A request for this machine's own names comes through no proxy.
         host = request.headers.get("Host", "")
         given = request.headers.get("X-Forwarded-For", "").split(",")
         is_lost = len(given) < proxies or not all(each.strip() for each in given)

@@ -50,7 +50,7 @@ def owner(
 
 @pytest.fixture
 def thief(app: Flask) -> Visitor:
-    """Whoever reads the lead's email, in a browser of their own."""
+    """A thief who reads the lead's email, in a browser of their own."""
     return Visitor(app.test_client())
 
 
@@ -162,7 +162,7 @@ def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
 def test_nobody_is_let_in_over_a_limit(
     whose: str, office: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Whoever broke into the web could fill inboxes, and do it so often that nobody reads it."""
+    """An intruder in the web could fill inboxes, and do it so often that nobody reads it."""
     account = public_id(services)
     key, rate = {
         "one account's": (b"let-in/" + account.encode(), LET_IN_RATE),

@@ -1,4 +1,4 @@
-"""Who has a passkey proves with it who they are, and by no email."""
+"""An account with a passkey proves its identity with it, and by no email."""
 
 from collections.abc import Iterator
 

@@ -132,7 +132,7 @@ def test_a_lead_adds_a_passkey_and_signs_in_with_it(
 
 
 def test_a_device_hears_of_no_group_and_of_no_address(lead: Visitor) -> None:
-    """What it may show on a screen is the same for everyone."""
+    """It may show the same on a screen for everyone."""
     said = options_to_add(lead)["publicKey"]
     assert said["user"]["name"] == said["user"]["displayName"] == said["rp"]["name"] == "DPS Belong"
     assert said["authenticatorSelection"]["residentKey"] == "required"
@@ -345,7 +345,7 @@ def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
 def test_an_answer_serves_once_even_with_an_older_cookie(
     device: Authenticator, phone: Visitor, app: Flask
 ) -> None:
-    """Whoever copied cookie and answer before it was sent is too late."""
+    """A thief who copied cookie and answer before it was sent is too late."""
     device.step = 0  # it does not count, so that nothing else refuses
     device.counter = 0
     answer = device.get(asked(phone))

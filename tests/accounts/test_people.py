@@ -159,7 +159,7 @@ def test_what_cannot_be_invited_is_said_and_kept(
 def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(
     scenario: Scenario, office: Visitor
 ) -> None:
-    """Whoever broke into the web could have invited, and those who are told need time to say so."""
+    """An intruder in the web could have invited, and those who are told need time to say so."""
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
     scenario.worker.drain()
@@ -359,7 +359,7 @@ def test_a_right_of_another_group_is_not_removed(scenario: Scenario, office: Vis
 
 
 def test_a_row_that_says_office_invites_no_one(scenario: Scenario, office: Visitor) -> None:
-    """Whoever breaks into the web can write it, and has no proof."""
+    """An intruder in the web can write it, and has no proof."""
     with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(wrapped_office=None))
     invite(office, scenario, NEW, VILLAGE)

@@ -28,7 +28,7 @@ from tests.servers.smtp import Server
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
-# What sends a newsletter, changes rights or settings, or how somebody signs in.
+# Presses that send a newsletter, change rights or settings, or how somebody signs in.
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
     "people.invite", "people.do", "people.teams", "office.settings",
@@ -186,7 +186,7 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
     app: Flask, services: Services, keyring: Keyring, later: Visitor, worker: Worker,
     relay: Server, pages: dict[str, str],
 ) -> None:  # fmt: skip
-    """Who took a cookie asks for a link, and has its owner open it: that raises nobody."""
+    """A thief of a cookie asks for a link, and has its owner open it: that raises nobody."""
     link = ask(later, worker, relay)
     other = sign_in(app, keyring, "asian", "other@dpsk12.org")
     same = signed_in(app, keyring, crawl.LEAD)

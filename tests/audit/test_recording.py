@@ -1,4 +1,4 @@
-"""What leads, the office and operators do is recorded by whoever does it, or it is not done."""
+"""Acts of leads, the office and operators are recorded with their actor, or not done."""
 
 import re
 from datetime import timedelta
@@ -311,7 +311,7 @@ def rename_and_record() -> str:
 def test_page_that_records_nothing_changes_nothing(
     app: Flask, services: Services, request: pytest.FixtureRequest, view: Any, status: int
 ) -> None:
-    """Whoever writes such a page hears so from every test that presses its button."""
+    """Every test that presses the button of such a page says so."""
     app.add_url_rule("/lead/new", "new", for_leads(view), methods=["POST"])
     lead: Visitor = request.getfixturevalue("lead")
     assert pressed(lead, "/lead/new") == status

@@ -1,4 +1,4 @@
-"""What an installation uses for each million emails, pages and sign-ups, and how that grows."""
+"""Measure an installation's use for a million emails, pages and sign-ups, and its growth."""
 
 import json
 import os
@@ -142,7 +142,7 @@ def _serve(house: House, asked: int) -> dict[str, float]:
 def _rest(house: House, seconds: float) -> dict[str, float]:
     """Let a web and a worker wait for work: what each installation costs when nobody comes."""
     url, port = house.database_url, free_port()
-    # What a worker reads late would count as rest.
+    # A late read of the worker would count as rest.
     server.order(url, "DELETE FROM jobs")
     serving = child.running(flask("web", "--port", str(port)), house.env())
     with child.running(flask("worker"), house.env()) as worker, serving as web:

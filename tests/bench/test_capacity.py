@@ -14,7 +14,7 @@ from tests.processes import ROOT
 from tests.relays.debian import IS_REQUIRED
 
 LITTLE = ("--sizes", "200", "--requests", "80", "--rest", "3", "--only", "postgresql")
-# What every run must have measured.
+# Every run must have measured these.
 MEASURED = {"worker_s", "delivery_octets", "purged_octets", "page.web_ms", "form.web_ms", "read"}
 
 

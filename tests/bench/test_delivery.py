@@ -76,7 +76,7 @@ def measured(part: str, request: pytest.FixtureRequest) -> dict[str, float]:
 def test_a_round_measures_us_as_shipped_beside_the_others(
     measured: dict[str, float], kept: dict[str, Any]
 ) -> None:
-    """That each message arrived once, and that the books agree, the bench itself insists on."""
+    """The bench itself insists that each message arrived once, and that the books agree."""
     assert kept["about"]["trouble"] == {}
     for name in ("source", "sqlite", "postgresql", "tls"):
         assert measured[f"{name}.cpu"] > 0

@@ -1,4 +1,4 @@
-"""Whatever the bytes: a report is read soon, within bounds, and nothing is raised.
+"""For any bytes: a report is read soon, within bounds, and nothing is raised.
 
 MUTATIONS=100000 makes the long run.
 """

@@ -1,4 +1,4 @@
-"""What comes back is read for what it is: bounces, delays, complaints, answers, and the rest."""
+"""Returned messages are read rightly: bounces, delays, complaints, answers, and the rest."""
 
 import pytest
 

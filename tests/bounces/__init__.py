@@ -1,1 +1,1 @@
-"""What comes back: read, believed, and followed by what it should be."""
+"""Returned messages: read, believed, and followed by what it should be."""

@@ -1,4 +1,4 @@
-"""What tests of returns share: members of The Village whose mail may come back."""
+"""Shared by tests of returns: members of The Village whose mail may come back."""
 
 import pytest
 

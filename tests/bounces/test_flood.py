@@ -46,7 +46,7 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services
 def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
     environment: dict[str, str], scenario: BounceScenario, cli: Any
 ) -> None:
-    """Whoever has no mail of ours cannot fill the disk; the mail server says: no such user."""
+    """A stranger without email of ours cannot fill the disk; the mail server says: no such user."""
     scenario.enter(ADA)
     issue = scenario.issue()
     path = scenario.copies()[0].return_path

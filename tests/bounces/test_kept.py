@@ -1,4 +1,4 @@
-"""What is kept of a report (codes, and a phrase of ours) is judged as the report was."""
+"""The kept part of a report (codes, and a phrase of ours) is judged as the report was."""
 
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound import hard_bounces

@@ -1,4 +1,4 @@
-"""Whose mail comes back again and again is a member no more; nobody is for one bad hour."""
+"""Email that comes back again and again ends a membership; one bad hour ends none."""
 
 import pytest
 from sqlalchemy import select
@@ -196,7 +196,7 @@ def test_a_report_tells_no_domain_of_a_personal_address(
 
 @on_sqlite
 def test_two_memberships_of_one_person_are_weighed_apart(scenario: BounceScenario) -> None:
-    """What one person does in two groups meets nowhere: not even that they are unknown."""
+    """One person's acts in two groups meet nowhere: not even that they are unknown."""
     scenario.enter(ADA)
     scenario.enter(ADA, slug="asian")
     come_back(scenario, UNKNOWN, [0, 7])

@@ -107,7 +107,7 @@ GUESSES = tuple(f"guess{number}@dpsk12.org" for number in range(20))
 def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(
     why: tuple[str, str], scenario: BounceScenario
 ) -> None:
-    """Who has the web's secret can sign any return path, and may read the database live."""
+    """A thief of the web's secret can sign any return path, and may read the database live."""
     scenario.enter(ADA, BEN)
     for day in (0, 7, 7):
         scenario.pass_days(day)

@@ -1,4 +1,4 @@
-"""What a screen reader is told of a page: Chromium's own accessibility tree."""
+"""A page as a screen reader is told of it: Chromium's own accessibility tree."""
 
 from dataclasses import dataclass, field
 from typing import Any

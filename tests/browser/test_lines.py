@@ -11,7 +11,7 @@ from tests.markers import night
 
 pytestmark = night("journeys in a browser")
 
-# What is called slow 3G: 400 kbit/s, 400 ms to and fro.
+# “Slow 3G”: 400 kbit/s, 400 ms to and fro.
 SLOW = {
     "offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000,
 }  # fmt: skip

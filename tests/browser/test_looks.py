@@ -61,7 +61,7 @@ PUBLIC_PAGES = 15
 
 @dataclass
 class Findings:
-    """What a walk past every page and mail has found wrong; and how many it saw."""
+    """Faults that a walk past every page and email has found; and how many it saw."""
 
     rules: dict[str, Any]
     seen: int = 0

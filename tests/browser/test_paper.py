@@ -1,4 +1,4 @@
-"""What comes out of the printer: one page, nothing cut, and codes that a phone reads."""
+"""Pages as the printer prints them: one page, nothing cut, and codes that a phone reads."""
 
 import re
 from datetime import date, timedelta

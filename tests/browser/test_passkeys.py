@@ -75,7 +75,7 @@ def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: 
 
 @night("journeys in a browser")
 def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
-    """Whoever cancels, or has no passkey here, reads that it did not work and can go on."""
+    """A person who cancels, or has no passkey here, reads that it did not work and can go on."""
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.locator("[data-problem]")).to_contain_text("That didn’t work")

@@ -1,4 +1,4 @@
-"""What is pasted from Google Docs and Word stays what it was; the keyboard marks words."""
+"""Words pasted from Google Docs and Word stay what they were; the keyboard marks words."""
 
 from collections.abc import Callable
 from itertools import count

@@ -11,7 +11,7 @@ from tests.browser.site import Site
 
 @dataclass(frozen=True)
 class Walk:
-    """Whose walk, past which pages, and how many they are with the mails they bring about."""
+    """A walk: its visitor, its pages, and how many they are with the emails that they cause."""
 
     who: str
     pages: Callable[[Page, Site, str], Iterator[str]]

@@ -384,7 +384,7 @@ def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor:
 def test_whom_to_call_in_a_crisis_is_told_with_a_broken_database(
     visitor: Visitor, services: Services, path: str
 ) -> None:
-    """What is no database at all gives another error than one that is locked or away."""
+    """A file that is no database gives another error than one that is locked or away."""
     assert visitor.open(path).status_code == 200
     services.engine.dispose()
     file = Path(services.engine.url.database or "")

@@ -99,7 +99,8 @@ class GatedDatabase:
     def run(self, actors: tuple[Actor, Actor], order: tuple[int, ...]) -> list[BaseException]:
         """Run two actors' transactions: 0 and 1 in the order name whose statement comes next.
 
-        Who is held up by the other's lock goes on as soon as it can. Returned is what was raised.
+        One that is held up by the other's lock goes on as soon as it can. Returned is what was
+        raised.
         """
         raised: list[BaseException] = []
         gates = [Gate(), Gate()]

@@ -1,4 +1,4 @@
-"""What sending costs the database and the templates, however many the recipients."""
+"""The cost of sending for the database and the templates, however many the recipients."""
 
 import time
 

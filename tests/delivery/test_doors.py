@@ -64,7 +64,7 @@ def test_settings_are_read_without_loading_a_database(environment: dict[str, str
 def test_a_worker_that_sends_has_become_another_program(
     environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    """What it has loaded by then, and how much memory it took at most, its modules compiled."""
+    """Checks its modules by then, and how much memory it took at most, compiled."""
     drained = [*flask("worker"), "--drain"]
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     queue(services, keyring, 50)

@@ -1,4 +1,4 @@
-"""What may have arrived: nothing that is decided later makes it certain, or lets it leave twice."""
+"""Uncertain copies: nothing that is decided later makes it certain, or lets it leave twice."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

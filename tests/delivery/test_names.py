@@ -27,7 +27,7 @@ def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -
 
 @given(IDS)
 def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int) -> None:
-    """Whoever has the secret keys, as the web has, makes none and reads none."""
+    """The secret keys alone, as the web has them, make none and read none."""
     names = VerpAddresses((OLD, NEW), "example.org", WORKERS)
     message_id = names.message_id(delivery_id, ADA)
     made = AESSIV(WORKERS).encrypt(delivery_id.to_bytes(ID_OCTETS), [ADA.encode()]).hex()

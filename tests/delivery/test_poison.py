@@ -1,4 +1,4 @@
-"""What cannot be written or opened is put aside, the rest goes on, and no log names anybody."""
+"""Unreadable email is put aside, the rest goes on, and no log names anybody."""
 
 import threading
 from datetime import timedelta
@@ -90,7 +90,7 @@ def test_an_issue_that_cannot_be_written_fails_in_the_books_and_other_issues_go_
     keyring: Keyring,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Who can write rows keeps what the editor refuses."""
+    """An intruder who writes rows can store words that the editor refuses."""
     poisoned = queue(services, keyring, 120)
     with services.writing.begin() as session:
         session.execute(update(Newsletter).values(subject={"en": "=?utf-8?q?=0ABcc=3A_x?="}))

@@ -1,4 +1,4 @@
-"""What one person waits for overtakes an issue; who holds others up is tried after them."""
+"""Email that one person waits for overtakes an issue; recipients that hold others up come last."""
 
 import threading
 from datetime import timedelta

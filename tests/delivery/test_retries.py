@@ -1,4 +1,4 @@
-"""What the engine does when the relay says no, later, or nothing."""
+"""The engine when the relay says no, later, or nothing."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta

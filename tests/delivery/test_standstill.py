@@ -57,7 +57,7 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     verb: str, gate: Callable[[str], threading.Event], worker: Worker, relay: Server,
     services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
-    """What had not come to its final dot has certainly not left, and never does."""
+    """A message before its final dot has certainly not left, and never does."""
     issue = queue(services, keyring, 3)
     may_go_on = gate(verb)
     worker._turn()
@@ -123,7 +123,7 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
 def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
     environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
-    """What is mapped into memory can still be written, and would be lost."""
+    """Marks in mapped memory can still be written, and would be lost."""
     issue, folder = queue(services, keyring, 120), services.settings.state_folder / "workers"
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         (pytest.fail if IS_REQUIRED else pytest.skip)(

@@ -1,4 +1,4 @@
-"""What the tests of deploy/ use beside Python: unpacked from Debian's packages, never installed."""
+"""Used by the tests of deploy/ beside Python: unpacked from Debian's packages, never installed."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ UNPACKED = FOLDER / "root"
 PACKAGES = ("caddy", "mmdebstrap", "promtool")
 # A mirror may be away for a moment; so it is asked again.
 RETRIES = 'Acquire::Retries "5";'
-# What stands in for the image that deploy/Dockerfile begins with, by its release.
+# Stand-ins for the image that deploy/Dockerfile begins with, by its release.
 BASES = {"13": "trixie"}
 
 

@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 @dataclass
 class Web:
-    """What stands behind the proxy, and what reached it."""
+    """A server behind the proxy, and the requests that reached it."""
 
     port: int
     requests: list[tuple[str, Message]] = field(default_factory=list)

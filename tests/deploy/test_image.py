@@ -40,7 +40,7 @@ pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 @dataclass(frozen=True)
 class Replayed:
-    """What the script said, by the heading that it put before it."""
+    """The script's words, by the heading before them."""
 
     status: int
     said: dict[str, str]

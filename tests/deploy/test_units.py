@@ -83,7 +83,7 @@ def test_what_tells_of_a_failure_sees_neither_data_nor_settings() -> None:
 
 
 def test_each_service_is_hardened_alike() -> None:
-    """What the worker has of these, all have: none was left out."""
+    """All have the worker's: none was left out."""
     start = "NoNewPrivileges=yes\n"
     parts = {
         file.stem: start + file.read_text().partition(start)[2].partition("\n[Install]")[0].strip()
@@ -94,7 +94,7 @@ def test_each_service_is_hardened_alike() -> None:
 
 
 def test_no_service_reads_another_processs_memory(analyze: str) -> None:
-    """What `@system-service` allows of that is taken away; `ptrace` it does not allow."""
+    """The calls for it in `@system-service` are taken away; `ptrace` is not among them."""
     sets = run(analyze, "syscall-filter").stdout
     said = Unit(DEPLOY / "belong-worker.service").said["SystemCallFilter"]
     assert said == ["@system-service", "~@privileged process_vm_readv process_vm_writev"]

@@ -20,7 +20,7 @@ with versions, for machines (`var/sbom.json`).
 | package | license |
 |---|---|
 """
-# What older packages call it, in the words of SPDX.
+# Older names of licenses, in the words of SPDX.
 SPDX = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",

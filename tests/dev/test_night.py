@@ -1,4 +1,4 @@
-"""What is marked for the night is left out of a change's tests, and said; the night has it all."""
+"""Tests marked for the night are left out of a change's tests, and named; the night has all."""
 
 import os
 import subprocess

@@ -57,7 +57,7 @@ def belong(
 
 
 def test_the_wheel_holds_all_that_the_program_reads(wheel: Path) -> None:
-    """What git knows of, no more: no leftover of a test, no key, no database."""
+    """Files that git knows, no more: no leftover of a test, no key, no database."""
     for tree in TREES:
         listed = subprocess.run(
             ["git", "ls-files", "-z", tree], cwd=ROOT, check=True, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""What a release and a host of repositories need beside the program: licenses, forms, manners."""
+"""Files for a release and a host of repositories: licenses, forms, manners."""
 
 import re
 import subprocess

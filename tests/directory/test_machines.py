@@ -1,4 +1,4 @@
-"""What programs ask a site for: robots.txt, security.txt (RFC 9116), an icon."""
+"""Addresses that programs ask a site for: robots.txt, security.txt (RFC 9116), an icon."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,7 @@
 """Let people join while all that is written is recorded; then cut the power at every moment.
 
-What a disk holds after a cut: for each file all that was written before its last sync, and of what
-came later any part, in any order, the last write perhaps torn between two sectors.
+A disk after a cut: for each file all that was written before its last sync, and of what came later
+any part, in any order, the last write perhaps torn between two sectors.
 """
 
 import os

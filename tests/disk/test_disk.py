@@ -11,7 +11,7 @@ from tests.markers import night
 pytestmark = pytest.mark.skipif(
     COMPILER is None, reason="NOT TESTED: there is no C compiler, so no disk that fails"
 )
-# Of the calls, each that many fails in its turn: every eleventh at night.
+# Every so many calls, one fails: every eleventh at night.
 EACH_SO_MANY = (149, pytest.param(11, marks=night("disks that fail")))
 
 

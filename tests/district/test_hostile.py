@@ -1,4 +1,4 @@
-"""What is not an honest provider's answer to this browser's own question signs nobody in."""
+"""Only an honest provider's answer to this browser's own question signs anybody in."""
 
 import time
 from base64 import urlsafe_b64encode
@@ -256,7 +256,7 @@ def test_a_trip_takes_ten_minutes_at_most(linked: Visitor, browser: Visitor) -> 
 
 
 def test_a_trip_to_link_signs_nobody_in(linked: Visitor, app: Flask, keyring: Keyring) -> None:
-    """What a trip is for stands in the signed cookie, beside what ties both ends."""
+    """The purpose of a trip stands in the signed cookie, beside the value that ties both ends."""
     assert linked
     other = sign_in(app, keyring, "asian", "other@dpsk12.org")
     assert trips.link(other).status_code == 403, "the person's account is linked already"

@@ -1,4 +1,4 @@
-"""Who signs in by the district has no passkey here: what the district ends, ends here too."""
+"""An account of the district has no passkey here: what the district ends, ends here too."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""Who signs in by the district proves again who they are there, and by no emailed link."""
+"""An account of the district proves its identity there, and by no emailed link."""
 
 from datetime import timedelta
 from typing import Any

@@ -232,7 +232,7 @@ def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
 def test_the_worker_removes_what_was_linked_in_the_database(
     row: str, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
 ) -> None:  # fmt: skip
-    """Whoever broke into the web could else stay in, or lock a lead out of the mailed links."""
+    """An intruder in the web could else stay in, or lock a lead out of the mailed links."""
     assert linked
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
@@ -265,7 +265,7 @@ def test_the_worker_puts_a_name_right_that_somebody_changed(
 def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
     services: Services, keyring: Keyring, lead: Visitor, provider: Provider
 ) -> None:
-    """What is not configured for the worker counts for nothing: nobody is locked out."""
+    """A provider that the worker does not know counts for nothing: nobody is locked out."""
     settings = replace(services.settings, oidc_issuer="https://login.example.org")
     other = make_worker(replace(services, settings=settings), keyring)
     trips.link(lead)

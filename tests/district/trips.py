@@ -1,4 +1,4 @@
-"""What a browser does between our two buttons: go to the provider, and come back."""
+"""A browser between our two buttons: go to the provider, and come back."""
 
 import re
 from http.client import HTTPConnection

@@ -15,12 +15,12 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run may have led to."""
+    """Possible results of a run."""
 
     recipients: int
     # Final dots whose answer may have been lost: each may cost one second copy, and no more.
     breaks: int = 0
-    # Who may have no copy.
+    # Members who may have no copy.
     without: frozenset[str] = frozenset()
     is_at_rest: bool = True
 

@@ -1,4 +1,4 @@
-"""What tests of faults share: a relay that keeps a ledger, and a scene around it."""
+"""Shared by tests of faults: a relay that keeps a ledger, and a scene around it."""
 
 import shutil
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def extensions() -> tuple[str, ...]:
-    """What the relay offers."""
+    """The extensions that the relay offers."""
     return EXTENSIONS
 
 
@@ -68,7 +68,7 @@ def url_of(relay: Server, patience: str, authority: Authority | None = None) -> 
 
 @pytest.fixture
 def its_authority(request: pytest.FixtureRequest, *, is_secure: bool) -> Authority | None:
-    """Who vouches for the relay."""
+    """The authority that vouches for the relay."""
     return request.getfixturevalue("authority") if is_secure else None
 
 
@@ -82,7 +82,7 @@ def relay(
 
 @pytest.fixture
 def patience() -> str:
-    """What the relay's URL says of time-outs and connections."""
+    """Time-outs and connections in the relay's URL."""
     return "timeout=20&dot_timeout=20"
 
 

@@ -11,7 +11,8 @@ from tests.processes import SECONDS
 from tests.servers.actions import Action, drop, reset, write
 
 CONNECTIONS = 5
-# What one kill may leave uncertain: an answer on each connection, and two being written down.
+# Deliveries that one kill may leave uncertain: an answer on each connection, and two being written
+# down.
 IN_HAND = CONNECTIONS + 2
 VERBS = ("MAIL", "RCPT", "DATA", "BODY", "DOT")
 FAULTS: tuple[Action | str, ...] = (
@@ -25,12 +26,12 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 @dataclass
 class Storm:
-    """What to do, and what was done; `seed` repeats the choices, if not the moments."""
+    """A plan, and what was done; `seed` repeats the choices, if not the moments."""
 
     seed: int
     recipients: int = 1000
     kills: int = 20
-    # Of transactions, in which something goes wrong at some verb.
+    # Share of transactions in which something goes wrong at some verb.
     share_of_faults: float = 0.0
     done: list[str] = field(default_factory=list)
     killed: int = 0

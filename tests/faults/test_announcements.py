@@ -1,4 +1,4 @@
-"""What a relay announces or does before the first MAIL starts no storm of connections."""
+"""No announcement of a relay before the first MAIL starts a storm of connections."""
 
 import threading
 import time
@@ -56,7 +56,7 @@ EARLY: dict[str, tuple[str, Action]] = {
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("extensions", [(*EXTENSIONS, "LIMITS MAILMAX=0")])
 def test_a_limit_of_nothing_is_no_limit(scene: Scene) -> None:
-    """RFC 9422, 4.1: there is no such number. Who believes it opens connections without end."""
+    """RFC 9422, 4.1: there is no such number. Believing it would open connections without end."""
     issue = scene.queue(MEMBERS)
     scene.drain()
     assert scene.complaints(issue) == []

@@ -26,7 +26,7 @@ WAYS: dict[str, Action] = {
     "hang": hang(),
     "drip": drip("250 2.0.0 Ok" + "." * 40, 0.1),
 }
-# What a worker sees at once, and what it waits for.
+# Breaks that a worker sees at once, and those it waits for.
 WAITING = ("hang", "drip")
 QUICK = [way for way in WAYS if way not in WAITING]
 BRIEFLY = "connections=1&timeout=2&dot_timeout=2"

@@ -1,4 +1,4 @@
-"""What fails or is killed half way is done whole or not at all, and can be done again."""
+"""Work that fails or is killed half way is done whole or not at all, and can be done again."""
 
 import itertools
 import random

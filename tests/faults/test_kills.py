@@ -46,7 +46,7 @@ def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene:
 def test_a_worker_killed_before_the_dot_doubles_nothing(
     moment: str, nth: int, extensions: tuple[str, ...], scene: Scene
 ) -> None:
-    """Who pipelines may have left the last answer unread, with the commands that follow.
+    """With pipelining, the last answer may be unread, and the commands that follow.
 
     And after the answer to DATA the dot may be out before the kill is.
     """

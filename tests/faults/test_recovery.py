@@ -90,7 +90,7 @@ def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
 def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(
     scene: Scene,
 ) -> None:
-    """Whatever it is that kills us there, it must not stop the others."""
+    """A recipient that kills us must not stop the others."""
     issue = scene.queue(MEMBERS)
     for _ in range(MAX_DEATHS):
         assassin = Assassin()

@@ -1,4 +1,4 @@
-"""What the relay took and then sends back: the books say so, whatever dies in between."""
+"""Email that the relay took and then sends back: the books say so, whatever dies in between."""
 
 import random
 import time

@@ -12,7 +12,7 @@ from tests.markers import night
 
 # 20 at night, 40 in that of `.ci/run`, any number by `python -m tests.faults`.
 KILLS = int(os.environ.get("KILLS", "20"))
-# Of the storm with faults; from 10,000 on it has as many kills as the one without.
+# For the storm with faults; from 10,000 on it has as many kills as the one without.
 RECIPIENTS = int(os.environ.get("RECIPIENTS", "200"))
 MANY = 10_000
 DATABASES = 2

@@ -35,7 +35,7 @@ TARPITS: dict[str, Action] = {
 }
 
 
-# What holds us until we give up.
+# Servers that hold us until we give up.
 LONG = ("a byte at a time", "endless lines")
 SHORT = [tarpit for tarpit in TARPITS if tarpit not in LONG]
 BEFORE_THE_DOT = ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"]

@@ -103,7 +103,7 @@ def test_nothing_says_who_made_it_where_and_when() -> None:
 
 
 def test_only_what_is_listed_comes_along() -> None:
-    """What acts has no name here, wherever in the file it hides."""
+    """An action has no name on the list, wherever in the file it hides."""
     hidden = "<< /S /JavaScript /JS (app.alert\\(1\\)) /Launch 7 0 R /OpenAction 7 0 R >>"
     content = flyer(
         f"<< /Type /Font /Subtype /Type3 /CharProcs << /JS 7 0 R >> /A {hidden} /AA {hidden}"

@@ -1,4 +1,4 @@
-"""Whom a group welcomes: a line that the office alone writes."""
+"""The line about the people whom a group welcomes: a line that the office alone writes."""
 
 from sqlalchemy import select
 

@@ -268,7 +268,7 @@ def sign_in_again(office: Visitor, scenario: Scenario) -> Visitor:
 def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_week(
     office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    """Whoever broke into the web can set any end, and set another one later."""
+    """An intruder in the web can set any end, and set another one later."""
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
     office.send(f"{PAGE}/end")

@@ -1,4 +1,4 @@
-"""What no header of a group's email may say, however it is spelled."""
+"""Words that no header of a group's email may say, however they are spelled."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the district says of each group is on its page, in both languages, in fresh words."""
+"""The district's words about each group are on its page, in both languages, in fresh words."""
 
 import re
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = Path(__file__).with_name("catalog.toml")
-# What is compiled is copied along: it is as old as its source, which keeps its age.
+# Compiled files are copied along: it is as old as its source, which keeps its age.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", ".hypothesis")
-# What pytest answers when tests have failed; anything else says that they did not run.
+# Pytest's exit status when tests have failed; any other says that they did not run.
 RED = 1
 LAYOUT = {
     tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT,

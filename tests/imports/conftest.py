@@ -1,4 +1,4 @@
-"""What these tests share: one scenario, and a command that is given bytes."""
+"""Shared by these tests: one scenario, and a command that is given bytes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -37,8 +37,8 @@ from tests.scenario import ADA, VILLAGE, Scenario
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 ASKED = "Do you want to stay on an email list of DPS Belong?"
 REMINDED = "One day left to stay on an email list of DPS Belong"
-# What no longer names anybody: the record of single emails, which is kept for 30 days, and who
-# works when.
+# States that no longer name anybody: the record of single emails, which is kept for 30 days, and
+# who works when.
 RECORDS = {
     "deliveries", "hosts", "leases", "sent_per_minutes", "audit_entries", "imports", "limits",
     "worker_limits", "figures",
@@ -309,7 +309,7 @@ def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
 
 
 def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
-    """Whoever broke into the web seals one for another group, a large one, or starts none."""
+    """An intruder in the web seals one for another group, a large one, or starts none."""
     many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
     for slug, sealed_slug, addresses, is_started in (
         (VILLAGE, VILLAGE, many, True),

@@ -1,4 +1,4 @@
-"""What tests of the intake share: a Dovecot, a mailbox of one's own, members of a group."""
+"""Shared by tests of the intake: a Dovecot, a mailbox of one's own, members of a group."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -165,7 +165,7 @@ def test_a_server_that_hangs_or_drips_holds_up_no_email(
 def test_a_full_mailbox_is_emptied(
     worker: Worker, scripted: ImapServer, services: Services
 ) -> None:
-    """What could not be moved is deleted: else nothing more could come back."""
+    """Messages that could not be moved are deleted: else nothing more could come back."""
     scripted.put(*messages(0, 3))
     scripted.script["MOVE"] = say("%s NO [OVERQUOTA] Full")
     look(worker)

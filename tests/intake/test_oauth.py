@@ -43,7 +43,7 @@ def imap(endpoint: TokenEndpoint) -> Iterator[Dovecot]:
 
 @pytest.fixture
 def key() -> str:
-    """Which JSON key opens the mailbox."""
+    """The JSON key that opens the mailbox."""
     return "refreshing"
 
 

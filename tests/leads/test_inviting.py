@@ -1,4 +1,4 @@
-"""Whoever is invited accepts from that mailbox first; a mistyped address gets nothing else."""
+"""An invited person accepts from that mailbox first; a mistyped address gets nothing else."""
 
 from datetime import timedelta
 from typing import Any
@@ -165,7 +165,7 @@ def test_an_address_need_not_be_an_argument_which_the_machine_would_log(
 
 
 def test_a_yes_that_nobody_said_counts_for_nothing(scenario: Scenario, cli: Any) -> None:
-    """Whoever breaks into the web can write a row for a lead of another group."""
+    """An intruder in the web can write a row for a lead of another group."""
     scenario.invite_lead(LEAD, "asian")
     with scenario.services.writing.begin() as session:
         [account] = session.scalars(select(Account))

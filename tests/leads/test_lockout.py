@@ -1,4 +1,4 @@
-"""Who types a lead's address all day keeps the lead from nothing, and fills no mailbox."""
+"""A stranger who types a lead's address all day keeps them from nothing, and fills no mailbox."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What has gone out can be read again, by the leaders of its group alone."""
+"""Sent newsletters can be read again, by the leaders of their group alone."""
 
 import re
 from datetime import datetime, timedelta

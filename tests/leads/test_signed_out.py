@@ -29,7 +29,7 @@ from tests.servers.authenticator import Authenticator
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
-# What somebody types into each form of a lead or of the office, by the page that takes it.
+# Words for each form of a lead or of the office, by the page that takes it.
 FORMS: dict[str, dict[str, Any]] = {
     "editor.write": {"subject": "Tea and “cake”", "text": "Two lines:\r\n\r\n<b>of & mine</b>"},
     "group_settings.page": {

@@ -23,7 +23,7 @@ BOTH = {"subject": "Tea", "text": "Come.", "subject_es": "Té", "text_es": "Veng
 
 @dataclass(frozen=True)
 class Inboxes:
-    """Who gets tests, once the worker has sent what waits."""
+    """The inboxes that get tests, once the worker has sent everything."""
 
     worker: Worker
     relay: Server

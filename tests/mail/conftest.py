@@ -1,4 +1,4 @@
-"""What the tests of mail share: an authority, a relay for a server, an envelope."""
+"""Shared by the tests of mail: an authority, a relay for a server, an envelope."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What DNS says of a domain's email, and a receiver of one."""
+"""A domain's SPF and DMARC records, and the verdict of a receiving server."""
 
 from email.parser import BytesParser
 

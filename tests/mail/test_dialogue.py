@@ -45,7 +45,7 @@ FAULTS: dict[str, Action] = {
     "an endless reply": drop(b"250-more\r\n" * 20_000),
     "a slow drip": drip("250 2.0.0 " + "o" * 200, every=0.1),
 }
-# What a client sees at once, and what it waits for.
+# Faults that a client sees at once, and those it waits for.
 QUICK = [fault for fault in FAULTS if fault not in SLOW]
 WAITING = [fault for fault in FAULTS if fault in SLOW]
 PIPELINING = {"pipelining": True, "step by step": False}
@@ -287,7 +287,7 @@ def the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, note:
 def an_answer_that_came_in_time_counts_however_late_it_is_read(
     server: Server, relay: Relay, note: Note, *, pipelining: bool
 ) -> None:
-    """Whoever drives is busy beyond the deadline, as with a slow transaction."""
+    """The driver is busy beyond the deadline, as with a slow transaction."""
     server.script("DOT", late("250 2.0.0 Ok", 0.3))
     hand = Hand(replace(relay, timeout=1.0, dot_timeout=1.0, pipelining=pipelining))
 

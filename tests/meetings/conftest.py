@@ -1,4 +1,4 @@
-"""What the tests about meetings share: a scenario, and a signed-in lead of The Village."""
+"""Shared by the tests about meetings: a scenario, and a signed-in lead of The Village."""
 
 import pytest
 

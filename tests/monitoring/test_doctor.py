@@ -1,4 +1,4 @@
-"""What operators look at: the doctor, the figures, and halting an issue by a command."""
+"""The views of operators: the doctor, the figures, and halting an issue by a command."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""What is done each minute, and whenever a worker died, reads no large table whole."""
+"""The work of each minute, and after a worker's death, reads no large table whole."""
 
 import json
 import re
@@ -224,7 +224,7 @@ def test_a_step_of_planning_an_issue_reads_no_large_table_whole(
 def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
     services: Services, filled: Engine, moment: str
 ) -> None:
-    """Whatever they wait for: what is in hand is found by the leases, the rest is counted."""
+    """In any state: what is in hand is found by the leases, the rest is counted."""
     with services.writing.begin() as session:
         in_hand = update(Delivery).where(Delivery.id.between(20, 80))
         if moment == "sending":

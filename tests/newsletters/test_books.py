@@ -86,7 +86,7 @@ def test_who_leaves_before_their_copy_is_written_has_withdrawn(
 def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
     worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    """Who was read ahead two seconds ago is asked again; one more copy may have been begun."""
+    """A copy that was read ahead two seconds ago is checked again; one more may have been begun."""
     issue = queue(services, keyring, 5)
     staying = [f"member{number}@dpsk12.org" for number in range(5)]
 

@@ -89,7 +89,7 @@ def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
 def test_only_what_is_still_ours_is_settled(
     worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    """Of five acceptances two come late: one was given back, another worker holds the other."""
+    """Two of five acceptances come late: one was given back, another worker holds the other."""
     issue = queue(services, keyring, 5)
     with services.writing.begin() as session:
         ids = [
@@ -133,7 +133,7 @@ def pages(session: Session) -> dict[int, str]:
 def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
     worker: Worker, services: Services, keyring: Keyring, relay: Server
 ) -> None:
-    """Whoever reads Spanish comes later, when what the first claim froze would be at hand."""
+    """Readers of Spanish come later, when the bytes of the first claim would be at hand."""
     with services.writing.begin() as session:
         make_members(session, keyring, CHUNK_MEMBERS)
         for each in range(3):

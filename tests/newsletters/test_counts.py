@@ -1,4 +1,4 @@
-"""What becomes of an issue's copies is counted as it happens; nobody reads all their rows."""
+"""Results of an issue's copies are counted as they happen; nobody reads all their rows."""
 
 from collections import Counter
 from datetime import timedelta

@@ -31,7 +31,7 @@ from tests.servers.smtp import Server
 SLUG = "lgbtq"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
 TRACKER = "https://tracker.example.net/p.gif"
-# What a lead may type or paste that must not do anything in an inbox.
+# Words of a lead that must not do anything in an inbox.
 HARMLESS_AS_SENT = [
     f'<img src="{TRACKER}">',
     f"![x]({TRACKER})",
@@ -48,7 +48,7 @@ HARMLESS_AS_SENT = [
     "<!--[if mso]><img src='https://x.net'><![endif]-->",
     "\ue000\ue16c\ue165\ue161\ue176\ue165\ue001",
 ]
-# What stops it, and a part of what the lead reads.
+# The rule that stops it, and a part of the lead's sentence.
 REFUSED = [
     ("[our page](https://bit.ly/3xY)", "goes through “bit.ly”"),
     (
@@ -146,7 +146,7 @@ def test_the_command_line_queues_none_of_it(
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
     lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner
 ) -> None:
-    """Whoever can write rows schedules anything."""
+    """An intruder who writes rows can schedule anything."""
     text, said = REFUSED[0]
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", text)

@@ -278,7 +278,7 @@ def test_a_mailbox_that_names_the_group_is_refused_and_the_worker_does_not_ask_i
 def test_the_worker_asks_no_mailbox_that_names_the_group(
     lead: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Whoever broke into the web can write down any proposal."""
+    """An intruder in the web can write down any proposal."""
     with services.writing.begin() as session:
         group, account = group_named(session, SLUG), session.scalars(select(Account)).one()
         proposed = (session, services.sealer, group, account, "pride@dpsk12.org", "en")
@@ -308,7 +308,7 @@ def test_a_single_email_that_would_tell_is_not_written(services: Services) -> No
 def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(
     services: Services, language: str
 ) -> None:
-    """What our own words are, in each language, tells of none of the district's groups."""
+    """Our own words, in each language, tell of none of the district's groups."""
     catalog = i18n.catalog(language)
     with services.reading.begin() as session:
         for group in session.scalars(select(Group)):

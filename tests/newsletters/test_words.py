@@ -1,4 +1,4 @@
-"""What a newsletter says: both parts whole, sanitised, and nothing fetched from anywhere."""
+"""A newsletter's words: both parts whole, sanitised, and nothing fetched from anywhere."""
 
 import re
 
@@ -98,7 +98,7 @@ NAMED_LINKS = (
     "![Tea](https://spy.example.org/{first_name}.png)",
     "https://spy.example.org/" + "x" * 3000 + "{first_name}",
 )  # fmt: skip
-# What only Markdown, or a mail program, makes a link of.
+# Words that only Markdown, or a mail program, makes a link of.
 HIDDEN_LINKS = (
     "spy&#46;example&period;org/{first_name}", "http&colon;//spy/{first_name}",
     r"http:\/\/10.1.2.3/{first_name}", "spy.**example**/{first_name}", "spy.**org**/{first_name}",

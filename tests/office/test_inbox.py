@@ -1,4 +1,4 @@
-"""What came in and waits for the office: threads, messages that came back."""
+"""Messages that came in and wait for the office: threads, messages that came back."""
 
 from datetime import timedelta
 from typing import Any

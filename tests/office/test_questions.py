@@ -75,7 +75,7 @@ def test_the_office_removes_a_question_at_once(
 def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(
     lead: Visitor, visitor: Visitor, services: Services, words: dict[str, Any]
 ) -> None:
-    """Whoever broke into the web can write any question into the database."""
+    """An intruder in the web can write any question into the database."""
     assert lead.open(OF_LEADS).status_code == 200
     said = {"position": 9, "kind": "choices", "label": {"en": "Tea?"}, "options": [{"en": "Yes"}]}
     with services.writing.begin() as session:

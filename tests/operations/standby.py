@@ -18,7 +18,7 @@ from tests.web_role import PASSWORD, role_of
 
 NAME = "belong_test"
 DRIVER = "postgresql+psycopg"
-# Of several servers, a client takes the one that can write.
+# A client takes the server that can write.
 WRITABLE = {"target_session_attrs": "read-write"}
 # Files in a server's folder that say who uses it, and where it listens.
 OF_ONE = (".handle_pids.json", ".s.PGSQL.5432.lock")

@@ -128,9 +128,9 @@ def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
     services: Services,
     keyring: Keyring,
 ) -> None:
-    """Of another host only the lease tells: after a jump of a day it is over.
+    """Only the lease tells of another host: after a jump of a day it is over.
 
-    What the late one held may have left, so it waits; meanwhile the late one says that it has.
+    The late one's copies may have left, so they wait; meanwhile it says that they have.
     """
     issue = queue(services, keyring, 3)
 

@@ -63,7 +63,7 @@ def test_a_restore_gives_the_webs_role_its_rights(
 def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
     given: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
-    """Who had confirmed before is there; what waited then leaves after the release, and once."""
+    """Earlier members are there; email that waited then leaves after the release, and once."""
     issue = queue(services, keyring, 40)
     relay.delay = 0.02
     copy = tmp_path / "copy"

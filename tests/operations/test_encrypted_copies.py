@@ -241,7 +241,7 @@ def test_when_backups_stop_the_last_ones_stay() -> None:
 def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     given: Settings, services: Services, tmp_path: Path
 ) -> None:
-    """What looks broken counts as none, and files of others are left alone."""
+    """A broken one counts as none, and files of others are left alone."""
     assert services
     folder = tmp_path / "copies"
     folder.mkdir()
@@ -316,7 +316,7 @@ def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
 def test_each_backup_sweeps_away_what_killed_commands_left(
     key: str, given: Settings, services: Services, tmp_path: Path
 ) -> None:
-    """What is half a day old; a copy that is being made is left alone, and others’ files are."""
+    """Those half a day old; a copy that is being made is left alone, and others’ files are."""
     assert services
     copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
     left = [scratch / "copy-a" / "copy", scratch / "copy-b" / "belong.db"]

@@ -1,4 +1,4 @@
-"""Who can read and write the file of a SQLite database, whichever command made it."""
+"""Rights to read and write the file of a SQLite database, whichever command made it."""
 
 import sqlite3
 import stat

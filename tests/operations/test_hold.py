@@ -270,7 +270,7 @@ def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
     worker: Worker, services: Services, keyring: Keyring, relay: Server, cli: FlaskCliRunner,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """What it had begun is finished and written down; the rest waits for the release."""
+    """Copies that it had begun are finished and written down; the rest waits for the release."""
     caplog.set_level("INFO")
     issue = queue(services, keyring, 60)
     relay.delay = 0.3

@@ -1,4 +1,4 @@
-"""Who writes guesses into the database gets few of them answered, and the operator hears."""
+"""An intruder's guesses in the database get few answers, and the operator hears."""
 
 import json
 from datetime import timedelta

@@ -223,7 +223,7 @@ def test_who_runs_it_goes_on_in_the_other_database(
     environment: dict[str, str], services: Services, keyring: Keyring, relay: Server,
     other: str, tmp_path: Path,
 ) -> None:  # fmt: skip
-    """What waits leaves from there, once, and nothing more from where it was."""
+    """Waiting email leaves from there, once, and nothing more from where it was."""
     with services.writing.begin() as session:
         make_members(session, keyring, MEMBERS)
         queue_issue(session)

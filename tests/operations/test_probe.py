@@ -1,4 +1,4 @@
-"""What `doctor` says of an email that came back, and of one that cannot."""
+"""The doctor's sentences about an email that came back, and about one that cannot."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ STRANGE = {
     "private": {"BELONG_PRIVATE_KEYS": OTHER["private"], "BELONG_PUBLIC_KEYS": OTHER["public"]},
     "index": {"BELONG_INDEX_KEYS": OTHER["index"]},
 }
-# What the doctor would complain of besides, in these tests.
+# Other complaints of the doctor in these tests.
 QUIET = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
 MEMBERS = 40
 
@@ -139,7 +139,7 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
     environment: Settings, place: Settings, relay: Server, services: Services, keyring: Keyring,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    """What waits in the copy is not sent, and the database in use is as it was."""
+    """Email that waits in the copy is not sent, and the database in use is as it was."""
     queue(services, keyring, MEMBERS)
     copy = tmp_path / "copy"
     given = {**environment, **QUIET, "PATH": place["PATH"]}

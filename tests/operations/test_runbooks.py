@@ -17,7 +17,7 @@ RUNBOOKS, KEYS, INSTALL = (PAGES / f"{name}.md" for name in ("runbooks", "keys",
 OLD, NEW = encryption.new_keys(), encryption.new_keys()
 KINDS = ("private", "public", "secret")
 ROTATED = "".join(f"BELONG_{kind.upper()}_KEYS={OLD[kind]},{NEW[kind]}\n" for kind in KINDS)
-# What `keys rotate` leaves when it fails, and what is of other keys.
+# Lists that `keys rotate` leaves when it fails, and lists of other keys.
 WRONG = {
     "nothing": "",
     "a new key alone": f"BELONG_PRIVATE_KEYS={NEW['private']}\n",

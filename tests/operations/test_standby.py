@@ -21,7 +21,7 @@ from tests.web_role import give_rights
 
 MANY = 400
 SOME = 60
-# What a worker has on its way at most: that is in doubt, and waits longer.
+# Deliveries that a worker has on their way at most: that is in doubt, and waits longer.
 IN_HAND = 100
 
 

@@ -32,7 +32,7 @@ TRIED = {
     "a program": "__import__('os').posix_spawn('/bin/true', ['true'], {}) and open('/dev/null')",
     "more": "resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))",
 }
-# What no limit keeps it from, in a folder of its user's and with its parent.
+# Acts that no limit prevents, in a folder of its user's and with its parent.
 BEYOND = {
     "a file less": "os.unlink('kept')",
     "a folder less": "os.rmdir('empty')",

@@ -32,7 +32,7 @@ FIRST_NAME = "Zilpzalpina"
 ANSWER = "Wolkenkuckucksheim 417"
 MESSAGE = "Quittenmarmelade im Regenschirmladen"
 WRITER = "Federleicht Goldammer"
-# What somebody writes who gives no address.
+# Words of a writer who gives no address.
 NAMELESS = "Pfefferminzpastillen im Musikpavillon"
 WORDS = (CANARY, CANARY.partition("@")[0], FIRST_NAME, ANSWER, MESSAGE, WRITER)
 
@@ -69,7 +69,7 @@ class Evidence:
     mails: list[Accepted] = field(default_factory=list)
     # Receipt codes that a page has shown.
     codes: list[str] = field(default_factory=list)
-    # What a signed-in lead's browser was given to keep, request by request.
+    # Cookies of a signed-in lead's browser, request by request.
     cookies: list[str] = field(default_factory=list)
     # Environment and command line of each process of the web server.
     web_memory: list[bytes] = field(default_factory=list)
@@ -281,7 +281,7 @@ class Walk:
         self.note()
 
     def mistakes(self) -> None:
-        """What goes wrong is logged, and says nothing."""
+        """Errors are logged, and say nothing."""
         with self.services.writing.begin() as session:
             session.add(Job(kind="join", group_id=1, sealed=b"\x01 not sealed " + bytes(60)))
         foreign = CANARY.replace("dpsk12.org", "example.org")

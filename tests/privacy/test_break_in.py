@@ -1,4 +1,4 @@
-"""Whoever breaks into the web, with its keys and the database, learns nothing from the worker."""
+"""An intruder in the web, with its keys and the database, learns nothing from the worker."""
 
 import json
 

@@ -191,7 +191,7 @@ def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence: Evid
 
 
 def test_the_old_address_and_the_new_learn_nothing_of_each_other(evidence: Evidence) -> None:
-    """Who reads one of the two mailboxes is told that something changed, not to what."""
+    """Readers of one of the two mailboxes are told that something changed, not to what."""
     for mail in evidence.mails:
         for own, other in ((WANDERER, WANDERER_NEW), (WANDERER_NEW, WANDERER)):
             if mail.recipient == own:

@@ -1,7 +1,7 @@
-"""Who broke into the web exchanges rows, or parts of them, to be told what the worker can open.
+"""An intruder in the web exchanges rows, or parts of them, to learn what the worker can open.
 
-They read and write the whole database, hold the web's keys, lead a group of their own and read
-what comes to their mailboxes. Whatever they do, none of it names a member of another group to them.
+They read and write the whole database, hold the web's keys, lead a group of their own and read what
+comes to their mailboxes. None of it names a member of another group to them.
 """
 
 from collections.abc import Iterator
@@ -280,7 +280,7 @@ def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None
 def test_what_was_asked_as_one_kind_is_not_answered_as_another(
     scenario: Scenario, kind: str
 ) -> None:
-    """What a visitor sealed does not become something that they never asked for."""
+    """A visitor's sealed request does not become something that they never asked for."""
     with scenario.services.writing.begin() as session:
         signup = SignupData(ADA, "en")
         subscriptions.ask_to_join(
@@ -421,7 +421,7 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(
 def test_a_copy_of_an_issue_says_only_its_own_readers_name(
     scenario: Scenario, columns: tuple[str, ...]
 ) -> None:
-    """Whatever two rows exchange, a first name goes only to who typed it, in their own group."""
+    """When any two rows are exchanged, a first name goes only to its owner, in their own group."""
     with scenario.services.writing.begin() as session:
         victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
         exchange(session, victim, own, *columns)

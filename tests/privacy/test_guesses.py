@@ -1,4 +1,4 @@
-"""Whoever holds the web's keys and the database, with a full list of guesses, confirms nobody."""
+"""A thief of the web's keys and the database, with a full list of guesses, confirms nobody."""
 
 import base64
 import hashlib
@@ -32,7 +32,7 @@ def guesses() -> Iterator[str]:
 
 
 def messages(evidence: Evidence) -> Iterator[bytes]:
-    """What a careless program may have hashed for a guess: alone, salted, scoped to a group."""
+    """Hashes of a guess by a careless program: alone, salted, scoped to a group."""
     [group] = [row for row in evidence.rows[-1]["groups"] if MAIN in row]
     scopes = ["", *(str(cell) for cell in group[:4])]
     uses = ["", "member", "suppress", "limit", "account", "lead", "confirm", "join", "source"]
@@ -121,7 +121,7 @@ def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence: E
 def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(
     visitor: Visitor, services: Services, keyring: Keyring
 ) -> None:
-    """Whoever holds the secret key can sign anything, but has no name to sign."""
+    """A thief of the secret key can sign anything, but has no name to sign."""
     with services.writing.begin() as session:
         make_member(session, keyring, CANARY)
         make_member(session, keyring, BYSTANDER, "lgbtq")

@@ -292,7 +292,7 @@ def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
 def require_loud(scenario: Scenario, name: str, columns: list[str]) -> None:
     """Try each door with extremes set before and after the worker decides.
 
-    Whoever is guessed gets an email, or else no row tells the guess apart; it is counted anyhow.
+    A guessed member gets an email, or no row tells the guess apart; it is counted anyhow.
     """
     scenario.invite_lead(LEAD)
     scenario.enter(MEMBER)

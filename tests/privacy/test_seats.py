@@ -1,4 +1,4 @@
-"""What a lead's seat, a paused issue and an unconfirmed address hold back, each on its own."""
+"""Secrets of a lead's seat, a paused issue and an unconfirmed address, each on its own."""
 
 import itertools
 import json

@@ -25,7 +25,7 @@ ENTER = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "-
 # It changes nothing of the machine below: neither the kernel's settings (of /sys and /proc/sys it
 # can only read) nor the clock, and it loads no module.
 KEPT_BACK = "-sys_module,-sys_time,-sys_rawio,-syslog,-wake_alarm,-block_suspend"
-# Of no use here; the first two would touch what is not its own.
+# Useless here; the first two would touch foreign things.
 MASKED = ("systemd-remount-fs.service", "sys-fs-fuse-connections.mount", "ldconfig.service")
 JOIN = 'echo 0 > "$2/cgroup.procs"; exec unshare --cgroup sh -ec "$3" sh "$1"'
 BOOT = f"""

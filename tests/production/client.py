@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from tests.browser_client import Form, path_of
 from tests.servers.site import Answer
 
-# What Chromium sends with a form of a page that forbids a Referer: no origin either.
+# Chromium's headers with a form of a page that forbids a Referer: no origin either.
 OUR_OWN_FORM = {"Origin": "null", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 
 

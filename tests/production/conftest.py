@@ -15,7 +15,7 @@ from tests.production import nginx
 from tests.production.forward import Forward
 from tests.production.stage import Stage
 
-# What Chromium says of signing out, where https lets it empty the browser.
+# Chromium's words about signing out, where https lets it empty the browser.
 CLEARED = "info: Clear-Site-Data header"
 __all__ = ["browser_type_launch_args"]
 

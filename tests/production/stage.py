@@ -52,7 +52,7 @@ class Stage(Served):
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _values(self) -> dict[str, str]:
-        """What an operator puts into the files that we ship."""
+        """Return an operator's values for the files that we ship."""
         sqlite = f"BELONG_DATABASE_URL=sqlite:///{self.folder}/var/lib/belong-mail/belong.db"
         return {
             "https://belong.example.org": self.url,

@@ -76,8 +76,8 @@ def test_copies_are_encrypted_to_the_key_on_the_stick(machine: Path) -> None:
 
 SERVICES = ("belong-web", "belong-worker")
 TIMERS = ("backup", "doctor", "status")
-# What /proc says of a process that may gain nothing, whose calls are filtered, and that may do
-# nothing which root alone may.
+# Lines of /proc for a process that may gain nothing, whose calls are filtered, and that has no
+# right of root's.
 HARDENED = {
     *(("NoNewPrivs", "1"), ("Seccomp", "2")),
     *((f"Cap{each}", "0" * 16) for each in ("Prm", "Eff", "Bnd", "Amb")),

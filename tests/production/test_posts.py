@@ -18,7 +18,7 @@ pytestmark = night("installations")
 
 LEAD = "posting@dpsk12.org"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-# What some forms are refused without, whoever sends them.
+# Fields without which some forms are refused.
 TYPED = {"language": "en", "days": "1"}
 NUMBERS = {"IntegerConverter": 1}
 # Servers of mail post these, which are no browsers.

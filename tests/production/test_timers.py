@@ -1,4 +1,4 @@
-"""What the timers start: a copy of the database, the doctor, the status; and the alert."""
+"""Commands that the timers start: a copy of the database, the doctor, the status; and the alert."""
 
 import json
 import shlex

@@ -11,7 +11,7 @@ from tests.production.users import User
 
 
 class Unit:
-    """What a `.service` file says."""
+    """A `.service` file."""
 
     def __init__(self, file: Path) -> None:
         self.said: dict[str, list[str]] = defaultdict(list)

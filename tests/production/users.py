@@ -1,4 +1,4 @@
-"""Who runs what: two users of the guide and nginx's, as numbers; or all the one who tests."""
+"""Users for processes: two users of the guide and nginx's, as numbers; or all the one who tests."""
 
 import os
 import re

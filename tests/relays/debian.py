@@ -18,7 +18,7 @@ LIBRARIES = (ROOT / "usr/lib/postfix", ROOT / "usr/lib/x86_64-linux-gnu", ROOT /
 PACKAGES = (
     "postfix", "exim4-daemon-light", "libtlsrpt0", "libnsl2", "libicu76", "libsasl2-2",
     "libdb5.3t64", "libgnutls-dane0t64", "libidn12", "libunbound8",
-    # What opendkim stands on.
+    # Packages that opendkim needs.
     "opendkim", "libopendkim11", "libopendbx1t64", "libmilter1.0.1", "libvbr2", "liblua5.3-0",
     "libmemcached11t64", "libhashkit2t64", "libldap2", "librbl1", "libbsd0",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who the members of a large group are, and what becomes of an email to each of them."""
+"""The members of a large group, and the fate of an email to each of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ UNKNOWN_TEXTS: Final = (
     "550 5.4.1 Recipient address rejected: Access denied.",
     "550 No such user here",
 )
-# What the next hop says to those who are dead; what it says of a domain is in Postfix's settings.
+# The next hop's answer for dead addresses; its answer for a domain is in Postfix's settings.
 TEXTS: Final = {
     "disabled": "550 5.2.1 The email account that you tried to reach is disabled.",
     "full": "552 5.2.2 The email account that you tried to reach is over quota.",
@@ -36,7 +36,7 @@ COUNTED: Final[dict[str, BounceRule | None]] = {
     "unknown": UNKNOWN, "disabled": RULES[1], "full": RULES[0], "late": RULES[0],
     "gone": RULES[2], "spam": None, "limit": None, "large": None, FORWARDED: None,
 }  # fmt: skip
-# Of twenty who are dead: more than half are unknown, as after a summer.
+# Twenty dead addresses: more than half are unknown, as after a summer.
 MIX: Final = (*["unknown"] * 11, *TEXTS, FORWARDED, "gone", "gone")
 
 
@@ -62,7 +62,7 @@ class Person:
 
     @property
     def answer(self) -> str:
-        """What the next hop says each time; "" where it takes the message, or never sees it."""
+        """The next hop's answer each time; "" where it takes the message, or never sees it."""
         if self.fate in {"unknown", FORWARDED}:
             return UNKNOWN_TEXTS[self.number // DEAD_EACH % len(UNKNOWN_TEXTS)].format(to=self.hop)
         return TEXTS.get(self.fate, "")

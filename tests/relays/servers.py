@@ -54,7 +54,7 @@ smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
-# Who has a 7 before the @ does not exist; what comes back goes to a port.
+# An address with a 7 before the @ does not exist; returned email goes to a port.
 TRANSPORT = """\
 /^b[+]/ smtp:[127.0.0.1]:{back}
 /7@/ error:5.1.1 User unknown

@@ -60,14 +60,14 @@ VIRTUAL = "virtual unix - n n - - virtual\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """What a relay does; as it comes, all is well."""
+    """A relay's habits; by default all is well."""
 
     signs_for: str = DOMAIN
     covered: str = ALL
     is_signing: bool = True
     is_rewriting: bool = False
     is_delivering: bool = True
-    # What the server says in Authentication-Results that took the email in; empty: nothing.
+    # The receiving server's words in Authentication-Results; empty: nothing.
     verdict: str = (
         "relay.example.org; dkim=pass header.d=example.org; spf=pass smtp.mailfrom=example.org;"
         " dmarc=pass header.from=example.org"

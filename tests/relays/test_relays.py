@@ -75,7 +75,7 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
 def test_what_a_real_server_takes_and_sends_back_has_bounced(
     server: Started, services: Services, keyring: Keyring, environment: dict[str, str]
 ) -> None:
-    """Whose address has a 7 before the @ is unknown to it, as it finds out later."""
+    """An address with a 7 before the @ is unknown to it, as it finds out later."""
     with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), SOME)
         issue = queue_issue(session).public_id

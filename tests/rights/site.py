@@ -45,11 +45,11 @@ SETTINGS = {
     "BELONG_OIDC_CLIENT_SECRET": "a-secret-of-the-district",
     "BELONG_METRICS_TOKEN": MONITORING,
 }
-# What has a group, and is there for the leaders of that group alone.
+# Parts of addresses that have a group, and are there for its leaders alone.
 OF_A_GROUP = {
     "slug", "public_id", "picture_id", "flyer_id", "meeting_id", "question_id",
 }  # fmt: skip
-# What each part of an address is when it names nothing.
+# Parts of an address that name nothing.
 NOTHING: dict[str, object] = {
     "slug": "nothing-here",
     "number": 99_998,
@@ -67,13 +67,13 @@ NOTHING: dict[str, object] = {
     "token": "nothing",
     "secret": "nothing",
 }
-# What is shown whatever it names: no page of its own depends on it.
+# Pages that are shown whatever they name: no page of its own depends on it.
 ANYTHING = {"asked", "_button", "press"}
 # Pages about newsletters that have left, and about those that wait for a second yes.
 OF_SENT = {"releases.pause", "releases.resume", "releases.stop", "releases.sending",
            "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
 OF_ASKED = {"approvals.approve", "approvals.decline"}
-# What is typed or chosen besides what a page's form says.
+# Values to type or choose beside those of a page's form.
 BODIES: dict[str, dict[str, Any]] = {
     **FORMS,
     "subscriptions.act": {"remind": "yes"},
@@ -103,7 +103,7 @@ TOKEN = re.compile(r'(name="csrf_token"[^>]*value=")[^"]*')
 
 @dataclass(frozen=True)
 class Objects:
-    """What a group has, by the parts of addresses; its newsletters by where they stand."""
+    """A group's objects, by the parts of addresses; its newsletters by where they stand."""
 
     named: dict[str, object]
     sent: dict[str, object]
@@ -124,7 +124,7 @@ class Actor:
     browser: Visitor
     token: str = ""
     cookie: str = ""
-    # What was answered about what does not exist.
+    # Answers about objects that do not exist.
     heard: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def remember(self) -> None:
@@ -165,7 +165,7 @@ class Site:
     own: Objects
     other: Objects
     links: dict[str, str]
-    # What forms say that name one thing of this site, by blueprint.
+    # Fields of forms that name one thing of this site, by blueprint.
     typed: dict[str, dict[str, Any]]
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -39,7 +39,8 @@ class Answer(StrEnum):
     REFUSED = "403"
 
 
-# What the parts of a page's address name. A new part is entered here, and in the tests’ objects.
+# Objects that the parts of a page's address name. A new part is entered here, and in the tests’
+# objects.
 OBJECTS = {
     "slug": "group",
     "number": "group",
@@ -60,7 +61,7 @@ OBJECTS = {
     "token": "link",
     "secret": "link",
 }
-# What opens a page to anyone who has it: an emailed link, or what stands in no address.
+# Secrets that open a page to anyone who has them: an emailed link, or what stands in no address.
 KEYS = {"token", "secret"}
 HIDDEN_KEYS = {
     "operating.metrics": "token of the monitoring",

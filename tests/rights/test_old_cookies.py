@@ -75,7 +75,7 @@ class World:
     worker: Worker
     relay: Server
     environment: dict[str, str]
-    # Whose cookie was copied, their other device, and a colleague of the office.
+    # The owner of a copied cookie, their other device, and a colleague of the office.
     browser: Visitor
     phone: Visitor
     office: Visitor

@@ -27,7 +27,7 @@ LONG = pytest.mark.timeout(600)
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 # Pages that do not exist: of a leader's group, and for anyone.
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
-# What is allowed and comes too late or too soon for what stands here: nothing to resume.
+# Allowed presses that come too late or too soon here: nothing to resume.
 TOO_LATE = {
     "releases.resume",
     "office_groups.launch",

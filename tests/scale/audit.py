@@ -1,4 +1,4 @@
-"""What must hold in the end: every copy, the report, every join, and what the webs answered."""
+"""Conditions for the end: every copy, the report, every join, and what the webs answered."""
 
 import http.client
 from collections import Counter

@@ -91,7 +91,7 @@ class Fleet:
     workers: list[Machine]
     engine: Engine
     keys: dict[str, str]
-    # What happened when, for whoever reads a failure.
+    # Events and their moments, for the reader of a failure.
     told: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.time)
 

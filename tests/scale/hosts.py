@@ -1,7 +1,7 @@
 """Hosts of ours on one switch: each has a name, an identity, an address and a cable to pull.
 
-They are network namespaces of Linux. Whoever is not on the cable hears nothing, and no answer says
-so: packets are lost as they are between machines.
+They are network namespaces of Linux. A host off the cable hears nothing, and no answer says so:
+packets are lost as they are between machines.
 """
 
 import secrets
@@ -53,7 +53,7 @@ class Host:
 
 @dataclass
 class Switch:
-    """What joins the hosts, and this process with them."""
+    """The switch that joins the hosts, and this process with them."""
 
     folder: Path
     name: str

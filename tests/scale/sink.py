@@ -1,8 +1,8 @@
 """A relay that is fast, speaks TLS, and writes each copy down before it says 250.
 
 Run as a process of its own: `python -m tests.scale.sink HOST PORT CERTIFICATE FOLDER`. The ledger
-has a line for each copy: digests of recipient and Message-ID, and the time. What goes to staff is
-kept whole, so that they can follow its links; newsletters are not.
+has a line for each copy: digests of recipient and Message-ID, and the time. Email to staff is kept
+whole, so that they can follow its links; newsletters are not.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Whose mail is kept: those who join while an issue is sent. Members are at another domain.
+# Addresses whose email is kept: those who join while an issue is sent. Members are at another
+# domain.
 KEPT = b"@dpsk12.org"
 GREETING = b"220 relay ESMTP\r\n"
 CAPABILITIES = b"250-relay\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 20000000\r\n"

@@ -28,7 +28,7 @@ SILENT = 0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a web answered, and when it was asked; status 0: nothing came."""
+    """A web's answer, and when it was asked; status 0: nothing came."""
 
     web: str
     at: float
@@ -66,7 +66,7 @@ class Crowd:
     """Visitors: all that a web has promised them, and all that they saw."""
 
     fleet: Fleet
-    # Whoever was told to look into the inbox.
+    # People who were told to look into the inbox.
     promised: list[str] = field(default_factory=list)
     confirmed: set[str] = field(default_factory=set)
     seen: list[Answer] = field(default_factory=list)

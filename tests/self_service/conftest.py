@@ -1,4 +1,4 @@
-"""What the tests of “my groups” share: a person with groups, and the way to the link."""
+"""Shared by the tests of “my groups”: a person with groups, and the way to the link."""
 
 from collections.abc import Callable
 

@@ -227,7 +227,7 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(
     before: State,
     after: State,
 ) -> None:
-    """What may have left already is told as uncertain; the rest does not leave."""
+    """Copies that may have left already are uncertain; the rest does not leave."""
     [other] = join("ada.king@dpsk12.org", "the-village")
     path = sheet("the-village")
     with services.writing.begin() as session:
@@ -350,7 +350,7 @@ def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(
 def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(
     sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """What it holds, so long as its minute's chores last, was passed over."""
+    """Rows that it held during its minute's chores were passed over."""
     join(GRACE, "the-village")
     visitor.press(f"{sheet()}/erase")
     worker._read_requests()

@@ -122,7 +122,7 @@ def test_the_old_links_are_dead_once_the_address_has_moved(
     worker: Worker,
     relay: Server,
 ) -> None:
-    """Whoever reads the old mailbox sees nothing more there, and can do nothing."""
+    """Readers of the old mailbox see nothing more there, and can do nothing."""
     first = sheet()
     second = link(ADA)
     url = ask(first)

@@ -89,7 +89,7 @@ def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(
 def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(
     join: Join, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Who was read ahead is asked again by then; one copy leaves, one more may have been begun."""
+    """Copies read ahead are checked again by then; one leaves, one more may have been begun."""
     reading = [join(each, "the-village")[0] for each in (ADA, GRACE, *OTHERS)]
 
     def pause_and_dawdle(_command: str) -> None:

@@ -1,4 +1,4 @@
-"""What the database, or whoever writes into it, cannot learn about a person's groups."""
+"""Facts about a person's groups that neither the database nor its writers can learn."""
 
 import base64
 import json
@@ -156,7 +156,7 @@ def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(
 def test_a_list_that_the_worker_did_not_make_is_not_believed(
     join: Join, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Whoever breaks into the web can seal; that must not tell them whose two memberships are."""
+    """An intruder in the web can seal; that must not tell them whose two memberships are."""
     ids = join(ADA, "the-village") + join("mallory@dpsk12.org", "lgbtq")
     slip = base64.b64encode(services.sealer.seal(json.dumps(ids).encode(), PERMIT)).decode()
     wanted = {"slip": slip, "language": "en", "new": "mallory2@dpsk12.org"}
@@ -174,7 +174,7 @@ def test_a_list_that_the_worker_did_not_make_is_not_believed(
 def test_a_slip_is_refused_when_its_time_is_over(
     join: Join, link: Link, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Whoever broke into the web once, and kept what people opened then, can do nothing with it."""
+    """An intruder in the web once, and kept what people opened then, can do nothing with it."""
     join(ADA, "the-village", "lgbtq")
     path = link(ADA)
     with services.reading.begin() as session:

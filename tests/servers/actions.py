@@ -1,4 +1,4 @@
-"""What a mail server of the tests does in place of its usual answer."""
+"""Actions of a mail server of the tests in place of its usual answer."""
 
 import socket
 import struct
@@ -13,11 +13,11 @@ class Over(Exception):
 
 
 class Conversation(Protocol):
-    """What an action may use."""
+    """The means of an action."""
 
     sock: socket.socket
     stopping: threading.Event
-    # Of the answer that was given, or is taken as given.
+    # The verb of the answer that was given, or is taken as given.
     code: str
 
     def say(self, text: str) -> None: ...

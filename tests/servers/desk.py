@@ -1,4 +1,4 @@
-"""What a mail server of the tests was told to do, and what it wrote down."""
+"""The orders of a mail server of the tests, and its records."""
 
 import threading
 import time

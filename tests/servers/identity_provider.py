@@ -25,19 +25,19 @@ from joserfc.jwk import RSAKey
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT_ID, CLIENT_SECRET = "belong", "the-client's-secret-%of-36-characters"
-# What `set` changes, and how it begins.
+# Values that `set` changes, as they begin.
 DEFAULTS: dict[str, Any] = {
     "subject": "person-1",
     # Beside those that a token has, or in their place; None: without it.
     "claims": {},
     # Claims that are moments, in seconds from when the token is made.
     "moments": {},
-    # Of discovery.
+    # Fields of discovery.
     "metadata": {},
     "alg": "RS256",
     # Given as it is, in place of an honest token.
     "id_token": "",
-    # What the header of a token names; empty: the key that signed.
+    # The algorithm that a token's header names; empty: the key that signed.
     "kid": "",
     # Signs with a key that it does not list.
     "is_stranger": False,
@@ -45,20 +45,20 @@ DEFAULTS: dict[str, Any] = {
     "is_stolen": False,
     # Takes a code twice.
     "is_forgetful": False,
-    # Of each answer of these paths.
+    # Delays of each answer, by path.
     "status": {},
     "location": "",
     # Seconds between two octets of an answer.
     "drip": 0.0,
     # Lets people wait for an answer.
     "pause": 0.0,
-    # What a browser brings back beside the code.
+    # Values that a browser brings back beside the code.
     "extra": {},
 }
 
 
 class State:
-    """What a provider knows."""
+    """A provider's knowledge."""
 
     def __init__(self) -> None:
         self.issuer = ""

@@ -1,4 +1,4 @@
-"""What a mail server of the tests took, kept in a file that outlives whoever is killed."""
+"""Messages that a mail server of the tests took, kept in a file that outlives a kill."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a mail server of the tests offers, and holds its clients to."""
+"""Extensions and rules of a mail server of the tests."""
 
 import re
 import ssl
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
-# Of a server that wants each reply read before the next command.
+# For a server that wants each reply read before the next command.
 SLOW = tuple(each for each in EXTENSIONS if each != "PIPELINING")
 EVERYTHING = (*EXTENSIONS, "SMTPUTF8", "CHUNKING", "LIMITS MAILMAX=20 RCPTMAX=100")
 
@@ -23,7 +23,7 @@ class Manners:
     extensions: tuple[str, ...]
     users: dict[str, str]
     mechanisms: str
-    # Whose each token is that opens (XOAUTH2); None: no token does.
+    # Users by the token that opens (XOAUTH2); None: no token does.
     bearers: Mapping[str, str] | None = None
 
     @cached_property

@@ -98,7 +98,7 @@ class Network:
 class FarTunnel(Tunnel):
     """The way to a server on another machine: bytes are not kept back, packets are dropped.
 
-    Who `is_deaf` is heard, and hears nothing.
+    An end that `is_deaf` is heard, and hears nothing.
     """
 
     def __init__(self, url: str, network: Network, *, is_deaf: bool) -> None:

@@ -19,7 +19,7 @@ SECONDS_TO_END = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """What a real server answered."""
+    """A real server's answer."""
 
     status_code: int
     headers: http.client.HTTPMessage

@@ -121,7 +121,7 @@ def test_twenty_presses_at_once_welcome_once(scenario: Scenario) -> None:
 
 @on_both("locks")
 def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario) -> None:
-    """What was read before the wait for the lock is not trusted after it."""
+    """Rows that were read before the wait for the lock are not trusted after it."""
     scenario.confirm_link()
     with scenario.services.writing.begin() as session:
         wish = session.scalars(select(PendingConfirmation)).one()

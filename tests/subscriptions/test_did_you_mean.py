@@ -11,7 +11,7 @@ from tests.scenario import Scenario
 
 JOIN, TELL_ME = "/groups/the-village/join", "/groups/autoimmune/tell-me"
 MY_GROUPS, AGAIN, CONTACT, SIGN_IN = "/my-groups", "/email-me-again", "/contact", "/sign-in"
-# What the contact form needs besides.
+# Other fields of the contact form.
 WORDS = {"message": "Hello", "topic": "need"}
 MEANT = "ada@dpsk12.org"
 SLIPS = (

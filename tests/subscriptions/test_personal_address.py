@@ -251,7 +251,7 @@ def test_a_code_works_once(allowing: Scenario) -> None:
 
 
 def test_a_code_works_once_across_midnight(allowing: Scenario) -> None:
-    """What is used up is counted by days: the next day's beginning must not make it whole."""
+    """Uses are counted by days: the next day's beginning must not make it whole."""
     midnight = end_of_day(now()) + timedelta(days=1)
     with time_machine.travel(midnight - timedelta(minutes=20), tick=True) as clock:
         page, code = ask_code(allowing)
@@ -508,7 +508,7 @@ def added(before: Dump, after: Dump) -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_what_is_kept_of_a_code_says_no_hour(allowing: Scenario) -> None:
-    """Who could test a staff address by its keyed hash learns the day, not the minute."""
+    """A test of a staff address by its keyed hash tells the day, not the minute."""
     page, code = ask_code(allowing)
     enter(allowing, page, code)
     index, day = allowing.keyring.index, timedelta(days=1).total_seconds()

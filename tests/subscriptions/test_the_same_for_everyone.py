@@ -14,7 +14,7 @@ from belong_mail.core.db import now
 from tests.browser_client import Form, link_to
 from tests.scenario import Scenario
 
-# What an address may be to us; each name is as long as the others.
+# Kinds of addresses; each name is as long as the others.
 STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "never-you")
 
 

@@ -1,4 +1,4 @@
-"""What these tests share: one scenario."""
+"""Shared by these tests: one scenario."""
 
 import pytest
 

@@ -27,7 +27,7 @@ _BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: 
 _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
-# What sendmail writes for every bare 550, 553 or 551: there the words count.
+# Sendmail writes these for every bare 550, 553 or 551: there the words count.
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
 _UNVERIFIED: Final = "verification timed out"

@@ -1,1 +1,1 @@
-"""What the benchmark of delivery is made of: meters, the product, its peers, the table."""
+"""The parts of the benchmark of delivery: meters, the product, its peers, the table."""

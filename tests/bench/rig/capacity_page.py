@@ -14,7 +14,7 @@ BEGIN, END = "<!-- figures: written by the bench -->", "<!-- end of figures -->"
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 Row = dict[str, Any]
 
-# What stands in a line of the table: its name, and how a run says it.
+# The lines of the table: its name, and how a run says it.
 LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Worker, CPU seconds a million emails", lambda row: f"{row['worker_s']:.0f}"),
     ("Database server, CPU seconds a million emails", lambda row: _if(row, "database_s", ".0f")),

@@ -31,7 +31,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a process and all that it waited for: seconds by the clock and of CPU, octets at most."""
+    """Cost of a process and its children: seconds by the clock and of CPU, octets at most."""
 
     seconds: float
     cpu: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What one round measured, by name; what could not be measured is missing.
+# Measures of one round, by name; those that could not be taken are missing.
 Round = Mapping[str, float]
 
 

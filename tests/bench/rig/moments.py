@@ -1,4 +1,4 @@
-"""What no CPU tells: the time to an issue's first message, and the system calls of each."""
+"""Measures beside the CPU: the time to an issue's first message, and the system calls of each."""
 
 import re
 import shutil

@@ -23,7 +23,7 @@ GROUP = "asian"
 SUBJECT = "What the spring brings"
 # Members who are suppressed after an issue is queued: they must get nothing.
 BARRED = 1
-# Of each issue, for the office's inbox; as shipped.
+# The copy of each issue for the office's inbox; as shipped.
 COPIES = 1
 # The only settings that the bench gives; all others are as shipped.
 NOT_SHIPPED = {
@@ -34,7 +34,7 @@ NOT_SHIPPED = {
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a worker used for one issue, its start-up taken off."""
+    """A worker's use for one issue, its start-up taken off."""
 
     messages: int
     # Seconds of CPU, all in all.
@@ -70,7 +70,7 @@ class House:
     database_url: str
     secrets: dict[str, str]
     smtp_url: str = "mailbox:"
-    # What a worker kept in its state folder while it ran.
+    # Files that a worker kept in its state folder while it ran.
     files: set[str] = field(default_factory=set)
     is_barred_left_out: bool = False
 

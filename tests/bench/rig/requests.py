@@ -23,7 +23,7 @@ Make = Callable[[http.client.HTTPConnection, dict[str, str]], Request]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What so many requests used: seconds of CPU of the web and of the database, and the waits."""
+    """The use of so many requests: seconds of CPU of the web and of the database, and the waits."""
 
     number: int
     seconds: float

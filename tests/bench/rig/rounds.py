@@ -45,7 +45,7 @@ QUICK = Plan(200, 100, 400, 100, 100, 20, 20, 50, is_counting=True)
 
 @dataclass
 class Bench:
-    """What all rounds share: the email, and a house for each number of members."""
+    """Shared by all rounds: the email, and a house for each number of members."""
 
     folder: Path
     plan: Plan

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server on this machine uses: its processes' CPU, its log, its size."""
+"""Measure a PostgreSQL server on this machine: its processes' CPU, its log, its size."""
 
 import os
 import time

@@ -35,7 +35,7 @@ class Sink:
     port: int
     # A file to which it writes how much mail it has taken.
     count: Path
-    # What BELONG_SMTP_URL has to be.
+    # The value for BELONG_SMTP_URL.
     relay: str = "smtp://127.0.0.1:{port}?tls=none&connections={connections}"
     connections: int = CONNECTIONS
 

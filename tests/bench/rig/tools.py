@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 FOLDER = ROOT / "var" / "bench"
 DEBIAN = FOLDER / "debian"
-# What lies where in which of Debian's packages.
+# Programs, and the Debian packages that have them.
 PACKAGES = {
     "usr/sbin/smtp-source": ("postfix",),
     "usr/sbin/smtp-sink": ("postfix",),
