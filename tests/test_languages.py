@@ -100,6 +100,17 @@ def test_no_time_ends_a_spanish_sentence_with_two_periods() -> None:
     assert [each for each in spanish if "%(time)s." in each] == []
 
 
+def test_spanish_fits_a_group_with_its_article_and_one_oclock() -> None:
+    """“De grupo Asian” and “hasta las 1:04” are what a sentence without a thought becomes."""
+    spanish = [each for message in entries() for each in forms(message.string)]
+    before = [re.split(r"(?:<strong>)?%\(group\)s", each)[0].rstrip() for each in spanish]
+    told = [each for each, full in zip(before, spanish, strict=True) if "%(group)s" in full]
+    assert len(told) > 30
+    fits = re.compile(r".*(?:\b[Ee]l|\b[Dd]el|\b[Aa]l|:)|grupo|")
+    assert [each for each in told if not fits.fullmatch(each)] == []
+    assert [each for each in spanish if re.search(r"las %\((time|end|start)\)s", each)] == []
+
+
 def test_each_language_says_which_words_are_sensitive() -> None:
     slugs = {each["slug"] for each in GROUPS}
     for code in i18n.NAMES:

@@ -1,4 +1,4 @@
-"""What the worker must know of email that comes back."""
+"""The worker's entries for email that comes back."""
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session

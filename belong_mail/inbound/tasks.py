@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
     """Find the delivery that a message is about, and act on it.
 
-    What names no delivery of ours, or one that has long been settled, changes nothing: so a forged
-    report about somebody's address does nothing, and one that comes twice counts once.
+    A message that names no delivery of ours, or one that has long been settled, changes nothing: so
+    a forged report does nothing, and one that comes twice counts once.
     """
     held = keyring.opener.open(job.sealed or b"", sealed_for(pipe.RETURNED))
     return_path, _, message = held.partition(b"\n")
@@ -104,7 +104,7 @@ def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> boo
 def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:
     """End a membership at its mailbox's wish.
 
-    Who complains about an email that asks whether they want to join is never asked again.
+    A complaint about an email that asks whether they want to join bars asking again.
     """
     subscription = session.get(Subscription, delivery.subscription_id or 0)
     if subscription is not None:

@@ -1,4 +1,4 @@
-"""What the worker must know of what leads do: the change of a group's shared mailbox."""
+"""The worker's entries for leads: the change of a group's shared mailbox."""
 
 from sqlalchemy import delete
 

@@ -1,4 +1,4 @@
-"""What the worker must know of meetings."""
+"""The worker's entries for meetings."""
 
 from datetime import datetime
 

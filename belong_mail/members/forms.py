@@ -64,7 +64,7 @@ class JoinForm(PublicForm):
 
     email = _address(
         _l("Your work email address"),
-        _l("Use an email address that only you can read. We’ll email you a link to confirm."),
+        _l("Use your own address, not a shared one. We’ll email you a link to confirm."),
         staff_address,
     )
     language = language_field(_l("Language for our emails"), request_language)
@@ -129,7 +129,7 @@ class PersonalJoinForm(JoinForm):
     )
     email = _address(
         _l("Your personal email address"),
-        _l("Use an email address that only you can read. We’ll email you a link to confirm."),
+        _l("Use your own address, not a shared one. We’ll email you a link to confirm."),
         personal_address,
     )
     # The page's own value: the code works on no other page.
@@ -217,7 +217,7 @@ class MoveForm(BaseForm):
 class TellMeForm(PublicForm):
     email = _address(
         _l("Your work email address"),
-        _l("Use an email address that only you can read."),
+        _l("Use your own address, not a shared one."),
         staff_address,
     )
     language = language_field(_l("Language for our emails"), request_language)

@@ -38,7 +38,7 @@ LINES = (
     gettext_noop("Hello,"),
     gettext_noop(
         "The email list of %(group)s is moving to %(site_name)s. The new list has only people who"
-        " say yes, so please look for one email in the next days."
+        " say yes, so please look for one email in the next few days."
     ),
     gettext_noop("It comes from %(sender)s, and its subject is “%(subject)s”"),
     gettext_noop(

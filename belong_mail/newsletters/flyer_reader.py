@@ -24,8 +24,7 @@ SIGN_WITHIN: Final = 1024
 
 REFUSALS: Final = {
     "large": gettext_noop(
-        "The flyers of a newsletter can have 5 MB together. Save this PDF smaller, or remove"
-        " another flyer."
+        "The flyers of a newsletter can total 5 MB. Save this PDF smaller, or remove another flyer."
     ),
     "strange": gettext_noop("This file isn’t a PDF. Save or export your flyer as a PDF."),
     "damaged": gettext_noop("This PDF is damaged. Save or export it again."),

@@ -259,7 +259,7 @@ class FlyerForm(BaseForm):
     title = StringField(
         _l("Title"),
         description=_l(
-            "Readers see it in the email, and the file is called like it. Example: Tea on Friday."
+            "Readers see it in the email, and the file has the same name. Example: Tea on Friday."
         ),
         filters=[strip],
         validators=[
@@ -273,7 +273,7 @@ class FlyerForm(BaseForm):
     flyer = FileField(
         _l("Flyer"),
         description=_l(
-            "A PDF with up to 20 pages. All flyers of a newsletter can have 5 MB together. We write"
+            "A PDF with up to 20 pages. All flyers of a newsletter can total 5 MB. We write"
             " it again from what its pages show, without the name of who made it, and when."
         ),
     )

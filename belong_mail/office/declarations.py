@@ -1,4 +1,4 @@
-"""What the worker must know of the office."""
+"""The worker's entries for the office."""
 
 from belong_mail.delivery.room import Room
 from belong_mail.office import group_retirement_tasks, settings_tasks

@@ -94,7 +94,7 @@ class GroupForm(BaseForm, LocalizedForm):
             plain_text,
             other=gettext_noop("Words in %(language)s"),
             hint=_l(
-                "One per line: short forms of its name, how people call it, what it’s about. The"
+                "One per line: short forms of its name, what people call it, what it’s about. The"
                 " subject of a newsletter can’t have them. Its names are already on the list."
             ),
             clean=one_a_line,

@@ -50,7 +50,7 @@ def note_breaker(session: Session) -> None:
 def accept_bounces(session: Session, _keyring: object, _job: Job) -> None:
     """Believe, by the office's word, that addresses do not exist.
 
-    Whoever broke into the web can ask for it too, and can end these memberships without it.
+    An intruder in the web can ask for it too, and can end these memberships without it.
     """
     bounces.override_breaker(session)
     note_breaker(session)

@@ -40,10 +40,10 @@ def ask_worker_to_retry(session: Session) -> None:
 
 
 def retry_email(session: Session, _keyring: object, _job: Job) -> None:
-    """Let what waits for its next try be tried, unless that was just done.
+    """Let waiting email be tried, unless that was just done.
 
-    Whoever broke into the web can ask for it too, and so as seldom: a relay that is down is not
-    knocked at without end.
+    An intruder in the web can ask for it too, as seldom: nobody knocks at a relay that is down
+    without end.
     """
     if try_use(session, RETRIED, RETRY_RATE, now()):
         ask_retry(session)

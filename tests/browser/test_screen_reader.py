@@ -45,7 +45,7 @@ def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> N
     heard = listen(phone)
     address = the(heard, "textbox", "Your work email address")
     assert address.properties["required"] is True
-    assert address.description.startswith("Use an email address that only you can read.")
+    assert address.description.startswith("Use your own address, not a shared one.")
     assert of(heard, "textbox") == ["Your work email address", "First name optional"]
     assert of(heard, "button") == ["Español", "Send me the link"]
     groups = [each.name for each in heard if each.role in {"group", "radiogroup"} and each.name]

@@ -167,7 +167,7 @@ def test_flyers_are_for_leads_of_the_group_alone(
         (REFUSED["locked"][0], "Tea", "protected by a password"),
         (REFUSED["a script at the start"][0], "Tea", "can do things by itself"),
         (REFUSED["a comment"][0], "Tea", "comments, added text boxes"),
-        (REFUSED["large"][0], "Tea", "can have 5 MB together"),
+        (REFUSED["large"][0], "Tea", "can total 5 MB"),
         (flyer(), " ", "Give the flyer a title."),
         (flyer(), "x" * 81, "Use at most 80 characters."),
         (flyer(), "two\nlines", "Keep the title on one line."),
@@ -227,7 +227,7 @@ def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
             files.add_flyer(session, issue, "Tea", CleanFlyer(b"x" * 5000, 1, is_tagged=True))
     answer = attach(lead, page, tagged())
     assert answer.status_code == 422
-    assert "can have 5 MB together" in answer.text
+    assert "can total 5 MB" in answer.text
     with services.writing.begin() as session:
         session.execute(update(Flyer).values(size=1))
         issue = session.scalars(select(Newsletter)).one()
