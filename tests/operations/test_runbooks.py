@@ -118,7 +118,7 @@ def test_the_runbook_for_a_leak_deletes_all_that_the_threat_model_names() -> Non
     [block] = re.findall(r"```sql\n(.*?)```", RUNBOOKS.read_text(), re.DOTALL)
     deleted = set(re.findall(r"DELETE FROM (\w+);", block))
     [named] = re.findall(
-        r"delete\nall rows of (.*?), look in", (ROOT / "docs/threats.md").read_text()
+        r"delete\s+all\s+rows\s+of\s+(.*?),\s+look\s+in", (ROOT / "docs/threats.md").read_text()
     )
     assert deleted == set(re.findall(r"`(\w+)`", named))
 
