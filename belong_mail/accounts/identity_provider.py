@@ -68,7 +68,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class AuthorizationRequest:
     """Values that tie a browser's way there to its way back."""
 
     state: str
@@ -94,7 +94,7 @@ class IdentityProvider:
     _lock: Lock = field(default_factory=Lock)
     _room: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(CALLS_AT_ONCE))
 
-    def authorization_url(self, trip: Trip, prompt: Prompt | None = None) -> str:
+    def authorization_url(self, trip: AuthorizationRequest, prompt: Prompt | None = None) -> str:
         """Return where a browser goes.
 
         People may say which of their accounts it is, or must sign in once more.
@@ -119,7 +119,7 @@ class IdentityProvider:
         )
         return url
 
-    def subject_of(self, code: str, trip: Trip, since: int | None = None) -> str:
+    def subject_of(self, code: str, trip: AuthorizationRequest, since: int | None = None) -> str:
         """Exchange a code for a proof and return who it is, by the provider's own opaque name.
 
         `since`, in seconds since 1970: they must have signed in there no earlier. Raises

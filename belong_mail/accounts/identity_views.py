@@ -28,12 +28,12 @@ from wtforms import HiddenField
 from belong_mail.accounts import identities, proof
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.identity_provider import (
+    AuthorizationRequest,
     IdentityProvider,
     Prompt,
     ProofRefused,
     ProviderUnavailable,
     Registration,
-    Trip,
     is_same,
 )
 from belong_mail.core import audit, rate_limits
@@ -112,7 +112,7 @@ def back() -> ResponseReturnValue:
     return page, 422 if form.errors else 200
 
 
-def _complete(code: str, trip: Trip) -> ResponseReturnValue:
+def _complete(code: str, trip: AuthorizationRequest) -> ResponseReturnValue:
     """Use a trip up, then ask the provider, then sign in or link: no lock is held while we wait."""
     purpose, begun, *_ties = cookie.pop(TRIP_KEY)
     g.is_proof = purpose == PROVE
@@ -186,7 +186,7 @@ def _leave(purpose: str) -> ResponseReturnValue:
     A redirect would not do: browsers hold a form's redirects, the provider's own too, to the
     content security policy.
     """
-    trip = Trip(*(secrets.token_urlsafe(32) for _ in range(3)))
+    trip = AuthorizationRequest(*(secrets.token_urlsafe(32) for _ in range(3)))
     cookie[TRIP_KEY] = [purpose, int(now().timestamp()), *astuple(trip)]
     try:
         url = _provider().authorization_url(trip, PROMPTS.get(purpose))
@@ -197,7 +197,7 @@ def _leave(purpose: str) -> ResponseReturnValue:
     return page
 
 
-def _trip(state: str) -> Trip | None:
+def _trip(state: str) -> AuthorizationRequest | None:
     """Return the trip that this browser is on, if an answer belongs to it and is in time."""
     kept = cookie.get(TRIP_KEY)
     if kept is None:
@@ -205,7 +205,7 @@ def _trip(state: str) -> Trip | None:
     _purpose, begun, *ties = kept
     if not 0 <= now().timestamp() - begun <= MAX_TRIP_SECONDS:
         return None
-    trip = Trip(*ties)
+    trip = AuthorizationRequest(*ties)
     return trip if is_same(state, trip.state) else None
 
 

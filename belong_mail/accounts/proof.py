@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import identities
 from belong_mail.accounts.jobs import SendProofLink
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.session import here
+from belong_mail.accounts.session import current_session
 from belong_mail.accounts.signing_in import has_passkey
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -31,7 +31,7 @@ BACK_KEY = "back"
 
 def is_fresh() -> bool:
     """Tell whether who is signed in here has proved it a moment ago."""
-    proven_at = here().proven_at
+    proven_at = current_session().proven_at
     return proven_at is not None and now() - proven_at < FRESH_PROOF_AGE
 
 
@@ -52,13 +52,13 @@ def way(session: Session, settings: Settings, account: Account) -> Way:
 
 def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
     """Ask the worker to email a link that proves it for this session alone."""
-    SendProofLink(account.public_id, here().public_id, language).ask(session, sealer)
+    SendProofLink(account.public_id, current_session().public_id, language).ask(session, sealer)
     audit.record(session, audit.Kind.PROOF_ASKED)
 
 
 def is_for_here(link: SignIn) -> bool:
     """Tell whether a link was asked for in the session of this request."""
-    return link.browser_hash == here().token_hash
+    return link.browser_hash == current_session().token_hash
 
 
 def may_use(session: Session, link: SignIn, account: Account) -> bool:
@@ -68,7 +68,7 @@ def may_use(session: Session, link: SignIn, account: Account) -> bool:
 
 def prove(session: Session, account: Account, how: str) -> None:
     """Count this session as proved now; `how` is for the trail."""
-    proven = session.get_one(BrowserSession, here().id)
+    proven = session.get_one(BrowserSession, current_session().id)
     proven.proven_at = now()
     audit.record(session, audit.Kind.PROVEN, actor=account, browser_session=proven, detail=how)
 

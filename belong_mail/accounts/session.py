@@ -81,7 +81,7 @@ def last_end(browser_session: BrowserSession) -> datetime:
     return browser_session.started_at + MAX_SESSION_AGE
 
 
-def here() -> BrowserSession:
+def current_session() -> BrowserSession:
     """Return the session of this request, on a page that strangers do not reach."""
     browser_session: BrowserSession = g.browser_session
     return browser_session
@@ -124,7 +124,7 @@ def end_one(session: Session, account: Account, public_id: str) -> None:
 def end_others(session: Session, account: Account) -> None:
     """Sign an account out everywhere but here."""
     others = delete(BrowserSession).where(
-        BrowserSession.account_id == account.id, BrowserSession.id != here().id
+        BrowserSession.account_id == account.id, BrowserSession.id != current_session().id
     )
     session.execute(others)
     audit.record(session, audit.Kind.SESSIONS_ENDED, account=account)

@@ -192,7 +192,7 @@ def confirm_identity() -> ResponseReturnValue:
     with transaction() as session:
         way = proof.way(session, services().settings, signed_in())
         if form.validate_on_submit() and way is not Way.PASSKEY:
-            throttle(session, known_as=browsers.here().public_id)
+            throttle(session, known_as=browsers.current_session().public_id)
             language = request_language()
             proof.ask_for_link(session, services().sealer, signed_in(), language)
             return redirect(url_for(".confirm_identity", asked=1), 303)
@@ -208,7 +208,9 @@ def sessions() -> str:
     with transaction() as session:
         found = browsers.sessions_of(session, signed_in())
     listed = [(each, browsers.last_end(each)) for each in found]
-    return render_template("account/sessions.html", sessions=listed, here_id=browsers.here().id)
+    return render_template(
+        "account/sessions.html", sessions=listed, here_id=browsers.current_session().id
+    )
 
 
 @account.post("/sessions/end")
@@ -279,7 +281,7 @@ def _sign_in_by(challenge: bytes, answer: str) -> Response:
 def begin_proof() -> Response:
     """Say what the browser of who is signed in is to sign, to prove again who they are."""
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.here().public_id)
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.current_session().public_id)
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
 
 
@@ -349,7 +351,7 @@ def _add(challenge: bytes, form: PasskeyForm) -> None:
 def options() -> Response:
     """Say what passkey a browser is to make."""
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.here().public_id)
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.current_session().public_id)
         made = passkeys.creation_options(session, _base_url(), signed_in(), _new_challenge(ADD))
     return jsonify(made)
 
@@ -394,7 +396,7 @@ def _use_challenge(purpose: str) -> bytes:
         raise PasskeyRefused
     challenge = b64decode(kept[1])
     used = hashlib.sha256(b"passkey/" + challenge).digest()
-    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.here().public_id
+    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT, known_as=known_as)
         rate, counts = rate_limits.CHALLENGE_RATE, rate_limits.Limit

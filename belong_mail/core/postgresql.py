@@ -32,7 +32,7 @@ JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE so
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
 
 
-class Silence:
+class CircuitBreaker:
     """Whether the server was silent a moment ago: then one asks whether it still is, no more."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class SyncedPipeline(Pipeline):
 class Impatient(Connection[Any]):
     """A connection that is given up when the server does not answer in time."""
 
-    silence: Silence
+    silence: CircuitBreaker
     # Seconds for each statement; None: all the time it takes.
     patience: float | None = STATEMENT_SECONDS
 
@@ -101,7 +101,7 @@ class Impatient(Connection[Any]):
 
 def configure_engine(engine: Engine) -> None:
     """Let an engine's connections have limits, for each statement, ping, lock and transaction."""
-    silence = Silence()
+    silence = CircuitBreaker()
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, given: Any, options: dict[str, Any]) -> Impatient:

@@ -178,6 +178,6 @@ class _Look:
                 stored.append(uid)
         if stored and self._move_failed is None:
             try:
-                mailbox.put_away(stored)
+                mailbox.archive(stored)
             except MailboxUnavailable as error:
                 self._move_failed = error

@@ -184,7 +184,7 @@ def _change_of(meeting: Meeting, day: date) -> MeetingChange:
 
 
 def _note_change(meeting: Meeting, kind: Kind) -> None:
-    """Number the change, so that calendars know which is the newest (RFC 5545, 3.8.7.4)."""
+    """Give the change a number, so that calendars know the newest one (RFC 5545, 3.8.7.4)."""
     meeting.sequence += 1
     meeting.changed_at = now()
     audit.record_of(meeting, kind, meeting.group, meeting.public_id)

@@ -17,8 +17,8 @@ SECONDS: Final = 30.0
 # Octets.
 MAX_FILE: Final = 5_000_000
 MAX_WIDTH, MAX_HEIGHT = 1200, 2400
-SIGNS: Final = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"))
-TYPES: Final = {"image/png": SIGNS[0][0], "image/jpeg": SIGNS[1][0]}
+MAGIC_BYTES: Final = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"))
+TYPES: Final = {"image/png": MAGIC_BYTES[0][0], "image/jpeg": MAGIC_BYTES[1][0]}
 
 
 REFUSALS: Final = {
@@ -52,7 +52,7 @@ def kind_of(file: bytes) -> str:
     """Name the kind of a file, or raise InvalidImage."""
     if len(file) > MAX_FILE:
         raise InvalidImage("large")
-    kind = next((kind for sign, kind in SIGNS if file.startswith(sign)), "")
+    kind = next((kind for magic, kind in MAGIC_BYTES if file.startswith(magic)), "")
     if not kind or (kind == "WEBP" and file[8:12] != b"WEBP"):
         raise InvalidImage("strange")
     return kind

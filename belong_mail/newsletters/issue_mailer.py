@@ -173,7 +173,7 @@ class IssueMailer:
 
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
-        self._pens: dict[tuple[int, str], IssueTemplate | DecryptionError | None] = {}
+        self._writers: dict[tuple[int, str], IssueTemplate | DecryptionError | None] = {}
         self._prepared: dict[int, dict[str, Any]] = {}
         self._is_sure = True
         """Whether what we froze last is known to be committed; nothing is kept before."""
@@ -188,7 +188,7 @@ class IssueMailer:
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
         newsletter = session.get_one(Newsletter, newsletter_id)
-        self._pens.clear()
+        self._writers.clear()
         if self._pause_unfit(session, newsletter):
             raise IssuePaused
         erasure.leave_out(session, self._mailer.opener, newsletter.group)
@@ -218,12 +218,12 @@ class IssueMailer:
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
         """Turn what was read of members into what writes their copies."""
         if not self._is_sure:
-            self._pens.clear()
+            self._writers.clear()
         for row in rows:
             key = (row[1], row[2] or DEFAULT)
-            if key not in self._pens or isinstance(self._pens[key], UnknownKey):
-                self._pens[key] = self._pen(session, *key)
-            yield row[0], partial(self._write, row, self._pens[key])
+            if key not in self._writers or isinstance(self._writers[key], UnknownKey):
+                self._writers[key] = self._writer(session, *key)
+            yield row[0], partial(self._write, row, self._writers[key])
 
     def _write(self, row: Any, template: IssueTemplate | DecryptionError | None) -> Envelope:
         """Write one member's copy.
@@ -258,7 +258,7 @@ class IssueMailer:
         return_path = names.return_path(number)
         return Envelope(return_path, to, message, is_verified=True, end=template.end)
 
-    def _pen(
+    def _writer(
         self, session: Session, newsletter_id: int, language: str
     ) -> IssueTemplate | DecryptionError | None:
         """Return the writer of an issue's copies, or the reason why its bytes cannot be had.
@@ -277,8 +277,8 @@ class IssueMailer:
             return DecryptionError(TEMPLATE_COLUMN)
         if self._pause_unfit(session, newsletter):
             return None
-        if not any(kept == newsletter_id for kept, _ in self._pens):
-            self._pens.clear()
+        if not any(kept == newsletter_id for kept, _ in self._writers):
+            self._writers.clear()
         try:
             made = self._mailer.opener.unwrap(
                 frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, language)

@@ -21,7 +21,7 @@ from tests.clients import sign_in
 from tests.district import trips
 from tests.servers.identity_provider import CLIENT_ID, Provider
 
-TRIP = oidc.Trip("s" * 43, "n" * 43, "v" * 43)
+TRIP = oidc.AuthorizationRequest("s" * 43, "n" * 43, "v" * 43)
 
 
 def is_out(browser: Visitor) -> bool:

@@ -97,7 +97,7 @@ class Mailbox:
                 raise ValueError
             return [body for number, body in _bodies(answers) if number == uid]
 
-    def put_away(self, uids: Sequence[int]) -> None:
+    def archive(self, uids: Sequence[int]) -> None:
         """Move messages to the folder for what was read; where that is full, delete them.
 
         A full mailbox takes no more reports, and the reader keeps what it read.

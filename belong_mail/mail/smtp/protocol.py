@@ -63,16 +63,16 @@ class MessageSource(Protocol):
         """Take the reply that decides; tell whether the connection may go on."""
 
     def mark_uncertain(self, outgoing: OutgoingMessage) -> None:
-        """The dot was written and no answer came."""
+        """Write down that the dot was sent and no answer came."""
 
     def record_break(self, outgoing: OutgoingMessage, error: RelayUnavailable) -> None:
-        """The conversation broke: this one was certainly not accepted, and may be the reason."""
+        """Take it back from a broken conversation: it was not accepted, and may be the reason."""
 
     def requeue(self, outgoing: OutgoingMessage) -> None:
-        """Take back what was certainly not accepted, through no fault of its own."""
+        """Take it back: it was certainly not accepted, through no fault of its own."""
 
     def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
-        """No conversation could carry this one."""
+        """Let it fail: no conversation could carry it."""
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
         """No connection could be opened; None: it failed of itself."""
