@@ -8,8 +8,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel holds templates, emails and translations inside the package, a checkout beside it.
 IS_INSTALLED = (_PACKAGE / "templates").is_dir()
 RESOURCES = _PACKAGE if IS_INSTALLED else _PACKAGE.parent
-# Where wsgi.py and work.py are.
-ENTRY_POINTS = _PACKAGE.parent
+# Where the package is.
+LIBRARY = _PACKAGE.parent
+# Where wsgi.py, work.py and config.py are: a wheel's stand in the way of nobody else's.
+ENTRY_POINTS = _PACKAGE / "entry" if IS_INSTALLED else LIBRARY
 # Where relative paths of settings start: the project's root, or the folder one is in.
 ROOT = Path.cwd() if IS_INSTALLED else _PACKAGE.parent
 

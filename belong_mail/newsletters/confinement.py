@@ -18,7 +18,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from threading import Lock, Timer
 from typing import Any, ClassVar, Final
 
-from belong_mail.core.environment import ENTRY_POINTS
+from belong_mail.core.environment import LIBRARY
 
 # For which a file waits for another: it holds a thread meanwhile, and there are two for all.
 WAIT_SECONDS: Final = 1.0
@@ -103,7 +103,7 @@ def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,
-        cwd=ENTRY_POINTS,
+        cwd=LIBRARY,
         env={},
         start_new_session=True,
     ) as child:

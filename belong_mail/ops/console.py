@@ -31,6 +31,7 @@ class BelongGroup(FlaskGroup):
 
 def _load_app() -> Flask:
     """Load wsgi.py, which becomes the web server or the worker when one of them is asked for."""
+    sys.path.insert(0, str(ENTRY_POINTS))
     app: Flask = import_module("wsgi").app  # it reads the settings, which `--help` does not need
     return app
 

@@ -132,6 +132,9 @@ def exec_web_server(host: str, port: int, workers: int, settings: "Settings") ->
     address = ["--host", host, "--port", str(port), "--log-config", str(SERVER_LOGS)]
     server = "granian" if settings.is_development else "belong_mail.web.server"
     arguments = [sys.executable, "-m", server, *options.split(), *address, "wsgi:serve"]
-    if not IS_INSTALLED:
+    if IS_INSTALLED:
+        places = (str(ENTRY_POINTS), environ.get("PYTHONPATH", ""))
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    else:
         os.chdir(ROOT)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments

@@ -73,6 +73,11 @@ def test_the_wheel_holds_all_that_the_program_reads(wheel: Path) -> None:
         assert known
 
 
+def test_the_wheel_puts_nothing_beside_its_package(wheel: Path) -> None:
+    """Another project's `config` or `work` would be found in place of ours, or ours in its."""
+    assert {each.name for each in wheel.iterdir() if each.suffix != ".dist-info"} == {"belong_mail"}
+
+
 def test_the_script_is_named_belong_and_needs_what_the_project_needs(
     metadata: Distribution,
 ) -> None:
@@ -170,7 +175,7 @@ print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
 """
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=site, capture_output=True, text=True, check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{wheel}:{wheel}/belong_mail/entry"},
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     page, emails, width = json.loads(said.stdout)
