@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, exists, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound, groups_led_by
@@ -27,12 +27,12 @@ def listed(session: Session, group: Group | None = None) -> list[Meeting]:
     found = _of_groups_that_are_there().order_by(Meeting.id)
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
-    return list(session.scalars(found))
+    return list(session.scalars(found).unique())
 
 
 def find(session: Session, public_id: str) -> Meeting | None:
     found = _of_groups_that_are_there().where(Meeting.public_id == public_id)
-    return session.scalar(found)
+    return session.scalars(found).unique().one_or_none()
 
 
 def held_between(
@@ -79,7 +79,7 @@ def _of_groups_that_are_there() -> Select[Meeting]:
         select(Meeting)
         .join(Group)
         .where(Group.retired_at.is_(None))
-        .options(selectinload(Meeting.changes), selectinload(Meeting.group))
+        .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
     )
 
 

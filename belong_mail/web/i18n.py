@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import Flask, Response, g, request, url_for
+from flask import Flask, Response, g, has_request_context, request, url_for
 from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
@@ -28,8 +28,8 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
     @app.url_defaults
     def keep_language(_endpoint: str, values: dict[str, object]) -> None:
-        if request and request.args.get("lang") in i18n.NAMES:
-            values.setdefault("lang", request.args["lang"])
+        if has_request_context() and (chosen := request.args.get("lang")) in i18n.NAMES:
+            values.setdefault("lang", chosen)
 
     @app.after_request
     def keep_static_files(response: Response) -> Response:
