@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine
 from belong_mail.core.rate_limits import Rate, WorkerLimit, next_use, record_use
-from belong_mail.ops.declarations import OPS
+from belong_mail.ops.rooms import RETENTION
 from tests.markers import on_both
 
 pytestmark = on_both("one statement of each dialect counts uses")
@@ -98,7 +98,7 @@ def test_keys_that_are_whole_again_are_forgotten(sessions: sessionmaker[Session]
     uses(sessions, 3)
     for minutes, kept in ((29, 1), (31, 0)):
         with sessions.begin() as session:
-            OPS.retention["allowances"](session, AT + timedelta(minutes=minutes))
+            RETENTION["allowances"](session, AT + timedelta(minutes=minutes))
             assert session.scalar(select(func.count()).select_from(WorkerLimit)) == kept
 
 

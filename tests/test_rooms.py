@@ -1,5 +1,7 @@
 """Declarations of rooms reach the worker: an email, a job or a kind of rows is entered once."""
 
+import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -15,6 +17,10 @@ from belong_mail.ops import schema
 from belong_mail.ops.rooms import EMAILS, LOOKUPS, SHORT_LIVED, TASKS
 
 PACKAGE = Path(schema.__file__).parents[1]
+DECLARING = re.compile(
+    r"^(@(does|writes|writes_copy|each_minute)\(|(RETENTION|SHORT_LIVED)\[|WRAPPED_COLUMNS[. ])",
+    re.MULTILINE,
+)
 
 
 def kinds_of_jobs(base: type[JobKind] = JobKind) -> list[type[JobKind]]:
@@ -49,7 +55,7 @@ def test_all_that_declares_something_is_loaded_by_the_worker() -> None:
     declaring = {
         ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
         for file in PACKAGE.rglob("*.py")
-        if "from belong_mail.delivery.work import" in file.read_text()
+        if DECLARING.search(file.read_text())
     }
     code = "import sys, work; print(*sys.modules)"
     program = [sys.executable, "-c", code]
@@ -64,9 +70,17 @@ def test_times_of_delivery_are_those_of_emails_that_there_are() -> None:
 
 
 def test_every_age_of_retention_stands_in_one_module() -> None:
-    declaring = [*PACKAGE.glob("*/declarations.py"), *PACKAGE.glob("*/retention.py")]
-    with_ages = {file for file in declaring if "timedelta(" in file.read_text()}
+    files = PACKAGE.glob("*/retention.py")
+    with_ages = {file for file in files if "timedelta(" in file.read_text()}
     assert with_ages == {PACKAGE / "core/retention.py"}
+    entered = [
+        ast.unparse(node)
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node).startswith("RETENTION[")
+    ]
+    assert len(entered) > 10
+    assert [each for each in entered if "timedelta(" in each] == []
 
 
 def test_columns_that_are_not_wrapped_anew_are_columns() -> None:

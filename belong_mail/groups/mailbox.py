@@ -3,10 +3,12 @@
 from contextlib import suppress
 
 from belong_mail.core.decryption import DecryptionError, Opener
+from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 
 MAILBOX_COLUMN = "groups.wrapped_mailbox"
+WRAPPED_COLUMNS.append(WrappedColumn(Group.wrapped_mailbox, MAILBOX_COLUMN, Group.public_id))
 
 
 def mailbox_of(opener: Opener, group: Group) -> str:

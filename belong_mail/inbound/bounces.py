@@ -11,16 +11,14 @@ from sqlalchemy.orm import Session, aliased
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, WorkerLimit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.hard_bounces import UNKNOWN, BounceRule, rule_of
+from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 
 log = logging.getLogger(__name__)
-# The job that believes what the breaker held back.
-ACCEPT: Final = "accept-bounces"
 # Mails to one member that are looked back at.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
@@ -75,7 +73,7 @@ def override_breaker(session: Session) -> int:
 def ask_to_accept(session: Session) -> None:
     """Let the worker, which counts, believe that addresses do not exist; it is written down."""
     audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
-    session.add(Job(kind=ACCEPT))
+    AcceptBounces().write(session)
 
 
 def undo_for_office(session: Session, since: datetime) -> None:

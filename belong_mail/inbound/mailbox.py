@@ -17,6 +17,7 @@ from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
 from belong_mail.inbound import pipe
+from belong_mail.inbound.jobs import ReadReturned
 from belong_mail.inbound.models import InboundDigest, InboundMailbox
 
 # A worker that may be gone is waited for so long, which is longer than a look may take to find the
@@ -123,7 +124,7 @@ class Reader:
         waiting = select(func.count(Job.id), func.coalesce(func.sum(func.length(Job.sealed)), 0))
         number, octets = session.execute(waiting.where(Job.kind == pipe.RETURNED)).one()
         pipe.require_space(number, octets, len(sealed))
-        session.add(Job(kind=pipe.RETURNED, sealed=sealed))
+        ReadReturned().write(session, sealed=sealed)
         session.flush()
 
     @staticmethod

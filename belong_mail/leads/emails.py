@@ -12,6 +12,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.groups.models import Group
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.members.emails import plain
@@ -19,6 +20,7 @@ from belong_mail.members.emails import plain
 TIME_TO_ANSWER = timedelta(hours=6)
 
 
+@writes("confirm-mailbox")
 def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask at the mailbox and at the lead's whether it is to be used, while there is time to answer.
 
@@ -39,6 +41,7 @@ def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) 
     return Email(letter.to, letter.language, context)
 
 
+@writes("mailbox-changed")
 def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead, or the mailbox before, that mail goes elsewhere now; not where."""
     if delivery.account_id is None:

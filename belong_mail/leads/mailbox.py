@@ -9,9 +9,10 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.db import PublicIdBase, now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import Job, seal_job
+from belong_mail.core.jobs import Job
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.models import Group
+from belong_mail.leads.jobs import ConfirmMailbox, ProposeMailbox, RemoveMailbox
 
 
 class MailboxChange(PublicIdBase):
@@ -25,7 +26,6 @@ class MailboxChange(PublicIdBase):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-PROPOSE, CONFIRM, REMOVE = "propose-mailbox", "confirm-mailbox", "remove-mailbox"
 LINK_MAX_AGE = timedelta(seconds=Purpose.CONFIRM_MAILBOX.max_age or 0)
 
 
@@ -34,39 +34,34 @@ def propose_mailbox(
 ) -> None:
     """Write down, sealed, that a lead wants another mailbox; an earlier proposal is over."""
     withdraw(session, group)
-    wanted = {
-        "group": group.public_id,
-        "lead": lead.public_id,
-        "address": address,
-        "language": language,
-    }
-    seal_job(session, sealer, PROPOSE, wanted, group_id=group.id)
+    asked = ProposeMailbox(group.public_id, lead.public_id, address, language)
+    asked.ask(session, sealer, group_id=group.id)
     audit.record(session, audit.Kind.MAILBOX_PROPOSED, group=group)
 
 
 def remove_mailbox(session: Session, group: Group) -> None:
     """Let everything go to the office, as soon as the worker has read it."""
     withdraw(session, group)
-    session.add(Job(kind=REMOVE, group_id=group.id))
+    RemoveMailbox().write(session, group_id=group.id)
     audit.record(session, audit.Kind.MAILBOX_REMOVED, group=group)
 
 
 def is_set(session: Session, group: Group) -> bool:
     """Tell whether a group has a mailbox that nobody has removed."""
-    removed = select(Job.id).where(Job.kind == REMOVE, Job.group_id == group.id)
+    removed = select(Job.id).where(Job.kind == RemoveMailbox.kind, Job.group_id == group.id)
     return group.wrapped_mailbox is not None and session.scalar(removed.limit(1)) is None
 
 
 def withdraw(session: Session, group: Group) -> None:
     """Forget what was proposed; its links do nothing any more."""
-    session.execute(delete(Job).where(Job.kind == PROPOSE, Job.group_id == group.id))
+    session.execute(delete(Job).where(Job.kind == ProposeMailbox.kind, Job.group_id == group.id))
     session.execute(delete(MailboxChange).where(MailboxChange.group_id == group.id))
 
 
 def asked_at(session: Session, group: Group) -> datetime | None:
     """Tell since when a proposal waits; None when there is none whose links still work."""
     read = select(MailboxChange.created_at).where(MailboxChange.group_id == group.id)
-    unread = select(Job.due_at).where(Job.kind == PROPOSE, Job.group_id == group.id)
+    unread = select(Job.due_at).where(Job.kind == ProposeMailbox.kind, Job.group_id == group.id)
     at = session.scalar(unread.limit(1)) or session.scalar(read)
     return at if at is not None and at > now() - LINK_MAX_AGE else None
 
@@ -85,4 +80,4 @@ def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
     """
     public_id, _, secret = named.partition(".")
     get_change(session, public_id)
-    seal_job(session, sealer, CONFIRM, {"proposal": public_id, "secret": secret})
+    ConfirmMailbox(public_id, secret).ask(session, sealer)

@@ -20,6 +20,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import Work, each_minute, writes
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import last_moment
 from belong_mail.members import erasure
@@ -31,8 +32,10 @@ from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 GROUP_ENDS = "group-ends"
 
 
-def carry_on(session: Session, at: datetime) -> int:
+@each_minute("Groups do not end")
+def carry_on(work: Work) -> int:
     """Do what is due about each group that ends, or was to; return how many rows were deleted."""
+    session, at = work.session, work.at
     concerned = or_(IS_ENDING, Group.announced_end.is_not(None))
     found = select(Group).where(concerned, Group.emptied_at.is_(None)).order_by(Group.id)
     deleted = 0
@@ -69,6 +72,7 @@ def _empty(session: Session, group: Group, at: datetime) -> int:
     return len(rows)
 
 
+@writes(GROUP_ENDS)
 def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead, or the office, when a group ends, or that it goes on after all."""
     account = session.get(Account, delivery.account_id)

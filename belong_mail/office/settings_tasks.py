@@ -6,39 +6,40 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import Work, each_minute, writes
 
 SETTINGS_CHANGED = "settings-changed"
 
 
-def apply_changes(session: Session, mailer: Mailer) -> None:
+@each_minute("Changed settings are not used")
+def apply_changes(work: Work) -> None:
     """Write emails with the settings that all were told of; tell of those that have changed.
 
     A change is used a minute after it was told of, when that has been committed.
     """
-    current = mailer.site(session)
-    mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
+    session, current = work.session, work.mailer.site(work.session)
+    work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
     changed = site_settings.unannounced(session)
     for each in changed:
         each.announced = each.value
     if changed:
-        _tell(session, mailer)
+        _tell(work)
     session.flush()
 
 
-def _tell(session: Session, mailer: Mailer) -> None:
+def _tell(work: Work) -> None:
     """Tell the inbox too: the web may write rows that say nobody is of the office."""
-    keyring = Keyring(mailer.opener, mailer.index)
-    post_to_address(session, keyring, SETTINGS_CHANGED, mailer.office, DEFAULT)
-    for account in session.scalars(select(Account).where(Account.is_office)):
-        outbox.post(session, SETTINGS_CHANGED, account_id=account.id)
+    post_to_address(work.session, work.keys, SETTINGS_CHANGED, work.mailer.office, DEFAULT)
+    for account in work.session.scalars(select(Account).where(Account.is_office)):
+        outbox.post(work.session, SETTINGS_CHANGED, account_id=account.id)
 
 
+@writes(SETTINGS_CHANGED)
 def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the inbox, or whoever provably works for the office, where to see the settings."""
     if delivery.account_id is None:

@@ -7,7 +7,6 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core.db import Base, dialect_insert, now
-from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Suppression
 from belong_mail.inbound import bounces
 from belong_mail.members.counts import steady
@@ -45,15 +44,6 @@ def note_breaker(session: Session) -> None:
     until = bounces.breaker_until(session, now())
     if until is not None or breaker_until(session) is not None:
         note(session, BREAKER, at=until)
-
-
-def accept_bounces(session: Session, _keyring: object, _job: Job) -> None:
-    """Believe, by the office's word, that addresses do not exist.
-
-    An intruder in the web can ask for it too, and can end these memberships without it.
-    """
-    bounces.override_breaker(session)
-    note_breaker(session)
 
 
 def breaker_until(session: Session) -> datetime | None:

@@ -11,20 +11,17 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     ALL_FORMS,
     ALL_FORMS_RATE,
-    RETRY_RATE,
     Limit,
     Table,
     WorkerLimit,
-    try_use,
 )
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.retry import LONGEST_RETRY, RETRY_SPREAD
 from belong_mail.delivery.throttle import MINUTE_KEY
 from belong_mail.ops.hold import SKEW, Host
 from belong_mail.ops.host_state import HostState
+from belong_mail.ops.jobs import RetryEmail
 
-# The job that has waiting email tried again.
-RETRY = "retry-email"
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
 # A rate limit dates a message no later than this, and is itself used up no longer than that.
@@ -36,17 +33,7 @@ RELAY_MINUTE = timedelta(minutes=2)
 def ask_worker_to_retry(session: Session) -> None:
     """Have the worker try what waits: the web may not touch these deliveries."""
     audit.record(session, audit.Kind.RETRY_ASKED)
-    session.add(Job(kind=RETRY))
-
-
-def retry_email(session: Session, _keyring: object, _job: Job) -> None:
-    """Let waiting email be tried, unless that was just done.
-
-    An intruder in the web can ask for it too, as seldom: nobody knocks at a relay that is down
-    without end.
-    """
-    if try_use(session, RETRIED, RETRY_RATE, now()):
-        ask_retry(session)
+    RetryEmail().write(session)
 
 
 def ask_retry(session: Session) -> int:

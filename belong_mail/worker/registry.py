@@ -24,7 +24,6 @@ from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
 from belong_mail.newsletters.issue_mailer import IssueMailer
-from belong_mail.office import group_retirement_tasks, settings_tasks
 from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import CHORES, COPIES, EMAILS, RETENTION
 from belong_mail.worker.chores import Chore
@@ -40,8 +39,6 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         return do(Work(session=session, keys=keys, mailer=mailer, at=now()))
 
     found: dict[str, Chore] = {
-        "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
-        "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),

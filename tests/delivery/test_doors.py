@@ -44,7 +44,7 @@ def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> Non
     assert modules & OF_THE_PAGES == set()
     ours = {name for name in modules if name.startswith("belong_mail.")}
     assert {name for name in ours if name.endswith((".views", ".forms", ".commands"))} == set()
-    assert "belong_mail.inbound.tasks" not in ours, "until mail comes back"
+    assert "belong_mail.inbound.returned" not in ours, "until mail comes back"
     assert not [name for name in ours if name.startswith("belong_mail.mail.bounces.")]
     pages = loaded(environment, "wsgi")
     assert pages >= {"flask", "belong_mail.pages.directory"}

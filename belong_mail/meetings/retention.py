@@ -1,4 +1,4 @@
-"""The worker's entries for meetings."""
+"""Which rows of meetings are over."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.retention import BATCH_ROWS, REMINDER_AGE, Rule, in_batches
-from belong_mail.delivery.room import Room
+from belong_mail.delivery.work import RETENTION
 from belong_mail.meetings import service
 from belong_mail.meetings.models import Meeting, Reminder
 
@@ -24,9 +24,5 @@ def _past_reminders(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Reminder.held_on < (at - REMINDER_AGE).date(),)
 
 
-MEETINGS = Room(
-    retention={
-        "meetings": Rule(_purge_meetings, ((Meeting, service.expired),)),
-        "reminders": in_batches(delete(Reminder), _past_reminders),
-    }
-)
+RETENTION["meetings"] = Rule(_purge_meetings, ((Meeting, service.expired),))
+RETENTION["reminders"] = in_batches(delete(Reminder), _past_reminders)

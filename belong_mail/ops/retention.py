@@ -1,4 +1,4 @@
-"""What the worker must know for operators: what goes of deliveries and jobs.
+"""What goes of deliveries and jobs.
 
 Those belong to every room: which deliveries are still needed, a room above them may say.
 """
@@ -24,9 +24,7 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
-from belong_mail.delivery.room import Room
-from belong_mail.inbound import bounces
-from belong_mail.ops import figures, outbox
+from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -71,23 +69,19 @@ def _purge_allowances(session: Session, at: datetime) -> int:
     return 0
 
 
-OPS = Room(
-    tasks={outbox.RETRY: outbox.retry_email, bounces.ACCEPT: figures.accept_bounces},
-    retention={
-        "links": in_batches(
-            update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments
-        ),
-        "deliveries": in_batches(delete(Delivery), _done),
-        "unreadable requests": in_batches(
-            delete(Job), lambda at: (Job.due_at < at - UNREADABLE_AGE, Job.failures > 0)
-        ),
-        "allowances": Rule(_purge_allowances, _ALLOWANCES),
-    },
-    short_lived={
-        "deliveries.sealed_arguments": "words of single emails; deleted a day after sending",
-        "deliveries.sealed_to": "recipients of single emails, such as the office; deleted"
-        f" {DELIVERY_AGE.days} days after sending",
-        "jobs.sealed": "requests; deleted once the worker has read them, or after"
-        f" {UNREADABLE_AGE.days} days",
-    },
+RETENTION["links"] = in_batches(
+    update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments
+)
+RETENTION["deliveries"] = in_batches(delete(Delivery), _done)
+RETENTION["unreadable requests"] = in_batches(
+    delete(Job), lambda at: (Job.due_at < at - UNREADABLE_AGE, Job.failures > 0)
+)
+RETENTION["allowances"] = Rule(_purge_allowances, _ALLOWANCES)
+SHORT_LIVED["deliveries.sealed_arguments"] = "words of single emails; deleted a day after sending"
+SHORT_LIVED["deliveries.sealed_to"] = (
+    "recipients of single emails, such as the office; deleted"
+    f" {DELIVERY_AGE.days} days after sending"
+)
+SHORT_LIVED["jobs.sealed"] = (
+    f"requests; deleted once the worker has read them, or after {UNREADABLE_AGE.days} days"
 )

@@ -1,0 +1,105 @@
+"""Attribute a returned message to its delivery, and apply what follows."""
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from belong_mail.core.encryption import sealed_for
+from belong_mail.delivery import outcomes
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import JobWork, Work
+from belong_mail.inbound import bounces
+from belong_mail.inbound.attribution import asks_to_leave, attribute
+from belong_mail.inbound.jobs import ReadReturned
+from belong_mail.mail import address as addresses
+from belong_mail.mail.bounces.parser import Kind, Report, parse_report
+from belong_mail.mail.smtp.replies import ReplyClass
+from belong_mail.members import service as members
+from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
+from belong_mail.members.models import Subscription
+from belong_mail.members.tasks import CONFIRMATION_KINDS
+from belong_mail.members.wrapped_fields import domain_name
+
+# Emails that ask whether somebody wants to join.
+ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
+RETRY_SOON = timedelta(minutes=1)
+# Code, status and phrase of what failed only behind the mailbox that we wrote to.
+OTHER_DOMAIN = None, "", "at another address"
+# Within these a provider of mailboxes routes email for the domains that it serves.
+PROVIDER_DOMAINS = ".onmicrosoft.com", ".test-google-a.com"
+# The same of what anyone may have written who has seen an answer to the message.
+UNPROVEN = None, "", "not proven"
+log = logging.getLogger(__name__)
+
+
+def receive_returned(work: JobWork) -> None:
+    """Find the delivery that a message is about, and act on it.
+
+    A message that names no delivery of ours, or one that has long been settled, changes nothing: so
+    a forged report does nothing, and one that comes twice counts once.
+    """
+    session, job = work.session, work.job
+    held = work.keys.opener.open(job.sealed or b"", sealed_for(job.kind))
+    return_path, _, message = held.partition(b"\n")
+    report = parse_report(message)
+    path = return_path.decode("ascii", "replace")
+    if (public_id := asks_to_leave(work.mailer.names, path, report)) is not None:
+        members.leave_if_there(session, public_id)
+        return
+    found = attribute(session, work.mailer, path, report)
+    if found is None:
+        return
+    delivery = found.delivery
+    if delivery.state == State.SENDING:
+        ReadReturned().write(session, sealed=job.sealed, due_at=work.at + RETRY_SOON)
+    elif report.kind is Kind.DELIVERED:
+        outcomes.arrive_at(delivery)
+    elif report.kind is Kind.BOUNCE and not found.is_proven:
+        outcomes.apply_bounce(delivery, *UNPROVEN)
+    elif report.kind is Kind.BOUNCE:
+        _bounce(work, delivery, report)
+    elif found.is_proven and _is_wish_to_leave(report):
+        _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
+
+
+def _is_wish_to_leave(report: Report) -> bool:
+    return report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress)
+
+
+def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
+    is_own = _is_own(work.mailer.staff.domains, delivery, report)
+    why = (report.code, report.status, report.phrase) if is_own else OTHER_DOMAIN
+    if not outcomes.apply_bounce(delivery, *why):
+        return
+    if is_own and report.verdict in (*outcomes.SENDER_FAULTS, ReplyClass.POLICY):
+        log.warning("Emails bounce because of our setup: %s", report.phrase or report.status)
+        bounces.record_our_fault(work.session)
+    bounces.handle_bounce(work.session, partial(domain_name, work.keys), delivery.id)
+
+
+def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
+    """Tell whether it may be the member's own address that failed, not one they forward to.
+
+    Beside the address that was tried last a report may name the one that we wrote to, which works.
+    The district's domains decide, never the member's address nor its domain: whoever can forge a
+    report and sees what follows would learn from that whom, or whose provider, it named well.
+    """
+    if delivery.subscription_id is None or not report.recipients:
+        return True
+    names = {addresses.domain(each) for each in report.last_tried or report.recipients}
+    inner = (*(f".{each}" for each in domains), *PROVIDER_DOMAINS)
+    return any(each in domains or each.endswith(inner) for each in names)
+
+
+def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:
+    """End a membership at its mailbox's wish.
+
+    A complaint about an email that asks whether they want to join bars asking again.
+    """
+    subscription = session.get(Subscription, delivery.subscription_id or 0)
+    if subscription is not None:
+        was_asked = delivery.kind in ASKING_KINDS and not subscription.is_active
+        is_for_ever = is_complaint and was_asked
+        members.reject(session, subscription.public_id, is_for_ever=is_for_ever)
