@@ -110,7 +110,7 @@ def test_the_operator_lets_in_the_last_one_of_the_office(
     assert not is_in(office)
     told = relay.to(OFFICE)[-1]
     assert told["Subject"] == SUBJECT
-    assert "You sign in to DPS Belong by emailed links again" in text_of(told)
+    assert "You’re back to signing in to DPS Belong with emailed links" in text_of(told)
     assert actors(services, Kind.LET_IN) == [("operator", None)]
     assert office.send("/sign-in", email=OFFICE).location == "/sign-in/sent"
     worker.drain()

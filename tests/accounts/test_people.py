@@ -266,7 +266,7 @@ def test_removing_a_lead_counts_at_once_and_is_told(
     assert lead.open("/lead/").status_code == 302, "the session is over"
     scenario.enter(ADA, first_name="Ada", introduce_me="y")
     assert HELLO not in subjects(scenario, LEAD)
-    assert "ended this role of yours" in text_of(scenario.mails(LEAD)[-1])
+    assert "ended your role" in text_of(scenario.mails(LEAD)[-1])
     assert CHANGED in subjects(scenario, NEW)
     assert subjects(scenario, OFFICE)[-1] == CHANGED
 

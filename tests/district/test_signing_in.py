@@ -43,7 +43,7 @@ def test_a_lead_links_once_and_signs_in_by_the_district(
     assert linked.open("/lead/").status_code == 200
     told = relay.to(LEAD)[-1]
     assert told["Subject"] == "You now sign in with your DPS account"
-    assert "Wasn’t it you?" in text_of(told)
+    assert "Not you?" in text_of(told)
     assert browser.open("/lead/").status_code == 302
     answer = trips.sign_in(browser)
     assert (answer.status_code, answer.location) == (303, "/lead/")

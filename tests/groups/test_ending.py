@@ -33,7 +33,7 @@ SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
 PAGE = f"/office/groups/{SLUG}"
 ENDING = "One of the Belong groups is coming to an end"
-GOES_ON = "One of the Belong groups goes on after all"
+GOES_ON = "One of the Belong groups will continue after all"
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
     assert subjects(scenario).count(ENDING) == 1
     told = text_of(scenario.relay.to(LEAD)[-1])
     assert "The Village Belong Group" in told
-    assert "send newsletters, for example one to say goodbye" in told
+    assert "send newsletters, such as one to say goodbye" in told
     with scenario.services.reading.begin() as session:
         assert session.get_one(Newsletter, farewell.id).due_at is not None
         assert session.get_one(Newsletter, late.id).due_at is None

@@ -43,7 +43,7 @@ def test_an_address_leaves_that_group_alone_and_is_told_of_it(
     assert told(scenario) == ["You’re no longer in a group"]
     mail = scenario.relay.to(ADA)[-1]
     for part in (text_of(mail), html_of(mail)):
-        assert "The Belong office took this address out of The Village Belong Group." in part
+        assert "The Belong office removed this address from The Village Belong Group." in part
         assert "/contact?lang=en" in part
     assert "Village" not in str(mail["Subject"])
     assert not scenario.is_member()
