@@ -25,6 +25,7 @@ def one_by_day(why: str, *, of: str = "") -> pytest.MarkDecorator:
 
 
 # Tests that are not even at night repeated on the other.
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # One mail leaves after the other, in the order of the deliveries.

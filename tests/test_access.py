@@ -25,8 +25,8 @@ from tests.browser_client import Visitor
 from tests.clients import sign_in, sign_in_office
 from tests.district_names import DISTRICT
 from tests.factories import group_named
+from tests.markers import on_sqlite
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PRODUCTION = pytest.mark.parametrize(
     "settings",
     [
@@ -48,7 +48,7 @@ def add_page(app: Flask, view: object) -> None:
     app.add_url_rule("/new", "new", view, methods=["GET", "POST"])  # type: ignore[arg-type]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_page_without_a_mark_is_refused_to_strangers(app: Flask, visitor: Visitor) -> None:
     add_page(app, lambda: PAGE)
     for method in ("GET", "POST"):
@@ -57,14 +57,14 @@ def test_page_without_a_mark_is_refused_to_strangers(app: Flask, visitor: Visito
         assert PAGE not in answer.text
 
 
-@ON_SQLITE
+@on_sqlite
 def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask) -> None:
     add_page(app, lambda: PAGE)
     with pytest.raises(InconsistentAccess, match="new must say who may open it, by one decorator"):
         init_access(app, CSRFProtect())
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     ("mark", "seats"),
     [
@@ -94,7 +94,7 @@ def test_page_is_opened_by_whom_its_mark_names(
         assert (browser.open("/new").status_code == 200) == (mark is access.for_accounts)
 
 
-@ON_SQLITE
+@on_sqlite
 def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(
     app: Flask, visitor: Visitor
 ) -> None:
@@ -103,13 +103,13 @@ def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(
     assert visitor.client.post("/new").status_code == 400
 
 
-@ON_SQLITE
+@on_sqlite
 def test_page_of_development_is_opened_by_anyone(app: Flask, visitor: Visitor) -> None:
     add_page(app, access.development(lambda: PAGE))
     assert visitor.client.get("/new").text == PAGE
 
 
-@ON_SQLITE
+@on_sqlite
 @PRODUCTION
 def test_page_of_development_is_refused_to_strangers_in_production(
     app: Flask, visitor: Visitor
@@ -142,7 +142,7 @@ def test_mark_above_the_route_does_the_same_as_below() -> None:
     assert endpoints(app, Access.FROM_ANYWHERE) == set()
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
 )
@@ -155,7 +155,7 @@ def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(
         init_access(app, CSRFProtect())
 
 
-@ON_SQLITE
+@on_sqlite
 def test_no_page_of_leads_or_of_the_office_is_public(app: Flask) -> None:
     opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT | Access.NO_COOKIE)
     rules = [
@@ -165,12 +165,12 @@ def test_no_page_of_leads_or_of_the_office_is_public(app: Flask) -> None:
     assert [rule for rule in rules if rule.endpoint in opened] == []
 
 
-@ON_SQLITE
+@on_sqlite
 def test_another_site_may_post_to_one_page_alone(app: Flask) -> None:
     assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
 
 
-@ON_SQLITE
+@on_sqlite
 def test_form_without_a_cookie_has_a_link_or_a_signed_time(
     app: Flask, visitor: Visitor, services: Services
 ) -> None:

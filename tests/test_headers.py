@@ -21,7 +21,7 @@ from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in
 from tests.crawl import mailed_links, pressed, reference_of, stops
 from tests.db_dump import kept_of
-from tests.district_names import DISTRICT
+from tests.district_names import HTTPS, NAMED
 from tests.servers.smtp import Server
 
 OURS = "http://localhost:5000"
@@ -76,17 +76,6 @@ def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visito
     assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert not any(word in given for word in ("unsafe", "http", "*"))
-
-
-HTTPS = {
-    "BELONG_ENV": "production",
-    "BELONG_BASE_URL": "https://localhost",
-    **DISTRICT,
-    "BELONG_MAIL_DOMAIN": "example.org",
-    "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
-    "BELONG_CONTACT_INBOX": "office@example.org",
-}
-NAMED = HTTPS | {"BELONG_BASE_URL": "https://belong.example.org"}
 
 
 @pytest.mark.parametrize("settings", [{}, HTTPS], ids=["development", "production"])

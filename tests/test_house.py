@@ -44,14 +44,13 @@ from tests.crawl import (
 )
 from tests.db_dump import kept_of
 from tests.district_names import DISTRICT
-from tests.markers import on_both
+from tests.markers import on_both, on_sqlite
 from tests.servers.smtp import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
 ROOMS = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def modules(*folders: Path) -> list[Path]:
@@ -309,7 +308,7 @@ def test_every_email_is_one_file_and_has_a_writer() -> None:
     assert files == {f"{kind}.jinja" for kind in (*rooms.EMAILS, "newsletter")}
 
 
-@ON_SQLITE
+@on_sqlite
 def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
     app: Flask,
     visitor: Visitor,
@@ -349,7 +348,7 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
     return found
 
 
-@ON_SQLITE
+@on_sqlite
 def test_every_page_is_public_by_its_mark_or_refused_to_strangers(
     app: Flask, visitor: Visitor
 ) -> None:
@@ -366,7 +365,7 @@ def test_every_page_is_public_by_its_mark_or_refused_to_strangers(
                 assert visitor.client.open(address, method=method).status_code in {400, 403}, rule
 
 
-@ON_SQLITE
+@on_sqlite
 def test_in_production_there_is_no_page_for_development(environment: dict[str, str]) -> None:
     environment |= {
         "BELONG_ENV": "production",
@@ -385,7 +384,7 @@ def test_in_production_there_is_no_page_for_development(environment: dict[str, s
     services.writing.kw["bind"].dispose()
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     ("headers", "address"),
     [
@@ -409,7 +408,7 @@ def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(
     assert client.get("/dev/mailbox").status_code == 200
 
 
-@ON_SQLITE
+@on_sqlite
 def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(
     app: Flask,
     services: Services,

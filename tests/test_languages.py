@@ -34,11 +34,11 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.house_terms import faults, operators_words, seeded
+from tests.markers import on_sqlite
 from tests.servers.smtp import Server
 from tests.words import Reader, catalog, english_in, entries, forms, said
 
 in_each_language = pytest.mark.parametrize("code", i18n.OTHER_LANGUAGES)
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PLACES = re.compile(r"%\(\w+\)\w|<[^>]+>|https?:\S+|\d+(?:,\d+)*")
 # In Spanish “around the clock” is “las 24 horas”, and one is said as a word.
 # Spanish says “el grupo Asian”, without the word that English names a group with.

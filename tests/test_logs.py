@@ -22,11 +22,11 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
+from tests.district_names import NAMED
 from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
-from tests.test_headers import NAMED
 
 ADDRESS = "someone@dpsk12.org"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")

@@ -12,7 +12,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, record_use
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
+from tests.accounts.passkeys import LEAD, add, count, is_in, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in, sign_in_office
 from tests.servers.authenticator import Authenticator

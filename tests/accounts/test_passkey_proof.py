@@ -15,7 +15,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.accounts.test_passkeys import ADD, LEAD, add, options_to_add, trail
+from tests.accounts.passkeys import ADD, LEAD, add, options_to_add, trail
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator

@@ -5,35 +5,46 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts.jobs import TellPasskeyChanged
-from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.accounts.passkeys import MAX_PASSKEYS
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.accounts.views import CHALLENGE_MAX_AGE
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
+from tests.accounts.passkeys import (
+    ADD,
+    BEGIN,
+    LEAD,
+    OPTIONS,
+    PAGE,
+    add,
+    asked,
+    count,
+    finish,
+    is_in,
+    options_to_add,
+    sign_in_by,
+    token_of,
+    trail,
+)
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
 from tests.markers import on_both
 from tests.servers.authenticator import Authenticator, encoded
 from tests.servers.smtp import Server
-
-LEAD = "lead-of-the-village@dpsk12.org"
-PAGE, ADD, OPTIONS = "/account/passkeys", "/account/passkeys/add", "/account/passkeys/options"
-BEGIN, FINISH = "/sign-in/passkey", "/sign-in/passkey/finish"
 
 
 @pytest.fixture
@@ -60,59 +71,10 @@ def phone(app: Flask) -> Visitor:
     return Visitor(app.test_client())
 
 
-def options_to_add(lead: Visitor) -> dict[str, Any]:
-    given = lead.press(OPTIONS, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"])
-    assert given.status_code == 200
-    return said_in(given)
-
-
-def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
-    """Add a device's passkey to the account of who is signed in."""
-    answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
-    return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
-
-
 def test_who_has_a_passkey_is_promised_no_sign_in_by_email(phone: Visitor) -> None:
     words = "an emailed link doesn’t sign you in"
     assert words in phone.open("/sign-in").text
     assert words in finish(phone, "").text
-
-
-def token_of(phone: Visitor) -> str:
-    """Return the signed time of the form on the sign-in page."""
-    return str(Form(phone.open("/sign-in").text).fields["csrf_token"])
-
-
-def asked(phone: Visitor) -> dict[str, Any]:
-    return said_in(phone.press(BEGIN, csrf_token=token_of(phone)))
-
-
-def said_in(answer: TestResponse) -> dict[str, Any]:
-    said: dict[str, Any] = answer.json or {}
-    return said
-
-
-def finish(phone: Visitor, answer: str) -> TestResponse:
-    return phone.press(FINISH, csrf_token=token_of(phone), answer=answer)
-
-
-def sign_in_by(phone: Visitor, device: Authenticator) -> TestResponse:
-    return finish(phone, device.get(asked(phone)))
-
-
-def trail(services: Services, kind: Kind) -> list[str | None]:
-    with services.reading.begin() as session:
-        found = select(AuditEntry.detail).where(AuditEntry.kind == kind)
-        return list(session.scalars(found.order_by(AuditEntry.id)))
-
-
-def is_in(phone: Visitor) -> bool:
-    return phone.open("/lead/").status_code == 200
-
-
-def count(services: Services) -> int:
-    with services.reading.begin() as session:
-        return session.scalar(select(func.count()).select_from(Passkey)) or 0
 
 
 @on_both("journeys")

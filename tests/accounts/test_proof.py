@@ -22,10 +22,10 @@ from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
-from tests.leads.test_signed_out import FORMS, WITHOUT_WORDS, fill_in, path_for
+from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
+from tests.markers import on_sqlite
 from tests.servers.smtp import Server
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
@@ -70,12 +70,12 @@ def proofs(services: Services) -> list[str | None]:
         return list(session.scalars(found))
 
 
-@ON_SQLITE
+@on_sqlite
 def test_these_presses_want_a_fresh_proof_and_no_others(app: Flask) -> None:
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
 def test_what_was_entered_waits_for_the_proof_and_then_counts(
     endpoint: str, app: Flask, lead: Visitor, pages: dict[str, str], services: Services,
@@ -106,7 +106,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
     assert proofs(services) == ["link"]
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     ("endpoint", "wrong", "words"),
     [
@@ -139,7 +139,7 @@ def page_in(shown: str) -> str:
     return shown.partition('<a class="button " href="')[2].partition('"')[0]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[str, str]) -> None:
     path = pages["office.settings"]
     with time_machine.travel(now() + FRESH_PROOF_AGE - timedelta(minutes=1)):
@@ -147,7 +147,7 @@ def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[s
     assert answer.status_code == 303
 
 
-@ON_SQLITE
+@on_sqlite
 def test_pages_are_read_and_newsletters_written_without_a_proof(
     later: Visitor, pages: dict[str, str]
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_proof_lasts_a_quarter_of_an_hour(
         assert later.send(path, **typed).status_code == 403
 
 
-@ON_SQLITE
+@on_sqlite
 def test_the_link_asks_on_get_and_works_once(
     later: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
@@ -181,7 +181,7 @@ def test_the_link_asks_on_get_and_works_once(
     assert proofs(services) == ["link"]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
     app: Flask, services: Services, keyring: Keyring, later: Visitor, worker: Worker,
     relay: Server, pages: dict[str, str],
@@ -199,7 +199,7 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
     assert later.send(pages["office.settings"], **typed).status_code == 403
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
     later: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
     assert [later.press(f"/{PAGE}/{each}").status_code for each in own].count(303) == 1
 
 
-@ON_SQLITE
+@on_sqlite
 def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
     later: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -235,7 +235,7 @@ def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
         assert {later.press(f"/{page}/{each}").status_code for each in forged} == {404}
 
 
-@ON_SQLITE
+@on_sqlite
 def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
     app: Flask, later: Visitor, worker: Worker, relay: Server
 ) -> None:
@@ -252,7 +252,7 @@ def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
     assert later.press(link).status_code == 303
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_session_that_is_over_or_was_ended_gets_no_link(
     later: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -265,7 +265,7 @@ def test_a_session_that_is_over_or_was_ended_gets_no_link(
     assert len(relay.to(crawl.LEAD)) == before
 
 
-@ON_SQLITE
+@on_sqlite
 def test_another_language_shows_the_form_and_does_nothing(
     later: Visitor, pages: dict[str, str], services: Services, app: Flask
 ) -> None:
@@ -281,7 +281,7 @@ def test_another_language_shows_the_form_and_does_nothing(
     assert kept_of(services) == before
 
 
-@ON_SQLITE
+@on_sqlite
 def test_another_sites_press_is_asked_for_no_proof(later: Visitor, pages: dict[str, str]) -> None:
     answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
     assert answer.status_code == 400

@@ -24,9 +24,9 @@ from belong_mail.web.access import for_leads
 from belong_mail.web.context import transaction
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
-from tests.contact.test_answer import write as write_to_the_office
+from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
-from tests.leads.test_release import act, begin, write
+from tests.leads.writing import act, begin, write
 from tests.servers.smtp import Server
 
 VILLAGE = "/lead/groups/the-village"

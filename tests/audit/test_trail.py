@@ -17,12 +17,10 @@ from belong_mail.core.retention import AUDIT_AGE
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import rooms
-from tests.markers import on_both
+from tests.markers import on_both, on_sqlite
 from tests.web_role import url_of_web
 
 pytestmark = on_both("triggers and policies keep the trail")
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def entries(services: Services) -> list[AuditEntry]:
@@ -108,7 +106,7 @@ def test_the_web_neither_changes_nor_deletes_an_entry(
     assert [entry.kind for entry in entries(services)] == [Kind.STOPPED]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_no_row_takes_the_place_of_an_entry(services: Services) -> None:
     number = written(services)
     for verb in ("INSERT OR REPLACE", "REPLACE"):
@@ -118,7 +116,7 @@ def test_no_row_takes_the_place_of_an_entry(services: Services) -> None:
     assert [entry.kind for entry in entries(services)] == [Kind.STOPPED]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_an_entry_younger_than_two_years_stays_whoever_deletes(services: Services) -> None:
     written(services, AUDIT_AGE - timedelta(hours=1))
     with pytest.raises(DatabaseError, match="two years"), services.writing.begin() as session:

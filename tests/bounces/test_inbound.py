@@ -22,8 +22,7 @@ from tests.bounce_parsing.samples import SAMPLES
 from tests.bounces.mail import FULL, UNKNOWN, apple, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.db_dump import dump_of
-from tests.markers import on_both, on_sqlite
-from tests.operations.test_database_troubles import on_postgresql
+from tests.markers import on_both, on_postgresql, on_sqlite
 from tests.processes import ROOT, SECONDS, feed, flask, surroundings
 
 pytestmark = on_both("the pipe has statements of its own")

@@ -6,7 +6,7 @@ from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.mail.phrases import known_phrase, reply_phrases
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from tests.bounce_parsing.samples import SAMPLES
-from tests.mail.test_outcomes import CASES
+from tests.mail.outcomes import CASES
 
 
 def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.site import LEAD, Site, link_in
+from tests.browser.signing_in import sign_in_by_link
+from tests.browser.site import LEAD, Site
 from tests.markers import night
 from tests.servers.identity_provider import Provider, identity_provider
 
@@ -70,14 +71,3 @@ def told(site: Site) -> int:
     """Count the emails that say that the lead now signs in otherwise."""
     subjects = [mail.subject for mail in site.mails_to(LEAD)]
     return subjects.count("You now sign in with your DPS account")
-
-
-def sign_in_by_link(page: Page, site: Site) -> None:
-    before = len(site.sign_in_mails())
-    page.goto("/sign-in")
-    page.get_by_role("textbox", name="Your email address").fill(LEAD)
-    page.get_by_role("button", name="Send me the link").click()
-    site.wait_for(lambda: len(site.sign_in_mails()) > before)
-    page.goto(link_in(site.sign_in_mails()[0], "sign-in"))
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.locator("h1")).to_have_text("Groups I lead")

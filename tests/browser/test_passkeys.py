@@ -12,8 +12,8 @@ from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.db import make_engine, now
 from tests.browser.chromium import PHONE
+from tests.browser.signing_in import sign_in_by_link
 from tests.browser.site import LEAD, Site, link_in
-from tests.browser.test_district import sign_in_by_link
 from tests.markers import night
 
 NAME = "My phone"

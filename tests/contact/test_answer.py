@@ -19,23 +19,14 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, links_in, path_of, text_of
 from tests.clients import sign_in
+from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
 OFFICE = "lead-of-asian@dpsk12.org"
-ASKED, ANSWERED, AGAIN = "Where is the ramp?", "At the east door.", "And on Sundays?"
-CODE = re.compile(r"<code>((?:[2-9A-HJKMNP-TV-Z]{4}-){4}[2-9A-HJKMNP-TV-Z]{4})</code>")
 NOTHING = "We didn’t find anything for this code"
-
-
-def write(visitor: Visitor, **typed: str) -> str:
-    """Write to the office without an address, and return the code of the page that thanks."""
-    page = visitor.send("/contact", topic="access", message=ASKED, **typed)
-    assert page.status_code == 200
-    [code] = CODE.findall(page.text)
-    return str(code)
 
 
 @pytest.fixture

@@ -9,22 +9,9 @@ from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from tests.browser_client import Visitor
 from tests.db_dump import kept_of
+from tests.directory.groups import ESTABLISHED, UPCOMING
 from tests.factories import group_named
 
-ESTABLISHED = {
-    "african-american-black": "African American/Black",
-    "asian": "Asian",
-    "citizens-of-the-world": "Citizens of the World",
-    "deconstructing-privilege": "Deconstructing Privilege",
-    "latinx-hispanic": "Latinx/Hispanic",
-    "lgbtq": "LGBTQ+",
-    "the-village": "The Village",
-    "women-of-color": "Women of Color",
-}
-UPCOMING = {
-    "people-with-disabilities": "People with Disabilities",
-    "autoimmune": "Autoimmune",
-}
 WHO_SEES = re.compile(r'<th scope="row"[^>]*>([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<')
 WHO_CAN_SEE = {
     "Other members": "No.",

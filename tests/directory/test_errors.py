@@ -10,7 +10,7 @@ from flask import Flask, request
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from tests.browser_client import Visitor
-from tests.directory.test_directory import ESTABLISHED, UPCOMING
+from tests.directory.groups import ESTABLISHED, UPCOMING
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 NOON = datetime(2026, 11, 24, 19, 0, tzinfo=UTC)

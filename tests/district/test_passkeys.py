@@ -5,7 +5,7 @@ from flask import Flask
 from belong_mail.core.audit import Kind
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.accounts.test_passkeys import PAGE, add, sign_in_by, trail
+from tests.accounts.passkeys import PAGE, add, sign_in_by, trail
 from tests.browser_client import Visitor
 from tests.district import trips
 from tests.servers.authenticator import Authenticator

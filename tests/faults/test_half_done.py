@@ -1,14 +1,10 @@
 """Work that fails or is killed half way is done whole or not at all, and can be done again."""
 
-import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring
@@ -16,49 +12,10 @@ from belong_mail.core.services import Services
 from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
+from tests.faults.failing import failures
 from tests.faults.scene import Scene
 from tests.markers import night, on_both
 from tests.postgres import postgresql
-
-
-class Failed(Exception):
-    """The database failed at this statement."""
-
-
-@contextmanager
-def failing(engine: Engine, nth: int) -> Iterator[None]:
-    """Let the n-th statement fail, before it has done anything."""
-    left = nth
-
-    def fail(*_: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Failed
-
-    event.listen(engine, "before_cursor_execute", fail)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", fail)
-
-
-def failures(
-    engine: Engine, act: Callable[[], None], check: Callable[[], None], step: int = 1
-) -> int:
-    """Let an act fail at its first statement, its second and so on, until it succeeds.
-
-    Checks after each failure, and returns how often it failed.
-    """
-    for times in itertools.count():
-        try:
-            with failing(engine, 1 + times * step):
-                act()
-        except Failed:
-            check()
-        else:
-            break
-    return times
 
 
 def engine_of(services: Services) -> Engine:

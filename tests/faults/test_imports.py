@@ -15,8 +15,8 @@ from belong_mail.members.models import Subscription
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.assassin import Assassin
+from tests.faults.failing import failures
 from tests.faults.scene import Scene
-from tests.faults.test_half_done import failures
 from tests.markers import on_both
 from tests.servers.manners import SLOW
 

@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import func, select, update
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -22,20 +21,15 @@ from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
+from tests.flyers.attaching import attach
 from tests.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
-from tests.leads.test_release import act, begin
+from tests.leads.writing import act, begin
 from tests.markers import on_both
+from tests.pictures.adding import add as add_picture
 from tests.pictures.samples import picture
-from tests.pictures.test_pictures import add as add_picture
 from tests.servers.smtp import Server
 
 LEAD = "lead-of-the-village@dpsk12.org"
-
-
-def attach(
-    lead: Visitor, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"
-) -> TestResponse:
-    return lead.send(f"{page}/flyers", flyer=(io.BytesIO(content), name), title=title)
 
 
 def kept(services: Services) -> list[Flyer]:

@@ -15,7 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
-from tests.accounts.test_passkeys import add
+from tests.accounts.passkeys import add
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import dump_of

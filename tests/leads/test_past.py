@@ -17,10 +17,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
-from tests.leads.test_release import act, begin, write
+from tests.leads.writing import act, begin, write
 from tests.markers import on_both
+from tests.pictures.adding import add
 from tests.pictures.samples import picture
-from tests.pictures.test_pictures import add
 
 PAST = "/lead/groups/the-village/newsletters"
 WORDS = {

@@ -23,70 +23,12 @@ from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
 from tests.flyers.samples import flyer
+from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import one_by_day
 from tests.pictures.samples import picture
 from tests.servers.authenticator import Authenticator
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
-# Words for each form of a lead or of the office, by the page that takes it.
-FORMS: dict[str, dict[str, Any]] = {
-    "editor.write": {"subject": "Tea and “cake”", "text": "Two lines:\r\n\r\n<b>of & mine</b>"},
-    "group_settings.page": {
-        "summary_en": "We drink tea together",
-        "welcome_en": "Come on in\r\nand sit down",
-        "mailbox": "shared.box@dpsk12.org",
-    },
-    "office_groups.questions": {"label_en": "Which snack do you like?", "kind": "text"},
-    "lead_meetings.new": {
-        "title_en": "Tea for everyone",
-        "starts_on": SOON,
-        "starts_at": "16:00",
-        "ends_at": "17:00",
-        "place": "Room 4, upstairs",
-    },
-    "lead_meetings.change": {"title_en": "Tea for all", "place": "Room 5, downstairs"},
-    "lead_meetings.change_day": {"place": "Room 6, this once"},
-    "releases.release": {"when": "now", "minutes": "60"},
-    "pictures.add": {"description": "Twelve people around a table"},
-    "flyers.add": {"title": "Tea on Friday"},
-    "office_groups.new": {
-        "name": "Night shift",
-        "summary_en": "For the night",
-        "starts": "upcoming",
-        "telling_en": "late\r\nmoon",
-    },
-    "office_groups.end": {"last_day": SOON},
-    "office_imports.add": {"language": "es"},
-    "office.settings": {
-        "video_url": "https://video.example.org/all",
-        "words": "sunrise\r\namanecer",
-    },
-    "office_groups.group": {"audience_en": "All staff are welcome here"},
-    "office.addresses": {"email": "somebody.else@dpsk12.org"},
-    "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
-    "people.person": {"name": "Ada"},
-    "passkey.add": {"name": "My phone at home"},
-    "office.thread": {"answer": "The library is open\r\non Fridays."},
-}
-# A press and at most a choice, which is made again in a moment; and what the editor's script sends.
-WITHOUT_WORDS = {
-    "people.teams", "people.do", "account.end", "account.confirm_identity",
-    "office_imports.start", "office_imports.discard",
-    "passkey.options", "passkey.remove", "passkey.decline", "passkey.begin_proof",
-    "passkey.finish_proof",
-    "office_groups.move", "office_groups.launch", "office_groups.restore",
-    "office_health.retry", "office_health.accept", "office_health.undo",
-    "office.resend", "office_groups.remove_question",
-    "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
-    "office_newsletters.send", "office_newsletters.cancel", "editor.duplicate",
-    "approvals.approve", "approvals.decline", "approvals.setting", "office.second_ok",
-    "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
-    "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
-    "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
-    "lead_meetings.cancel", "lead_meetings.cancel_day",
-    "lead_meetings.restore_day",
-}  # fmt: skip
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')
 FORM = re.compile(r"<form(?P<given>[^>]*)>(?P<inside>.*?)</form>", re.DOTALL)
 ACTION = re.compile(r'action="([^"]*)"')
@@ -159,14 +101,6 @@ def test_every_form_of_a_lead_and_of_the_office_is_tried_here(
     }
     assert found == set(FORMS)
     assert posting - set(FORMS) == WITHOUT_WORDS
-
-
-def fill_in(lead: Visitor, path: str, typed: dict[str, Any]) -> dict[str, Any]:
-    """Open a page and fill in its form."""
-    fields = Form(lead.open(path).text).fields
-    for file in ("picture", "flyer"):
-        fields.pop(file, None)
-    return {**fields, **typed}
 
 
 def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
@@ -251,17 +185,6 @@ def assert_old_token_does_nothing(path: str, lead: Visitor, services: Services) 
         assert answer.status_code == 400, path
         assert "csrf_token" in Form(answer.text).fields, path
     assert kept_of(services) == before, path
-
-
-def path_for(app: Flask, endpoint: str, pages: dict[str, str]) -> str:
-    """Return the address of a button, for what the pages are about."""
-    [rule] = [each for each in app.url_map.iter_rules(endpoint) if "POST" in (each.methods or ())]
-    adapter = app.url_map.bind("localhost")
-    values: dict[str, Any] = {}
-    for path in pages.values():
-        values.update(adapter.match(path)[1])
-    values |= {"question_id": 1, "verb": "sign_out"}
-    return str(adapter.build(endpoint, {name: values[name] for name in rule.arguments}, "POST"))
 
 
 def test_a_picture_has_to_be_chosen_again_and_its_description_stays(

@@ -12,7 +12,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
-from tests.leads.test_release import write
+from tests.leads.writing import write
 from tests.servers.smtp import Server
 
 LEAD, SECOND, FOREIGN = (

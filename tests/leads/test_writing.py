@@ -13,7 +13,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import make_members
-from tests.leads.test_release import act, begin, write
+from tests.leads.writing import act, begin, write
 from tests.servers.smtp import Server
 
 

@@ -19,7 +19,7 @@ from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
-from tests.markers import on_both
+from tests.markers import on_both, on_postgresql
 from tests.servers.smtp import Server
 
 pytestmark = on_both("claims and their locks")
@@ -174,10 +174,9 @@ def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
 
 
 # Where two may write at once.
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-@ON_POSTGRESQL
+@on_postgresql
 def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
     worker: Worker, services: Services, keyring: Keyring
 ) -> None:
@@ -192,7 +191,7 @@ def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
     assert books(services, issue) == {"recipients": 3, "accepted": 2, "withdrawn": 1}
 
 
-@ON_POSTGRESQL
+@on_postgresql
 def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
     worker: Worker, services: Services, keyring: Keyring
 ) -> None:

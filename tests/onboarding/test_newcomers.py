@@ -13,13 +13,13 @@ from belong_mail.pages.onboarding import QUIET_ZONE_MODULES, qr_code
 from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
+from tests.markers import on_sqlite
 from tests.onboarding.codes import drawn_in, painted, read
 
 SLUGS = [each["slug"] for each in GROUPS]
 NAMES = [each["name"] for each in GROUPS]
 SUMMARIES = [each.get("summary", {}) for each in GROUPS]
 BASE = "http://localhost:5000"
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_every_short_address_leads_to_its_group_in_the_readers_language(visitor: Visitor) -> None:

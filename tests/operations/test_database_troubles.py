@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -20,8 +19,19 @@ from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form, Visitor
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_both, on_sqlite, one_by_day
-from tests.operations.troubles import LITTLE, cut, down, full, locked, once, read_only
+from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
+from tests.operations.troubles import (
+    LITTLE,
+    cut,
+    down,
+    end,
+    full,
+    is_said,
+    locked,
+    once,
+    read_only,
+    wait_until,
+)
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
 from tests.servers.ports import free_port
@@ -32,7 +42,6 @@ from tests.servers.smtp import Server
 pytestmark = on_both("troubles of a database")
 
 Settings = dict[str, str]
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 MOMENTS = pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
 WORDS = "We need an interpreter for the meeting."
@@ -53,18 +62,6 @@ def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
     if database_url.startswith("sqlite"):
         return locked(tmp_path / "belong.db")
     return down(database_url)
-
-
-def is_said(process: subprocess.Popen[str], words: str) -> str:
-    """Read what a process says, until it says this."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if words in line:
-            break
-    assert words in said
-    return said
 
 
 def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
@@ -184,13 +181,6 @@ def test_a_standby_that_cannot_write_makes_the_worker_wait(
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """Tell a worker to stop; it has survived, and ends well."""
-    process.terminate()
-    said, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
-
-
 def finish(
     settings: Settings,
     relay: Server,
@@ -242,13 +232,6 @@ def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
     answer = site.browser.post("/contact", form)
     assert answer.status_code == 503
     assert f"{WORDS}</textarea>" in answer.text
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @on_sqlite

@@ -20,7 +20,7 @@ from tests.db_dump import dump_of
 from tests.dev.checkout import wait_for
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
-from tests.operations.test_copies import BIN, Settings, members, refused, succeed
+from tests.operations.copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
 
 pytestmark = on_both("copies")

@@ -11,18 +11,15 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.delivery.factories import books, queue
-from tests.markers import one_by_day
-from tests.operations.test_database_troubles import end, is_said, on_postgresql
-from tests.operations.troubles import go_back, keep
+from tests.markers import on_postgresql, one_by_day
+from tests.operations.failover import HELD, TOOK_OVER, Settings, doubled, is_held
+from tests.operations.troubles import end, go_back, is_said, keep
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 
 pytestmark = on_postgresql
 
-Settings = dict[str, str]
 MANY = 250
-HELD = "Sending is on hold: this host and the database are not as they last met"
-TOOK_OVER = "a standby took over, or PostgreSQL was restored"
 LACKS = "the database lacked what that had done"
 
 
@@ -53,17 +50,6 @@ def lagging(settings: Settings, relay: Server, url: str) -> Iterator[subprocess.
         keep(url)
         relay.wait_for(len(relay.accepted) + 150, SECONDS)
         yield process
-
-
-def doubled(relay: Server) -> int:
-    return len(relay.accepted) - len({one.recipient for one in relay.accepted})
-
-
-def is_held(settings: Settings, *words: str) -> None:
-    """Hold because of one of these."""
-    told = run(settings, "hold", "status")
-    assert told.returncode == 1
-    assert any(each in told.stdout for each in words)
 
 
 def test_a_running_worker_is_on_hold_and_says_why(

@@ -18,7 +18,7 @@ from tests.browser_client import Visitor
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
 from tests.markers import on_both
-from tests.operations.test_copies import BIN, Settings, succeed
+from tests.operations.copies import BIN, Settings, succeed
 from tests.processes import run
 from tests.scenario import ADA
 from tests.servers.smtp import Server

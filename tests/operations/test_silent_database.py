@@ -21,8 +21,8 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.ops.hold import Host
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import one_by_day
-from tests.operations.test_database_troubles import is_said, on_postgresql, wait_until
+from tests.markers import on_postgresql, one_by_day
+from tests.operations.troubles import is_said, wait_until
 from tests.processes import SECONDS, run, running
 from tests.servers.network import FarTunnel, Network, require
 from tests.servers.ports import free_port

@@ -2,6 +2,8 @@
 
 import resource
 import sqlite3
+import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import Base
+from tests.processes import SECONDS
 
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
@@ -128,3 +131,29 @@ def once(act: Callable[[], None]) -> Callable[[str], None]:
     """Make a hook for the mail server that acts the first time."""
     acts = [act]
     return lambda _: acts.pop()() if acts else None
+
+
+def is_said(process: subprocess.Popen[str], words: str) -> str:
+    """Read what a process says, until it says this."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if words in line:
+            break
+    assert words in said
+    return said
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Tell a worker to stop; it has survived, and ends well."""
+    process.terminate()
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -21,16 +21,11 @@ from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
-from tests.leads.test_release import act, begin
+from tests.leads.writing import act, begin
 from tests.markers import on_both
+from tests.pictures.adding import add
 from tests.pictures.samples import HTML, SVG, file, photograph, picture
 from tests.servers.smtp import Server
-
-
-def add(
-    lead: Visitor, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"
-) -> TestResponse:
-    return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
 
 
 def added(services: Services) -> list[Image]:

@@ -33,7 +33,7 @@ from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import members_of, queue_issue
-from tests.markers import on_both
+from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
 from tests.servers.smtp import Server
 from tests.web_role import is_listed, role_of, unlisted, url_of_web
@@ -41,7 +41,6 @@ from tests.web_role import is_listed, role_of, unlisted, url_of_web
 pytestmark = on_both("rights of the web's role")
 
 Settings = dict[str, str]
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 TABLES = Base.metadata.tables
 COLUMNS = [(table.name, column.name) for table in TABLES.values() for column in table.columns]
 FIXED, UNFILLED = (

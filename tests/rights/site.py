@@ -29,7 +29,7 @@ from tests.browser_client import Form, Visitor
 from tests.clients import sign_in, sign_in_office
 from tests.factories import group_named, plan_meeting, queue_issue
 from tests.flyers.samples import flyer
-from tests.leads.test_signed_out import FORMS
+from tests.leads.forms import FORMS
 from tests.pictures.samples import picture
 from tests.rights.table import KEYS, Answer, Role, Route
 from tests.servers.smtp import Server

@@ -15,7 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.web.access import Access
 from belong_mail.worker.loop import Worker
 from tests.db_dump import Dump, kept_of
-from tests.markers import on_both
+from tests.markers import on_both, on_sqlite
 from tests.rights.__main__ import PLACE, written
 from tests.rights.site import SETTINGS, TOKEN, Actor, Site, make_site
 from tests.rights.table import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
@@ -24,7 +24,6 @@ from tests.servers.smtp import Server
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
 LONG = pytest.mark.timeout(600)
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 # Pages that do not exist: of a leader's group, and for anyone.
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
@@ -180,7 +179,7 @@ def test_the_table_is_written_down() -> None:
     assert PLACE.read_text() == written()
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_PAGE
 def test_every_part_of_an_address_is_known(app: Flask) -> None:
     """Enter a new part in OBJECTS of tests/rights/table.py, and in tests/rights/site.py."""
@@ -188,7 +187,7 @@ def test_every_part_of_an_address_is_known(app: Flask) -> None:
     assert parts == set(OBJECTS)
 
 
-@ON_SQLITE
+@on_sqlite
 @EVERY_PAGE
 def test_commands_that_do_what_a_page_does_exist(app: Flask) -> None:
     endpoints = {route.endpoint for route in rights_table(app)}

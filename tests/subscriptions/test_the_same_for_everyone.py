@@ -1,18 +1,14 @@
 """Join answers alike for every address: the same status, body, headers and statements."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
 from tests.browser_client import Form, link_to
 from tests.scenario import Scenario
+from tests.subscriptions.recording import seen_by_a_stranger, statements_of
 
 # Kinds of addresses; each name is as long as the others.
 STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "never-you")
@@ -20,22 +16,6 @@ STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "neve
 
 def address(state: str) -> str:
     return f"{state}@dpsk12.org"
-
-
-@contextmanager
-def statements_of(scenario: Scenario) -> Iterator[list[tuple[str, Any]]]:
-    """Record every statement, and the length of each value that goes with it."""
-    seen: list[tuple[str, Any]] = []
-
-    def record(_conn: Any, _cur: Any, statement: str, given: Any, *_: Any) -> None:
-        values = given.values() if isinstance(given, dict) else given
-        seen.append((statement, [(type(v), len(v) if isinstance(v, bytes) else 0) for v in values]))
-
-    event.listen(scenario.engine, "before_cursor_execute", record)
-    try:
-        yield seen
-    finally:
-        event.remove(scenario.engine, "before_cursor_execute", record)
 
 
 @pytest.fixture
@@ -50,10 +30,6 @@ def town(scenario: Scenario) -> Scenario:
     scenario.visitor.follow(not_me, choice="never")
     scenario.worker.drain()
     return scenario
-
-
-def seen_by_a_stranger(answer: TestResponse) -> tuple[object, ...]:
-    return answer.status_code, answer.data, sorted(answer.headers.items())
 
 
 def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Scenario) -> None:

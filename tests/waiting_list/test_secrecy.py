@@ -12,9 +12,9 @@ from tests.canary import found_in
 from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
 from tests.privacy.journey import cells_of
-from tests.privacy.test_secrets import COMMON, windows_of
+from tests.privacy.windows import COMMON, windows_of
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.subscriptions.test_the_same_for_everyone import seen_by_a_stranger, statements_of
+from tests.subscriptions.recording import seen_by_a_stranger, statements_of
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
