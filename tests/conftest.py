@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.core.db import make_engine
+from belong_mail.core.db import make_engine, now
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.i18n import use_names
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import PURGE_GAP, Worker, make_worker
 from config import Config
 from tests.browser_client import Visitor
 from tests.clients import sign_in
@@ -145,8 +145,13 @@ def keyring(services: Services) -> Keyring:
 
 
 @pytest.fixture
-def worker(services: Services, keyring: Keyring) -> Iterator[Worker]:
+def worker(
+    services: Services, keyring: Keyring, request: pytest.FixtureRequest
+) -> Iterator[Worker]:
+    """A worker that has just done the chores of its minute, unless the test is about `chores`."""
     worker = make_worker(services, keyring)
+    if request.node.get_closest_marker("chores") is None:
+        worker._purge_at = now() + PURGE_GAP
     yield worker
     worker.engine.close()
 

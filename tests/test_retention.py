@@ -20,9 +20,11 @@ from tests.browser_client import Visitor, link_to
 from tests.counting import statements_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 MOMENT = timedelta(minutes=2)
 WEEK = timedelta(days=7)

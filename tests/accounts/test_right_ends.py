@@ -20,10 +20,12 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.overlapping import do_twice_at_once
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 OFFICE, COLLEAGUE, LEAD = "office@dpsk12.org", "colleague@dpsk12.org", "lead@dpsk12.org"
 INBOX, PEOPLE = "dps-belong@example.org", "/office/leads"

@@ -25,9 +25,11 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in, signed_in
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"

@@ -22,9 +22,11 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 SLUG = "the-village"
 

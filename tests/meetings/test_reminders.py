@@ -21,8 +21,10 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.scenario import ADA, Scenario
+
+pytestmark = chores
 
 BEN = "ben@dpsk12.org"
 # Eight in the morning in Denver, the day before the meeting.

@@ -26,9 +26,9 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import on_both
+from tests.markers import chores, on_both
 
-pytestmark = on_both("each database plans queries in its own way")
+pytestmark = [chores, on_both("each database plans queries in its own way")]
 
 MANY = 3_000
 LARGE = ("deliveries", "subscriptions", "jobs")

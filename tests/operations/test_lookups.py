@@ -19,8 +19,11 @@ from belong_mail.members.staff_codes import CODE, JOIN
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.factories import group_named
+from tests.markers import chores
 from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 OPERATOR = "operator@example.org"
 UNUSUAL = "More people than usual asked to join, sign in or see their groups"

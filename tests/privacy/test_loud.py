@@ -35,12 +35,12 @@ from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to, text_of
 from tests.factories import group_named
-from tests.markers import night, on_both
+from tests.markers import chores, night, on_both
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 from tests.web_role import role_of
 
-pytestmark = on_both("rights of the web's role")
+pytestmark = [chores, on_both("rights of the web's role")]
 
 # Seconds since 1970.
 FAR = 9e9

@@ -31,8 +31,10 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import group_named, queue_issue
-from tests.markers import on_both
+from tests.markers import chores, on_both
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
 Path = Callable[..., str]
