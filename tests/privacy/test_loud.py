@@ -40,7 +40,8 @@ from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 from tests.web_role import role_of
 
-pytestmark = [chores, on_both("rights of the web's role")]
+pytestmark = chores
+by_the_role = on_both("rights of the web's role")
 
 # Seconds since 1970.
 FAR = 9e9
@@ -60,6 +61,7 @@ def scenario(
 @pytest.mark.parametrize(
     "settings", [{"BELONG_ALERT_ADDRESS": OPERATOR, "BELONG_SEND_RATE": "600"}]
 )
+@by_the_role
 def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario: Scenario) -> None:
     """It may write any key into its table, and knows those of the worker's that are no hashes."""
     assert "worker_limits" not in WEB
@@ -112,6 +114,7 @@ def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
     assert told == sorted([MEMBER, STRANGER, MEMBER, LEAD])
 
 
+@by_the_role
 def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario: Scenario) -> None:
     """Else the audit trail would say unheard that a guess is a leader's."""
     scenario.invite_lead(LEAD)
@@ -159,6 +162,7 @@ def invite_quietly(scenario: Scenario) -> None:
     scenario.worker.drain()
 
 
+@by_the_role
 def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
     """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
     invite_quietly(scenario)
@@ -179,6 +183,7 @@ def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("silencer", ["the right", "the office"])
+@by_the_role
 def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: Scenario) -> None:
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
@@ -195,6 +200,7 @@ def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: S
     assert told == {LEAD, COLLEAGUE, OFFICE, INBOX}
 
 
+@by_the_role
 def test_a_right_that_the_web_ends_by_a_row_is_told(scenario: Scenario) -> None:
     scenario.invite_lead(LEAD)
     silence(scenario, SILENCERS["the right"])
@@ -325,6 +331,7 @@ def test_extremes_of_a_column_keep_no_guess_unheard(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+@by_the_role
 def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
     scenario: Scenario, settings: dict[str, str]
 ) -> None:
@@ -340,6 +347,7 @@ def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
     assert subjects == {"Emails to people could not be written, so they were not sent"}
 
 
+@by_the_role
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
@@ -349,6 +357,7 @@ def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+@by_the_role
 def test_the_operator_hears_that_a_list_is_asked(
     scenario: Scenario, settings: dict[str, str]
 ) -> None:

@@ -256,7 +256,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
         if "POLICY" in change:
             with services.writing.begin() as session:
                 session.execute(text("DROP POLICY more ON groups"))
-        assert doctor(settings)[0] == 0
+    assert doctor(settings)[0] == 0
 
 
 @on_postgresql
