@@ -101,15 +101,11 @@ EMAIL = Recipe(
             "from belong_mail.mail.address import normalise\n",
             (
                 "from belong_mail.delivery.mailer import read_posted\n\n\n"
+                '@writes("hello")\n'
                 "def hello_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:\n"
                 "    to, said = read_posted(mailer.opener, delivery)\n"
                 '    return Email(to, said["language"])\n'
             ),
-        ),
-        (
-            "belong_mail/contact/declarations.py",
-            "    emails={",
-            '"hello": emails.hello_email, ',
         ),
     ),
     "def test_email(services, keyring, worker, relay):\n"
@@ -170,17 +166,16 @@ RETENTION = Recipe(
             "# What was said in a thread.\nENTRY_AGE = timedelta(days=20)\n",
         ),
         (
-            "belong_mail/contact/declarations.py",
-            "    retention={\n",
+            "belong_mail/contact/retention.py",
+            'days after sending"\n)\n',
             (
-                '        "contact entries": in_batches(\n'
-                "            delete(ThreadEntry), older_than(ThreadEntry.written_at, ENTRY_AGE)\n"
-                "        ),\n"
+                'RETENTION["contact entries"] = in_batches(\n'
+                "    delete(ThreadEntry), older_than(ThreadEntry.written_at, ENTRY_AGE)\n)\n"
             ),
         ),
         (
-            "belong_mail/contact/declarations.py",
-            "from belong_mail.delivery.room import Room\n",
+            "belong_mail/contact/retention.py",
+            "from belong_mail.delivery.work import RETENTION, SHORT_LIVED\n",
             (
                 "from belong_mail.contact.models import ThreadEntry\n"
                 "from belong_mail.core.retention import ENTRY_AGE\n"

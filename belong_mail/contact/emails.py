@@ -5,16 +5,19 @@ import json
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS, ContactData
+from belong_mail.contact.service import KIND, MESSAGE_COLUMN, TOPICS, ContactData
+from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core import i18n
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.mail.address import normalise
 
 
+@writes(KIND)
 def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write a message out; its writer, if known, is in Reply-To alone.
 
@@ -47,6 +50,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     )
 
 
+@writes(RECEIPT)
 def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a writer of the staff that we have a message, in fixed words."""
     to, said = read_posted(mailer.opener, delivery)

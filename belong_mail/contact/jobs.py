@@ -1,13 +1,17 @@
-"""The jobs of the contact form."""
+"""What the web asks the worker for, of messages to the office and to leaders."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from belong_mail.core.jobs import JobKind, SealedJob
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
-    """Email a stored message to whom it is for, and a receipt to its writer."""
-
-    KIND: ClassVar[str] = "send-message"
+@dataclass(frozen=True)
+class SendMessage(SealedJob, kind="send-message"):
+    """Asks for the email of a stored message to whom it is for, and for its writer's receipt."""
 
     reference: str
+
+
+@dataclass(frozen=True)
+class ResendMessages(JobKind, kind="resend-messages"):
+    """Asks that what was not delivered be sent again."""

@@ -9,20 +9,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.contact.jobs import SendMessage
+from belong_mail.contact.jobs import ResendMessages, SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import MAX_FAILURES, Job, seal_job
+from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 
 KIND = "contact-message"
-# The job that sends what was not delivered again.
-RESEND = "resend-messages"
 # After so long the worker should have read a message.
 UNREAD_AFTER = timedelta(minutes=15)
 # An uncertain one may have arrived, or not: when it is not due, its second try is over too.
@@ -93,8 +91,7 @@ def receive(
     message = ContactMessage(reference=reference, sealed=sealed, group=group, received_at=at)
     message.thread = thread
     session.add(message)
-    asked = SendMessage(reference)
-    seal_job(session, sealer, SendMessage.KIND, asked, created_at=at, due_at=due_at)
+    SendMessage(reference).ask(session, sealer, created_at=at, due_at=due_at)
 
 
 def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
@@ -106,7 +103,7 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
     about = and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND)
     has_ended = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
     put_aside = exists().where(
-        Job.kind == SendMessage.KIND,
+        Job.kind == SendMessage.kind,
         Job.created_at == ContactMessage.received_at,
         Job.failures >= MAX_FAILURES,
     )
@@ -123,7 +120,7 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
 def ask_to_resend(session: Session) -> None:
     """Let the worker send again what has not arrived; the web may not touch these deliveries."""
     audit.record(session, audit.Kind.MESSAGES_RESENT)
-    session.add(Job(kind=RESEND))
+    ResendMessages().write(session)
 
 
 def resend(session: Session) -> int:

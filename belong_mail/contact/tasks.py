@@ -3,19 +3,16 @@
 import json
 
 from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
 
 from belong_mail.contact import service
-from belong_mail.contact.jobs import SendMessage
+from belong_mail.contact.jobs import ResendMessages, SendMessage
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
-from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, RESEND_RATE
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.mail.address import normalise
 
 RECEIPT = "contact-received"
@@ -26,42 +23,45 @@ class MessageMissing(Exception):
     """A message is not there whose email was asked for: the operator is told."""
 
 
-def send_message(session: Session, keyring: Keyring, job: Job) -> None:
+@does(SendMessage)
+def send_message(work: JobWork, asked: SendMessage) -> None:
     """Email a stored message to whom it is for, once, and its writer a receipt, in fixed words."""
-    asked = SendMessage(**keyring.open_job(job))
+    session, keys = work.session, work.keys
     if (message := service.find(session, asked.reference)) is None:
         raise MessageMissing
     session.refresh(message, with_for_update=True)
     is_posted = exists().where(Delivery.about_id == message.id, Delivery.kind == service.KIND)
     if session.scalar(select(is_posted)):
-        return
+        raise Refused
     service.post(session, message)
-    opened = keyring.opener.open(message.sealed, service.MESSAGE_COLUMN)
+    opened = keys.opener.open(message.sealed, service.MESSAGE_COLUMN)
     written = ContactData(**json.loads(opened))
-    if keyring.staff.admits(written.address) and _may_have_receipt(session, keyring, written):
+    if keys.staff.admits(written.address) and _may_have_receipt(work, written):
         to, language = written.address, written.language
-        post_to_address(session, keyring, RECEIPT, to, language, reference=message.reference)
+        post_to_address(session, keys, RECEIPT, to, language, reference=message.reference)
 
 
-def _may_have_receipt(session: Session, keyring: Keyring, written: ContactData) -> bool:
+def _may_have_receipt(work: Work, written: ContactData) -> bool:
     """Tell whether a writer gets one: once a day, if not barred.
 
     A look at whether an address is barred counts like one at what visitors type elsewhere.
     """
-    at, identity = now(), normalise(written.address)
-    if not jobs.remaining_lookups(session, at):
+    session, index = work.session, work.keys.index
+    if not jobs.remaining_lookups(session, work.at):
         return False
-    jobs.count_lookups(session, 1, at)
-    if suppressions.is_suppressed(session, keyring.index, identity):
+    jobs.count_lookups(session, 1, work.at)
+    identity = normalise(written.address)
+    if suppressions.is_suppressed(session, index, identity):
         return False
-    key = keyring.index.limited(f"ack/{identity}")
-    return rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, at) is not None
+    key = index.limited(f"ack/{identity}")
+    return rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, work.at) is not None
 
 
-def resend_messages(session: Session, _keyring: object, _job: Job) -> None:
+@does(ResendMessages)
+def resend_messages(work: JobWork, _asked: ResendMessages) -> None:
     """Put what has not arrived back into the queue, where that was not just done.
 
     Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
     """
-    if rate_limits.try_use(session, RESENT, RESEND_RATE, now()):
-        service.resend(session)
+    work.use(RESENT, RESEND_RATE)
+    service.resend(work.session)

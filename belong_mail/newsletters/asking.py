@@ -11,7 +11,6 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
@@ -58,7 +57,7 @@ def ask(
     session.flush()
     session.expire(newsletter, ["approval"])
     if wanted.is_told:
-        seal_job(session, sealer, AskForApproval.KIND, AskForApproval(newsletter.public_id))
+        AskForApproval(newsletter.public_id).ask(session, sealer)
     audit.record(session, Kind.APPROVAL_ASKED, group=newsletter.group, newsletter=newsletter)
 
 

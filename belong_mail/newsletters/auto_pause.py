@@ -13,7 +13,7 @@ from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import LATE_AFTER
+from belong_mail.newsletters.service import HELD, LATE_AFTER
 
 # Copies that are looked back at.
 LOOKBACK_ROWS = 250
@@ -66,7 +66,6 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
     return [each for each in found if hard_bounces.reclassify(each) in ABOUT_THE_ISSUE]
 
 
-LATE_KIND = "issue-held"
 # A relay that named a limit is left alone for an hour, and then has one more try.
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
@@ -116,12 +115,12 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
 def ask_lead(session: Session, issue: Newsletter) -> None:
     """Ask the leads of an issue's group what is to become of it, unless such mail still waits."""
     asked = select(Delivery.id).where(
-        Delivery.kind == LATE_KIND, Delivery.about_id == issue.id, Delivery.due_at.is_not(None)
+        Delivery.kind == HELD, Delivery.about_id == issue.id, Delivery.due_at.is_not(None)
     )
     if session.scalar(asked.limit(1)) is not None:
         return
     for lead in accounts.leads_of(session, issue.group):
-        outbox.post(session, LATE_KIND, account_id=lead.id, about_id=issue.id)
+        outbox.post(session, HELD, account_id=lead.id, about_id=issue.id)
 
 
 def _untried() -> CompoundSelect[int]:

@@ -10,6 +10,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes, writes_copy
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, date_header
@@ -23,11 +24,14 @@ from belong_mail.newsletters import (
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText, first_name
+from belong_mail.newsletters.service import HELD, OFFICE_COPY
+from belong_mail.newsletters.tasks import APPROVE, OFFICE_ACTED, TEST_COPY
 
 # Stands before the subject of a test copy.
 TEST_MARK = gettext_noop("Test")
 
 
+@writes_copy(TEST_COPY)
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
     """Write the issue as it is now to a lead of its group, in the language that is asked for."""
     newsletter = _issue(session, delivery)
@@ -42,6 +46,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
     return _copy(mailer, delivery, wire, to, spoken)
 
 
+@writes_copy(OFFICE_COPY)
 def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
     """Write the office its copy of a released issue: to its inbox, whatever the row says."""
     newsletter = _issue(session, delivery)
@@ -49,6 +54,7 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelop
     return _copy(mailer, delivery, wire, mailer.office, DEFAULT)
 
 
+@writes(HELD)
 def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead what is to become of an issue that is late, or whose subject tells too much."""
     newsletter = _issue(session, delivery)
@@ -69,6 +75,7 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     )
 
 
+@writes(APPROVE)
 def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead to approve an issue that another lead wants to send."""
     newsletter = _issue(session, delivery)
@@ -82,6 +89,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     return to_account(mailer, lead, group=newsletter.group, issue_url=url, until=day)
 
 
+@writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, as long as that is so."""
     newsletter = _issue(session, delivery)

@@ -18,6 +18,7 @@ from belong_mail.delivery import pause
 from belong_mail.delivery.dispatcher import Compose, IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
 from belong_mail.groups.models import Group
@@ -35,6 +36,20 @@ from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.rendering import IssueText, bind, render
 
 TEMPLATE_COLUMN = "rendered_issues.wire"
+_ISSUE = (
+    select(Newsletter.public_id + "/" + Group.public_id)
+    .join(Group, Group.id == Newsletter.group_id)
+    .where(Newsletter.id == RenderedIssue.newsletter_id)
+    .scalar_subquery()
+)
+WRAPPED_COLUMNS.append(
+    WrappedColumn(
+        RenderedIssue.wire,
+        TEMPLATE_COLUMN,
+        _ISSUE + "/" + RenderedIssue.language,
+        LARGE_WRAPPED_ROWS,
+    )
+)
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 # Errors that keep an issue from being sent as it is.

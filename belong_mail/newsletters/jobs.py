@@ -1,14 +1,13 @@
-"""The jobs of newsletters: what pages ask the worker to do about an issue, by its public id."""
+"""What the web asks the worker for, of newsletters, by their public ids."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from belong_mail.core.jobs import SealedJob
 
 
-@dataclass(frozen=True, slots=True)
-class FollowIssue:
-    """Its marks were changed: its copies follow, and its leaders hear what the office did."""
-
-    KIND: ClassVar[str] = "follow-issue"
+@dataclass(frozen=True)
+class FollowIssue(SealedJob, kind="follow-issue"):
+    """Says that an issue was changed: its copies follow its marks."""
 
     issue: str
     # The office's account that did something, and what, in a word; empty: a leader did.
@@ -16,20 +15,13 @@ class FollowIssue:
     done: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SendTestCopies:
-    """Mail it as it is now to accounts that lead its group."""
-
-    KIND: ClassVar[str] = "send-test-copies"
-
+@dataclass(frozen=True)
+class SendTestCopies(SealedJob, kind="send-test-copies"):
     issue: str
+    # Accounts that lead its group.
     readers: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class AskForApproval:
-    """Ask its group's other leaders to approve it."""
-
-    KIND: ClassVar[str] = "ask-for-approval"
-
+@dataclass(frozen=True)
+class AskForApproval(SealedJob, kind="ask-for-approval"):
     issue: str

@@ -17,7 +17,6 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.groups import service as groups
@@ -138,7 +137,7 @@ def ask(
     """
     verb(session, newsletter)
     by, done = (office.public_id, last_action(newsletter)) if office else ("", "")
-    seal_job(session, sealer, FollowIssue.KIND, FollowIssue(newsletter.public_id, by, done))
+    FollowIssue(newsletter.public_id, by, done).ask(session, sealer)
 
 
 def act(session: Session, newsletter: Newsletter, verb: Verb) -> None:
@@ -193,7 +192,7 @@ def ask_for_test(
     """Have the issue mailed, as it is now and in each language it is written in, to its leaders."""
     record(session, Kind.TEST_SENT, newsletter)
     wanted = SendTestCopies(newsletter.public_id, [each.public_id for each in readers])
-    seal_job(session, sealer, SendTestCopies.KIND, wanted)
+    wanted.ask(session, sealer)
 
 
 def last_action(newsletter: Newsletter) -> str:

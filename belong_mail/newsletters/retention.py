@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.retention import BATCH_ROWS, COPY_AGE, Rule
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import RETENTION
 from belong_mail.newsletters.models import Newsletter
 
 
@@ -32,6 +33,7 @@ def _remove_old_copies(session: Session, at: datetime) -> int:
 
 
 remove_old_copies = Rule(_remove_old_copies, ((Newsletter, _old_issues),))
+RETENTION["copies of old issues"] = remove_old_copies
 
 
 def _remove_some(session: Session, issue: Newsletter, at: datetime, most: int) -> int:

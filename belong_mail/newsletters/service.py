@@ -38,6 +38,8 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
 log = logging.getLogger(__name__)
+# Emails about an issue: to the office, and to leaders who must decide.
+OFFICE_COPY, HELD = "newsletter-copy", "issue-held"
 # Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
 # worker's alone.
 Check = Callable[[Session, Newsletter], bool]
@@ -323,14 +325,14 @@ def queue_due(
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:
     """Ask for one more copy of a queued issue, to the office's inbox."""
-    outbox.post(session, "newsletter-copy", sealed_to=outbox.UNNAMED, about_id=newsletter.id)
+    outbox.post(session, OFFICE_COPY, sealed_to=outbox.UNNAMED, about_id=newsletter.id)
 
 
 def _hold(session: Session, newsletter: Newsletter) -> None:
     newsletter.held_at, newsletter.due_at = now(), None
     audit.record(session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
     for lead in accounts.leads_of(session, newsletter.group):
-        outbox.post(session, "issue-held", account_id=lead.id, about_id=newsletter.id)
+        outbox.post(session, HELD, account_id=lead.id, about_id=newsletter.id)
 
 
 def chunk_members_query(*columns: Any) -> Select[Any]:

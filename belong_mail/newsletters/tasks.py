@@ -1,14 +1,12 @@
 """Do what pages asked for about an issue: the worker's side."""
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.core.db import lock_for_change
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job
+from belong_mail.core.db import lock_for_change, required
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS
+from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.newsletters import approval, release
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
@@ -17,20 +15,18 @@ from belong_mail.newsletters.rendering import IssueText
 TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
 
 
-def follow_change(session: Session, keyring: Keyring, job: Job) -> None:
+@does(FollowIssue)
+def follow_issue(work: JobWork, asked: FollowIssue) -> None:
     """Move an issue's copies as its marks say now; tell its leaders what the office did."""
-    asked = FollowIssue(**keyring.open_job(job))
-    newsletter = _find(session, asked.issue)
-    if newsletter is None:
-        return
-    release.move_copies(session, newsletter)
+    newsletter = _find(work, asked.issue)
+    release.move_copies(work.session, newsletter)
     if not asked.by:
         return
-    done = keyring.opener.wrap(asked.done.encode(), f"{SEALED_ARGUMENTS}/{OFFICE_ACTED}", "")
-    for lead in accounts.leads_of(session, newsletter.group):
+    done = work.keys.opener.wrap(asked.done.encode(), f"{SEALED_ARGUMENTS}/{OFFICE_ACTED}", "")
+    for lead in accounts.leads_of(work.session, newsletter.group):
         if lead.public_id != asked.by:
             outbox.post(
-                session,
+                work.session,
                 OFFICE_ACTED,
                 account_id=lead.id,
                 about_id=newsletter.id,
@@ -38,22 +34,20 @@ def follow_change(session: Session, keyring: Keyring, job: Job) -> None:
             )
 
 
-def send_test_copies(session: Session, keyring: Keyring, job: Job) -> None:
+@does(SendTestCopies)
+def send_test_copies(work: JobWork, asked: SendTestCopies) -> None:
     """Mail an issue in each language it is written in to leaders of its group.
 
     Where it is written in one language, what surrounds its words is in each reader's.
     """
-    asked = SendTestCopies(**keyring.open_job(job))
-    newsletter = _find(session, asked.issue)
-    if newsletter is None:
-        return
+    newsletter = _find(work, asked.issue)
     written = IssueText.from_issue(newsletter).written_in()
-    wrap, place = keyring.opener.wrap, f"{SEALED_ARGUMENTS}/{TEST_COPY}"
+    wrap, place = work.keys.opener.wrap, f"{SEALED_ARGUMENTS}/{TEST_COPY}"
     languages = [wrap(code.encode(), place, "") for code in written] if len(written) > 1 else [None]
-    for reader in accounts.leads_of(session, newsletter.group):
+    for reader in accounts.leads_of(work.session, newsletter.group):
         for language in languages if reader.public_id in asked.readers else ():
             outbox.post(
-                session,
+                work.session,
                 TEST_COPY,
                 account_id=reader.id,
                 about_id=newsletter.id,
@@ -61,20 +55,19 @@ def send_test_copies(session: Session, keyring: Keyring, job: Job) -> None:
             )
 
 
-def ask_for_approval(session: Session, keyring: Keyring, job: Job) -> None:
+@does(AskForApproval)
+def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
     """Email a group's other leaders that one of them wants to send an issue."""
-    newsletter = _find(session, AskForApproval(**keyring.open_job(job)).issue)
-    if newsletter is None or newsletter.approval is None:
-        return
-    if not approval.is_open(session, newsletter):
-        return
-    for lead in accounts.leads_of(session, newsletter.group):
+    newsletter = _find(work, asked.issue)
+    if newsletter.approval is None or not approval.is_open(work.session, newsletter):
+        raise Refused
+    for lead in accounts.leads_of(work.session, newsletter.group):
         if lead.id != newsletter.approval.asked_by:
-            outbox.post(session, APPROVE, account_id=lead.id, about_id=newsletter.id)
+            outbox.post(work.session, APPROVE, account_id=lead.id, about_id=newsletter.id)
 
 
-def _find(session: Session, public_id: str) -> Newsletter | None:
+def _find(work: Work, public_id: str) -> Newsletter:
     """Find an issue and lock it: who changes its marks now is waited for."""
     found = select(Newsletter).where(Newsletter.public_id == public_id)
-    newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
-    return newsletter
+    newsletter: Newsletter | None = work.session.scalar(lock_for_change(work.session, found))
+    return required(newsletter, Refused)

@@ -14,15 +14,18 @@ import belong_mail.accounts.identity_tasks
 import belong_mail.accounts.retention
 import belong_mail.accounts.right_tasks
 import belong_mail.accounts.tasks
+import belong_mail.contact.emails
+import belong_mail.contact.retention
 import belong_mail.groups.mailbox
 import belong_mail.inbound.tasks
 import belong_mail.leads.emails
 import belong_mail.leads.tasks
 import belong_mail.meetings.retention
+import belong_mail.newsletters.emails
+import belong_mail.newsletters.retention
 import belong_mail.office.group_retirement_tasks
 import belong_mail.office.settings_tasks
 import belong_mail.ops.tasks
-from belong_mail.contact.declarations import CONTACT
 from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.room import MailerTask, Room, Task
@@ -38,7 +41,6 @@ from belong_mail.delivery.work import (
     JobWork,
 )
 from belong_mail.members.declarations import MEMBERS
-from belong_mail.newsletters.declarations import NEWSLETTERS
 
 # Readers take these from here, where all is entered.
 __all__ = [
@@ -72,7 +74,7 @@ def _enter(room: Room) -> None:
     WRAPPED_COLUMNS.extend(room.wrapped)
 
 
-for each in (CONTACT, MEMBERS, NEWSLETTERS):
+for each in (MEMBERS,):
     _enter(each)
 
 import belong_mail.ops.retention  # noqa: E402 - behind what the rooms above declare

@@ -14,7 +14,6 @@ from belong_mail.contact.service import MESSAGE_COLUMN, ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
@@ -292,8 +291,7 @@ def test_a_message_is_sent_once_however_often_it_is_asked_for(
     for _ in range(2):
         with services.writing.begin() as session:
             [message] = session.scalars(select(ContactMessage))
-            asked = SendMessage(message.reference)
-            seal_job(session, services.sealer, SendMessage.KIND, asked)
+            SendMessage(message.reference).ask(session, services.sealer)
         assert recipients(worker, relay) == [ADA, INBOX]
 
 

@@ -1,0 +1,32 @@
+"""Which messages and threads are over."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, exists
+
+from belong_mail.contact import service
+from belong_mail.contact.models import ContactMessage, Thread
+from belong_mail.core.retention import DELIVERY_AGE, THREAD_MAX_AGE, in_batches, older_than
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import RETENTION, SHORT_LIVED
+
+
+def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select what was mailed, or sent twice without an answer: the operator was told as long."""
+    is_mailed = exists().where(
+        Delivery.about_id == ContactMessage.id,
+        Delivery.kind == service.KIND,
+        Delivery.state.in_((State.ACCEPTED, State.UNCERTAIN)),
+        Delivery.due_at.is_(None),
+        Delivery.finished_at < at - DELIVERY_AGE,
+    )
+    return (is_mailed,)
+
+
+RETENTION["contact messages"] = in_batches(delete(ContactMessage), _mailed)
+RETENTION["contact threads"] = in_batches(
+    delete(Thread), older_than(Thread.last_at, THREAD_MAX_AGE)
+)
+SHORT_LIVED["contact_messages.sealed"] = (
+    f"messages to the office or to group leaders; deleted {DELIVERY_AGE.days} days after sending"
+)
