@@ -176,6 +176,18 @@ def _pictures(issue: Newsletter) -> Iterator[ChecklistItem]:
                 " instead."
             )
         )
+    for code in OTHER_LANGUAGES:
+        if any(
+            ours.get(target) == words
+            for target, words in markdown.images_of(issue.text.get(code, ""))
+        ):
+            yield ChecklistItem(
+                gettext_noop(
+                    "The %(language)s version describes a picture in the words of the main version."
+                    " Translate what’s between its square brackets."
+                ),
+                language=code,
+            )
     for target in ours.keys() - targets:
         yield ChecklistItem(
             gettext_noop("You added the picture “%(named)s” but haven’t placed it in the text."),

@@ -37,6 +37,19 @@ def write(lead: Visitor, page: str, text: str, **words: str) -> None:
     assert lead.send(page, subject="Tea on Friday", text=text, **words).status_code == 303
 
 
+def test_a_description_left_in_the_main_versions_words_is_mentioned(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    add(lead, page, picture(), says="Tea")
+    [image] = added(services)
+    said = "describes a picture in the words of the main version"
+    for words, is_said in (("Tea", True), ("Té", False)):
+        spanish = {"subject_es": "Té", "text_es": f"![{words}](picture:{image.public_id})"}
+        write(lead, page, image.source, **spanish)
+        assert (said in lead.open(f"{page}/release").text) == is_said
+
+
 def token(lead: Visitor) -> Any:
     return Form(lead.open("/lead/").text).fields["csrf_token"]
 
