@@ -59,6 +59,8 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused
     session, keys = work.session, work.keys
+    # Read before anything is looked up: what fails only for an account would tell of it.
+    browser_hash = bytes.fromhex(asked.browser_hash)
     identity = address.normalise(asked.address)
     found = select(Account).where(Account.address_index == keys.index.account(identity))
     account = session.scalar(found)
@@ -72,7 +74,7 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     if identity_tasks.is_linked(session, keys, account):
         raise Refused
     secret = new_public_id()
-    sign_in = _add_link(session, account, secret, bytes.fromhex(asked.browser_hash))
+    sign_in = _add_link(session, account, secret, browser_hash)
     if not rate_limits.try_uses(session, _uses(keys.index, account, identity, asked), work.at):
         signing_in.record_refusal(session, account, "too-often", WorkerLimit)
         raise Refused

@@ -39,9 +39,9 @@ FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 _locale = cache(Locale.parse)
 
 
-def known_language(code: str | None) -> str:
-    """Return a code we speak: the given one, or the default."""
-    return code if code in NAMES else DEFAULT
+def known_language(code: object) -> str:
+    """Return a code we speak: the given one, or the default for whatever else."""
+    return code if isinstance(code, str) and code in NAMES else DEFAULT
 
 
 def text_direction(code: str) -> str:

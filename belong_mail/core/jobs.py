@@ -6,6 +6,7 @@ are known. The worker reads no more than people could mean; the rest waits its t
 """
 
 import json
+import re
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self, get_args, get_origin
@@ -26,6 +27,8 @@ from belong_mail.core.rate_limits import (
 
 # After so many failures a job is left for the operator.
 MAX_FAILURES = 3
+# Surrogates, which JSON can write alone.
+HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
@@ -113,9 +116,10 @@ class SealedJob(JobKind):
 
 
 def _is_of(value: object, form: Any) -> bool:
+    """Tell whether a value has a form; text holds no half of a character, which no UTF-8 has."""
     if get_origin(form) is list:
         return type(value) is list and all(_is_of(each, *get_args(form)) for each in value)
-    return type(value) is form
+    return type(value) is form and not (isinstance(value, str) and HALVES.search(value))
 
 
 def seal_job(session: Session, sealer: Sealer, kind: str, said: Any, **columns: Any) -> None:

@@ -1,0 +1,99 @@
+"""A guess that is sealed with odd words tells no more than an honest one, or it is heard.
+
+Whoever holds the web seals what they like. A job that fails after the worker has looked an address
+up, and only where that is known, would tell of it without an email.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select
+
+from belong_mail.core.db import Base
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.services import Services
+from belong_mail.ops.grants import WEB
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.factories import group_named
+from tests.markers import on_sqlite
+from tests.scenario import VILLAGE, Scenario
+from tests.servers.smtp import Server
+
+pytestmark = on_sqlite
+KNOWN, UNKNOWN = "ada@dpsk12.org", "ben@dpsk12.org"
+# By the kind of job, what an honest page seals besides the address.
+DOORS: dict[str, dict[str, Any]] = {
+    "join": {"language": "en", "first_name": "", "answers": [], "source": "x"},
+    "my-groups": {"language": "en"},
+    "email-again": {"language": "en"},
+    "staff-code": {"language": "en", "nonce": "x", "source": "x"},
+    "sign-in": {"language": "en", "browser_hash": "00" * 32, "source": "x", "known_as": ""},
+}
+ODD: tuple[Any, ...] = (None, [], "\ud800", "zz")
+SPELLINGS = ("{}", " {}", "{}\n", "{}\ud800")
+
+
+@pytest.fixture
+def scenario(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Scenario:
+    """A member who leads the group as well."""
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    scenario.enter(KNOWN)
+    scenario.invite_lead(KNOWN)
+    with services.writing.begin() as session:
+        group_named(session, VILLAGE).allows_personal_addresses = True
+    return scenario
+
+
+def seen(scenario: Scenario) -> dict[str, Any]:
+    """Count what the web may read, and list its jobs: a rate limit of the trail is no answer."""
+    with scenario.services.reading.begin() as session:
+        rows = {
+            name: session.scalar(select(func.count()).select_from(Base.metadata.tables[name]))
+            for name in WEB.keys() - {"alembic_version", "audit_entries", "operator_releases"}
+        }
+        return {**rows, "failed": list(session.scalars(select(Job.failures)))}
+
+
+def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]:
+    """Let the worker read a job with fresh limits; return what changed for who sees the rows."""
+    with scenario.services.writing.begin() as session:
+        session.execute(delete(WorkerLimit))
+        session.execute(delete(Job))
+        group = group_named(session, VILLAGE)
+        where = {"group": group.public_id} if door in {"join", "staff-code"} else {}
+        words = json.dumps({**said, **where})
+        sealed = scenario.services.sealer.seal(words.encode(), sealed_for(door))
+        session.add(Job(kind=door, group_id=group.id, sealed=sealed))
+    before = seen(scenario)
+    scenario.worker.drain()
+    after = seen(scenario)
+    return {name: after[name] for name in after if after[name] != before.get(name)}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_guess_with_odd_words_tells_nothing_or_emails_who_is_guessed(
+    door: str, scenario: Scenario
+) -> None:
+    honest, at_first = DOORS[door], len(scenario.relay.to(KNOWN))
+    odd = [(name, value) for name in honest for value in ODD]
+    cases = [(spelling, honest) for spelling in SPELLINGS]
+    cases += [("{}", honest | {name: value}) for name, value in odd]
+    cases += [(" {}", honest | {name: value}) for name, value in odd if value in ([], "\ud800")]
+    silent = []
+    for spelling, words in cases:
+        told = len(scenario.relay.to(KNOWN))
+        known, unknown = (
+            guess(scenario, door, {"address": spelling.format(each), **words})
+            for each in (KNOWN, UNKNOWN)
+        )
+        if known != unknown and len(scenario.relay.to(KNOWN)) == told:
+            silent.append((spelling, words, known, unknown))
+    assert silent == []
+    assert len(scenario.relay.to(KNOWN)) > at_first or door == "email-again"
