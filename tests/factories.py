@@ -12,8 +12,8 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
+from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
-from belong_mail.members.service import SignupData
 from belong_mail.members.tasks import start_subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -34,9 +34,7 @@ def make_member(
 ) -> Subscription:
     """Make a confirmed member, as if they had joined long ago."""
     group = group_named(session, slug)
-    member = start_subscription(
-        session, keyring, group, SignupData(address=address, language=language)
-    )
+    member = start_subscription(session, keyring, group, Signup(address=address, language=language))
     member.confirmed_at = now()
     session.flush()
     return member
@@ -47,7 +45,7 @@ def make_members(
 ) -> None:
     group = group_named(session, slug)
     for each in range(number):
-        signup = SignupData(address=f"member{each}@dpsk12.org", language="en")
+        signup = Signup(address=f"member{each}@dpsk12.org", language="en")
         start_subscription(session, keyring, group, signup).confirmed_at = now()
     session.flush()
 

@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,9 +14,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from belong_mail.core import encryption
 from belong_mail.core.district import District
-
-if TYPE_CHECKING:
-    from belong_mail.core.jobs import Job
 
 NONCE_OCTETS = 12
 # Names that wait for judgement; an intruder who writes rows could invent any number.
@@ -221,7 +218,7 @@ class Keyring:
     staff: AddressPolicy = field(default_factory=NoAddress)
     district: District = field(default_factory=District)
 
-    def open_job(self, job: "Job") -> Any:
+    def open_job(self, job: Any) -> Any:
         """Return what the web sealed for the worker to do, or raise DecryptionError."""
         sealed = job.sealed or b""
         return json.loads(self.opener.open(sealed, encryption.sealed_for(job.kind)))

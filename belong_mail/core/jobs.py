@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 
 from sqlalchemy import ForeignKey, Index, event, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
@@ -24,6 +24,9 @@ from belong_mail.core.rate_limits import (
     LOOKUPS_PER_MINUTE,
     UNUSUAL_LOOKUPS,
 )
+
+if TYPE_CHECKING:
+    from belong_mail.core.decryption import Opener
 
 # After so many failures a job is left for the operator.
 MAX_FAILURES = 3
@@ -68,12 +71,6 @@ def _note(_mapper: object, _connection: object, job: Job) -> None:
         logs.note(session.info, "job", job.id)
 
 
-class Opens(Protocol):
-    """The worker's own opener: `decryption.Opener`."""
-
-    def open(self, sealed: bytes, where: str) -> bytes: ...
-
-
 class JobKind:
     """A job without words: its kind, or the row that it names, says all.
 
@@ -93,7 +90,7 @@ class JobKind:
         session.add(Job(kind=self.kind, **columns))
 
     @classmethod
-    def open(cls, _opener: Opens, _job: Job) -> Self:
+    def open(cls, _opener: "Opener", _job: Job) -> Self:
         return cls()
 
 
@@ -106,13 +103,14 @@ class SealedJob(JobKind):
         self.write(session, sealed=sealer.seal(said, sealed_for(self.kind)), **columns)
 
     @classmethod
-    def open(cls, opener: Opens, job: Job) -> Self:
+    def open(cls, opener: "Opener", job: Job) -> Self:
         """Return what was sealed; raise DecryptionError, or TypeError for another form."""
-        said = cls(**json.loads(opener.open(job.sealed or b"", sealed_for(cls.kind))))
-        for field in fields(cls):  # type: ignore[arg-type]
-            if not _is_of(getattr(said, field.name), field.type):
+        said = json.loads(opener.open(job.sealed or b"", sealed_for(cls.kind)))
+        known = [each for each in fields(cls) if each.name in said]  # type: ignore[arg-type]
+        for field in known:
+            if not _is_of(said[field.name], field.type):
                 raise TypeError(f"{cls.kind}: {field.name}")
-        return said
+        return cls(**{each.name: said[each.name] for each in known})
 
 
 def _is_of(value: object, form: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the worker is asked to do with email that comes back."""
+"""The worker's jobs about email that comes back."""
 
 from belong_mail.core.jobs import JobKind
 from belong_mail.inbound.pipe import RETURNED

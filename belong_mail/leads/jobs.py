@@ -1,4 +1,4 @@
-"""What the web asks the worker for, of a group's shared mailbox."""
+"""The web's jobs for the worker about a group's shared mailbox."""
 
 from dataclasses import dataclass
 

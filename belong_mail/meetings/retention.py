@@ -1,4 +1,4 @@
-"""Which rows of meetings are over."""
+"""Retention of meetings."""
 
 from datetime import datetime
 

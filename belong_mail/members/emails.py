@@ -17,11 +17,12 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.members import erasure, waitlist_tasks
+from belong_mail.members import erasure, import_tasks, staff_code_tasks, tasks, waitlist_tasks
 from belong_mail.members.models import (
     AddressChange,
     ManageSession,
@@ -31,7 +32,7 @@ from belong_mail.members.models import (
 from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name, digest
 from belong_mail.members.self_service_tasks import messages_of, subscriptions_of
 from belong_mail.members.service import noon_utc
-from belong_mail.members.wrapped_fields import address_of, first_name
+from belong_mail.members.wrapped_fields import INTRODUCTION_COLUMN, address_of, first_name
 
 # Meetings that a welcome names.
 MEETINGS_SHOWN = 3
@@ -53,6 +54,7 @@ class GroupName(str):
         return str(self)
 
 
+@writes(*tasks.CONFIRMATION_KINDS)
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the sign-up is the reader's own; nothing that was typed stands in it."""
     at = signed_from(delivery, Purpose.CONFIRM)
@@ -61,6 +63,7 @@ def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     return _asking(session, mailer, delivery, at)
 
 
+@writes("already-member")
 def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a member who asked to join again that they are in."""
     letter, said = plain(session, mailer, delivery)
@@ -70,6 +73,7 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     return Email(letter.to, language, context)
 
 
+@writes("welcome-member")
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a new member that they are in."""
     subscription = require_member(session, delivery)
@@ -92,6 +96,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     )
 
 
+@writes("introduce-member")
 def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Introduce a member to a lead, as the member asked; a reply goes to the member."""
     subscription = session.get(Subscription, delivery.about_id)
@@ -103,8 +108,9 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     if not invitations.may_meet_members(session, mailer.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
     require_group(subscription)
-    place = "subscriptions.wrapped_introduction"
-    opened = mailer.opener.unwrap(subscription.wrapped_introduction, place, subscription.public_id)
+    opened = mailer.opener.unwrap(
+        subscription.wrapped_introduction, INTRODUCTION_COLUMN, subscription.public_id
+    )
     own = recipient_address(session, mailer, subscription)
     return Email(
         to=invitations.account_address(mailer.opener, mailer.index, lead),
@@ -171,6 +177,7 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
     return opened
 
 
+@writes(import_tasks.INVITED, import_tasks.INVITED_AGAIN)
 def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the reader wants to join; both emails' links end when the address is deleted."""
     _, said = read_posted(mailer.opener, delivery)
@@ -195,6 +202,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     return Email(letter.to, language, context)
 
 
+@writes("my-groups")
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write the link; its half hour begins when the mail leaves."""
     letter, said = plain(session, mailer, delivery)
@@ -207,6 +215,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(letter.to, letter.language, context)
 
 
+@writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write the link that lifts “never email me”, to whom nothing else is written."""
     to, said = read_posted(mailer.opener, delivery)
@@ -223,6 +232,7 @@ def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> E
     return Email(to, said["language"], {"again_url": url, "expires": until})
 
 
+@writes("no-groups")
 def no_groups_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     letter, said = plain(session, mailer, delivery)
     url = mailer.links.page("directory.index", letter.language)
@@ -230,11 +240,13 @@ def no_groups_email(session: Session, mailer: Mailer, delivery: Delivery) -> Ema
     return Email(letter.to, letter.language, context)
 
 
+@writes("erased")
 def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     letter, _said = plain(session, mailer, delivery)
     return letter
 
 
+@writes("my-copy")
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Collect what is held about a person, to their own address."""
     letter, _said = plain(session, mailer, delivery)
@@ -286,6 +298,7 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
     }
 
 
+@writes("change-address")
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask at the new address; neither the old one nor a group stands in it."""
     letter, said = plain(session, mailer, delivery)
@@ -299,6 +312,7 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
     return Email(letter.to, letter.language, context)
 
 
+@writes(tasks.REMOVED)
 def removed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell somebody that the office took their address out of a group, and how to object."""
     letter, said = plain(session, mailer, delivery)
@@ -306,6 +320,7 @@ def removed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     return Email(letter.to, letter.language, {"group": said["group"], "contact_url": url})
 
 
+@writes("address-changed")
 def address_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the old address that it is no more in use: not by which it was replaced, nor where."""
     letter, _said = plain(session, mailer, delivery)
@@ -313,6 +328,7 @@ def address_changed_email(session: Session, mailer: Mailer, delivery: Delivery) 
     return Email(letter.to, letter.language, {"contact_url": url})
 
 
+@writes(staff_code_tasks.CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Say the code, and nothing of the group that it is for; no link leads to the page."""
     letter, said = plain(session, mailer, delivery)

@@ -19,10 +19,12 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
+from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Erasure, Subscription
 
 ERASURE_COLUMN = "erasures.wrapped"
+WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
 # By then each row is gone.
 ERASED_WITHIN = timedelta(days=2)
 # Two hosts' clocks may differ by so much.

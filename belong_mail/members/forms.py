@@ -25,7 +25,7 @@ from belong_mail.groups.question_types import answer_in_words, field_for
 from belong_mail.groups.questions import asked
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
-from belong_mail.members.service import SignupData
+from belong_mail.members.jobs import Join, JoinByCode, Signup, WaitForGroup
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
@@ -80,15 +80,16 @@ class JoinForm(PublicForm):
     )
     submit = SubmitField(_l("Send me the link"))
     question_names: tuple[tuple[str, str], ...] = ()
+    job: type[Signup] = Join
 
     @property
     def question_fields(self) -> list[Field]:
         return [self[name] for name, _label in self.question_names]
 
-    def wanted(self) -> SignupData:
+    def wanted(self) -> Signup:
         """Return what was typed; answers only where the leads are to see them."""
         is_introduced = "introduce_me" in self and bool(self["introduce_me"].data)
-        return SignupData(
+        return self.job(
             address=cast("str", self.email.data),
             language=i18n.known_language(self.language.data),
             first_name=self.first_name.data or "",
@@ -132,6 +133,7 @@ class PersonalJoinForm(JoinForm):
         _l("Use your own address, not a shared one. We’ll email you a link to confirm."),
         personal_address,
     )
+    job = JoinByCode
     # The page's own value: the code works on no other page.
     nonce = ""
 
@@ -141,7 +143,7 @@ class PersonalJoinForm(JoinForm):
                 _("This isn’t the code for this page. Check it against our newest email.")
             )
 
-    def wanted(self) -> SignupData:
+    def wanted(self) -> Signup:
         code = staff_codes.read_code(self.code.data or "")
         return replace(super().wanted(), code=code, nonce=self.nonce)
 
@@ -223,8 +225,8 @@ class TellMeForm(PublicForm):
     language = language_field(_l("Language for our emails"), request_language)
     submit = SubmitField(_l("Tell me when it starts"))
 
-    def wanted(self) -> SignupData:
-        return SignupData(
+    def wanted(self) -> Signup:
+        return WaitForGroup(
             address=self.email.data or "", language=i18n.known_language(self.language.data)
         )
 

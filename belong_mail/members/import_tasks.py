@@ -24,11 +24,12 @@ from belong_mail.core.tokens import name_of
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.delivery.work import SHORT_LIVED, Work, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
 from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
+from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
-from belong_mail.members.service import SignupData
 from belong_mail.members.tasks import is_barred, post_question, start_subscription
 
 INVITED: Final = "invited-to-confirm"
@@ -40,6 +41,9 @@ MAX_BACKLOG: Final = 100
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE = b"imports/minute"
+SHORT_LIVED[BATCH_COLUMN] = (
+    f"addresses of an imported list that wait to be asked; deleted after {IMPORT_AGE.days} days"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
     for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
         rate_limits.record_use(session, key, rate, at, len(addresses))
     for address in addresses if group.is_open else ():
-        ask(session, keyring, group, SignupData(address, said["language"]))
+        ask(session, keyring, group, Signup(address, said["language"]))
     session.delete(batch)
 
 
@@ -119,7 +123,7 @@ def put_aside(session: Session, batch_id: int) -> None:
     session.execute(failed.values(failures=before + 1))
 
 
-def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) -> None:
+def ask(session: Session, keyring: Keyring, group: Group, signup: Signup) -> None:
     """Ask for the email that asks a person to join, unless we know a reason not to.
 
     It uses up none of the person's own allowances, and a sign-up of their own goes its own way.
@@ -175,9 +179,10 @@ def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: 
     )
 
 
-def remind(session: Session, keyring: Keyring) -> None:
+@each_minute("People of a list are not asked again")
+def remind(work: Work) -> None:
     """Ask once more who was asked two days ago, by an email that arrived, and has not answered."""
-    at = now()
+    at = work.at
     arrived = exists().where(
         Delivery.about_id == PendingConfirmation.id,
         Delivery.kind == INVITED,
@@ -197,12 +202,12 @@ def remind(session: Session, keyring: Keyring) -> None:
         .limit(MAX_REMINDERS)
         .with_for_update(skip_locked=True, of=PendingConfirmation)
     )
-    for pending in session.scalars(found):
+    for pending in work.session.scalars(found):
         pending.is_reminded = True
         with suppress(DecryptionError):
-            secret = keyring.index.link_secret("list", pending.subscription.public_id)
-            post_question(session, keyring, pending, INVITED_AGAIN, secret)
-        rate_limits.record_use(session, ASKED_TODAY, IMPORT_DAY_RATE, at)
+            secret = work.keys.index.link_secret("list", pending.subscription.public_id)
+            post_question(work.session, work.keys, pending, INVITED_AGAIN, secret)
+        rate_limits.record_use(work.session, ASKED_TODAY, IMPORT_DAY_RATE, at)
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -11,6 +11,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting, Reminder
@@ -53,6 +54,7 @@ def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
         outbox.post(session, REMINDER, subscription_id=subscription_id, about_id=reminder_id)
 
 
+@writes(REMINDER)
 def reminder_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Remind a member; whoever left, paused or wants it no more is left alone."""
     member = members_emails.require_reader(session, delivery)

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from belong_mail.core import encryption, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import USED_LINK_RATE, Limit
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
+from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
 # Stands where a form means every membership.
@@ -45,21 +45,13 @@ class OpenedSession:
     is_personal: bool
 
 
-def ask_for_link(
-    session: Session, sealer: Sealer, kind: str, address: str, language: str, due_at: datetime
-) -> None:
-    """Write down, sealed, that somebody wants a link: to their groups, or to hear from us again."""
-    wanted = {"address": address, "language": language}
-    seal_job(session, sealer, kind, wanted, due_at=due_at)
-
-
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
     """Hand on the permission that a mailed link holds: the worker made it, and knows it again.
 
     A second time does nothing more: that a link was used is remembered for as long as it works.
     """
     if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now(), table=Limit):
-        seal_job(session, sealer, "lift", {"permission": permission})
+        Lift(permission).ask(session, sealer)
 
 
 def is_lift_asked(session: Session, permission: str) -> bool:
@@ -149,14 +141,14 @@ def _state(one: Subscription) -> tuple[object, ...]:
 def ask_worker(
     session: Session,
     sealer: Sealer,
-    kind: str,
+    job: type[ForList],
     secret: str,
     due_at: datetime | None = None,
-    **wanted: object,
+    **wanted: str,
 ) -> None:
     """Ask the worker for something that concerns a whole list, or raise BadToken."""
     permit = base64.b64encode(open_session(session, secret).permit).decode()
-    seal_job(session, sealer, kind, {"slip": permit, **wanted}, due_at=due_at or now())
+    job(slip=permit, **wanted).ask(session, sealer, due_at=due_at or now())
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
@@ -164,7 +156,7 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
 
     The rows are left as they are until then: to end them here would give them one time in common.
     """
-    ask_worker(session, sealer, "erase", secret, language=language)
+    ask_worker(session, sealer, Erase, secret, language=language)
     found = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
     session.delete(session.scalars(found).one())
 
@@ -180,7 +172,7 @@ def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
     change = get_change(session, public_id, is_locked=True)
     if change.confirmed_at is None:
         change.confirmed_at = now()
-        seal_job(session, sealer, "move-address", {"change": public_id})
+        MoveAddress(public_id).ask(session, sealer)
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:

@@ -5,7 +5,7 @@ import json
 import logging
 import secrets
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -14,24 +14,34 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import KIND as MESSAGE
 from belong_mail.contact.service import MESSAGE_COLUMN as CONTACT
-from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     CHANGE_ADDRESS_RATE,
     COPY_RATE,
     EMAIL_AGAIN_RATE,
     MY_GROUPS_RATE,
 )
+from belong_mail.core.retention import ADDRESS_CHANGE_AGE
 from belong_mail.core.tokens import name_of
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import SHORT_LIVED, Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members.erasure import forget_subscriptions
+from belong_mail.members.jobs import (
+    ChangeAddress,
+    Erase,
+    ForList,
+    Lift,
+    MoveAddress,
+    SendCopy,
+    SendEmailAgain,
+    SendMyGroups,
+)
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.tasks import find_verified, is_barred
@@ -39,6 +49,8 @@ from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuin
 
 # How long a copy waits at most; who asks again while some wait gets those.
 COPY_WAIT = timedelta(days=1)
+# The same of an email to a new address.
+MAX_WAIT = timedelta(days=1)
 PERMIT = "manage_sessions.slip"
 # Half an hour for the link to leave, half an hour that it works, and one for the worker to read
 # what it allowed.
@@ -47,33 +59,33 @@ ADDRESS_CHANGE = "address_changes.wrapped"
 log = logging.getLogger(__name__)
 
 
-def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
+SHORT_LIVED[ADDRESS_CHANGE] = (
+    f"new addresses waiting for confirmation; deleted after {ADDRESS_CHANGE_AGE.days} days"
+)
+
+
+@does(SendMyGroups)
+def my_groups(work: Work, asked: SendMyGroups) -> None:
     """Mail the link to somebody's memberships; to the staff alone, that there are none.
 
     Both as often: how many emails an address got must not tell who is a member.
     """
-    wanted = keyring.open_job(job)
-    identity = addresses.normalise(wanted["address"])
-    if suppressions.is_suppressed(session, keyring.index, identity):
-        return
-    found = subscriptions_of(session, keyring, identity)
-    held = [
-        each for each in found if each.is_active and is_not_being_erased(session, keyring, each)
-    ]
-    if not held and not keyring.staff.admits(wanted["address"]):
-        return
-    key = b"my-groups/" + keyring.index.limited(identity)
-    if rate_limits.try_use(session, key, MY_GROUPS_RATE, now()) is None:
-        return
-    notes = _notes_of(session, keyring, identity)
+    session, keys, language = work.session, work.keys, asked.language
+    identity = addresses.normalise(asked.address)
+    if suppressions.is_suppressed(session, keys.index, identity):
+        raise Refused
+    found = subscriptions_of(session, keys, identity)
+    held = [each for each in found if each.is_active and is_not_being_erased(session, keys, each)]
+    if not held:
+        work.require_staff(asked.address)
+    work.use(b"my-groups/" + keys.index.limited(identity), MY_GROUPS_RATE)
+    said: dict[str, Any] = {"notes": _notes_of(session, keys, identity)}
     if held:
-        secret = _create_manage_session(session, keyring, held)
-        address = address_of(keyring, held[0])
-        said: dict[str, Any] = {"secret": secret, "notes": notes}
-        post_to_address(session, keyring, "my-groups", address, wanted["language"], **said)
+        said["secret"] = _create_manage_session(session, keys, held)
+        address = address_of(keys, held[0])
+        post_to_address(session, keys, "my-groups", address, language, **said)
     else:
-        to, language = wanted["address"], wanted["language"]
-        post_to_address(session, keyring, "no-groups", to, language, notes=notes)
+        post_to_address(session, keys, "no-groups", asked.address, language, **said)
 
 
 def _notes_of(session: Session, keyring: Keyring, identity: str) -> list[tuple[str, str]]:
@@ -85,53 +97,49 @@ def _notes_of(session: Session, keyring: Keyring, identity: str) -> list[tuple[s
     ]
 
 
-def email_again(session: Session, keyring: Keyring, job: Job) -> None:
+@does(SendEmailAgain)
+def email_again(work: Work, asked: SendEmailAgain) -> None:
     """Mail the link that lifts “never email me”, once a week at most; to all others say nothing.
 
     It is the one email that a suppressed address gets.
     """
-    wanted = keyring.open_job(job)
-    identity = addresses.normalise(wanted["address"])
-    if suppressions.lift_permission(session, keyring.index, identity, now()) is None:
-        return
-    key = b"email-again/" + keyring.index.limited(identity)
-    if rate_limits.try_use(session, key, EMAIL_AGAIN_RATE, now()):
-        post_to_address(session, keyring, "email-again", wanted["address"], wanted["language"])
+    index, identity = work.keys.index, addresses.normalise(asked.address)
+    if suppressions.lift_permission(work.session, index, identity, work.at) is None:
+        raise Refused
+    work.use(b"email-again/" + index.limited(identity), EMAIL_AGAIN_RATE)
+    post_to_address(work.session, work.keys, "email-again", asked.address, asked.language)
 
 
-def lift(session: Session, keyring: Keyring, job: Job) -> None:
+@does(Lift)
+def lift(work: Work, asked: Lift) -> None:
     """Write to an address again, whose owner pressed the button behind that link."""
-    wanted = keyring.open_job(job)
-    suppressions.lift(session, keyring.index, wanted["permission"])
+    suppressions.lift(work.session, work.keys.index, asked.permission)
 
 
-def my_copy(session: Session, keyring: Keyring, job: Job) -> None:
+@does(SendCopy)
+def my_copy(work: Work, asked: SendCopy) -> None:
     """Mail a copy of what is held; it is collected when it is written."""
-    wanted, held = read_permit(session, keyring, job)
-    if held:
-        address = address_of(keyring, held[0])
-        key = b"my-copy/" + keyring.index.limited(addresses.normalise(address))
-        due_at = rate_limits.try_use(session, key, COPY_RATE, now(), COPY_WAIT)
-        if due_at is not None:
-            post_to_address(session, keyring, "my-copy", address, wanted["language"], due_at=due_at)
+    address = address_of(work.keys, read_permit(work, asked)[0])
+    key = b"my-copy/" + work.keys.index.limited(addresses.normalise(address))
+    due_at = work.use(key, COPY_RATE, COPY_WAIT)
+    post_to_address(work.session, work.keys, "my-copy", address, asked.language, due_at)
 
 
-def erase(session: Session, keyring: Keyring, job: Job) -> None:
+@does(Erase)
+def erase(work: Work, asked: Erase) -> None:
     """Begin to erase what is held about a person, and mail a receipt that names no group."""
-    wanted, held = read_permit(session, keyring, job)
-    if not held:
-        return
-    address = address_of(keyring, held[0])
+    session, keys = work.session, work.keys
+    address = address_of(keys, read_permit(work, asked)[0])
     identity = addresses.normalise(address)
-    rows = subscriptions_of(session, keyring, identity)
-    _forget_changes(session, keyring, {each.public_id for each in rows})
-    notes = waitlist_tasks.entries_of(session, keyring, identity)
+    rows = subscriptions_of(session, keys, identity)
+    _forget_changes(session, keys, {each.public_id for each in rows})
+    notes = waitlist_tasks.entries_of(session, keys, identity)
     names = {each.public_id for each in rows} | {each.public_id for each in notes}
-    for message in messages_of(session, keyring.opener, identity):
+    for message in messages_of(session, keys.opener, identity):
         if _is_mailed(session, message):
             names.add(message.reference)
-    erasure.start_erasure(session, keyring.opener, keyring.index, identity, names)
-    post_to_address(session, keyring, "erased", address, wanted["language"])
+    erasure.start_erasure(session, keys.opener, keys.index, identity, names)
+    post_to_address(session, keys, "erased", address, asked.language)
 
 
 def subscriptions_of(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
@@ -146,9 +154,11 @@ def subscriptions_of(session: Session, keyring: Keyring, identity: str) -> list[
     return [each for each in rows if is_genuine(keyring, each)]
 
 
-def carry_on_erasing(session: Session, keyring: Keyring, at: datetime) -> None:
+@each_minute("What is to be erased stays")
+def carry_on_erasing(work: Work) -> None:
     """Delete what is being erased and whose hour has come."""
-    due = erasure.due_erasures(session, keyring.opener, at)
+    session = work.session
+    due = erasure.due_erasures(session, work.keys.opener, work.at)
     if due:
         session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id.in_(due)))
         session.execute(delete(ContactMessage).where(ContactMessage.reference.in_(due)))
@@ -168,24 +178,26 @@ def messages_of(session: Session, opener: Opener, identity: str) -> list[Contact
     return found
 
 
-def read_permit(
-    session: Session, keyring: Keyring, job: Job
-) -> tuple[dict[str, str], list[Subscription]]:
-    """Open a request that concerns a list: what was wanted, and the subscriptions it is for.
+def read_permit(work: Work, asked: ForList) -> list[Subscription]:
+    """Return the subscriptions that a job about a list is for.
 
-    None of them when the permit is too old; those that have moved since, or do not open, are left
-    out. Raises DecryptionError for a list that the worker did not make: nobody else joins rows.
+    Those that have moved since, or do not open, are left out. Raises Refused when none is left or
+    the permit is too old, and DecryptionError for a list that the worker did not make: nobody else
+    joins rows.
     """
-    wanted: dict[str, str] = keyring.open_job(job)
-    permit = json.loads(keyring.opener.unwrap(base64.b64decode(wanted["slip"]), PERMIT, ""))
-    if not isinstance(permit, dict) or permit["until"] <= now().timestamp():
-        log.warning("A request that a link to one's groups allowed came too late: %s", job.kind)
-        return wanted, []
+    session, keys = work.session, work.keys
+    permit = json.loads(keys.opener.unwrap(base64.b64decode(asked.slip), PERMIT, ""))
+    if not isinstance(permit, dict) or permit["until"] <= work.at.timestamp():
+        log.warning("A request that a link to one's groups allowed came too late: %s", asked.kind)
+        raise Refused
     found = select(Subscription).where(Subscription.public_id.in_(permit["public_ids"]))
     locked = session.scalars(found.with_for_update(of=Subscription)).all()
-    rows = [each for each in locked if is_genuine(keyring, each)]
-    theirs = [each for each in rows if person_of(keyring, each) == permit["person"]]
-    return wanted, [each for each in theirs if is_not_being_erased(session, keyring, each)]
+    rows = [each for each in locked if is_genuine(keys, each)]
+    theirs = [each for each in rows if person_of(keys, each) == permit["person"]]
+    held = [each for each in theirs if is_not_being_erased(session, keys, each)]
+    if not held:
+        raise Refused
+    return held
 
 
 def person_of(keyring: Keyring, subscription: Subscription) -> str:
@@ -238,79 +250,65 @@ def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) ->
                 session.delete(change)
 
 
-MAX_WAIT = timedelta(days=1)
-
-
-def change_address(session: Session, keyring: Keyring, job: Job) -> None:
+@does(ChangeAddress)
+def change_address(work: Work, asked: ChangeAddress) -> None:
     """Ask at the new address, within limits of its own; to a barred one say nothing.
 
-    From a personal address nothing moves: the pair would stand in one row.
+    Personal addresses can’t change: one row would hold both.
     """
-    wanted, held = read_permit(session, keyring, job)
-    identity = addresses.normalise(wanted["new"])
-    if not held or suppressions.is_suppressed(session, keyring.index, identity):
-        return
-    if not keyring.staff.admits(wanted["new"]) or not _is_ours(keyring, held):
-        return
-    key = keyring.index.limited(f"change-address/{identity}")
-    due_at = rate_limits.try_use(session, key, CHANGE_ADDRESS_RATE, now(), MAX_WAIT)
-    if due_at is None:
-        return
+    session, keys, held = work.session, work.keys, read_permit(work, asked)
+    identity = addresses.normalise(asked.new)
+    if suppressions.is_suppressed(session, keys.index, identity) or not _is_ours(keys, held):
+        raise Refused
+    work.require_staff(asked.new)
+    key = keys.index.limited(f"change-address/{identity}")
+    due_at = work.use(key, CHANGE_ADDRESS_RATE, MAX_WAIT)
     secret = new_public_id()
     public_id = name_of(secret)
-    ids = [each.public_id for each in held]
     content = {
-        "new": wanted["new"],
-        "language": wanted["language"],
-        "public_ids": ids,
-        "person": person_of(keyring, held[0]),
+        "new": asked.new,
+        "language": asked.language,
+        "public_ids": [each.public_id for each in held],
+        "person": person_of(keys, held[0]),
     }
-    wrapped = keyring.opener.wrap(json.dumps(content).encode(), ADDRESS_CHANGE, public_id)
+    wrapped = keys.opener.wrap(json.dumps(content).encode(), ADDRESS_CHANGE, public_id)
     change = AddressChange(public_id=public_id, wrapped=wrapped)
     session.add(change)
     session.flush()
+    said, rows = {"secret": secret}, Rows(about_id=change.id)
     post_to_address(
-        session,
-        keyring,
-        "change-address",
-        wanted["new"],
-        wanted["language"],
-        due_at,
-        Rows(about_id=change.id),
-        secret=secret,
+        session, keys, "change-address", asked.new, asked.language, due_at, rows, **said
     )
 
 
-def move_address(session: Session, keyring: Keyring, job: Job) -> None:
+@does(MoveAddress)
+def move_address(work: Work, asked: MoveAddress) -> None:
     """Move the groups of a confirmed change, and tell the old address that it happened.
 
     A membership that has moved elsewhere since the change was asked for stays there.
     """
-    opened = keyring.open_job(job)
-    found = select(AddressChange).where(AddressChange.public_id == opened["change"])
+    session, keys = work.session, work.keys
+    found = select(AddressChange).where(AddressChange.public_id == asked.change)
     change = session.scalar(found.where(AddressChange.confirmed_at.is_not(None)))
     if change is None or not change.wrapped:
-        return
-    wanted = json.loads(keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))
+        raise Refused
+    wanted = json.loads(keys.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))
     change.wrapped = b""
     identity = addresses.normalise(wanted["new"])
-    if suppressions.is_suppressed(session, keyring.index, identity):
-        return
+    if suppressions.is_suppressed(session, keys.index, identity):
+        raise Refused
     rows = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
     active = [each for each in session.scalars(rows.with_for_update()) if each.is_active]
-    held = [
-        each
-        for each in active
-        if is_genuine(keyring, each) and wanted["person"] == person_of(keyring, each)
-    ]
+    genuine = [each for each in active if is_genuine(keys, each)]
+    held = [each for each in genuine if wanted["person"] == person_of(keys, each)]
     if not held:
-        return
-    old = address_of(keyring, held[0])
-    post_to_address(session, keyring, "address-changed", old, wanted["language"])
-    waitlist_tasks.move_entries(session, keyring, addresses.normalise(old), wanted["new"])
+        raise Refused
+    old = address_of(keys, held[0])
+    post_to_address(session, keys, "address-changed", old, wanted["language"])
+    waitlist_tasks.move_entries(session, keys, addresses.normalise(old), wanted["new"])
     for subscription in held:
-        if not is_barred(session, keyring.index, subscription.group, identity):
-            _move(session, keyring, subscription, wanted["new"])
+        if not is_barred(session, keys.index, subscription.group, identity):
+            _move(session, keys, subscription, wanted["new"])
 
 
 def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:

@@ -15,6 +15,7 @@ from belong_mail.meetings import service as meetings
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import self_service_page as page
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
+from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, SendMyGroups
 from belong_mail.members.self_service import choose
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import read_transaction, services, throttle, transaction
@@ -37,7 +38,7 @@ def over(_error: BadToken) -> tuple[str, int]:
 @public
 @no_cookie
 def ask() -> ResponseReturnValue:
-    return _ask(AskForm(), "my-groups", "ask", ".sent")
+    return _ask(AskForm(), SendMyGroups, "ask", ".sent")
 
 
 @self_service.get("/my-groups/sent")
@@ -51,7 +52,7 @@ def sent() -> str:
 @no_cookie
 def ask_again() -> ResponseReturnValue:
     """Take the address of somebody who once asked never to be emailed; the same for everybody."""
-    return _ask(AgainForm(), "email-again", "ask_again", ".again_sent")
+    return _ask(AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
 
 
 @self_service.get("/email-me-again/sent")
@@ -135,7 +136,7 @@ def copy(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         language, due_at = request_language(), throttle(session)
         members_self_service.ask_worker(
-            session, services().sealer, "my-copy", secret, due_at, language=language
+            session, services().sealer, SendCopy, secret, due_at, language=language
         )
     return redirect(url_for(".manage", secret=secret, done="copy", _anchor="done"), 303)
 
@@ -162,13 +163,14 @@ def erased() -> str:
     return render_template("self_service/erased.html", erased_by=erased_by)
 
 
-def _ask(form: AskForm | AgainForm, kind: str, page: str, sent: str) -> ResponseReturnValue:
-    """Have the worker email a link, of a kind, to an address that is typed."""
+def _ask(
+    form: AskForm | AgainForm, job: type[SendMyGroups | SendEmailAgain], page: str, sent: str
+) -> ResponseReturnValue:
+    """Have the worker email a link to an address that is typed."""
     if form.is_sent():
-        address, language, sealer = form.email.data or "", request_language(), services().sealer
+        asked = job(form.email.data or "", request_language())
         with transaction() as session:
-            due_at = throttle(session)
-            members_self_service.ask_for_link(session, sealer, kind, address, language, due_at)
+            asked.ask(session, services().sealer, due_at=throttle(session))
         return redirect(url_for(sent), 303)
     return render_template(f"self_service/{page}.html", form=form), 422 if form.errors else 200
 
@@ -195,10 +197,10 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         listed = members_self_service.open_session(session, secret)
         if not listed.is_personal and form.validate_on_submit():
-            wanted = {"new": form.email.data, "language": request_language()}
+            wanted = {"new": form.email.data or "", "language": request_language()}
             sealer, due_at = services().sealer, throttle(session)
             members_self_service.ask_worker(
-                session, sealer, "change-address", secret, due_at, **wanted
+                session, sealer, ChangeAddress, secret, due_at, **wanted
             )
             back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
             return redirect(back, 303)

@@ -1,7 +1,7 @@
 """Join, confirm, leave, pause: the verbs of members, for the blind web."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
@@ -12,53 +12,29 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import Job, seal_job
+from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft, name_of
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
+from belong_mail.members.jobs import FinishConfirmation, NeverMail, RemoveAddress, Signup
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 
 UNDO_WINDOW = timedelta(hours=1)
-GRANTED = "granted"
 
 
 class NotAMember(BadToken):
     """The owner of the link has left, or has not joined yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignupData:
-    """A sign-up, as a person typed it into a group's form."""
-
-    address: str
-    language: str
-    first_name: str = ""
-    is_introduced: bool = False
-    # Question and answer, as the person read them.
-    answers: list[list[str]] = field(default_factory=list)
-    # The public id of the group: under the seal, so that what was typed for one joins no other.
-    group: str = ""
-    # The code that proves staff, for a personal address, and the page that it was typed on.
-    code: str = ""
-    nonce: str = ""
-    # Names where the form came from, by a keyed hash, for the limits.
-    source: str = field(default="", compare=False)
-
-
 def ask_to_join(
-    session: Session,
-    sealer: Sealer,
-    group: Group,
-    signup: SignupData,
-    due_at: datetime,
-    kind: str = "join",
+    session: Session, sealer: Sealer, group: Group, signup: Signup, due_at: datetime
 ) -> None:
     """Write the sign-up down, sealed; the worker answers it, not before a time."""
     typed = replace(signup, group=group.public_id)
-    seal_job(session, sealer, kind, typed, group_id=group.id, due_at=due_at)
+    typed.ask(session, sealer, group_id=group.id, due_at=due_at)
 
 
 def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
@@ -134,14 +110,14 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
-    granted = {"wish": confirm_id, "is_new": not subscription.is_active}
+    granted = FinishConfirmation(confirm_id, not subscription.is_active)
     if not subscription.is_active:
         subscription.confirmed_at = now()
         subscription.ended_at = None
         subscription.language = pending.language
         subscription.paused_until = None
         subscription.is_reminded = False
-    seal_job(session, sealer, GRANTED, granted, subscription_id=subscription.id)
+    granted.ask(session, sealer, subscription_id=subscription.id)
     return subscription
 
 
@@ -149,7 +125,7 @@ def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscripti
     """Take back what was asked in somebody's name; if wanted, never mail them again."""
     subscription = leave(session, public_id)
     if is_for_ever and not _is_never_mail_waiting(session, subscription):
-        session.add(Job(kind="never-mail", subscription_id=subscription.id))
+        NeverMail().write(session, subscription_id=subscription.id)
     return subscription
 
 
@@ -160,7 +136,9 @@ def wants_no_email(session: Session, subscription: Subscription) -> bool:
 
 def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool:
     """Tell whether this has been asked already: the lock of `leave` lets one ask at a time."""
-    waiting = select(Job.id).where(Job.kind == "never-mail", Job.subscription_id == subscription.id)
+    waiting = select(Job.id).where(
+        Job.kind == NeverMail.kind, Job.subscription_id == subscription.id
+    )
     return session.scalar(waiting.limit(1)) is not None
 
 
@@ -240,8 +218,6 @@ def undo_leave(session: Session, public_id: str) -> Subscription:
     return subscription
 
 
-# One address that the office types: taken out of a group, barred from it, or let in again.
-REMOVAL = "office-removal"
 REMOVE, BAR, LET_IN = "remove", "bar", "let-in"
 RECORDED = {REMOVE: Kind.ADDRESS_REMOVED, BAR: Kind.ADDRESS_BARRED, LET_IN: Kind.ADDRESS_LET_IN}
 REMOVALS = b"office/removals"
@@ -260,11 +236,9 @@ def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, 
     if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now(), table=Limit) is None:
         raise TooManyRemovals
     audit.record(session, RECORDED[what], group=group)
-    wanted = {"group": group.public_id, "address": address, "what": what}
-    seal_job(session, sealer, REMOVAL, wanted)
+    RemoveAddress(group.public_id, address, what).ask(session, sealer)
 
 
-INTEREST = "interest"
 ENOUGH_INTEREST = 10
 
 

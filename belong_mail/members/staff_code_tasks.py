@@ -10,27 +10,22 @@ from sqlalchemy.orm import Session
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
     STAFF_CODE_SOURCE_RATE,
     STAFF_CODE_USED_RATE,
 )
-from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.mailer import NO_ROWS, post_to_address
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import JobWork, Refused, does
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
-from belong_mail.members.service import SignupData
-from belong_mail.members.staff_codes import (
-    CODE,
-    SECRET_LENGTH,
-    CodeRequest,
-    end_of_day,
-    in_letters,
-    with_check,
-)
-from belong_mail.members.tasks import is_barred, let_in, read_signup
+from belong_mail.members.jobs import JoinByCode, SendStaffCode, Signup
+from belong_mail.members.staff_codes import SECRET_LENGTH, end_of_day, in_letters, with_check
+from belong_mail.members.tasks import group_of, is_barred, let_in
 
+# The email.
+CODE = "staff-code"
 HOUR_SECONDS = 3600
 # A code is taken in the hour in which it was made, and in the next ones: three to four in all.
 HOURS_AFTER = 3
@@ -39,23 +34,23 @@ HOURS_AFTER = 3
 GRACE = timedelta(hours=1)
 
 
-def send_code(session: Session, keyring: Keyring, job: Job) -> None:
+@does(SendStaffCode)
+def send_code(work: JobWork, asked: SendStaffCode) -> None:
     """Send a code to an address of the staff; to others, and too often, say nothing.
 
     A barred address gets none: another address must not be the way back.
     """
-    wanted = CodeRequest(**keyring.open_job(job))
-    group = session.scalar(select(Group).where(Group.public_id == wanted.group))
-    if group is None or not _may_prove(session, keyring, group, wanted.address):
-        return
-    if not _count(session, keyring.index, wanted):
-        return
-    hour = _hour(min(job.created_at or now(), now()))
-    code = code_of(keyring.index, group, wanted.nonce, hour)
+    session, keys = work.session, work.keys
+    group = session.scalar(select(Group).where(Group.public_id == asked.group))
+    if group is None or not _may_prove(session, keys, group, asked.address):
+        raise Refused
+    if not _count(session, keys.index, asked):
+        raise Refused
+    hour = _hour(min(work.job.created_at or work.at, work.at))
+    code = code_of(keys.index, group, asked.nonce, hour)
     until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
-    post_to_address(
-        session, keyring, CODE, wanted.address, wanted.language, code=code, until=str(until)
-    )
+    said = {"code": code, "until": str(until)}
+    post_to_address(session, keys, CODE, asked.address, asked.language, None, NO_ROWS, **said)
 
 
 def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
@@ -71,7 +66,7 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
     )
 
 
-def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
+def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
     """Count a code, or tell that there were too many: a plus tag makes nobody another person."""
     identity = untagged(normalise(wanted.address))
     uses = (
@@ -81,28 +76,25 @@ def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
     return rate_limits.try_uses(session, uses, end_of_day(now()))
 
 
-def join(session: Session, keyring: Keyring, job: Job) -> None:
+@does(JoinByCode)
+def join(work: JobWork, asked: JoinByCode) -> None:
     """Ask a personal address to confirm, if a code that was not used yet came with it.
 
     To one without a right code nothing is sent: nobody can have us email just anyone. No limit of
     it names the source, which a limit of the code names: the code limits enough.
     """
-    group, wanted = read_signup(session, keyring, job)
-    if not group.allows_personal_addresses or not keyring.staff.is_personal(wanted.address):
-        return
-    if not _is_right(keyring.index, group, wanted, _sent_at(job)):
-        return
-    if _use(session, keyring.index, group, wanted.nonce):
-        let_in(session, keyring, group, replace(wanted, source=""))
+    session, keys, group = work.session, work.keys, group_of(work, asked)
+    if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
+        raise Refused
+    # As far back as a row is believed.
+    sent_at = min(work.at, max(work.job.created_at or work.at, work.at - GRACE))
+    if not _is_right(keys.index, group, asked, sent_at):
+        raise Refused
+    if _use(session, keys.index, group, asked.nonce):
+        let_in(session, keys, group, replace(asked, source=""))
 
 
-def _sent_at(job: Job) -> datetime:
-    """Return when a form was sent, as far back as a row is believed."""
-    at = now()
-    return min(at, max(job.created_at or at, at - GRACE))
-
-
-def _is_right(index: BlindIndex, group: Group, wanted: SignupData, at: datetime) -> bool:
+def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:
     """Tell whether the code is one that we sent for this group and page in the hours before."""
     hour = _hour(at)
     made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))

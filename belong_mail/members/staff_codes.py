@@ -7,40 +7,16 @@ about whether a code is right.
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-
-from sqlalchemy.orm import Session
 
 from belong_mail.contact.service import ALPHABET
 from belong_mail.core.db import PUBLIC_ID_LENGTH
-from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
-# Kinds of requests; the first is also the email's.
-CODE, JOIN = "staff-code", "join-personal"
 # Characters: those that follow from the key, and those that tell a slip.
 SECRET_LENGTH, CHECK_LENGTH = 10, 2
 CODE_LENGTH = SECRET_LENGTH + CHECK_LENGTH
-
-
-@dataclass(frozen=True, slots=True)
-class CodeRequest:
-    """A request for a code: address, group, and the page to type it on."""
-
-    address: str
-    language: str
-    # The public id of the group: it stands under the seal alone.
-    group: str
-    nonce: str
-    source: str
-
-
-def ask_for_code(session: Session, sealer: Sealer, wanted: CodeRequest, due_at: datetime) -> None:
-    """Write the request down, sealed. The row names no group."""
-    seal_job(session, sealer, CODE, wanted, due_at=due_at)
 
 
 def end_of_day(at: datetime) -> datetime:

@@ -13,7 +13,6 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     CONFIRM_MEMBER_RATE,
     CONFIRM_MEMBER_RATE_ALL_SOURCES,
@@ -27,11 +26,13 @@ from belong_mail.core.tokens import name_of
 from belong_mail.delivery import outbox, suppressions
 from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.groups.models import Group
 from belong_mail.mail import address
 from belong_mail.members import erasure
+from belong_mail.members.jobs import FinishConfirmation, Join, RemoveAddress, Signup
 from belong_mail.members.models import BarredAddress, PendingConfirmation, Subscription
-from belong_mail.members.service import BAR, LET_IN, REMOVALS, SignupData
+from belong_mail.members.service import BAR, LET_IN, REMOVALS
 from belong_mail.members.wrapped_fields import (
     address_of,
     indexes_of,
@@ -49,17 +50,18 @@ MAX_WAIT = timedelta(days=1)
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
 
 
-def join(session: Session, keyring: Keyring, job: Job) -> None:
+@does(Join)
+def join(work: JobWork, asked: Join) -> None:
     """Ask for the mail that confirms a sign-up.
 
     Raises nothing for a known, barred or too often mailed address: silence or delay is the answer.
     """
-    group, wanted = read_signup(session, keyring, job)
-    if keyring.staff.admits(wanted.address):
-        let_in(session, keyring, group, wanted)
+    group = group_of(work, asked)
+    work.require_staff(asked.address)
+    let_in(work.session, work.keys, group, asked)
 
 
-def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData) -> None:
+def let_in(session: Session, keyring: Keyring, group: Group, wanted: Signup) -> None:
     """Ask whose address may join to confirm; say nothing where they want no email."""
     identity = address.normalise(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keyring.index, identity):
@@ -69,17 +71,16 @@ def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData)
         _say_already(session, keyring, member, wanted.source)
 
 
-def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, SignupData]:
-    """Open what was typed, or raise DecryptionError when it was typed for another group."""
-    group = session.get_one(Group, job.group_id)
-    wanted = SignupData(**keyring.open_job(job))
-    if wanted.group != group.public_id:
-        raise DecryptionError(job.kind)
-    return group, wanted
+def group_of(work: JobWork, asked: Signup) -> Group:
+    """Return the group of a sign-up; raise DecryptionError when it was typed for another one."""
+    group = work.session.get_one(Group, work.job.group_id)
+    if asked.group != group.public_id:
+        raise DecryptionError(asked.kind)
+    return group
 
 
 def ask_confirmation(
-    session: Session, keyring: Keyring, group: Group, signup: SignupData, kind: str
+    session: Session, keyring: Keyring, group: Group, signup: Signup, kind: str
 ) -> Subscription | None:
     """Ask by an email of this kind to confirm a sign-up; return a subscription that is active.
 
@@ -147,7 +148,7 @@ def find_by_address(
 
 
 def start_subscription(
-    session: Session, keyring: Keyring, group: Group, signup: SignupData
+    session: Session, keyring: Keyring, group: Group, signup: Signup
 ) -> Subscription:
     """Make a subscription that waits for its confirmation; it is written with that."""
     public_id = new_public_id()
@@ -163,22 +164,23 @@ def start_subscription(
     return subscription
 
 
-def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
+@does(FinishConfirmation)
+def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
     """Give a membership the name of the sign-up that began it, and its leads what that tells them.
 
     A person who has left since has no sign-up any more.
     """
-    said = keyring.open_job(job)
-    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == said["wish"])
+    session = work.session
+    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.wish)
     pending = session.scalar(
-        found.where(PendingConfirmation.subscription_id == job.subscription_id)
+        found.where(PendingConfirmation.subscription_id == work.job.subscription_id)
     )
     if pending is None or not pending.subscription.is_active:
-        return
+        raise Refused
     subscription = pending.subscription
-    if said["is_new"]:
+    if asked.is_new:
         subscription.wrapped_name = pending.wrapped_name
-        rate_limits.forget(session, *_own_keys(keyring, subscription))
+        rate_limits.forget(session, *_own_keys(work.keys, subscription))
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = accounts.leads_of(session, subscription.group)
@@ -186,7 +188,7 @@ def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
         return
     subscription.wrapped_introduction = introduction
     for lead in leads:
-        due_at = _when_to_introduce(session, keyring, lead, subscription.group)
+        due_at = _when_to_introduce(session, work.keys, lead, subscription.group)
         outbox.post(
             session,
             "introduce-member",
@@ -208,9 +210,10 @@ def _when_to_introduce(
     return begins if begins > now() else None
 
 
-def never_mail(session: Session, keyring: Keyring, job: Job) -> str | None:
+def never_mail(work: JobWork) -> str | None:
     """Leave an address alone in every group; return its normal form, if it is still known."""
-    subscription = session.get(Subscription, job.subscription_id)
+    session, keyring = work.session, work.keys
+    subscription = session.get(Subscription, work.job.subscription_id)
     if subscription is None:
         return None
     identity = address.normalise(address_of(keyring, subscription))
@@ -235,7 +238,7 @@ def _say_already(
 
 
 def _post_confirmation(
-    session: Session, keyring: Keyring, subscription: Subscription, signup: SignupData, kind: str
+    session: Session, keyring: Keyring, subscription: Subscription, signup: Signup, kind: str
 ) -> None:
     """Ask for an email that confirms this sign-up."""
     due_at = _when_to_ask(session, keyring, subscription, signup.source)
@@ -300,7 +303,7 @@ def _join_waiting(
     session: Session,
     keyring: Keyring,
     subscription: Subscription,
-    signup: SignupData,
+    signup: Signup,
     waiting: Delivery,
 ) -> bool:
     """Give this sign-up to a confirmation that has not left yet; False where there is none."""
@@ -316,7 +319,7 @@ def _join_waiting(
 
 
 def _fill(
-    keyring: Keyring, pending: PendingConfirmation, subscription: Subscription, signup: SignupData
+    keyring: Keyring, pending: PendingConfirmation, subscription: Subscription, signup: Signup
 ) -> None:
     """Wrap what was typed, each for its place in the subscription."""
     pending.language = signup.language
@@ -333,7 +336,7 @@ def _fill(
     )
 
 
-def introduction(signup: SignupData) -> str:
+def introduction(signup: Signup) -> str:
     return json.dumps({"first_name": signup.first_name, "answers": signup.answers})
 
 
@@ -400,26 +403,28 @@ def _use_overall_allowance(
     return max(each or at + MAX_WAIT for each in due)
 
 
-def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
+@does(RemoveAddress)
+def receive_removal(work: Work, asked: RemoveAddress) -> None:
     """Do what the office asked for with an address; tell its owner if they were a member.
 
     An intruder in the web can ask for it as well: for few addresses a day, and each member
     concerned hears of it.
     """
-    wanted = keyring.open_job(job)
-    group = session.scalar(select(Group).where(Group.public_id == wanted["group"]))
-    if group is None or not rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now()):
-        return
-    identity = address.normalise(wanted["address"])
-    key = group.id, keyring.index.barred(group.public_id, identity)
+    session, keys = work.session, work.keys
+    group = session.scalar(select(Group).where(Group.public_id == asked.group))
+    if group is None:
+        raise Refused
+    work.use(REMOVALS, REMOVAL_RATE)
+    identity = address.normalise(asked.address)
+    key = group.id, keys.index.barred(group.public_id, identity)
     barred = session.get(BarredAddress, key)
-    if wanted["what"] == LET_IN:
+    if asked.what == LET_IN:
         if barred is not None:
             session.delete(barred)
         return
-    if wanted["what"] == BAR and barred is None:
+    if asked.what == BAR and barred is None:
         session.add(BarredAddress(group_id=key[0], address_index=key[1]))
-    _take_out(session, keyring, group, identity)
+    _take_out(session, keys, group, identity)
 
 
 def _take_out(session: Session, keyring: Keyring, group: Group, identity: str) -> None:

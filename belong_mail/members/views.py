@@ -29,9 +29,9 @@ from belong_mail.members.forms import (
     form_for,
     personal_form_for,
 )
+from belong_mail.members.jobs import SendStaffCode, Signup
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.self_service import calendar_name
-from belong_mail.members.staff_codes import CodeRequest
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
 from belong_mail.web.language import gettext as _
@@ -76,13 +76,11 @@ def _joinable(group: Group | None) -> Group:
     return group
 
 
-def _ask_to_join(
-    group: Group, wanted: members.SignupData, kind: str = "join"
-) -> ResponseReturnValue:
+def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
     """Have the worker ask by email; the next page is the same whoever it is."""
     with transaction() as session:
         due_at = throttle(session)
-        members.ask_to_join(session, services().sealer, group, wanted, due_at, kind)
+        members.ask_to_join(session, services().sealer, group, wanted, due_at)
     name = f"{group.public_id}{due_at.timestamp():.0f}"
     asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
     return redirect(url_for("subscriptions.check_your_inbox", asked=asked), 303)
@@ -375,9 +373,9 @@ def ask_code(slug: str) -> ResponseReturnValue:
             page = _open("ask_code", group, form=form, is_late="late" in request.args)
             return page, 422 if form.errors else 200
     nonce, language = new_public_id(), request_language()
-    wanted = CodeRequest(form.address, language, group.public_id, nonce, asking_source())
+    wanted = SendStaffCode(form.address, language, group.public_id, nonce, asking_source())
     with transaction() as session:
-        staff_codes.ask_for_code(session, services().sealer, wanted, throttle(session))
+        wanted.ask(session, services().sealer, due_at=throttle(session))
     name = staff_codes.page_name(group, nonce)
     token = services().tokens.sign(Purpose.STAFF_CODE, name, now())
     return redirect(url_for(".join_with_code", token=token), 303)
@@ -397,7 +395,7 @@ def join_with_code(token: str) -> ResponseReturnValue:
             return _kept(group, form, "off") if is_typed else (_open("no_personal", group), 404)
         if not form.is_sent():
             return _code_page(group, form), 422 if form.errors else 200
-    return _ask_to_join(group, form.wanted(), staff_codes.JOIN)
+    return _ask_to_join(group, form.wanted())
 
 
 def _code_page(group: Group, form: PersonalJoinForm, problem: str = "") -> str:
@@ -437,7 +435,7 @@ def ask(slug: str) -> ResponseReturnValue:
         if form.is_sent():
             due_at = throttle(session)
             wanted = form.wanted()
-            members.ask_to_join(session, services().sealer, group, wanted, due_at, members.INTEREST)
+            members.ask_to_join(session, services().sealer, group, wanted, due_at)
             return redirect(url_for(".noted"), 303)
         shown = group_view(group, request_language())
     last_day = members.noon_utc(members.last_day())

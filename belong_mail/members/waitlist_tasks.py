@@ -8,27 +8,31 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import DecryptionError, Keyring, UnknownKey
-from belong_mail.core.jobs import Job
 from belong_mail.delivery import suppressions
+from belong_mail.delivery.work import WRAPPED_COLUMNS, JobWork, Refused, WrappedColumn, does
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure
 from belong_mail.members import tasks as members_tasks
+from belong_mail.members.jobs import NeverMail, Signup, WaitForGroup
 from belong_mail.members.models import WaitlistEntry
-from belong_mail.members.service import SignupData, last_day
+from belong_mail.members.service import last_day
 
 ENTRY_ADDRESS_COLUMN = "waitlist_entries.wrapped_address"
+_GROUP = select(Group.public_id).where(Group.id == WaitlistEntry.group_id).scalar_subquery()
+_ROW = WaitlistEntry.public_id + "/" + _GROUP
+WRAPPED_COLUMNS.append(WrappedColumn(WaitlistEntry.wrapped_address, ENTRY_ADDRESS_COLUMN, _ROW))
 log = logging.getLogger(__name__)
 
 
-def keep_entry(session: Session, keyring: Keyring, job: Job) -> None:
+@does(WaitForGroup)
+def keep_entry(work: JobWork, asked: WaitForGroup) -> None:
     """Keep a note, once for each address and group; a barred address leaves none."""
-    group, wanted = members_tasks.read_signup(session, keyring, job)
-    identity = addresses.normalise(wanted.address)
+    session, keyring, group = work.session, work.keys, members_tasks.group_of(work, asked)
+    identity = addresses.normalise(asked.address)
     if group.is_ending or suppressions.is_suppressed(session, keyring.index, identity):
-        return
-    if not keyring.staff.admits(wanted.address):
-        return
+        raise Refused
+    work.require_staff(asked.address)
     index = keyring.index.member(group.public_id, identity)
     found = select(WaitlistEntry).where(
         WaitlistEntry.group_id == group.id, WaitlistEntry.address_index == index
@@ -39,12 +43,12 @@ def keep_entry(session: Session, keyring: Keyring, job: Job) -> None:
         session.flush()
         interest = None
     if interest is None:
-        session.add(add_entry(keyring, group, wanted))
+        session.add(add_entry(keyring, group, asked))
     else:
-        interest.language, interest.kept_until = wanted.language, last_day()
+        interest.language, interest.kept_until = asked.language, last_day()
 
 
-def add_entry(keyring: Keyring, group: Group, signup: SignupData) -> WaitlistEntry:
+def add_entry(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
     """Make the note of an address, wrapped for its row and group."""
     entry = WaitlistEntry(
         public_id=new_public_id(),
@@ -90,16 +94,17 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
     is_barred = suppressions.is_suppressed(session, keyring.index, identity)
     is_erased = erasure.is_being_erased(session, keyring, identity, interest.public_id)
     if not is_barred and not is_erased:
-        signup = SignupData(address=address, language=interest.language)
+        signup = Signup(address=address, language=interest.language)
         members_tasks.ask_confirmation(session, keyring, interest.group, signup, "group-starts")
 
 
-def never_mail(session: Session, keyring: Keyring, job: Job) -> None:
+@does(NeverMail)
+def never_mail(work: JobWork, _asked: NeverMail) -> None:
     """Leave an address alone in every group, also in those that have not started."""
-    identity = members_tasks.never_mail(session, keyring, job)
+    identity = members_tasks.never_mail(work)
     if identity is not None:
-        for entry in entries_of(session, keyring, identity):
-            session.delete(entry)
+        for entry in entries_of(work.session, work.keys, identity):
+            work.session.delete(entry)
 
 
 def entries_of(session: Session, keyring: Keyring, identity: str) -> list[WaitlistEntry]:

@@ -2,14 +2,30 @@
 
 from contextlib import suppress
 
+from sqlalchemy import select
+
 from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.mail.address import InvalidAddress, domain, normalise
-from belong_mail.members.models import Subscription
+from belong_mail.members.models import PendingConfirmation, Subscription
 
 ADDRESS_COLUMN = "subscriptions.wrapped_address"
 NAME_COLUMN = "subscriptions.wrapped_name"
+INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
+_GROUP = select(Group.public_id).where(Group.id == Subscription.group_id).scalar_subquery()
+_IS_OWNER = Subscription.id == PendingConfirmation.subscription_id
+_OWNER = select(Subscription.public_id).where(_IS_OWNER).scalar_subquery()
+WRAPPED_COLUMNS += (
+    WrappedColumn(
+        Subscription.wrapped_address, ADDRESS_COLUMN, Subscription.public_id + "/" + _GROUP
+    ),
+    WrappedColumn(Subscription.wrapped_name, NAME_COLUMN, Subscription.public_id),
+    WrappedColumn(Subscription.wrapped_introduction, INTRODUCTION_COLUMN, Subscription.public_id),
+    WrappedColumn(PendingConfirmation.wrapped_name, NAME_COLUMN, _OWNER),
+    WrappedColumn(PendingConfirmation.wrapped_introduction, INTRODUCTION_COLUMN, _OWNER),
+)
 
 
 def row_of(public_id: str, group_public_id: str) -> str:

@@ -14,8 +14,9 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import waitlist_tasks
+from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
-from belong_mail.members.service import ENOUGH_INTEREST, SignupData
+from belong_mail.members.service import ENOUGH_INTEREST
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -107,7 +108,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
     if awaited is not None:
         invitations.invite(session, keyring.opener, keyring.index, awaited, DEMO_LEAD)
         for number in range(ENOUGH_INTEREST):
-            signup = SignupData(address=f"waiting-{number}@example.org", language="en")
+            signup = Signup(address=f"waiting-{number}@example.org", language="en")
             session.add(waitlist_tasks.add_entry(keyring, awaited, signup))
 
 

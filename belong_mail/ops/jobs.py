@@ -1,4 +1,4 @@
-"""What the office asks the worker for, as an operator would."""
+"""The office's job for the worker that an operator could do as well."""
 
 from belong_mail.core.jobs import JobKind
 

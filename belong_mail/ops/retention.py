@@ -1,4 +1,4 @@
-"""What goes of deliveries and jobs.
+"""Retention of deliveries and jobs.
 
 Those belong to every room: which deliveries are still needed, a room above them may say.
 """

@@ -17,8 +17,7 @@ from belong_mail.delivery.work import Work
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.members import import_tasks, reminders
-from belong_mail.members import self_service_tasks as members_self_service_tasks
+from belong_mail.members import reminders
 from belong_mail.members.counts import MemberCounts
 from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
@@ -42,15 +41,11 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
-            session, keys, now()
-        ),
         "Late issues leave": lambda session: auto_pause.pause_late(
             session, policy.daily_quota, now()
         ),
         "The office sees old numbers": figures.count_suppressions,
         "The office does not see that many bounces are not believed": figures.note_breaker,
-        "People of a list are not asked again": lambda session: import_tasks.remind(session, keys),
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
     found |= {complaint: partial(work, do) for complaint, do in CHORES.items()}

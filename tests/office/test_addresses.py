@@ -1,16 +1,14 @@
 """The office takes one address out of a group, without learning whether it was in it."""
 
-import json
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from belong_mail.core import audit
-from belong_mail.core.encryption import sealed_for
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.members import service as members
+from belong_mail.members.jobs import RemoveAddress
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.counting import statements_of
 from tests.db_dump import dump_of, kept_of
@@ -161,11 +159,8 @@ def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
         for address in sealed:
-            wanted = {"group": group.public_id, "address": address, "what": members.REMOVE}
-            made = scenario.services.sealer.seal(
-                json.dumps(wanted).encode(), sealed_for(members.REMOVAL)
-            )
-            session.add(Job(kind=members.REMOVAL, sealed=made))
+            asked = RemoveAddress(group.public_id, address, members.REMOVE)
+            asked.ask(session, scenario.services.sealer)
     scenario.worker.drain()
     assert scenario.is_member()
     assert office

@@ -14,8 +14,8 @@ from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
+from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
-from belong_mail.members.staff_codes import CODE, JOIN
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.factories import group_named
@@ -25,6 +25,7 @@ from tests.servers.smtp import Server
 
 pytestmark = chores
 
+CODES = (SendStaffCode.kind, JoinByCode.kind)
 OPERATOR = "operator@example.org"
 UNUSUAL = "More people than usual asked to join, sign in or see their groups"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
@@ -39,7 +40,7 @@ def guess(services: Services, number: int, *kinds: str) -> None:
         for each, kind in zip(range(number), cycle(kinds), strict=False):
             wanted = {"address": f"guess{each}@dpsk12.org", "language": "en"}
             more = {} if kind == "my-groups" else {"group": of_group}
-            if kind == CODE:
+            if kind == SendStaffCode.kind:
                 more |= {"nonce": "", "source": ""}
             sealed = services.sealer.seal(json.dumps(wanted | more).encode(), sealed_for(kind))
             rows.append({"kind": kind, "group_id": group, "sealed": sealed})
@@ -62,7 +63,7 @@ def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(
     services: Services, worker: Worker
 ) -> None:
     """Of all kinds together, each of which looks an address up."""
-    guess(services, 450, "interest", "my-groups", "email-again", CODE, JOIN)
+    guess(services, 450, "interest", "my-groups", "email-again", *CODES)
     with time_machine.travel(now(), tick=False) as clock:
         for expected in (250, 50, 0):
             worker.drain()

@@ -7,7 +7,6 @@ comes to their mailboxes. None of it names a member of another group to them.
 from collections.abc import Iterator
 from datetime import timedelta
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 import time_machine
@@ -20,15 +19,15 @@ from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact import service as contact
 from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job, seal_job
+from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as subscriptions
+from belong_mail.members.jobs import ChangeAddress, Join, SendMyGroups, WaitForGroup
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
-from belong_mail.members.service import SignupData
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import Worker
@@ -118,7 +117,7 @@ def introduce(session: Session, member: Subscription, lead: Account) -> None:
 
 def typed_by_mallory(session: Session, scenario: Scenario, slug: str = THEIRS) -> None:
     """Seal a wish of the intruder's own, to be introduced."""
-    signup = SignupData(address=MALLORY, language="en", first_name="M", is_introduced=True)
+    signup = Join(address=MALLORY, language="en", first_name="M", is_introduced=True)
     subscriptions.ask_to_join(
         session, scenario.services.sealer, group_named(session, slug), signup, now()
     )
@@ -262,7 +261,7 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario: Sc
 def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None:
     """A sealed wish to be introduced is moved to the intruder's group, and confirmed by them."""
     with scenario.services.writing.begin() as session:
-        signup = SignupData(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
+        signup = Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
         subscriptions.ask_to_join(
             session, scenario.services.sealer, group_named(session, OURS), signup, now()
         )
@@ -282,7 +281,7 @@ def test_what_was_asked_as_one_kind_is_not_answered_as_another(
 ) -> None:
     """A visitor's sealed request does not become something that they never asked for."""
     with scenario.services.writing.begin() as session:
-        signup = SignupData(ADA, "en")
+        signup = Join(ADA, "en")
         subscriptions.ask_to_join(
             session, scenario.services.sealer, group_named(session, OURS), signup, now()
         )
@@ -503,14 +502,13 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
     secret = path_of(link).rpartition("/")[2]
     before = len(scenario.relay.accepted)
     with scenario.services.writing.begin() as session:
-        theirs, wanted = group_named(session, THEIRS), SignupData(STRANGER, "en")
-        subscriptions.ask_to_join(session, seal, theirs, wanted, now())
-        subscriptions.ask_to_join(session, seal, theirs, wanted, now(), "interest")
+        theirs = group_named(session, THEIRS)
+        for job in (Join, WaitForGroup):
+            subscriptions.ask_to_join(session, seal, theirs, job(STRANGER, "en"), now())
         members_self_service.ask_worker(
-            session, seal, "change-address", secret, new=STRANGER, language="en"
+            session, seal, ChangeAddress, secret, new=STRANGER, language="en"
         )
-        asked: dict[str, Any] = {"address": STRANGER, "language": "en", "is_staff": True}
-        seal_job(session, seal, "my-groups", asked)
+        SendMyGroups(STRANGER, "en").ask(session, seal)
         lead = account(session, MALLORY, scenario)
         shared_mailbox.propose_mailbox(session, seal, theirs, lead, STRANGER, "en")
         written = contact.ContactData("join", "x", address=STRANGER)

@@ -15,7 +15,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.members.service import SignupData
+from belong_mail.members.jobs import Join
 from tests.browser_client import Visitor
 from tests.factories import make_member
 from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
@@ -77,7 +77,7 @@ def digests(message: bytes, secrets: list[bytes]) -> Iterator[bytes]:
 
 
 def _typed(guess: str) -> bytes:
-    return json.dumps(asdict(SignupData(address=guess, language="en"))).encode()
+    return json.dumps(asdict(Join(address=guess, language="en"))).encode()
 
 
 def test_sealing_a_guess_again_gives_nothing_to_compare(evidence: Evidence) -> None:

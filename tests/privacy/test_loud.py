@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import find_account, invite_office, is_proven_lead
-from belong_mail.accounts.jobs import SendSignInLink
+from belong_mail.accounts.jobs import AcceptRights, InviteColleague, SendSignInLink
 from belong_mail.accounts.models import Account
 from belong_mail.contact import service as contact
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
+from belong_mail.core.jobs import SealedJob
 from belong_mail.core.rate_limits import (
     IMPORT_DAY_RATE,
     UNUSUAL_LOOKUPS,
@@ -29,8 +29,8 @@ from belong_mail.core.rate_limits import (
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
-from belong_mail.members.service import SignupData, ask_to_join
-from belong_mail.members.staff_codes import CodeRequest, ask_for_code
+from belong_mail.members.jobs import Join, SendMyGroups, SendStaffCode
+from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to, text_of
@@ -131,9 +131,9 @@ def silence(scenario: Scenario, statement: str) -> None:
         session.execute(text(statement), given)
 
 
-def seal(scenario: Scenario, kind: str, **said: object) -> None:
+def seal(scenario: Scenario, said: SealedJob) -> None:
     with scenario.services.writing.begin() as session:
-        seal_job(session, scenario.services.sealer, kind, said)
+        said.ask(session, scenario.services.sealer)
 
 
 def ids(scenario: Scenario, address: str) -> tuple[str, str]:
@@ -157,8 +157,7 @@ def invite_quietly(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
     by, group = ids(scenario, OFFICE)
-    wanted = {"name": "New", "address": NEW, "language": "en", "groups": [group], "office": False}
-    seal(scenario, "invite-colleague", by=by, **wanted)
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [group], office=False))
     scenario.worker.drain()
 
 
@@ -171,8 +170,7 @@ def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
     with scenario.services.reading.begin() as session:
         [kept] = session.scalars(select(Account.invited_as).where(Account.invited_as.is_not(None)))
     for secret in ("", str(kept), account):
-        said = {"account": account, "groups": [group], "office": False, "secret": secret}
-        seal(scenario, "right-accepted", **said)
+        seal(scenario, AcceptRights(account, [group], office=False, secret=secret))
     scenario.worker.drain()
     assert not is_proven(scenario, NEW)
     silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
@@ -193,8 +191,7 @@ def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: S
     silence(scenario, SILENCERS[silencer])
     with scenario.services.writing.begin() as session:
         session.query(Account).filter_by(public_id=by).one().is_office = True
-    wanted = {"name": "Nova", "address": NEW, "language": "en", "groups": [group], "office": False}
-    seal(scenario, "invite-colleague", by=by, **wanted)
+    seal(scenario, InviteColleague(by, "Nova", NEW, "en", [group], office=False))
     scenario.worker.drain()
     told = {each.recipient for each in scenario.relay.accepted if "Nova" in text_of(each.message)}
     assert told == {LEAD, COLLEAGUE, OFFICE, INBOX}
@@ -271,17 +268,17 @@ def guess(scenario: Scenario, door: str, address: str) -> None:
     with scenario.services.writing.begin() as session:
         sealer, group = scenario.services.sealer, group_named(session, VILLAGE)
         if door == "join":
-            ask_to_join(session, sealer, group, SignupData(address, "en"), now())
+            ask_to_join(session, sealer, group, Join(address, "en"), now())
         elif door == "sign-in":
             SendSignInLink(address, "en", "00" * 32).ask(session, sealer)
         elif door == "staff-code":
-            wanted = CodeRequest(address, "en", group.public_id, "nonce", "source")
-            ask_for_code(session, sealer, wanted, now())
+            wanted = SendStaffCode(address, "en", group.public_id, "nonce", "source")
+            wanted.ask(session, sealer)
         elif door == "contact":
             written = ContactData("need", "Where?", address=address, language="en")
             contact.receive(session, sealer, contact.new_reference(), written, now())
         else:
-            seal_job(session, sealer, door, {"address": address, "language": "en"})
+            SendMyGroups(address, "en").ask(session, sealer)
 
 
 def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
@@ -351,7 +348,7 @@ def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
-        wanted = SignupData(MEMBER, "zz", group=group.public_id)
+        wanted = Join(MEMBER, "zz", group=group.public_id)
         ask_to_join(session, scenario.services.sealer, group, wanted, now())
     assert len(scenario.mails(MEMBER)) == 1
 

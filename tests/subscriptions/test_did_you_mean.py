@@ -5,7 +5,7 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.mail.address import correct_domain
-from belong_mail.members.service import SignupData
+from belong_mail.members.jobs import Join
 from tests.browser_client import Form
 from tests.scenario import Scenario
 
@@ -81,7 +81,7 @@ def test_all_else_that_was_typed_stays_when_the_button_is_pressed(
     assert scenario.visitor.press(JOIN, **kept).status_code == 303
     with scenario.services.reading.begin() as session:
         [job] = session.query(Job)
-        signup = SignupData(**keyring.open_job(job))
+        signup = Join.open(keyring.opener, job)
     assert (signup.address, signup.first_name) == (MEANT, "Ada")
 
 

@@ -1,6 +1,5 @@
 """“Introduce me to the leads”: told on the page, mailed after confirming, then forgotten."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +7,9 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
+from belong_mail.members.jobs import Join
 from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.members.service import SignupData
 from belong_mail.ops import rooms
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.factories import group_named
@@ -85,10 +83,9 @@ def test_without_the_tick_the_answers_are_never_stored(scenario: Scenario) -> No
     scenario.visitor.join("the-village", ADA, **typed)
     with scenario.services.reading.begin() as session:
         request = session.scalars(select(Job)).one()
-        sealed = request.sealed or b""
-        wanted = SignupData(**json.loads(scenario.keyring.opener.open(sealed, sealed_for("join"))))
+        wanted = Join.open(scenario.keyring.opener, request)
         group = group_named(session, "the-village").public_id
-    assert wanted == SignupData(address=ADA, language="en", first_name="Ada", group=group)
+    assert wanted == Join(address=ADA, language="en", first_name="Ada", group=group)
 
     [mail] = scenario.mails()
     link = link_to(mail, "confirm")

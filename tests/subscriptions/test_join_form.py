@@ -1,6 +1,5 @@
 """The sign-up form before clumsy and hostile input: kind errors, nothing lost, nothing stored."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +9,10 @@ from werkzeug.test import TestResponse
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
-from belong_mail.members.service import SignupData
+from belong_mail.members.jobs import Join
 from tests.browser_client import Form
 from tests.db_dump import kept_of
 from tests.factories import group_named
@@ -89,13 +87,12 @@ def nothing_is_stored(scenario: Scenario) -> bool:
     return scenario.rows("jobs") == 0
 
 
-def stored(scenario: Scenario, keyring: Keyring) -> SignupData:
+def stored(scenario: Scenario, keyring: Keyring) -> Join:
     """Open the one request that was written down."""
     with scenario.services.writing.begin() as session:
         [request] = session.query(Job).all()
-        assert request.sealed is not None
         session.delete(request)
-        return SignupData(**json.loads(keyring.opener.open(request.sealed, sealed_for("join"))))
+        return Join.open(keyring.opener, request)
 
 
 def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario: Scenario) -> None:
@@ -321,7 +318,7 @@ def test_fields_that_nobody_asked_for_change_nothing(scenario: Scenario, keyring
         assert request.kind == "join"
         village = group_named(session, "the-village")
         assert request.group_id == village.id
-    signup = SignupData(address=ADA, language="en", group=village.public_id)
+    signup = Join(address=ADA, language="en", group=village.public_id)
     assert stored(scenario, keyring) == signup
 
 

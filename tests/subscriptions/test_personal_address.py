@@ -9,7 +9,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.jobs import Job, seal_job
+from belong_mail.core.jobs import Job, SealedJob
 from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
     STAFF_CODE_SOURCE_RATE,
@@ -19,9 +19,9 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import staff_codes
+from belong_mail.members.jobs import ChangeAddress, Join, JoinByCode, SendStaffCode
 from belong_mail.members.models import BarredAddress
-from belong_mail.members.service import SignupData
-from belong_mail.members.staff_codes import CodeRequest, end_of_day
+from belong_mail.members.staff_codes import end_of_day
 from tests.browser_client import Form, html_of, link_to, links_in, path_of, text_of
 from tests.canary import stands_in
 from tests.db_dump import Dump, dump_of
@@ -170,24 +170,24 @@ def test_an_address_that_is_not_of_the_staff_is_told_at_once(allowing: Scenario)
 
 def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing: Scenario) -> None:
     request = code_request(allowing, OTHER)
-    write(allowing, staff_codes.CODE, request)
+    write(allowing, request)
     assert allowing.mails(OTHER) == []
     allow(allowing, is_allowed=False)
-    write(allowing, staff_codes.CODE, code_request(allowing, ADA))
+    write(allowing, code_request(allowing, ADA))
     assert allowing.mails(ADA) == []
 
 
-def code_request(scenario: Scenario, address: str) -> CodeRequest:
+def code_request(scenario: Scenario, address: str) -> SendStaffCode:
     with scenario.services.reading.begin() as session:
         group = group_named(session, VILLAGE).public_id
-    return CodeRequest(address, "en", group, new_public_id(), new_public_id())
+    return SendStaffCode(address, "en", group, new_public_id(), new_public_id())
 
 
-def write(scenario: Scenario, kind: str, said: object, slug: str | None = None) -> None:
+def write(scenario: Scenario, said: SealedJob, slug: str | None = None) -> None:
     """Write a request as whoever broke into the web could."""
     with scenario.services.writing.begin() as session:
         group_id = group_named(session, slug).id if slug else None
-        seal_job(session, scenario.services.sealer, kind, said, group_id=group_id)
+        said.ask(session, scenario.services.sealer, group_id=group_id)
 
 
 @on_sqlite
@@ -279,8 +279,8 @@ def test_a_code_is_for_its_group_alone(allowing: Scenario) -> None:
     nonce, typed = nonce_of(allowing, page), staff_codes.read_code(code)
     with allowing.services.reading.begin() as session:
         group = group_named(session, "asian").public_id
-    said = SignupData(address=HOME, language="en", group=group, code=typed, nonce=nonce)
-    write(allowing, staff_codes.JOIN, said, "asian")
+    said = JoinByCode(address=HOME, language="en", group=group, code=typed, nonce=nonce)
+    write(allowing, said, "asian")
     assert allowing.mails(HOME) == []
     enter(allowing, page, code)
     assert len(allowing.relay.to(HOME)) == 1
@@ -293,17 +293,17 @@ def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(
     with allowing.services.reading.begin() as session:
         group = group_named(session, VILLAGE).public_id
     nonce = new_public_id()
-    said = SignupData(address=HOME, language="en", group=group, code=forged(nonce), nonce=nonce)
-    for kind in ("join", staff_codes.JOIN):
-        write(allowing, kind, said, VILLAGE)
+    for job in (Join, JoinByCode):
+        said = job(address=HOME, language="en", group=group, code=forged(nonce), nonce=nonce)
+        write(allowing, said, VILLAGE)
     assert allowing.mails(HOME) == []
     page, code = ask_code(allowing)
     allow(allowing, is_allowed=False)
-    right = SignupData(
+    right = JoinByCode(
         address=HOME, language="en", group=group, code=staff_codes.read_code(code),
         nonce=nonce_of(allowing, page),
     )  # fmt: skip
-    write(allowing, staff_codes.JOIN, right, VILLAGE)
+    write(allowing, right, VILLAGE)
     assert allowing.mails(HOME) == []
 
 
@@ -318,8 +318,8 @@ def test_a_code_is_over_after_four_hours_and_not_before_three(allowing: Scenario
             with allowing.services.reading.begin() as session:
                 group = group_named(session, VILLAGE).public_id
             nonce = nonce_of(allowing, page)
-            said = SignupData(address=address, language="en", group=group, code=typed, nonce=nonce)
-            write(allowing, staff_codes.JOIN, said, VILLAGE)
+            said = JoinByCode(address=address, language="en", group=group, code=typed, nonce=nonce)
+            write(allowing, said, VILLAGE)
             assert len(allowing.mails(address)) == comes, after
 
 
@@ -412,11 +412,11 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing: Scen
     page, code = ask_code(allowing)
     with allowing.services.reading.begin() as session:
         group = group_named(session, VILLAGE).public_id
-    said = SignupData(
+    said = JoinByCode(
         address=HOME, language="en", group=group, code=staff_codes.read_code(code),
         nonce=nonce_of(allowing, page), source="somewhere",
     )  # fmt: skip
-    write(allowing, staff_codes.JOIN, said, VILLAGE)
+    write(allowing, said, VILLAGE)
     assert len(allowing.mails(HOME)) == 1
     subscription, index = allowing.subscription(HOME), allowing.keyring.index
     assert subscription is not None
@@ -437,11 +437,11 @@ def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing:
         "a@HOME.example",
     ):
         page, code = ask_code(allowing)
-        said = SignupData(
+        said = JoinByCode(
             address=address, language="en", group=group, code=staff_codes.read_code(code),
             nonce=nonce_of(allowing, page),
         )  # fmt: skip
-        write(allowing, staff_codes.JOIN, said, VILLAGE)
+        write(allowing, said, VILLAGE)
         allowing.worker.drain()
         assert allowing.rows("subscriptions") == 0, address
 
@@ -452,7 +452,7 @@ def test_one_staff_address_gets_so_many_codes_a_day(allowing: Scenario) -> None:
         ask_code(allowing)
     assert len(allowing.mails(ADA)) == STAFF_CODE_SOURCE_RATE.burst
     for _each in range(STAFF_CODE_RATE.burst + 5):
-        write(allowing, staff_codes.CODE, code_request(allowing, ADA))
+        write(allowing, code_request(allowing, ADA))
     assert len(allowing.mails(ADA)) == STAFF_CODE_RATE.burst
     ask_code(allowing, "ada+more@dpsk12.org")
     assert allowing.mails("ada+more@dpsk12.org") == []
@@ -554,7 +554,7 @@ def test_the_worker_moves_no_personal_address_whatever_the_web_wrote(allowing: S
     secret = list_of_a_personal_address(allowing).rpartition("/")[2]
     with allowing.services.writing.begin() as session:
         members_self_service.ask_worker(
-            session, allowing.services.sealer, "change-address", secret, now(),
+            session, allowing.services.sealer, ChangeAddress, secret, now(),
             new="new@dpsk12.org", language="en",
         )  # fmt: skip
     assert allowing.mails("new@dpsk12.org") == []

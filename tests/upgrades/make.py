@@ -21,9 +21,8 @@ from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.services import Services, make_services
 from belong_mail.groups import service as groups
-from belong_mail.members import self_service
 from belong_mail.members import service as members
-from belong_mail.members.service import SignupData
+from belong_mail.members.jobs import Join, SendMyGroups, Signup, WaitForGroup
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
@@ -71,14 +70,12 @@ def fill(folder: Path) -> None:
         plan_meeting(session)
         queue_issue(session, subject="Begun")
     ask_to_join(services, VILLAGE, READ)
-    ask_to_join(services, UPCOMING, WAITING, "interest")
+    ask_to_join(services, UPCOMING, WAITING, WaitForGroup)
     drain(services, keyring)
     with services.writing.begin() as session:
         planned = newsletters.draft(session, group_named(session, VILLAGE), "Planned", "Later.")
         planned.due_at = MADE_AT.replace(year=2125)
-        self_service.ask_for_link(
-            session, services.sealer, "my-groups", WAITING, "en", datetime.now(UTC)
-        )
+        SendMyGroups(WAITING, "en").ask(session, services.sealer)
     ask_to_join(services, VILLAGE, UNREAD)
     services.engine.dispose()
 
@@ -89,11 +86,11 @@ def drain(services: Services, keyring: Keyring) -> None:
     worker.engine.close()
 
 
-def ask_to_join(services: Services, slug: str, address: str, kind: str = "join") -> None:
-    typed = SignupData(address=address, language="en", first_name=address.partition("@")[0])
+def ask_to_join(services: Services, slug: str, address: str, job: type[Signup] = Join) -> None:
+    typed = job(address=address, language="en", first_name=address.partition("@")[0])
     with services.writing.begin() as session:
         group = group_named(session, slug)
-        members.ask_to_join(session, services.sealer, group, typed, datetime.now(UTC), kind)
+        members.ask_to_join(session, services.sealer, group, typed, datetime.now(UTC))
 
 
 def main() -> None:
