@@ -2,10 +2,9 @@
 
 import hashlib
 import hmac
-import json
 import os
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -217,8 +216,3 @@ class Keyring:
     index: BlindIndex
     staff: AddressPolicy = field(default_factory=NoAddress)
     district: District = field(default_factory=District)
-
-    def open_job(self, job: Any) -> Any:
-        """Return what the web sealed for the worker to do, or raise DecryptionError."""
-        sealed = job.sealed or b""
-        return json.loads(self.opener.open(sealed, encryption.sealed_for(job.kind)))

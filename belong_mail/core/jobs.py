@@ -120,12 +120,6 @@ def _is_of(value: object, form: Any) -> bool:
     return type(value) is form and not (isinstance(value, str) and HALVES.search(value))
 
 
-def seal_job(session: Session, sealer: Sealer, kind: str, said: Any, **columns: Any) -> None:
-    """Write down, sealed for one kind of job, what the worker is to do: a dataclass or JSON."""
-    sealed = sealer.seal(json.dumps(said, default=asdict).encode(), sealed_for(kind))
-    session.add(Job(kind=kind, sealed=sealed, **columns))
-
-
 def remaining_lookups(session: Session, at: datetime) -> int:
     """Return how many such requests may be read now."""
     return min(rate_limits.remaining(session, key, rate, at) for key, rate in RATES)

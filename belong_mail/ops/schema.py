@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
 from belong_mail.ops import figures, grants, hold, rooms
 
-# Named so that every table stands in the metadata: with a room's declarations come its models.
+# Named so that every table stands in the metadata: with the rooms come their models.
 MODELS = (rooms, hold, figures)
 FOLDER = Path(__file__).parents[1] / "migrations"
 # An upgrade of a PostgreSQL database holds this advisory lock, so that others wait.

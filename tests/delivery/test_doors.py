@@ -49,7 +49,7 @@ def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> Non
     pages = loaded(environment, "wsgi")
     assert pages >= {"flask", "belong_mail.pages.directory"}
     assert "PIL" not in pages, "pictures are decoded by a process of their own"
-    of_the_worker = (".declarations", ".emails", ".proven", ".rooms", ".tasks", ".work")
+    of_the_worker = (".emails", ".proven", ".rooms", ".tasks", ".work")
     assert {
         name for name in pages if name.startswith("belong_mail.") and name.endswith(of_the_worker)
     } == set()
