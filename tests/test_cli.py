@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 from flask.testing import FlaskCliRunner
@@ -30,20 +31,20 @@ from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
-COMMANDS = [
-    "setup", "upgrade", "db upgrade", "db downgrade", "db check", "db backup", "db restore",
-    "web", "worker",
-    "group list", "group add", "group launch", "group retire",
-    "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
-    "newsletter send", "newsletter list", "newsletter report",
-    "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
-    "newsletter stop", "doctor", "demo",
-    "db drill", "db move", "keys new", "keys backup", "keys rotate", "keys check",
-    "purge", "prepare",
-    "db", "group", "lead", "newsletter", "keys",
-    "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
-    "inbound", "inbound explain", "explain",
+# Operators script against these.
+THESE = [
+    "setup", "upgrade", "doctor", "status", "explain", "web", "worker", "purge", "import", "demo",
+    "db upgrade", "db check", "db downgrade", "db backup", "db restore", "db drill", "db move",
+    "keys new", "keys rotate", "keys backup", "keys check",
+    "hold begin", "hold status", "hold release", "outbox retry",
+    "group list", "group add", "group launch", "group retire", "group restore",
+    "lead invite", "lead remove", "lead list", "lead unlink", "office invite", "office remove",
+    "newsletter send", "newsletter list", "newsletter report", "newsletter stop",
+    "newsletter pause", "newsletter resume", "newsletter release", "newsletter cancel",
+    "inbound", "inbound explain",
 ]  # fmt: skip
+GROUPS = ["db", "group", "lead", "office", "newsletter", "keys", "hold", "outbox"]
+COMMANDS = [*THESE, *GROUPS, "prepare"]
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",
     "expired", "uncertain",
@@ -63,6 +64,18 @@ def said(result: Result, exit_code: int, words: str) -> None:
     assert result.exit_code == exit_code, result.output
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("app")
+def test_there_are_these_commands_and_no_more() -> None:
+    found = set()
+    for name in cli_module.ENTRIES:
+        command = cli_module.load(name)
+        below = command.commands if isinstance(command, click.Group) else {}
+        found |= {f"{name} {each}" for each in below}
+        if getattr(command, "invoke_without_command", not below):
+            found.add(name)
+    assert found == set(THESE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
