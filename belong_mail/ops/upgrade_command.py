@@ -52,7 +52,10 @@ python3 -m venv --clear "$NEW"
 "$NEW/bin/pip" install --quiet --require-hashes -r requirements/run.txt -r requirements/build.txt
 "$NEW/bin/pip" install --quiet --no-deps --no-build-isolation .""",
     ),
-    Step(f"Copy the database, into {COPIES}", f"{AS_WORKER} db backup {COPIES}"),
+    Step(
+        f"Copy the database, into {COPIES}",
+        f"sudo -u belong-worker mkdir -p -m 700 {COPIES}\n{AS_WORKER} db backup {COPIES}",
+    ),
     Step("Stop worker and web", "systemctl stop belong-worker belong-web"),
     Step("Change to the new version", f'ln -sfn "$NEW" .venv-next\nmv -T .venv-next {LINK}'),
 )
