@@ -1,4 +1,4 @@
-"""Recipes to add a page, an email, a job or a retention rule: done in a copy, and tried.
+"""Recipes to add a page, an email, a job, a field or a retention rule: done in a copy, and tried.
 
 Each touches its room, its templates, and at most two lines elsewhere.
 """
@@ -155,6 +155,45 @@ JOB = Recipe(
     '        assert session.get(Group, group.id).note == "closed"\n'
     "        assert session.scalar(select(Job.id)) is None\n",
 )
+FIELD = Recipe(
+    "field",
+    "members",
+    {},
+    (
+        (
+            "belong_mail/members/forms.py",
+            '    submit = SubmitField(_l("Tell me when it starts"))\n',
+            '    school = StringField(_l("Accessibility"))\n',
+        ),
+        (
+            "belong_mail/members/forms.py",
+            "        return WaitForGroup(\n",
+            '            school=self.school.data or "",\n',
+        ),
+        (
+            "belong_mail/members/jobs.py",
+            '    source: str = field(default="", compare=False)\n',
+            '    school: str = ""\n',
+        ),
+        (
+            "belong_mail/members/waitlist_tasks.py",
+            "    work.require_staff(asked.address)\n",
+            "    group.note = asked.school\n",
+        ),
+        (
+            "templates/waiting_list/ask.html",
+            "        {{ field(form.language, may_be_optional=false) }}\n",
+            "        {{ field(form.school) }}\n",
+        ),
+    ),
+    "def test_field(visitor, worker, services):\n"
+    '    sent = visitor.send("/groups/autoimmune/tell-me", email="ada@dpsk12.org", school="East")\n'
+    "    assert sent.status_code == 303\n"
+    "    worker.drain()\n"
+    "    with services.reading.begin() as session:\n"
+    '        named = select(Group).where(Group.slug == "autoimmune")\n'
+    '        assert session.scalars(named).one().note == "East"\n',
+)
 RETENTION = Recipe(
     "retention rule",
     "contact",
@@ -186,7 +225,7 @@ RETENTION = Recipe(
     "    with services.writing.begin() as session:\n"
     '        assert purge_all(session)["contact entries"] == 0\n',
 )
-RECIPES = (PAGE, EMAIL, JOB, RETENTION)
+RECIPES = (PAGE, EMAIL, JOB, FIELD, RETENTION)
 
 
 @pytest.fixture(scope="module")
