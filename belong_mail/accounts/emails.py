@@ -1,4 +1,4 @@
-"""The emails about rights and sign-ins: what was invited, has changed, or ends soon."""
+"""The emails about rights and sign-ins: invitations, changes, and ends."""
 
 from datetime import timedelta
 
@@ -71,7 +71,7 @@ def require_lead(
 
 @writes(right_tasks.CHANGED)
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell who is concerned that somebody was invited, accepted, or has a right no more."""
+    """Tell those concerned that somebody was invited, accepted, or has a right no more."""
     to, said = read_posted(mailer.opener, delivery)
     context = {
         "what": said["what"],

@@ -80,8 +80,8 @@ def let_in(session: Session, opener: Opener, index: BlindIndex, account: Account
     """Forget an account's passkeys and district account; tell whether it had any.
 
     Then emailed links sign in. Its owner, the office and those who lead a group with them hear of
-    it: whoever wants to get in by its mailbox would begin so. Raises DecryptionError when the
-    account was changed in the database.
+    it: an intruder in its mailbox would begin so. Raises DecryptionError when the account was
+    changed in the database.
     """
     invitations.account_address(opener, index, account)
     gone = [

@@ -1,4 +1,4 @@
-"""Invite leads and office colleagues, prove their rights: for whoever holds the worker's keys."""
+"""Invite leads and office colleagues, and prove their rights, by the worker's keys."""
 
 import json
 from contextlib import suppress
@@ -30,10 +30,10 @@ WRAPPED_COLUMNS += (
 )
 # Marks a right that an operator gave: its lead is told of new members at once.
 TRUSTED = b"leads"
-# The same of the office: of who has accepted, and of who was only invited.
+# The same for the office: accepted, and only invited.
 OFFICE, ASKED = b"office", b"asked"
-# For so long after somebody accepted what the office asked no member is introduced to them: whoever
-# broke into the web could have asked, and those who are told have time to say so.
+# For so long after somebody accepted what the office asked no member is introduced to them: an
+# intruder in the web could have asked, and those who are told have time to say so.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
 
 
@@ -139,7 +139,7 @@ def ask_account(
 def is_proven_lead(session: Session, opener: Opener, account: Account, group: Group) -> bool:
     """Tell whether somebody who holds these keys has let an account lead a group, and it accepted.
 
-    The row alone says nothing: whoever breaks into the web can write one.
+    The row alone says nothing: an intruder in the web can write one.
     """
     leadership = session.get(GroupLead, (account.id, group.id))
     if leadership is None or leadership.accepted_at is None:
@@ -241,7 +241,7 @@ def ask_for_office(
     language: str | None,
     name: str = "",
 ) -> bool:
-    """Mail an invitation to work for the office; False, and no mail, for who does already.
+    """Email an invitation to work for the office; False, and no email, for a colleague.
 
     Raises InvalidAddress.
     """
@@ -269,7 +269,7 @@ def prove_office(opener: Opener, account: Account) -> None:
 
 
 def is_proven_office(opener: Opener, account: Account) -> bool:
-    """Tell whether whoever holds these keys let an account work for the office, and it accepted."""
+    """Tell whether a holder of these keys let an account work for the office, and it accepted."""
     return account.is_office and has_accepted_office(opener, account)
 
 
@@ -279,7 +279,7 @@ def has_accepted_office(opener: Opener, account: Account) -> bool:
 
 
 def may_become_office(opener: Opener, account: Account) -> bool:
-    """Tell whether whoever holds these keys has invited an account to work for the office."""
+    """Tell whether a holder of these keys has invited an account to work for the office."""
     return _office_proof(opener, account) is not None
 
 

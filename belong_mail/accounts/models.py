@@ -11,7 +11,7 @@ from belong_mail.groups.models import Group
 
 
 class Account(PublicIdBase):
-    """The account of a lead, or of whoever answers for the office.
+    """The account of a lead, or of a person of the office.
 
     The address is wrapped like a member's.
     """

@@ -86,14 +86,14 @@ class Team:
 
 
 def require_office(session: Session, account: Account) -> None:
-    """Raise NotFound for whoever does not work for the office any more, by what is stored now."""
+    """Raise NotFound for an account that no longer works for the office, by its stored row."""
     stored = session.get(Account, account.id)
     if stored is None or not has_office_right(session, stored):
         raise NotFound
 
 
 def list_teams(session: Session, account: Account) -> list[Team]:
-    """List who leads each group, and who works for the office, last. Raises NotFound."""
+    """List the leaders of each group, and last the people of the office. Raises NotFound."""
     require_office(session, account)
     found = (
         select(GroupLead, Account)

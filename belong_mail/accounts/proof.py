@@ -30,7 +30,7 @@ BACK_KEY = "back"
 
 
 def is_fresh() -> bool:
-    """Tell whether who is signed in here has proved it a moment ago."""
+    """Tell whether this session was proved a moment ago."""
     proven_at = current_session().proven_at
     return proven_at is not None and now() - proven_at < FRESH_PROOF_AGE
 

@@ -124,7 +124,7 @@ def tell(
     groups: Iterable[Group],
     is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
 ) -> None:
-    """Email the office's inbox and people, the groups' other leads, and who it is about.
+    """Email the office's inbox and people, the groups' other leads, and the person concerned.
 
     A person who just accepted is not told. Proofs say who is of the office and who leads, not
     marks, which the web may set. A lead reads of the groups alone that they lead.
@@ -214,7 +214,7 @@ def tell_what_ends(work: Work) -> None:
 
 
 def _is_untold(told_at: Any, at: datetime) -> ColumnElement[bool]:
-    """Tell of rights that end soon whether that was not told yet; what is older was another end."""
+    """Tell whether a right's coming end was not announced yet; older news was another end."""
     return or_(told_at.is_(None), told_at < at - accounts.ENDS_SOON)
 
 

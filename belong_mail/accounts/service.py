@@ -36,7 +36,7 @@ def has_not_ended() -> ColumnElement[bool]:
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
-    """List who leads a group; who has only been invited does not."""
+    """List the leaders of a group, without people who are only invited."""
     found = select(Account).join(GroupLead).where(GroupLead.group_id == group.id, is_held())
     return list(session.scalars(found.order_by(Account.id)))
 

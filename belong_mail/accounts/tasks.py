@@ -168,7 +168,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @does(TellPasskeyChanged)
 def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
-    """Tell an account's owner that a passkey was added or removed; who has no right hears nothing.
+    """Tell an account's owner that a passkey was added or removed, if they have a right.
 
     The web could have written the request: the email goes to the account's own address, which is
     checked, and says only that.

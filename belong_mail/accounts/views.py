@@ -279,7 +279,7 @@ def _sign_in_by(challenge: bytes, answer: str) -> Response:
 @passkey.post("/account/proof/passkey")
 @for_accounts
 def begin_proof() -> Response:
-    """Say what the browser of who is signed in is to sign, to prove again who they are."""
+    """Return the challenge that a signed-in browser is to sign as a fresh proof."""
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT, known_as=browsers.current_session().public_id)
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
@@ -288,7 +288,7 @@ def begin_proof() -> Response:
 @passkey.post("/account/proof/passkey/finish")
 @for_accounts
 def finish_proof() -> ResponseReturnValue:
-    """Count this session as proved, if a passkey of who is signed in has signed."""
+    """Count this session as proved, if a passkey of its account has signed."""
     try:
         _prove_by(_use_challenge(PROVE), request.form.get("answer", ""))
     except PasskeyRefused as refused:

@@ -1,4 +1,4 @@
-"""The emails of the contact form: the message to whom it is for, a receipt to its writer."""
+"""The emails of the contact form: the message to its recipient, a receipt to its writer."""
 
 import json
 
@@ -22,7 +22,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     """Write a message out; its writer, if known, is in Reply-To alone.
 
     It goes to the office or to a group's mailbox, as its writer chose under the seal, whatever the
-    delivery's row says: whoever can write rows must not be able to read other people's messages.
+    delivery's row says: an intruder who writes rows must not read other people's messages.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
     written = ContactData(**json.loads(mailer.opener.open(message.sealed, MESSAGE_COLUMN)))

@@ -25,7 +25,7 @@ class ContactMessage(IdBase):
 
 
 class Thread(IdBase):
-    """A conversation with somebody of whom we know nothing but that they have its code."""
+    """A conversation with somebody who is known by its code alone."""
 
     __tablename__ = "threads"
 

@@ -136,7 +136,7 @@ def resend(session: Session) -> int:
 
 
 def post(session: Session, message: ContactMessage) -> None:
-    """Ask for the email of a message; its writer chose under the seal to whom it goes."""
+    """Ask for the email of a message; its writer chose the recipient under the seal."""
     outbox.post(session, KIND, sealed_to=outbox.UNNAMED, about_id=message.id)
 
 

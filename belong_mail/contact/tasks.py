@@ -25,7 +25,7 @@ class MessageMissing(Exception):
 
 @does(SendMessage)
 def send_message(work: JobWork, asked: SendMessage) -> None:
-    """Email a stored message to whom it is for, once, and its writer a receipt, in fixed words."""
+    """Email a stored message to its recipient, once, and its writer a receipt, in fixed words."""
     session, keys = work.session, work.keys
     if (message := service.find(session, asked.reference)) is None:
         raise MessageMissing

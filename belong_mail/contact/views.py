@@ -55,7 +55,7 @@ def received(reference: str, *, has_address: bool) -> str:
 @public
 @no_cookie
 def answer() -> ResponseReturnValue:
-    """Show a thread to whoever has its code, and take what they write into it."""
+    """Show a thread to the holder of its code, and take their words into it."""
     form = CodeForm()
     if form.is_turned and form.reference.data:
         return _show_code(form.reference.data, form.code.data or "", form)
@@ -106,7 +106,7 @@ def _show_code(reference: str, code: str, form: CodeForm) -> str:
 
 
 def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
-    """Return which groups' leads can be written to, and whom to call in a crisis.
+    """Return the groups whose leads can be written to, and the lines for a crisis.
 
     No list of groups: the database does not answer, and the page says more than its form.
     """

@@ -71,7 +71,7 @@ def _kinds_due(session: Session) -> set[CompiledStatement]:
 def claim_due(
     session: Session, owner: str, limit: int, kinds: set[CompiledStatement] | None = None
 ) -> list[int]:
-    """Take what is due: what somebody waits for, other single messages, second tries of issues."""
+    """Take due deliveries: awaited ones, other single messages, second tries of issues."""
     kinds = _kinds_due(session) if kinds is None else kinds
     ids: list[int] = []
     for due in (_AWAITED, _SINGLE, _OF_ISSUES):

@@ -109,8 +109,8 @@ class ConnectionPool:
     def join(self, stop: threading.Event) -> None:
         """Run every conversation to its end.
 
-        Once told to stop, what has not come to its final dot is broken off after a while,
-        and who still opens a connection is left: it can say nothing without us.
+        Once told to stop, break off messages before their final dot after a while, and leave
+        connections that are still opening.
         """
         while any(thread.is_alive() for thread in tuple(self._threads)):
             if stop.is_set():

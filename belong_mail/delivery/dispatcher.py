@@ -76,7 +76,7 @@ class MemberQuery(Protocol):
 
 
 def compose_message(pending: PendingMessage) -> Envelope | Outcome:
-    """Write a message; of one that cannot be written return what becomes of it."""
+    """Write a message; return the outcome of one that cannot be written."""
     try:
         return pending.write()
     except (IssuePaused, UnknownKey):
@@ -200,7 +200,7 @@ class Dispatcher:
         self._journal.note(outgoing.id, JournalEntry.TAKEN)
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
-        """Write down a final dot; whoever stands still right after it may still send it."""
+        """Write down a final dot; a worker that stands still right after it may still send it."""
         try:
             self._journal.write(outgoing.id, JournalEntry.DOT)
         except OSError as error:

@@ -37,7 +37,7 @@ class JournalEntry(IntEnum):
     REFUSED = 3
     # A connection has it in hand.
     TAKEN = 4
-    # It is tried again: what is older tells of an earlier try.
+    # It is tried again: older marks tell of an earlier try.
     CLAIMED = 5
 
 

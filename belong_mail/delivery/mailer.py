@@ -1,4 +1,4 @@
-"""Emails: what is said to whom, and how it becomes an envelope."""
+"""Emails: recipient and words, and how they become an envelope."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ class Mailer:
     office: str
     # The addresses of those who look after this instance.
     operators: tuple[str, ...]
-    # To whom else we write on the word of a sealed request.
+    # Other addresses that we may email on the word of a sealed request.
     staff: Staff
     # In which meetings are held.
     zone: ZoneInfo
@@ -125,8 +125,8 @@ def post_to_address(
 ) -> None:
     """Ask for an email that is fixed now: to whom, in which language, and what it says.
 
-    All that opens only in an email of this kind; what is written into rows meanwhile neither
-    changes nor stops it.
+    All that opens only in an email of this kind; a change of rows meanwhile neither changes nor
+    stops it.
     """
     said |= {"to": address, "language": known_language(language)}
     is_alone = rows.subscription_id is None and rows.account_id is None
@@ -143,11 +143,11 @@ def post_to_address(
 
 
 def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, Any]]:
-    """Return to whom such a mail goes and what it says, or raise DecryptionError."""
+    """Return the recipient and words of such an email, or raise DecryptionError."""
     said = json.loads(opener.unwrap(delivery.sealed_arguments or b"", _place(delivery.kind), ""))
     return said["to"], said
 
 
 def _place(kind: str) -> str:
-    """Bind what an email says to its kind: who can write rows makes not one of another."""
+    """Bind an email's words to its kind: nobody makes one of another by writing rows."""
     return f"{SEALED_ARGUMENTS}/{kind}"

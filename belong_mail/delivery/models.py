@@ -44,7 +44,7 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """Index what waits, and nothing else: what is done is not walked over again.
+    """Index waiting rows, and nothing else: finished ones are not walked over again.
 
     The migrations say it to PostgreSQL too; here that would load its dialect for everybody.
     """
@@ -118,7 +118,7 @@ class Delivery(Base):
 
 
 class Chunk(Base):
-    """A stretch of an issue's members; claiming it inserts their deliveries."""
+    """A range of an issue's members; claiming it inserts their deliveries."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -160,11 +160,11 @@ class IssueCount(Base):
 
     __tablename__ = "issue_counts"
 
-    # Not a foreign key: to look at the issue's row would wait for whoever has locked it.
+    # Not a foreign key: to look at the issue's row would wait for its lock.
     newsletter_id: Mapped[int] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
     # Each process of PostgreSQL has rows of its own, so that none waits for another; SQLite has 0.
-    # One may be below zero: what one process added another may take.
+    # One may be below zero: another process may take what one added.
     backend: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
     # Those of them that were sent again although a copy may have arrived.

@@ -28,7 +28,7 @@ def resume(session: Session, newsletter_id: int) -> None:
 
 
 def stop(session: Session, newsletter_id: int) -> None:
-    """Withdraw what has not left; what is in doubt stays so, and is not sent again."""
+    """Withdraw copies that have not left; uncertain ones stay so, and are not sent again."""
     state = case((Delivery.lost_at.is_not(None), State.UNCERTAIN), else_=State.WITHDRAWN)
     finished_at = func.coalesce(Delivery.lost_at, now())
     _deliveries(session, newsletter_id, state=state, finished_at=finished_at)
@@ -39,7 +39,7 @@ def stop(session: Session, newsletter_id: int) -> None:
 
 
 def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
-    """Withdraw what waits and has not left; what is in hand is asked again before it leaves."""
+    """Withdraw waiting copies; those in hand are checked again before they leave."""
     waiting = update(Delivery).where(*which, Delivery.state.in_(PAUSABLE_STATES))
     values = {"state": State.WITHDRAWN, "finished_at": now(), "due_at": None}
     session.execute(waiting.values(values))

@@ -181,7 +181,7 @@ def _clock(session: Session) -> datetime:
 
 
 def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> bool:
-    """Tell whether a worker is to be relieved; of one elsewhere only the lease tells."""
+    """Tell whether a worker is to be replaced; for one elsewhere only the lease tells."""
     is_gone = standing in {WorkerStatus.DEAD, WorkerStatus.STILL}
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 

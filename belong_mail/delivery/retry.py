@@ -75,7 +75,7 @@ RELAY_RESTS = {
 RELAY_LATE = timedelta(seconds=1)
 # Between looks whether a limit of ours has room again.
 LIMIT_LOOK_GAP = timedelta(minutes=15)
-# Between looks whether a full day has room again: whoever drains does not wait for that.
+# Between looks whether a full day has room again: `--drain` does not wait for that.
 FULL_DAY_LOOK_GAP = LIMIT_LOOK_GAP + timedelta(minutes=1)
 # So many broken conversations in a row are the relay's fault.
 MAX_BREAKS = 3

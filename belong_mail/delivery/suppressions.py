@@ -12,7 +12,7 @@ from belong_mail.core.decryption import BlindIndex
 from belong_mail.delivery.models import Suppression
 
 BY_REQUEST = "asked"
-# Octets: of an index, and of a time since 1970.
+# Octets of an index, and of a time since 1970.
 INDEX_OCTETS, PERMISSION_SECONDS = 16, 8
 _FINDING = CompiledStatement(
     select(literal(1)).where(Suppression.address_index == bindparam("index"))

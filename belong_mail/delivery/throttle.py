@@ -15,7 +15,7 @@ from belong_mail.delivery import outcomes, retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
 from belong_mail.mail.smtp.replies import Reply
 
-# Deliveries in hand at most: what may be uncertain when a host is lost.
+# Deliveries in hand at most, which may be uncertain when a host is lost.
 MAX_IN_HAND = 100
 # Members of an issue that are claimed at a time.
 CHUNK_MEMBERS = 70

@@ -71,7 +71,7 @@ class WorkerLock:
         return [name for name in names if self.status_of(name) is WorkerStatus.DEAD]
 
     def is_writable(self) -> bool:
-        """Tell whether the folder's disk takes anything: what is mapped would not say so."""
+        """Tell whether the folder's disk takes anything: mapped memory would not say so."""
         return not os.statvfs(self._folder).f_flag & os.ST_RDONLY
 
     def _history(self, name: str) -> journal.DeliveryHistory | None:

@@ -41,8 +41,8 @@ class Attribution:
 def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str | None:
     """Return the public id of the membership that an email ends by its address, or None.
 
-    The address is the authority, as the link is: who sent it, and what it says, does not count. A
-    report or an automatic reply that strays there is no wish.
+    The address is the authority, as the link is: sender and words do not count. A report or an
+    automatic reply that strays there is no wish.
     """
     if report.is_automatic or report.kind not in (Kind.UNSUBSCRIBE, Kind.OTHER):
         return None
@@ -69,7 +69,7 @@ def _first(session: Session, ids: Iterable[int | None]) -> Delivery | None:
 
 
 def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator[int | None]:
-    """Try the Message-IDs of a report with whom it names; if nobody, with the message's To."""
+    """Try the Message-IDs of a report with its recipients, or else with the message's To."""
     named = {_identity(each) for each in report.recipients or report.sent_to}
     if len(named) > MAX_RECIPIENTS:
         return

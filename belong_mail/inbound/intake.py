@@ -76,7 +76,7 @@ class Intake:
         return True
 
     def stop(self) -> None:
-        """Begin no message more; what a server keeps from ending goes with the process."""
+        """Begin no message more; one that a server keeps open ends with the process."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(END_SECONDS)

@@ -91,7 +91,7 @@ class Reader:
                 self._store(session, message)
 
     def succeed(self, session: Session) -> None:
-        """Write down that a look ended well, and leave the mailbox to whoever comes first."""
+        """Write down that a poll ended well, and free the mailbox for the next worker."""
         held = self._leased_mailbox(session)
         held.looked_at, held.failures, held.failed_step = now(), 0, ""
         held.broken_uid = held.breaks = 0

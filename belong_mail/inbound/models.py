@@ -14,7 +14,7 @@ SILENCE = timedelta(hours=1)
 
 
 class InboundMailbox(IdBase):
-    """How far a mailbox is read, and who reads it."""
+    """The state of a mailbox: how far it is read, and by which worker."""
 
     __tablename__ = "inbound_mailboxes"
 

@@ -113,7 +113,7 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
 def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:
     """Find the group, and the lead who named its mailbox, or raise Refused.
 
-    Members answer to a mailbox: who leads it for less than a day names none yet.
+    Members answer to a mailbox: a leader of less than a day names none yet.
     """
     group = work.session.scalar(select(Group).where(Group.public_id == group_id))
     lead = proven.account(work, lead_id)

@@ -59,7 +59,7 @@ def home() -> str:
 
 
 def _offers_passkey(session: Session, account: Account) -> bool:
-    """Tell whether who is signed in has no passkey, could use one, and has not said no."""
+    """Tell whether this account has no passkey, could use one, and has not said no."""
     if account.passkey_declined_at is not None or signing_in.has_passkey(session, account):
         return False
     return not identities.is_used(session, services().settings, account)

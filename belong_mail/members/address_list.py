@@ -56,7 +56,7 @@ MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
 AT_SIGNS: Final = "@\uff20\ufe6b"
 AT_SIGN = re.compile(f"[{AT_SIGNS}]")
 AROUND: Final = "'`‘’.:*"
-# They may begin an address, but hardly do: who typed them should look.
+# They may begin an address, but hardly do: their writer should look.
 UNUSUAL_STARTS: Final = ("-", "=")
 # A row with more addresses is a list of other people, unless it is the only one.
 MAX_IN_ROW: Final = 2
@@ -266,7 +266,7 @@ def _up_to_limit(reader: Iterator[list[str]]) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """Choose what stands between cells: what makes the most rows of one width above 1."""
+    """Choose the delimiter that makes the most rows of one width above 1."""
     best, best_score = DELIMITERS[0], 0.0
     for delimiter in DELIMITERS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

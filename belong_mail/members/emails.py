@@ -217,7 +217,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write the link that lifts “never email me”, to whom nothing else is written."""
+    """Write the link that lifts “never email me”, the only email to such an address."""
     to, said = read_posted(mailer.opener, delivery)
     at = delivery.created_at
     until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)
@@ -265,7 +265,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, Any]]:
-    """Address an email to whom its delivery is for; return beside it what only it says."""
+    """Address an email to its delivery's recipient; return its own words beside it."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)

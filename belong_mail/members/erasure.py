@@ -123,7 +123,7 @@ def _named(names: list[str]) -> Select[Any]:
 
 
 def _read(opener: Opener, row: Erasure) -> OpenedErasure:
-    """Open an erasure; what the worker did not make names nothing."""
+    """Open an erasure; one that the worker did not make names nothing."""
     try:
         said = json.loads(opener.unwrap(row.wrapped, ERASURE_COLUMN, row.public_id))
     except DecryptionError:
@@ -153,7 +153,7 @@ def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
 
 
 def _is_to_be_mailed(session: Session, subscription: Subscription) -> bool:
-    """Tell whether a copy of an issue waits for a membership, or is planned for its stretch."""
+    """Tell whether a copy of an issue waits for a membership, or is planned for its chunk."""
     waits = or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None))
     copies = exists().where(
         Delivery.subscription_id == subscription.id, Delivery.newsletter_id.is_not(None), waits

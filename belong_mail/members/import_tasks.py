@@ -217,6 +217,6 @@ def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select files that were not started, or were a while ago; what is left of them goes too."""
+    """Select files that were not started, or were a while ago; their remaining rows go too."""
     is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
     return (or_(is_left, Import.started_at < at - IMPORT_AGE),)

@@ -29,7 +29,7 @@ BATCH_SIZE: Final = 10
 # Names what the worker counts of those whom it asked.
 ASKED_TODAY = b"imports/day"
 BATCH_COLUMN: Final = "import_batches.sealed"
-# Rows that a report names; of more it says the number.
+# Rows that a report names; it counts further ones.
 MAX_ROWS_NAMED: Final = 100
 # The subject of the email that they are to look for: that of `emails/invited-to-confirm`.
 ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")

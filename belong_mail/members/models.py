@@ -33,7 +33,7 @@ class Subscription(PublicIdBase):
     __tablename__ = "subscriptions"
     __table_args__ = (
         UniqueConstraint("group_id", "address_index"),
-        # A stretch of one group's members is read by it, however many other groups have.
+        # It reads a range of one group's members, however many other groups have.
         Index("ix_subscriptions_group_id_id", "group_id", "id"),
         Index("ix_subscriptions_inactive", "id", sqlite_where=text(INACTIVE)),
         Index(

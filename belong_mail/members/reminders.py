@@ -56,7 +56,7 @@ def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
 
 @writes(REMINDER)
 def reminder_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Remind a member; whoever left, paused or wants it no more is left alone."""
+    """Remind a member, unless they left, paused or want it no more."""
     member = members_emails.require_reader(session, delivery)
     noted = session.get(Reminder, delivery.about_id)
     if noted is None or not member.is_reminded:

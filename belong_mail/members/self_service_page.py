@@ -47,7 +47,7 @@ def pause_form(which: str) -> PressForm:
 
 
 def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
-    """Return what the page says; of a pause that cannot be, also why."""
+    """Return the page's words, and why a pause is impossible."""
     found = members_self_service.list_memberships(session, listed)
     forms = {which: pause_form(which) for which in (ALL, *listed.public_ids)}
     done, of, is_wrong = request.args.get("done", ""), request.args.getlist("of"), False

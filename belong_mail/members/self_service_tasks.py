@@ -47,7 +47,7 @@ from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.tasks import find_verified, is_barred
 from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
 
-# How long a copy waits at most; who asks again while some wait gets those.
+# How long a copy waits at most; another request while some wait gets those.
 COPY_WAIT = timedelta(days=1)
 # The same of an email to a new address.
 MAX_WAIT = timedelta(days=1)
@@ -66,7 +66,7 @@ SHORT_LIVED[ADDRESS_CHANGE] = (
 
 @does(SendMyGroups)
 def my_groups(work: Work, asked: SendMyGroups) -> None:
-    """Mail the link to somebody's memberships; to the staff alone, that there are none.
+    """Email the link to somebody's memberships; tell staff alone that there are none.
 
     Both as often: how many emails an address got must not tell who is a member.
     """
@@ -236,7 +236,7 @@ def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
 
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
-    """Tell whether whom it was written to has got it; nobody's words are lost on the way."""
+    """Return whether it was delivered; nobody's words are lost on the way."""
     mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
     return set(session.scalars(mails)) <= {State.ACCEPTED}
 

@@ -105,8 +105,8 @@ def get_for_update(session: Session, public_id: str) -> Subscription:
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     """Grant a sign-up: the person is in. The second time nothing more happens.
 
-    It is read again under the lock: who leaves in the same moment has left. The worker welcomes,
-    and moves what is wrapped, name and introduction: the web writes neither.
+    It is read again under the lock: a person who leaves in the same moment has left. The worker
+    welcomes, and moves what is wrapped, name and introduction: the web writes neither.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
@@ -155,7 +155,7 @@ def leave(session: Session, public_id: str) -> Subscription:
 
 
 def leave_if_there(session: Session, public_id: str) -> None:
-    """Leave; whoever left so long ago that nothing is kept has left already."""
+    """Leave, unless nothing is kept of the membership any more."""
     with suppress(BadToken):
         leave(session, public_id)
 

@@ -120,7 +120,7 @@ def _hour(at: datetime) -> int:
 
 
 def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select codes that have left: to whom and when they went is kept no minute longer."""
+    """Select codes that have left: their recipients and times are kept no minute longer."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.kind == CODE,

@@ -20,7 +20,7 @@ CODE_LENGTH = SECRET_LENGTH + CHECK_LENGTH
 
 
 def end_of_day(at: datetime) -> datetime:
-    """Return when a day ends: what is counted as of then says no hour."""
+    """Return when a day ends: a count as of then says no hour."""
     day = at.astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(day, time(), UTC)
 

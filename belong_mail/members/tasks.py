@@ -284,7 +284,7 @@ def _post_to_member(
     about_id: int | None = None,
     **said: Any,
 ) -> None:
-    """Ask for an email to who is a member or may be one, fixed now."""
+    """Ask for an email, fixed now, to a member or to a person who may become one."""
     post_to_address(
         session,
         keyring,

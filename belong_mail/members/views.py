@@ -90,7 +90,7 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox/<asked>")
 @public
 def check_your_inbox(asked: str = "") -> str:
-    """Say what comes, and when more can: by the group and the time of the form, not by whom."""
+    """Say what comes, and when more can: by the group and the time of the form, for anyone."""
     context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
@@ -158,7 +158,7 @@ def welcome(token: str) -> str:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return the ids of a confirmation and its subscription; of an old link only the latter."""
+    """Return the ids of a confirmation and its subscription; for an old link only the latter."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:
@@ -220,7 +220,7 @@ def _not_me_page(session: Session, subscription: Subscription) -> str:
 
 
 def _rejected_page(session: Session, subscription: Subscription) -> str:
-    """Say that a request was taken back; to whoever was a member, that they have left."""
+    """Say that a request was taken back, or to a member that they have left."""
     is_never = members.wants_no_email(session, subscription)
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)

@@ -36,8 +36,8 @@ def row_of(public_id: str, group_public_id: str) -> str:
 def address_of(keyring: Keyring, subscription: Subscription) -> str:
     """Open the address of a membership, or raise DecryptionError.
 
-    Row, group and index must be those that it was wrapped for: whoever can write rows must not be
-    able to put one member's in another's place.
+    Row, group and index must be those that it was wrapped for: an intruder who writes rows must not
+    put one member's in another's place.
     """
     address, is_indexed = open_address(keyring, subscription)
     if not is_indexed:

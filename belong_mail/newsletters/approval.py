@@ -1,4 +1,4 @@
-"""A second leader's yes: who needs one, and whether two people stand behind exactly these words."""
+"""A second leader's approval: whether a group needs one, and has one for exactly these words."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter, O
 
 # For how long somebody else may say yes.
 REQUEST_AGE = timedelta(days=7)
-# Leaders of whom one may ask and another may approve.
+# Leaders needed: one asks and another approves.
 TWO = 2
 # A group's rule: by its kind, always, or never.
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
@@ -75,7 +75,7 @@ def digest(session: Session, newsletter: Newsletter) -> bytes:
 
 
 def _flyers(session: Session, newsletter: Newsletter) -> list[tuple[str, str, str]]:
-    """List the flyers of an issue; of one without any, what was approved before stays so."""
+    """List the flyers of an issue; an issue without any keeps earlier approvals."""
     found = select(Flyer).where(Flyer.newsletter_id == newsletter.id).order_by(Flyer.id)
     return [(each.public_id, each.title, _hash(each.content)) for each in session.scalars(found)]
 

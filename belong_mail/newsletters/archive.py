@@ -94,7 +94,7 @@ def _copied(file: Image | Flyer, draft: Newsletter, columns: tuple[str, ...]) ->
 
 
 def template_of(session: Session, group: Group) -> Newsletter | None:
-    """Find a group's template; of two that were saved at once the later one counts."""
+    """Find a group's template; the later of two that were saved at once counts."""
     found = select(Newsletter).where(Newsletter.group_id == group.id, Newsletter.is_template)
     return session.scalar(found.order_by(Newsletter.id.desc()).limit(1))
 

@@ -1,4 +1,4 @@
-"""Flyers as files of a message: what they are called there."""
+"""Flyers as files of a message, and their names there."""
 
 import re
 import unicodedata
@@ -30,7 +30,7 @@ def file_name(title: str) -> str:
 
 
 def attached(flyers: Sequence[Flyer]) -> list[AttachedFile]:
-    """Return flyers as files of a message; of two with one name the later has a number."""
+    """Return flyers as files of a message; the later of two with one name has a number."""
     files, used = list[AttachedFile](), dict[str, int]()
     for flyer in flyers:
         name = file_name(flyer.title)

@@ -100,7 +100,7 @@ PACKINGS: Final = _names(
     "FlateDecode DCTDecode JPXDecode CCITTFaxDecode JBIG2Decode RunLengthDecode"
 )
 UNPACKED_HERE: Final = _names("ASCII85Decode ASCIIHexDecode LZWDecode")
-# Actions that only show another place or page; of these and of links nothing is refused.
+# Actions that only show another place or page; these and links are never refused.
 TAME: Final = _names("GoTo Named URI")
 ACTIVE: Final = _names("RichMedia Screen Movie Sound 3D")
 # Annotations that show nothing by themselves, or only in a printing house.
@@ -338,7 +338,7 @@ class Copy:
         return Mode.NAMED if mode is Mode.RESOURCES else INNER.get(name, mode)
 
     def _repack(self, stream: Stream) -> None:
-        """Pack a stream once; what a photograph says of itself goes."""
+        """Pack a stream once; a photograph's metadata goes."""
         pixels = [_get(stream, name) or 0 for name in ("/Width", "/Height")]
         if abs(pixels[0] * pixels[1]) > MAX_PIXELS:
             raise InvalidFlyer("heavy")

@@ -1,4 +1,4 @@
-"""Have a flyer (PDF) read and made anew by a child process: what it says is checked.
+"""Have a flyer (PDF) read and made anew by a child process, and check its answer.
 
 The child is `flyer_program`; no other process parses a PDF.
 """

@@ -188,7 +188,7 @@ class ReleaseForm(BaseForm):
     submit = SubmitField(_l("Send to members"))
 
     def validate_at(self, field: DateTimeField) -> None:
-        """Look at the moment only if it is wanted; what stands there otherwise does not matter."""
+        """Look at the moment only if it is wanted."""
         if self.when.data != "later":
             field.errors = []  # type: ignore[assignment]
             raise StopValidation
@@ -222,7 +222,7 @@ class ReleaseForm(BaseForm):
         return now() + timedelta(minutes=int(self.minutes.data))
 
 
-# Octets that are read at most, so that who chose too large a file hears so beside the field.
+# Octets that are read at most, so that the field can say that a file is too large.
 MAX_BODY = 16 * 1024 * 1024
 
 

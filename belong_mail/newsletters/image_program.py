@@ -28,9 +28,9 @@ from belong_mail.newsletters.image_decoder import (
     kind_of,
 )
 
-# Pixels: what phones take. A JPEG is made small while it is read.
+# Pixels of phones' photographs. A JPEG is made small while it is read.
 MAX_JPEG: Final = 25_000_000
-# Pixels of all else, which is unpacked whole: of a WebP each takes 16 octets meanwhile.
+# Pixels of all else, which is unpacked whole: a WebP's take 16 octets each meanwhile.
 MAX_OTHER: Final = 9_000_000
 # Octets of a PNG; above it the picture becomes a JPEG, on white where one could see through.
 MAX_EXACT: Final = 400_000

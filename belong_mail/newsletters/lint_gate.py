@@ -23,8 +23,8 @@ from belong_mail.newsletters.rendering import IssueText
 
 # Parts that an inbox shows of each message; a group that is not discreet is not named there either.
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
-# The preview line of whoever writes none: the same for every group, so it tells of none, also where
-# a group has one of its words in its name.
+# The preview line of an issue without one: the same for every group, so it tells of none, also
+# where a group has one of its words in its name.
 OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
 
@@ -48,7 +48,7 @@ class UnfitIssue(newsletters.InvalidState):
 def problems_of(
     newsletter: Newsletter, template: MessageTemplate, language: str, root: str
 ) -> list[Problem]:
-    """List what is wrong with an issue's message in a language; what a test adds counts too."""
+    """List the problems of an issue's message in a language, a test's additions included."""
     _subject, text, spoken = IssueText.from_issue(newsletter).of(language)
     typed = rendering.fill_text(text, newsletter.group, spoken)
     targets = frozenset(target for target, _words in markdown.links_of(typed))

@@ -17,7 +17,7 @@ MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
 
 
 class Newsletter(PublicIdBase):
-    """One issue, of one group; what happened is kept as times."""
+    """One issue of one group; events are kept as times."""
 
     __tablename__ = "newsletters"
     __table_args__ = (
@@ -47,7 +47,7 @@ class Newsletter(PublicIdBase):
     )
     # People who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
-    # While its stretches are being planned: the last membership that has been looked at.
+    # While its chunks are being planned: the last membership that has been looked at.
     planned_to: Mapped[int | None]
     paused_at: Mapped[datetime | None]
     # It paused by itself: servers refuse it for what it says, or for how we send.
@@ -56,7 +56,7 @@ class Newsletter(PublicIdBase):
     is_late: Mapped[bool] = mapped_column(default=False)
     # When a lead last let it go on.
     resumed_at: Mapped[datetime | None]
-    # Stopped for good: what has not left stays here.
+    # Stopped for good: copies that have not left stay here.
     stopped_at: Mapped[datetime | None]
     # Its time passed while we were down: the lead is asked.
     held_at: Mapped[datetime | None]

@@ -20,7 +20,7 @@ def plan_more(opener: Opener, session: Session, at_once: int = newsletters.PLANN
     Members who are being erased are left out: once planned, an erasure sees to its own chunk.
     """
     unplanned = select(Newsletter).where(Newsletter.planned_to.is_not(None))
-    # A pause, or a stop, is waited for, and waits; who claims a stretch does neither.
+    # Planning and a pause or stop wait for each other; claiming a chunk does neither.
     free = unplanned.with_for_update(skip_locked=True, key_share=True)
     newsletter = session.scalar(free.order_by(Newsletter.id).limit(1))
     if newsletter is None or newsletter.planned_to is None:

@@ -20,7 +20,7 @@ from belong_mail.web.language import request_language
 
 # Percent; finer steps would count single members of a small group.
 STEP = 5
-# Recipients; of fewer such a step would tell of single ones, so nothing is said before the end.
+# Recipients; with fewer, such a step would tell of single ones, so nothing is said before the end.
 SMALL = 20
 WHOLE = 100
 
@@ -113,7 +113,7 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def _waiting(status: IssueStatus, number: int, told: int | None) -> str:
-    """Say to whom it may still go; after a stop, only what was leaving in that moment."""
+    """Say how many it may still reach; after a stop, only copies leaving in that moment."""
     near = approximate_count(number, told)
     if status.state == "stopped":
         return _(

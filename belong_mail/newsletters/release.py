@@ -75,7 +75,7 @@ def release(
 ) -> None:
     """Let a draft, or a held issue, go out at a time; raise InvalidState where it cannot.
 
-    The account is that of who does so, a lead or the office.
+    The account is the releasing lead's or colleague's.
     """
     require_valid(newsletter)
     require_before_end(newsletter, due_at)
@@ -120,7 +120,7 @@ def resume(session: Session, newsletter: Newsletter) -> None:
 
 
 def stop(session: Session, newsletter: Newsletter) -> None:
-    """Mark an issue as stopped for good: what has not left stays here. Raises InvalidState."""
+    """Mark an issue as stopped for good: unsent copies stay here. Raises InvalidState."""
     _change(session, newsletter, Kind.STOPPED, *QUEUED, stopped_at=now())
 
 

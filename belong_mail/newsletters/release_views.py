@@ -81,7 +81,7 @@ def test(public_id: str) -> ResponseReturnValue:
 
 
 def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
-    """Count a test: of one lead, and of one group where it goes to others too."""
+    """Count a test for its lead, and for the group where it goes to others too."""
     own = limit_key(f"test/{signed_in().public_id}"), TEST_RATE
     of_group = limit_key(f"test-others/{issue.group.public_id}"), TO_COLLEAGUES_RATE
     uses = [own, *([of_group] if has_others else [])]

@@ -61,10 +61,10 @@ def render(
     have_leads_replies: bool | None = None,
     copy_for: str = "",
 ) -> RenderedEmail:
-    """Render an issue for the readers of a language; what is each one's own stays a slot.
+    """Render an issue for the readers of a language; each one's own words stay slots.
 
-    A copy for a `lead` or the `office` says so, and holds no link to leave. Whether its replies
-    go to the leads the worker knows; a preview goes by the group's row.
+    A copy for a `lead` or the `office` says so, and holds no link to leave. Whether its replies go
+    to the leads the worker knows; a preview goes by the group's row.
     """
     if have_leads_replies is None:
         have_leads_replies = group.wrapped_mailbox is not None
@@ -109,7 +109,7 @@ def bind(
     boundary: str,
     files: Sequence[AttachedFile] = (),
 ) -> MessageTemplate:
-    """Build the message; of the pictures those travel with it that the words show."""
+    """Build the message, with the pictures that the words show."""
     pictures = [
         InlineFile(_cid(image), image.media_type, image.content)
         for image in images
@@ -216,8 +216,8 @@ def fill_text(text: str, group: Group, language: str) -> str:
 def fill_slots(text: str, group_name: str) -> str:
     """Put the group's name in, and a slot where each member's own name comes.
 
-    So it is done where no sentence is, as in a subject. In a link no name comes: whoever is behind
-    it would learn it from who follows. Where a link is hidden from all but Markdown, no name comes
+    So it is done where no sentence is, as in a subject. A link gets no name: its website would
+    learn it from those who follow. Where a link is hidden from all but Markdown, no name comes
     anywhere.
     """
     others = PLACEHOLDER.sub(lambda found: "" if _is_in_link(found) else found[0], text)

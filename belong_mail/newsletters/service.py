@@ -273,7 +273,7 @@ def plan_step(
 
 
 def _chunks(ids: Sequence[int], low: int, last: int) -> Iterator[dict[str, int]]:
-    """Part members into chunks that leave no gap: who comes back in time is in one of them."""
+    """Contiguous ranges of ids, so that a member who rejoins in time is included."""
     for first in range(0, len(ids), CHUNK_MEMBERS):
         some = ids[first : first + CHUNK_MEMBERS]
         high = last if some[-1] == ids[-1] else some[-1]

@@ -67,7 +67,7 @@ def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
 
 
 def _find(work: Work, public_id: str) -> Newsletter:
-    """Find an issue and lock it: who changes its marks now is waited for."""
+    """Find an issue and lock it; waits for a change of its marks."""
     found = select(Newsletter).where(Newsletter.public_id == public_id)
     newsletter: Newsletter | None = work.session.scalar(lock_for_change(work.session, found))
     return required(newsletter, Refused)

@@ -226,7 +226,7 @@ def start(slug: str) -> ResponseReturnValue:
 @office_imports.post("/discard")
 @for_office
 def discard(slug: str) -> ResponseReturnValue:
-    """Ask nobody more: what is left of the file is deleted."""
+    """Ask nobody more, and delete the rest of the file."""
     with transaction() as session:
         group = service.find_group(session, slug)
         seen = _seen(session, group)

@@ -1,4 +1,4 @@
-"""Find what the office reads: what waits for it, threads without their words, what goes out."""
+"""The office's queries: waiting messages, threads without their words, newsletters."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ ISSUES_PER_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """A thread as the office knows it: who wrote when, oldest first."""
+    """A thread as the office knows it: writers and times, oldest first."""
 
     reference: str
     # In English, as the form offers it; empty: not known.

@@ -41,7 +41,7 @@ def _tell(work: Work) -> None:
 
 @writes(SETTINGS_CHANGED)
 def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the inbox, or whoever provably works for the office, where to see the settings."""
+    """Tell the inbox, or a proven colleague of the office, where to see the settings."""
     if delivery.account_id is None:
         to, said = read_posted(mailer.opener, delivery)
         language = said["language"]

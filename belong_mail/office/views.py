@@ -145,7 +145,7 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @for_office
 @fresh_proof
 def teams() -> ResponseReturnValue:
-    """List who leads and whose rights end soon; on POST renew those, but for who was left out."""
+    """List leaders and rights that end soon; on POST renew those, except the ones left out."""
     with transaction() as session:
         if request.method == "POST":
             verbs.renew(session, signed_in(), request.form.getlist("right"))

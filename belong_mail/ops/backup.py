@@ -142,8 +142,8 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
 def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
     """Yield a copy in the clear: itself, or opened whole below `scratch`. Raises InvalidBackup.
 
-    Nothing is yielded of a copy that is not whole, and nothing unencrypted where a key is given:
-    what lies in an encrypted copy's place need not be one of ours.
+    Yields nothing of a copy that is not whole, and nothing unencrypted where a key is given: a file
+    in an encrypted copy's place need not be ours.
     """
     if key_file is None:
         if encrypted_file.is_encrypted(file):
@@ -236,7 +236,7 @@ def _drop_tables(engine: Engine) -> None:
 
 
 def _put_in_place(part: Path, engine: Engine) -> None:
-    """Overwrite page by page, in one transaction: who reads meanwhile sees the old or the new."""
+    """Overwrite page by page, in one transaction: readers meanwhile see the old or the new."""
     engine.dispose()
     try:
         with closing(_sqlite(part)) as source, closing(engine.raw_connection()) as target:

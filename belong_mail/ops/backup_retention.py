@@ -26,9 +26,9 @@ def file_name(moment: datetime, step: str | None = None) -> str:
 
 
 def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
-    """Delete the copies that no rule keeps, and return them; what looks broken stays uncounted.
+    """Delete the copies that no rule keeps, and return them; broken ones stay uncounted.
 
-    So what is kept is whole, as far as that shows without a key, and a broken file is seen.
+    So kept copies are whole, as far as that shows without a key, and a broken file is seen.
     """
     copies, steps = {}, {}
     for file in folder.iterdir():
@@ -60,7 +60,7 @@ def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
 
 
 def last_of_steps(steps: Mapping[datetime, str | None]) -> set[datetime]:
-    """Choose the newest copy of each step of the schema: who goes back to a version needs it."""
+    """Choose the newest copy of each step of the schema: going back to a version needs it."""
     last = {step: moment for moment, step in sorted(steps.items()) if step}
     return {moment for moment in last.values() if max(steps) - moment < STEP_AGE}
 

@@ -129,7 +129,7 @@ class LazyCommand(click.Command):
 
 @cache
 def load(name: str) -> click.Command:
-    """Load a command; what runs without settings gets no app."""
+    """Load a command; one that runs without settings gets no app."""
     command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
     if name in WITHOUT_SETTINGS:
         _explain(command, name)

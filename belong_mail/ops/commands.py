@@ -252,8 +252,8 @@ def new_keys() -> None:
 def backup_key(file: Path) -> None:
     """Make the key that opens backups, in the new FILE.
 
-    Take a FILE on a USB stick or on another computer: whoever has it opens every backup, and
-    without it no one does. It is written nowhere else. Prints the public key, as a setting.
+    Take a FILE on a USB stick or on another computer: it opens every backup, and without it no one
+    does. It is written nowhere else. Prints the public key, as a setting.
     """
     private, public = encrypted_file.new_key_pair()
     try:

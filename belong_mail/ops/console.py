@@ -1,4 +1,4 @@
-"""The `belong` command: what `flask --app wsgi` offers, by who uses it."""
+"""The `belong` command: those of `flask --app wsgi`, by their users."""
 
 import sys
 import tomllib

@@ -125,7 +125,7 @@ WEB = {
     ),
     "figures": READS,
     "operator_releases": READS,
-    # Public keys: what signs in here the web may keep, for it may begin sessions too.
+    # Public keys for signing in: the web may keep them, for it may begin sessions too.
     "passkeys": Rights(
         "public_id account_id credential_id public_key counter name created_at used_at",
         update="counter used_at",

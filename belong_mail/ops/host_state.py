@@ -1,4 +1,4 @@
-"""The state file: what this host last saw of the database, kept outside of the database."""
+"""The state file: this host's last view of the database, kept outside of it."""
 
 import fcntl
 import json

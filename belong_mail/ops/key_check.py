@@ -91,7 +91,7 @@ def unread_messages(session: Session, keyring: Keyring) -> list[str]:
 
 
 def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:
-    """Return the first and the last rows of a kind, each once: what is wrapped, and its name.
+    """Return the first and the last rows of a kind, each once: wrapped value, and its name.
 
     They are found by their key, so that no table is read whole.
     """

@@ -41,7 +41,7 @@ class CannotGoBack(Exception):
 
 
 def upgrade(engine: Engine, check: Check | None = None) -> None:
-    """Take the steps that are missing; of several who do so at once, the others wait.
+    """Take the steps that are missing; several at once wait for each other.
 
     Before a database that has some takes one more, `check` may refuse by an error. Raises
     SchemaInconsistent if steps cannot be taken. Nothing is changed then.
