@@ -180,6 +180,12 @@ def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
     return f"{format_day(local.date(), code)}, {format_clock(local.time(), code)}"
 
 
+def format_brief(moment: datetime, code: str, zone: ZoneInfo) -> str:
+    """Return date and time, local, where there is little room, as in “Mar 3, 2026, 4:00 PM”."""
+    local = moment.astimezone(zone)
+    return f"{format_day(local.date(), code, 'medium')}, {format_clock(local.time(), code)}"
+
+
 def format_clock(clock: time, code: str) -> str:
     """Return a time of day, as in “4:00 PM”."""
     return " ".join(_clock_parts(clock, code))

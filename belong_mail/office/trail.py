@@ -13,12 +13,35 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.audit import AuditEntry
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
 
 ENTRIES_A_PAGE = 50
 # Characters of what names an account, or a session, in few letters.
 REFERENCE_LENGTH = 6
+
+
+# What an entry may be about besides, in words; what is an id is told to nobody.
+DETAILS = {
+    "passkey": gettext_noop("with a passkey"),
+    "district": gettext_noop("with a district account"),
+    "link": gettext_noop("by an emailed link"),
+    "invitation": gettext_noop("by accepting an invitation"),
+    "undo": gettext_noop("undone"),
+    "a-few": gettext_noop("a few"),
+    "video_url": gettext_noop("Link to the office’s video"),
+    "help_lines": gettext_noop("Help lines"),
+    "postal_address": gettext_noop("Postal address below each email"),
+    "discreet_words": gettext_noop("Words that discreet groups’ emails don’t show"),
+    "second-yes-auto": gettext_noop("A second leader’s OK"),
+    "second-yes-always": gettext_noop("A second leader’s OK"),
+    "second-yes-never": gettext_noop("A second leader’s OK"),
+    "has-passkey": gettext_noop("This account uses a passkey"),
+    "other-browser": gettext_noop("in another browser"),
+    "other-session": gettext_noop("in another browser"),
+    "too-often": gettext_noop("too often"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.core import site_settings
-from belong_mail.core.audit import AuditEntry, Role
+from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.groups import header_words
 from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
@@ -257,6 +257,7 @@ def entries() -> ResponseReturnValue:
             groups=dict(form.group.choices),
             accounts=_accounts(session, found.entries),
             who=_who,
+            about=_about,
             reference=trail.reference,
             in_words=kind_in_words,
         )
@@ -266,10 +267,22 @@ def entries() -> ResponseReturnValue:
 def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
     """Call each account as the office does, or by its reference."""
     named = trail.accounts_in(session, entries)
-    return {
+    called = {
         public_id: name or _("Account %(reference)s", reference=trail.reference(public_id))
         for public_id, name in named.items()
     }
+    own = signed_in().public_id
+    return called | ({own: f"{called[own]} {_('(you)')}"} if own in called else {})
+
+
+def _about(entry: AuditEntry) -> str:
+    """Say what an entry is about besides; nothing where that is only an id."""
+    detail = entry.detail or ""
+    if entry.kind == Kind.COMMAND_RUN:
+        return detail.replace("-", " ")
+    if detail.startswith("about-"):
+        return _("about %(number)s", number=detail.removeprefix("about-"))
+    return _(trail.DETAILS[detail]) if detail in trail.DETAILS else ""
 
 
 def _who(entry: AuditEntry, accounts: Mapping[str, str]) -> str:

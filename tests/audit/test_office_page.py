@@ -8,11 +8,13 @@ from sqlalchemy import insert, select
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
-from belong_mail.core import audit
+from belong_mail.core import audit, site_settings
 from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.groups.header_words import SITE_WORDS
+from belong_mail.newsletters import approval
 from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
@@ -42,7 +44,7 @@ def listed(office: Visitor, query: str = "") -> list[str]:
     """List the lines of the page in words."""
     page = office.open(f"{PAGE}?{query}")
     assert page.status_code == 200
-    found = re.search(r'<ul class="issues trail".*?</ul>', page.text, re.DOTALL)
+    found = re.search(r'<ul class="trail".*?</ul>', page.text, re.DOTALL)
     lines = re.findall(r"<li>(.*?)</li>", found[0] if found else "", re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", line).split()) for line in lines]
 
@@ -57,8 +59,8 @@ def test_office_reads_who_did_what_when_and_from_which_session(
         account = session.scalars(select(Account.public_id)).one()
         entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
         assert entry is not None
-        assert newest.startswith("Newsletter sent or scheduled The Village")
-        assert f"Account {trail.reference(account)}" in newest
+        assert "Newsletter sent or scheduled The Village" in newest
+        assert f"Account {trail.reference(account)} (you)" in newest
         assert f"session {trail.reference(entry.browser_session)}" in newest
         assert account not in newest
     assert "Open the newsletter" in newest
@@ -69,9 +71,28 @@ def test_person_is_called_as_the_office_does(office: Visitor, services: Services
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         account.name, public_id = "Sam Rivera", account.public_id
-    add(services, kind=Kind.LEAD_REMOVED, role=Role.ACCOUNT, actor=public_id, account=public_id)
-    assert "Sam Rivera" in listed(office)[0]
-    assert "To whom: Sam Rivera." in listed(office)[0]
+    add(services, kind=Kind.LEAD_REMOVED, account=public_id)
+    add(services, role=Role.ACCOUNT, actor=public_id, account=public_id)
+    own, about = listed(office)[:2]
+    assert "Sam Rivera (you)" in own
+    assert "To whom" not in own
+    assert "To whom: Sam Rivera (you)." in about
+
+
+def test_details_are_told_in_words_and_ids_to_nobody(office: Visitor, services: Services) -> None:
+    for detail, words in (
+        ("video_url", "Setting changed: Link to the office’s video An operator"),
+        ("3", "Setting changed An operator"),
+        ("about-40", "Setting changed: about 40 An operator"),
+        ("K7qM_2xR-idOfSomething", "Setting changed An operator"),
+    ):
+        add(services, kind=Kind.SETTING_CHANGED, detail=detail)
+        assert words in listed(office)[0]
+    add(services, kind=Kind.COMMAND_RUN, detail="db-upgrade")
+    assert "Command run: db upgrade" in listed(office)[0]
+    choices = {f"second-yes-{each}" for each in (approval.AUTO, approval.ALWAYS, approval.NEVER)}
+    kept = {*site_settings.EDITABLE, SITE_WORDS, *choices}
+    assert kept <= trail.DETAILS.keys(), "each setting has words"
 
 
 def test_draft_is_not_opened_from_the_trail(office: Visitor) -> None:
