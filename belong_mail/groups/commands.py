@@ -53,10 +53,11 @@ def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
 def launch_group(slug: str) -> None:
     """Open the upcoming group SLUG for members.
 
-    The worker emails everyone who asked to be notified, once.
+    The worker emails everyone who asked to be notified, once, an hour later. Until then the office
+    can undo it on the group's page.
     """
     with transaction() as session:
         group = require_group(session, slug)
         with refusing(groups.AlreadyLaunched, words=f"{slug} has already started."):
             groups.launch(group)
-    say(f"{slug} has started. People can join. Those who asked to be notified get one email.")
+    say(f"{slug} has started. People can join. In an hour, those who asked get one email.")

@@ -1,6 +1,7 @@
 """Finding groups, and the office's verbs: add, rename, move, launch, end, seed."""
 
 import re
+from datetime import datetime, timedelta
 from unicodedata import normalize
 
 from sqlalchemy import func, select
@@ -147,16 +148,42 @@ def note_names(session: Session) -> None:
             group.known_names = [*group.known_names, group.name]
 
 
+# So long the start of a group can be undone, and those who wait for it are not told.
+UNDO_LAUNCH = timedelta(hours=1)
+
+
 class AlreadyLaunched(Exception):
     """The group is no upcoming one: it has started already, or is retired."""
 
 
 def launch(group: Group) -> None:
-    """Let an upcoming group start: people can join from now on; or raise AlreadyLaunched."""
+    """Let an upcoming group start: people can join from now on; or raise AlreadyLaunched.
+
+    Those who wait for it are told once it cannot be undone any more.
+    """
     if group.established_at is not None or group.is_ending:
         raise AlreadyLaunched
     group.established_at = now()
     audit.record_of(group, audit.Kind.GROUP_LAUNCHED, group)
+
+
+def launch_undo_until(group: Group) -> datetime | None:
+    """Return until when the start of a group can be undone; None: it cannot."""
+    if group.established_at is None or group.is_ending:
+        return None
+    until = group.established_at + UNDO_LAUNCH
+    return until if until > now() else None
+
+
+def undo_launch(group: Group) -> None:
+    """Let a group that has just started be upcoming again, or raise AlreadyLaunched.
+
+    Whoever has joined meanwhile stays a member.
+    """
+    if launch_undo_until(group) is None:
+        raise AlreadyLaunched
+    group.established_at = None
+    audit.record_of(group, audit.Kind.GROUP_LAUNCHED, group, detail="undo")
 
 
 def mark_retired(session: Session, group: Group) -> None:

@@ -6,11 +6,12 @@ from contextlib import suppress
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import new_public_id
+from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import DecryptionError, Keyring, UnknownKey
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.work import WRAPPED_COLUMNS, JobWork, Refused, WrappedColumn, does
 from belong_mail.groups.models import Group
+from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure
 from belong_mail.members import tasks as members_tasks
@@ -62,9 +63,11 @@ def add_entry(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
 
 
 def waiting_entries(session: Session, most: int) -> list[int]:
-    """List interests, by id, in groups that have started."""
+    """List interests, by id, in groups that have started, for good."""
     started = and_(
-        Group.established_at.is_not(None), Group.ends_at.is_(None), Group.retired_at.is_(None)
+        Group.established_at <= now() - UNDO_LAUNCH,
+        Group.ends_at.is_(None),
+        Group.retired_at.is_(None),
     )
     found = (
         select(WaitlistEntry.id).join(Group).where(started).order_by(WaitlistEntry.id).limit(most)

@@ -73,7 +73,13 @@ def group(slug: str) -> ResponseReturnValue:
         elif form.validate_on_submit() and _stored(session, form, found) is not None:
             return redirect(url_for(".group", slug=slug, done="saved"), 303)
         session.refresh(found)
-        page = _page("group", found, form=form, is_fixed=needs_no_mark(found))
+        page = _page(
+            "group",
+            found,
+            form=form,
+            is_fixed=needs_no_mark(found),
+            undo_until=group_service.launch_undo_until(found),
+        )
     return page, 422 if form.errors else 200
 
 
@@ -89,16 +95,25 @@ def move(slug: str) -> ResponseReturnValue:
 @office_groups.route("/groups/<slug>/launch", methods=["GET", "POST"])
 @for_office
 def launch(slug: str) -> ResponseReturnValue:
-    """Ask on GET; on POST let an upcoming group start. The worker tells those who wait."""
+    """Ask on GET; on POST let an upcoming group start, or undo that within an hour."""
+    done = request.form.get("do", "launched")
     with transaction() as session:
         found = service.find_group(session, slug)
         if request.method == "POST":
             try:
-                group_service.launch(found)
-            except group_service.AlreadyLaunched as error:
+                _launch_or_undo(session, found, done)
+            except (group_service.AlreadyLaunched, office.NotReady) as error:
                 raise InvalidState from error
-            return redirect(url_for(".group", slug=slug, done="launched"), 303)
-        return _page("launch_group", found, waiting=office.people_waiting(session, found))
+            return redirect(url_for(".group", slug=slug, done=done), 303)
+        ready, waiting = office.readiness(session, found), office.people_waiting(session, found)
+        return _page("launch_group", found, ready=ready, waiting=waiting)
+
+
+def _launch_or_undo(session: Session, found: Group, done: str) -> None:
+    if done == "undone":
+        group_service.undo_launch(found)
+    else:
+        office.launch(session, found)
 
 
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people
+from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.people import Team
 from belong_mail.accounts.service import NotFound
@@ -31,6 +32,10 @@ MOST_MEETINGS = 2000
 
 class NameTaken(Exception):
     """Another group is called so, or has had the address that follows from the name."""
+
+
+class NotReady(Exception):
+    """A group that nobody leads, or that says nothing of itself, does not start."""
 
 
 class TellsInOurEmails(Exception):
@@ -139,6 +144,28 @@ def _put(group: Group, said: Described) -> None:
     for words in sorted(fixed_words()) if is_discreet(group) else ():
         if word := telling_word(group, words):
             raise TellsInOurEmails(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a group needs before it starts: somebody who leads it, and words that say why."""
+
+    leaders: list[Account]
+    has_words: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.leaders) and self.has_words
+
+
+def readiness(session: Session, group: Group) -> Readiness:
+    return Readiness(accounts.leads_of(session, group), bool(group.summary))
+
+
+def launch(session: Session, group: Group) -> None:
+    """Let an upcoming group start. Raises NotReady and AlreadyLaunched."""
+    if not readiness(session, group):
+        raise NotReady
+    groups.launch(group)
 
 
 def people_waiting(session: Session, group: Group) -> int:

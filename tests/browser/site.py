@@ -18,6 +18,7 @@ from belong_mail.core.db import make_engine, now
 from belong_mail.core.decryption import worker_keys
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
+from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.launcher import WORKER_ALONE
@@ -96,6 +97,11 @@ class Served:
         """Let staff join a group with a personal address, as the office does."""
         allowing = update(Group).where(Group.slug == slug)
         self._execute(allowing.values(allows_personal_addresses=True))
+
+    def let_starts_be_final(self) -> None:
+        """Bring the groups that have just started beyond the hour in which that can be undone."""
+        started = update(Group).where(Group.established_at > now() - UNDO_LAUNCH)
+        self._execute(started.values(established_at=now() - UNDO_LAUNCH))
 
     def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
         """Bring the issues that wait for their time to it, or so far beyond it."""

@@ -118,6 +118,7 @@ def _start(page: Page, site: Site, address: str) -> None:
     page.goto(f"/groups/{slug}/tell-me")
     ask(page, waiting)
     site.flask("group", "launch", slug)
+    site.let_starts_be_final()
     site.mail_to(waiting)
     site.flask("group", "retire", slug)
 

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
+from belong_mail.accounts import invitations
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -18,7 +19,7 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
-from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.factories import group_named, launch_an_hour_ago, make_member, plan_meeting, queue_issue
 from tests.markers import on_both
 from tests.servers.smtp import Server
 
@@ -65,22 +66,55 @@ def test_a_group_is_added_in_both_languages_and_people_can_join_it(
 
 
 def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server, services: Services,
+    keyring: Keyring,
+) -> None:  # fmt: skip
     office.send(NEW, **TYPED | {"starts": "upcoming"})
     visitor.send("/groups/muslim-educators/tell-me", email="waits@dpsk12.org")
     worker.drain()
     launch = "/office/groups/muslim-educators/launch"
     asked = office.open(launch).text
-    assert "Fewer than 10 people are waiting for it to start." in asked
+    assert "Fewer than 10 people" in asked
     assert "waits@" not in asked
+    assert "A group needs a leader who has accepted" in asked
+    assert press(office, launch) == 409
+    with services.writing.begin() as session:
+        group = group_named(session, "muslim-educators")
+        invitations.invite(session, keyring.opener, keyring.index, group, "a@dpsk12.org")
+        group.summary, words = {}, group.summary
+    assert press(office, launch) == 409, "nothing says what it is for"
+    with services.writing.begin() as session:
+        group_named(session, "muslim-educators").summary = words
     assert visitor.open("/groups/muslim-educators/join").status_code == 404
     assert office.send(launch).status_code == 303
     assert visitor.open("/groups/muslim-educators/join").status_code == 200
     worker.drain()
-    assert len(relay.to("waits@dpsk12.org")) == 1
+    assert relay.to("waits@dpsk12.org") == []
+    with time_machine.travel(now() + groups.UNDO_LAUNCH):
+        worker.drain()
+        assert len(relay.to("waits@dpsk12.org")) == 1
     assert press(office, launch) == 409
     assert "This group has already started." in office.open(launch).text
+
+
+def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server, services: Services
+) -> None:
+    visitor.send("/groups/autoimmune/tell-me", email="waits@dpsk12.org")
+    worker.drain()
+    with services.writing.begin() as session:
+        groups.launch(group_named(session, "autoimmune"))
+    page, launch = "/office/groups/autoimmune", "/office/groups/autoimmune/launch"
+    assert "Undo the start" in office.open(page).text
+    assert press(office, launch, do="undone") == 303
+    with time_machine.travel(now() + groups.UNDO_LAUNCH, tick=False):
+        worker.drain()
+        assert relay.to("waits@dpsk12.org") == []
+    assert visitor.open("/groups/autoimmune/join").status_code == 404
+    with services.writing.begin() as session:
+        launch_an_hour_ago(session, "autoimmune")
+    assert press(office, launch, do="undone") == 409
+    assert "Undo the start" not in office.open(page).text
 
 
 @pytest.mark.parametrize(

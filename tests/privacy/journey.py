@@ -16,14 +16,13 @@ from belong_mail.app import create_app
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.groups import service as groups
 from belong_mail.newsletters.models import Newsletter
 from config import Config
 from tests.bounces.mail import SPAM, UNKNOWN, bounce, hand_back
 from tests.browser_client import Form, Visitor, link_to
 from tests.crawl import bare
 from tests.db_dump import Dump, dump_of
-from tests.factories import group_named, queue_issue
+from tests.factories import launch_an_hour_ago, queue_issue
 from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
 
@@ -251,7 +250,7 @@ class Walk:
         self.note()
         self.keep_files()
         with self.services.writing.begin() as session:
-            groups.launch(group_named(session, "autoimmune"))
+            launch_an_hour_ago(session, "autoimmune")
         self.mail(WAITING, 1)
 
     def not_me(self) -> None:

@@ -89,6 +89,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "personal_address.ask_code": {"email": "new@dpsk12.org"},
     "personal_address.join_with_code": {"email": "new@home.example", "code": crawl.STAFF_CODE},
     "waiting_list.ask": {"email": "new@dpsk12.org"},
+    "sign_in.accept": {"name": "New"},
+    "sign_in.confirm": {"name": "New"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "self_service.ask": {"email": "new@dpsk12.org"},
     "self_service.ask_again": {"email": "new@dpsk12.org"},

@@ -16,7 +16,6 @@ from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.groups.service import launch
 from belong_mail.members.models import (
     AddressChange,
     Erasure,
@@ -30,7 +29,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
-from tests.factories import group_named, queue_issue
+from tests.factories import launch_an_hour_ago, queue_issue
 from tests.markers import chores, on_both
 from tests.servers.smtp import Server
 
@@ -402,7 +401,7 @@ def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(
     worker.drain()
     assert counted(services, WaitlistEntry) == 1
     with services.writing.begin() as session:
-        launch(group_named(session, "autoimmune"))
+        launch_an_hour_ago(session, "autoimmune")
     worker.drain()
     assert counted(services, WaitlistEntry) == 0
     assert relay.to(ADA)[-1]["Subject"] == "We deleted your information"

@@ -16,7 +16,7 @@ from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import html_of, link_to, text_of
-from tests.factories import group_named, make_member
+from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import chores, on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
@@ -118,7 +118,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario: Scenari
 def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario: Scenario) -> None:
     scenario.visitor.send(PATH, email=ADA)
     with scenario.services.writing.begin() as session:
-        groups.launch(group_named(session, SOON))
+        launch_an_hour_ago(session, SOON)
     assert len(scenario.mails()) == 1
     assert scenario.rows("waitlist_entries") == 0
 

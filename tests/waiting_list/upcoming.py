@@ -1,7 +1,6 @@
 """The steps of these stories: wait for a group, and let it start."""
 
-from belong_mail.groups import service as groups
-from tests.factories import group_named
+from tests.factories import launch_an_hour_ago
 from tests.scenario import ADA, Scenario
 
 SOON = "autoimmune"
@@ -16,6 +15,7 @@ def wait_for(scenario: Scenario, address: str = ADA, slug: str = SOON, **typed: 
 
 
 def launch(scenario: Scenario, slug: str = SOON) -> None:
+    """Let a group start, an hour ago, so that those who wait are told."""
     with scenario.services.writing.begin() as session:
-        groups.launch(group_named(session, slug))
+        launch_an_hour_ago(session, slug)
     scenario.worker.drain()
