@@ -3,6 +3,7 @@
 import gettext
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date as babel_date
-from babel.dates import format_skeleton, format_timedelta
+from babel.dates import format_skeleton, format_timedelta, parse_date
 from babel.dates import format_time as babel_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
@@ -36,6 +37,7 @@ FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 
 
 # Rules of languages, each read once.
+ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
 
 
@@ -157,6 +159,20 @@ def format_day(day: date, code: str, width: str = "full") -> str:
         return format_skeleton("MMMMd", day, locale=_locale(code))
     pattern = FULL_DAY.get(code, width) if width == "full" else width
     return babel_date(day, pattern, locale=_locale(code))
+
+
+def format_numeric(day: date, code: str) -> str:
+    """Return a day as people type it, as in “3/31/2026”."""
+    return format_skeleton("yMd", day, locale=_locale(code))
+
+
+def read_day(text: str, code: str) -> date:
+    """Read a day as people type it in a language, or as browsers send it, or raise ValueError."""
+    if NUMERIC_DAY.fullmatch(text):
+        return parse_date(text, locale=_locale(code))
+    if not ISO_DAY.fullmatch(text):
+        raise ValueError
+    return date.fromisoformat(text)
 
 
 def format_month(day: date, code: str) -> str:

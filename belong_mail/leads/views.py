@@ -73,6 +73,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
         "issues": [_issue_at_home(session, issue) for issue in newsletters.latest(session, group)],
         "template": archive.template_of(session, group),
         "coming": [meeting_view(each, language) for each in coming],
+        "leaders": accounts.leads_of(session, group),
         "members": group.members_shown,
         "warmth": members.interest_level(session, group),
     }

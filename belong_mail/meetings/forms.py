@@ -24,14 +24,14 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.core.i18n import DEFAULT, format_day, format_weekday
+from belong_mail.core.i18n import DEFAULT, format_day, format_numeric, format_weekday, read_day
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.message.linter import redirector
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import FIRST, LAST, NonexistentLocalTime
 from belong_mail.meetings.service import DayOverride
-from belong_mail.web.context import services
+from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
     LocalDateField,
@@ -100,12 +100,15 @@ def direct(_form: Form, field: Field) -> None:
 
 
 def listed_days(_form: Form, field: Field) -> None:
-    """Accept dates, one a line, as in 2027-01-31."""
+    """Accept dates, one a line, as people type them."""
     for line in (field.data or "").split():
-        if not is_day(line):
-            raise ValidationError(
-                _("“%(word)s” isn’t a date. Enter one date per line, like 2027-01-31.", word=line)
+        try:
+            read_day(line, request_language())
+        except ValueError as error:
+            said = _(
+                "“%(word)s” isn’t a date. Enter one date per line, like 12/31/2027.", word=line
             )
+            raise ValidationError(said) from error
 
 
 LINE_VALIDATORS = SHORT_LENGTH, one_line, without_address
@@ -153,6 +156,8 @@ class TimesForm(BaseForm):
 
     # How often the meeting had been changed when this page was opened.
     seen = HiddenField()
+    # When it is now; None: it is new.
+    day_before: date | None = None
 
     def is_stale(self, meeting: Meeting) -> bool:
         """Tell whether someone changed the meeting meanwhile; saved again, these words win."""
@@ -160,6 +165,11 @@ class TimesForm(BaseForm):
         if is_older or not self.seen.data:
             self.seen.data = str(meeting.sequence)
         return is_older
+
+    def _over(self, day: date, field: str) -> list[FieldError]:
+        """Refuse a day that is over, unless it was this one before."""
+        is_over = day < today() and day != self.day_before
+        return [FieldError(field, OVER)] if is_over else []
 
     def accepts(self, found: Iterable[FieldError]) -> bool:
         """Say at their fields what is wrong, and tell whether nothing is."""
@@ -184,7 +194,7 @@ class MeetingForm(TimesForm, LocalizedForm):
     until = LocalDateField(_l("Until"), validators=[Optional()])
     exceptions = TextAreaField(
         _l("Except on these dates"),
-        description=_l("One date per line, like 2027-01-31."),
+        description=_l("One date per line, like 12/31/2027."),
         filters=[strip],
         validators=[Optional(), Length(max=2000, message=TOO_MANY), listed_days],
     )
@@ -212,9 +222,12 @@ class MeetingForm(TimesForm, LocalizedForm):
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Look at the fields, and then at the days that come of them all."""
-        is_right = super().validate(extra_validators)
-        zone = services().settings.timezone
-        return is_right and self.accepts(field_errors(Meeting(**self.planned()), zone))
+        if not super().validate(extra_validators):
+            return False
+        meeting, zone = Meeting(**self.planned()), services().settings.timezone
+        return self.accepts(
+            field_errors(meeting, zone) or self._over(meeting.starts_on, "starts_on")
+        )
 
     def planned(self) -> dict[str, Any]:
         """Return what was typed, by the columns of a meeting."""
@@ -222,16 +235,22 @@ class MeetingForm(TimesForm, LocalizedForm):
             **{name: self[name].data for name in CHOSEN},
             **{name: self[name].data or "" for name in TYPED},
             "title": self.typed("title"),
-            "exceptions": sorted(set((self.exceptions.data or "").split())),
+            "exceptions": sorted(
+                {str(read_day(each, request_language())) for each in self._typed_exceptions()}
+            ),
             "is_open": self.is_open.data == "anyone",
         }
+
+    def _typed_exceptions(self) -> list[str]:
+        return (self.exceptions.data or "").split()
 
     def show(self, meeting: Meeting) -> None:
         """Fill the form with a meeting as it is."""
         for name in CHOSEN + TYPED:
             self[name].data = getattr(meeting, name)
         self.fill(title=meeting.title)
-        self.exceptions.data = "\n".join(meeting.exceptions)
+        days = [date.fromisoformat(each) for each in meeting.exceptions]
+        self.exceptions.data = "\n".join(format_numeric(each, request_language()) for each in days)
         self.is_open.data = "anyone" if meeting.is_open else "members"
 
 
@@ -245,8 +264,8 @@ class DayForm(TimesForm):
         if not super().validate(extra_validators):
             return False
         other, zone = self.other(), services().settings.timezone
-        found = field_errors_of_day(other.held_on, other.starts_at, other.ends_at, zone)
-        return self.accepts(found)
+        found = [*field_errors_of_day(other.held_on, other.starts_at, other.ends_at, zone)]
+        return self.accepts(found or self._over(other.held_on, "held_on"))
 
     def other(self) -> DayOverride:
         """Return what was typed."""
@@ -284,14 +303,7 @@ def field_errors_of_day(
         yield FieldError("starts_at", SKIPPED_TIME, error.day)
 
 
-def is_day(text: str) -> bool:
-    """Tell whether a text is a day, in the spelling that we ask for."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
+OVER = gettext_noop("This day is over. Choose today or a later one.")
 TOO_FAR = gettext_noop("Choose a date between 2020 and 2037.")
 ENDS_BEFORE_START = gettext_noop("The end time must be later than the start time.")
 SKIPPED_TIME = gettext_noop(

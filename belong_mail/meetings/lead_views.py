@@ -59,6 +59,7 @@ def change(meeting_id: str) -> ResponseReturnValue:
     with transaction() as session:
         meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
         form = MeetingForm()
+        form.day_before = meeting.starts_on
         is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
         if is_right and not is_stale and not form.preview.data:
             meetings.change(meeting, **form.planned())
@@ -89,6 +90,7 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
         meeting, occurrence = _occurrence(session, meeting_id, day)
         starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
         form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
+        form.day_before = occurrence.starts.date()
         is_stale = form.is_stale(meeting)
         if form.validate_on_submit() and not is_stale:
             meetings.change_day(meeting, occurrence.day, form.other())

@@ -24,7 +24,7 @@ from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import Length
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.i18n import DEFAULT, NAMES, TextIn
+from belong_mail.core.i18n import DEFAULT, NAMES, TextIn, read_day
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
 from belong_mail.web.access import ProofNeeded
@@ -243,13 +243,16 @@ def language_field(label: LazyProxy, default: Callable[[], str]) -> RadioField:
 
 
 class LocalDateField(DateField):
-    """A day, or an error in words that help."""
+    """A day, as browsers send it or as people type it, or an error in words that help."""
 
     def process_formdata(self, valuelist: list[Any]) -> None:
+        if not valuelist:
+            return
+        self.data = None
         try:
-            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+            self.data = read_day(" ".join(valuelist).strip(), request_language())
         except ValueError as error:
-            raise ValueError(_("Choose a date, like 2027-01-31.")) from error
+            raise ValueError(_("Choose a date, like 12/31/2027.")) from error
 
 
 class LocalTimeField(TimeField):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -106,8 +106,35 @@ def test_place_and_link_are_for_members_unless_a_lead_says_otherwise(
     assert not only(services).is_open
 
 
+@pytest.mark.parametrize(
+    ("language", "first", "exceptions"),
+    [("en", "12/8/2026", "12/22/2026"), ("es", "8/12/2026", "22/12/2026")],
+)
+def test_days_are_typed_and_shown_as_people_write_them(
+    lead: Visitor, services: Services, language: str, first: str, exceptions: str
+) -> None:
+    typed = {**FULL, "starts_on": first, "exceptions": exceptions}
+    assert lead.send(f"{NEW}?lang={language}", **typed).status_code == 303
+    meeting = only(services)
+    assert (str(meeting.starts_on), meeting.exceptions) == ("2026-12-08", ["2026-12-22"])
+    page = f"/lead/meetings/{meeting.public_id}?lang={language}"
+    assert Form(lead.open(page).text).fields["exceptions"] == exceptions
+
+
+def test_a_series_that_has_begun_is_changed_and_its_first_day_stays(
+    lead: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        plan_meeting(session, starts_on=date(2026, 11, 3), repeats="weekly")
+    page = f"/lead/meetings/{only(services).public_id}"
+    assert lead.send(page, place="Room 5").status_code == 303
+    assert lead.send(page, starts_on="2026-11-10").status_code == 422
+    assert only(services).place == "Room 5"
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "31 February": ({"starts_on": "2027-02-31"}, "Choose a date, like 2027-01-31."),
+    "31 February": ({"starts_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
+    "a day that is over": ({"starts_on": "2026-11-24"}, "This day is over."),
     "no day": ({"starts_on": ""}, "Choose a date."),
     "another century": ({"starts_on": "1926-12-08"}, "Choose a date between 2020 and 2037."),
     "too far": ({"until": "2126-12-08"}, "Choose a date between 2020 and 2037."),
@@ -189,7 +216,7 @@ def test_what_cannot_be_is_explained_and_everything_typed_stays(
 def test_errors_are_spanish_for_who_reads_spanish(lead: Visitor) -> None:
     lead.headers = {"Accept-Language": "es"}
     page = lead.send(NEW, **{**FULL, "ends_at": "15:00", "starts_on": "2027-02-31"}).text
-    assert "Elige una fecha, por ejemplo 2027-01-31." in page
+    assert "Elige una fecha, como 31/12/2027." in page
     page = lead.send(NEW, **{**FULL, "exceptions": "2026-12-23"}).text
     assert "El 23 de diciembre de 2026 no hay reunión de todos modos." in page
     page = lead.send(NEW, **FULL, preview="1").text
@@ -261,7 +288,8 @@ def test_a_day_that_cannot_be_moved_so_says_why(lead: Visitor, services: Service
     lead.send(NEW, **FULL)
     day = f"/lead/meetings/{only(services).public_id}/2026-12-08"
     for typed, expected in (
-        ({"held_on": "2027-02-31"}, "Choose a date, like 2027-01-31."),
+        ({"held_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
+        ({"held_on": "2026-11-30"}, "This day is over."),
         ({"held_on": "2099-01-01"}, "Choose a date between 2020 and 2037."),
         ({"ends_at": "15:00"}, "The end time must be later than the start time."),
         (
