@@ -85,7 +85,7 @@ class AcceptRights(SealedJob, kind="right-accepted"):
 
 @dataclass(frozen=True)
 class EndRights(SealedJob, kind="right-removed"):
-    """Rights that the office has ended."""
+    """Rights that the office, or their own leader, has ended."""
 
     by: str
     account: str

@@ -184,6 +184,21 @@ def remove(
     groups = [group.public_id] if group else []
     EndRights(by.public_id, person.public_id, groups, slug is None).ask(session, sealer)
     end_sessions(session, person)
+    _forget_passkeys(session, person)
+
+
+def stop_leading(session: Session, sealer: Sealer, account: Account, group: Group) -> None:
+    """End one's own right to lead a group; who is concerned is told, and the office can invite."""
+    session.get_one(GroupLead, (account.id, group.id)).ends_at = now()
+    session.flush()
+    audit.record(session, Kind.LEAD_REMOVED, account=account, group=group)
+    own = account.public_id
+    EndRights(own, own, [group.public_id], office=False).ask(session, sealer)
+    _forget_passkeys(session, account)
+
+
+def _forget_passkeys(session: Session, person: Account) -> None:
+    """Delete the passkeys of somebody whose last right has ended."""
     if not may_have_passkeys(session, person):
         session.execute(delete(Passkey).where(Passkey.account_id == person.id))
 

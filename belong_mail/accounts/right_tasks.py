@@ -99,9 +99,10 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 
 @does(EndRights)
 def receive_removal(work: Work, asked: EndRights) -> None:
-    """Delete a right that the office has ended, and tell those concerned."""
+    """Delete a right that the office or its own leader has ended, and tell those concerned."""
     session, account = work.session, proven.account(work, asked.account)
-    proven.office(work, asked.by, account)
+    if asked.office or asked.by != asked.account:
+        proven.office(work, asked.by, account)
     groups = _groups(session, asked.groups)
     rows = [session.get(GroupLead, (account.id, each.id)) for each in groups]
     ended = [each for each in rows if each is not None]

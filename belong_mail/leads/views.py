@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identities, signing_in
+from belong_mail.accounts import identities, people, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
@@ -189,6 +189,15 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
     elif form.mailbox.data:
         address, language = form.mailbox.data, request_language()
         mailbox.propose_mailbox(session, services().sealer, group, signed_in(), address, language)
+
+
+@group_settings.post("/stop-leading")
+@for_leads
+def stop_leading(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        people.stop_leading(session, services().sealer, signed_in(), group)
+    return redirect(url_for("lead.home", done="stopped"), 303)
 
 
 @group_settings.get("/questions")

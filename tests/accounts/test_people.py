@@ -336,6 +336,31 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(
     assert office.open(PAGE).text.count(words) == alone
 
 
+def test_a_leader_stops_leading_and_everyone_concerned_is_told(
+    app: Flask, scenario: Scenario, office: Visitor
+) -> None:
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(NEW)
+    scenario.invite_lead(LEAD, "asian")
+    lead = signed_in(app, scenario.keyring, LEAD)
+    home = lead.open("/lead/").text
+    assert home.count("Stop leading …") == 2
+    assert home.count("You’re its only leader") == 1
+    stop = f"/lead/groups/{VILLAGE}/stop-leading"
+    token = Form(home).fields["csrf_token"]
+    answer = lead.press(stop, csrf_token=token)
+    assert "You don’t lead that group anymore." in lead.open(answer.location).text
+    assert lead.press(stop, csrf_token=token).status_code == 404
+    assert "Asian" in lead.open("/lead/").text, "they stay signed in, and lead the other one"
+    for address in (LEAD, NEW, OFFICE):
+        assert scenario.mails(address), address
+    assert "Stopped" not in office.open(PAGE).text
+    with scenario.services.reading.begin() as session:
+        assert len(accounts.leads_of(session, group_named(session, VILLAGE))) == 1
+    invite(office, scenario, LEAD, VILLAGE)
+    assert link_to(scenario.mails(LEAD)[-1], "invitation")
+
+
 def test_a_name_is_the_offices_and_is_changed_there(scenario: Scenario, office: Visitor) -> None:
     scenario.invite_lead(LEAD)
     assert "Someone who hasn’t signed in yet" in office.open(PAGE).text

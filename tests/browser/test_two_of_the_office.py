@@ -85,7 +85,8 @@ def open_group(office: Page, site: Site) -> None:
     office.goto("/office")
     press(office, "Groups")
     press(office, "Gardeners")
-    press(office, "A second leader’s OK")
+    office.get_by_text("Rules", exact=True).click()
+    press(office, "Say when newsletters need it")
     office.get_by_label("Always").check()
     press(office, "Save")
 

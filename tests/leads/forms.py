@@ -68,6 +68,7 @@ WITHOUT_WORDS = {
     "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
     "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
     "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
+    "group_settings.stop_leading",
     "lead_meetings.cancel", "lead_meetings.cancel_day",
     "lead_meetings.restore_day",
 }  # fmt: skip
