@@ -61,12 +61,21 @@ def join(work: JobWork, asked: Join) -> None:
     let_in(work.session, work.keys, group, asked)
 
 
-def let_in(session: Session, keyring: Keyring, group: Group, wanted: Signup) -> None:
-    """Ask whose address may join to confirm; say nothing where they want no email."""
+def let_in(
+    session: Session,
+    keyring: Keyring,
+    group: Group,
+    wanted: Signup,
+    kind: str = CONFIRM,
+) -> None:
+    """Ask the owner of an admitted address to confirm, by an email of a kind that does.
+
+    Members hear that they are in, and people who want no email hear nothing.
+    """
     identity = address.normalise(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keyring.index, identity):
         return
-    member = ask_confirmation(session, keyring, group, wanted, CONFIRM)
+    member = ask_confirmation(session, keyring, group, wanted, kind)
     if member is not None:
         _say_already(session, keyring, member, wanted.source)
 
@@ -405,9 +414,9 @@ def _use_overall_allowance(
 
 @does(RemoveAddress)
 def receive_removal(work: Work, asked: RemoveAddress) -> None:
-    """Do what the office asked for with an address; tell its owner if they were a member.
+    """Do what the office asked for with an address; tell its owner if they were here.
 
-    An intruder in the web can ask for it as well: for few addresses a day, and each member
+    An intruder in the web can ask for it as well: for few addresses a day, and each person
     concerned hears of it.
     """
     session, keys = work.session, work.keys
@@ -433,7 +442,8 @@ def _take_out(session: Session, keyring: Keyring, group: Group, identity: str) -
     if subscription is None:
         return
     to, language = address_of(keyring, subscription), subscription.language
-    is_told = subscription.is_active
+    # Whether they are still in, or ever were, is the web's word.
+    is_told = not subscription.is_suppressed
     erasure.forget_subscriptions(session, [subscription])
     if is_told:
         post_to_address(session, keyring, REMOVED, to, language, group=group.name)

@@ -79,8 +79,9 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
     """Ask for the one mail that says a group has started, and delete the note with it.
 
     The mail asks for a confirmation like any other, within the same limits, for nobody has shown
-    yet that the address is theirs. Members and barred addresses are told nothing. Raises
-    UnknownKey: then the note stays.
+    yet that the address is theirs. Members are told that they are in: anyone may leave a note, and
+    who sees the rows would learn of a membership by a silence. Barred addresses are told nothing.
+    Raises UnknownKey: then the note stays.
     """
     interest = session.get(WaitlistEntry, entry_id, with_for_update={"skip_locked": True})
     if interest is None:
@@ -94,11 +95,9 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
         log.error("Waiting-list entry %d cannot be opened.", entry_id)  # noqa: TRY400 - it names nobody
         return
     identity = addresses.normalise(address)
-    is_barred = suppressions.is_suppressed(session, keyring.index, identity)
-    is_erased = erasure.is_being_erased(session, keyring, identity, interest.public_id)
-    if not is_barred and not is_erased:
+    if not erasure.is_being_erased(session, keyring, identity, interest.public_id):
         signup = Signup(address=address, language=interest.language)
-        members_tasks.ask_confirmation(session, keyring, interest.group, signup, "group-starts")
+        members_tasks.let_in(session, keyring, interest.group, signup, "group-starts")
 
 
 @does(NeverMail)

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.core import audit
+from belong_mail.core.db import now
 from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.members import service as members
 from belong_mail.members.jobs import RemoveAddress
+from belong_mail.members.models import Subscription
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.counting import statements_of
 from tests.db_dump import dump_of, kept_of
@@ -64,7 +66,18 @@ def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(
     scenario.visitor.follow(leave.replace("/leave/", "/undo/"))
     assert not scenario.is_member()
     assert not scenario.is_member(BOB)
-    assert told(scenario) == told(scenario, BOB) == []
+    assert told(scenario) == told(scenario, BOB) == ["You’re no longer in a group"]
+
+
+def test_a_guess_by_the_office_is_heard_whatever_the_web_says_of_the_membership(
+    office: Visitor, scenario: Scenario
+) -> None:
+    """Whoever broke into the web marks all members as gone, guesses, and marks them back."""
+    scenario.enter()
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Subscription).values(confirmed_at=None, ended_at=now()))
+    ask(office)
+    assert told(scenario) == ["You’re no longer in a group"]
 
 
 def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(

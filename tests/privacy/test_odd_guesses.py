@@ -29,6 +29,7 @@ KNOWN, UNKNOWN = "ada@dpsk12.org", "ben@dpsk12.org"
 # By the kind of job, what an honest page seals besides the address.
 DOORS: dict[str, dict[str, Any]] = {
     "join": {"language": "en", "first_name": "", "answers": [], "source": "x"},
+    "interest": {"language": "en", "first_name": "", "answers": [], "source": "x"},
     "my-groups": {"language": "en"},
     "email-again": {"language": "en"},
     "staff-code": {"language": "en", "nonce": "x", "source": "x"},
@@ -67,7 +68,7 @@ def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]
         session.execute(delete(WorkerLimit))
         session.execute(delete(Job))
         group = group_named(session, VILLAGE)
-        where = {"group": group.public_id} if door in {"join", "staff-code"} else {}
+        where = {"group": group.public_id} if door in {"join", "interest", "staff-code"} else {}
         words = json.dumps({**said, **where})
         sealed = scenario.services.sealer.seal(words.encode(), sealed_for(door))
         session.add(Job(kind=door, group_id=group.id, sealed=sealed))

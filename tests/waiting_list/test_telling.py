@@ -129,12 +129,13 @@ def test_when_it_has_started_the_old_address_leads_to_the_sign_up(scenario: Scen
     assert scenario.visitor.open(f"/groups/{VILLAGE}/tell-me").location == f"/groups/{VILLAGE}/join"
 
 
-def test_who_has_joined_already_is_told_nothing(scenario: Scenario) -> None:
+def test_who_has_joined_already_hears_that_they_are_in(scenario: Scenario) -> None:
+    """A silence would tell whoever left the note, and sees the rows, of the membership."""
     wait_for(scenario)
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA, SOON)
     launch(scenario)
-    assert scenario.mails() == []
+    assert [each["Subject"] for each in scenario.mails()] == ["About your request"]
     assert scenario.rows("waitlist_entries") == 0
 
 
