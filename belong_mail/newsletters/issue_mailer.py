@@ -125,6 +125,13 @@ def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
             build(mailer, newsletter, language)
     except (*NO_DATABASE, OSError):
         raise
+    except _UNFIT:
+        log.warning(
+            "Newsletter %d is held: something in it has to change first. Its page says what, and"
+            " its group's leaders are asked.",
+            newsletter.id,
+        )
+        return False
     except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
         log.warning("Newsletter %d is not queued: %s", newsletter.id, type(error).__name__)
         return False

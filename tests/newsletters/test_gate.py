@@ -233,7 +233,7 @@ def test_no_disguise_brings_a_name_into_a_header(
 
 @on_sqlite
 def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
-    services: Services, keyring: Keyring, worker: Worker
+    services: Services, keyring: Keyring, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     mailer = worker._mailer
     with services.writing.begin() as session:
@@ -243,6 +243,8 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
         flyer = Flyer(title="LGBTQ+ flyer", content=b"%PDF-", size=5, pages=1, is_tagged=True)
         issue.flyers = [flyer]
         assert not issue_mailer.is_fit(mailer, session, issue)
+        assert "is held: something in it has to change first." in caplog.text
+        assert "LGBTQ" not in caplog.text
         flyer.title = "%4CGBTQ flyer"
         assert not issue_mailer.is_fit(mailer, session, issue)
         flyer.title = "Tea"
