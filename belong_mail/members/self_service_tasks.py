@@ -236,9 +236,9 @@ def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
 
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
-    """Return whether it was delivered; nobody's words are lost on the way."""
+    """Tell whether a message has reached its inbox; one without a delivery is still to be sent."""
     mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
-    return set(session.scalars(mails)) <= {State.ACCEPTED}
+    return set(session.scalars(mails)) == {State.ACCEPTED}
 
 
 def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
