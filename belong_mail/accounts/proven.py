@@ -8,7 +8,6 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.delivery.work import Refused, Work
-from belong_mail.groups.models import Group
 
 
 def account(work: Work, public_id: str) -> Account:
@@ -27,13 +26,5 @@ def office(work: Work, public_id: str, leaving: Account | None = None) -> Accoun
     by = account(work, public_id)
     is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office
     if not is_proven(work.keys.opener, by):
-        raise Refused
-    return by
-
-
-def lead(work: Work, public_id: str, group: Group) -> Account:
-    """Find who asks, if they provably lead a group."""
-    by = account(work, public_id)
-    if not invitations.is_proven_lead(work.session, work.keys.opener, by, group):
         raise Refused
     return by

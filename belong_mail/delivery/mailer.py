@@ -75,6 +75,10 @@ class Mailer:
     # Whether email to addresses of ours reaches the worker.
     has_inbound: bool = False
 
+    @property
+    def keys(self) -> Keyring:
+        return Keyring(self.opener, self.index, self.staff, self.district)
+
     def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
         """Write a single message: automatic, quiet about the group in every header.
 

@@ -35,9 +35,12 @@ class Work:
     """The worker's collaborators: one transaction, the keys, the mailer, and the moment."""
 
     session: Session
-    keys: Keyring
     mailer: Mailer
     at: datetime
+
+    @property
+    def keys(self) -> Keyring:
+        return self.mailer.keys
 
     def use(self, key: bytes, rate: Rate, most_wait: timedelta = NO_WAIT) -> datetime:
         """Count a use that may happen within a wait, and return when; or raise Refused."""

@@ -84,7 +84,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
         language=language,
         context={
             "group": subscription.group,
-            "first_name": first_name(Keyring(mailer.opener, mailer.index), subscription),
+            "first_name": first_name(mailer.keys, subscription),
             "words": localized(subscription.group.welcome, language),
             "meetings": [
                 formatting.meeting_view(each, language, is_member=True) for each in coming
@@ -167,12 +167,11 @@ def calendar_link(mailer: Mailer, subscription: Subscription, delivery: Delivery
 
 def recipient_address(session: Session, mailer: Mailer, subscription: Subscription) -> str:
     """Open the address, unless its owner has asked never to be mailed, or to be erased."""
-    keyring = Keyring(mailer.opener, mailer.index)
-    opened = address_of(keyring, subscription)
+    opened = address_of(mailer.keys, subscription)
     identity = normalise(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
         raise SkipDelivery(State.SUPPRESSED)
-    if erasure.is_being_erased(session, keyring, identity, subscription.public_id):
+    if erasure.is_being_erased(session, mailer.keys, identity, subscription.public_id):
         raise SkipDelivery(State.WITHDRAWN)
     return opened
 
@@ -250,7 +249,7 @@ def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) 
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Collect what is held about a person, to their own address."""
     letter, _said = plain(session, mailer, delivery)
-    keyring = Keyring(mailer.opener, mailer.index)
+    keyring = mailer.keys
     rows = subscriptions_of(session, keyring, normalise(letter.to))
     context = {
         "address": letter.to,

@@ -87,7 +87,7 @@ class Worker:
         intake: "Intake | None" = None,
     ) -> None:
         self._mailer = mailer
-        self._keyring = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
+        self._keyring = mailer.keys
         self._tasks = dict(TASKS)
         self._services = services
         self._sessions = sessions = services.writing
@@ -362,17 +362,15 @@ class Worker:
                 import_tasks.put_aside(session, batch_id)
         return True
 
-    def _work(self, session: Session, job: Job) -> JobWork:
-        return JobWork(session=session, keys=self._keyring, mailer=self._mailer, at=now(), job=job)
-
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; set an unreadable one aside."""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Job, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
+                    work = JobWork(session=session, mailer=self._mailer, at=now(), job=request)
                     with suppress(Refused):
-                        self._tasks[request.kind](self._work(session, request))
+                        self._tasks[request.kind](work)
                     session.delete(request)
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)

@@ -7,7 +7,6 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import NO_DATABASE, now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Settings
 from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.mailer import Mailer
@@ -32,10 +31,9 @@ log = logging.getLogger(__name__)
 
 def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, Chore]:
     """Return what is done each minute, by what the log says when that fails."""
-    keys = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
 
     def work(do: Callable[[Work], object], session: Session) -> object:
-        return do(Work(session=session, keys=keys, mailer=mailer, at=now()))
+        return do(Work(session=session, mailer=mailer, at=now()))
 
     found: dict[str, Chore] = {
         "Names of groups are not kept": groups.note_names,
@@ -50,7 +48,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
     }
     found |= {complaint: partial(work, do) for complaint, do in CHORES.items()}
     found["No alert is sent"] = lambda session: send_alerts(
-        Site(session, settings, now()), keys, mailer.operators
+        Site(session, settings, now()), mailer.keys, mailer.operators
     )
     found |= {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())

@@ -82,7 +82,7 @@ def test_two_workers_in_the_same_minute_tell_once(scenario: Scenario, services: 
 
     def work(session: Session) -> Work:
         mailer = scenario.worker._mailer
-        return Work(session=session, keys=scenario.keyring, mailer=mailer, at=now())
+        return Work(session=session, mailer=mailer, at=now())
 
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
         do_twice_at_once(services, lambda session: right_tasks.tell_what_ends(work(session)))
