@@ -152,14 +152,14 @@ INTRODUCTION = """# Rights
 
 Who may open which page and press which button. This table is written from the marks at the views
 (`belong_mail/web/access.py`), which the web obeys, by `python -m tests.rights`;
-`tests/rights/test_table.py` tries every cell, with what is one’s own, another’s and nobody’s.
+`tests/rights/test_table.py` tries every cell, with one’s own objects, another’s and nobody’s.
 
 - **yes**: allowed, for what is one’s own: a leader’s for the groups they lead, a link’s for what it
-  was made for. What is another group’s, or bent, is answered as **404**.
-- **404**: the same words as for what does not exist, and nothing changes.
+  was made for. Another group’s page, or a bent address, is answered as **404**.
+- **404**: the same words as for a page that does not exist, and nothing changes.
 - **403**: a page that says how to begin, the same whatever the reason.
 - **looks**: sees the page, and must leave its button to another leader.
-- **proved**: for who has signed in or proved who they are within 15 minutes; others do that first.
+- **proved**: after a sign-in or a proof within the last 15 minutes; others are asked for one first.
 - **sign in**: a page leads to the sign-in page; a form is kept in the browser and not acted on.
 """
 
@@ -170,29 +170,35 @@ def document(routes: Iterable[Route]) -> str:
     listed = list(routes)
     for title, mark, needs_key in (
         ("For anyone", Access.PUBLIC, False),
-        ("For whoever has the link", Access.PUBLIC, True),
-        ("For whoever has signed in", Access.ACCOUNTS, False),
+        ("For anyone with the link", Access.PUBLIC, True),
+        ("For anyone signed in", Access.ACCOUNTS, False),
         ("For leaders of the group", Access.LEADS, False),
         ("For the office", Access.OFFICE, False),
     ):
         parts.append(f"\n## {title}\n\n| page | method | object | {' | '.join(Role)} |\n")
         parts.append("|---" * (len(Role) + 3) + "|\n")
-        parts += [
-            _line(each) for each in listed if mark in each.marks and each.needs_key is needs_key
-        ]
+        parts += _lines(
+            each for each in listed if mark in each.marks and each.needs_key is needs_key
+        )
     return "".join([*parts, _commands(listed)])
 
 
-def _line(route: Route) -> str:
-    cells = [route.answer(role) for role in Role]
-    address = route.address.replace("|", "\\|")
-    is_proved = Access.FRESH_PROOF in route.marks and route.method == "POST"
-    method = f"{route.method}, proved" if is_proved else route.method
-    return f"| `{address}` | {method} | {', '.join(route.objects)} | {' | '.join(cells)} |\n"
+def _lines(routes: Iterable[Route]) -> list[str]:
+    """Write pages down, those methods of one in a row that are answered alike."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for route in routes:
+        cells = " | ".join((", ".join(route.objects), *map(route.answer, Role)))
+        is_proved = Access.FRESH_PROOF in route.marks and route.method == "POST"
+        method = f"{route.method} (proved)" if is_proved else route.method
+        rows.setdefault((route.address.replace("|", "\\|"), cells), []).append(method)
+    return [
+        f"| `{address}` | {', '.join(methods)} | {cells} |\n"
+        for (address, cells), methods in rows.items()
+    ]
 
 
 def _commands(routes: list[Route]) -> str:
-    """Say which commands of an operator do the same; whoever runs one may do it for any group."""
+    """Say which commands of an operator do the same; an operator may do it for any group."""
     addresses = {route.endpoint: route.address for route in routes}
     lines = [
         f"| `{addresses[name]}` | `belong {command}` |\n" for name, command in COMMANDS.items()
