@@ -42,7 +42,7 @@ def _sheet(page: Page, sheet: str) -> Iterator[str]:
     page.goto(sheet)
     press(page, "main button[form=main-form]")
     yield "sheet-with-errors"
-    page.locator("[name$=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
+    page.locator("input[name$=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
     press(page, "main button[form=main-form]")
     yield "sheet-paused"
     press(page, "main form[action*=leave] button")
