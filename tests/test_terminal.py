@@ -179,15 +179,15 @@ def test_a_restore_that_is_not_wanted_leaves_the_database(
 def test_long_work_shows_how_far_it_is_at_a_terminal_alone(
     environment: dict[str, str], services: Services, tmp_path: Path
 ) -> None:
-    demo = ("demo", "--group", "asian", "--members", "3000")
+    demo = ("demo", "--group", "asian", "--members", "1000")
     shown = at_terminal(environment, *demo).stdout
     assert "Members" in shown
     assert "100%" in shown
     with services.reading.begin() as session:
-        assert members_of(session, "asian") == 3000
+        assert members_of(session, "asian") == 1000
     assert at_terminal(environment, *demo, "--quiet").stdout.strip() == ""
     elsewhere = run(environment, *demo)
-    assert (elsewhere.stdout, elsewhere.stderr) == ("Made-up members added to asian: 3000.\n", "")
+    assert (elsewhere.stdout, elsewhere.stderr) == ("Made-up members added to asian: 1000.\n", "")
     backup = at_terminal(environment, "db", "backup", str(tmp_path / "copy")).stdout
     assert "Copying the database …" in backup
     drill = at_terminal(environment, "db", "drill", str(tmp_path / "copy")).stdout

@@ -60,8 +60,8 @@ class Evidence:
     environment: dict[str, str]
     # The tables, after each step.
     rows: list[Dump] = field(default_factory=list)
-    # The state folder's and the database's own files, after each journey.
-    files: list[bytes] = field(default_factory=list)
+    # The state folder's and the database's own files, after each journey; each state of one once.
+    files: set[bytes] = field(default_factory=set)
     logs: bytes = b""
     urls: list[str] = field(default_factory=list)
     pages: list[bytes] = field(default_factory=list)
@@ -75,8 +75,8 @@ class Evidence:
 
     @property
     def tables(self) -> bytes:
-        """Every value of every row that there ever was, as bytes."""
-        return b"\n".join(cells_of(self.rows))
+        """Every value of every row that there ever was, once, as bytes."""
+        return b"\n".join(set(cells_of(self.rows)))
 
     def to(self, address: str) -> list[EmailMessage]:
         return [message_of(mail) for mail in self.mails if mail.recipient == address]
@@ -137,7 +137,7 @@ class Walk:
         if url.startswith("sqlite:///"):
             database = Path(url.removeprefix("sqlite:///"))
             files += database.parent.glob(f"{database.name}*")
-        self.evidence.files += [file.read_bytes() + file.name.encode() for file in files]
+        self.evidence.files |= {file.read_bytes() + file.name.encode() for file in files}
 
     def mail(self, address: str, count: int) -> EmailMessage:
         """Wait until an address has had so many mails; return the last."""
