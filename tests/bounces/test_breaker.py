@@ -127,7 +127,6 @@ def refuse_some(scenario: BounceScenario, number: int) -> None:
     scenario.relay.usual()
 
 
-@on_both("counts")
 @pytest.mark.parametrize(
     ("members", "gone", "left"), [(60, 12, 60), (60, 9, 51), (260, 12, 248)],
     ids=["a fifth", "a few", "a small share"],

@@ -26,7 +26,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import chores, on_both, one_by_day
 
 pytestmark = [chores, on_both("each database plans queries in its own way")]
 
@@ -220,6 +220,7 @@ def test_a_step_of_planning_an_issue_reads_no_large_table_whole(
     assert plans.seen > 3
 
 
+@one_by_day("each state of an issue", of="database_url")
 @pytest.mark.parametrize("moment", ["sending", "deferred", "at rest"])
 def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
     services: Services, filled: Engine, moment: str

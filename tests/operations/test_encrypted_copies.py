@@ -19,7 +19,7 @@ from belong_mail.ops import backup_retention
 from tests.db_dump import dump_of
 from tests.dev.checkout import wait_for
 from tests.factories import make_member
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.operations.copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
 
@@ -270,6 +270,7 @@ def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     assert not old.exists()
 
 
+@one_by_day("each moment of a copy")
 @on_sqlite
 @pytest.mark.parametrize("command", ["drill", "restore"])
 def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
@@ -288,8 +289,9 @@ def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
     assert not list(scratch.glob("copy-*"))
 
 
+@one_by_day("each moment of a copy")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("key", ["", "with one"])
+@pytest.mark.parametrize("key", ["with one", ""])
 def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
     key: str, given: Settings, services: Services, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
-from tests.markers import on_both
+from tests.markers import on_both, one_by_day
 from tests.operations.copies import BIN, Settings, succeed
 from tests.processes import run
 from tests.scenario import ADA
@@ -78,6 +78,7 @@ def standing(settings: Settings) -> dict[str, object]:
     return found
 
 
+@one_by_day("each kind of wrong key", of="database_url")
 @pytest.mark.parametrize("wrong", STRANGE)
 def test_a_copy_put_back_with_other_keys_waits_unharmed_for_the_right_ones(
     wrong: str, environment: Settings, place: Settings, relay: Server, services: Services,
