@@ -72,7 +72,7 @@ def test_a_running_worker_is_on_hold_and_says_why(
 
 
 @one_by_day("faults")
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
     ending: signal.Signals, environment: Settings, issue: int, relay: Server, database_url: str
 ) -> None:

@@ -116,7 +116,7 @@ def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
 
 
 @one_by_day("networks that fail")
-@pytest.mark.parametrize("tunnel", ["dropped", "silent", "deaf"], indirect=True)
+@pytest.mark.parametrize("tunnel", ["silent", "dropped", "deaf"], indirect=True)
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
     beyond: Settings, tunnel: Tunnel, relay: Server, services: Services, keyring: Keyring
