@@ -22,9 +22,11 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
-from tests.markers import on_both, on_sqlite
+from tests.markers import chores, on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
 LEAD, NEW, OTHER = "lead@dpsk12.org", "new.lead@dpsk12.org", "other.lead@dpsk12.org"

@@ -25,7 +25,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of, kept_of
 from tests.factories import members_of, queue_issue
+from tests.markers import chores
 from tests.servers.smtp import Server
+
+pytestmark = chores
 
 ADA, MALLORY = "ada@dpsk12.org", "mallory@dpsk12.org"
 Join = Callable[..., list[str]]
