@@ -26,6 +26,7 @@ from tests.clients import sign_in
 from tests.compiled import compile_once
 from tests.memory import keep_in_memory
 from tests.postgres import empty, postgresql
+from tests.scenario import Scenario
 from tests.seeded import seed_groups
 from tests.servers.smtp import Server
 from tests.web_role import give_rights, pages_as_web
@@ -160,6 +161,14 @@ def worker(
 def visitor(app: Flask) -> Visitor:
     """Somebody with a browser that keeps no cookies."""
     return Visitor(app.test_client(use_cookies=False))
+
+
+@pytest.fixture
+def scenario(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Scenario:
+    """Visitor, worker and mail server together."""
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture

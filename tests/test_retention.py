@@ -7,22 +7,18 @@ import time_machine
 from sqlalchemy import event, func, insert, select, update
 
 from belong_mail.core.db import Base, now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.counting import statements_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import chores, on_both
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
@@ -30,13 +26,6 @@ MOMENT = timedelta(minutes=2)
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
 COPIES = timedelta(days=400)
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def after(scenario: Scenario, time: timedelta) -> dict[str, int]:

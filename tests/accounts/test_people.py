@@ -14,17 +14,13 @@ from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.leads import mailbox
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import chores, on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
@@ -36,10 +32,7 @@ PAGE = "/office/leads"
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    scenario = Scenario(visitor, worker, relay, services, keyring)
+def scenario(scenario: Scenario) -> Scenario:
     add_office(scenario, OFFICE)
     return scenario
 

@@ -13,17 +13,14 @@ from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.work import Work
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import chores, on_both
 from tests.overlapping import do_twice_at_once
 from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
@@ -34,10 +31,7 @@ YEAR = timedelta(days=365)
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    scenario = Scenario(visitor, worker, relay, services, keyring)
+def scenario(scenario: Scenario) -> Scenario:
     add_office(scenario, OFFICE)
     scenario.invite_lead(LEAD)
     return scenario

@@ -9,24 +9,17 @@ from sqlalchemy import select
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.scenario import Scenario
-from tests.servers.smtp import Server
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
 PAGE = "/account/sessions"
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    scenario = Scenario(visitor, worker, relay, services, keyring)
+def scenario(scenario: Scenario) -> Scenario:
     scenario.invite_lead(LEAD)
     scenario.invite_lead(OTHER)
     return scenario

@@ -21,13 +21,11 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in, signed_in
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import chores, on_both
 from tests.scenario import Scenario
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
@@ -45,13 +43,6 @@ def office(app: Flask, services: Services, keyring: Keyring) -> Visitor:
     with services.writing.begin() as session:
         invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
     return visitor
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture

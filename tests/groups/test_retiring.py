@@ -11,31 +11,21 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker, make_worker
-from tests.browser_client import Visitor, link_to
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
 from tests.markers import chores, on_both
 from tests.scenario import Scenario
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
 SLUG = "the-village"
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def by_command(_stage: Scenario, cli: FlaskCliRunner) -> None:

@@ -1,4 +1,4 @@
-"""Shared by these tests: one scenario, and a command that is given bytes."""
+"""Shared by these tests: a command that is given bytes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,21 +6,9 @@ from typing import Any
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
-from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
+from tests.scenario import VILLAGE
 
 Import = Callable[..., Any]
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture

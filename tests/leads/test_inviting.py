@@ -10,11 +10,9 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
 from tests.accounts.passkeys import add
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
@@ -24,7 +22,6 @@ from tests.factories import group_named, make_member, queue_issue
 from tests.markers import chores, on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.authenticator import Authenticator
-from tests.servers.smtp import Server
 
 pytestmark = chores
 
@@ -38,13 +35,6 @@ PRODUCTION = {
     "BELONG_POSTAL_ADDRESS": "1860 Lincoln Street, Denver",
     "BELONG_CONTACT_INBOX": "belong@dpsk12.org",
 }
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def invite(cli: Any, address: str = LEAD, slug: str = VILLAGE, *options: str) -> None:

@@ -11,12 +11,8 @@ from belong_mail.accounts.models import Account
 from belong_mail.accounts.signing_in import LINK_MAX_AGE
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
 from tests.scenario import Scenario
-from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
 OTHER_LEAD = "second.lead@dpsk12.org"
@@ -25,10 +21,7 @@ HANDFUL = 6
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    scenario = Scenario(visitor, worker, relay, services, keyring)
+def scenario(scenario: Scenario) -> Scenario:
     scenario.invite_lead(LEAD)
     return scenario
 

@@ -4,35 +4,23 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import pytest
 import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import remaining
-from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.groups.models import Group
 from belong_mail.ops.explain import ACTS, LEFT_OUT
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.counting import statements_of
 from tests.factories import make_member
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 MEMBER, STRANGER = "grace@dpsk12.org", "nobody@dpsk12.org"
 OFFICE = "dps-belong@example.org"
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d|(?<=due )\d\d:\d\d")
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def explained(cli: Any, address: str) -> str:

@@ -9,7 +9,6 @@ import time_machine
 from sqlalchemy import insert, select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
@@ -45,13 +44,6 @@ def guess(services: Services, number: int, *kinds: str) -> None:
             sealed = services.sealer.seal(json.dumps(wanted | more).encode(), sealed_for(kind))
             rows.append({"kind": kind, "group_id": group, "sealed": sealed})
         session.execute(insert(Job), rows)
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def left(services: Services) -> int:

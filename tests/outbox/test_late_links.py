@@ -12,15 +12,12 @@ from sqlalchemy import select
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.factories import make_member
 from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
 MAILBOX, INVITED = "village-leads@dpsk12.org", "invited@dpsk12.org"
@@ -34,13 +31,6 @@ STILL_SENT: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "confirm-mailbox": (MAILBOX, (47,), (70,)),
     "invitation": (INVITED, (160,), ()),
 }
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture

@@ -3,20 +3,16 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
-from belong_mail.worker.loop import Worker
 from belong_mail.worker.registry import compose_deliveries
-from tests.browser_client import Visitor, html_of, links_in, text_of
+from tests.browser_client import html_of, links_in, text_of
 from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.servers.smtp import Accepted, Server, drop
+from tests.servers.smtp import Accepted, drop
 from tests.smtp_raw import Page, check_form
 
 LEAD = "lead@dpsk12.org"
@@ -27,13 +23,6 @@ NAMES = [
 ]  # fmt: skip
 WITH_REPLY_TO = [*NAMES[:2], "Reply-To", *NAMES[2:]]
 BAIT = "Win $$ and 7*7 %(more)s $now"
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def last(scenario: Scenario) -> Accepted:

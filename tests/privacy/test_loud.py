@@ -17,7 +17,6 @@ from belong_mail.contact import service as contact
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import SealedJob
 from belong_mail.core.rate_limits import (
     IMPORT_DAY_RATE,
@@ -26,18 +25,15 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     record_use,
 )
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
 from belong_mail.members.jobs import Join, SendMyGroups, SendStaffCode
 from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, link_to, text_of
+from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.markers import chores, night, on_both
 from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
 from tests.web_role import role_of
 
 pytestmark = chores
@@ -49,13 +45,6 @@ OPERATOR = "operator@example.org"
 OFFICE, COLLEAGUE, NEW = "office@dpsk12.org", "colleague@dpsk12.org", "new@dpsk12.org"
 INBOX = "dps-belong@example.org"
 MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
-
-
-@pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
-    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,13 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from belong_mail.core.db import Base
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
-from belong_mail.core.services import Services
 from belong_mail.ops.grants import WEB
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 KNOWN, UNKNOWN = "ada@dpsk12.org", "ben@dpsk12.org"
@@ -40,14 +35,11 @@ SPELLINGS = ("{}", " {}", "{}\n", "{}\ud800")
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Scenario:
+def scenario(scenario: Scenario) -> Scenario:
     """A member who leads the group as well."""
-    scenario = Scenario(visitor, worker, relay, services, keyring)
     scenario.enter(KNOWN)
     scenario.invite_lead(KNOWN)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group_named(session, VILLAGE).allows_personal_addresses = True
     return scenario
 
