@@ -168,8 +168,13 @@ def launch(group: Group) -> None:
 
 
 def launch_undo_until(group: Group) -> datetime | None:
-    """Return until when the start of a group can be undone; None: it cannot."""
+    """Return until when the start of a group can be undone; None: it cannot.
+
+    A group that was open from the beginning has nobody who waited for it.
+    """
     if group.established_at is None or group.is_ending:
+        return None
+    if group.established_at <= group.created_at:
         return None
     until = group.established_at + UNDO_LAUNCH
     return until if until > now() else None

@@ -55,7 +55,9 @@ def test_a_group_is_added_in_both_languages_and_people_can_join_it(
 ) -> None:
     answer = office.send(NEW, **TYPED)
     assert answer.location == "/office/groups/muslim-educators?done=added"
-    assert "Added. Now invite its leaders." in office.open(answer.location).text
+    added = office.open(answer.location).text
+    assert "Added. Now invite its leaders." in added
+    assert "Undo the start" not in added, "nobody waited for it"
     assert "For staff who pray." in visitor.open("/groups/muslim-educators").text
     spanish = visitor.open("/groups/muslim-educators?lang=es").text
     assert "Para el personal que reza." in spanish
