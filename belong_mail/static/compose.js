@@ -5,6 +5,7 @@ import { markdownOf } from "./paste.js";
 const form = document.getElementById("main-form");
 const WIDE = "preview-wide";
 const views = [...document.querySelectorAll("button[formtarget]")];
+const byId = (id) => document.getElementById(id);
 let view = views[0];
 let writing = form.elements.text;
 
@@ -55,7 +56,9 @@ function mark(area, { before, after, line }) {
 function paste(event) {
   const html = event.clipboardData?.getData("text/html");
   const found = html ? markdownOf(html) : null;
-  if (!found) return;
+  const leftOut = byId("left-out");
+  leftOut.textContent = found?.pictures ? leftOut.dataset.pictures : "";
+  if (!found?.text) return;
   event.preventDefault();
   if (found.isInline) put(event.target, found.text);
   else insert(event.target, found.text);
@@ -95,7 +98,6 @@ for (const button of views) {
     frame(WIDE).hidden = button.formTarget !== WIDE;
   });
 }
-const byId = (id) => document.getElementById(id);
 autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
 // What the toolbar puts at the cursor need not be put at the end.
 form.querySelector("[name=meetings]").remove();

@@ -1,18 +1,36 @@
 // Turns what Google Docs, Word and web pages put on the clipboard into Markdown. It reads the HTML in
 // a document of its own, where nothing is run, loaded or styled, and keeps headings, bold, italics,
-// lists and links.
+// lists, links and tables; how many pictures it left out is told.
 const SKIPPED = new Set(["HEAD", "STYLE", "SCRIPT", "TITLE", "TEMPLATE", "IMG", "SVG", "OBJECT", "IFRAME", "XML"]);
 const BLOCKS = new Set(["P", "DIV", "LI", "TR", "TD", "TH", "BLOCKQUOTE", "PRE", "SECTION", "ARTICLE", "TABLE", "DT", "DD"]);
 const PLAIN = { bold: false, italic: false, href: "" };
 
-// Null where nothing would be lost without us.
+// Without text where nothing would be lost without us.
 export function markdownOf(html) {
-  const blocks = [];
-  const page = { blocks, block: null, list: { depth: 0, ordered: false, id: 0 }, lists: 0 };
-  visit(parsed(html), page, PLAIN);
-  close(page);
+  const body = parsed(html);
+  const blocks = blocksOf(body);
+  const pictures = body.querySelectorAll("img").length;
   const isPlain = blocks.every((each) => each.kind === "p" && each.runs.every((run) => !run.bold && !run.italic && !run.href));
-  return isPlain ? null : { text: joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
+  return { pictures, text: isPlain ? "" : joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
+}
+
+function blocksOf(element) {
+  const page = { blocks: [], block: null, list: { depth: 0, ordered: false, id: 0 }, lists: 0 };
+  visit(element, page, PLAIN);
+  close(page);
+  return page.blocks;
+}
+
+// A table of words; what only arranges a page has one cell a row, or more in a cell than words.
+function isTable(element) {
+  const rows = [...(element.rows ?? [])];
+  return rows.length > 1 && rows.every((row) => row.cells.length > 1) && !element.querySelector("table, ul, ol, h1, h2, h3, h4");
+}
+
+function rowsOf(table) {
+  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => blocksOf(cell).map(written).join(" ").replace(/\n/g, " ").replace(/\|/g, "\\|")));
+  const width = Math.max(...rows.map((row) => row.length));
+  return rows.map((row) => [...row, ...Array(width - row.length).fill("")]);
 }
 
 function parsed(html) {
@@ -38,6 +56,9 @@ function enter(element, page, look) {
   if (/mso-list:\s*ignore/i.test(style)) {
     // Word writes the bullet or the number of an item as words.
     if (page.block) page.block.ordered = /^\s*\(?[\da-z]+[.)]/i.test(element.textContent);
+  } else if (name === "TABLE" && isTable(element)) {
+    close(page);
+    page.blocks.push({ kind: "table", rows: rowsOf(element) });
   } else if (name === "BR") {
     say(page, "\n", look, true);
   } else if (name === "UL" || name === "OL") {
@@ -136,9 +157,15 @@ function joined(blocks) {
     } else {
       open = [];
     }
-    text += (block.kind === "h" ? `${"#".repeat(block.level)} ` : "") + written(block);
+    if (block.kind === "table") text += tableOf(block.rows);
+    else text += (block.kind === "h" ? `${"#".repeat(block.level)} ` : "") + written(block);
   }
   return text;
+}
+
+// Its first row is the head.
+function tableOf([head, ...rows]) {
+  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
 function written(block) {

@@ -101,6 +101,24 @@ def test_nothing_pasted_runs_and_plain_words_are_the_browsers(
 
 
 @night("journeys in a browser")
+def test_a_table_stays_one_and_pictures_are_told_of(
+    page: Page, text: Locator, paste: Callable[[str], bool]
+) -> None:
+    rows = [("Day", "Place"), ("Tuesday", "<b>Room</b> 4|5")]
+    cells = "".join(f"<tr><td>{day}</td><td><p>{place}</p></td></tr>" for day, place in rows)
+    assert not paste(f"<table>{cells}</table><img src=x>")
+    expect(text).to_have_value("| Day | Place |\n| --- | --- |\n| Tuesday | **Room** 4\\|5 |")
+    expect(page.locator("#left-out")).to_contain_text("Pictures aren’t pasted.")
+    page.get_by_role("button", name="Phone").click()
+    preview = page.frame_locator("iframe[name=preview]")
+    expect(preview.get_by_role("cell", name="Room 4|5", exact=True)).to_be_visible()
+    text.fill("")
+    assert not paste("<table><tr><td><b>Only</b> arranged</td></tr></table>")
+    expect(text).to_have_value("**Only** arranged")
+    expect(page.locator("#left-out")).to_be_empty()
+
+
+@night("journeys in a browser")
 def test_keys_and_tools_mark_words_and_leave_no_sample_words(page: Page, text: Locator) -> None:
     text.fill("Come to tea")
     for key, marked in (("b", "**tea**"), ("i", "_tea_"), ("k", "[tea](https://)")):
