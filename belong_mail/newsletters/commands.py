@@ -13,7 +13,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
 from belong_mail.delivery.models import UNFINISHED
 from belong_mail.groups.commands import require_group
-from belong_mail.newsletters import approval, oversight
+from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import in_words
@@ -80,8 +80,8 @@ def list_newsletters(last: int) -> None:
     what was queued, the last one first. No subject.
     """
     with read_transaction() as session:
-        waiting = oversight.open_issues(session)
-        queued = oversight.queued_issues(session, 0, last)
+        waiting = issue_release.open_issues(session)
+        queued = issue_release.queued_issues(session, 0, last)
         for issue in dict.fromkeys([*waiting, *queued]):
             at = issue.queued_at or issue.due_at
             time = f"{at:%Y-%m-%d %H:%M}" if at else "-"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session, defer
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.models import UNFINISHED, Delivery
@@ -43,6 +43,11 @@ OF_AN_ISSUE = (
     "issue-held",
     "approve-issue",
     "office-acted",
+)
+# Neither sent nor a draft.
+WAITS = and_(
+    Newsletter.queued_at.is_(None),
+    or_(Newsletter.due_at.is_not(None), Newsletter.held_at.is_not(None)),
 )
 QUEUED = Newsletter.queued_at.is_not(None), Newsletter.stopped_at.is_(None)
 # Values that make an issue a draft again.
@@ -229,6 +234,29 @@ def _state(newsletter: Newsletter, unfinished: int) -> str:
     if not unfinished and newsletter.planned_to is None:
         return "sent"
     return "paused" if newsletter.paused_at is not None else "sending"
+
+
+def open_issues(session: Session) -> list[Newsletter]:
+    """List the issues that wait, for their time or for someone's word."""
+    paused = and_(Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None))
+    found = select(Newsletter).where(or_(WAITS, paused)).options(defer(Newsletter.text))
+    return list(session.scalars(found.order_by(Newsletter.due_at, Newsletter.id)))
+
+
+def queued_issues(session: Session, skip: int, most: int) -> list[Newsletter]:
+    """List the issues that were queued, the last one first."""
+    found = select(Newsletter).where(Newsletter.queued_at.is_not(None))
+    in_turn = found.order_by(Newsletter.queued_at.desc(), Newsletter.id.desc())
+    part = in_turn.offset(skip).limit(most)
+    return list(session.scalars(part.options(defer(Newsletter.text))))
+
+
+def find_released(session: Session, public_id: str) -> Newsletter:
+    """Find an issue of any group that is no draft, to read or to change; or raise NotFound."""
+    is_no_draft = or_(WAITS, Newsletter.queued_at.is_not(None))
+    found = select(Newsletter).where(Newsletter.public_id == public_id, is_no_draft)
+    newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
+    return required(newsletter, accounts.NotFound)
 
 
 def local_moment(local: datetime, zone: ZoneInfo) -> tuple[datetime, bool]:

@@ -18,7 +18,7 @@ from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.groups.questions import MAX_QUESTIONS, question_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
-from belong_mail.newsletters import approval, files, oversight, preview, progress, release
+from belong_mail.newsletters import approval, files, preview, progress, release
 from belong_mail.newsletters.downloads import download
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.newsletters.service import InvalidState
@@ -290,7 +290,7 @@ def issues() -> str:
 def show(public_id: str) -> str:
     """Show where an issue stands, with exact counts, and what can be done about it."""
     with transaction() as session:
-        issue = oversight.find_released(session, public_id)
+        issue = release.find_released(session, public_id)
         status = release.issue_status(session, issue)
         return _issue_page(
             "newsletter",
@@ -309,7 +309,7 @@ def show(public_id: str) -> str:
 @for_office
 def read(public_id: str) -> str:
     with transaction() as session:
-        issue = oversight.find_released(session, public_id)
+        issue = release.find_released(session, public_id)
         return _issue_page(
             "newsletter_read", issue, versions=preview.versions(issue, partial(_image_url, issue))
         )
@@ -319,7 +319,7 @@ def read(public_id: str) -> str:
 @for_office
 def picture(public_id: str, picture_id: str) -> Response:
     with transaction() as session:
-        image = files.find(session, oversight.find_released(session, public_id), Image, picture_id)
+        image = files.find(session, release.find_released(session, public_id), Image, picture_id)
         return Response(image.content, mimetype=image.media_type)
 
 
@@ -328,7 +328,7 @@ def picture(public_id: str, picture_id: str) -> Response:
 def flyer(public_id: str, flyer_id: str) -> Response:
     with transaction() as session:
         return download(
-            files.find(session, oversight.find_released(session, public_id), Flyer, flyer_id)
+            files.find(session, release.find_released(session, public_id), Flyer, flyer_id)
         )
 
 
@@ -376,14 +376,14 @@ def cancel(public_id: str) -> ResponseReturnValue:
 def _do(public_id: str, verb: release.Verb) -> ResponseReturnValue:
     """Do something with an issue, and have the leads of its group told."""
     with transaction() as session:
-        issue = oversight.find_released(session, public_id)
+        issue = release.find_released(session, public_id)
         release.ask(session, services().sealer, issue, verb, signed_in())
     return redirect(url_for(".show", public_id=public_id, done=1), 303)
 
 
 def _ask(public_id: str, name: str) -> str:
     with transaction() as session:
-        issue = oversight.find_released(session, public_id)
+        issue = release.find_released(session, public_id)
         status = release.issue_status(session, issue)
         return _issue_page(
             name,

@@ -15,7 +15,7 @@ from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
-from belong_mail.newsletters import oversight
+from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IssueStatus, issue_status
 
@@ -57,7 +57,7 @@ def waiting(session: Session) -> Waiting:
     """Tell what waits for the office."""
     found = inbox(session)
     oldest = min((each.said[-1][0] for each in found.threads), default=None)
-    held = sum(each.held_at is not None for each in oversight.open_issues(session))
+    held = sum(each.held_at is not None for each in release.open_issues(session))
     return Waiting(len(found.threads), oldest, held, len(found.undelivered))
 
 
@@ -114,9 +114,9 @@ class IssuePage:
 
 def issues(session: Session, page: int) -> IssuePage:
     """List the issues of all groups, without drafts."""
-    waiting = oversight.open_issues(session) if page == 1 else []
+    waiting = release.open_issues(session) if page == 1 else []
     skipped = (page - 1) * ISSUES_PER_PAGE
-    gone = oversight.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
+    gone = release.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
     listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
     return IssuePage(
         [(each, issue_status(session, each)) for each in waiting],
