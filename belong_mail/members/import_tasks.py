@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.i18n import known_language
 from belong_mail.core.rate_limits import (
     IMPORT_AGAIN_RATE,
     IMPORT_DAY_RATE,
@@ -105,13 +106,14 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
         return
     said = json.loads(keyring.opener.open(batch.sealed, BATCH_COLUMN))
     group, addresses = batch.import_.group, said["addresses"]
+    language = known_language(said["language"])  # an odd one would fail for strangers alone
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
     at = now()
     for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
         rate_limits.record_use(session, key, rate, at, len(addresses))
     for address in addresses if group.is_open else ():
-        ask(session, keyring, group, Signup(address, said["language"]))
+        ask(session, keyring, group, Signup(address, language))
     session.delete(batch)
 
 

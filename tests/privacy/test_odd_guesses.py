@@ -5,15 +5,18 @@ up, and only where that is known, would tell of it without an email.
 """
 
 import json
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select
 
-from belong_mail.core.db import Base
+from belong_mail.core.db import Base, now
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.rate_limits import IMPORT_DAY_RATE, WorkerLimit, remaining
+from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, Import, ImportBatch, Report
 from belong_mail.ops.grants import WEB
 from tests.factories import group_named
 from tests.markers import on_sqlite
@@ -40,7 +43,9 @@ def scenario(scenario: Scenario) -> Scenario:
     scenario.enter(KNOWN)
     scenario.invite_lead(KNOWN)
     with scenario.services.writing.begin() as session:
-        group_named(session, VILLAGE).allows_personal_addresses = True
+        group = group_named(session, VILLAGE)
+        group.allows_personal_addresses = True
+        group.established_at = now() - timedelta(days=1)  # people who wait are told by now
     return scenario
 
 
@@ -68,6 +73,28 @@ def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]
     scenario.worker.drain()
     after = seen(scenario)
     return {name: after[name] for name in after if after[name] != before.get(name)}
+
+
+@pytest.mark.parametrize("language", [None, [], "\ud800"])
+def test_a_list_in_an_odd_language_fails_for_nobody_alone(
+    language: object, scenario: Scenario
+) -> None:
+    """It failed for a stranger, uncounted, and was read for a member."""
+    for address in (KNOWN, UNKNOWN):
+        with scenario.services.writing.begin() as session:
+            group = group_named(session, VILLAGE)
+            said = {"group": group.public_id, "language": language, "addresses": [address]}
+            sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+            report = asdict(Report(1, "", 0, 0, 0, 0, 0, [], []))
+            made = Import(group_id=group.id, language="en", report=report, started_at=now())
+            session.add(ImportBatch(import_=made, size=1, sealed=sealed))
+            session.add(made)
+        scenario.worker.drain()
+        assert scenario.rows("import_batches") == 0
+    assert len(scenario.relay.to(UNKNOWN)) == 1
+    with scenario.services.reading.begin() as session:
+        used = remaining(session, ASKED_TODAY, IMPORT_DAY_RATE, now())
+    assert used == IMPORT_DAY_RATE.burst - 2
 
 
 @pytest.mark.parametrize("door", DOORS)
