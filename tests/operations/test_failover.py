@@ -19,7 +19,7 @@ from tests.servers.smtp import Server
 
 pytestmark = on_postgresql
 
-MANY = 250
+MANY = 400
 LACKS = "the database lacked what that had done"
 
 
