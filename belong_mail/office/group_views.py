@@ -350,7 +350,7 @@ def stop(public_id: str) -> ResponseReturnValue:
     """Ask on GET, and say how many copies have left; on POST stop for good."""
     if request.method == "POST":
         return _do(public_id, release.stop)
-    return _ask(public_id, "newsletter_stop")
+    return _ask(public_id, "stop")
 
 
 @office_newsletters.route("/<public_id>/send", methods=["GET", "POST"])
@@ -360,7 +360,7 @@ def send(public_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST send what is held."""
     if request.method == "POST":
         return _do(public_id, partial(release.release_held, account_id=signed_in().id))
-    return _ask(public_id, "newsletter_send")
+    return _ask(public_id, "send")
 
 
 @office_newsletters.route("/<public_id>/cancel", methods=["GET", "POST"])
@@ -368,7 +368,7 @@ def send(public_id: str) -> ResponseReturnValue:
 def cancel(public_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST turn what is scheduled or held back into a draft of its group's."""
     if request.method == "GET":
-        return _ask(public_id, "newsletter_cancel")
+        return _ask(public_id, "cancel")
     _do(public_id, release.undo)
     return redirect(url_for(".issues", done="canceled"), 303)
 
@@ -381,13 +381,14 @@ def _do(public_id: str, verb: release.Verb) -> ResponseReturnValue:
     return redirect(url_for(".show", public_id=public_id, done=1), 303)
 
 
-def _ask(public_id: str, name: str) -> str:
+def _ask(public_id: str, verb: str) -> str:
     with transaction() as session:
         issue = release.find_released(session, public_id)
         status = release.issue_status(session, issue)
         return _issue_page(
-            name,
+            "newsletter_ask",
             issue,
+            verb=verb,
             status=status,
             tells=progress.telling(issue, status),
             unfit=progress.unfit(issue, status),
