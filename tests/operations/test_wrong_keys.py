@@ -14,6 +14,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
+from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, text_of
@@ -209,7 +210,7 @@ def test_a_note_outlives_a_missing_key(
     with services.writing.begin() as session:
         [note] = session.scalars(select(WaitlistEntry))
         note.wrapped_address = b"\x02none" + note.wrapped_address[5:]
-        session.execute(update(Group).values(established_at=now()))
+        session.execute(update(Group).values(established_at=now() - UNDO_LAUNCH))
     worker.step()
     with services.reading.begin() as session:
         assert len(list(session.scalars(select(WaitlistEntry)))) == 1
