@@ -91,8 +91,9 @@ def confirm(token: str) -> ResponseReturnValue:
         if form.is_submitted() and not may_enter:
             why = "has-passkey" if is_ours else "other-browser"
             signing_in.record_refusal(session, account, why)
+    action = url_for(".confirm", token=token)
     shown = {"form": form, "is_ours": is_ours, "has_passkey": has_passkey}
-    page = render_template("sign_in/confirm.html", action=request.path, **shown)
+    page = render_template("sign_in/confirm.html", action=action, **shown)
     return page, (422 if may_enter else 403) if form.is_submitted() else 200
 
 
@@ -141,7 +142,7 @@ def accept(token: str) -> ResponseReturnValue:
                 return _accept_and_enter(session, secret, form, invitation.account)
     except BadToken:
         return render_template("sign_in/no_invitation.html"), 404
-    shown = {"form": form, "invitation": invitation, "action": request.path}
+    shown = {"form": form, "invitation": invitation, "action": url_for(".accept", token=token)}
     return render_template("sign_in/invitation.html", **shown), 422 if form.errors else 200
 
 

@@ -62,7 +62,7 @@ def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app:
         assert (refused.status_code, words in refused.text) == (422, True)
     assert listed(cli) == "0\t1 invited", "without a name nothing is accepted"
     answer = lead.send(link, name="Ada, North")
-    assert answer.location == "/lead/?done=accepted"
+    assert answer.location == "/lead/?done=accepted&lang=en"
     assert "You’ve accepted, and you’re signed in." in lead.open(answer.location).text
     assert listed(cli) == "1"
     other = Visitor(app.test_client())
