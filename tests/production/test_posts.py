@@ -60,11 +60,15 @@ def posting(app: Flask) -> list[Rule]:
 
 
 def path(app: Flask, rule: Rule) -> str:
-    """Fill in a route: our group, and ids that nothing has."""
-    values = {
-        name: SLUG if name == "slug" else NUMBERS.get(type(rule._converters[name]).__name__, "x")
-        for name in rule.arguments
-    }
+    """Fill in a route: our group, ids that nothing has, and of several buttons the first."""
+
+    def value(name: str) -> object:
+        converter = rule._converters[name]
+        buttons = sorted(getattr(converter, "items", ()))
+        found = NUMBERS.get(type(converter).__name__, buttons[0] if buttons else "x")
+        return SLUG if name == "slug" else found
+
+    values = {name: value(name) for name in rule.arguments}
     with app.test_request_context():
         return app.url_map.bind("localhost").build(rule.endpoint, values, "POST")
 
