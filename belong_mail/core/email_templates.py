@@ -93,6 +93,9 @@ class Renderer:
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
+        # Read first: the memory that reading takes is used again by all that comes later.
+        for code in i18n.NAMES:
+            i18n.catalog(code)
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
         # Words that the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}

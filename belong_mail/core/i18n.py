@@ -18,7 +18,6 @@ from babel.dates import format_time as babel_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
 
 from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
@@ -224,11 +223,6 @@ def _clock_parts(clock: time, code: str) -> tuple[str, str]:
     """Return hours and half of the day; people in the US read twelve hours in any language."""
     half = babel_time(clock, "a", locale=_locale(code))
     return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
-
-
-def format_number(number: int, code: str) -> str:
-    """Return a number, as in “12,000”."""
-    return format_decimal(number, locale=_locale(code))
 
 
 def format_wait(wait: timedelta, code: str) -> str:

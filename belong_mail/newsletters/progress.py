@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import at_start, format_number, language_name, list_of
+from belong_mail.core.i18n import at_start, language_name, list_of
 from belong_mail.delivery.models import UNFINISHED, State
 from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import lint_gate
@@ -15,8 +15,8 @@ from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_fin
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IssueStatus
 from belong_mail.web.context import services
+from belong_mail.web.language import format_number, request_language
 from belong_mail.web.language import gettext as _
-from belong_mail.web.language import request_language
 
 # Percent; finer steps would count single members of a small group.
 STEP = 5
@@ -49,11 +49,7 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 def approximate_count(number: int, told: int | None = 0) -> str:
     """Say a number of people, rounded; near what was told of the whole group, the same again."""
     near = steady(number, told or 0)
-    return (
-        _("about %(number)s", number=format_number(near, request_language()))
-        if near
-        else _("a few")
-    )
+    return _("about %(number)s", number=format_number(near)) if near else _("a few")
 
 
 def percent(status: IssueStatus) -> int:

@@ -13,7 +13,12 @@ from markupsafe import Markup, escape
 from belong_mail.core import i18n
 from belong_mail.core.services import Settings
 from belong_mail.web.context import is_shown_again
-from belong_mail.web.language import page_gettext, page_ngettext, request_language
+from belong_mail.web.language import (
+    format_number,
+    page_gettext,
+    page_ngettext,
+    request_language,
+)
 
 # Arguments by which a page says what a press has done, in each language.
 SAID = ("pressed", "by")
@@ -108,7 +113,7 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
         "local_day": spoken(i18n.format_day, "long"),
         "local_month": spoken(i18n.format_month),
         "local_weekday": spoken(i18n.format_weekday),
-        "local_number": spoken(i18n.format_number),
+        "local_number": format_number,
         "in_sentence": in_sentence,
         "at_start": i18n.at_start,
         "lang_attr": lang_attr,

@@ -4,6 +4,7 @@ import gettext as catalogs
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from babel.numbers import format_decimal
 from babel.support import LazyProxy
 from flask import g, has_request_context, request
 from markupsafe import Markup
@@ -42,6 +43,11 @@ def gettext(message: str, **values: object) -> str:
 def lazy_gettext(message: str, **values: object) -> LazyProxy:
     """Return words, such as the label of a form, that are looked up each time they are shown."""
     return LazyProxy(gettext, message, enable_cache=False, **values)
+
+
+def format_number(number: int) -> str:
+    """Return a number in the request's language, as in “12,000”."""
+    return format_decimal(number, locale=request_language())
 
 
 def page_gettext(message: str, **values: object) -> Markup:
