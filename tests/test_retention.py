@@ -207,6 +207,7 @@ def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario: 
 @pytest.mark.parametrize("state", [State.BOUNCED, State.FAILED, State.EXPIRED])
 def test_a_message_that_never_reached_the_office_stays(scenario: Scenario, state: State) -> None:
     scenario.visitor.send("/contact", topic="need", message="Hello")
+    scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(state=state, finished_at=now(), due_at=None))
     kept = after(scenario, timedelta(days=365))

@@ -17,7 +17,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
-from belong_mail.ops.cli import EXAMPLES
+from belong_mail.ops.cli import EXAMPLES, WITHOUT_SETTINGS
 from tests.factories import make_members, members_of, queue_issue
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, surroundings
@@ -84,7 +84,7 @@ def test_no_example_is_of_a_command_that_is_not_there() -> None:
     assert set(EXAMPLES) <= set(EVERY)
 
 
-@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"setup", "inbound"}))
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - {*WITHOUT_SETTINGS, "inbound"}))
 def test_each_command_can_be_quiet(name: str) -> None:
     assert {"-q", "--quiet"} <= {option for each in EVERY[name].params for option in each.opts}
 

@@ -54,7 +54,7 @@ def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> N
         "Would you like to help? optional",
     ]  # fmt: skip
     assert of(heard, "radio")[:2] == ["English", "Español"]
-    assert of(heard, "checkbox")[-1] == "Introduce me to the group leaders"
+    assert of(heard, "checkbox")[0] == "Introduce me to the group leaders"
     assert not [
         each for each in heard if each.role == "checkbox" and each.properties["checked"] != "false"
     ]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from select import select as wait_for
 
 import pytest
 from sqlalchemy import func, select
@@ -114,23 +115,30 @@ def answer_to_a_long_form(proxied: Proxied, url: str, size: int) -> tuple[str, s
     head += "".join(f"{name}: {value}\r\n" for name, value in OUR_OWN_FORM.items())
     head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {size}\r\n\r\n"
     with proxied.connect(head + "message=") as connection:
-
-        def send() -> None:
-            with suppress(OSError):
-                for sent in range(len("message="), size, 10_000):
-                    connection.sendall(b"x" * min(10_000, size - sent))
-
-        sending = threading.Thread(target=send)
-        sending.start()
-        said = b""
-        with suppress(ConnectionError):
-            while piece := connection.recv(65536):
-                said += piece
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-        sending.join()
+        said = exchange(connection, size - len("message="))
     head, _, page = said.decode().partition("\r\n\r\n")
     return head, page
+
+
+def exchange(connection: ssl.SSLSocket, left: int) -> bytes:
+    """Send so many octets in turn with reading: two threads may not share a connection of TLS."""
+    said = b""
+    connection.settimeout(0)
+    with suppress(ConnectionError):
+        while True:
+            wait_for([connection], [connection] if left else [], [], PROMPT)
+            if left:
+                try:
+                    left -= connection.send(b"x" * min(10_000, left))
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    pass
+                except OSError:
+                    left = 0
+            with suppress(ssl.SSLWantReadError):
+                while piece := connection.recv(65536):
+                    said += piece
+                return said
+    return said
 
 
 def test_a_form_that_is_cut_short_does_nothing(proxied: Proxied) -> None:

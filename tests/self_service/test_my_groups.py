@@ -437,7 +437,7 @@ def test_a_reminder_is_asked_for_and_ended_and_the_page_says_which(
 
 
 @pytest.mark.parametrize(
-    "until", ["", "soon", "2026-13-01", "31/12/2026", "0001-01-01", "9999-12-31", "2026-11-24\0"]
+    "until", ["", "soon", "2026-13-01", "13/13/2026", "0001-01-01", "9999-12-31", "2026-11-24\0"]
 )
 def test_a_day_that_cannot_be_is_asked_for_again(
     join: Join, link: Link, visitor: Visitor, services: Services, until: str
