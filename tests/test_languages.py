@@ -24,7 +24,7 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.groups.header_words import TELLING
+from belong_mail.groups.header_words import IDENTIFYING
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
@@ -131,9 +131,9 @@ def test_each_language_says_which_words_are_sensitive() -> None:
     slugs = {each["slug"] for each in GROUPS}
     for code in i18n.NAMES:
         words = json.loads((i18n.TRANSLATIONS / code / "sensitive_words.json").read_bytes())
-        assert words.keys() == {"names", "telling", "questions"}
+        assert words.keys() == {"names", "identifying", "questions"}
         assert words["names"].keys() <= slugs
-        assert {slug for slug, own in words["telling"].items() if own} == TELLING.keys()
+        assert {slug for slug, own in words["identifying"].items() if own} == IDENTIFYING.keys()
         assert words["questions"]
 
 

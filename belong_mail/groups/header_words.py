@@ -38,7 +38,7 @@ def _by_group(section: str) -> dict[str, tuple[str, ...]]:
 # How a group of the district's is called, besides by its own name.
 NAMES: Final = _by_group("names")
 # The discreet groups, and words by which everybody would know which of them writes.
-TELLING: Final = _by_group("telling")
+IDENTIFYING: Final = _by_group("identifying")
 # Signs that everybody knows, without a colour of skin or a way to be drawn.
 SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
     "lgbtq": (
@@ -77,8 +77,8 @@ STEM: Final = 5
 def is_discreet(group: Group) -> bool:
     """Tell whether a group's name alone says something about a person that is theirs to say.
 
-    The office marks it. A group that is called like one of TELLING, or once was, needs no mark and
-    keeps none from being discreet: nobody who can write the mark makes such a name less private.
+    The office marks it. A group that is called like one of IDENTIFYING, or once was, needs no mark
+    and keeps none from being discreet: nobody who can write the mark makes it less private.
     """
     return bool(group.is_discreet) or needs_no_mark(group)
 
@@ -88,7 +88,7 @@ def needs_no_mark(group: Group) -> bool:
     return bool(_kinds(group.slug, _names(group)))
 
 
-def telling_word(group: Group, text: str) -> str:
+def identifying_word(group: Group, text: str) -> str:
     """Return what in a header tells which group it is about; empty when nothing does."""
     drawn = _DRAWN.sub("", text)
     kinds = _kinds(group.slug, _names(group))
@@ -125,7 +125,7 @@ def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
         return
     if not isinstance(group, Group):
         raise TypeError("An email is about a group, the name of one, or none.")
-    if is_discreet(group) and any(telling_word(group, each) for each in shown):
+    if is_discreet(group) and any(identifying_word(group, each) for each in shown):
         raise HeaderNamesGroup
 
 
@@ -175,7 +175,7 @@ def _names(group: Group) -> tuple[str, ...]:
 
 
 def _words_of(group: Group) -> _HeaderWords:
-    typed = (group.telling_words or {}).values()
+    typed = (group.identifying_words or {}).values()
     lines = [line for text in typed for line in text.splitlines() if line.strip()]
     if is_discreet(group):
         lines += words_beside(group)
@@ -186,7 +186,7 @@ def _words_of(group: Group) -> _HeaderWords:
 @lru_cache(maxsize=64)
 def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """List the discreet groups that a group is, or is called like."""
-    told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in TELLING.items()}
+    told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in IDENTIFYING.items()}
     return tuple(
         kind
         for kind, words in told.items()
@@ -202,7 +202,7 @@ def _words(
     for name in names:
         words += _own(slug, name, ours)
     for kind in _kinds(slug, names):
-        words += (*NAMES[kind], *TELLING[kind])
+        words += (*NAMES[kind], *IDENTIFYING[kind])
     return _HeaderWords(words)
 
 

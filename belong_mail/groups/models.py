@@ -54,7 +54,7 @@ class Group(PublicIdBase):
     # Whether staff may join with an address that is not the district's, after proving one that is.
     allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Further words that a subject must not say, one a line: other names, and topics.
-    telling_words: Mapped[LocalizedText] = mapped_column(
+    identifying_words: Mapped[LocalizedText] = mapped_column(
         JSON, default=dict, server_default=text("'{}'")
     )
     # Each name that the group has had: the worker notes a new one, and nobody else forgets one.

@@ -14,7 +14,7 @@ from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStand
 
 from belong_mail.core.i18n import catalog
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
@@ -130,7 +130,7 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
 def _quiet(group: Group, shown: formatting.MeetingView) -> formatting.MeetingView:
     """Leave out where a discreet group meets, if that says which group it is."""
     said = (shown.place, shown.link)
-    place, link = ("" if telling_word(group, unquote(each)) else each for each in said)
+    place, link = ("" if identifying_word(group, unquote(each)) else each for each in said)
     return replace(shown, place=place, link=link, is_for_members=(place, link) != said)
 
 

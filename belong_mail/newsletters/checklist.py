@@ -80,8 +80,8 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
     return [
         *_missing(issue),
         *_languages(issue),
-        *(_refusal(TELLS, word) for word in newsletters.telling_subjects(issue)),
-        *(_refusal(TITLE_TELLS, word) for word in newsletters.telling_titles(issue)),
+        *(_refusal(TELLS, word) for word in newsletters.identifying_subjects(issue)),
+        *(_refusal(TITLE_TELLS, word) for word in newsletters.identifying_titles(issue)),
         *(
             _refusal(UNKNOWN, word)
             for words in shown + texts
@@ -106,7 +106,7 @@ def gate_findings(
     issue: Newsletter, made: Iterable[Rendering], links: Links
 ) -> list[ChecklistItem]:
     """Say what the gate stops an issue for, besides the words that have lines of their own."""
-    told = {Problem(Rule.HEADER, word) for word in newsletters.telling_words(issue)}
+    told = {Problem(Rule.HEADER, word) for word in newsletters.identifying_words(issue)}
     found = lint_gate.find_problems(issue, made, links)
     return [in_words(problem) for problem in found if problem not in told]
 

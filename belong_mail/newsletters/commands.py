@@ -112,7 +112,7 @@ def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
         said = dict.fromkeys(item.words % {"named": item.named} for item in items)
         raise click.ClickException("\n".join(("Nothing was queued.", *said))) from error
     except SubjectNamesGroup as error:
-        words = "”, “".join(newsletters.telling_words(newsletter))
+        words = "”, “".join(newsletters.identifying_words(newsletter))
         raise click.ClickException(
             f"The subject or preview line says “{words}”, which tells anyone who sees the inbox"
             " which group it is. Nothing was queued. Choose other words."

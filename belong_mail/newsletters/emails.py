@@ -71,7 +71,7 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         is_paused=is_paused,
         lacks_yes=not approval_proof.may_go_out(mailer.opener, session, newsletter),
         is_late=issue_mailer.is_fit(mailer, session, newsletter),
-        tells=bool(newsletters.telling_words(newsletter)),
+        tells=bool(newsletters.identifying_words(newsletter)),
     )
 
 

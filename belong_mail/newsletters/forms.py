@@ -28,7 +28,7 @@ from wtforms.validators import (
 from belong_mail.core.db import now
 from belong_mail.core.i18n import format_clock
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
 from belong_mail.newsletters import flyer_reader, rendering
@@ -119,7 +119,7 @@ class WriteForm(BaseForm, LocalizedForm):
     def say_what_tells(self, group: Group) -> None:
         """Say beside a field what in it tells which group it is from; it may still be saved."""
         for field in (*self.fields_of("subject").values(), *self.fields_of("preheader").values()):
-            word = telling_word(group, rendering.fill_slots(field.data or "", group.name))
+            word = identifying_word(group, rendering.fill_slots(field.data or "", group.name))
             if word:
                 field.description = _(
                     "“%(named)s” names the group or says what it’s about, so anyone who sees the"
@@ -283,7 +283,7 @@ class FlyerForm(BaseForm):
 
     def is_fit_for(self, group: Group, room: int) -> bool:
         """Look at what is right by itself for a group, of whose issue so many octets are left."""
-        if word := telling_word(group, self.title.data or ""):
+        if word := identifying_word(group, self.title.data or ""):
             words = _(
                 "“%(named)s” names the group or says what it’s about, and inboxes show the title."
                 " Choose other words.",

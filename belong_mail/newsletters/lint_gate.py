@@ -12,7 +12,7 @@ from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, catalog
 from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import Expected, Problem, Rule, lint
 from belong_mail.mail.message.template import MessageTemplate, slot
@@ -52,7 +52,7 @@ def problems_of(
     _subject, text, spoken = IssueText.from_issue(newsletter).of(language)
     typed = rendering.fill_text(text, newsletter.group, spoken)
     targets = frozenset(target for target, _words in markdown.links_of(typed))
-    return lint(template, Expected(root, _telling(newsletter), targets))
+    return lint(template, Expected(root, _identifying(newsletter), targets))
 
 
 def require_fit(
@@ -88,7 +88,7 @@ def find_problems(newsletter: Newsletter, made: Iterable[Rendering], links: Link
 
     The headers that only the worker can write, it judges itself.
     """
-    found = [Problem(Rule.HEADER, word) for word in newsletters.telling_words(newsletter)]
+    found = [Problem(Rule.HEADER, word) for word in newsletters.identifying_words(newsletter)]
     for each in made:
         found += problems_of(newsletter, each.template, each.language, links.root)
     return list(dict.fromkeys(found))
@@ -100,7 +100,7 @@ def require_rendered_fit(newsletter: Newsletter, renderer: Renderer, links: Link
         raise UnfitIssue(found)
 
 
-def _telling(newsletter: Newsletter) -> Callable[[str, str], str]:
+def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
     """Return what judges a header: of discreet groups each, of others what an inbox shows."""
     judges_all = is_discreet(newsletter.group)
     ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
@@ -108,6 +108,6 @@ def _telling(newsletter: Newsletter) -> Callable[[str, str], str]:
     def tells(header: str, words: str) -> str:
         if header == "preheader" and words in ours:
             return ""
-        return telling_word(newsletter.group, words) if judges_all or header in SHOWN else ""
+        return identifying_word(newsletter.group, words) if judges_all or header in SHOWN else ""
 
     return tells

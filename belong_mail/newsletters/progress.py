@@ -167,10 +167,10 @@ def _called(person: Account, reader: Account) -> str:
     return _("you") if person.id == reader.id else person.name or _("a group leader")
 
 
-def telling(issue: Newsletter, status: IssueStatus) -> str:
+def identifying(issue: Newsletter, status: IssueStatus) -> str:
     """Return the words for which a waiting issue does not go out; empty when it may."""
     is_waiting = status.state in {"held", "paused"}
-    return "”, “".join(newsletters.telling_words(issue)) if is_waiting else ""
+    return "”, “".join(newsletters.identifying_words(issue)) if is_waiting else ""
 
 
 def _not_sent(status: IssueStatus, told: int | None) -> list[str]:
@@ -198,7 +198,7 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
             if left
             else _("Sending. It’ll be done in about a minute.")
         )
-    if telling(issue, status):
+    if identifying(issue, status):
         return _("Not sent: its subject or preview line names the group or says what it’s about.")
     if unfit(issue, status):
         return _("Not sent: something in it has to change first.")

@@ -139,7 +139,7 @@ def sending(public_id: str) -> str:
             sentences=issue_progress.report(issue, status),
             progress=issue_progress.progress(issue, status, services().settings.send_rate),
             percent=issue_progress.percent(status),
-            tells=issue_progress.telling(issue, status),
+            tells=issue_progress.identifying(issue, status),
             unfit=issue_progress.unfit(issue, status),
             lacks_yes=status.state == "held" and approval.is_needed(session, issue),
         )

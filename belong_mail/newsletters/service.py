@@ -28,7 +28,7 @@ from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Chunk, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
-from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
 from belong_mail.mail.message.headers import InvalidHeader
@@ -180,25 +180,25 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
     return newsletter
 
 
-def telling_words(newsletter: Newsletter) -> list[str]:
+def identifying_words(newsletter: Newsletter) -> list[str]:
     """Return the words in subject, preview line or titles that tell which group it is from."""
-    return telling_subjects(newsletter) + telling_titles(newsletter)
+    return identifying_subjects(newsletter) + identifying_titles(newsletter)
 
 
-def telling_subjects(newsletter: Newsletter) -> list[str]:
+def identifying_subjects(newsletter: Newsletter) -> list[str]:
     """List what in its subject and preview line does."""
-    return _telling(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
+    return _identifying(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
 
 
-def telling_titles(newsletter: Newsletter) -> list[str]:
+def identifying_titles(newsletter: Newsletter) -> list[str]:
     """List what in the titles of its flyers does: their files are called so."""
-    return _telling(newsletter, [flyer.title for flyer in newsletter.flyers])
+    return _identifying(newsletter, [flyer.title for flyer in newsletter.flyers])
 
 
-def _telling(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
+def _identifying(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
     name = newsletter.group.name
     filled = (fill_slots(clean_text(each), name) for each in shown)
-    return [word for words in filled if (word := telling_word(newsletter.group, words))]
+    return [word for words in filled if (word := identifying_word(newsletter.group, words))]
 
 
 def require_valid(newsletter: Newsletter) -> None:
@@ -210,7 +210,7 @@ def require_valid(newsletter: Newsletter) -> None:
 
 def require_quiet_subject(newsletter: Newsletter) -> None:
     """Raise SubjectNamesGroup for an issue that shows which group it is from."""
-    if telling_words(newsletter):
+    if identifying_words(newsletter):
         raise SubjectNamesGroup
 
 

@@ -87,7 +87,7 @@ class GroupForm(BaseForm, LocalizedForm):
         ),
     )
     words = LocalizedFields(
-        telling=words_field(
+        identifying=words_field(
             TextAreaField,
             gettext_noop("Words that tell which group it is"),
             Length(max=1000, message=_l("Use at most 1,000 characters.")),
@@ -120,7 +120,7 @@ class GroupForm(BaseForm, LocalizedForm):
             mission=self.typed("mission"),
             audience=self.typed("audience"),
             is_discreet=bool(self.is_discreet.data),
-            telling_words=self.typed("telling"),
+            identifying_words=self.typed("identifying"),
             allows_personal_addresses=bool(self.allows_personal.data),
         )
 
@@ -132,7 +132,7 @@ class GroupForm(BaseForm, LocalizedForm):
             summary=said.summary,
             mission=said.mission,
             audience=said.audience,
-            telling=said.telling_words,
+            identifying=said.identifying_words,
         )
 
     def refuse_name(self) -> None:

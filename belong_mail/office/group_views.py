@@ -299,7 +299,7 @@ def show(public_id: str) -> str:
             progress=progress.progress(issue, status, services().settings.send_rate),
             counts=progress.exact_counts(issue, status),
             credits=progress.credits_of(session, issue, signed_in()),
-            tells=progress.telling(issue, status),
+            tells=progress.identifying(issue, status),
             unfit=progress.unfit(issue, status),
             needs_yes=approval.is_needed(session, issue),
         )
@@ -390,7 +390,7 @@ def _ask(public_id: str, verb: str) -> str:
             issue,
             verb=verb,
             status=status,
-            tells=progress.telling(issue, status),
+            tells=progress.identifying(issue, status),
             unfit=progress.unfit(issue, status),
             members=issue.group.members_shown,
         )

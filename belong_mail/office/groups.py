@@ -17,7 +17,7 @@ from belong_mail.core.db import required
 from belong_mail.core.email_templates import fixed_words
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups import service as groups
-from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
 from belong_mail.meetings import service as meetings
@@ -55,7 +55,7 @@ class Described:
     mission: LocalizedText
     audience: LocalizedText
     is_discreet: bool
-    telling_words: LocalizedText
+    identifying_words: LocalizedText
     allows_personal_addresses: bool
 
 
@@ -142,7 +142,7 @@ def _put(group: Group, said: Described) -> None:
     for each in fields(said):
         setattr(group, each.name, getattr(said, each.name))
     for words in sorted(fixed_words()) if is_discreet(group) else ():
-        if word := telling_word(group, words):
+        if word := identifying_word(group, words):
             raise TellsInOurEmails(word)
 
 

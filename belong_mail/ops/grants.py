@@ -62,10 +62,11 @@ WEB = {
     "groups": Rights(
         "public_id slug name summary mission activities audience note resources welcome before"
         " wrapped_mailbox members_shown position created_at established_at is_discreet"
-        " allows_personal_addresses telling_words known_names ends_at announced_end announced_at"
-        " emptied_at retired_at",
+        " allows_personal_addresses identifying_words known_names ends_at announced_end"
+        " announced_at emptied_at retired_at",
         update="name summary mission activities audience note resources welcome before position"
-        " established_at is_discreet allows_personal_addresses telling_words ends_at second_yes",
+        " established_at is_discreet allows_personal_addresses identifying_words ends_at"
+        " second_yes",
         rows=(
             (
                 "INSERT",

@@ -14,7 +14,7 @@ from belong_mail.app import create_app
 from belong_mail.core import i18n
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.ops.setup_answers import CRISIS_LINE
 from belong_mail.worker.loop import Worker
 from config import Config
@@ -147,11 +147,11 @@ def test_a_group_of_another_district_is_discreet_by_its_name_alone(app: Flask) -
     assert app
     group = pride()
     assert is_discreet(group)
-    assert telling_word(group, "Rainbow breakfast") != ""
-    assert telling_word(group, "The Pride Alliance meets") != ""
+    assert identifying_word(group, "Rainbow breakfast") != ""
+    assert identifying_word(group, "The Pride Alliance meets") != ""
     named = pride("Lakeside Pride Alliance")
     for ours in ("Lakeside Together", "News from your Together group.", "Tea at Lakeside"):
-        assert telling_word(named, ours) == ""
+        assert identifying_word(named, ours) == ""
 
 
 @on_sqlite

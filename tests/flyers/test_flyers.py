@@ -169,7 +169,7 @@ def test_flyers_are_for_leads_of_the_group_alone(
         (flyer(), "Tea of The Village", "“The Village” names the group"),
     ],
     ids=["words", "locked", "script", "comment", "large", "mute", "long", "lines", "hidden",
-         "telling"],
+         "identifying"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_bad_files_and_titles_are_explained_and_what_was_typed_stays(

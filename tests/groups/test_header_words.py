@@ -7,10 +7,10 @@ import pytest
 
 from belong_mail.core import i18n
 from belong_mail.groups.header_words import (
+    IDENTIFYING,
     NAMES,
-    TELLING,
+    identifying_word,
     is_discreet,
-    telling_word,
     tells_by_address,
 )
 from belong_mail.groups.models import Group
@@ -18,7 +18,7 @@ from belong_mail.groups.seeds import GROUPS as SEEDED_GROUPS
 from belong_mail.mail.message.plain_words import readings
 
 GROUPS = {each["slug"]: Group(slug=each["slug"], name=each["name"]) for each in SEEDED_GROUPS}
-LGBTQ, DISABLED, AUTOIMMUNE = (GROUPS[slug] for slug in TELLING)
+LGBTQ, DISABLED, AUTOIMMUNE = (GROUPS[slug] for slug in IDENTIFYING)
 BLACK, VILLAGE, ASIAN = (
     GROUPS[slug] for slug in ("african-american-black", "the-village", "asian")
 )
@@ -47,8 +47,8 @@ ORDINARY = [
 
 @pytest.mark.parametrize("subject", SPELLINGS)
 def test_a_discreet_groups_name_is_seen_however_it_is_written(subject: str) -> None:
-    assert telling_word(LGBTQ, subject)
-    assert not telling_word(VILLAGE, subject)
+    assert identifying_word(LGBTQ, subject)
+    assert not identifying_word(VILLAGE, subject)
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def black_hawk() -> Iterator[None]:
 @pytest.mark.usefixtures("black_hawk")
 def test_only_the_whole_name_of_a_district_says_nothing_about_a_group() -> None:
     educators = Group(slug="educators", name="Black Hawk’s Black Educators")
-    assert telling_word(educators, "An evening of Black joy") == "black"
-    assert telling_word(educators, "Tea with Hawk") == ""
+    assert identifying_word(educators, "An evening of Black joy") == "black"
+    assert identifying_word(educators, "Tea with Hawk") == ""
 
 
 @pytest.mark.parametrize("filler", ["\u115f", "\u1160", "\u3164", "\uffa0"])
@@ -89,51 +89,53 @@ def test_a_filler_that_counts_as_a_letter_parts_no_word(filler: str) -> None:
         (AUTOIMMUNE, "Lupus"), (AUTOIMMUNE, "Enfermedades crónicas"),
     ],
 )  # fmt: skip
-def test_a_telling_word_counts_in_both_languages(group: Group, subject: str) -> None:
-    assert telling_word(group, subject)
-    assert not telling_word(VILLAGE, subject)
+def test_an_identifying_word_counts_in_both_languages(group: Group, subject: str) -> None:
+    assert identifying_word(group, subject)
+    assert not identifying_word(VILLAGE, subject)
 
 
 @pytest.mark.parametrize("slug", GROUPS)
 def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug: str) -> None:
     group = GROUPS[slug]
     for subject in (f"News from {group.name}", group.name.upper(), slug, f"{group.name}!"):
-        assert telling_word(group, subject), subject
+        assert identifying_word(group, subject), subject
     for part in group.name.split("/"):
-        assert telling_word(group, f"{part} news")
+        assert identifying_word(group, f"{part} news")
     for subject in ORDINARY:
-        assert telling_word(group, subject) == "", subject
+        assert identifying_word(group, subject) == "", subject
 
 
 def test_words_that_tell_of_one_group_are_free_in_the_others() -> None:
-    assert telling_word(BLACK, "Black Friday") == "black"
+    assert identifying_word(BLACK, "Black Friday") == "black"
     for slug, group in GROUPS.items():
-        assert bool(telling_word(group, "Black Friday")) == (slug == "african-american-black")
-    assert telling_word(BLACK, "Blackboard tips") == ""
-    assert telling_word(VILLAGE, "It takes a village") == ""
-    assert telling_word(DISABLED, "Fred is absent") == ""
-    assert telling_word(ASIAN, "Was I an early bird?") == ""
+        assert bool(identifying_word(group, "Black Friday")) == (slug == "african-american-black")
+    assert identifying_word(BLACK, "Blackboard tips") == ""
+    assert identifying_word(VILLAGE, "It takes a village") == ""
+    assert identifying_word(DISABLED, "Fred is absent") == ""
+    assert identifying_word(ASIAN, "Was I an early bird?") == ""
 
 
 def test_an_added_group_is_named_by_each_word_of_its_name() -> None:
     muslims = Group(slug="muslim-staff", name="Muslim Educators")
-    assert telling_word(muslims, "For our Muslims") == "muslim"
-    assert telling_word(muslims, "For all educators") == ""
-    assert telling_word(Group(slug="g9", name="Educación Física"), "educacion")
+    assert identifying_word(muslims, "For our Muslims") == "muslim"
+    assert identifying_word(muslims, "For all educators") == ""
+    assert identifying_word(Group(slug="g9", name="Educación Física"), "educacion")
     assert not is_discreet(muslims)
 
 
 def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet() -> None:
     families = Group(slug="families", name="LGBTQ+ Families")
     assert is_discreet(families)
-    assert telling_word(families, "Pride potluck") == "pride"
+    assert identifying_word(families, "Pride potluck") == "pride"
     assert is_discreet(Group(slug="chronic-pain", name="Long days"))
-    assert [slug for slug, group in GROUPS.items() if is_discreet(group)] == list(TELLING)
+    assert [slug for slug, group in GROUPS.items() if is_discreet(group)] == list(IDENTIFYING)
 
 
 def test_every_group_of_the_districts_has_words() -> None:
     assert list(NAMES) == list(GROUPS)
-    assert all(readings(word) for words in (*NAMES.values(), *TELLING.values()) for word in words)
+    assert all(
+        readings(word) for words in (*NAMES.values(), *IDENTIFYING.values()) for word in words
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import service as groups
-from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
@@ -131,7 +131,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         ({"starts": ""}, "Choose one."),
         ({"name": "Confirm", "is_discreet": "y"}, "The subjects of our own emails say “confirm”"),
         (
-            {"is_discreet": "y", "telling_en": "welcome"},
+            {"is_discreet": "y", "identifying_en": "welcome"},
             "The subjects of our own emails say “welcome”",
         ),
     ],
@@ -160,14 +160,14 @@ def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
 ) -> None:
     office.send(NEW, **TYPED)
     page = "/office/groups/muslim-educators"
-    assert office.send(page, name="Crescent", telling_es="media luna").status_code == 303
+    assert office.send(page, name="Crescent", identifying_es="media luna").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.drain()
     group = read(services, "muslim-educators")
     assert group.known_names == ["Muslim Educators", "Crescent"]
     for subject in ("For our Muslims", "The crescent", "Fiesta de la media luna"):
-        assert telling_word(group, subject), subject
-    assert telling_word(group, "Tea on Friday") == ""
+        assert identifying_word(group, subject), subject
+    assert identifying_word(group, "Tea on Friday") == ""
     assert "Crescent" in visitor.open("/groups/muslim-educators").text
     assert office.send(page, name="Asian").status_code == 422
 
@@ -178,7 +178,7 @@ def test_a_known_group_that_is_renamed_is_known_by_its_new_name_too(
     office.send("/office/groups/asian", name="Lotus Network")
     group = read(services, "asian")
     for subject in ("Lotus news", "Asian news", "AAPI month"):
-        assert telling_word(group, subject), subject
+        assert identifying_word(group, subject), subject
     assert not is_discreet(group)
     office.send("/office/groups/asian", name="Living with lupus")
     assert is_discreet(read(services, "asian"))
@@ -193,7 +193,7 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
         make_member(session, keyring, "ada@dpsk12.org", "muslim-educators")
     feed = "/groups/muslim-educators/calendar.ics"
     assert "Muslim" in visitor.open(feed).text
-    office.send("/office/groups/muslim-educators", is_discreet="y", telling_en="Ramadan")
+    office.send("/office/groups/muslim-educators", is_discreet="y", identifying_en="Ramadan")
     assert "Muslim" not in visitor.open(feed).text
     assert "Belong meeting" in visitor.open(feed).text
     with services.writing.begin() as session, pytest.raises(newsletters.SubjectNamesGroup):

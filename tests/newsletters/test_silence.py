@@ -18,7 +18,11 @@ from belong_mail.core.email_templates import EMAILS
 from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups import mailbox
-from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, telling_word
+from belong_mail.groups.header_words import (
+    HeaderNamesGroup,
+    identifying_word,
+    require_quiet_headers,
+)
 from belong_mail.groups.models import Group
 from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.newsletters import release as releases
@@ -105,7 +109,9 @@ def test_the_command_line_queues_no_subject_that_tells(
 
 
 @pytest.mark.parametrize("subject", TELLING)
-def test_nothing_that_queues_lets_a_telling_subject_pass(services: Services, subject: str) -> None:
+def test_nothing_that_queues_lets_an_identifying_subject_pass(
+    services: Services, subject: str
+) -> None:
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         for english, spanish in ((subject, ""), ("Tea", subject)):
@@ -244,7 +250,7 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
     assert len(relay.accepted) >= 7
     for one in relay.accepted:
         for line in shown(one):
-            assert telling_word(name, without_ids(line, list_id)) == "", line
+            assert identifying_word(name, without_ids(line, list_id)) == "", line
     [mail] = relay.to("member2@dpsk12.org")
     assert mail["Reply-To"] == "dps-belong@example.org"
     assert "the Belong office will see your email address" in text_of(mail)
@@ -313,7 +319,7 @@ def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(
     with services.reading.begin() as session:
         for group in session.scalars(select(Group)):
             for message in fixed_words():
-                assert telling_word(group, catalog.gettext(message)) == "", message
+                assert identifying_word(group, catalog.gettext(message)) == "", message
 
 
 def fixed_words() -> set[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from belong_mail.core import i18n
 from belong_mail.core.email_templates import EMAILS
-from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
 from belong_mail.mail.message.linter import (
     Expected,
@@ -61,7 +61,7 @@ FETCHING = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_email_is_quiet_and_fetches_nothing(kind: str, language: str) -> None:
     def tells(_header: str, words: str) -> str:
-        return next((found for each in DISCREET if (found := telling_word(each, words))), "")
+        return next((found for each in DISCREET if (found := identifying_word(each, words))), "")
 
     for case in contexts(lambda _plain: "LGBTQ+")[kind]:
         email = renderer().render(kind, language, **case)

@@ -324,7 +324,7 @@ def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
     """The web writes a group's words, and could make any subject one that must not leave."""
     assert settings
     scenario.enter(MEMBER)
-    silence(scenario, "UPDATE groups SET is_discreet = :yes, telling_words = :words")
+    silence(scenario, "UPDATE groups SET is_discreet = :yes, identifying_words = :words")
     guess(scenario, "join", MEMBER)
     scenario.worker.drain()
     with time_machine.travel(now() + timedelta(minutes=2)):

@@ -17,7 +17,7 @@ COPIED = ("belong_mail", "templates", "emails", "translations", "tests")
 MARK = "Ĵ "
 SENSITIVE_WORDS = {
     "names": {"autoimmune": ["aŭtoimun*"]},
-    "telling": {
+    "identifying": {
         "autoimmune": ["malsan*"],
         "lgbtq": ["samseksem*"],
         "people-with-disabilities": ["handikap*"],

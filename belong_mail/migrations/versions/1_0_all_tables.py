@@ -56,7 +56,7 @@ def _create_groups() -> None:
         sa.Column(
             "allows_personal_addresses", sa.Boolean(), nullable=False, server_default=sa.false()
         ),
-        sa.Column("telling_words", sa.JSON(), nullable=False, server_default=sa.text("'{}'")),
+        sa.Column("identifying_words", sa.JSON(), nullable=False, server_default=sa.text("'{}'")),
         sa.Column("known_names", sa.JSON(), nullable=False, server_default=sa.text("'[]'")),
         sa.Column("ends_at", TIME),
         sa.Column("announced_end", TIME),
