@@ -21,23 +21,23 @@ from belong_mail.inbound.pipe import InboxFull
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox, token_source
 
-# Seconds between looks; after failures twice as many each time, up to the second number.
-LOOK_GAP_SECONDS, MAX_GAP_SECONDS = 60.0, 900.0
-# Seconds after which a look begins no message more, and after which it is cut off.
-READ_SECONDS, LOOK_SECONDS = 40.0, 60.0
-# Messages of a look, and those that are moved together once they are stored.
+# Seconds between polls; after failures twice as many each time, up to the second number.
+POLL_GAP_SECONDS, MAX_GAP_SECONDS = 60.0, 900.0
+# Seconds after which a poll begins no message more, and after which it is cut off.
+READ_SECONDS, POLL_SECONDS = 40.0, 60.0
+# Messages of a poll, and those that are moved together once they are stored.
 MESSAGES_AT_ONCE, MOVED_AT_ONCE = 2_000, 50
 # Seconds between two deletions of what was read long ago.
 DELETE_GAP_SECONDS = 3600.0
-# Seconds for which `--drain`, and the end of a worker, wait at a time for a look.
+# Seconds for which `--drain`, and the end of a worker, wait at a time for a poll.
 WAIT_SECONDS, END_SECONDS = 0.1, 5.0
-# A step of a look that is ours, beside those of the server.
+# A step of a poll that is ours, beside those of the server.
 QUEUE = "QUEUE"
 log = logging.getLogger(__name__)
 
 
 class Intake:
-    """Looks into one mailbox, one look at a time."""
+    """Polls one mailbox, one poll at a time."""
 
     def __init__(
         self,
@@ -53,21 +53,21 @@ class Intake:
         # Known before their deliveries are taken over, with which their files go.
         self._dead = frozenset(lock.dead())
         self._stopping = threading.Event()
-        self.look_seconds = LOOK_SECONDS
-        self.look_at = self._delete_at = 0.0
-        """When the next look, and the next deletion, is due by the monotonic clock."""
+        self.poll_seconds = POLL_SECONDS
+        self.poll_at = self._delete_at = 0.0
+        """When the next poll, and the next deletion, is due by the monotonic clock."""
         self._thread: threading.Thread | None = None
 
-    def look_if_due(self) -> None:
-        """Begin a look, unless one is under way or it is not yet time; return at once."""
-        is_looking = self._thread is not None and self._thread.is_alive()
-        if is_looking or time.monotonic() < self.look_at or self._stopping.is_set():
+    def poll_if_due(self) -> None:
+        """Begin a poll, unless one is under way or it is not yet time; return at once."""
+        is_polling = self._thread is not None and self._thread.is_alive()
+        if is_polling or time.monotonic() < self.poll_at or self._stopping.is_set():
             return
-        self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="intake", daemon=True)
         self._thread.start()
 
     def wait(self) -> bool:
-        """Wait a moment for the look that is under way; tell whether there was one."""
+        """Wait a moment for the poll that is under way; tell whether there was one."""
         if self._thread is None:
             return False
         self._thread.join(WAIT_SECONDS)
@@ -81,40 +81,40 @@ class Intake:
         if self._thread is not None:
             self._thread.join(END_SECONDS)
 
-    def _look(self) -> None:
-        gap = LOOK_GAP_SECONDS
+    def _poll(self) -> None:
+        gap = POLL_GAP_SECONDS
         try:
-            gap = self._gap_after_look()
+            gap = self._gap_after_poll()
         except LeaseLost:
             log.debug("Another worker reads the mailbox by now.")
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             log.error("The mailbox was not read: %s", type(error).__name__)  # noqa: TRY400
-        self.look_at = time.monotonic() + gap
+        self.poll_at = time.monotonic() + gap
 
-    def _gap_after_look(self) -> float:
-        """Look; return for how many seconds not to look again. Raises LeaseLost."""
+    def _gap_after_poll(self) -> float:
+        """Poll; return for how many seconds not to poll again. Raises LeaseLost."""
         with self._sessions.begin() as session:
             if not self._reader.lease(session, self._dead):
-                return LOOK_GAP_SECONDS
-        look = _Look(self._reader, self._sessions, self._stopping)
+                return POLL_GAP_SECONDS
+        poll = _Poll(self._reader, self._sessions, self._stopping)
         try:
-            is_all = self._read(look)
+            is_all = self._read(poll)
             with self._sessions.begin() as session:
                 self._reader.succeed(session)
         except MailboxUnavailable as error:
             if self._tokens is not None:
                 self._tokens.forget()
-            return self._note_failure(error.step, look.uid)
+            return self._note_failure(error.step, poll.uid)
         except InboxFull:
             return self._note_failure(QUEUE, 0)
-        return LOOK_GAP_SECONDS if is_all else 0.0
+        return POLL_GAP_SECONDS if is_all else 0.0
 
-    def _read(self, look: "_Look") -> bool:
+    def _read(self, poll: "_Poll") -> bool:
         """Take in what is there; False: there is more."""
-        deadline = time.monotonic() + self.look_seconds
+        deadline = time.monotonic() + self.poll_seconds
         with open_mailbox(self._location, self._tokens, deadline) as mailbox:
             mailbox.select()
-            is_all = look.take_all(mailbox)
+            is_all = poll.take_all(mailbox)
             if time.monotonic() >= self._delete_at:
                 self._delete_at = time.monotonic() + DELETE_GAP_SECONDS
                 mailbox.delete_read((now() - READ_MAIL_AGE).date())
@@ -124,11 +124,11 @@ class Intake:
         log.warning("The mailbox for email that comes back could not be used, at %s.", step)
         with self._sessions.begin() as session:
             failures = self._reader.fail(session, step, uid)
-        return min(LOOK_GAP_SECONDS * 2.0 ** min(failures - 1, 9), MAX_GAP_SECONDS)
+        return min(POLL_GAP_SECONDS * 2.0 ** min(failures - 1, 9), MAX_GAP_SECONDS)
 
 
-class _Look:
-    """One look: which message it is at."""
+class _Poll:
+    """One poll: which message it is at."""
 
     def __init__(
         self, reader: Reader, sessions: sessionmaker[Session], stopping: threading.Event

@@ -1,7 +1,7 @@
 """Take in what the mailbox holds that email comes back to, as its only reader for a while.
 
 Each message is stored in the transaction that says how far we are, and once, whatever number the
-server gives it: so a look that is cut off at any step is begun again without harm.
+server gives it: so a poll that is cut off at any step is begun again without harm.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from belong_mail.inbound import pipe
 from belong_mail.inbound.jobs import ReadReturned
 from belong_mail.inbound.models import InboundDigest, InboundMailbox
 
-# A worker that may be gone is waited for so long, which is longer than a look may take to find the
+# A worker that may be gone is waited for so long, which is longer than a poll may take to find the
 # next message; each message that is taken in renews the lease.
 LEASE = timedelta(seconds=90)
 # Looks that broke off at one message, after which it is put away unread.
@@ -98,7 +98,7 @@ class Reader:
         held.leased_until = None
 
     def fail(self, session: Session, step: str, uid: int = 0) -> int:
-        """Write down at which step, and which message, a look ended; return how often in a row."""
+        """Write down at which step, and which message, a poll ended; return how often in a row."""
         held = self._leased_mailbox(session)
         held.failures, held.failed_step, held.leased_until = held.failures + 1, step, None
         if uid:

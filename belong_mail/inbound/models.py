@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from belong_mail.core.db import Base, IdBase, now
 from belong_mail.delivery.models import BigId
 
-# Without a look for so long an operator should know.
+# Without a poll for so long an operator should know.
 SILENCE = timedelta(hours=1)
 
 
@@ -24,7 +24,7 @@ class InboundMailbox(IdBase):
     uid_validity: Mapped[int] = mapped_column(BigId, default=0)
     # The highest number of a message that was taken in.
     handled_uid: Mapped[int] = mapped_column(BigId, default=0)
-    # The message at which the last look broke off, and how many looks did so in a row.
+    # The message at which the last poll broke off, and how many did so in a row.
     broken_uid: Mapped[int] = mapped_column(BigId, default=0)
     breaks: Mapped[int] = mapped_column(default=0)
     first_tried_at: Mapped[datetime] = mapped_column(default=now)
@@ -49,13 +49,13 @@ class InboundDigest(Base):
 
 
 @dataclass(frozen=True, slots=True)
-class LastLook:
-    """When the mailbox was last looked into, for those who watch."""
+class LastPoll:
+    """When the mailbox was last polled, for those who watch."""
 
     looked_at: datetime | None
     failures: int
     failed_step: str
-    # Since the last look, or else since the first try.
+    # Since the last poll, or else since the first try.
     silent_seconds: float
 
     @property
@@ -63,18 +63,18 @@ class LastLook:
         return self.silent_seconds > SILENCE.total_seconds()
 
 
-def last_look(session: Session, at: datetime) -> LastLook | None:
-    """Say when the mailbox was last looked into; None: there is none."""
+def last_poll(session: Session, at: datetime) -> LastPoll | None:
+    """Say when the mailbox was last polled; None: there is none."""
     found = session.scalars(
         select(InboundMailbox).order_by(InboundMailbox.looked_at.desc().nulls_last()).limit(1)
     ).first()
     if found is None:
         return None
     silent = (at - (found.looked_at or found.first_tried_at)).total_seconds()
-    return LastLook(found.looked_at, found.failures, found.failed_step, max(0.0, silent))
+    return LastPoll(found.looked_at, found.failures, found.failed_step, max(0.0, silent))
 
 
 def is_silent(session: Session, at: datetime) -> bool:
     """Tell whether the mailbox was tried, and could not be read, for an hour."""
-    last = last_look(session, at)
+    last = last_poll(session, at)
     return last is not None and last.failures > 0 and last.is_overdue

@@ -30,7 +30,7 @@ from belong_mail.delivery.models import (
 )
 from belong_mail.delivery.outcomes import UNWRITABLE
 from belong_mail.inbound import bounces
-from belong_mail.inbound.models import last_look
+from belong_mail.inbound.models import last_poll
 from belong_mail.members.imports import ASKED_TODAY
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
@@ -188,7 +188,7 @@ def coming_back(site: Site) -> float | None:
 
 def inbound_seconds(site: Site) -> float | None:
     """Return since when every look into the mailbox for bounces failed; None: there is none."""
-    last = last_look(site.session, site.at)
+    last = last_poll(site.session, site.at)
     if last is None:
         return None
     return last.silent_seconds if last.failures else 0.0
@@ -209,7 +209,7 @@ INBOUND_ADVICE = {
 
 
 def inbound_advice(site: Site) -> str:
-    last = last_look(site.session, site.at)
+    last = last_poll(site.session, site.at)
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
 
 

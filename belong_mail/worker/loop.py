@@ -257,7 +257,7 @@ class Worker:
     def step(self) -> bool:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         if self._intake is not None:
-            self._intake.look_if_due()
+            self._intake.poll_if_due()
         was_busy = self._do_all(self._read_requests())
         if self._is_purge_due():
             at = now()

@@ -13,10 +13,10 @@ from tests.servers.dovecot import Dovecot
 READ = "Belong read"
 
 
-def look(worker: Worker) -> None:
-    """Let a worker look into the mailbox now, and do all that is due."""
+def poll(worker: Worker) -> None:
+    """Let a worker poll the mailbox now, and do all that is due."""
     assert worker._intake is not None
-    worker._intake.look_at = 0.0
+    worker._intake.poll_at = 0.0
     worker.drain()
 
 

@@ -13,13 +13,13 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
-from belong_mail.inbound.models import InboundDigest, last_look
+from belong_mail.inbound.models import InboundDigest, last_poll
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
-from tests.intake.inbox import READ, Inbox, jobs_of, look
+from tests.intake.inbox import READ, Inbox, jobs_of, poll
 from tests.markers import on_both, on_sqlite
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
@@ -36,7 +36,7 @@ def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
         issue = scenario.issue()
         path = scenario.copies(ADA)[-1].return_path
         inbox.put(bounce(path, ADA, UNKNOWN))
-        look(scenario.worker)
+        poll(scenario.worker)
         assert scenario.books(issue)["bounced"] == 1
         scenario.pass_days(2)
     assert scenario.members() == 1
@@ -51,13 +51,13 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
     scenario.issue()
     message = complaint(scenario.copies()[-1].return_path)
     inbox.put(message)
-    look(scenario.worker)
+    poll(scenario.worker)
     assert scenario.members() == 0
     with scenario.services.writing.begin() as session:
         session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
     inbox.put(message, HUMAN)
     inbox.imap.number_anew(inbox.user)
-    look(scenario.worker)
+    poll(scenario.worker)
     assert inbox.counts() == (0, 3)
     assert scenario.members() == 1
     with scenario.services.reading.begin() as session:
@@ -70,7 +70,7 @@ def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
 ) -> None:
     scenario.enter(ADA)
     inbox.put(HUMAN)
-    look(scenario.worker)
+    poll(scenario.worker)
     assert scenario.members() == 1
     assert scenario.relay.accepted == []
     assert inbox.counts() == (0, 1)
@@ -89,7 +89,7 @@ def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
         large.write(report)
         large.truncate(50 * 1024 * 1024)
     tracemalloc.start()
-    look(scenario.worker)
+    poll(scenario.worker)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert scenario.books(issue)["bounced"] == 1
@@ -100,26 +100,26 @@ def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
 @on_sqlite
 def test_what_was_read_is_deleted_after_a_week(scenario: BounceScenario, inbox: Inbox) -> None:
     inbox.put(HUMAN)
-    look(scenario.worker)
+    poll(scenario.worker)
     # A day less: the server's days may be those of another time zone.
     with time_machine.travel(now() + READ_MAIL_AGE - timedelta(days=1), tick=True):
         forget_deletion(scenario.worker)
-        look(scenario.worker)
+        poll(scenario.worker)
         assert inbox.counts() == (0, 1)
     with time_machine.travel(now() + 2 * READ_MAIL_AGE, tick=True):
         forget_deletion(scenario.worker)
-        look(scenario.worker)
+        poll(scenario.worker)
         assert inbox.counts() == (0, 0)
 
 
 def forget_deletion(worker: Worker) -> None:
-    """Let the next look delete what is old, as one does each hour."""
+    """Let the next poll delete what is old, as one does each hour."""
     assert worker._intake is not None
     worker._intake._delete_at = 0.0
 
 
 @on_both("races")
-def test_of_two_workers_one_looks(
+def test_of_two_workers_one_polls(
     worker: Worker, inbox: Inbox, services: Services, keyring: Keyring
 ) -> None:
     inbox.put(HUMAN)
@@ -127,7 +127,7 @@ def test_of_two_workers_one_looks(
     assert worker._intake is not None
     with services.writing.begin() as session:
         assert worker._intake._reader.lease(session, ())
-    look(other)
+    poll(other)
     assert inbox.counts() == (1, 0)
     worker.engine.close()
     other.engine.close()
@@ -150,7 +150,7 @@ def test_two_workers_that_start_at_once_read_each_message_once(
 
 
 @on_sqlite
-def test_a_wrong_password_is_told_in_words_and_the_next_looks_are_rarer(
+def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
     scenario: BounceScenario, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
     services: Services, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -161,17 +161,17 @@ def test_a_wrong_password_is_told_in_words_and_the_next_looks_are_rarer(
     assert worker._intake is not None
     right = worker._intake._location
     object.__setattr__(right, "password", "wrong")
-    look(worker)
-    first = worker._intake.look_at - time.monotonic()
-    look(worker)
-    assert worker._intake.look_at - time.monotonic() > first + 30
+    poll(worker)
+    first = worker._intake.poll_at - time.monotonic()
+    poll(worker)
+    assert worker._intake.poll_at - time.monotonic() > first + 30
     assert "could not be used, at LOGIN." in caplog.text
     assert inbox.user not in caplog.text
     object.__setattr__(right, "password", PASSWORD)
-    look(worker)
+    poll(worker)
     assert inbox.counts() == (0, 1)
     with services.reading.begin() as session:
-        last = last_look(session, now())
+        last = last_poll(session, now())
     assert last is not None
     assert (last.failures, last.failed_step) == (0, "")
     assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
@@ -183,9 +183,9 @@ def test_a_server_that_is_not_who_it_says_is_told_nothing(
 ) -> None:
     assert worker._intake is not None
     object.__setattr__(worker._intake._location, "ca", None)
-    look(worker)
+    poll(worker)
     with services.reading.begin() as session:
-        last = last_look(session, now())
+        last = last_poll(session, now())
         assert jobs_of(session) == 0
     assert last is not None
     assert (last.failures, last.failed_step) == (1, "CONNECT")

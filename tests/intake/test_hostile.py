@@ -14,14 +14,14 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
 from belong_mail.inbound.mailbox import MAX_BREAKS
-from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastLook, last_look
+from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastPoll, last_poll
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
 from tests.intake.inbox import jobs_of
-from tests.intake.inbox import look as look_and_read
+from tests.intake.inbox import poll as poll_and_read
 from tests.markers import chores, on_sqlite
 from tests.monitoring.looking import wrong_names
 from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
@@ -39,17 +39,17 @@ def messages(first: int, number: int) -> list[bytes]:
     return [message(first + each) for each in range(number)]
 
 
-def last(services: Services) -> LastLook:
+def last(services: Services) -> LastPoll:
     with services.reading.begin() as session:
-        found = last_look(session, now())
+        found = last_poll(session, now())
     assert found is not None
     return found
 
 
-def look(worker: Worker) -> None:
-    """Look into the mailbox now, and leave what it had unread."""
+def poll(worker: Worker) -> None:
+    """Poll the mailbox now, and leave what it had unread."""
     assert worker._intake is not None
-    worker._intake._look()
+    worker._intake._poll()
 
 
 def digests(services: Services) -> int:
@@ -75,9 +75,9 @@ def test_a_connection_that_breaks_at_any_command_loses_and_doubles_nothing(
         put += 3
         number = scripted.times[verb] + (2 if verb == "FETCH" else 1)
         where[f"{verb} {number}"] = drop
-        look(worker)
+        poll(worker)
         assert scripted.times[verb] >= number, verb
-        look(worker)
+        poll(worker)
         assert (taken(services), len(scripted.read)) == (put, put), verb
         assert not scripted.messages, verb
     assert sorted(scripted.read) == sorted(messages(0, put))
@@ -88,7 +88,7 @@ def test_two_messages_of_one_number_are_both_taken_in(
     worker: Worker, scripted: ImapServer, services: Services
 ) -> None:
     scripted.messages = [(5, message(1)), (5, message(2)), (6, message(3))]
-    look(worker)
+    poll(worker)
     assert taken(services) == len(scripted.read) == 3
 
 
@@ -97,9 +97,9 @@ def test_a_number_that_is_given_again_hides_no_message(
 ) -> None:
     """A server that was restored has the same UIDVALIDITY and counts from an earlier number."""
     scripted.messages = [(9, message(1))]
-    look(worker)
+    poll(worker)
     scripted.messages = [(8, message(2)), (9, message(3)), (10, message(1))]
-    look(worker)
+    poll(worker)
     assert taken(services) == 3
     assert scripted.messages == []
 
@@ -119,16 +119,16 @@ def test_a_number_that_is_given_again_hides_no_message(
     ],
     ids=["literal", "digits", "line", "chatter", "bye", "bad", "no", "garbage", "negative"],
 )
-def test_an_answer_that_is_none_ends_the_look_and_the_next_one_goes_on(
+def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
     worker: Worker, scripted: ImapServer, services: Services, answer: Action
 ) -> None:
     scripted.put(*messages(0, 2))
     scripted.script["FETCH 1"] = answer
     started = time.monotonic()
-    look(worker)
+    poll(worker)
     assert time.monotonic() - started < 15
     assert scripted.sent < 8_000_000
-    look(worker)
+    poll(worker)
     assert taken(services) == len(scripted.read) == 2
     assert last(services).failures == 0
 
@@ -146,11 +146,11 @@ def test_a_server_that_hangs_or_drips_holds_up_no_email(
     scenario: BounceScenario, scripted: ImapServer, action: Action, verb: str
 ) -> None:
     intake: Any = scenario.worker._intake
-    intake.look_seconds = 3.0
+    intake.poll_seconds = 3.0
     scenario.enter(ADA)
     scripted.put(message(1))
     scripted.script[verb] = action
-    intake.look_at = 0.0
+    intake.poll_at = 0.0
     started = time.monotonic()
     scenario.worker.step()
     assert intake.wait()
@@ -168,7 +168,7 @@ def test_a_full_mailbox_is_emptied(
     """Messages that could not be moved are deleted: else nothing more could come back."""
     scripted.put(*messages(0, 3))
     scripted.script["MOVE"] = say("%s NO [OVERQUOTA] Full")
-    look(worker)
+    poll(worker)
     assert taken(services) == 3
     assert scripted.messages == []
     assert last(services).failures == 0
@@ -181,12 +181,12 @@ def test_what_cannot_be_moved_is_read_once_and_keeps_no_other_from_being_read(
     scripted.script["MOVE"] = say("%s NO Not there")
     for number in range(4):
         scripted.put(message(10 + number))
-        look(worker)
+        poll(worker)
     assert taken(services) == 7
     assert len(scripted.messages) == 7
     assert last(services).failed_step == "MOVE"
     del scripted.script["MOVE"]
-    look(worker)
+    poll(worker)
     assert scripted.messages == []
     assert taken(services) == 7
 
@@ -196,7 +196,7 @@ def test_a_server_that_cannot_move_copies_and_removes_what_was_read_alone(
 ) -> None:
     scripted.capabilities = "IMAP4rev1 UIDPLUS"
     scripted.put(*messages(0, 2))
-    look(worker)
+    poll(worker)
     assert (taken(services), len(scripted.read), scripted.messages) == (2, 2, [])
     verbs = [each.split(" ")[0] for each in scripted.commands]
     assert verbs.index("COPY") < verbs.index("STORE") < verbs.index("EXPUNGE")
@@ -208,7 +208,7 @@ def test_a_server_that_can_remove_nothing_is_asked_for_what_is_not_marked(
 ) -> None:
     scripted.capabilities = "IMAP4rev1"
     scripted.put(*messages(0, 2))
-    look(worker)
+    poll(worker)
     assert taken(services) == 2
     assert "STORE 1,2 +FLAGS.SILENT (\\Deleted)" in scripted.commands
     assert not any(each.startswith(("EXPUNGE", "CLOSE")) for each in scripted.commands)
@@ -227,7 +227,7 @@ def test_what_was_not_asked_for_between_the_answers_does_not_matter(
 
     scripted.put(*messages(0, 2))
     scripted.script |= dict.fromkeys(("FETCH", "MOVE", "SELECT"), chatter)
-    look(worker)
+    poll(worker)
     assert taken(services) == 2
     assert sorted(scripted.read) == messages(0, 2)
 
@@ -241,9 +241,9 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(
     scripted.put(*messages(0, 3))
     scripted.script["FETCH"] = break_at_two
     for _ in range(MAX_BREAKS):
-        look(worker)
+        poll(worker)
     assert (taken(services), len(scripted.messages)) == (1, 3)
-    look(worker)
+    poll(worker)
     assert (taken(services), scripted.messages) == (2, [])
     assert len(scripted.read) == 3
 
@@ -255,12 +255,12 @@ def test_a_full_queue_leaves_messages_in_the_mailbox(
         waiting = [{"kind": pipe.RETURNED, "sealed": b"x", "failures": 3}]
         session.execute(insert(Job), waiting * (pipe.MAX_WAITING - 1))
     scripted.put(*messages(0, 2))
-    look(worker)
+    poll(worker)
     assert (digests(services), len(scripted.messages)) == (1, 2)
     assert last(services).failed_step == "QUEUE"
     with services.writing.begin() as session:
         session.query(Job).delete()
-    look(worker)
+    poll(worker)
     assert (digests(services), scripted.messages) == (2, [])
 
 
@@ -268,7 +268,7 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(
     worker: Worker, scripted: ImapServer, services: Services
 ) -> None:
     scripted.script["LOGIN"] = say("%s NO [AUTHENTICATIONFAILED] No")
-    look(worker)
+    poll(worker)
     with services.writing.begin() as session:
         session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=59)))
     assert "inbound_seconds" not in wrong_names(services)
@@ -304,22 +304,22 @@ def test_a_report_by_the_scripted_server_is_read_like_any(
     scenario.enter(ADA)
     issue = scenario.issue()
     scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
-    look_and_read(scenario.worker)
+    poll_and_read(scenario.worker)
     assert scenario.books(issue)["bounced"] == 1
 
 
-def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_look_loses_and_doubles_nothing(
+def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubles_nothing(
     worker: Worker, scripted: ImapServer, services: Services
 ) -> None:
     """Its server breaks off, is restored, and gives each number to another message."""
     scripted.put(*messages(0, 4))
     scripted.script["FETCH 3"] = drop
-    look(worker)
+    poll(worker)
     assert taken(services) == 2
     scripted.uid_validity += 1
     left = [each for _, each in scripted.messages]
     scripted.messages = list(enumerate([message(10), *reversed(left), message(11)], 1))
-    look(worker)
+    poll(worker)
     assert taken(services) == 6
     assert scripted.messages == []
     assert set(scripted.read) == {*messages(0, 4), *messages(10, 2)}
@@ -335,9 +335,9 @@ def test_a_connection_that_breaks_while_copies_are_put_away_doubles_no_message(
     scripted.put(*messages(0, 3))
     where = scripted.afterwards if is_done else scripted.script
     where[f"{verb} 1"] = drop
-    look(worker)
+    poll(worker)
     assert last(services).failed_step == "MOVE"
-    look(worker)
+    poll(worker)
     assert taken(services) == 3
     assert scripted.messages == []
     assert set(scripted.read) == set(messages(0, 3))
@@ -355,7 +355,7 @@ def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
 
     scripted.put(*messages(0, 3))
     scripted.script["FETCH 2"] = stand_still
-    slow = threading.Thread(target=look, args=(worker,))
+    slow = threading.Thread(target=poll, args=(worker,))
     slow.start()
     while scripted.times["FETCH"] < 2:
         time.sleep(0.01)
@@ -363,7 +363,7 @@ def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
         ago = now() - timedelta(seconds=1)
         session.execute(update(InboundMailbox).values(leased_until=ago))
     other = make_worker(services, keyring)
-    look(other)
+    poll(other)
     other.engine.close()
     done, asked = last(services), (scripted.times["FETCH"], scripted.times["MOVE"])
     may_go_on.set()

@@ -7,9 +7,9 @@ import pytest
 
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
-from belong_mail.inbound.models import last_look
+from belong_mail.inbound.models import last_poll
 from belong_mail.worker.loop import Worker
-from tests.intake.inbox import Inbox, look
+from tests.intake.inbox import Inbox, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
 from tests.servers.tokens import TokenEndpoint
@@ -65,7 +65,7 @@ def environment(
 
 def failed_step(services: Services) -> str:
     with services.reading.begin() as session:
-        last = last_look(session, now())
+        last = last_poll(session, now())
     assert last is not None
     return last.failed_step
 
@@ -76,14 +76,14 @@ def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
 ) -> None:
     for number in range(1, 3):
         inbox.put(b"X-Number: %d\r\n" % number + MESSAGE)
-        look(worker)
+        poll(worker)
         assert inbox.counts() == (0, number)
     assert len(endpoint.asked) == 1
     endpoint.tokens.clear()
     inbox.put(MESSAGE)
-    look(worker)
+    poll(worker)
     assert failed_step(services) == "LOGIN"
-    look(worker)
+    poll(worker)
     assert inbox.counts() == (0, 3)
     assert len(endpoint.asked) == 2
 
@@ -93,7 +93,7 @@ def test_a_token_that_ends_is_replaced_in_time(
 ) -> None:
     endpoint.life = 30
     for _ in range(2):
-        look(worker)
+        poll(worker)
     assert len(endpoint.asked) == 2
     assert inbox.counts() == (0, 0)
 
@@ -103,7 +103,7 @@ def test_a_key_that_the_endpoint_does_not_know_opens_nothing(
 ) -> None:
     inbox.put(MESSAGE)
     endpoint.is_revoked = True
-    look(worker)
+    poll(worker)
     assert failed_step(services) == "TOKEN"
     assert inbox.counts() == (1, 0)
 
@@ -119,5 +119,5 @@ def test_an_endpoint_that_gives_no_token_is_told_from_a_mailbox_that_is_shut(
     worker: Worker, endpoint: TokenEndpoint, services: Services, trouble: tuple[int, bytes]
 ) -> None:
     endpoint.trouble = trouble
-    look(worker)
+    poll(worker)
     assert failed_step(services) == "TOKEN"

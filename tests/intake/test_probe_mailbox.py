@@ -7,7 +7,7 @@ from belong_mail.core.services import Services
 from belong_mail.mail.imap.location import parse_mailbox
 from belong_mail.monitoring import probe
 from belong_mail.worker.loop import Worker
-from tests.intake.inbox import READ, Inbox, jobs_of, look
+from tests.intake.inbox import READ, Inbox, jobs_of, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import needs_dovecot
 
@@ -38,7 +38,7 @@ def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(
     recipient = written.envelope.recipient
     assert re.fullmatch(r"b\+[0-9a-f]{32}@.+", recipient)
     inbox.put(f"Delivered-To: {recipient}\r\n".encode() + written.envelope.message)
-    look(worker)
+    poll(worker)
     with services.reading.begin() as session:
         assert jobs_of(session) == 0
     location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
