@@ -51,7 +51,7 @@ class Job(IdBase):
         ),
     )
 
-    # The wish: the `kind` of a class below.
+    # The `kind` of a class below.
     kind: Mapped[str]
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))
     subscription_id: Mapped[int | None] = mapped_column(

@@ -66,10 +66,10 @@ def explain(files: tuple[Path, ...]) -> None:
     for file in files:
         with file.open("rb") as message:
             report = parse_report(message.read(MAX_OCTETS))
-        is_wish = asks_to_leave(names, "", report) is not None
+        is_asking = asks_to_leave(names, "", report) is not None
         said = {
             "file": str(file),
-            "kind": (Kind.UNSUBSCRIBE if is_wish else report.kind).value,
+            "kind": (Kind.UNSUBSCRIBE if is_asking else report.kind).value,
             "permanence": report.permanence,
             "suppress": report.suppress,
             "status": report.status,

@@ -60,11 +60,11 @@ def receive_returned(work: JobWork) -> None:
         outcomes.apply_bounce(delivery, *UNPROVEN)
     elif report.kind is Kind.BOUNCE:
         _bounce(work, delivery, report)
-    elif found.is_proven and _is_wish_to_leave(report):
+    elif found.is_proven and _asks_to_leave(report):
         _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
 
 
-def _is_wish_to_leave(report: Report) -> bool:
+def _asks_to_leave(report: Report) -> bool:
     return report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress)
 
 

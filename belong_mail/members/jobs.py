@@ -52,7 +52,7 @@ class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
 class FinishConfirmation(SealedJob, kind="granted"):
     """Says which confirmation link was pressed, and whether that began a membership."""
 
-    wish: str
+    confirm_id: str
     is_new: bool
 
 

@@ -39,12 +39,12 @@ def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
     A never confirmed one goes when no confirmation waits for it any more.
     """
-    has_wish = exists().where(PendingConfirmation.subscription_id == Subscription.id)
+    is_pending = exists().where(PendingConfirmation.subscription_id == Subscription.id)
     is_asked_for = exists().where(Job.subscription_id == Subscription.id)
     over = or_(
-        (Subscription.ended_at < at - ENDED_AGE) & ~has_wish,
+        (Subscription.ended_at < at - ENDED_AGE) & ~is_pending,
         Subscription.is_suppressed,
-        Subscription.confirmed_at.is_(None) & ~has_wish,
+        Subscription.confirmed_at.is_(None) & ~is_pending,
     )
     return Subscription.is_inactive(), over, ~is_asked_for, ~_waits("subscription_id")
 

@@ -130,7 +130,7 @@ def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscripti
 
 
 def wants_no_email(session: Session, subscription: Subscription) -> bool:
-    """Tell whether its owner has asked never to be emailed, or their wish waits for the worker."""
+    """Tell whether its owner has asked never to be emailed, or the worker has yet to read that."""
     return subscription.is_suppressed or _is_never_mail_waiting(session, subscription)
 
 

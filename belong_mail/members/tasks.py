@@ -180,7 +180,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
     A person who has left since has no sign-up any more.
     """
     session = work.session
-    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.wish)
+    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.confirm_id)
     pending = session.scalar(
         found.where(PendingConfirmation.subscription_id == work.job.subscription_id)
     )

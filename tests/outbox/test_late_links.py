@@ -92,7 +92,7 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(
         assert reader.open(link).status_code == 200
 
 
-def test_a_wish_is_kept_as_long_as_its_late_link_works(
+def test_a_confirmation_is_kept_as_long_as_its_late_link_works(
     scenario: Scenario, seat: Visitor, cli: Any
 ) -> None:
     scenario.relay.always("MAIL", DOWN)

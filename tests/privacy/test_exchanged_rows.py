@@ -116,17 +116,17 @@ def introduce(session: Session, member: Subscription, lead: Account) -> None:
 
 
 def typed_by_mallory(session: Session, scenario: Scenario, slug: str = THEIRS) -> None:
-    """Seal a wish of the intruder's own, to be introduced."""
+    """Seal a sign-up of the intruder's own, with an introduction."""
     signup = Join(address=MALLORY, language="en", first_name="M", is_introduced=True)
     subscriptions.ask_to_join(
         session, scenario.services.sealer, group_named(session, slug), signup, now()
     )
 
 
-def grant_wishes(session: Session) -> None:
-    """Confirm all wishes, as the pages would on a forged link, and take what they hold."""
-    for wish in session.scalars(select(PendingConfirmation)):
-        wish.subscription.wrapped_introduction = wish.wrapped_introduction
+def grant_pending(session: Session) -> None:
+    """Confirm all that is pending, as the pages would on a forged link, and take what they hold."""
+    for pending in session.scalars(select(PendingConfirmation)):
+        pending.subscription.wrapped_introduction = pending.wrapped_introduction
 
 
 def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
@@ -144,7 +144,7 @@ def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
 def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
     scenario: Scenario, *, is_put_back: bool, is_made_lead: bool
 ) -> None:
-    """As it was done (issue 11, B.2): the wish is the intruder's own, the row is another's."""
+    """As it was done (issue 11, B.2): the sign-up is the intruder's own, the row is another's."""
     with scenario.services.writing.begin() as session:
         victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
         victim.ended_at = now()
@@ -152,7 +152,7 @@ def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
         typed_by_mallory(session, scenario)
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        grant_wishes(session)
+        grant_pending(session)
         victim, own = again(session, victim), again(session, own)
         victim.ended_at = None
         if is_put_back:
@@ -164,7 +164,7 @@ def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_a_member_of_ones_own_group_is_introduced_by_their_own_wish_alone(
+def test_a_member_of_ones_own_group_is_introduced_by_their_own_sign_up_alone(
     scenario: Scenario,
 ) -> None:
     """The index of a colleague in the same group is exchanged, and put back again."""
@@ -176,7 +176,7 @@ def test_a_member_of_ones_own_group_is_introduced_by_their_own_wish_alone(
         typed_by_mallory(session, scenario)
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        grant_wishes(session)
+        grant_pending(session)
         victim, own = again(session, victim), again(session, own)
         victim.ended_at = None
         exchange(session, victim, own, "address_index")
@@ -259,7 +259,7 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario: Sc
 
 
 def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None:
-    """A sealed wish to be introduced is moved to the intruder's group, and confirmed by them."""
+    """A sealed introduction is moved to the intruder's group, and confirmed by them."""
     with scenario.services.writing.begin() as session:
         signup = Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
         subscriptions.ask_to_join(
@@ -269,7 +269,7 @@ def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None
         request.group_id = group_named(session, THEIRS).id
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        grant_wishes(session)
+        grant_pending(session)
         for member in session.scalars(select(Subscription)):
             member.confirmed_at = now()
             introduce(session, member, account(session, MALLORY, scenario))
@@ -312,7 +312,7 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario: Scenario, k
 def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario: Scenario) -> None:
     """The intruder asks for their own copy, and puts their own index into others' rows.
 
-    They know it from a wish of their own in each group, which the worker wrote down.
+    They know it from a sign-up of their own in each group, which the worker wrote down.
     """
     link = _link_of_mallory(scenario)
     with scenario.services.writing.begin() as session:
@@ -466,15 +466,20 @@ def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario: Scen
     assert scenario.relay.accepted == []
 
 
-def test_a_wish_that_is_moved_to_another_row_is_of_no_use(scenario: Scenario) -> None:
+def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(
+    scenario: Scenario,
+) -> None:
     with scenario.services.writing.begin() as session:
         session.delete(row(session, ADA, OURS, scenario))
     scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
     with scenario.services.writing.begin() as session:
         own = row(session, MALLORY, THEIRS, scenario)
-        wish = session.scalars(select(PendingConfirmation)).one()
-        wish.subscription_id = own.id
-        own.wrapped_introduction, own.wrapped_name = wish.wrapped_introduction, wish.wrapped_name
+        pending = session.scalars(select(PendingConfirmation)).one()
+        pending.subscription_id = own.id
+        own.wrapped_introduction, own.wrapped_name = (
+            pending.wrapped_introduction,
+            pending.wrapped_name,
+        )
         introduce(session, own, account(session, MALLORY, scenario))
         session.add(Delivery(kind="welcome-member", subscription_id=own.id))
     scenario.worker.drain()

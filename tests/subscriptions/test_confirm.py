@@ -124,17 +124,17 @@ def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario
     """Rows that were read before the wait for the lock are not trusted after it."""
     scenario.confirm_link()
     with scenario.services.writing.begin() as session:
-        wish = session.scalars(select(PendingConfirmation)).one()
-        assert wish.subscription.confirmed_at is None
+        pending = session.scalars(select(PendingConfirmation)).one()
+        assert pending.subscription.confirmed_at is None
         session.execute(text("UPDATE subscriptions SET confirmed_at = requested_at"))
-        members.confirm(session, scenario.services.sealer, wish.confirm_id)
+        members.confirm(session, scenario.services.sealer, pending.confirm_id)
     assert kinds(scenario) == {"confirm-subscription": 1}
 
     with scenario.services.writing.begin() as session:
-        wish = session.scalars(select(PendingConfirmation)).one()
+        pending = session.scalars(select(PendingConfirmation)).one()
         session.execute(text("DELETE FROM pending_confirmations"))
         with pytest.raises(BadToken):
-            members.confirm(session, scenario.services.sealer, wish.confirm_id)
+            members.confirm(session, scenario.services.sealer, pending.confirm_id)
 
 
 def test_any_browser_may_confirm(scenario: Scenario) -> None:
@@ -220,7 +220,7 @@ def test_an_old_link_does_not_bring_back_who_has_left(scenario: Scenario) -> Non
     assert not scenario.is_member()
 
 
-def test_each_link_grants_its_own_wish(scenario: Scenario) -> None:
+def test_each_link_grants_what_its_email_asked(scenario: Scenario) -> None:
     first = scenario.confirm_link(first_name="Ada", language="en")
     with time_machine.travel(now() + timedelta(minutes=16)):
         second = scenario.confirm_link(first_name="Augusta", language="es")

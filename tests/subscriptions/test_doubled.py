@@ -1,4 +1,4 @@
-"""Two workers and one wish that was sent twice: whoever is late goes on."""
+"""Two workers and one sign-up that was sent twice: whoever is late goes on."""
 
 import threading
 import time

@@ -52,9 +52,14 @@ def test_a_token_of_one_purpose_opens_no_other_page(scenario: Scenario) -> None:
 
 
 def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario: Scenario) -> None:
-    member, _asked, wish = ids(scenario)
+    member, _asked, pending = ids(scenario)
     before = kept_of(scenario.services)
-    for page, name in (("confirm", member), ("not-me", wish), ("leave", wish), ("undo", wish)):
+    for page, name in (
+        ("confirm", member),
+        ("not-me", pending),
+        ("leave", pending),
+        ("undo", pending),
+    ):
         token = scenario.services.tokens.sign(PAGES[page], name, now())
         over = 404 if page == "confirm" else 410
         assert scenario.visitor.open(f"/{page}/{token}").status_code == over

@@ -196,9 +196,9 @@ def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]
     own = takewhile(lambda line: not message_phrase("end_of_own_words").match(line), lines)
-    return _is_wish(message.first("subject")) or _is_wish(" ".join(own))
+    return _asks_to_leave(message.first("subject")) or _asks_to_leave(" ".join(own))
 
 
-def _is_wish(text: str) -> bool:
+def _asks_to_leave(text: str) -> bool:
     words = " ".join(re.findall(r"[\w-]+", text[:200].lower()))
     return message_phrase("wish_to_leave").fullmatch(words) is not None
