@@ -16,7 +16,7 @@ from belong_mail.core.db import Base
 from belong_mail.core.decryption import Opener
 from belong_mail.core.encryption import Sealer, new_keys, sealed_for
 from belong_mail.core.jobs import Job, JobKind, SealedJob
-from belong_mail.delivery.retry import AWAITED, GIVE_UP_AFTER
+from belong_mail.delivery.retry import GIVE_UP_AFTER, TRANSACTIONAL
 from belong_mail.delivery.work import Declared, DeclaredTwice
 from belong_mail.ops import schema
 from belong_mail.ops.rooms import EMAILS, LOOKUPS, SHORT_LIVED, TASKS
@@ -98,7 +98,7 @@ def test_all_that_declares_something_is_loaded_by_the_list_of_rooms() -> None:
 
 def test_times_of_delivery_are_those_of_emails_that_there_are() -> None:
     kinds = EMAILS.keys() | {"newsletter"}
-    assert set(AWAITED) | GIVE_UP_AFTER.keys() <= kinds
+    assert set(TRANSACTIONAL) | GIVE_UP_AFTER.keys() <= kinds
 
 
 def test_every_age_of_retention_stands_in_one_module() -> None:

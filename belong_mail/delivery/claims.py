@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import CompiledStatement, UtcTime, now
 from belong_mail.delivery.dispatcher import Compose, IssuePaused, MemberQuery
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State
-from belong_mail.delivery.retry import AWAITED
+from belong_mail.delivery.retry import TRANSACTIONAL
 
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
 
@@ -71,10 +71,10 @@ def _kinds_due(session: Session) -> set[CompiledStatement]:
 def claim_due(
     session: Session, owner: str, limit: int, kinds: set[CompiledStatement] | None = None
 ) -> list[int]:
-    """Take due deliveries: awaited ones, other single messages, second tries of issues."""
+    """Take due deliveries: transactional ones, other single messages, second tries of issues."""
     kinds = _kinds_due(session) if kinds is None else kinds
     ids: list[int] = []
-    for due in (_AWAITED, _SINGLE, _OF_ISSUES):
+    for due in (_TRANSACTIONAL, _SINGLE, _OF_ISSUES):
         if due in kinds and len(ids) < limit:
             ids += _due_ids(session, due, limit - len(ids))
     return _claim(session, owner, ids)
@@ -219,18 +219,18 @@ _NEXT_CHUNK = CompiledStatement(
 
 
 _IS_SINGLE = Delivery.newsletter_id.is_(None)
-_IS_AWAITED = or_(*(Delivery.kind == kind for kind in AWAITED))
+_IS_TRANSACTIONAL = or_(*(Delivery.kind == kind for kind in TRANSACTIONAL))
 _IS_GOING = and_(
     Delivery.newsletter_id.is_not(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)
 )
 _WHICH = (
-    (_IS_SINGLE, Delivery.deaths == 0, _IS_AWAITED),
-    (_IS_SINGLE, Delivery.deaths == 0, not_(_IS_AWAITED)),
+    (_IS_SINGLE, Delivery.deaths == 0, _IS_TRANSACTIONAL),
+    (_IS_SINGLE, Delivery.deaths == 0, not_(_IS_TRANSACTIONAL)),
     (_IS_GOING, Delivery.deaths == 0),
     (_IS_SINGLE, Delivery.deaths > 0),
     (_IS_GOING, Delivery.deaths > 0),
 )
-_ALL_DUE = _AWAITED, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tuple(
+_ALL_DUE = _TRANSACTIONAL, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tuple(
     _due(*which) for which in _WHICH
 )
 _LOOKING = CompiledStatement(select(*(_waiting(*which).exists() for which in _WHICH)))

@@ -16,8 +16,8 @@ RETRY_SPREAD = (0.8, 1.2)
 RETRY_AT_ONCE = timedelta(0)
 
 
-# Kinds of mail for which somebody looks into their mailbox now.
-AWAITED = (
+# Kinds of email that somebody has just asked for, and waits for in their mailbox.
+TRANSACTIONAL = (
     "sign-in",
     "proof",
     "invitation",
@@ -33,7 +33,7 @@ AWAITED = (
 
 
 # So each of them leaves within a minute of the relay's return.
-AWAITED_RETRY = timedelta(seconds=45)
+TRANSACTIONAL_RETRY = timedelta(seconds=45)
 
 
 # How long a kind of message is tried; others as long as an issue.
@@ -95,8 +95,8 @@ def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bo
     wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
     if is_break and attempts == 1:
         wait = RETRY_AT_ONCE
-    elif kind in AWAITED and not is_about_mailbox:
-        wait = AWAITED_RETRY
+    elif kind in TRANSACTIONAL and not is_about_mailbox:
+        wait = TRANSACTIONAL_RETRY
     spread = random.uniform(*RETRY_SPREAD)
     return wait * spread
 

@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.retry import AWAITED
+from belong_mail.delivery.retry import TRANSACTIONAL
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, queue
@@ -64,7 +64,7 @@ def test_what_somebody_waits_for_overtakes_other_letters(
 
 def test_what_somebody_waits_for_are_mails_of_ours() -> None:
     emails = Path(__file__).resolve().parents[2] / "emails"
-    assert [kind for kind in AWAITED if not (emails / f"{kind}.jinja").is_file()] == []
+    assert [kind for kind in TRANSACTIONAL if not (emails / f"{kind}.jinja").is_file()] == []
 
 
 @on_sqlite
