@@ -149,9 +149,9 @@ def keyring(services: Services) -> Keyring:
 def worker(
     services: Services, keyring: Keyring, request: pytest.FixtureRequest
 ) -> Iterator[Worker]:
-    """A worker that has just done the chores of its minute, unless the test is about `chores`."""
+    """A worker that has done its periodic tasks, unless the test is marked `periodic_tasks`."""
     worker = make_worker(services, keyring)
-    if request.node.get_closest_marker("chores") is None:
+    if request.node.get_closest_marker("periodic_tasks") is None:
         worker._purge_at = now() + PURGE_GAP
     yield worker
     worker.engine.close()

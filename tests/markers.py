@@ -28,8 +28,8 @@ def one_by_day(why: str, *, of: str = "") -> pytest.MarkDecorator:
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-# The worker does the chores of each minute at its first turn: retention, alerts, reminders, counts.
-chores = pytest.mark.chores
+# The worker does its periodic tasks at its first turn: retention, alerts, reminders, counts.
+periodic_tasks = pytest.mark.periodic_tasks
 
 # One mail leaves after the other, in the order of the deliveries.
 one_connection = pytest.mark.one_connection

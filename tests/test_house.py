@@ -245,7 +245,7 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
     doors = {
         "web/context.py",
         "worker/loop.py",
-        "worker/chores.py",
+        "worker/periodic_tasks.py",
         "inbound/intake.py",
         "ops/schema.py",
         "ops/backup.py",

@@ -5,10 +5,10 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import make_member, members_of, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = [chores, on_both("journeys")]
+pytestmark = [periodic_tasks, on_both("journeys")]
 
 
 def test_a_teacher_joins_and_confirms(

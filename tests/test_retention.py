@@ -17,10 +17,10 @@ from tests.browser_client import link_to
 from tests.counting import statements_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 MOMENT = timedelta(minutes=2)
 WEEK = timedelta(days=7)
@@ -312,10 +312,10 @@ def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario
     assert all(repr(trace) not in everything for trace in traces)
 
 
-def test_a_chore_that_fails_is_named_and_stops_nothing_else(
+def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No other chore, no issue that is due, and not the worker."""
+    """No other task, no issue that is due, and not the worker."""
     scenario.ask()
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "ben@dpsk12.org")

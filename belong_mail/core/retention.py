@@ -76,11 +76,11 @@ class Rule:
     """Removes some of one kind of rows; it has nothing to do while no model has such rows."""
 
     # Returns how many, of which BATCH_ROWS says: look again.
-    chore: Callable[[Session, datetime], int]
+    remove: Callable[[Session, datetime], int]
     rows: tuple[tuple[Any, Which], ...]
 
     def __call__(self, session: Session, at: datetime | None = None) -> int:
-        return self.chore(session, at or now())
+        return self.remove(session, at or now())
 
 
 def in_batches(statement: Any, which: Which) -> Rule:

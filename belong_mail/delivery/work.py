@@ -109,7 +109,7 @@ TASKS = Declared[Callable[[JobWork], None]]()
 # Those of them that look an address up: `core.jobs` limits them.
 LOOKUPS: set[str] = set()
 # Done each minute, by what the log says when that fails.
-CHORES = Declared[Callable[[Work], object]]()
+PERIODIC_TASKS = Declared[Callable[[Work], object]]()
 # By what `belong purge` calls the rows that go.
 RETENTION = Declared[Rule]()
 # Columns that are kept for long.
@@ -117,7 +117,7 @@ WRAPPED_COLUMNS: list[WrappedColumn] = []
 # Columns that are not: what that is, and when it goes, in words for an operator.
 SHORT_LIVED = Declared[str]()
 
-writes, writes_copy, each_minute = EMAILS.of, COPIES.of, CHORES.of
+writes, writes_copy, each_minute = EMAILS.of, COPIES.of, PERIODIC_TASKS.of
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:

@@ -33,10 +33,10 @@ import belong_mail.ops.tasks
 from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.work import (
-    CHORES,
     COPIES,
     EMAILS,
     LOOKUPS,
+    PERIODIC_TASKS,
     RETENTION,
     SHORT_LIVED,
     TASKS,
@@ -45,7 +45,14 @@ from belong_mail.delivery.work import (
 
 # Readers take these from here, where all is entered.
 __all__ = [
-    "CHORES", "COPIES", "EMAILS", "LOOKUPS", "RETENTION", "SHORT_LIVED", "TASKS", "WRAPPED_COLUMNS",
+    "COPIES",
+    "EMAILS",
+    "LOOKUPS",
+    "PERIODIC_TASKS",
+    "RETENTION",
+    "SHORT_LIVED",
+    "TASKS",
+    "WRAPPED_COLUMNS",
 ]  # fmt: skip
 
 

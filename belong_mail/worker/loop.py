@@ -1,4 +1,4 @@
-"""The worker's loop: read jobs, do chores, let the engine send."""
+"""The worker's loop: read jobs, do periodic tasks, let the engine send."""
 
 import logging
 import time
@@ -37,7 +37,7 @@ from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
 from belong_mail.worker import registry
-from belong_mail.worker.chores import REST_SECONDS, Backoff, Chores
+from belong_mail.worker.periodic_tasks import REST_SECONDS, Backoff, PeriodicTasks
 
 if TYPE_CHECKING:
     from belong_mail.inbound.intake import Intake
@@ -92,8 +92,8 @@ class Worker:
         self._services = services
         self._sessions = sessions = services.writing
         self._backoff = Backoff()
-        chores = registry.chores(mailer, services.settings, policy)
-        self._chores = Chores(sessions, chores, self._backoff)
+        tasks = registry.periodic_tasks(mailer, services.settings, policy)
+        self._periodic_tasks = PeriodicTasks(sessions, tasks, self._backoff)
         self._intake = intake
         self._state_file = state_file
         self._meet_at = self._check_at = self._tell_at = 0.0
@@ -261,7 +261,7 @@ class Worker:
         was_busy = self._do_all(self._read_requests())
         if self._is_purge_due():
             at = now()
-            is_tidy = self._chores.run()
+            is_tidy = self._periodic_tasks.run()
             self._purge_at = at + PURGE_GAP if is_tidy else at
         is_busy = self.engine.work()
         self._has_worked = True

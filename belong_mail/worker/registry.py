@@ -1,4 +1,4 @@
-"""The registry of all kinds of email, jobs and chores, each with its function."""
+"""The registry of all kinds of email, jobs and periodic tasks, each with its function."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,19 +23,21 @@ from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.ops import figures, key_rotation
-from belong_mail.ops.rooms import CHORES, COPIES, EMAILS, RETENTION
-from belong_mail.worker.chores import Chore
+from belong_mail.ops.rooms import COPIES, EMAILS, PERIODIC_TASKS, RETENTION
+from belong_mail.worker.periodic_tasks import PeriodicTask
 
 log = logging.getLogger(__name__)
 
 
-def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, Chore]:
+def periodic_tasks(
+    mailer: Mailer, settings: Settings, policy: SendPolicy
+) -> dict[str, PeriodicTask]:
     """Return what is done each minute, by what the log says when that fails."""
 
     def work(do: Callable[[Work], object], session: Session) -> object:
         return do(Work(session=session, mailer=mailer, at=now()))
 
-    found: dict[str, Chore] = {
+    found: dict[str, PeriodicTask] = {
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
@@ -46,7 +48,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "The office does not see that many bounces are not believed": figures.note_breaker,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    found |= {complaint: partial(work, do) for complaint, do in CHORES.items()}
+    found |= {complaint: partial(work, do) for complaint, do in PERIODIC_TASKS.items()}
     found["No alert is sent"] = lambda session: send_alerts(
         Site(session, settings, now()), mailer.keys, mailer.operators
     )

@@ -15,11 +15,11 @@ from belong_mail.worker.loop import Worker
 from tests.accounts.passkeys import LEAD, add, count, is_in, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in, sign_in_office
-from tests.markers import chores
+from tests.markers import periodic_tasks
 from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
 SUBJECT = "A sign-in was switched back to emailed links"

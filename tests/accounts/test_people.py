@@ -19,10 +19,10 @@ from belong_mail.ops import rooms
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
 LEAD, NEW, OTHER = "lead@dpsk12.org", "new.lead@dpsk12.org", "other.lead@dpsk12.org"

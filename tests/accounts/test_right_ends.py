@@ -18,11 +18,11 @@ from belong_mail.delivery.work import Work
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
 from tests.scenario import VILLAGE, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE, LEAD = "office@dpsk12.org", "colleague@dpsk12.org", "lead@dpsk12.org"
 INBOX, PEOPLE = "dps-belong@example.org", "/office/leads"
@@ -43,7 +43,7 @@ def add_office(scenario: Scenario, address: str) -> None:
 
 
 def on_day(scenario: Scenario, moment: datetime, address: str) -> list[str]:
-    """Let the worker do the chores of a moment; return the subjects of what an address has."""
+    """Let the worker do the tasks of a moment; return the subjects of what an address has."""
     with time_machine.travel(moment):
         scenario.worker.drain()
         return [str(mail["Subject"]) for mail in scenario.mails(address)]

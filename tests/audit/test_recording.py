@@ -27,10 +27,10 @@ from tests.browser_client import Form, Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
 from tests.leads.writing import act, begin, write
-from tests.markers import chores
+from tests.markers import periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 VILLAGE = "/lead/groups/the-village"
 LEAD = "lead-of-the-village@dpsk12.org"

@@ -17,10 +17,10 @@ from belong_mail.core.retention import AUDIT_AGE
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import rooms
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.web_role import url_of_web
 
-pytestmark = [chores, on_both("triggers and policies keep the trail")]
+pytestmark = [periodic_tasks, on_both("triggers and policies keep the trail")]
 
 
 def entries(services: Services) -> list[AuditEntry]:

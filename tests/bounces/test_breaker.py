@@ -13,10 +13,10 @@ from tests.bounces.mail import SPAM, UNKNOWN, bounce
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor, link_to, text_of
 from tests.factories import queue_issue
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 MANY = 100
 OPERATOR = "operator@example.org"

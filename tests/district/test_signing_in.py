@@ -24,11 +24,11 @@ from tests.db_dump import dump_of
 from tests.district import trips
 from tests.district.conftest import LEAD
 from tests.factories import group_named
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.identity_provider import Provider
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 COLLEAGUE = "colleague@dpsk12.org"
 

@@ -24,10 +24,10 @@ from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in, signed_in
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
@@ -52,7 +52,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 def later(scenario: Scenario, clock: time_machine.Traveller, **passed: float) -> None:
-    """Let time pass, and the worker do what is due then; chores are done each minute."""
+    """Let time pass, and the worker do what is due then; its tasks are done each minute."""
     clock.shift(timedelta(**passed))
     scenario.worker.drain()
     clock.shift(timedelta(minutes=2))

@@ -20,10 +20,10 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 SLUG = "the-village"
 

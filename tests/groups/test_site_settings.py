@@ -18,11 +18,11 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import group_named
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 SETTINGS = "/office/settings"
 LEAD = "lead-of-asian@dpsk12.org"

@@ -30,11 +30,11 @@ from tests.db_dump import Dump, dump_of
 from tests.factories import group_named, make_member
 from tests.imports.conftest import Import
 from tests.imports.messy import messy
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 ASKED = "Do you want to stay on an email list of DPS Belong?"

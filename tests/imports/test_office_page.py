@@ -17,13 +17,13 @@ from tests.browser_client import Form, Visitor
 from tests.canary import found_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 __all__ = ["office"]
 PAGE = "/office/groups/the-village/import"

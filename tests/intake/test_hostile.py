@@ -22,13 +22,13 @@ from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
 from tests.intake.inbox import jobs_of
 from tests.intake.inbox import poll as poll_and_read
-from tests.markers import chores, on_sqlite
+from tests.markers import on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
 from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
 STEPS = {"CAPABILITY": "CONNECT", "LOGOUT": ""}
-pytestmark = [chores, on_sqlite]
+pytestmark = [periodic_tasks, on_sqlite]
 
 
 def message(number: int) -> bytes:

@@ -19,11 +19,11 @@ from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.authenticator import Authenticator
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 LEAD = "new.lead@dpsk12.org"
 INTRODUCED: dict[str, Any] = {"first_name": "Ada", "introduce_me": "y"}

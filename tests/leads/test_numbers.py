@@ -20,10 +20,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, make_members
 from tests.leads.writing import write
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 SLUG = "the-village"
 

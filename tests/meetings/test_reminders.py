@@ -21,10 +21,10 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, Scenario
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 BEN = "ben@dpsk12.org"
 # Eight in the morning in Denver, the day before the meeting.

@@ -28,11 +28,11 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import ROOT, flask, run, surroundings
 from tests.servers.smtp import Server, drop
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 Clock = time_machine.Traveller
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -27,12 +27,12 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, queue
-from tests.markers import chores, on_both, on_sqlite, one_connection
+from tests.markers import on_both, on_sqlite, one_connection, periodic_tasks
 from tests.processes import run
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 Settings = dict[str, str]
 TOKEN = "a-token-of-an-operator-with-forty-signs"

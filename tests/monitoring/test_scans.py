@@ -26,9 +26,9 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import chores, on_both, one_by_day
+from tests.markers import on_both, one_by_day, periodic_tasks
 
-pytestmark = [chores, on_both("each database plans queries in its own way")]
+pytestmark = [periodic_tasks, on_both("each database plans queries in its own way")]
 
 MANY = 3_000
 LARGE = ("deliveries", "subscriptions", "jobs")
@@ -155,7 +155,7 @@ def age(services: Services) -> None:
     "settings",
     [{"BELONG_ALERT_ADDRESS": "o@example.org"}],
 )
-def test_no_chore_reads_a_large_table_whole(
+def test_no_periodic_task_reads_a_large_table_whole(
     visitor: Visitor, worker: Worker, services: Services, filled: Engine
 ) -> None:
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")

@@ -25,11 +25,11 @@ from belong_mail.ops import in_flight
 from belong_mail.worker.loop import Worker
 from tests.counts import count_faults
 from tests.delivery.factories import books, queue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.monitoring.looking import figures
 from tests.overlapping import do_twice_at_once
 
-pytestmark = [chores, on_both("counts by triggers")]
+pytestmark = [periodic_tasks, on_both("counts by triggers")]
 
 MONTHS = timedelta(days=401)
 MEMBERS = 4

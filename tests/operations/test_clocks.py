@@ -375,7 +375,9 @@ def queue_more(services: Services) -> int:
         return queue_issue(session).id
 
 
-def test_chores_are_done_again_after_a_clock_that_was_ahead(clock: Clock, worker: Worker) -> None:
+def test_periodic_tasks_are_done_again_after_a_clock_that_was_ahead(
+    clock: Clock, worker: Worker
+) -> None:
     clock.shift(DAY)
     worker.drain()
     assert not worker._is_purge_due()

@@ -18,10 +18,10 @@ from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import chores, on_both, one_by_day
+from tests.markers import on_both, one_by_day, periodic_tasks
 from tests.servers.smtp import Server, drop
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 Clock = time_machine.Traveller
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

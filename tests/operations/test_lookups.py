@@ -18,11 +18,11 @@ from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.factories import group_named
-from tests.markers import chores
+from tests.markers import periodic_tasks
 from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 CODES = (SendStaffCode.kind, JoinByCode.kind)
 OPERATOR = "operator@example.org"

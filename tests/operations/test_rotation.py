@@ -22,13 +22,13 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.processes import run
 from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
 from tests.waiting_list.upcoming import wait_for
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 NEW = encryption.new_keys()
 SHARED = "leads@dpsk12.org"

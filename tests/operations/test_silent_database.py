@@ -159,7 +159,7 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
 ) -> None:
     """It keeps the locks of the relay's day, the same for all hosts, and of what it claims.
 
-    It has done its chores before: then what it is stopped at is a claim.
+    It has done its periodic tasks before: then what it is stopped at is a claim.
     """
     other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(environment, "worker", "--drain").returncode == 0

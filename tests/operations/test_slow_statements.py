@@ -11,8 +11,8 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.drivers import STATEMENT_SECONDS
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.worker.chores import MAX_REST_SECONDS, Backoff, Chore, Chores
 from belong_mail.worker.loop import SLOW_REQUEST_REST, Worker
+from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.delivery.factories import books, queue
 from tests.servers.smtp import Server
 
@@ -33,7 +33,7 @@ def test_the_server_ends_a_statement_before_we_stop_waiting(services: Services) 
         assert connection.scalar(shown) == 0
 
 
-def test_a_chore_that_takes_too_long_rests_and_stops_no_other(
+def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
@@ -44,8 +44,11 @@ def test_a_chore_that_takes_too_long_rests_and_stops_no_other(
         count_for_long(session)
 
     minutes = []
-    chores: dict[str, Chore] = {"It is too slow": slow, "It fails": lambda _: done.append("quick")}
-    each = Chores(services.writing, chores, Backoff(lambda: clock[-1]))
+    tasks: dict[str, PeriodicTask] = {
+        "It is too slow": slow,
+        "It fails": lambda _: done.append("quick"),
+    }
+    each = PeriodicTasks(services.writing, tasks, Backoff(lambda: clock[-1]))
     for minute in range(5 * 60):
         clock.append(60.0 * minute)
         before = len(done)
@@ -61,7 +64,7 @@ def test_email_leaves_while_a_count_takes_too_long(
     worker: Worker, services: Services, keyring: Keyring, relay: Server
 ) -> None:
     issue = queue(services, keyring, 3)
-    worker._chores._chores["Leads see old numbers"] = count_for_long
+    worker._periodic_tasks._tasks["Leads see old numbers"] = count_for_long
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert len(relay.accepted) == 3

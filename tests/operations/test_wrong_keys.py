@@ -21,12 +21,12 @@ from tests.browser_client import Visitor, text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books
 from tests.factories import make_member, make_members, queue_issue
-from tests.markers import chores, on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import run
 from tests.scenario import ADA
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 OTHER = encryption.new_keys()
 OPERATOR = "operator@example.org"

@@ -22,10 +22,10 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = [chores, on_both("rights of the web's role")]
+pytestmark = [periodic_tasks, on_both("rights of the web's role")]
 
 INTRUDER = "mallory@example.org"
 # They may work for the district: it asks no other address anything.

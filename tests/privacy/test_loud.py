@@ -32,11 +32,11 @@ from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
-from tests.markers import chores, night, on_both
+from tests.markers import night, on_both, periodic_tasks
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import role_of
 
-pytestmark = chores
+pytestmark = periodic_tasks
 by_the_role = on_both("rights of the web's role")
 
 # Seconds since 1970.

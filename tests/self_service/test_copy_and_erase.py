@@ -31,10 +31,10 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import launch_an_hour_ago, queue_issue
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
 Path = Callable[..., str]
@@ -352,7 +352,7 @@ def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(
 def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(
     sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    """Rows that it held during its minute's chores were passed over."""
+    """Rows that it held during its minute's tasks were passed over."""
     join(GRACE, "the-village")
     visitor.press(f"{sheet()}/erase")
     worker._read_requests()

@@ -25,10 +25,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of, kept_of
 from tests.factories import members_of, queue_issue
-from tests.markers import chores
+from tests.markers import periodic_tasks
 from tests.servers.smtp import Server
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 ADA, MALLORY = "ada@dpsk12.org", "mallory@dpsk12.org"
 Join = Callable[..., list[str]]

@@ -11,14 +11,14 @@ from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.canary import found_in
 from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
-from tests.markers import chores
+from tests.markers import periodic_tasks
 from tests.privacy.journey import cells_of
 from tests.privacy.windows import COMMON, windows_of
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.subscriptions.recording import seen_by_a_stranger, statements_of
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 STATES = ("brand-new", "has-asked", "never-you", "is-member")

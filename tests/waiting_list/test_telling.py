@@ -17,11 +17,11 @@ from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
-from tests.markers import chores, on_both
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
-pytestmark = chores
+pytestmark = periodic_tasks
 
 BEN = "ben@dpsk12.org"
 DAY = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Do the chores of each minute, and leave alone for a while what takes too long."""
+"""Do the periodic tasks of each minute, and leave alone for a while what takes too long."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
 Done = TypeVar("Done")
 # May return how many rows it did away with.
-Chore = Callable[[Session], object]
+PeriodicTask = Callable[[Session], object]
 log = logging.getLogger(__name__)
 
 
@@ -51,25 +51,25 @@ class Backoff:
         return done
 
 
-class Chores:
-    """Do what is due each minute, each chore in a transaction of its own: none stops another."""
+class PeriodicTasks:
+    """Do what is due each minute, each in a transaction of its own: none stops another."""
 
     def __init__(
-        self, sessions: sessionmaker[Session], chores: dict[str, Chore], backoff: Backoff
+        self, sessions: sessionmaker[Session], tasks: dict[str, PeriodicTask], backoff: Backoff
     ) -> None:
-        """Take chores by what the log says when one fails."""
+        """Take tasks by what the log says when one fails."""
         self._sessions = sessions
-        self._chores = chores
-        self._rules = [chore for chore in chores.values() if isinstance(chore, retention.Rule)]
+        self._tasks = tasks
+        self._rules = [task for task in tasks.values() if isinstance(task, retention.Rule)]
         self._backoff = backoff
 
     def run(self) -> bool:
-        """Do chores; False: as much as should be done at a time is done, and there is more."""
+        """Do tasks; False: as much as should be done at a time is done, and there is more."""
         left, due = retention.BATCH_ROWS, self._due_rules()
-        for complaint, chore in self._chores.items():
-            if isinstance(chore, retention.Rule) and chore not in due:
+        for complaint, task in self._tasks.items():
+            if isinstance(task, retention.Rule) and task not in due:
                 continue
-            done = self._do(complaint, chore)
+            done = self._do(complaint, task)
             if done:  # which may be what a rule waits for
                 due = self._due_rules()
             left -= done if isinstance(done, int) else 0
@@ -83,13 +83,13 @@ class Chores:
         due = self._do("What is over is not asked about at once", ask)
         return set(self._rules) if due is None else due
 
-    def _do(self, complaint: str, chore: Callable[[Session], Done]) -> Done | None:
+    def _do(self, complaint: str, task: Callable[[Session], Done]) -> Done | None:
         """Do one; a failure leaves nothing behind but its name in the log."""
 
         def do() -> Done | None:
             try:
                 with self._sessions.begin() as session:
-                    return chore(session)
+                    return task(session)
             except NO_DATABASE:
                 raise
             except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
