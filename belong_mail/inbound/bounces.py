@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, WorkerLimit
+from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, HOUR, OUR_FAULT_RATE, WorkerLimit
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.inbound.hard_bounces import UNKNOWN, BounceRule, rule_of
+from belong_mail.inbound.hard_bounces import BounceRule, rule_of
 from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
@@ -30,11 +30,6 @@ OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 # Each domain has a breaker of its own: a slash, and a keyed hash of its name.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
-# More than this share of a domain's addresses that had got email before, and no fewer than these,
-# are not gone in one day unless its directory errs.
-MAX_SHARE, SHARE_COUNTS_FROM = 0.05, 10
-# A larger group needs no share: too large a one is too many as well.
-SHARE_MEMBERS = 400
 # Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_name`).
 DomainName = Callable[[Subscription | None], bytes]
 
@@ -124,56 +119,17 @@ def is_alarming(session: Session, at: datetime) -> bool:
 
 
 def _is_believed(session: Session, domain_of: DomainName, member: Subscription | None) -> bool:
-    """Count an address that is said not to exist; tell whether that is still usual of its domain.
-
-    It is not if there are too many within an hour, or too large a share of a group's.
-    """
+    """Count an address that is said not to exist; tell whether so many are usual of its domain."""
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
     if rate_limits.available_at(session, key, at) > at + LONG_AGO:
         return False
     wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
-    is_new = timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst
-    if not wait and member is not None and _is_large_share(session, domain_of, member):
-        uses = BOUNCE_BREAKER_RATE.burst
-        wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at, uses) - at
-        is_new = True
-    if is_new:
+    if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
         log.warning("Too many addresses of a domain are said not to exist: no membership ends.")
         lost = bounced_members(session, at - HOUR)
         restore(each for each in lost if domain_of(each) == domain)
     return not wait
-
-
-def _is_large_share(session: Session, domain_of: DomainName, member: Subscription) -> bool:
-    """Tell whether a large share of a group's addresses in a domain is said to be gone today.
-
-    It counts those who had had mail before: addresses that never had any may all be mistyped.
-    """
-    day = now() - DAY
-    earlier = aliased(Delivery)
-    had_mail = exists().where(
-        earlier.subscription_id == Subscription.id,
-        earlier.state == State.ACCEPTED,
-        earlier.finished_at < Delivery.finished_at,
-    )
-    told = select(Delivery, Subscription).join(
-        Subscription, Subscription.id == Delivery.subscription_id
-    )
-    is_of_group = Subscription.group_id == member.group_id
-    told = told.where(is_of_group, Delivery.state == State.BOUNCED, Delivery.finished_at > day)
-    rows = session.execute(told.where(had_mail).limit(SHARE_MEMBERS)).all()
-    gone = {each.id for one, each in rows if rule_of(one) is UNKNOWN}
-    if len(gone) < SHARE_COUNTS_FROM:
-        return False
-    has_just_ended = and_(Subscription.is_unreachable, Subscription.ended_at > day)
-    listed = select(Subscription).where(is_of_group, or_(Subscription.is_active, has_just_ended))
-    members = session.scalars(listed.limit(SHARE_MEMBERS)).all()
-    if len(members) == SHARE_MEMBERS:
-        return False
-    of_domain = {each.id for each in members if domain_of(each) == domain_of(member)}
-    lost = gone & of_domain
-    return len(lost) >= SHARE_COUNTS_FROM and len(lost) > MAX_SHARE * len(of_domain)
 
 
 def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> bool:

@@ -120,41 +120,6 @@ def test_who_left_another_domain_within_the_hour_is_not_brought_back(
     assert scenario.members() == MANY
 
 
-def refuse_some(scenario: BounceScenario, number: int) -> None:
-    for each in range(number):
-        scenario.relay.always(f"RCPT member{each}@dpsk12.org", "550 5.1.1 User unknown")
-    scenario.issue()
-    scenario.relay.usual()
-
-
-@pytest.mark.parametrize(
-    ("members", "gone", "left"), [(60, 12, 60), (60, 9, 51), (260, 12, 248)],
-    ids=["a fifth", "a few", "a small share"],
-)  # fmt: skip
-def test_a_large_share_of_those_who_had_mail_is_not_believed(
-    members: int, gone: int, left: int, scenario: BounceScenario
-) -> None:
-    """Fewer than twenty, but more than one in twenty of the domain on one day."""
-    enter(scenario, members)
-    scenario.issue()
-    for day in (1, 1):
-        scenario.pass_days(day)
-        refuse_some(scenario, gone)
-    assert scenario.members() == left
-
-
-@on_sqlite
-def test_the_office_believes_a_share_after_all(scenario: BounceScenario) -> None:
-    enter(scenario, 40)
-    scenario.issue()
-    for day in (1, 1):
-        scenario.pass_days(day)
-        refuse_some(scenario, 12)
-    assert is_ignoring(scenario)
-    assert accept(scenario) == 12
-    assert not is_ignoring(scenario)
-
-
 @pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
 def test_the_office_says_that_they_do_not_exist(
     scenario: BounceScenario, ended: int, *, comes_again: bool
