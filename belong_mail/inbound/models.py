@@ -1,16 +1,13 @@
 """Remember how far the mailbox is read that email comes back to, and say when it last was."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core.db import Base, IdBase, now
 from belong_mail.delivery.models import BigId
-
-# Without a poll for so long an operator should know.
-SILENCE = timedelta(hours=1)
 
 
 class InboundMailbox(IdBase):
@@ -58,10 +55,6 @@ class LastPoll:
     # Since the last poll, or else since the first try.
     silent_seconds: float
 
-    @property
-    def is_overdue(self) -> bool:
-        return self.silent_seconds > SILENCE.total_seconds()
-
 
 def last_poll(session: Session, at: datetime) -> LastPoll | None:
     """Say when the mailbox was last polled; None: there is none."""
@@ -72,9 +65,3 @@ def last_poll(session: Session, at: datetime) -> LastPoll | None:
         return None
     silent = (at - (found.looked_at or found.first_tried_at)).total_seconds()
     return LastPoll(found.looked_at, found.failures, found.failed_step, max(0.0, silent))
-
-
-def is_silent(session: Session, at: datetime) -> bool:
-    """Tell whether the mailbox was tried, and could not be read, for an hour."""
-    last = last_poll(session, at)
-    return last is not None and last.failures > 0 and last.is_overdue

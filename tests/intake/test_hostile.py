@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
-from belong_mail.inbound.mailbox import MAX_BREAKS
+from belong_mail.inbound.intake import MAX_BREAKS
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastPoll, last_poll
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
