@@ -60,7 +60,7 @@ class ReplyRule:
     code: str = ""
     enhanced: str = ".*"
     verb: str = ".*"
-    says: frozenset[str] = frozenset()
+    says: tuple[str, ...] = ()
 
     def fits(self, reply: Reply, phrases: frozenset[str]) -> bool:
         """Tell whether the rule is about this reply, whose text holds these phrases."""
@@ -68,27 +68,18 @@ class ReplyRule:
             re.match(self.code, str(reply.code))
             and re.fullmatch(self.enhanced, reply.enhanced)
             and re.fullmatch(self.verb, reply.verb)
-            and (not self.says or self.says & phrases)
+            and (not self.says or not phrases.isdisjoint(self.says))
         )
-
-
-def _matches_phrase(*phrases: str) -> frozenset[str]:
-    return frozenset(phrases)
-
-
-_ILL_REPUTE = _matches_phrase(
-    "sender's domain not authenticated", "relaying denied", "spam or reputation"
-)
 
 
 # The first that fits decides. Faults that may be ours come before those that may be the address's.
 RULES: Final = (
-    ReplyRule(ReplyClass.QUOTA, "[45]", says=_matches_phrase("sender's limit")),
+    ReplyRule(ReplyClass.QUOTA, "[45]", says=("sender's limit",)),
     ReplyRule(ReplyClass.FAIL, "5", r"5\.2\.2"),
     ReplyRule(ReplyClass.CONTENT, "5", r"5\.2\.3|5\.3\.4"),
-    ReplyRule(ReplyClass.HOST, "[45]", says=_matches_phrase("session limit")),
+    ReplyRule(ReplyClass.HOST, "[45]", says=("session limit",)),
     ReplyRule(ReplyClass.QUOTA, "[45]", r"[45]\.4\.5|5\.1\.90"),
-    ReplyRule(ReplyClass.QUOTA, "[45]", says=_matches_phrase("relay limit")),
+    ReplyRule(ReplyClass.QUOTA, "[45]", says=("relay limit",)),
     ReplyRule(ReplyClass.CREDENTIALS, "53[0458]|52[34]"),
     ReplyRule(ReplyClass.CREDENTIALS, "5", verb="AUTH"),
     ReplyRule(ReplyClass.HOST, verb="CONNECT|EHLO|LHLO|STARTTLS|AUTH|RSET"),
@@ -96,55 +87,43 @@ RULES: Final = (
     ReplyRule(ReplyClass.HOST, "4", verb="MAIL"),
     ReplyRule(ReplyClass.DEFER, "4", r"4\.2\.[12]"),
     ReplyRule(ReplyClass.HOST, "4", r"4\.5\.3|4\.7\.(28|5\d\d|6\d\d)"),
-    ReplyRule(ReplyClass.DEFER, "4", says=_matches_phrase("greylisted")),
-    ReplyRule(ReplyClass.HOST, "4", says=_matches_phrase("slow down", "sending suspended")),
-    ReplyRule(ReplyClass.DEFER, "4", says=_matches_phrase("try again later")),
+    ReplyRule(ReplyClass.DEFER, "4", says=("greylisted",)),
+    ReplyRule(ReplyClass.HOST, "4", says=("slow down", "sending suspended")),
+    ReplyRule(ReplyClass.DEFER, "4", says=("try again later",)),
     ReplyRule(ReplyClass.HOST, "4", r"4\.7\.0"),
     ReplyRule(ReplyClass.DEFER, "4"),
-    ReplyRule(ReplyClass.SENDER, "5", says=_matches_phrase("sending suspended")),
+    ReplyRule(ReplyClass.SENDER, "5", says=("sending suspended",)),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.7\.(50[123]|64|750)"),
-    ReplyRule(ReplyClass.QUOTA, "5", says=_matches_phrase("sending rate")),
-    ReplyRule(ReplyClass.QUOTA, "5", r"5\.7\..*", says=_matches_phrase("used-up quota")),
-    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("restricted recipient")),
-    ReplyRule(ReplyClass.POLICY, "5", says=_matches_phrase("sender's domain not authenticated")),
+    ReplyRule(ReplyClass.QUOTA, "5", says=("sending rate",)),
+    ReplyRule(ReplyClass.QUOTA, "5", r"5\.7\..*", says=("used-up quota",)),
+    ReplyRule(ReplyClass.FAIL, "5", says=("restricted recipient",)),
+    ReplyRule(ReplyClass.POLICY, "5", says=("sender's domain not authenticated",)),
     ReplyRule(ReplyClass.POLICY, "5", r"5\.7\.9", "RCPT|DATA|DOT"),
     ReplyRule(ReplyClass.CREDENTIALS, "5", r"5\.7\.(3|8|9|10|11|57|139)"),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.1\.[78]|5\.7\.60"),
-    ReplyRule(ReplyClass.SENDER, "5", says=_matches_phrase("sender refused")),
-    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("verification timed out")),
-    ReplyRule(
-        ReplyClass.CREDENTIALS, "5", says=_matches_phrase("authentication", "encryption required")
-    ),
-    ReplyRule(ReplyClass.CONTENT, "552", says=_matches_phrase("content refused")),
-    ReplyRule(ReplyClass.POLICY, "5", says=_ILL_REPUTE),
-    ReplyRule(ReplyClass.FAIL, "5", r"5\.(3\.1|7\..*)", says=_matches_phrase("recipient's limit")),
+    ReplyRule(ReplyClass.SENDER, "5", says=("sender refused",)),
+    ReplyRule(ReplyClass.FAIL, "5", says=("verification timed out",)),
+    ReplyRule(ReplyClass.CREDENTIALS, "5", says=("authentication", "encryption required")),
+    ReplyRule(ReplyClass.CONTENT, "552", says=("content refused",)),
+    ReplyRule(ReplyClass.POLICY, "5", says=("relaying denied", "spam or reputation")),
+    ReplyRule(ReplyClass.FAIL, "5", r"5\.(3\.1|7\..*)", says=("recipient's limit",)),
     ReplyRule(ReplyClass.HOST, "5", r"5\.3\.[125]"),
-    ReplyRule(ReplyClass.HOST, "5", r"(5\.[03]\.0)?", says=_matches_phrase("relay out of order")),
+    ReplyRule(ReplyClass.HOST, "5", r"(5\.[03]\.0)?", says=("relay out of order",)),
     ReplyRule(ReplyClass.FAIL, "525"),
     ReplyRule(ReplyClass.FAIL, "5", r"5\.1\.2|5\.2\.1|5\.4\.4|5\.7\.13"),
-    ReplyRule(ReplyClass.CONTENT, "5", r"(5\.[67]\..*)?", says=_matches_phrase("content refused")),
+    ReplyRule(ReplyClass.CONTENT, "5", r"(5\.[67]\..*)?", says=("content refused",)),
     ReplyRule(ReplyClass.CONTENT, "5", r"5\.6\..*"),
     ReplyRule(ReplyClass.POLICY, "5", r"5\.7\..*"),
-    ReplyRule(
-        ReplyClass.FAIL,
-        "5",
-        r"(5\.[0125]\.0)?",
-        says=_matches_phrase("mailbox full", "account disabled"),
-    ),
-    ReplyRule(ReplyClass.CONTENT, "5", "", says=_matches_phrase("message too large")),
+    ReplyRule(ReplyClass.FAIL, "5", r"(5\.[0125]\.0)?", says=("mailbox full", "account disabled")),
+    ReplyRule(ReplyClass.CONTENT, "5", "", says=("message too large",)),
     ReplyRule(ReplyClass.SENDER, "5", verb="MAIL"),
-    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("slow down")),
+    ReplyRule(ReplyClass.FAIL, "5", says=("slow down",)),
     ReplyRule(ReplyClass.REFUSED, "5", r"5\.1\.(1|3|6|10|351)"),
-    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("domain not found")),
-    ReplyRule(
-        ReplyClass.REFUSED,
-        "5",
-        r"(5\.([01235]\.0|4\.1|1\.\d+))?",
-        says=_matches_phrase("no such user"),
-    ),
+    ReplyRule(ReplyClass.FAIL, "5", says=("domain not found",)),
+    ReplyRule(ReplyClass.REFUSED, "5", r"(5\.([01235]\.0|4\.1|1\.\d+))?", says=("no such user",)),
     ReplyRule(ReplyClass.FAIL, "55", r"5\.5\.0"),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.5\..*"),
-    ReplyRule(ReplyClass.POLICY, "5", "", says=_matches_phrase("policy")),
+    ReplyRule(ReplyClass.POLICY, "5", "", says=("policy",)),
     ReplyRule(ReplyClass.SENDER, "50[0-4]"),
     ReplyRule(ReplyClass.FAIL, "5"),
     ReplyRule(ReplyClass.HOST),
