@@ -10,7 +10,6 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LOCAL: Final = 64
-MAX_DOMAIN: Final = 255
 # Octets, RFC 5321 4.5.3.1; a path of 256 holds two brackets.
 MAX_ADDRESS: Final = 254
 # Slips of the finger after which a domain is still recognized.
@@ -39,10 +38,11 @@ def check(address: str) -> str:
             allow_quoted_local=False,
             allow_domain_literal=False,
             allow_display_name=False,
+            strict=True,
         )
     except EmailNotValidError:
         raise InvalidAddress("This is not an address we can write to.") from None
-    return _within_limits(f"{valid.local_part}@{valid.ascii_domain}")
+    return f"{valid.local_part}@{valid.ascii_domain}"
 
 
 def check_typed(address: str) -> str:
@@ -150,10 +150,3 @@ def _is_in_our_spelling(address: str) -> bool:
         return check_typed(address) == address
     except InvalidAddress:
         return False
-
-
-def _within_limits(address: str) -> str:
-    local, _, host = address.encode().rpartition(b"@")
-    if len(local) > MAX_LOCAL or len(host) > MAX_DOMAIN or len(local + host) >= MAX_ADDRESS:
-        raise InvalidAddress("This address is too long.")
-    return address

@@ -76,22 +76,24 @@ def test_two_records_are_an_error_and_a_silent_server_is_none() -> None:
     assert spf.evaluate(US, "example.org", "a@example.org", "x", silent).result == "temperror"
 
 
-def walked(records: dict[str, str], domain: str) -> str:
+def published(records: dict[str, str], domain: str) -> str:
     texts = {(f"_dmarc.{name}", "TXT"): [text] for name, text in records.items()}
-    return dmarc.organizational_domain(domain, of(texts))
+    found = dmarc.policy_for(domain, of(texts))
+    return found.published_at if found else ""
 
 
-def test_the_organizational_domain_is_found_by_walking_up_the_tree() -> None:
+def test_a_policy_is_found_by_walking_up_the_tree() -> None:
     plain = "v=DMARC1; p=none"
-    assert walked({}, "a.mail.example.org") == "a.mail.example.org"
-    assert walked({"example.org": plain}, "a.mail.example.org") == "example.org"
-    assert walked({"example.org": plain, "mail.example.org": plain}, "mail.example.org") == (
-        "example.org"
-    )
+    assert published({}, "a.mail.example.org") == ""
+    assert published({"example.org": plain}, "a.mail.example.org") == "example.org"
+    both = {"example.org": plain, "mail.example.org": plain}
+    assert published(both, "mail.example.org") == "mail.example.org"
+    assert published(both, "a.mail.example.org") == "example.org"
     own = {"example.org": plain, "mail.example.org": f"{plain}; psd=n"}
-    assert walked(own, "a.mail.example.org") == "mail.example.org"
-    assert walked({"org": f"{plain}; psd=y"}, "a.mail.example.org") == "example.org"
-    assert walked({"org": f"{plain}; psd=y"}, "org") == "org"
+    assert published(own, "a.mail.example.org") == "mail.example.org"
+    suffix = {"org": f"{plain}; psd=y"}
+    assert published(suffix, "a.mail.example.org") == "org"
+    assert published({**suffix, "example.org": plain}, "a.example.org") == "example.org"
 
 
 def test_a_walk_asks_at_most_eight_times() -> None:
@@ -101,26 +103,24 @@ def test_a_walk_asks_at_most_eight_times() -> None:
         asked.append(name)
         return []
 
-    dmarc.walk("a.b.c.d.e.f.g.h.i.j.mail.example.com", lookup)
+    dmarc.policy_for("a.b.c.d.e.f.g.h.i.j.mail.example.com", lookup)
     assert len(asked) == 8
     assert asked[1] == "_dmarc.g.h.i.j.mail.example.com"
     assert asked[-1] == "_dmarc.com"
 
 
-def test_the_policy_of_a_domain_above_holds_where_there_is_none() -> None:
+def test_a_policy_of_a_domain_above_is_that_of_its_subdomains() -> None:
     records: Records = {
         ("_dmarc.example.org", "TXT"): ["v=DMARC1; p=reject; sp=quarantine; adkim=s"],
         ("_dmarc.two.example", "TXT"): ["v=DMARC1; p=none", "v=DMARC1; p=reject"],
         ("_dmarc.odd.example", "TXT"): ["v=DMARC2; p=reject"],
     }
-    above = dmarc.policy_for("news.example.org", of(records))
-    assert above is not None
-    assert (above.published_at, above.action) == ("example.org", "quarantine")
-    own = dmarc.policy_for("Example.ORG", of(records))
-    assert own is not None
-    assert own.action == "reject"
-    assert dmarc.policy_for("two.example", of(records)) is None
-    assert dmarc.policy_for("odd.example", of(records)) is None
+    actions = {
+        each: policy and policy.action
+        for each in ("news.example.org", "Example.ORG", "two.example", "odd.example")
+        for policy in [dmarc.policy_for(each, of(records))]
+    }
+    assert list(actions.values()) == ["quarantine", "reject", None, None]
 
 
 BY_GMAIL = """\

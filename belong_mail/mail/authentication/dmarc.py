@@ -1,4 +1,4 @@
-"""Find a domain's DMARC policy and its organizational domain, by walking up the tree (RFC 9989)."""
+"""Find a domain's DMARC policy by walking up the tree (RFC 9989)."""
 
 import re
 from collections.abc import Mapping
@@ -49,43 +49,23 @@ def records_of(domain: str, lookup: Lookup) -> list[Tags]:
     return [tags for tags in found if tags is not None]
 
 
-def walk(domain: str, lookup: Lookup) -> dict[str, Tags]:
-    """Return the records from a domain upward, up to one that ends the walk (`psd` is y or n)."""
+def policy_for(domain: str, lookup: Lookup) -> Policy | None:
+    """Return the policy for email from a domain: its own, or of the highest one above that has one.
+
+    The walk ends where a record says so (`psd`); that of a public suffix counts last (4.10).
+    """
     labels = domain.lower().rstrip(".").split(".")
-    names = [labels]
-    labels = labels[1:] if len(labels) <= MAX_LABELS else labels[-MAX_LABELS:]
-    names += [labels[number:] for number in range(len(labels))]
     found = {}
-    for each in names:
-        name = ".".join(each)
+    for start in (0, *range(max(1, len(labels) - MAX_LABELS), len(labels))):
+        name = ".".join(labels[start:])
         records = records_of(name, lookup)
         if len(records) == 1:
             found[name] = records[0]
             if records[0].get("psd", "u").lower() in ("y", "n"):
                 break
-    return found
-
-
-def organizational_domain(domain: str, lookup: Lookup) -> str:
-    """Return the domain of whoever is responsible for a name (4.10.2)."""
-    domain = domain.lower().rstrip(".")
-    found = walk(domain, lookup)
-    for name, tags in found.items():
-        psd = tags.get("psd", "u").lower()
-        if psd == "n":
-            return name
-        if psd == "y" and name != domain:
-            below = domain.removesuffix(f".{name}").rpartition(".")[2]
-            return f"{below}.{name}"
-    return min(found, key=lambda name: name.count("."), default=domain)
-
-
-def policy_for(domain: str, lookup: Lookup) -> Policy | None:
-    """Return the policy for email from a domain: its own, or of the domain above it."""
-    domain = domain.lower().rstrip(".")
-    found = walk(domain, lookup)
-    if domain in found:
-        return Policy(domain, domain, found[domain])
-    above = organizational_domain(domain, lookup)
-    at = above if above in found else next(reversed(found), "")
-    return Policy(domain, at, found[at]) if at else None
+    own = ".".join(labels)
+    if own in found:
+        return Policy(own, own, found[own])
+    domains = [name for name, tags in found.items() if tags.get("psd", "u").lower() != "y"]
+    at = next(reversed(domains or list(found)), "")
+    return Policy(own, at, found[at]) if at else None

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from belong_mail.mail.credentials import Credentials, credentials_for, is_plain
 from belong_mail.mail.hosts import is_loopback, read_url
+from belong_mail.mail.oauth import Credentials, credentials_for, is_plain
 
 # Where what has been read goes.
 READ_FOLDER: Final = "Belong read"

@@ -11,10 +11,9 @@ from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, unquote
 
-from belong_mail.mail.credentials import credentials_for
 from belong_mail.mail.hosts import is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.mail.oauth import TokenSource
+from belong_mail.mail.oauth import TokenSource, credentials_for
 from belong_mail.mail.smtp.connection import Relay, load_certificate
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
