@@ -17,7 +17,6 @@ from belong_mail.core.rate_limits import NO_WAIT, Rate
 from belong_mail.core.retention import Rule
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery
-from belong_mail.mail.message.mime import Envelope
 
 V = TypeVar("V")
 K = TypeVar("K", bound=JobKind)
@@ -102,8 +101,6 @@ class WrappedColumn(NamedTuple):
 
 # By kind of delivery: says what an email says and to whom, or raises SkipDelivery.
 EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
-# The same for a copy of an issue, which is composed as the issue is.
-COPIES = Declared[Callable[[Session, Mailer, Delivery], Envelope]]()
 # By kind of job.
 TASKS = Declared[Callable[[JobWork], None]]()
 # Those of them that look an address up: `core.jobs` limits them.
@@ -117,7 +114,7 @@ WRAPPED_COLUMNS: list[WrappedColumn] = []
 # Columns that are not: what that is, and when it goes, in words for an operator.
 SHORT_LIVED = Declared[str]()
 
-writes, writes_copy, each_minute = EMAILS.of, COPIES.of, PERIODIC_TASKS.of
+writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:

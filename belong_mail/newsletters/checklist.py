@@ -1,20 +1,33 @@
-"""The checklist before a release: what is missing or doubtful, in words."""
+"""The checklist before a release, and the gate: what keeps an issue from going out, in words.
+
+A lead's page judges an issue as it is rendered; the worker judges the very bytes that leave, in
+each language, and sends a `FitMessage` alone.
+"""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
-from belong_mail.core.email_templates import Renderer
-from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES
+from belong_mail.core.email_templates import RenderedEmail, Renderer
+from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, catalog
 from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
+from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.mail.message import markdown
-from belong_mail.mail.message.linter import SLASHES, Problem, Rule
-from belong_mail.newsletters import attachments, lint_gate, rendering
+from belong_mail.mail.message.linter import SLASHES, Expected, Rule, lint
+from belong_mail.mail.message.template import MessageTemplate, slot
+from belong_mail.newsletters import attachments, rendering
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.lint_gate import Rendering
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.rendering import IssueText
+
+# Parts that an inbox shows of each message; a group that is not discreet is not named there either.
+SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
+# The preview line of an issue without one: the same for every group, so it tells of none, also
+# where a group has one of its words in its name.
+OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
 # A link whose address somebody meant to add.
 NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
@@ -42,7 +55,7 @@ TOO_MANY_MARKS = gettext_noop(
 NO_ADDRESS = gettext_noop("A link has no address.")
 WITHOUT_ADDRESS = gettext_noop("The link “%(named)s” has no address.")
 MISLEADING = gettext_noop("A link says “%(named)s” but leads somewhere else.")
-_GATE = {
+GATE = {
     Rule.HEADER: gettext_noop(
         "A line of the email that inboxes show names the group or says what it’s about:"
         " “%(named)s”. Anyone who sees the reader’s screen would know. Choose other words."
@@ -72,16 +85,122 @@ class ChecklistItem:
     is_refusal: bool = False
 
 
+class UnfitIssue(newsletters.InvalidState):
+    """The issue's message, as it is rendered, has problems."""
+
+    def __init__(self, problems: Iterable[ChecklistItem]) -> None:
+        super().__init__()
+        self.problems = tuple(problems)
+
+
+class FitMessage:
+    """An issue's message that has passed the gate; raises UnfitIssue instead of being made.
+
+    Copies are filled from nothing else, so none leaves that was not judged.
+    """
+
+    def __init__(
+        self, newsletter: Newsletter, template: MessageTemplate, language: str, root: str
+    ) -> None:
+        if found := _problems_of(newsletter, template, language, root):
+            raise UnfitIssue(found)
+        self.template = template
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """An issue in one language, as a lead's page has it rendered."""
+
+    language: str
+    rendered: RenderedEmail
+    template: MessageTemplate
+
+
+def render_each(newsletter: Newsletter, renderer: Renderer, links: Links) -> list[Rendering]:
+    """Render an issue as it would go out now, once for each language that it is written in.
+
+    A language without words of its own has the same message but for what we write around it.
+    """
+    words = IssueText.from_issue(newsletter)
+    written = {words.of(language)[2]: language for language in NAMES if words.text.get(DEFAULT)}
+    made = []
+    for language in written.values():
+        leave_url = slot("leave").join(links.frame("subscriptions.leave", language))
+        rendered = rendering.render(
+            renderer, newsletter.group, words, language, newsletter.images, leave_url
+        )
+        subject = rendered.subject or "-"
+        template = rendering.sample(rendered, newsletter.images, subject)
+        made.append(Rendering(language, rendered, template))
+    return made
+
+
+def require_rendered_fit(newsletter: Newsletter, renderer: Renderer, links: Links) -> None:
+    """Raise UnfitIssue for an issue that has problems as it would be rendered now."""
+    if found := find_problems(newsletter, render_each(newsletter, renderer, links), links):
+        raise UnfitIssue(found)
+
+
+def find_problems(
+    newsletter: Newsletter, made: Iterable[Rendering], links: Links
+) -> list[ChecklistItem]:
+    """List what the gate stops an issue for as it is rendered.
+
+    The headers that only the worker can write, it judges itself.
+    """
+    found = _identifying_items(newsletter)
+    for each in made:
+        found += _problems_of(newsletter, each.template, each.language, links.root)
+    return list(dict.fromkeys(found))
+
+
+def _problems_of(
+    newsletter: Newsletter, template: MessageTemplate, language: str, root: str
+) -> list[ChecklistItem]:
+    """List the problems of an issue's words and message, a test's additions included."""
+    told = _identifying_items(newsletter)
+    _subject, text, spoken = IssueText.from_issue(newsletter).of(language)
+    typed = rendering.fill_text(text, newsletter.group, spoken)
+    targets = frozenset(target for target, _words in markdown.links_of(typed))
+    found = lint(template, Expected(root, _identifying(newsletter), targets))
+    named = {each.named for each in told}
+    return told + [
+        _refusal(GATE[rule], word)
+        for rule, word in found
+        if rule is not Rule.HEADER or word not in named
+    ]
+
+
+def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
+    """Say which words of a lead's tell in an inbox which group an issue is from."""
+    return [
+        *(_refusal(TELLS, word) for word in newsletters.identifying_subjects(newsletter)),
+        *(_refusal(TITLE_TELLS, word) for word in newsletters.identifying_titles(newsletter)),
+    ]
+
+
+def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
+    """Return what judges a header: of discreet groups each, of others what an inbox shows."""
+    judges_all = is_discreet(newsletter.group)
+    ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
+
+    def tells(header: str, words: str) -> str:
+        if header == "preheader" and words in ours:
+            return ""
+        return identifying_word(newsletter.group, words) if judges_all or header in SHOWN else ""
+
+    return tells
+
+
 def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[ChecklistItem]:
     """Look an issue through before it goes out."""
     texts = tuple(issue.text.values())
     shown = (*issue.subject.values(), *issue.preheader.values())
-    made = lint_gate.render_each(issue, renderer, links)
+    made = render_each(issue, renderer, links)
     return [
         *_missing(issue),
         *_languages(issue),
-        *(_refusal(TELLS, word) for word in newsletters.identifying_subjects(issue)),
-        *(_refusal(TITLE_TELLS, word) for word in newsletters.identifying_titles(issue)),
+        *find_problems(issue, made, links),
         *(
             _refusal(UNKNOWN, word)
             for words in shown + texts
@@ -98,22 +217,7 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
         *_pictures(issue),
         *_flyers(issue),
         *_sizes(issue, made),
-        *gate_findings(issue, made, links),
     ]
-
-
-def gate_findings(
-    issue: Newsletter, made: Iterable[Rendering], links: Links
-) -> list[ChecklistItem]:
-    """Say what the gate stops an issue for, besides the words that have lines of their own."""
-    told = {Problem(Rule.HEADER, word) for word in newsletters.identifying_words(issue)}
-    found = lint_gate.find_problems(issue, made, links)
-    return [in_words(problem) for problem in found if problem not in told]
-
-
-def in_words(problem: Problem) -> ChecklistItem:
-    """Say what the gate stops an issue for."""
-    return _refusal(_GATE[problem.rule], problem.named)
 
 
 def misleading_links(text: str) -> list[str]:

@@ -16,8 +16,7 @@ from belong_mail.groups.commands import require_group
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.checklist import in_words
-from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
+from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
     GroupIsRetired,
@@ -108,8 +107,7 @@ def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
     try:
         yield
     except UnfitIssue as error:
-        items = (in_words(problem) for problem in error.problems)
-        said = dict.fromkeys(item.words % {"named": item.named} for item in items)
+        said = dict.fromkeys(each.words % {"named": each.named} for each in error.problems)
         raise click.ClickException("\n".join(("Nothing was queued.", *said))) from error
     except SubjectNamesGroup as error:
         words = "”, “".join(newsletters.identifying_words(newsletter))

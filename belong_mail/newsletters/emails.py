@@ -10,11 +10,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import writes, writes_copy
-from belong_mail.mail.address import normalise
-from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.mime import Envelope, date_header
-from belong_mail.mail.message.template import MessageTemplate
+from belong_mail.delivery.work import writes
 from belong_mail.newsletters import (
     approval,
     approval_proof,
@@ -22,8 +18,9 @@ from belong_mail.newsletters import (
     release,
 )
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.issue_mailer import IssueCopy, writes_copy
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.rendering import IssueText, first_name
+from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import HELD, OFFICE_COPY
 from belong_mail.newsletters.tasks import APPROVE, OFFICE_ACTED, TEST_COPY
 
@@ -32,7 +29,7 @@ TEST_MARK = gettext_noop("Test")
 
 
 @writes_copy(TEST_COPY)
-def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
+def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Write the issue as it is now to a lead of its group, in the language that is asked for."""
     newsletter = _issue(session, delivery)
     lead, _group = require_lead(session, mailer, delivery, newsletter.group)
@@ -42,16 +39,16 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
         language = known_language(_said(mailer, delivery))
     spoken = IssueText.from_issue(newsletter).of(language)[2]
     prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
-    wire = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
-    return _copy(mailer, delivery, wire, to, spoken)
+    fit = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
+    return IssueCopy(fit, to, spoken)
 
 
 @writes_copy(OFFICE_COPY)
-def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
+def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Write the office its copy of a released issue: to its inbox, whatever the row says."""
     newsletter = _issue(session, delivery)
-    wire = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
-    return _copy(mailer, delivery, wire, mailer.office, DEFAULT)
+    fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
+    return IssueCopy(fit, mailer.office, DEFAULT)
 
 
 @writes(HELD)
@@ -107,19 +104,6 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         at=delivery.created_at,
         issue_url=url,
     )
-
-
-def _copy(
-    mailer: Mailer, delivery: Delivery, wire: MessageTemplate, to: str, language: str
-) -> Envelope:
-    values = {
-        "to": format_mailbox("", to),
-        "date": date_header(delivery.created_at),
-        "message_id": mailer.names.message_id(delivery.id, normalise(to)),
-        "first_name": first_name("", language),
-    }
-    message = wire.fill({name: values[name] for name in wire.slots})
-    return Envelope(mailer.names.return_path(delivery.id), to, message)
 
 
 def _said(mailer: Mailer, delivery: Delivery) -> str:

@@ -2,10 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session
@@ -18,9 +18,13 @@ from belong_mail.delivery import pause
 from belong_mail.delivery.dispatcher import Compose, IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, WRAPPED_COLUMNS, WrappedColumn
+from belong_mail.delivery.work import (
+    LARGE_WRAPPED_ROWS,
+    WRAPPED_COLUMNS,
+    Declared,
+    WrappedColumn,
+)
 from belong_mail.groups import mailbox
-from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
@@ -30,10 +34,11 @@ from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import attachments, lint_gate, rendering
+from belong_mail.newsletters import attachments, rendering
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.checklist import FitMessage, UnfitIssue
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
-from belong_mail.newsletters.rendering import IssueText, bind, render
+from belong_mail.newsletters.rendering import IssueText, bind, first_name, render
 
 TEMPLATE_COLUMN = "rendered_issues.wire"
 _ISSUE = (
@@ -52,8 +57,20 @@ WRAPPED_COLUMNS.append(
 )
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
-# Errors that keep an issue from being sent as it is.
-_UNFIT = (newsletters.SubjectNamesGroup, HeaderNamesGroup, lint_gate.UnfitIssue)
+
+
+class IssueCopy(NamedTuple):
+    """A copy of an issue for a leader or the office: what has passed the gate, and to whom."""
+
+    message: FitMessage
+    to: str
+    # The language of its words.
+    language: str
+
+
+# By kind of delivery: says to whom a copy of an issue goes, or raises SkipDelivery.
+COPIES = Declared[Callable[[Session, Mailer, Delivery], IssueCopy]]()
+writes_copy = COPIES.of
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
@@ -69,7 +86,7 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
         RenderedIssue
     ).on_conflict_do_nothing()
     for language in missing:
-        made = build(mailer, newsletter, language).to_bytes()
+        made = build(mailer, newsletter, language).template.to_bytes()
         wrapped = mailer.opener.wrap(made, TEMPLATE_COLUMN, issue_row(newsletter, language))
         row = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
         session.execute(entering.values(row))
@@ -88,14 +105,11 @@ def build(
     *,
     prefix: str = "",
     copy_for: str = "",
-) -> MessageTemplate:
-    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058).
+) -> FitMessage:
+    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058), or raise UnfitIssue.
 
     A copy for a `lead` or the `office` has nothing that leaves a group.
-
-    It is the door of all that leaves: raises SubjectNamesGroup, HeaderNamesGroup and UnfitIssue.
     """
-    _require_silence(mailer, newsletter)
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
     replies_to = mailbox.reply_address(mailer.opener, newsletter.group)
@@ -115,7 +129,7 @@ def build(
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     files = attachments.attached(newsletter.flyers)
     made = bind(headers, rendered, newsletter.images, boundary, files)
-    return lint_gate.require_fit(newsletter, made, language, mailer.links.root)
+    return FitMessage(newsletter, made, language, mailer.links.root)
 
 
 def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
@@ -125,7 +139,7 @@ def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
             build(mailer, newsletter, language)
     except (*NO_DATABASE, OSError):
         raise
-    except _UNFIT:
+    except UnfitIssue:
         log.warning(
             "Newsletter %d is held: something in it has to change first. Its page says what, and"
             " its group's leaders are asked.",
@@ -168,26 +182,39 @@ def _one_click(mailer: Mailer) -> Headers:
     return [("List-Unsubscribe", ", ".join(ways)), post]
 
 
-def _require_silence(mailer: Mailer, newsletter: Newsletter) -> None:
-    """Raise SubjectNamesGroup or HeaderNamesGroup if an issue's headers name its group."""
-    newsletters.require_quiet_subject(newsletter)
-    require_quiet_headers(newsletter.group, (mailer.sender, mailer.office))
+def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope:
+    """Fill a copy of an issue for its leader, or for the office."""
+    wire = copy.message.template
+    values = {
+        "to": format_mailbox("", copy.to),
+        "date": date_header(delivery.created_at),
+        "message_id": mailer.names.message_id(delivery.id, normalise(copy.to)),
+        "first_name": first_name("", copy.language),
+    }
+    message = wire.fill({name: values[name] for name in wire.slots})
+    return Envelope(mailer.names.return_path(delivery.id), copy.to, message)
 
 
-@dataclass(frozen=True, slots=True)
 class IssueTemplate:
-    """The shared parts of an issue's copies in one language."""
+    """The shared parts of an issue's copies in one language, of what has passed the gate."""
 
-    template: FastTemplate
-    date: str
-    # The slots of links, and what fills each for a public id.
-    tokens: tuple[tuple[str, rendering.Token], ...]
-    # The public id of the issue's group: its members' addresses open for it alone.
-    group: str
-    # The language of its words, which is not each reader's.
-    language: str
-    # The end of every copy, where that is long: pictures and flyers.
-    end: bytes = field(default=b"", repr=False)
+    def __init__(
+        self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage
+    ) -> None:
+        wire, self.end = fit.template.without_end()
+        """The end of every copy, where that is long: pictures and flyers."""
+        self.template = FastTemplate(wire)
+        self.date = date_header(at)
+        ways = (
+            *rendering.tokens(mailer.links, at),
+            ("leave_address", mailer.names.leave_address),
+        )
+        self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)
+        """The slots of links, and what fills each for a public id."""
+        self.group = newsletter.group.public_id
+        """Its members' addresses open for it alone."""
+        self.language = IssueText.from_issue(newsletter).of(language)[2]
+        """The language of its words, which is not each reader's."""
 
 
 class IssueMailer:
@@ -195,7 +222,7 @@ class IssueMailer:
 
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
-        self._writers: dict[tuple[int, str], IssueTemplate | DecryptionError | None] = {}
+        self._writers: dict[tuple[int, str], IssueTemplate | Exception] = {}
         self._prepared: dict[int, dict[str, Any]] = {}
         self._is_sure = True
         """Whether what we froze last is known to be committed; nothing is kept before."""
@@ -211,8 +238,6 @@ class IssueMailer:
             return self._prepared[newsletter_id]
         newsletter = session.get_one(Newsletter, newsletter_id)
         self._writers.clear()
-        if self._pause_unfit(session, newsletter):
-            raise IssuePaused
         erasure.leave_out(session, self._mailer.opener, newsletter.group)
         if not self._freeze(session, newsletter):
             raise IssuePaused
@@ -226,7 +251,7 @@ class IssueMailer:
                 self._is_sure = not render_issue(session, self._mailer, newsletter)
         except (*NO_DATABASE, OSError):
             raise
-        except _UNFIT:
+        except UnfitIssue:
             self._pause(session, newsletter)
             return False
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
@@ -247,7 +272,7 @@ class IssueMailer:
                 self._writers[key] = self._writer(session, *key)
             yield row[0], partial(self._write, row, self._writers[key])
 
-    def _write(self, row: Any, template: IssueTemplate | DecryptionError | None) -> Envelope:
+    def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
         """Write one member's copy.
 
         The address opens only for this row in this group. Its index is not computed for each copy:
@@ -259,9 +284,7 @@ class IssueMailer:
             raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
         if is_paused:
             raise IssuePaused
-        if template is None:
-            raise IssuePaused
-        if isinstance(template, DecryptionError):
+        if isinstance(template, Exception):
             raise template
         (public_id, address, name), unwrap = own, self._mailer.opener.unwrap
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
@@ -275,58 +298,42 @@ class IssueMailer:
             values[slot_name] = token(public_id)
         if "first_name" in template.template.wire.slots:
             named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
-            values["first_name"] = rendering.first_name(named, template.language)
+            values["first_name"] = first_name(named, template.language)
         message = template.template.fill(values)
         return_path = names.return_path(number)
         return Envelope(return_path, to, message, is_verified=True, end=template.end)
 
     def _writer(
         self, session: Session, newsletter_id: int, language: str
-    ) -> IssueTemplate | DecryptionError | None:
-        """Return the writer of an issue's copies, or the reason why its bytes cannot be had.
+    ) -> IssueTemplate | Exception:
+        """Return the writer of an issue's copies, or the reason why there is none.
 
-        None: it was paused here, for it does not pass the gate. An issue that could not be frozen
-        with the claim is tried once more.
+        One that does not pass the gate, as its bytes are, is paused. An issue that could not be
+        frozen with the claim is tried once more.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
         if frozen is None:
             if not self._freeze(session, newsletter):
-                return None
+                return IssuePaused()
             frozen = session.get(RenderedIssue, (newsletter_id, language))
         at = newsletter.queued_at
         if frozen is None or at is None:
             return DecryptionError(TEMPLATE_COLUMN)
-        if self._pause_unfit(session, newsletter):
-            return None
         if not any(kept == newsletter_id for kept, _ in self._writers):
             self._writers.clear()
         try:
             made = self._mailer.opener.unwrap(
                 frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, language)
             )
+            wire, root = MessageTemplate.from_bytes(made), self._mailer.links.root
+            fit = FitMessage(newsletter, wire, language, root)
         except DecryptionError as error:
             return error
-        wire = MessageTemplate.from_bytes(made)
-        tokens = rendering.tokens(self._mailer.links, at)
-        if lint_gate.problems_of(newsletter, wire, language, self._mailer.links.root):
+        except UnfitIssue:
             self._pause(session, newsletter)
-            return None
-        wire, end = wire.without_end()
-        ways = (*tokens, ("leave_address", self._mailer.names.leave_address))
-        used = tuple((name, token) for name, token in ways if name in wire.slots)
-        spoken = IssueText.from_issue(newsletter).of(language)[2]
-        group = newsletter.group.public_id
-        return IssueTemplate(FastTemplate(wire), date_header(at), used, group, spoken, end)
-
-    def _pause_unfit(self, session: Session, newsletter: Newsletter) -> bool:
-        """Pause an issue that must not go out as it is, however it came to be queued."""
-        try:
-            _require_silence(self._mailer, newsletter)
-        except (newsletters.SubjectNamesGroup, HeaderNamesGroup):
-            self._pause(session, newsletter)
-            return True
-        return False
+            return IssuePaused()
+        return IssueTemplate(self._mailer, newsletter, at, language, fit)
 
     def _pause(self, session: Session, newsletter: Newsletter) -> None:
         log.warning("Newsletter %d is paused: it does not pass the gate.", newsletter.id)

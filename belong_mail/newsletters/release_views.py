@@ -17,8 +17,8 @@ from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
-from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES
 from belong_mail.web.access import for_leads, for_second_lead, fresh_proof

@@ -33,7 +33,6 @@ import belong_mail.ops.tasks
 from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.work import (
-    COPIES,
     EMAILS,
     LOOKUPS,
     PERIODIC_TASKS,
@@ -42,6 +41,7 @@ from belong_mail.delivery.work import (
     TASKS,
     WRAPPED_COLUMNS,
 )
+from belong_mail.newsletters.issue_mailer import COPIES
 
 # Readers take these from here, where all is entered.
 __all__ = [

@@ -21,7 +21,7 @@ from belong_mail.members.counts import MemberCounts
 from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
-from belong_mail.newsletters.issue_mailer import IssueMailer
+from belong_mail.newsletters.issue_mailer import IssueMailer, envelope_of
 from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import COPIES, EMAILS, PERIODIC_TASKS, RETENTION
 from belong_mail.worker.periodic_tasks import PeriodicTask
@@ -86,7 +86,7 @@ def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compo
 def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compose:
     if delivery.kind in COPIES:
         copy = COPIES[delivery.kind](session, mailer, delivery)
-        return lambda: copy
+        return partial(envelope_of, mailer, delivery, copy)
     email = EMAILS[delivery.kind](session, mailer, delivery)
     about = groups.as_named(session, email.context.get("group"))
     return partial(mailer.envelope, delivery, email, partial(require_quiet_headers, about))

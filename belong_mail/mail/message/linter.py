@@ -13,7 +13,7 @@ from email.utils import collapse_rfc2231_value
 from enum import StrEnum
 from html import unescape
 from html.parser import HTMLParser
-from typing import Final
+from typing import Final, NamedTuple
 from unicodedata import category, normalize
 from urllib.parse import unquote, urlsplit
 
@@ -33,8 +33,7 @@ class Rule(StrEnum):
     PERSONAL = "personal"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A problem of a message, and the words that show it."""
 
     rule: Rule
