@@ -18,7 +18,7 @@ from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import SLASHES, Expected, Rule, lint
 from belong_mail.mail.message.template import MessageTemplate, slot
-from belong_mail.newsletters import attachments, rendering
+from belong_mail.newsletters import files, rendering
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
@@ -323,7 +323,7 @@ def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistIt
         if octets > MAX_MESSAGE:
             said = gettext_noop("With its pictures, the email is too large for many inboxes.")
             yield _refusal(said)
-        elif octets + sum(attachments.octets(flyer) for flyer in issue.flyers) > MAX_WITH_FLYERS:
+        elif octets + sum(files.octets(flyer) for flyer in issue.flyers) > MAX_WITH_FLYERS:
             yield _refusal(
                 gettext_noop(
                     "With its pictures and flyers, the email is too large for many inboxes."

@@ -1,8 +1,9 @@
-"""Read somebody's file in a child process: whatever it does to its reader, no page breaks.
+"""Have somebody's picture or PDF made anew in a child process: whatever it does, no page breaks.
 
 The child gets the octets and nothing else: no environment, so no keys; bounds of memory, time and
 output; no file and no connection can be opened once it reads the file, and where the kernel filters
-system calls, nothing else be asked of it either. One child runs at a time.
+system calls, nothing else be asked of it either. One child runs at a time, and its answer is
+checked, whatever it is. `image_program` and `flyer_program` are the children.
 """
 
 import ctypes
@@ -12,14 +13,32 @@ import platform
 import resource
 import signal
 import struct
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
+from json import JSONDecodeError
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Lock, Timer
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from belong_mail.core.environment import LIBRARY
+from belong_mail.core.translatable import gettext_noop
 
+# Octets, of what is uploaded and of what is kept; all flyers of an issue have no more together.
+MAX_FILE: Final = 5_000_000
+MAX_WIDTH, MAX_HEIGHT = 1200, 2400
+MAX_PAGES: Final = 20
+MAGIC_BYTES: Final = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"))
+TYPES: Final = {"image/png": MAGIC_BYTES[0][0], "image/jpeg": MAGIC_BYTES[1][0]}
+PDF_SIGN: Final = b"%PDF-"
+# Octets in which a PDF's sign must come, as readers have it.
+SIGN_WITHIN: Final = 1024
+_PROGRAM: Final = (sys.executable, "-B", "-m")
+IMAGE_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.image_program")
+FLYER_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.flyer_program")
+# After which a child is killed; the largest picture takes two.
+SECONDS: Final = 30.0
 # For which a file waits for another: it holds a thread meanwhile, and there are two for all.
 WAIT_SECONDS: Final = 1.0
 # Octets that are read of a child.
@@ -66,34 +85,153 @@ class RefusedFile(ValueError):
         self.reason = reason
 
 
-def ask_alone(
-    file: bytes, command: Sequence[str], seconds: float, refused: type[RefusedFile]
-) -> bytes:
-    """Ask a child about a file while no other one runs."""
+BUSY: Final = gettext_noop("We’re busy with other files. Try again in a minute.")
+
+
+class InvalidImage(RefusedFile):
+    refusals: ClassVar = {
+        "large": gettext_noop("This picture is larger than 5 MB. Choose a smaller one."),
+        "strange": gettext_noop("We can’t use this file. Upload a JPEG, PNG or WebP."),
+        "damaged": gettext_noop("This picture is damaged. Save it again, or choose another one."),
+        "many pixels": gettext_noop(
+            "This picture has more than 25 million pixels. Make it smaller first."
+        ),
+        "many pixels to unpack": gettext_noop(
+            "This picture has more than 9 million pixels. Make it smaller first, or save it as a"
+            " regular JPEG."
+        ),
+        "busy": BUSY,
+    }
+
+
+class InvalidFlyer(RefusedFile):
+    refusals: ClassVar = {
+        "large": gettext_noop(
+            "The flyers of a newsletter can total 5 MB. Save this PDF smaller, or remove another"
+            " flyer."
+        ),
+        "strange": gettext_noop("This file isn’t a PDF. Save or export your flyer as a PDF."),
+        "damaged": gettext_noop("This PDF is damaged. Save or export it again."),
+        "locked": gettext_noop(
+            "This PDF is protected by a password or against changes. Save it without protection."
+        ),
+        "acts": gettext_noop(
+            "This PDF can do things by itself, such as run a script, play media or send a form. Use"
+            " “Print” and “Save as PDF” to make a plain copy, and upload that."
+        ),
+        "carries": gettext_noop(
+            "This PDF has other files inside. Use “Print” and “Save as PDF” to make a plain copy,"
+            " and upload that."
+        ),
+        "comments": gettext_noop(
+            "This PDF has comments, added text boxes or form fields, which wouldn’t be sent. Use"
+            " “Print” and “Save as PDF” to make a plain copy, and upload that."
+        ),
+        "pages": gettext_noop("A flyer can have up to 20 pages."),
+        "heavy": gettext_noop(
+            "This PDF unpacks to more than many phones can open. Save it with smaller pictures."
+        ),
+        "busy": BUSY,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    media_type: str
+    content: bytes
+    width: int
+    height: int
+
+    def is_sound(self) -> bool:
+        """Tell whether a picture is of a kind that we mail, and of a size that we make."""
+        sign = TYPES.get(self.media_type) if isinstance(self.media_type, str) else None
+        sizes = ((self.width, MAX_WIDTH), (self.height, MAX_HEIGHT))
+        return (
+            sign is not None
+            and self.content.startswith(sign)
+            and all(isinstance(size, int) and 0 < size <= most for size, most in sizes)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CleanFlyer:
+    """A PDF as we wrote it."""
+
+    content: bytes
+    pages: int
+    # Whether its text has an order and a structure that screen readers follow.
+    is_tagged: bool
+
+    def is_sound(self) -> bool:
+        return (
+            self.content.startswith(PDF_SIGN)
+            and isinstance(self.is_tagged, bool)
+            and isinstance(self.pages, int)
+            and 0 < self.pages <= MAX_PAGES
+        )
+
+
+Remade = TypeVar("Remade", EncodedImage, CleanFlyer)
+
+
+def kind_of(file: bytes) -> str:
+    """Name the kind of a picture, or raise InvalidImage."""
+    if len(file) > MAX_FILE:
+        raise InvalidImage("large")
+    kind = next((kind for magic, kind in MAGIC_BYTES if file.startswith(magic)), "")
+    if not kind or (kind == "WEBP" and file[8:12] != b"WEBP"):
+        raise InvalidImage("strange")
+    return kind
+
+
+def require_pdf(file: bytes) -> None:
+    """Raise InvalidFlyer for what is too large, or begins as no PDF does."""
+    if len(file) > MAX_FILE:
+        raise InvalidFlyer("large")
+    if PDF_SIGN not in file[:SIGN_WITHIN]:
+        raise InvalidFlyer("strange")
+
+
+def reencode_image(
+    file: bytes, command: Sequence[str] = IMAGE_PROGRAM, seconds: float = SECONDS
+) -> EncodedImage:
+    """Have a picture made anew from its pixels, or raise InvalidImage, whatever the file does."""
+    kind_of(file)
+    return _remade(EncodedImage, InvalidImage, file, command, seconds)
+
+
+def read_flyer(
+    file: bytes, command: Sequence[str] = FLYER_PROGRAM, seconds: float = SECONDS
+) -> CleanFlyer:
+    """Have a PDF made anew from what its pages show, or raise InvalidFlyer, whatever it does."""
+    require_pdf(file)
+    return _remade(CleanFlyer, InvalidFlyer, file, command, seconds)
+
+
+def _remade(
+    kind: type[Remade],
+    refused: type[RefusedFile],
+    file: bytes,
+    command: Sequence[str],
+    seconds: float,
+) -> Remade:
+    """Ask a child while no other one runs, and believe nothing of what it says."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
         raise refused("busy")
     try:
-        return ask(file, command, seconds)
+        line, _, content = ask(file, command, seconds).partition(b"\n")
     finally:
         _one_at_a_time.release()
-
-
-def read_answer(
-    answer: bytes, refused: type[RefusedFile], names: Sequence[str]
-) -> tuple[list[Any], bytes]:
-    """Return how a child describes what it made, under these names, and that; or why it is none."""
-    line, _, content = answer.partition(b"\n")
     try:
         said = json.loads(line)
-        reason = said.get("refused")
-    except (AttributeError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        if "refused" in said:
+            raise refused(said["refused"])
+        remade = kind(content=content, **said)
+    except (KeyError, TypeError, RecursionError, UnicodeDecodeError, JSONDecodeError) as error:
         raise refused("damaged") from error
-    if "refused" in said:
-        raise refused(reason if reason in tuple(refused.refusals) else "damaged")
-    try:
-        return [said[name] for name in names], content
-    except KeyError as error:
-        raise refused("damaged") from error
+    if len(content) > MAX_FILE or not remade.is_sound():
+        raise refused("damaged")
+    return remade
 
 
 def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:
@@ -124,6 +262,18 @@ def end(child: Popen[bytes]) -> None:
     """Kill a child, and what it may have started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def answer(make: Callable[[bytes], EncodedImage | CleanFlyer]) -> None:
+    """Read a file from the standard input, in the child, and say what became of it."""
+    file = sys.stdin.buffer.read(MAX_FILE + 1)
+    confine()
+    try:
+        said: dict[str, Any] = asdict(make(file))
+    except RefusedFile as refusal:
+        said = {"refused": refusal.reason}
+    content = said.pop("content", b"")
+    sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + content)
 
 
 def confine() -> None:

@@ -1,35 +1,37 @@
-"""Adding pictures and flyers (PDF) to a draft, finding and removing them."""
+"""Pictures and flyers (PDF) of an issue: adding, finding, removing; how flyers are attached."""
 
+import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.core.db import required
-from belong_mail.mail.message.mime import clean_text
-from belong_mail.newsletters.flyer_reader import MAX_FILE, CleanFlyer
-from belong_mail.newsletters.image_decoder import EncodedImage
+from belong_mail.mail.message.mime import AttachedFile, clean_text
+from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer, EncodedImage
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.newsletters.service import InvalidState, is_draft
 
-File = TypeVar("File", Flyer, Image)
 Kind = type[Flyer] | type[Image]
 # Files of one issue.
 MAX_FILES: Final[dict[Kind, int]] = {Flyer: 5, Image: 10}
 MAX_TITLE: Final = 80
-
-
-class FlyersTooLarge(InvalidState):
-    """The flyers of an issue would have more octets together than one file may."""
+# The name for a title without a letter that every system knows.
+NAMELESS: Final = "flyer"
+# Octets that a part has besides its content, at most.
+HEAD: Final = 1500
+NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]+")
+# Characters that some system forbids in a file's name.
+NOT_SPELLED: Final = re.compile(r'[\\/:*?"<>|\s]+')
 
 
 def add_image(
     session: Session, issue: Newsletter, description: str, encoded: EncodedImage
 ) -> Image:
-    """Keep a picture for a draft. Raises InvalidState, also when it has as many as it can have."""
-    _lock(session, issue, Image)
+    """Keep a picture for a draft."""
     image = Image(newsletter_id=issue.id, description=description, **asdict(encoded))
     session.add(image)
     session.flush()
@@ -37,11 +39,8 @@ def add_image(
 
 
 def add_flyer(session: Session, issue: Newsletter, title: str, clean: CleanFlyer) -> Flyer:
-    """Attach a flyer to a draft. Raises InvalidState, also for too many, and FlyersTooLarge."""
-    _lock(session, issue, Flyer)
+    """Attach a flyer to a draft."""
     size = len(clean.content)
-    if size > room(session, issue):
-        raise FlyersTooLarge
     flyer = Flyer(newsletter_id=issue.id, title=clean_text(title), size=size, **asdict(clean))
     session.add(flyer)
     session.flush()
@@ -59,20 +58,58 @@ def room(session: Session, issue: Newsletter) -> int:
     return MAX_FILE - (session.scalar(taken) or 0)
 
 
-def find(session: Session, issue: Newsletter, kind: type[File], public_id: str) -> File:
-    """Find a picture or a flyer of the issue, or raise NotFound."""
-    found = select(kind).where(kind.public_id == public_id, kind.newsletter_id == issue.id)
-    return required(session.scalar(found), accounts.NotFound)
+def find(issue: Newsletter, picture_id: str, flyer_id: str) -> Image | Flyer:
+    """Find a picture, or else a flyer, of the issue, or raise NotFound."""
+    kept: Sequence[Image | Flyer] = issue.images if picture_id else issue.flyers
+    for each in kept:
+        if each.public_id == (picture_id or flyer_id):
+            return each
+    raise accounts.NotFound
 
 
-def remove(session: Session, issue: Newsletter, kind: type[File], public_id: str) -> None:
-    """Take a picture or a flyer from a draft. Raises InvalidState, NotFound."""
-    _lock(session, issue)
-    session.delete(find(session, issue, kind, public_id))
+def shown(file: Image | Flyer) -> tuple[bytes, dict[str, str]]:
+    """Return a picture, or a flyer as it is mailed, with the headers of an answer."""
+    if isinstance(file, Image):
+        return file.content, {"Content-Type": file.media_type}
+    [mailed] = attached([file])
+    return mailed.content, {
+        "Content-Type": mailed.media_type,
+        # A file to keep; where a browser opens it anyway, it may do nothing.
+        "Content-Disposition": f"attachment; filename={mailed.name}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
 
 
-def _lock(session: Session, issue: Newsletter, added: Kind | None = None) -> None:
-    """Lock a draft in which there is place for what is added, or raise InvalidState."""
-    session.refresh(issue, with_for_update=True)
-    if not is_draft(issue) or (added and is_full(session, issue, added)):
+def remove(session: Session, issue: Newsletter, file: Image | Flyer) -> None:
+    """Take a picture or a flyer from a draft. Raises InvalidState."""
+    if not is_draft(issue):
         raise InvalidState
+    session.delete(file)
+
+
+def octets(flyer: Flyer) -> int:
+    """Count what a flyer takes in a message: in base64, on lines of 76 (RFC 2045 6.8)."""
+    return flyer.size * 78 // 57 + HEAD
+
+
+def file_name(title: str) -> str:
+    """Name a flyer's file after its title, in letters, digits and hyphens alone."""
+    parts = unicodedata.normalize("NFKD", title)
+    bare = "".join(each for each in parts if not unicodedata.combining(each))
+    return NOT_IN_NAMES.sub("-", bare).strip("-") or NAMELESS
+
+
+def attached(flyers: Sequence[Flyer]) -> list[AttachedFile]:
+    """Return flyers as files of a message; the later of two with one name has a number."""
+    files, used = list[AttachedFile](), dict[str, int]()
+    for flyer in flyers:
+        name = file_name(flyer.title)
+        used[name.lower()] = number = used.get(name.lower(), 0) + 1
+        again = f"-{number}" if number > 1 else ""
+        spelled = NOT_SPELLED.sub(" ", flyer.title).strip(" .") or name
+        files.append(
+            AttachedFile(
+                f"{name}{again}.pdf", f"{spelled}{again}.pdf", "application/pdf", flyer.content
+            )
+        )
+    return files

@@ -1,14 +1,12 @@
 """Leave in a PDF only what its pages show (ISO 32000).
 
-Runs as a program of its own, which `flyer_reader` starts: PDFs are parsed in no other process. A
+Runs as a program of its own, which `confinement` starts: PDFs are parsed in no other process. A
 list of names says what stays: parts that draw a page, tell its order to a screen reader, or are a
 plain link. Nothing else comes along, whatever the file calls it.
 """
 
-import json
 import re
 import struct
-import sys
 import zlib
 from contextlib import suppress
 from enum import Enum
@@ -29,13 +27,13 @@ from pikepdf import (
 )
 from pikepdf.settings import set_qpdf_limits
 
-from belong_mail.newsletters.confinement import confine
-from belong_mail.newsletters.flyer_reader import (
+from belong_mail.newsletters.confinement import (
     MAX_FILE,
     MAX_PAGES,
     SIGN_WITHIN,
     CleanFlyer,
     InvalidFlyer,
+    answer,
     require_pdf,
 )
 
@@ -126,21 +124,6 @@ INNER: Final = {
     "/Resources": Mode.RESOURCES, "/CharProcs": Mode.NAMED, "/Colorants": Mode.NAMED,
     "/RoleMap": Mode.ROLES,
 }  # fmt: skip
-
-
-def main() -> None:
-    """Read a file from the standard input, and say what became of it on the standard output."""
-    file = sys.stdin.buffer.read(MAX_FILE + 1)
-    confine()
-    try:
-        clean = remake(file)
-    except InvalidFlyer as refusal:
-        said: dict[str, object] = {"refused": refusal.reason}
-        content = b""
-    else:
-        said = {"pages": clean.pages, "is_tagged": clean.is_tagged}
-        content = clean.content
-    sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + content)
 
 
 def remake(file: bytes) -> CleanFlyer:
@@ -447,4 +430,4 @@ def _address(given: Any) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    answer(remake)

@@ -31,15 +31,18 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
-from belong_mail.newsletters import flyer_reader, rendering
-from belong_mail.newsletters.files import MAX_TITLE
-from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
-from belong_mail.newsletters.image_decoder import (
+from belong_mail.newsletters import rendering
+from belong_mail.newsletters.confinement import (
     MAX_FILE,
+    CleanFlyer,
     EncodedImage,
+    InvalidFlyer,
     InvalidImage,
+    read_flyer,
     reencode_image,
 )
+from belong_mail.newsletters.files import MAX_TITLE, Kind
+from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
@@ -227,6 +230,7 @@ MAX_BODY = 16 * 1024 * 1024
 
 
 class ImageForm(BaseForm):
+    kind: Kind = Image
     picture = FileField(
         _l("Picture"),
         description=_l("JPEG, PNG or WebP, at most 5 MB. We remove where and when it was taken."),
@@ -256,6 +260,7 @@ class ImageForm(BaseForm):
 
 
 class FlyerForm(BaseForm):
+    kind: Kind = Flyer
     title = StringField(
         _l("Title"),
         description=_l(
@@ -302,6 +307,6 @@ class FlyerForm(BaseForm):
         if self.title.errors:  # what is right is looked at first: reading takes a while
             return
         try:
-            self.clean = read_flyer(field.data.read(flyer_reader.MAX_FILE + 1))
+            self.clean = read_flyer(field.data.read(MAX_FILE + 1))
         except InvalidFlyer as refusal:
             raise ValidationError(_(str(refusal))) from refusal

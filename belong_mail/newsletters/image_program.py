@@ -1,11 +1,9 @@
 """Re-encode an image from its pixels; nothing else of the file remains.
 
-Runs as a program of its own, which `image_decoder` starts: files are decoded in no other process.
+Runs as a program of its own, which `confinement` starts: files are decoded in no other process.
 """
 
 import io
-import json
-import sys
 from typing import Final
 
 from PIL import (
@@ -18,13 +16,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from belong_mail.newsletters import confinement
-from belong_mail.newsletters.image_decoder import (
-    MAX_FILE,
+from belong_mail.newsletters.confinement import (
     MAX_HEIGHT,
     MAX_WIDTH,
     EncodedImage,
     InvalidImage,
+    answer,
     kind_of,
 )
 
@@ -44,28 +41,8 @@ TURNED: Final = 5
 LOADED: Final = (
     JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
 )  # fmt: skip
+Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # `_open` has a limit of its own, which is an error at once
-
-
-def main() -> None:
-    """Read a file from the standard input, and say what became of it on the standard output."""
-    file = sys.stdin.buffer.read(MAX_FILE + 1)
-    confine()
-    try:
-        encoded = encode(file)
-    except InvalidImage as refusal:
-        said: dict[str, object] = {"refused": refusal.reason}
-        content = b""
-    else:
-        said = {"type": encoded.media_type, "width": encoded.width, "height": encoded.height}
-        content = encoded.content
-    sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + content)
-
-
-def confine() -> None:
-    """Give up what decoding does not need; nothing gives it back."""
-    Image.preinit()
-    confinement.confine()
 
 
 def encode(file: bytes) -> EncodedImage:
@@ -136,4 +113,4 @@ def _save(image: Image.Image, kind: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    answer(encode)

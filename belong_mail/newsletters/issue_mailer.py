@@ -34,7 +34,7 @@ from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import attachments, rendering
+from belong_mail.newsletters import files, rendering
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import FitMessage, UnfitIssue
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
@@ -127,8 +127,8 @@ def build(
     to_whom = replies_to or mailer.office
     headers = _headers(mailer, newsletter, prefix + rendered.subject, to_whom, leaving)
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
-    files = attachments.attached(newsletter.flyers)
-    made = bind(headers, rendered, newsletter.images, boundary, files)
+    attached = files.attached(newsletter.flyers)
+    made = bind(headers, rendered, newsletter.images, boundary, attached)
     return FitMessage(newsletter, made, language, mailer.links.root)
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -19,8 +19,7 @@ from belong_mail.groups.questions import MAX_QUESTIONS, question_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
 from belong_mail.newsletters import approval, files, preview, progress, release
-from belong_mail.newsletters.downloads import download
-from belong_mail.newsletters.models import Flyer, Image, Newsletter
+from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
@@ -316,20 +315,12 @@ def read(public_id: str) -> str:
 
 
 @office_newsletters.get("/<public_id>/pictures/<picture_id>")
-@for_office
-def picture(public_id: str, picture_id: str) -> Response:
-    with transaction() as session:
-        image = files.find(session, release.find_released(session, public_id), Image, picture_id)
-        return Response(image.content, mimetype=image.media_type)
-
-
 @office_newsletters.get("/<public_id>/flyers/<flyer_id>")
 @for_office
-def flyer(public_id: str, flyer_id: str) -> Response:
+def file(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
     with transaction() as session:
-        return download(
-            files.find(session, release.find_released(session, public_id), Flyer, flyer_id)
-        )
+        issue = release.find_released(session, public_id)
+        return files.shown(files.find(issue, picture_id, flyer_id))
 
 
 @office_newsletters.post("/<public_id>/pause")
@@ -397,7 +388,7 @@ def _ask(public_id: str, verb: str) -> str:
 
 
 def _image_url(issue: Newsletter, image: Image) -> str:
-    return url_for(".picture", public_id=issue.public_id, picture_id=image.public_id)
+    return url_for(".file", public_id=issue.public_id, picture_id=image.public_id)
 
 
 def _issue_page(name: str, issue: Newsletter, **context: object) -> str:

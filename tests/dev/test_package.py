@@ -167,7 +167,7 @@ import io, json
 from PIL import Image
 from wsgi import app
 from belong_mail.core.email_templates import EMAILS
-from belong_mail.newsletters.image_decoder import reencode_image
+from belong_mail.newsletters.confinement import reencode_image
 file = io.BytesIO()
 Image.new("RGB", (8, 4)).save(file, "PNG")
 page = app.test_client().get("/?lang=es").text

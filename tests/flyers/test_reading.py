@@ -1,17 +1,13 @@
 """A flyer is written anew of what its pages show: what else is in the file stays behind."""
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from pypdf.generic import DictionaryObject, StreamObject
 
-from belong_mail.core.i18n import catalog
-from belong_mail.newsletters import flyer_program, flyer_reader
-from belong_mail.newsletters.confinement import ask
-from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
+from belong_mail.newsletters import flyer_program
+from belong_mail.newsletters.confinement import CleanFlyer, InvalidFlyer, read_flyer
 from tests.flyers.samples import (
     FALSE_NUMBERS,
     REFUSED,
@@ -29,21 +25,6 @@ from tests.flyers.samples import (
 from tests.pictures.samples import opened, photograph
 
 SECONDS = 30.0
-HARMFUL = {
-    "crashes": "import os; os.abort()",
-    "says nothing": "",
-    "lies about the pages": 'print(\'{"pages": 10**9, "is_tagged": true}\\n%PDF-\')',
-    "lies about the kind": 'print(\'{"pages": 1, "is_tagged": true}\\n<script>\')',
-    "lies about the tags": 'print(\'{"pages": 1, "is_tagged": "yes"}\\n%PDF-\')',
-    "lies about the reason": 'print(\'{"refused": "<script>"}\')',
-    "says what is no object": "print('[]')",
-    "talks without end": "import sys\nwhile True: sys.stdout.write('x' * 65536)",
-}
-CONFINED = "from belong_mail.newsletters.confinement import confine\nconfine()\n"
-
-
-def program(code: str) -> tuple[str, ...]:
-    return (sys.executable, "-B", "-c", code)
 
 
 def outcome(make: Callable[[bytes], CleanFlyer], content: bytes) -> CleanFlyer | str:
@@ -168,26 +149,6 @@ def test_the_same_file_becomes_the_same_octets() -> None:
     assert read_flyer(tagged()).content == read_flyer(tagged()).content
     again = read_flyer(read_flyer(tagged()).content)
     assert again.is_tagged, "what we wrote can be uploaded again"
-
-
-@pytest.mark.parametrize("harm", HARMFUL)
-def test_a_child_that_does_harm_is_a_damaged_flyer(harm: str) -> None:
-    with pytest.raises(InvalidFlyer, match="damaged"):
-        read_flyer(flyer(), program(HARMFUL[harm]), SECONDS)
-
-
-def test_a_child_that_reads_a_flyer_is_confined() -> None:
-    """It gives up its rights before it looks at what somebody sent."""
-    source = Path(flyer_program.__file__).read_text()
-    begun = source.index("def main()")
-    assert begun < source.index("confine()", begun) < source.index("remake(file)", begun)
-    code = f"{CONFINED}try: open('/etc/hostname')\nexcept OSError: print('no')"
-    assert ask(b"", program(code), SECONDS) == b"no\n"
-
-
-def test_every_reason_is_said_in_spanish_too() -> None:
-    for words in flyer_reader.REFUSALS.values():
-        assert catalog("es").gettext(words) != words
 
 
 def test_a_photograph_says_nothing_of_itself() -> None:

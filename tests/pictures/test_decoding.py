@@ -6,24 +6,35 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from belong_mail.core.i18n import catalog
-from belong_mail.newsletters import image_decoder
-from belong_mail.newsletters.confinement import MAX_ANSWER, ask
-from belong_mail.newsletters.image_decoder import EncodedImage, InvalidImage, reencode_image
+from belong_mail.newsletters.confinement import (
+    MAX_ANSWER,
+    CleanFlyer,
+    EncodedImage,
+    InvalidFlyer,
+    InvalidImage,
+    RefusedFile,
+    ask,
+    read_flyer,
+    reencode_image,
+)
 from belong_mail.newsletters.image_program import encode
+from tests.flyers.samples import flyer
 from tests.pictures.samples import HTML, file, photograph, picture
 
+Remade = EncodedImage | CleanFlyer
 SECONDS = 30.0
 SLOW_SECONDS = 12.0
 SMALL = Image.new("RGB", (20, 20))
 CONFINED = """
 import resource, socket, sys
-from belong_mail.newsletters import image_program
-image_program.confine()
+from belong_mail.newsletters import confinement, image_program
+confinement.confine()
 """
 TRIED = {
     "a file": "open('/etc/hostname')",
@@ -63,8 +74,11 @@ HARMFUL = {
     "says nothing": "",
     "exits": "raise SystemExit(1)",
     "reads nothing": "import os; os.close(0)",
-    "lies about the kind": 'print(\'{"type": "text/html", "width": 1, "height": 1}\')',
-    "lies about the size": 'print(\'{"type": "image/png", "width": 10**9, "height": 1}\')',
+    "lies about the kind": 'print(\'{"media_type": "text/html", "width": 1, "height": 1}\')',
+    "lies about the size": 'print(\'{"media_type": "image/png", "width": 10**9, "height": 1}\')',
+    "lies about the pages": 'print(\'{"pages": 10000, "is_tagged": true}\\n%PDF-\')',
+    "lies about what it is": 'print(\'{"pages": 1, "is_tagged": true}\\n<script>\')',
+    "lies about the tags": 'print(\'{"pages": 1, "is_tagged": "yes"}\\n%PDF-\')',
     "lies about the reason": 'print(\'{"refused": "<script>"}\')',
     "says what is no object": "print('[]')",
     "says a reason of another kind": "print('{\"refused\": [1]}')",
@@ -120,18 +134,20 @@ def test_within_its_limits_a_child_makes_the_same_of_a_file(name: str) -> None:
     assert outcome(reencode_image, FILES[name]) == outcome(encode, FILES[name])
 
 
-def outcome(make: Callable[[bytes], EncodedImage], content: bytes) -> EncodedImage | str:
+def outcome(make: Callable[..., Remade], content: bytes, *command: Any) -> Remade | str:
     try:
-        return make(content)
-    except InvalidImage as refusal:
+        return make(content, *command)
+    except RefusedFile as refusal:
         return refusal.reason
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-def test_a_child_that_does_harm_is_a_damaged_picture(harm: str) -> None:
+def test_a_child_that_does_harm_makes_a_damaged_file(harm: str) -> None:
     begun = time.monotonic()
     with pytest.raises(InvalidImage, match="damaged"):
         reencode_image(picture(), program(HARMFUL[harm]), SECONDS)
+    with pytest.raises(InvalidFlyer, match="damaged"):
+        read_flyer(flyer(), program(HARMFUL[harm]), SECONDS)
     assert time.monotonic() - begun < SECONDS
     assert reencode_image(picture(40, 30)).width == 40
 
@@ -186,6 +202,18 @@ def test_the_limits_of_a_child_leave_it_no_file_and_no_connection() -> None:
     assert set(said[:-1]) <= allowed_to_root
 
 
+def test_a_child_gives_up_its_rights_before_it_looks_at_what_somebody_sent() -> None:
+    code = """
+from belong_mail.newsletters.confinement import InvalidFlyer, answer
+def make(file):
+    try: open("/etc/hostname")
+    except OSError: raise InvalidFlyer("locked")
+    raise InvalidFlyer("acts")
+answer(make)
+"""
+    assert outcome(read_flyer, flyer(), program(code)) == "locked"
+
+
 @pytest.mark.skipif(not has_filter(), reason=NO_FILTER)
 def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path: Path) -> None:
     """Its limits keep it from no file's name, and from none of its user's processes."""
@@ -198,5 +226,5 @@ def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path: Pat
 
 
 def test_every_reason_is_said_in_spanish_too() -> None:
-    for words in image_decoder.REFUSALS.values():
+    for words in (*InvalidImage.refusals.values(), *InvalidFlyer.refusals.values()):
         assert catalog("es").gettext(words) != words

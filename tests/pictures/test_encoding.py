@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from belong_mail.newsletters.image_decoder import MAX_FILE, EncodedImage, InvalidImage
+from belong_mail.newsletters.confinement import MAX_FILE, EncodedImage, InvalidImage
 from belong_mail.newsletters.image_program import encode
 from tests.pictures.samples import GIF, HTML, SVG, file, opened, photograph, picture
 

@@ -15,8 +15,8 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import files
+from belong_mail.newsletters.confinement import EncodedImage
 from belong_mail.newsletters.forms import MAX_BODY
-from belong_mail.newsletters.image_decoder import EncodedImage
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
