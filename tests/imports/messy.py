@@ -84,8 +84,7 @@ def _add(made: Messy, chance: Random, what: str, each: int) -> None:
         made.unreadable.append(row)
     else:
         cell = chance.choice(("; ", ", ", " / ", " or ", "\n")).join((own, f"p{each}@gmail.com"))
-        made.asked.append(own)
-        made.not_staff.append(row)
+        made.unreadable.append(row)
     manager = "" if chance.random() < 0.7 else "boss@dpsk12.org"
     made.rows.append(["2026-09-01 8:00", f"Person, {each}", cell, chance.choice(NOTES), manager])
 
