@@ -10,7 +10,7 @@ from belong_mail.accounts import invitations
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.members.models import Subscription
-from belong_mail.members.tasks import find_by_address
+from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
@@ -53,7 +53,7 @@ class Scenario:
     def subscription(self, address: str = ADA, slug: str = VILLAGE) -> Subscription | None:
         with self.services.reading.begin() as session:
             group = group_named(session, slug)
-            return find_by_address(session, self.keyring.index, group, address)
+            return find_by_address(session, self.keyring.index, group, address, Subscription)
 
     def is_member(self, address: str = ADA, slug: str = VILLAGE) -> bool:
         found = self.subscription(address, slug)

@@ -176,8 +176,8 @@ FIELD = Recipe(
             '    school: str = ""\n',
         ),
         (
-            "belong_mail/members/waitlist_tasks.py",
-            "    work.require_staff(asked.address)\n",
+            "belong_mail/members/tasks.py",
+            "    note = find_by_address(session, keys.index, group, identity, WaitlistEntry)\n",
             "    group.note = asked.school\n",
         ),
         (

@@ -15,7 +15,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import NO_WAIT, Rate
 from belong_mail.core.retention import Rule
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import NO_ROWS, Email, Mailer, Rows, post_to_address
 from belong_mail.delivery.models import Delivery
 
 V = TypeVar("V")
@@ -52,6 +52,18 @@ class Work:
         """Count a use of each key, or of none and raise Refused where one is used up."""
         if not rate_limits.try_uses(self.session, uses, self.at):
             raise Refused
+
+    def post(
+        self,
+        kind: str,
+        address: str,
+        language: str,
+        due_at: datetime | None = None,
+        rows: Rows = NO_ROWS,
+        **said: Any,
+    ) -> None:
+        """Ask for an email that is fixed now (`mailer.post_to_address`)."""
+        post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
 
     def require_staff(self, address: str) -> None:
         """Raise Refused for an address that isn't one of the staff's."""

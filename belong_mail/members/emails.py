@@ -22,17 +22,23 @@ from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.members import erasure, import_tasks, staff_code_tasks, tasks, waitlist_tasks
+from belong_mail.members import erasure, import_tasks, staff_code_tasks, tasks
 from belong_mail.members.models import (
     AddressChange,
     ManageSession,
     PendingConfirmation,
     Subscription,
+    WaitlistEntry,
 )
 from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name, digest
-from belong_mail.members.self_service_tasks import messages_of, subscriptions_of
+from belong_mail.members.self_service_tasks import messages_of
 from belong_mail.members.service import noon_utc
-from belong_mail.members.wrapped_fields import INTRODUCTION_COLUMN, address_of, first_name
+from belong_mail.members.wrapped_fields import (
+    INTRODUCTION_COLUMN,
+    address_of,
+    first_name,
+    rows_of,
+)
 
 # Meetings that a welcome names.
 MEETINGS_SHOWN = 3
@@ -250,15 +256,16 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Collect what is held about a person, to their own address."""
     letter, _said = plain(session, mailer, delivery)
     keyring = mailer.keys
-    rows = subscriptions_of(session, keyring, normalise(letter.to))
+    identity = normalise(letter.to)
+    rows = rows_of(session, keyring, Subscription, identity)
     context = {
         "address": letter.to,
         "held": [_status_text(keyring, each, letter.language) for each in rows],
         "notes": [
             (each.group.name, noon_utc(each.kept_until))
-            for each in waitlist_tasks.entries_of(session, keyring, normalise(letter.to))
+            for each in rows_of(session, keyring, WaitlistEntry, identity)
         ],
-        "messages": messages_of(session, mailer.opener, normalise(letter.to)),
+        "messages": messages_of(session, mailer.opener, identity),
     }
     return Email(letter.to, letter.language, context)
 

@@ -95,26 +95,25 @@ def _backlog(session: Session) -> int:
     return session.scalar(counted) or 0
 
 
-def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> None:
+def ask_batch(work: Work, pace: Pace, batch_id: int) -> None:
     """Ask the people of a batch, in one transaction with its end: each once, and none is lost.
 
     Raises DecryptionError for a batch that was not sealed for its group, or is too large: it
     would get round the limits, which also bound how many guesses whoever broke into the web tries.
     """
-    batch = session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
+    batch = work.session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
     if batch is None:
         return
-    said = json.loads(keyring.opener.open(batch.sealed, BATCH_COLUMN))
+    said = json.loads(work.keys.opener.open(batch.sealed, BATCH_COLUMN))
     group, addresses = batch.import_.group, said["addresses"]
     language = known_language(said["language"])  # an odd one would fail for strangers alone
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
-    at = now()
     for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
-        rate_limits.record_use(session, key, rate, at, len(addresses))
+        rate_limits.record_use(work.session, key, rate, work.at, len(addresses))
     for address in addresses if group.is_open else ():
-        ask(session, keyring, group, Signup(address, language))
-    session.delete(batch)
+        _ask(work, group, Signup(address, language))
+    work.session.delete(batch)
 
 
 def put_aside(session: Session, batch_id: int) -> None:
@@ -125,14 +124,14 @@ def put_aside(session: Session, batch_id: int) -> None:
     session.execute(failed.values(failures=before + 1))
 
 
-def ask(session: Session, keyring: Keyring, group: Group, signup: Signup) -> None:
+def _ask(work: Work, group: Group, signup: Signup) -> None:
     """Ask for the email that asks a person to join, unless we know a reason not to.
 
     It uses up none of the person's own allowances, and a sign-up of their own goes its own way.
     """
+    session, keyring, identity = work.session, work.keys, normalise(signup.address)
     if not keyring.staff.admits(signup.address):
         return
-    identity = normalise(signup.address)
     if not _may_be_asked(session, keyring, group, identity):
         return
     if not _is_little_asked(session, keyring, group, untagged(identity)):
@@ -146,7 +145,7 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: Signup) -> Non
         is_invited=True,
     )
     session.add(pending)
-    post_question(session, keyring, pending, INVITED, secret)
+    post_question(work, pending, INVITED, secret)
 
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
@@ -208,7 +207,7 @@ def remind(work: Work) -> None:
         pending.is_reminded = True
         with suppress(DecryptionError):
             secret = work.keys.index.link_secret("list", pending.subscription.public_id)
-            post_question(work.session, work.keys, pending, INVITED_AGAIN, secret)
+            post_question(work, pending, INVITED_AGAIN, secret)
         rate_limits.record_use(work.session, ASKED_TODAY, IMPORT_DAY_RATE, at)
 
 

@@ -6,7 +6,6 @@ import logging
 import secrets
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import KIND as MESSAGE
 from belong_mail.contact.service import MESSAGE_COLUMN as CONTACT
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.rate_limits import (
     CHANGE_ADDRESS_RATE,
@@ -25,12 +24,11 @@ from belong_mail.core.rate_limits import (
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE
 from belong_mail.core.tokens import name_of
 from belong_mail.delivery import suppressions
-from belong_mail.delivery.mailer import Rows, post_to_address
+from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import SHORT_LIVED, Refused, Work, does, each_minute
-from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
-from belong_mail.members import erasure, waitlist_tasks
+from belong_mail.members import erasure
 from belong_mail.members.erasure import forget_subscriptions
 from belong_mail.members.jobs import (
     ChangeAddress,
@@ -45,7 +43,14 @@ from belong_mail.members.jobs import (
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.tasks import find_verified, is_barred
-from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
+from belong_mail.members.wrapped_fields import (
+    NOTE_COLUMN,
+    address_of,
+    indexes_of,
+    is_genuine,
+    rows_of,
+    wrap_address,
+)
 
 # How long a copy waits at most; another request while some wait gets those.
 COPY_WAIT = timedelta(days=1)
@@ -70,31 +75,23 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
 
     Both as often: how many emails an address got must not tell who is a member.
     """
-    session, keys, language = work.session, work.keys, asked.language
-    identity = addresses.normalise(asked.address)
+    session, keys, identity = work.session, work.keys, addresses.normalise(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
         raise Refused
-    found = subscriptions_of(session, keys, identity)
-    held = [each for each in found if each.is_active and is_not_being_erased(session, keys, each)]
+    found = [each for each in rows_of(session, keys, Subscription, identity) if each.is_active]
+    held = [each for each in found if _is_kept(work, each)]
     if not held:
         work.require_staff(asked.address)
     work.use(b"my-groups/" + keys.index.limited(identity), MY_GROUPS_RATE)
-    said: dict[str, Any] = {"notes": _notes_of(session, keys, identity)}
-    if held:
-        said["secret"] = _create_manage_session(session, keys, held)
-        address = address_of(keys, held[0])
-        post_to_address(session, keys, "my-groups", address, language, **said)
-    else:
-        post_to_address(session, keys, "no-groups", asked.address, language, **said)
-
-
-def _notes_of(session: Session, keyring: Keyring, identity: str) -> list[tuple[str, str]]:
-    """List the groups that a normalised address waits for, each with the public id of its note."""
-    return [
-        (each.group.name_in_emails, each.public_id)
-        for each in waitlist_tasks.entries_of(session, keyring, identity)
-        if not erasure.is_being_erased(session, keyring, identity, each.public_id)
+    waiting = rows_of(session, keys, WaitlistEntry, identity)
+    notes = [
+        (each.group.name_in_emails, each.public_id) for each in waiting if _is_kept(work, each)
     ]
+    if held:
+        secret, to = _create_manage_session(work, held), address_of(keys, held[0])
+        work.post("my-groups", to, asked.language, notes=notes, secret=secret)
+    else:
+        work.post("no-groups", asked.address, asked.language, notes=notes)
 
 
 @does(SendEmailAgain)
@@ -107,7 +104,7 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
     work.use(b"email-again/" + index.limited(identity), EMAIL_AGAIN_RATE)
-    post_to_address(work.session, work.keys, "email-again", asked.address, asked.language)
+    work.post("email-again", asked.address, asked.language)
 
 
 @does(Lift)
@@ -121,8 +118,7 @@ def my_copy(work: Work, asked: SendCopy) -> None:
     """Mail a copy of what is held; it is collected when it is written."""
     address = address_of(work.keys, read_permit(work, asked)[0])
     key = b"my-copy/" + work.keys.index.limited(addresses.normalise(address))
-    due_at = work.use(key, COPY_RATE, COPY_WAIT)
-    post_to_address(work.session, work.keys, "my-copy", address, asked.language, due_at)
+    work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, COPY_WAIT))
 
 
 @does(Erase)
@@ -131,27 +127,14 @@ def erase(work: Work, asked: Erase) -> None:
     session, keys = work.session, work.keys
     address = address_of(keys, read_permit(work, asked)[0])
     identity = addresses.normalise(address)
-    rows = subscriptions_of(session, keys, identity)
-    _forget_changes(session, keys, {each.public_id for each in rows})
-    notes = waitlist_tasks.entries_of(session, keys, identity)
-    names = {each.public_id for each in rows} | {each.public_id for each in notes}
+    names = {each.public_id for each in rows_of(session, keys, Subscription, identity)}
+    _forget_changes(session, keys, names)
+    names |= {each.public_id for each in rows_of(session, keys, WaitlistEntry, identity)}
     for message in messages_of(session, keys.opener, identity):
         if _is_mailed(session, message):
             names.add(message.reference)
     erasure.start_erasure(session, keys.opener, keys.index, identity, names)
-    post_to_address(session, keys, "erased", address, asked.language)
-
-
-def subscriptions_of(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
-    """Find every subscription of a normalised address: the one place where they meet.
-
-    Skip rows whose address doesn't match the index.
-    """
-    groups = session.scalars(select(Group.public_id))
-    names = [keyring.index.member(public_id, identity) for public_id in groups]
-    found = select(Subscription).join(Group).where(Subscription.address_index.in_(names))
-    rows = session.scalars(found.order_by(Group.position))
-    return [each for each in rows if is_genuine(keyring, each)]
+    work.post("erased", address, asked.language)
 
 
 @each_minute("What is to be erased stays")
@@ -194,7 +177,7 @@ def read_permit(work: Work, asked: ForList) -> list[Subscription]:
     locked = session.scalars(found.with_for_update(of=Subscription)).all()
     rows = [each for each in locked if is_genuine(keys, each)]
     theirs = [each for each in rows if person_of(keys, each) == permit["person"]]
-    held = [each for each in theirs if is_not_being_erased(session, keys, each)]
+    held = [each for each in theirs if _is_kept(work, each)]
     if not held:
         raise Refused
     return held
@@ -206,25 +189,26 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
     return keyring.index.limited(identity).hex()
 
 
-def is_not_being_erased(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
-    identity = addresses.normalise(address_of(keyring, subscription))
-    return not erasure.is_being_erased(session, keyring, identity, subscription.public_id)
+def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
+    """Tell whether a membership or note is not being erased."""
+    identity = addresses.normalise(address_of(work.keys, row))
+    return not erasure.is_being_erased(work.session, work.keys, identity, row.public_id)
 
 
-def _create_manage_session(session: Session, keyring: Keyring, held: list[Subscription]) -> str:
+def _create_manage_session(work: Work, held: list[Subscription]) -> str:
     """Lock a list of one person's memberships away and return the secret that opens it."""
-    secret = secrets.token_urlsafe(32)
+    secret, keys = secrets.token_urlsafe(32), work.keys
     permit = {
         "public_ids": [each.public_id for each in held],
-        "person": person_of(keyring, held[0]),
-        "until": (now() + PERMIT_MAX_AGE).timestamp(),
+        "person": person_of(keys, held[0]),
+        "until": (work.at + PERMIT_MAX_AGE).timestamp(),
     }
-    wrapped = keyring.opener.wrap(json.dumps(permit).encode(), PERMIT, "")
-    session.add(
+    wrapped = keys.opener.wrap(json.dumps(permit).encode(), PERMIT, "")
+    work.session.add(
         ManageSession(
             secret_hash=digest(secret),
-            locked=lock_list(secret, held, wrapped, is_personal=not _is_ours(keyring, held)),
-            expires_at=now() + LINK_MAX_AGE,
+            locked=lock_list(secret, held, wrapped, is_personal=not _is_ours(keys, held)),
+            expires_at=work.at + LINK_MAX_AGE,
         )
     )
     return secret
@@ -275,10 +259,8 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     change = AddressChange(public_id=public_id, wrapped=wrapped)
     session.add(change)
     session.flush()
-    said, rows = {"secret": secret}, Rows(about_id=change.id)
-    post_to_address(
-        session, keys, "change-address", asked.new, asked.language, due_at, rows, **said
-    )
+    rows = Rows(about_id=change.id)
+    work.post("change-address", asked.new, asked.language, due_at, rows, secret=secret)
 
 
 @does(MoveAddress)
@@ -304,8 +286,8 @@ def move_address(work: Work, asked: MoveAddress) -> None:
     if not held:
         raise Refused
     old = address_of(keys, held[0])
-    post_to_address(session, keys, "address-changed", old, wanted["language"])
-    waitlist_tasks.move_entries(session, keys, addresses.normalise(old), wanted["new"])
+    work.post("address-changed", old, wanted["language"])
+    _move_notes(work, addresses.normalise(old), wanted["new"])
     for subscription in held:
         if not is_barred(session, keys.index, subscription.group, identity):
             _move(session, keys, subscription, wanted["new"])
@@ -325,3 +307,15 @@ def _move(session: Session, keyring: Keyring, subscription: Subscription, new: s
     for column, index in indexes_of(keyring, group, identity).items():
         setattr(subscription, column, index)
     session.flush()
+
+
+def _move_notes(work: Work, identity: str, new: str) -> None:
+    """Give a person's notes a new address; where that has one already, the older note goes."""
+    session, keys, new_identity = work.session, work.keys, addresses.normalise(new)
+    there = {each.group_id for each in rows_of(session, keys, WaitlistEntry, new_identity)}
+    for note in rows_of(session, keys, WaitlistEntry, identity):
+        if note.group_id in there:
+            session.delete(note)
+            continue
+        note.address_index = keys.index.member(note.group.public_id, new_identity)
+        note.wrapped_address = wrap_address(keys, new, note.public_id, note.group, NOTE_COLUMN)

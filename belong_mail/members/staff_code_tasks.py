@@ -15,7 +15,6 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_SOURCE_RATE,
     STAFF_CODE_USED_RATE,
 )
-from belong_mail.delivery.mailer import NO_ROWS, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, does
 from belong_mail.groups.models import Group
@@ -49,8 +48,7 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
     hour = _hour(min(work.job.created_at or work.at, work.at))
     code = code_of(keys.index, group, asked.nonce, hour)
     until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
-    said = {"code": code, "until": str(until)}
-    post_to_address(session, keys, CODE, asked.address, asked.language, None, NO_ROWS, **said)
+    work.post(CODE, asked.address, asked.language, code=code, until=str(until))
 
 
 def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
@@ -91,7 +89,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     if not _is_right(keys.index, group, asked, sent_at):
         raise Refused
     if _use(session, keys.index, group, asked.nonce):
-        let_in(session, keys, group, replace(asked, source=""))
+        let_in(work, group, replace(asked, source=""))
 
 
 def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:

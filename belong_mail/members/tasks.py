@@ -1,10 +1,11 @@
-"""Do the jobs of sign-up: open them, apply limits, ask for the email."""
+"""Do the jobs of sign-up and waiting list: open them, apply limits, ask for the email."""
 
 import json
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
@@ -12,7 +13,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, UnknownKey
 from belong_mail.core.rate_limits import (
     CONFIRM_MEMBER_RATE,
     CONFIRM_MEMBER_RATE_ALL_SOURCES,
@@ -24,19 +25,34 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.tokens import name_of
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.mailer import Rows, post_to_address
+from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.groups.models import Group
+from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.mail import address
 from belong_mail.members import erasure
-from belong_mail.members.jobs import FinishConfirmation, Join, RemoveAddress, Signup
-from belong_mail.members.models import BarredAddress, PendingConfirmation, Subscription
-from belong_mail.members.service import BAR, LET_IN, REMOVALS
+from belong_mail.members.jobs import (
+    FinishConfirmation,
+    Join,
+    NeverMail,
+    RemoveAddress,
+    Signup,
+    WaitForGroup,
+)
+from belong_mail.members.models import (
+    BarredAddress,
+    PendingConfirmation,
+    Subscription,
+    WaitlistEntry,
+)
+from belong_mail.members.service import BAR, LET_IN, REMOVALS, last_day
 from belong_mail.members.wrapped_fields import (
+    NOTE_COLUMN,
     address_of,
+    find_by_address,
     indexes_of,
-    is_genuine,
+    rows_of,
     wrap_address,
     wrap_field,
 )
@@ -48,6 +64,7 @@ CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
+log = logging.getLogger(__name__)
 
 
 @does(Join)
@@ -58,26 +75,7 @@ def join(work: JobWork, asked: Join) -> None:
     """
     group = group_of(work, asked)
     work.require_staff(asked.address)
-    let_in(work.session, work.keys, group, asked)
-
-
-def let_in(
-    session: Session,
-    keyring: Keyring,
-    group: Group,
-    wanted: Signup,
-    kind: str = CONFIRM,
-) -> None:
-    """Ask the owner of an admitted address to confirm, by an email of a kind that does.
-
-    Members hear that they are in, and people who want no email hear nothing.
-    """
-    identity = address.normalise(wanted.address)
-    if not group.is_open or suppressions.is_suppressed(session, keyring.index, identity):
-        return
-    member = ask_confirmation(session, keyring, group, wanted, kind)
-    if member is not None:
-        _say_already(session, keyring, member, wanted.source)
+    let_in(work, group, asked)
 
 
 def group_of(work: JobWork, asked: Signup) -> Group:
@@ -88,32 +86,31 @@ def group_of(work: JobWork, asked: Signup) -> Group:
     return group
 
 
-def ask_confirmation(
-    session: Session, keyring: Keyring, group: Group, signup: Signup, kind: str
-) -> Subscription | None:
-    """Ask by an email of this kind to confirm a sign-up; return a subscription that is active.
+def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
+    """Ask the owner of an admitted address to confirm, by an email of a kind that does.
 
-    A barred address gets nothing.
+    Members hear that they are in; barred addresses, and people who want no email, hear nothing.
     """
-    identity = address.normalise(signup.address)
-    if is_barred(session, keyring.index, group, identity):
-        return None
-    subscription = find_verified(session, keyring, group, identity)
-    if subscription and erasure.is_being_erased(session, keyring, identity, subscription.public_id):
+    session, keys, identity = work.session, work.keys, address.normalise(wanted.address)
+    if not group.is_open or suppressions.is_suppressed(session, keys.index, identity):
+        return
+    if is_barred(session, keys.index, group, identity):
+        return
+    subscription = find_verified(session, keys, group, identity)
+    if subscription and erasure.is_being_erased(session, keys, identity, subscription.public_id):
         erasure.forget_subscriptions(session, [subscription])
         subscription = None
     if subscription is None:
-        subscription = start_subscription(session, keyring, group, signup)
-        _post_confirmation(session, keyring, subscription, signup, kind)
-        return None
+        _post_confirmation(work, start_subscription(session, keys, group, wanted), wanted, kind)
+        return
     if subscription.is_suppressed:
         _reset(subscription)
     if subscription.is_active:
-        return subscription
+        _say_already(work, subscription, wanted.source)
+        return
     waiting = outbox.waiting(session, CONFIRMATION_KINDS, subscription.id)
-    if waiting is None or not _join_waiting(session, keyring, subscription, signup, waiting):
-        _post_confirmation(session, keyring, subscription, signup, kind)
-    return None
+    if waiting is None or not _join_waiting(work, subscription, wanted, waiting):
+        _post_confirmation(work, subscription, wanted, kind)
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
@@ -129,7 +126,7 @@ def find_verified(
 
     It was found by its index, and opens only if that is its address's.
     """
-    subscription = find_by_address(session, keyring.index, group, identity)
+    subscription = find_by_address(session, keyring.index, group, identity, Subscription)
     if subscription is not None:
         address_of(keyring, subscription)
     return subscription
@@ -145,27 +142,15 @@ def _reset(subscription: Subscription) -> None:
     subscription.wrapped_introduction = None
 
 
-def find_by_address(
-    session: Session, index: BlindIndex, group: Group, identity: str
-) -> Subscription | None:
-    """Find the subscription that claims a normalised address; `find_verified` checks the claim."""
-    found = select(Subscription).where(
-        Subscription.group_id == group.id,
-        Subscription.address_index == index.member(group.public_id, identity),
-    )
-    return session.scalar(found)
-
-
 def start_subscription(
     session: Session, keyring: Keyring, group: Group, signup: Signup
 ) -> Subscription:
     """Make a subscription that waits for its confirmation; it is written with that."""
     public_id = new_public_id()
-    identity = address.normalise(signup.address)
     subscription = Subscription(
         public_id=public_id,
         group=group,
-        **indexes_of(keyring, group, identity),
+        **indexes_of(keyring, group, address.normalise(signup.address)),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
         language=signup.language,
     )
@@ -197,95 +182,77 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         return
     subscription.wrapped_introduction = introduction
     for lead in leads:
-        due_at = _when_to_introduce(session, work.keys, lead, subscription.group)
-        outbox.post(
-            session,
-            "introduce-member",
-            account_id=lead.id,
-            about_id=subscription.id,
-            due_at=due_at,
-        )
+        due_at = _when_to_introduce(work, lead, subscription.group)
+        about = subscription.id
+        outbox.post(session, "introduce-member", account_id=lead.id, about_id=about, due_at=due_at)
 
 
-def _when_to_introduce(
-    session: Session, keyring: Keyring, lead: Account, group: Group
-) -> datetime | None:
+def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
     """Return when a lead may hear of a new member: at once, or a day after they accepted."""
-    if not invitations.is_proven_lead(session, keyring.opener, lead, group):
+    opener = work.keys.opener
+    if not invitations.is_proven_lead(work.session, opener, lead, group):
         return None  # it is withdrawn as it is written
-    begins = invitations.introduced_from(session, keyring.opener, lead, group)
+    begins = invitations.introduced_from(work.session, opener, lead, group)
     if begins is None:
-        return now() + invitations.WAIT_AFTER_ACCEPTING + TIME_TO_READ_ACCEPTANCE
-    return begins if begins > now() else None
+        return work.at + invitations.WAIT_AFTER_ACCEPTING + TIME_TO_READ_ACCEPTANCE
+    return begins if begins > work.at else None
 
 
-def never_mail(work: JobWork) -> str | None:
-    """Leave an address alone in every group; return its normal form, if it is still known."""
-    session, keyring = work.session, work.keys
+@does(NeverMail)
+def never_mail(work: JobWork, _asked: NeverMail) -> None:
+    """Leave an address alone in every group, also in those that have not started."""
+    session, keys = work.session, work.keys
     subscription = session.get(Subscription, work.job.subscription_id)
     if subscription is None:
-        return None
-    identity = address.normalise(address_of(keyring, subscription))
-    suppressions.suppress(session, keyring.index, identity, suppressions.BY_REQUEST)
-    for group in session.scalars(select(Group)):
-        other = find_by_address(session, keyring.index, group, identity)
-        if other is not None and is_genuine(keyring, other):
-            other.is_suppressed = True
-    return identity
+        raise Refused
+    identity = address.normalise(address_of(keys, subscription))
+    suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
+    for each in rows_of(session, keys, Subscription, identity):
+        each.is_suppressed = True
+    for note in rows_of(session, keys, WaitlistEntry, identity):
+        session.delete(note)
 
 
-def _say_already(
-    session: Session, keyring: Keyring, subscription: Subscription, source: str
-) -> None:
+def _say_already(work: Work, subscription: Subscription, source: str) -> None:
     """Tell a member that they are in, as the page could not: as often as others confirm."""
-    waiting = outbox.waiting(session, (ALREADY,), subscription.id)
+    waiting = outbox.waiting(work.session, (ALREADY,), subscription.id)
     if waiting is not None:
-        _ask_sooner(session, keyring, subscription, source, waiting)
+        _ask_sooner(work, subscription, source, waiting)
         return
-    due_at = _when_to_ask(session, keyring, subscription, source)
-    _post_to_member(session, keyring, subscription, ALREADY, subscription.language, due_at)
+    due_at = _when_to_ask(work, subscription, source)
+    _post_to_member(work, subscription, ALREADY, subscription.language, due_at)
 
 
-def _post_confirmation(
-    session: Session, keyring: Keyring, subscription: Subscription, signup: Signup, kind: str
-) -> None:
+def _post_confirmation(work: Work, subscription: Subscription, signup: Signup, kind: str) -> None:
     """Ask for an email that confirms this sign-up."""
-    due_at = _when_to_ask(session, keyring, subscription, signup.source)
+    due_at = _when_to_ask(work, subscription, signup.source)
     secret = new_public_id()
     pending = PendingConfirmation(subscription=subscription, confirm_id=name_of(secret))
-    _fill(keyring, pending, subscription, signup)
-    session.add(pending)
-    post_question(session, keyring, pending, kind, secret, due_at)
+    _fill(work.keys, pending, signup)
+    work.session.add(pending)
+    post_question(work, pending, kind, secret, due_at)
 
 
 def post_question(
-    session: Session,
-    keyring: Keyring,
+    work: Work,
     pending: PendingConfirmation,
     kind: str,
     secret: str,
     due_at: datetime | None = None,
 ) -> None:
     """Ask for an email that asks whether its reader wants to join, by a link with a secret."""
-    session.flush()
-    group = pending.subscription.group
-    _post_to_member(
-        session,
-        keyring,
-        pending.subscription,
-        kind,
-        pending.language,
-        due_at,
-        pending.id,
-        secret=secret,
-        slug=group.slug,
-        asked_at=pending.created_at.timestamp(),
-    )
+    work.session.flush()
+    subscription = pending.subscription
+    said = {
+        "secret": secret,
+        "slug": subscription.group.slug,
+        "asked_at": pending.created_at.timestamp(),
+    }
+    _post_to_member(work, subscription, kind, pending.language, due_at, pending.id, **said)
 
 
 def _post_to_member(
-    session: Session,
-    keyring: Keyring,
+    work: Work,
     subscription: Subscription,
     kind: str,
     language: str,
@@ -294,72 +261,49 @@ def _post_to_member(
     **said: Any,
 ) -> None:
     """Ask for an email, fixed now, to a member or to a person who may become one."""
-    post_to_address(
-        session,
-        keyring,
-        kind,
-        address_of(keyring, subscription),
-        language,
-        due_at,
-        Rows(subscription_id=subscription.id, about_id=about_id),
-        member=subscription.public_id,
-        group=subscription.group.name_in_emails,
-        **said,
-    )
+    to, rows = address_of(work.keys, subscription), Rows(subscription.id, about_id=about_id)
+    said |= {"member": subscription.public_id, "group": subscription.group.name_in_emails}
+    work.post(kind, to, language, due_at, rows, **said)
 
 
 def _join_waiting(
-    session: Session,
-    keyring: Keyring,
-    subscription: Subscription,
-    signup: Signup,
-    waiting: Delivery,
+    work: Work, subscription: Subscription, signup: Signup, waiting: Delivery
 ) -> bool:
     """Give this sign-up to a confirmation that has not left yet; False where there is none."""
     found = select(PendingConfirmation).where(
         PendingConfirmation.subscription_id == subscription.id
     )
-    pending = session.scalars(found.order_by(PendingConfirmation.id.desc())).first()
+    pending = work.session.scalars(found.order_by(PendingConfirmation.id.desc())).first()
     if pending is None:
         return False
-    _fill(keyring, pending, subscription, signup)
-    _ask_sooner(session, keyring, subscription, signup.source, waiting)
+    _fill(work.keys, pending, signup)
+    _ask_sooner(work, subscription, signup.source, waiting)
     return True
 
 
-def _fill(
-    keyring: Keyring, pending: PendingConfirmation, subscription: Subscription, signup: Signup
-) -> None:
+def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> None:
     """Wrap what was typed, each for its place in the subscription."""
+    said = json.dumps({"first_name": signup.first_name, "answers": signup.answers})
+    typed = {
+        "wrapped_name": signup.first_name,
+        "wrapped_introduction": said if signup.is_introduced else "",
+    }
     pending.language = signup.language
-    public_id = subscription.public_id
-    pending.wrapped_name = (
-        wrap_field(keyring, signup.first_name, "wrapped_name", public_id)
-        if signup.first_name
-        else None
-    )
-    pending.wrapped_introduction = (
-        wrap_field(keyring, introduction(signup), "wrapped_introduction", public_id)
-        if signup.is_introduced
-        else None
-    )
+    for column, words in typed.items():
+        public_id = pending.subscription.public_id
+        wrapped = wrap_field(keyring, words, column, public_id) if words else None
+        setattr(pending, column, wrapped)
 
 
-def introduction(signup: Signup) -> str:
-    return json.dumps({"first_name": signup.first_name, "answers": signup.answers})
-
-
-def _when_to_ask(
-    session: Session, keyring: Keyring, subscription: Subscription, source: str
-) -> datetime:
+def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
     """Count one confirmation and return when it may go out."""
-    at = now()
+    session, keyring = work.session, work.keys
     due_at = max(
         *(
-            rate_limits.record_use(session, key, rate, at)
+            rate_limits.record_use(session, key, rate, work.at)
             for key, rate in _source_allowances(keyring, subscription, source)
         ),
-        _use_overall_allowance(session, keyring, subscription, at),
+        _use_overall_allowance(work, subscription),
     )
     gap, _ = _own_keys(keyring, subscription)
     return rate_limits.record_use(session, gap, CONFIRMATION_GAP_RATE, due_at)
@@ -371,17 +315,13 @@ def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, byte
     return limited(f"confirm-gap/{public_id}"), limited(f"confirm/{public_id}")
 
 
-def _ask_sooner(
-    session: Session, keyring: Keyring, subscription: Subscription, source: str, waiting: Delivery
-) -> None:
+def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
     """Let a confirmation that waits for another source's limits out when this one's allow it."""
-    at = now()
-    is_held = waiting.state == State.QUEUED and waiting.created_at > at + CONFIRMATION_GAP
-    if not is_held or not rate_limits.try_uses(
-        session, _source_allowances(keyring, subscription, source), at
-    ):
+    allowances = _source_allowances(work.keys, subscription, source)
+    is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
+    if not is_held or not rate_limits.try_uses(work.session, allowances, work.at):
         return
-    due_at = _use_overall_allowance(session, keyring, subscription, at)
+    due_at = _use_overall_allowance(work, subscription)
     if due_at < waiting.created_at:
         waiting.due_at = waiting.created_at = due_at
 
@@ -398,17 +338,16 @@ def _source_allowances(
     ]
 
 
-def _use_overall_allowance(
-    session: Session, keyring: Keyring, subscription: Subscription, at: datetime
-) -> datetime:
+def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
     """Count one confirmation for all sources; over a day's wait it is that, and costs nothing."""
+    keyring, at = work.keys, work.at
     _, of_member = _own_keys(keyring, subscription)
     of_person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
     uses = (
         (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
         (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),
     )
-    due = (rate_limits.try_use(session, key, rate, at, MAX_WAIT) for key, rate in uses)
+    due = (rate_limits.try_use(work.session, key, rate, at, MAX_WAIT) for key, rate in uses)
     return max(each or at + MAX_WAIT for each in due)
 
 
@@ -433,17 +372,84 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
         return
     if asked.what == BAR and barred is None:
         session.add(BarredAddress(group_id=key[0], address_index=key[1]))
-    _take_out(session, keys, group, identity)
+    _take_out(work, group, identity)
 
 
-def _take_out(session: Session, keyring: Keyring, group: Group, identity: str) -> None:
+def _take_out(work: Work, group: Group, identity: str) -> None:
     """Delete a membership, so that no link and no one who writes rows brings it back."""
-    subscription = find_verified(session, keyring, group, identity)
+    subscription = find_verified(work.session, work.keys, group, identity)
     if subscription is None:
         return
-    to, language = address_of(keyring, subscription), subscription.language
+    to, language = address_of(work.keys, subscription), subscription.language
     # Whether they are still in, or ever were, is the web's word.
     is_told = not subscription.is_suppressed
-    erasure.forget_subscriptions(session, [subscription])
+    erasure.forget_subscriptions(work.session, [subscription])
     if is_told:
-        post_to_address(session, keyring, REMOVED, to, language, group=group.name)
+        work.post(REMOVED, to, language, group=group.name)
+
+
+@does(WaitForGroup)
+def keep_note(work: JobWork, asked: WaitForGroup) -> None:
+    """Keep a note, once for each address and group; a barred address leaves none."""
+    session, keys, group = work.session, work.keys, group_of(work, asked)
+    identity = address.normalise(asked.address)
+    if group.is_ending or suppressions.is_suppressed(session, keys.index, identity):
+        raise Refused
+    work.require_staff(asked.address)
+    note = find_by_address(session, keys.index, group, identity, WaitlistEntry)
+    if note and erasure.is_being_erased(session, keys, identity, note.public_id):
+        session.delete(note)
+        session.flush()
+        note = None
+    if note is None:
+        session.add(make_note(keys, group, asked))
+    else:
+        note.language, note.kept_until = asked.language, last_day()
+
+
+def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
+    """Make the note of an address, wrapped for its row and group."""
+    public_id = new_public_id()
+    return WaitlistEntry(
+        public_id=public_id,
+        group=group,
+        address_index=keyring.index.member(group.public_id, address.normalise(signup.address)),
+        wrapped_address=wrap_address(keyring, signup.address, public_id, group, NOTE_COLUMN),
+        language=signup.language,
+        kept_until=last_day(),
+    )
+
+
+def notes_to_tell(session: Session, most: int) -> list[int]:
+    """List notes, by id, for groups that have started, for good."""
+    started = and_(
+        Group.established_at <= now() - UNDO_LAUNCH,
+        Group.ends_at.is_(None),
+        Group.retired_at.is_(None),
+    )
+    found = select(WaitlistEntry.id).join(Group).where(started).order_by(WaitlistEntry.id)
+    return list(session.scalars(found.limit(most)))
+
+
+def tell_launched(work: Work, note_id: int) -> None:
+    """Ask for the one mail that says a group has started, and delete the note with it.
+
+    The mail asks for a confirmation like any other, within the same limits, for nobody has shown
+    yet that the address is theirs. Members are told that they are in: anyone may leave a note, and
+    who sees the rows would learn of a membership by a silence. Barred addresses are told nothing.
+    Raises UnknownKey: then the note stays.
+    """
+    session, keys = work.session, work.keys
+    note = session.get(WaitlistEntry, note_id, with_for_update={"skip_locked": True})
+    if note is None:
+        return
+    session.delete(note)
+    try:
+        to = address_of(keys, note)
+    except UnknownKey:
+        raise
+    except DecryptionError:
+        log.error("Waiting-list entry %d cannot be opened.", note_id)  # noqa: TRY400 - it names nobody
+        return
+    if not erasure.is_being_erased(session, keys, address.normalise(to), note.public_id):
+        let_in(work, note.group, Signup(address=to, language=note.language), "group-starts")

@@ -1,20 +1,25 @@
-"""Wrapped fields of a membership: address and name, opened only where they belong."""
+"""Wrapped fields of a membership or note: address and name, opened only where they belong."""
 
 from contextlib import suppress
+from typing import TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.mail.address import InvalidAddress, domain, normalise
-from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 
+Row = TypeVar("Row", Subscription, WaitlistEntry)
 ADDRESS_COLUMN = "subscriptions.wrapped_address"
+NOTE_COLUMN = "waitlist_entries.wrapped_address"
 NAME_COLUMN = "subscriptions.wrapped_name"
 INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
 _GROUP = select(Group.public_id).where(Group.id == Subscription.group_id).scalar_subquery()
+_GROUP_OF_NOTE = select(Group.public_id).where(Group.id == WaitlistEntry.group_id).scalar_subquery()
 _IS_OWNER = Subscription.id == PendingConfirmation.subscription_id
 _OWNER = select(Subscription.public_id).where(_IS_OWNER).scalar_subquery()
 WRAPPED_COLUMNS += (
@@ -25,6 +30,9 @@ WRAPPED_COLUMNS += (
     WrappedColumn(Subscription.wrapped_introduction, INTRODUCTION_COLUMN, Subscription.public_id),
     WrappedColumn(PendingConfirmation.wrapped_name, NAME_COLUMN, _OWNER),
     WrappedColumn(PendingConfirmation.wrapped_introduction, INTRODUCTION_COLUMN, _OWNER),
+    WrappedColumn(
+        WaitlistEntry.wrapped_address, NOTE_COLUMN, WaitlistEntry.public_id + "/" + _GROUP_OF_NOTE
+    ),
 )
 
 
@@ -33,32 +41,54 @@ def row_of(public_id: str, group_public_id: str) -> str:
     return f"{public_id}/{group_public_id}"
 
 
-def address_of(keyring: Keyring, subscription: Subscription) -> str:
-    """Open the address of a membership, or raise DecryptionError.
+def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
+    """Open the address of a membership or note, or raise DecryptionError.
 
     Row, group and index must be those that it was wrapped for: an intruder who writes rows must not
     put one member's in another's place.
     """
-    address, is_indexed = open_address(keyring, subscription)
+    address, is_indexed = open_address(keyring, row)
     if not is_indexed:
-        raise DecryptionError(ADDRESS_COLUMN)
+        raise DecryptionError(row.__tablename__)
     return address
 
 
-def open_address(keyring: Keyring, subscription: Subscription) -> tuple[str, bool]:
-    """Open the address of a membership; tell whether our index key gave it its name."""
-    group = subscription.group.public_id
-    row = row_of(subscription.public_id, group)
-    address = keyring.opener.unwrap(subscription.wrapped_address, ADDRESS_COLUMN, row).decode()
+def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[str, bool]:
+    """Open the address of a membership or note; tell whether our index key gave it its name."""
+    column, group = f"{row.__tablename__}.wrapped_address", row.group.public_id
+    place = row_of(row.public_id, group)
+    address = keyring.opener.unwrap(row.wrapped_address, column, place).decode()
     index = keyring.index.member(group, addresses.normalise(address))
-    return address, index == subscription.address_index
+    return address, index == row.address_index
 
 
-def is_genuine(keyring: Keyring, subscription: Subscription) -> bool:
-    """Tell whether a membership is the one that its row says it is."""
+def is_genuine(keyring: Keyring, row: Subscription | WaitlistEntry) -> bool:
+    """Tell whether a membership or note is the one that its row says it is."""
     with suppress(DecryptionError):
-        return bool(address_of(keyring, subscription))
+        return bool(address_of(keyring, row))
     return False
+
+
+def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str) -> list[Row]:
+    """Find all memberships, or notes, of a normalised address: the one place where they meet.
+
+    Skip rows whose address doesn't match the index.
+    """
+    groups = session.scalars(select(Group.public_id))
+    names = [keyring.index.member(public_id, identity) for public_id in groups]
+    found = select(table).join(Group).where(table.address_index.in_(names))
+    rows = session.scalars(found.order_by(Group.position))
+    return [each for each in rows if is_genuine(keyring, each)]
+
+
+def find_by_address(
+    session: Session, index: BlindIndex, group: Group, identity: str, table: type[Row]
+) -> Row | None:
+    """Find the row that claims a normalised address; opening it checks the claim."""
+    name = index.member(group.public_id, identity)
+    return session.scalar(
+        select(table).where(table.group_id == group.id, table.address_index == name)
+    )
 
 
 def first_name(keyring: Keyring, subscription: Subscription) -> str:
@@ -81,9 +111,11 @@ def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> byte
     return keyring.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)
 
 
-def wrap_address(keyring: Keyring, address: str, public_id: str, group: Group) -> bytes:
-    """Wrap an address for a membership, in this group alone."""
-    return keyring.opener.wrap(address.encode(), ADDRESS_COLUMN, row_of(public_id, group.public_id))
+def wrap_address(
+    keyring: Keyring, address: str, public_id: str, group: Group, column: str = ADDRESS_COLUMN
+) -> bytes:
+    """Wrap an address for a membership, or a note, in this group alone."""
+    return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
 
 
 def domain_name(keyring: Keyring, member: Subscription | None) -> bytes:

@@ -13,10 +13,10 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
-from belong_mail.members import waitlist_tasks
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
 from belong_mail.members.service import ENOUGH_INTEREST
+from belong_mail.members.tasks import make_note
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -109,7 +109,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
         invitations.invite(session, keyring.opener, keyring.index, awaited, DEMO_LEAD)
         for number in range(ENOUGH_INTEREST):
             signup = Signup(address=f"waiting-{number}@example.org", language="en")
-            session.add(waitlist_tasks.add_entry(keyring, awaited, signup))
+            session.add(make_note(keyring, awaited, signup))
 
 
 def _add_meetings(session: Session) -> None:

@@ -22,13 +22,14 @@ from belong_mail.delivery.engine import Engine
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.throttle import SendPolicy
-from belong_mail.delivery.work import JobWork, Refused
+from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import import_tasks, waitlist_tasks, wrapped_fields
+from belong_mail.members import import_tasks, wrapped_fields
+from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
@@ -302,7 +303,7 @@ class Worker:
         with self._sessions.begin() as session:
             return Todo(
                 requests=self._waiting(session, at),
-                entries=waitlist_tasks.waiting_entries(session, JOBS_AT_ONCE),
+                entries=members_tasks.notes_to_tell(session, JOBS_AT_ONCE),
                 batch=import_tasks.next_batch(session, self._import_pace, at),
                 is_issue_due=newsletters.is_any_due(session),
                 is_planning=planning.is_any_unfinished(session),
@@ -341,7 +342,7 @@ class Worker:
         for entry_id in entries:
             try:
                 with self._sessions.begin() as session:
-                    waitlist_tasks.tell_launched(session, self._keyring, entry_id)
+                    members_tasks.tell_launched(self._work(session), entry_id)
                 told += 1
             except NO_DATABASE:
                 raise
@@ -353,7 +354,7 @@ class Worker:
         """Ask a few people of an imported list; a batch is one transaction."""
         try:
             with self._sessions.begin() as session:
-                import_tasks.ask_batch(session, self._keyring, self._import_pace, batch_id)
+                import_tasks.ask_batch(self._work(session), self._import_pace, batch_id)
         except NO_DATABASE:
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
@@ -361,6 +362,9 @@ class Worker:
             with self._sessions.begin() as session:
                 import_tasks.put_aside(session, batch_id)
         return True
+
+    def _work(self, session: Session) -> Work:
+        return Work(session=session, mailer=self._mailer, at=now())
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; set an unreadable one aside."""

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import func, select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.mail.address import Staff
 from belong_mail.members import import_tasks, imports
 from belong_mail.members.address_list import read_addresses
 from belong_mail.members.import_tasks import INVITED, Pace
 from belong_mail.members.models import Subscription
+from belong_mail.worker.loop import make_worker
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.assassin import Assassin
@@ -59,11 +59,12 @@ def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene: 
         batch = import_tasks.next_batch(session, Pace(), now())
         assert batch is not None
     before = kept_of(scene.services)
-    keyring = Keyring(scene.keyring.opener, scene.keyring.index, STAFF)
+    worker = make_worker(scene.services, scene.keyring)
+    worker.engine.close()
 
     def ask() -> None:
         with scene.services.writing.begin() as session:
-            import_tasks.ask_batch(session, keyring, Pace(), batch)
+            import_tasks.ask_batch(worker._work(session), Pace(), batch)
 
     def is_unchanged() -> None:
         assert kept_of(scene.services) == before

@@ -14,8 +14,8 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.members import service as members
-from belong_mail.members import waitlist_tasks
 from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.members.wrapped_fields import address_of
 from belong_mail.ops import key_rotation
 from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
 from belong_mail.worker.loop import Worker, make_worker
@@ -135,7 +135,7 @@ def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
     with services.reading.begin() as session:
         assert mailbox.mailbox_of(new.opener, group_named(session, "the-village")) == SHARED
         [note] = session.scalars(select(WaitlistEntry))
-        assert waitlist_tasks.entry_address(new, note) == ADA
+        assert address_of(new, note) == ADA
 
 
 def test_who_leads_still_leads_when_the_old_key_is_gone(
