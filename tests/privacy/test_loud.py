@@ -1,5 +1,6 @@
 """A guess at a member emails or alarms somebody, and is counted, whatever the web writes."""
 
+import json
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from belong_mail.contact import service as contact
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
-from belong_mail.core.jobs import SealedJob
+from belong_mail.core.jobs import Job, SealedJob
 from belong_mail.core.rate_limits import (
     IMPORT_DAY_RATE,
     UNUSUAL_LOOKUPS,
@@ -25,11 +26,13 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     record_use,
 )
-from belong_mail.delivery.models import Delivery
-from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound import pipe
+from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
 from belong_mail.members.jobs import Join, SendMyGroups, SendStaffCode
 from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
+from tests.bounces.mail import bounce
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.markers import night, on_both, periodic_tasks
@@ -202,6 +205,9 @@ DOORS = (
     ("sign-in", LEAD),
     ("staff-code", MEMBER),
     ("contact", STRANGER),
+    ("import", MEMBER),
+    ("import", STRANGER),
+    ("returned", MEMBER),
 )
 # Rows that tell a guess apart, if one is made.
 TELLING = ("subscriptions", "pending_confirmations", "manage_sessions", "sign_ins", "deliveries")
@@ -266,6 +272,18 @@ def guess(scenario: Scenario, door: str, address: str) -> None:
         elif door == "contact":
             written = ContactData("need", "Where?", address=address, language="en")
             contact.receive(session, sealer, contact.new_reference(), written, now())
+        elif door == "import":
+            asked = Import(group_id=group.id, language="en", report={}, started_at=now())
+            session.add(asked)
+            session.flush()
+            said = {"group": group.public_id, "language": "en", "addresses": [address]}
+            sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+            session.add(ImportBatch(import_id=asked.id, size=1, sealed=sealed))
+        elif door == "returned":  # the report names what went to a mailbox of the intruder's
+            ours = scenario.relay.accepted[-1].message["Message-ID"]
+            report = bounce("", address).replace(b"Subject: Hello", f"Message-ID: {ours}".encode())
+            sealed = pipe.seal_returned(sealer, "", report)
+            session.add(Job(kind=pipe.RETURNED, sealed=sealed))
         else:
             SendMyGroups(address, "en").ask(session, sealer)
 
@@ -278,7 +296,11 @@ def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
             (name, number)
             for name in TELLING
             for number in session.scalars(select(Base.metadata.tables[name].columns.id))
-        } - {("deliveries", number) for number in session.scalars(to_office)}
+        } - {("deliveries", number) for number in session.scalars(to_office)} | {
+            (state, number)
+            for state, number in session.execute(select(Delivery.state, Delivery.id))
+            if state == State.BOUNCED
+        }
 
 
 def require_loud(scenario: Scenario, name: str, columns: list[str]) -> None:
@@ -293,11 +315,14 @@ def require_loud(scenario: Scenario, name: str, columns: list[str]) -> None:
     spoil(scenario, name, columns, 0)
     for door, whom in DOORS:
         told, rows = len(scenario.relay.to(whom)), rows_that_tell(scenario)
-        counted = used(scenario, jobs.DAY)
+        counter = ASKED_TODAY if door == "import" else jobs.DAY
+        counted = used(scenario, counter)
         guess(scenario, door, whom)
-        scenario.worker._read_requests()
+        todo = scenario.worker._read_requests()
+        if todo.batch is not None:
+            scenario.worker._ask_imported(todo.batch)
         made = rows_that_tell(scenario) - rows
-        assert used(scenario, jobs.DAY) > counted
+        assert used(scenario, counter) > counted, door
         spoil(scenario, name, columns, 1)
         scenario.worker.drain()
         assert len(scenario.relay.to(whom)) > told or not made, door
