@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ FORKS.set_forkserver_preload(
     ["belong_mail.app", "belong_mail.worker.process", "belong_mail.core.postgresql", "config",
      "tests.processes", "tests.warm"]
 )  # fmt: skip
+# A test process that crashes ends what it started: the kernel tells it (util-linux).
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 # `multiprocessing` reads how a child ended once: two threads that ask at a time see code 255.
 ONE_ASKS = threading.Lock()
 
@@ -129,7 +132,7 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], said: str, compl
 def running(settings: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command of ours until the block is left, then kill it and its children."""
     process = subprocess.Popen(
-        flask(*arguments),
+        [*ENDS_WITH_US, *flask(*arguments)],
         cwd=ROOT,
         env=surroundings(settings),
         stdout=subprocess.PIPE,

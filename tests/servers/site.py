@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.processes import ROOT, flask, surroundings
+from tests.processes import ENDS_WITH_US, ROOT, flask, surroundings
 
 SECONDS_TO_START = 60.0
 SECONDS_TO_END = 60
@@ -125,7 +125,7 @@ class Site:
         env = surroundings({**self._environment, **settings})
         with (self._logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                flask(name, *arguments),
+                [*ENDS_WITH_US, *flask(name, *arguments)],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
