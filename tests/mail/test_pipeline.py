@@ -39,13 +39,19 @@ def codes(outcomes: list[Outcome]) -> list[int | str]:
     return [one.code if isinstance(one, Reply) else type(one).__name__ for one in outcomes]
 
 
-def test_a_message_costs_one_send_and_two_receives_at_most(server: Server, hand: Hand) -> None:
+@pytest.mark.parametrize("lines", [1, 3_000])
+def test_a_message_costs_one_send_and_two_receives_at_most(
+    lines: int, server: Server, hand: Hand
+) -> None:
+    """Up to 64,000 octets."""
+    message = MESSAGE + b"Twenty octets, so.\r\n" * lines
+    copies = [replace(each, message=message) for each in EVERYBODY * 8]
     with counted() as counts:
-        hand.send_all(EVERYBODY * 40, quiet)
-    assert len(server.accepted) == 200
+        hand.send_all(copies, quiet)
+    assert len(server.accepted) == 40
     greeting = 2
-    assert counts["send"] == 200 + greeting
-    assert counts["recv"] <= 2 * 200 + 2 * greeting
+    assert counts["send"] == 40 + greeting
+    assert counts["recv"] <= 2 * 40 + 2 * greeting
 
 
 def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(

@@ -24,8 +24,8 @@ from belong_mail.mail.smtp.replies import Reply
 
 # On one connection, where the relay names no smaller number (RFC 9422).
 MAX_TRANSACTIONS: Final = 1000
-# Octets of a body that leave in one piece with its dot: a TLS record and any buffer have room.
-BDAT_OCTETS: Final = 16_000
+# Octets of a message that leaves in one piece with its dot, which any buffer has room for.
+ONE_SEND_OCTETS: Final = 64_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
 # Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; other words are no limit.
@@ -117,7 +117,7 @@ class SmtpSession:
             for begin in range(0, len(part), _BLOCK):
                 self.line.phase("body", _BLOCK_SHARE)
                 yield from self.line.say(part[begin : begin + _BLOCK])
-        if sum(map(len, body)) > BDAT_OCTETS:
+        if sum(map(len, body)) > ONE_SEND_OCTETS:
             yield WaitFor.WRITE
         self.line.expect_silence()
 
@@ -274,7 +274,7 @@ class SmtpPipeline:
     def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
         """Write the dot with the envelope of what comes next, which is returned, and wait."""
         envelope, body = outgoing.envelope, outgoing.envelope.message
-        if envelope.size > BDAT_OCTETS or not self._dialogue.is_pipelining:
+        if envelope.size > ONE_SEND_OCTETS or not self._dialogue.is_pipelining:
             yield from self._dialogue.send_body(body, envelope.end)
             body = b""
         self._line.now = "body"
