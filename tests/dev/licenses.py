@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import metadata
+from textwrap import fill
 
 from tests.dev.checkout import ROOT
 
@@ -16,9 +17,6 @@ are installed beside it and not changed. All of them allow any use. Whoever pass
 a container image, passes on its license (LGPL) and lets it be replaced, as pip does; for pikepdf
 and fido2 (MPL-2.0) it is enough to say where their source is. `.ci/audit` writes the same list,
 with versions, for machines (`var/sbom.json`).
-
-| package | license |
-|---|---|
 """
 # Older names of licenses, in the words of SPDX.
 SPDX = {
@@ -48,7 +46,13 @@ def license_of(package: str) -> str:
 
 
 def page() -> str:
-    return HEAD + "".join(f"| {each} | {license_of(each)} |\n" for each in packages())
+    """List the packages by license."""
+    under: dict[str, list[str]] = {}
+    for each in packages():
+        under.setdefault(license_of(each), []).append(each)
+    said = (f"- {name}: {', '.join(under[name])}" for name in sorted(under))
+    lines = [fill(each, 100, subsequent_indent="  ", break_on_hyphens=False) for each in said]
+    return "\n".join([HEAD, *lines, ""])
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ pages; written down it is `docs/rights.md`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from textwrap import fill
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -150,9 +152,10 @@ def _routes(app: Flask, rule: Rule) -> Iterator[Route]:
 
 INTRODUCTION = """# Rights
 
-Who may open which page and press which button. This table is written from the marks at the views
-(`belong_mail/web/access.py`), which the web obeys, by `python -m tests.rights`;
-`tests/rights/test_table.py` tries every cell, with one’s own objects, another’s and nobody’s.
+Who may open which page and press which button, written from the marks at the views
+(`belong_mail/web/access.py`), which the web obeys, by `python -m tests.rights`.
+`tests/rights/test_table.py` tries every role at every page, with one’s own objects, another’s and
+nobody’s. Each table says what the pages below it answer; a page that answers otherwise says so.
 
 - **yes**: allowed, for what is one’s own: a leader’s for the groups they lead, a link’s for what it
   was made for. Another group’s page, or a bent address, is answered as **404**.
@@ -165,7 +168,7 @@ Who may open which page and press which button. This table is written from the m
 
 
 def document(routes: Iterable[Route]) -> str:
-    """Write the table down, in parts by who a page is for."""
+    """Write the rights down, in parts by who a page is for, and in these by what it is about."""
     parts = [INTRODUCTION]
     listed = list(routes)
     for title, mark, needs_key in (
@@ -175,35 +178,41 @@ def document(routes: Iterable[Route]) -> str:
         ("For leaders of the group", Access.LEADS, False),
         ("For the office", Access.OFFICE, False),
     ):
-        parts.append(f"\n## {title}\n\n| page | method | object | {' | '.join(Role)} |\n")
-        parts.append("|---" * (len(Role) + 3) + "|\n")
-        parts += _lines(
-            each for each in listed if mark in each.marks and each.needs_key is needs_key
-        )
+        here = [each for each in listed if mark in each.marks and each.needs_key is needs_key]
+        usual = Counter(map(_answers, here)).most_common(1)[0][0]
+        parts.append(f"\n## {title}\n\n| {' | '.join(Role)} |\n")
+        parts.append("|---" * len(Role) + f"|\n| {usual} |\n\n")
+        parts += _pages(here, usual)
     return "".join([*parts, _commands(listed)])
 
 
-def _lines(routes: Iterable[Route]) -> list[str]:
-    """Write pages down, those methods of one in a row that are answered alike."""
-    rows: dict[tuple[str, str], list[str]] = {}
+def _answers(route: Route) -> str:
+    return " | ".join(map(route.answer, Role))
+
+
+def _pages(routes: Iterable[Route], usual: str) -> Iterator[str]:
+    """List pages with their methods, those about the same kind of thing together."""
+    about: dict[str, dict[str, list[str]]] = {}
     for route in routes:
-        cells = " | ".join((", ".join(route.objects), *map(route.answer, Role)))
         is_proved = Access.FRESH_PROOF in route.marks and route.method == "POST"
         method = f"{route.method} (proved)" if is_proved else route.method
-        rows.setdefault((route.address.replace("|", "\\|"), cells), []).append(method)
-    return [
-        f"| `{address}` | {', '.join(methods)} | {cells} |\n"
-        for (address, cells), methods in rows.items()
-    ]
+        odd = "" if _answers(route) == usual else f" ({_answers(route).replace(' | ', ', ')})"
+        objects = ", ".join(route.objects) or "no object of its own"
+        about.setdefault(objects, {}).setdefault(route.address, []).append(method + odd)
+    for objects, pages in about.items():
+        said = "; ".join(f"`{page}` {', '.join(methods)}" for page, methods in pages.items())
+        text = f"- {objects}: {said}"
+        yield fill(text, 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def _commands(routes: list[Route]) -> str:
     """Say which commands of an operator do the same; an operator may do it for any group."""
     addresses = {route.endpoint: route.address for route in routes}
-    lines = [
-        f"| `{addresses[name]}` | `belong {command}` |\n" for name, command in COMMANDS.items()
-    ]
+    pages: dict[str, list[str]] = {}
+    for name, command in COMMANDS.items():
+        pages.setdefault(command, []).append(f"`{addresses[name]}`")
+    lines = [f"| `belong {each}` | {', '.join(pages[each])} |\n" for each in pages]
     return (
         "\n## On the server\n\nAn operator signs in to the server, and not here. These commands do"
-        " what a page does, for any group.\n\n| page | command |\n|---|---|\n" + "".join(lines)
+        " what a page does, for any group.\n\n| command | page |\n|---|---|\n" + "".join(lines)
     )
