@@ -31,6 +31,35 @@ DONE_OTHERWISE = (
 FLASK = "#!{python}\nimport sys\nfrom flask.cli import main\nsys.exit(main())\n"
 BELONG = "#!{python}\nimport sys\nfrom belong_mail.ops.console import main\nsys.exit(main())\n"
 
+# What `belong setup` does for systemd, here in a folder and without it.
+USERS = r"""groupadd --system belong
+useradd --system --no-create-home --groups belong belong-web
+useradd --system --no-create-home --groups belong belong-worker
+install -d -m 755 /opt/belong-mail /etc/belong-mail /etc/belong-mail/keys
+install -d -m 2770 -o belong-worker -g belong /var/lib/belong-mail
+install -d -m 700 -o belong-worker -g belong-worker /var/lib/belong-worker
+"""
+KEYS = r"""cd /opt/belong-mail
+install -m 600 /dev/null /root/belong-keys
+.venv/bin/belong keys new > /root/belong-keys
+cd /etc/belong-mail/keys
+for kind in secret public private index; do
+  install -m 600 /dev/null $kind
+  name=BELONG_$(echo $kind | tr a-z A-Z)_KEYS
+  sed -n "s/^$name=//p" /root/belong-keys > $kind
+done
+chown root:belong secret public;                 chmod 640 secret public
+chown belong-worker:belong-worker private index; chmod 400 private index
+rm -r /opt/belong-mail/var
+"""
+SETTINGS = r"""cd /opt/belong-mail/deploy
+install -m 644 common.env web.env worker.env /etc/belong-mail/
+install -m 400 -o belong-worker -g belong-worker /dev/null /etc/belong-mail/keys/relay
+"""
+DATABASE = r"""sudo -u belong-worker belong db upgrade
+sudo -u belong-worker belong db check
+"""
+
 
 class Installation:
     """A machine on which somebody has followed the guide."""
@@ -55,10 +84,9 @@ class Installation:
         self.logs.mkdir(parents=True)
         self._make_shims()
         self._make_python()
-        users, keys, settings, database = step("By hand")
-        self._follow(users, *step("1. The program"), keys, settings)
+        self._follow(USERS, *step("1. The program"), KEYS, SETTINGS)
         self._name_relay(relay_url)
-        self._follow(database, *step("5. The proxy"))
+        self._follow(DATABASE, *step("5. The proxy"))
 
     def _here(self, text: str) -> str:
         text = PLACES.sub(lambda place: f"{self.folder}{place[0]}", text)
