@@ -1,49 +1,124 @@
 """Shared by the tests of “my groups”: a person with groups, and the way to the link."""
 
-from collections.abc import Callable
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from sqlalchemy import Select, func, select
+from werkzeug.test import TestResponse
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, links_in, path_of
-from tests.factories import make_member
-from tests.servers.smtp import Server
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.members import self_service
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from tests.browser_client import link_to, path_of
+from tests.factories import make_member, members_of, queue_issue
+from tests.scenario import ADA, Scenario
 
-ADA = "ada@dpsk12.org"
-# Makes an address a member of groups, asks for its link, and returns the link's path.
-Sheet = Callable[..., str]
+MALLORY = "mallory@dpsk12.org"
+
+
+@dataclass(frozen=True)
+class Mine(Scenario):
+    """Ada, her groups, and what she does by the links that are mailed to her."""
+
+    def join(self, address: str, *slugs: str) -> list[str]:
+        """Make an address a member of groups; return the public ids."""
+        with self.services.writing.begin() as session:
+            made = [make_member(session, self.keyring, address, slug) for slug in slugs]
+            return [each.public_id for each in made]
+
+    def link(self, address: str = ADA) -> str:
+        """Ask for an address's link and return its path, without a language."""
+        assert self.send("/my-groups", email=address).status_code == 303
+        return path_of(link_to(self.mails(address)[-1], "my-groups")).partition("?")[0]
+
+    def sheet(self, *slugs: str) -> str:
+        """Make Ada a member of groups; return her link."""
+        self.join(ADA, *slugs or ("the-village", "lgbtq"))
+        return self.link()
+
+    def belong(self, *slugs: str) -> tuple[str, ...]:
+        """Make Ada a member of groups; return her link, and the public ids."""
+        held = self.join(ADA, *slugs)
+        return self.link(), *held
+
+    def ask_to_move(self, path: str, new: str) -> str:
+        """Type a new address and return the link that was mailed there."""
+        assert self.send(f"{path}/change-address", email=new).status_code == 303
+        return link_to(self.mails(new)[-1], "change-address")
+
+    def slip(self, path: str) -> str:
+        """Return what a break-in to the web sees when somebody opens a link."""
+        with self.services.reading.begin() as session:
+            listed = self_service.open_session(session, path.rpartition("/")[2])
+        return base64.b64encode(listed.permit).decode()
+
+    def ask_by_slip(self, slip: str, *kinds: str) -> None:
+        """Ask, as a break-in to the web can, for what a slip allows."""
+        wanted = {"slip": slip, "language": "en", "new": MALLORY}
+        with self.services.writing.begin() as session:
+            for kind in kinds:
+                sealed = self.services.sealer.seal(json.dumps(wanted).encode(), sealed_for(kind))
+                session.add(Job(kind=kind, sealed=sealed))
+
+    def drain(self) -> None:
+        self.worker.drain()
+
+    def send_issue(self) -> None:
+        self.queue_issue()
+        self.drain()
+
+    def queue_issue(self) -> None:
+        with self.services.writing.begin() as session:
+            queue_issue(session)
+
+    def subjects(self, address: str = ADA) -> list[str]:
+        """Let the worker do all that is due; return the subjects of what an address has got."""
+        return [str(mail["Subject"]) for mail in self.mails(address)]
+
+    def open(self, url: str) -> TestResponse:
+        return self.visitor.open(url)
+
+    def press(self, url: str, **fields: Any) -> TestResponse:
+        return self.visitor.press(url, **fields)
+
+    def follow(self, url: str, **fields: Any) -> TestResponse:
+        return self.visitor.follow(url, **fields)
+
+    def send(self, url: str, **typed: Any) -> TestResponse:
+        return self.visitor.send(url, **typed)
+
+    def all(self, wanted: Select[Any]) -> list[Any]:
+        """Read what the database has."""
+        with self.services.reading.begin() as session:
+            return list(session.scalars(wanted))
+
+    def count(self, table: type) -> int:
+        return int(self.all(select(func.count()).select_from(table))[0])
+
+    def members(self, slug: str) -> int:
+        with self.services.reading.begin() as session:
+            return members_of(session, slug)
+
+    def books(self) -> dict[str, int]:
+        """Return the only issue's counts that are not 0, after checking that they add up."""
+        with self.services.reading.begin() as session:
+            counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+        states = [counts[name] for name in set(counts) - {"recipients", "resent"}]
+        assert counts["recipients"] == sum(states)
+        assert min(states) >= 0
+        return {name: number for name, number in counts.items() if number}
+
+    def state(self, public_id: str) -> tuple[Any, ...]:
+        [one] = self.all(select(Subscription).where(Subscription.public_id == public_id))
+        return one.is_active, one.paused_until, one.language
 
 
 @pytest.fixture
-def join(services: Services, keyring: Keyring) -> Callable[..., list[str]]:
-    """Make an address a member of groups; return the public ids."""
-
-    def join(address: str, *slugs: str) -> list[str]:
-        with services.writing.begin() as session:
-            return [make_member(session, keyring, address, slug).public_id for slug in slugs]
-
-    return join
-
-
-@pytest.fixture
-def link(visitor: Visitor, worker: Worker, relay: Server) -> Callable[[str], str]:
-    """Ask for an address's link and return its path, without a language."""
-
-    def link(address: str) -> str:
-        assert visitor.send("/my-groups", email=address).status_code == 303
-        worker.drain()
-        [url] = [each for each in links_in(relay.to(address)[-1]) if "/my-groups/" in each]
-        return path_of(url).partition("?")[0]
-
-    return link
-
-
-@pytest.fixture
-def sheet(join: Callable[..., list[str]], link: Callable[[str], str]) -> Sheet:
-    def sheet(*slugs: str) -> str:
-        join(ADA, *slugs or ("the-village", "lgbtq"))
-        return link(ADA)
-
-    return sheet
+def mine(scenario: Scenario) -> Mine:
+    return Mine(**vars(scenario))

@@ -1,14 +1,14 @@
 """A member gets a copy of what is held, or has all of it erased."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 
 import pytest
 import time_machine
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core import i18n
@@ -25,53 +25,38 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.rooms import purge_all
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.factories import launch_an_hour_ago, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.servers.smtp import Server
+from tests.scenario import ADA
+from tests.self_service.conftest import Mine
 
 pytestmark = periodic_tasks
 
-ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
-Path = Callable[..., str]
-Join = Callable[..., list[str]]
-Link = Callable[[str], str]
+GRACE = "grace@dpsk12.org"
 
 
-def counted(services: Services, table: type) -> int:
-    with services.reading.begin() as session:
-        return session.scalar(select(func.count()).select_from(table)) or 0
-
-
-def later(worker: Worker) -> None:
+def later(mine: Mine) -> None:
     """Let two days pass: what was erased at once for the person is gone from the database too."""
     with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
-        worker.drain()
+        mine.drain()
 
 
 @on_both("journeys")
-def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
-    join: Join, link: Link, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    visitor.join("latinx-hispanic", ADA, first_name="Ada")
-    worker.drain()
-    visitor.press(link_to(relay.to(ADA)[0], "confirm"))
-    worker.drain()
-    visitor.join("asian", ADA)
-    worker.drain()
-    [village] = join(ADA, "the-village")
-    join(GRACE, "lgbtq")
-    path = link(ADA)
+def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine: Mine) -> None:
+    mine.visitor.join("latinx-hispanic", ADA, first_name="Ada")
+    mine.press(link_to(mine.mails()[0], "confirm"))
+    mine.drain()
+    mine.visitor.join("asian", ADA)
+    mine.drain()
+    [village] = mine.join(ADA, "the-village")
+    mine.join(GRACE, "lgbtq")
+    path = mine.link()
     day = str((now() + timedelta(9)).date())
-    visitor.press(f"{path}/pause", **{"membership": village, f"{village}:until": day})
-    answer = visitor.press(f"{path}/copy")
-    assert "We’re emailing you the copy." in visitor.open(answer.location).text
-    worker.drain()
-    words = text_of(relay.to(ADA)[-1])
+    mine.press(f"{path}/pause", **{"membership": village, f"{village}:until": day})
+    assert "We’re emailing you the copy." in mine.follow(f"{path}/copy").text
+    words = text_of(mine.mails()[-1])
     assert ADA in words
     assert "First name: Ada" in words
     assert "Language: English" in words
@@ -79,61 +64,51 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
     assert "Not confirmed yet" in words
     assert "The Village" in words
     assert "LGBTQ" not in words
-    assert relay.to(GRACE) == []
-    assert ADA in html_of(relay.to(ADA)[-1])
+    assert mine.relay.to(GRACE) == []
+    assert ADA in html_of(mine.relay.to(ADA)[-1])
 
 
-def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(
-    join: Join, link: Link, visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
-    join(ADA, "the-village")
-    join(ADA, "asian")
-    with services.writing.begin() as session:
+def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine: Mine) -> None:
+    path = mine.sheet("the-village", "asian")
+    with mine.services.writing.begin() as session:
         [member] = session.scalars(
             select(Subscription).where(Subscription.group.has(slug="the-village"))
         )
         member.ended_at, member.is_unreachable = now(), True
-    visitor.press(f"{link(ADA)}/copy")
-    worker.drain()
-    for words in (text_of(relay.to(ADA)[-1]), html_of(relay.to(ADA)[-1])):
+    mine.press(f"{path}/copy")
+    for words in (text_of(mine.mails()[-1]), html_of(mine.relay.to(ADA)[-1])):
         assert "Ended because our emails to you bounced: " in words
         assert "Left: " not in words
 
 
-def test_copies_beyond_three_a_day_wait(
-    sheet: Path, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    path = sheet("the-village")
+def test_copies_beyond_three_a_day_wait(mine: Mine) -> None:
+    path = mine.sheet("the-village")
     for _ in range(5):
-        visitor.press(f"{path}/copy")
-    worker.drain()
-    assert len(relay.to(ADA)) == 1 + 3
+        mine.press(f"{path}/copy")
+    assert len(mine.mails()) == 1 + 3
 
 
-def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker
-) -> None:
-    path = sheet()
-    assert "You can’t undo this" in visitor.open(f"{path}/erase").text
-    assert counted(services, ManageSession) == 1
-    assert "We’re deleting your information" in visitor.follow(f"{path}/erase").text
-    assert visitor.open(path).status_code == 404
-    assert visitor.follow(f"{path}/erase").status_code == 404
-    worker.drain()
-    later(worker)
-    assert counted(services, Subscription) == counted(services, Erasure) == 0
+def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mine: Mine) -> None:
+    path = mine.sheet()
+    assert "You can’t undo this" in mine.open(f"{path}/erase").text
+    assert mine.count(ManageSession) == 1
+    assert "We’re deleting your information" in mine.follow(f"{path}/erase").text
+    assert mine.open(path).status_code == 404
+    assert mine.follow(f"{path}/erase").status_code == 404
+    mine.drain()
+    later(mine)
+    assert mine.count(Subscription) == mine.count(Erasure) == 0
 
 
 @pytest.mark.parametrize(("code", "words"), [("en", "two days"), ("es", "dos días")])
 def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
-    sheet: Path, visitor: Visitor, services: Services, code: str, words: str
+    mine: Mine, code: str, words: str
 ) -> None:
-    path, start = sheet(), now()
-    zone = services.settings.timezone
-    with services.reading.begin() as session:
-        until = session.scalars(select(ManageSession)).one().expires_at
-    assert i18n.format_time(until, code, zone) in visitor.open(f"{path}/erase?lang={code}").text
-    done = visitor.follow(f"{path}/erase?lang={code}").text
+    path, start = mine.sheet(), now()
+    zone = mine.services.settings.timezone
+    until = mine.all(select(ManageSession))[0].expires_at
+    assert i18n.format_time(until, code, zone) in mine.open(f"{path}/erase?lang={code}").text
+    done = mine.follow(f"{path}/erase?lang={code}").text
     other = "en" if code == "es" else "es"
     [later_on] = re.findall(rf'href="(/my-groups/deleted[^"]+)"[^>]*lang="{other}"', done)
     days = {i18n.format_date(start + timedelta(days=2, hours=each), code, zone) for each in (1, 2)}
@@ -142,75 +117,64 @@ def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
         days = {
             i18n.format_date(start + timedelta(days=2, hours=each), other, zone) for each in (1, 2)
         }
-        assert any(day in visitor.open(unescape(later_on)).text for day in days)
+        assert any(day in mine.open(unescape(later_on)).text for day in days)
         for old in (path, f"{path}/erase"):
-            gone = visitor.open(f"{old}?lang={code}")
+            gone = mine.open(f"{old}?lang={code}")
             assert gone.status_code == 404
             assert words in gone.text
 
 
 @on_both("foreign keys")
-def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(
-    join: Join, link: Link, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
-    join(ADA, "the-village", "lgbtq")
-    [grace] = join(GRACE, "the-village")
-    visitor.join("asian", ADA)
-    with services.writing.begin() as session:
-        queue_issue(session)
-    worker.drain()
-    path = link(ADA)
-    visitor.send(f"{path}/change-address", email="ada2@dpsk12.org")
-    worker.drain()
-    visitor.follow(f"{path}/erase")
-    worker.drain()
-    receipt = relay.to(ADA)[-1]
-    later(worker)
-    with services.reading.begin() as session:
-        assert session.scalars(select(Subscription.public_id)).all() == [grace]
-        of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
-        assert sorted(each is None for each in session.scalars(of_issue)) == [False, True]
-    assert (
-        counted(services, PendingConfirmation),
-        counted(services, AddressChange),
-        counted(services, ManageSession),
-    ) == (0, 0, 0)
+def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine: Mine) -> None:
+    mine.join(ADA, "the-village", "lgbtq")
+    [grace] = mine.join(GRACE, "the-village")
+    mine.visitor.join("asian", ADA)
+    mine.send_issue()
+    path = mine.link()
+    mine.send(f"{path}/change-address", email="ada2@dpsk12.org")
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    receipt = mine.mails()[-1]
+    later(mine)
+    assert mine.all(select(Subscription.public_id)) == [grace]
+    of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
+    assert sorted(each is None for each in mine.all(of_issue)) == [False, True]
+    assert [mine.count(each) for each in (PendingConfirmation, AddressChange, ManageSession)] == [
+        0
+    ] * 3
     for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):
         assert "Village" not in words
         assert "LGBTQ" not in words
     assert "gone within two days of your request" in " ".join(text_of(receipt).split())
 
 
-def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine: Mine) -> None:
     references = []
     for address in (ADA, GRACE, "grace@example.org"):
-        answer = visitor.send("/contact", email=address, topic="need", message="An interpreter.")
+        answer = mine.send("/contact", email=address, topic="need", message="An interpreter.")
         references.append(answer.location.rpartition("/")[2].partition("?")[0])
-    worker.drain()
-    late = visitor.send("/contact", email=ADA, topic="need", message="Not mailed yet.")
-    with services.writing.begin() as session:
+    mine.drain()
+    late = mine.send("/contact", email=ADA, topic="need", message="Not mailed yet.")
+    with mine.services.writing.begin() as session:
         session.execute(update(Job).values(due_at=now() + timedelta(days=9)))
-    path = sheet()
-    visitor.press(f"{path}/copy")
-    worker.drain()
-    words = text_of(relay.to(ADA)[-1])
+    path = mine.sheet()
+    mine.press(f"{path}/copy")
+    words = text_of(mine.mails()[-1])
     assert references[0] in words
     assert references[1] not in words
-    visitor.follow(f"{path}/erase")
-    worker.drain()
-    later(worker)
-    with services.reading.begin() as session:
-        kept = set(session.scalars(select(ContactMessage.reference)))
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    later(mine)
+    kept = set(mine.all(select(ContactMessage.reference)))
     assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
 
 
-def _expand(services: Services, worker: Worker, state: State) -> None:
+def _expand(mine: Mine, state: State) -> None:
     """Let an issue be under way: its deliveries wait, or another worker holds them."""
-    with services.writing.begin() as session:
+    issue_mailer = mine.worker._issue_mailer
+    with mine.services.writing.begin() as session:
         results.renew_lease(session, "elsewhere")
-        assert len(claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or ()) == 2
+        assert len(claims.claim_chunk(session, "elsewhere", issue_mailer, 100) or ()) == 2
         waiting = {"claimed_by": None, "due_at": now()} if state == State.QUEUED else {}
         of_issue = update(Delivery).where(Delivery.newsletter_id.is_not(None))
         session.execute(of_issue.values(state=state, **waiting))
@@ -221,147 +185,97 @@ def _expand(services: Services, worker: Worker, state: State) -> None:
     ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
 )
 def test_what_another_worker_has_in_hand_is_taken_from_it(
-    sheet: Path,
-    join: Join,
-    visitor: Visitor,
-    services: Services,
-    worker: Worker,
-    before: State,
-    after: State,
+    mine: Mine, before: State, after: State
 ) -> None:
     """Copies that may have left already are uncertain; the rest does not leave."""
-    [other] = join("ada.king@dpsk12.org", "the-village")
-    path = sheet("the-village")
-    with services.writing.begin() as session:
-        queue_issue(session)
-    _expand(services, worker, before)
-    visitor.follow(f"{path}/erase")
-    worker._read_requests()
-    with services.reading.begin() as session:
-        states = select(Delivery.state).where(Delivery.newsletter_id.is_not(None))
-        assert sorted(session.scalars(states)) == sorted([before, after])
-        assert [each.public_id for each in session.scalars(select(Subscription))] == [other]
+    [other] = mine.join("ada.king@dpsk12.org", "the-village")
+    path = mine.sheet("the-village")
+    mine.queue_issue()
+    _expand(mine, before)
+    mine.follow(f"{path}/erase")
+    mine.worker._read_requests()
+    states = mine.all(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
+    assert sorted(states) == sorted([before, after])
+    assert mine.all(select(Subscription.public_id)) == [other]
 
 
-def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(
-    sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
-    join(GRACE, "the-village")
-    path = sheet()
-    with services.writing.begin() as session:
-        queue_issue(session)
-    _expand(services, worker, State.QUEUED)
-    visitor.follow(f"{path}/erase")
-    worker.drain()
-    assert "This month with us" not in [mail["Subject"] for mail in relay.to(ADA)]
-    with services.reading.begin() as session:
-        issue = session.scalars(select(Newsletter)).one()
-        counts = newsletters.report(session, issue)
-    assert {name: number for name, number in counts.items() if number} == {
-        "recipients": 2,
-        "accepted": 1,
-        "withdrawn": 1,
-    }
+def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(mine: Mine) -> None:
+    mine.join(GRACE, "the-village")
+    path = mine.sheet()
+    mine.queue_issue()
+    _expand(mine, State.QUEUED)
+    mine.follow(f"{path}/erase")
+    assert "This month with us" not in mine.subjects()
+    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_the_erased_can_join_again(
-    sheet: Path, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    visitor.press(f"{sheet()}/erase")
-    worker.drain()
-    visitor.join("the-village", ADA)
-    worker.drain()
-    assert "You’re in" in visitor.follow(link_to(relay.to(ADA)[-1], "confirm")).text
-
-
-def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(
-    sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine: Mine) -> None:
     """Neither an issue, nor another mail, nor a link to groups that are as good as gone."""
-    [other] = join(GRACE, "the-village")
-    path = sheet()
-    visitor.follow(f"{path}/erase")
-    worker._read_requests()
-    assert counted(services, Subscription) == 3
-    with services.writing.begin() as session:
+    [other] = mine.join(GRACE, "the-village")
+    path = mine.sheet()
+    mine.follow(f"{path}/erase")
+    mine.worker._read_requests()
+    assert mine.count(Subscription) == 3
+    with mine.services.writing.begin() as session:
         for each in session.scalars(select(Subscription.id)):
             outbox.post(session, "welcome-member", subscription_id=each)
         queue_issue(session)
-    worker.drain()
-    visitor.send("/my-groups", email=ADA)
-    visitor.press(f"{path}/copy")
-    worker.drain()
-    subjects = [mail["Subject"] for mail in relay.to(ADA)]
-    assert subjects == [
-        "The link you asked for",
-        "We deleted your information",
-        "The link you asked for",
-    ]
-    assert "We didn’t find anything for this email address" in html_of(relay.to(ADA)[-1])
-    assert {mail["Subject"] for mail in relay.to(GRACE)} == {
-        "Welcome! You’re in.",
-        "This month with us",
-    }
-    with services.reading.begin() as session:
-        issue = session.scalars(select(Newsletter)).one()
-        counts = newsletters.report(session, issue)
-        assert (counts["recipients"], counts["accepted"], counts["withdrawn"]) == (2, 1, 1)
-        village = select(Subscription.public_id).where(Subscription.group.has(slug="the-village"))
-        assert session.scalars(village).all() == [other]
+    mine.drain()
+    mine.send("/my-groups", email=ADA)
+    mine.press(f"{path}/copy")
+    link = "The link you asked for"
+    assert mine.subjects() == [link, "We deleted your information", link]
+    assert "We didn’t find anything for this email address" in html_of(mine.relay.to(ADA)[-1])
+    assert set(mine.subjects(GRACE)) == {"Welcome! You’re in.", "This month with us"}
+    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+    village = select(Subscription.public_id).where(Subscription.group.has(slug="the-village"))
+    assert mine.all(village) == [other]
 
 
-def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker
-) -> None:
+def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine: Mine) -> None:
     with time_machine.travel(now() + timedelta(hours=40), tick=True):
-        visitor.press(f"{sheet()}/erase")
-        worker._read_requests()
-    assert counted(services, Erasure) == 1
-    worker._meet_at = 0.0
-    worker.drain()
-    assert counted(services, Subscription) == 2
-    later(worker)
-    assert counted(services, Subscription) == counted(services, Erasure) == 0
+        mine.press(f"{mine.sheet()}/erase")
+        mine.worker._read_requests()
+    assert mine.count(Erasure) == 1
+    mine.worker._meet_at = 0.0
+    mine.drain()
+    assert mine.count(Subscription) == 2
+    later(mine)
+    assert mine.count(Subscription) == mine.count(Erasure) == 0
 
 
 @pytest.mark.parametrize("sealed", [b"no key's", b"no JSON", b"[]", b'{"address": 7}'])
-def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(
-    sealed: bytes, sheet: Path, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine: Mine, sealed: bytes) -> None:
     """A message whose key is gone, or that whoever broke in wrote; a change likewise."""
-    path, seal = sheet(), services.sealer.seal
-    with services.writing.begin() as session:
+    path, seal = mine.sheet(), mine.services.sealer.seal
+    with mine.services.writing.begin() as session:
         content = sealed if sealed == b"no key's" else seal(sealed, "contact_messages.sealed")
         session.add(ContactMessage(reference="2345-6789", sealed=content))
         session.add(AddressChange(public_id="forged", wrapped=b"no key's"))
         moved = select(Subscription).where(Subscription.group.has(slug="the-village"))
         session.scalars(moved).one().wrapped_address = b"no key's"
-    visitor.press(f"{path}/copy")
-    worker.drain()
-    visitor.follow(f"{path}/erase")
-    worker.drain()
-    assert [mail["Subject"] for mail in relay.to(ADA)][-1] == "We deleted your information"
-    assert len(relay.to(ADA)) == 3
-    later(worker)
-    with services.reading.begin() as session:
+    mine.press(f"{path}/copy")
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    assert mine.subjects()[-1] == "We deleted your information"
+    assert len(mine.relay.to(ADA)) == 3
+    later(mine)
+    with mine.services.reading.begin() as session:
         left = session.scalars(select(Subscription)).all()
         assert [each.group.slug for each in left] == ["the-village"]
 
 
 @on_both("locks")
-def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(
-    sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(mine: Mine) -> None:
     """Rows that it held during its minute's tasks were passed over."""
-    join(GRACE, "the-village")
-    visitor.press(f"{sheet()}/erase")
-    worker._read_requests()
-    with services.writing.begin() as session:
-        queue_issue(session)
-    with on_postgresql_held(services):
-        worker.drain()
-    assert "This month with us" not in [mail["Subject"] for mail in relay.to(ADA)]
-    assert relay.to(GRACE)[-1]["Subject"] == "This month with us"
+    mine.join(GRACE, "the-village")
+    mine.press(f"{mine.sheet()}/erase")
+    mine.worker._read_requests()
+    mine.queue_issue()
+    with on_postgresql_held(mine.services):
+        mine.drain()
+    assert "This month with us" not in mine.subjects()
+    assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
 
 
 @contextmanager
@@ -375,51 +289,42 @@ def on_postgresql_held(services: Services) -> Iterator[None]:
         yield
 
 
-def test_who_joins_again_while_the_rest_is_being_erased_stays(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
-    visitor.press(f"{sheet()}/erase")
-    worker.drain()
-    visitor.join("the-village", ADA)
-    worker.drain()
-    visitor.press(link_to(relay.to(ADA)[-1], "confirm"))
-    worker.drain()
-    assert relay.to(ADA)[-1]["Subject"] == "Welcome! You’re in."
-    later(worker)
-    with services.reading.begin() as session:
+def test_who_joins_again_while_the_rest_is_being_erased_stays(mine: Mine) -> None:
+    mine.press(f"{mine.sheet()}/erase")
+    mine.drain()
+    mine.visitor.join("the-village", ADA)
+    mine.press(link_to(mine.mails()[-1], "confirm"))
+    assert mine.mails()[-1]["Subject"] == "Welcome! You’re in."
+    later(mine)
+    with mine.services.reading.begin() as session:
         [kept] = session.scalars(select(Subscription))
         assert kept.is_active
         assert kept.group.slug == "the-village"
 
 
-def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
-    visitor.send("/groups/autoimmune/tell-me", email=ADA)
-    path = sheet()
-    worker.drain()
-    visitor.follow(f"{path}/erase")
-    worker.drain()
-    assert counted(services, WaitlistEntry) == 1
-    with services.writing.begin() as session:
+def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine: Mine) -> None:
+    mine.send("/groups/autoimmune/tell-me", email=ADA)
+    path = mine.sheet()
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    assert mine.count(WaitlistEntry) == 1
+    with mine.services.writing.begin() as session:
         launch_an_hour_ago(session, "autoimmune")
-    worker.drain()
-    assert counted(services, WaitlistEntry) == 0
-    assert relay.to(ADA)[-1]["Subject"] == "We deleted your information"
+    mine.drain()
+    assert mine.count(WaitlistEntry) == 0
+    assert mine.relay.to(ADA)[-1]["Subject"] == "We deleted your information"
 
 
-def test_a_day_later_nobody_can_tell_to_whom_the_links_went(
-    sheet: Path, visitor: Visitor, services: Services, worker: Worker
-) -> None:
-    path = sheet()
-    visitor.press(f"{path}/copy")
-    worker.drain()
+def test_a_day_later_nobody_can_tell_to_whom_the_links_went(mine: Mine) -> None:
+    path = mine.sheet()
+    mine.press(f"{path}/copy")
+    mine.drain()
     with (
         time_machine.travel(now() + timedelta(days=1, minutes=1)),
-        services.writing.begin() as session,
+        mine.services.writing.begin() as session,
     ):
         purge_all(session)
-    with services.reading.begin() as session:
-        assert [each for each in session.scalars(select(Delivery)) if each.sealed_to] == []
-        assert [each for each in session.scalars(select(Delivery)) if each.sealed_arguments] == []
-    assert counted(services, ManageSession) == 0
+    rows = mine.all(select(Delivery))
+    assert [each for each in rows if each.sealed_to or each.sealed_arguments] == []
+    assert mine.count(ManageSession) == 0
