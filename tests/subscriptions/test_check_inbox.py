@@ -69,16 +69,6 @@ def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario: Scenar
     assert "Your email will be sent around" in page
 
 
-def test_members_and_strangers_read_the_same_time(scenario: Scenario) -> None:
-    scenario.enter("member@dpsk12.org")
-    with time_machine.travel(now(), tick=False):
-        pages = {
-            scenario.visitor.open(scenario.visitor.join(VILLAGE, each).location).text
-            for each in ("member@dpsk12.org", "nobody@dpsk12.org", "other1@dpsk12.org")
-        }
-    assert len(pages) == 1
-
-
 def test_another_language_keeps_the_group_and_the_time(scenario: Scenario) -> None:
     with time_machine.travel(now(), tick=False):
         page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text

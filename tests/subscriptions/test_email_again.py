@@ -14,7 +14,6 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Suppression
 from belong_mail.members import self_service as members_self_service
 from tests.browser_client import html_of, link_to, text_of
-from tests.counting import statements_of
 from tests.db_dump import kept_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
@@ -114,16 +113,6 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -
     alone.visitor.follow(url)
     alone.worker.drain()
     assert is_alone(alone)
-
-
-def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: Scenario) -> None:
-    answers = set()
-    for address in (ADA, BOB, "somebody@example.org"):
-        with statements_of(alone.engine) as statements:
-            answer = alone.visitor.send(PAGE, email=address)
-        answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
-    assert len(answers) == 1
-    assert [each for each in statements if each.startswith("INSERT INTO jobs")]
 
 
 def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 import time_machine
 
 from belong_mail.core.db import new_public_id, now
@@ -15,51 +14,11 @@ from tests.markers import periodic_tasks
 from tests.privacy.journey import cells_of
 from tests.privacy.windows import COMMON, windows_of
 from tests.scenario import ADA, VILLAGE, Scenario
-from tests.subscriptions.recording import seen_by_a_stranger, statements_of
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
 pytestmark = periodic_tasks
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
-STATES = ("brand-new", "has-asked", "never-you", "is-member")
-
-
-def address(state: str) -> str:
-    return f"{state}@dpsk12.org"
-
-
-@pytest.fixture
-def town(scenario: Scenario) -> Scenario:
-    """One address in each state."""
-    wait_for(scenario, address("has-asked"))
-    scenario.enter(address("is-member"))
-    scenario.visitor.follow(link_to(scenario.ask(address("never-you")), "not-me"), choice="never")
-    scenario.worker.drain()
-    return scenario
-
-
-def test_the_page_and_the_statements_are_the_same_for_every_address(town: Scenario) -> None:
-    fields = Form(town.visitor.open(PATH).text).fields
-    wait_for(town, "somebody@dpsk12.org")
-    answers, statements = [], []
-    with time_machine.travel(now(), tick=False):
-        for state in STATES:
-            with statements_of(town) as seen:
-                answer = town.visitor.client.post(PATH, data=fields | {"email": address(state)})
-            after = town.visitor.open(answer.location)
-            answers.append((*seen_by_a_stranger(answer), *seen_by_a_stranger(after)))
-            statements.append(seen)
-    assert answers[0][0] == 303
-    assert all(each == answers[0] for each in answers)
-    assert sum("INSERT INTO jobs" in statement for statement, _ in statements[0]) == 1
-    assert all(each == statements[0] for each in statements)
-
-
-def test_asking_leaves_no_cookie_and_the_address_stands_in_no_url(scenario: Scenario) -> None:
-    answer = scenario.visitor.send(PATH, email=ADA)
-    assert "Set-Cookie" not in answer.headers
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert "ada" not in answer.location
 
 
 def test_the_database_never_holds_who_waits(scenario: Scenario) -> None:
