@@ -50,7 +50,8 @@ rm .changed""",
         """\
 python3 -m venv --clear "$NEW"
 "$NEW/bin/pip" install --quiet --require-hashes -r requirements/run.txt -r requirements/build.txt
-"$NEW/bin/pip" install --quiet --no-deps --no-build-isolation .""",
+"$NEW/bin/pip" install --quiet --no-deps --no-build-isolation .
+"$NEW/bin/python" -OO -X no_debug_ranges -m compileall -q "$NEW"/lib""",
     ),
     Step(
         f"Copy the database, into {COPIES}",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from belong_mail.core.encryption import new_keys
+from belong_mail.ops.launcher import INTERPRETER_OPTIONS
 from tests.deploy import dockerfile
 from tests.deploy.dockerfile import exec_form
 from tests.deploy.fetching import base
@@ -179,3 +180,12 @@ def test_the_image_runs_as_nobody_in_particular_and_installs_by_hash_alone() -> 
     assert installs
     for what in installs:
         assert "--require-hashes" in what or "--no-index --no-deps" in what
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["deploy/Dockerfile", "docs/operators/install.md", "belong_mail/ops/upgrade_command.py"],
+)
+def test_what_is_installed_is_compiled_as_the_worker_runs(file: str) -> None:
+    """Its units and the image let it write no compiled file."""
+    assert f"{' '.join(INTERPRETER_OPTIONS)} -m compileall -q" in (ROOT / file).read_text()

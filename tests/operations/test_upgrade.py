@@ -17,14 +17,15 @@ echo "$(readlink .venv) ${{0##*/}} $*" >> {log}
 if [ "$(wc -l < {log})" = "$(cat {cut})" ]; then kill -9 0; fi
 """
 PROGRAMS = {
-    "python3": 'rm -rf "$4"; mkdir -p "$4/bin"; cp {programs}/pip "$4/bin/pip"\n',
+    "python3": 'rm -rf "$4"; mkdir -p "$4/bin"; cp {programs}/pip {programs}/python "$4/bin"\n',
     "pip": "",
+    "python": "",
     "sudo": 'test ! -e {home}/no-"$5"\n',
     "systemctl": "",
     **{name: f'exec /usr/bin/{name} "$@"\n' for name in ("git", "mv", "ln", "rm")},
 }
 OLD, NEW = BUILDS
-CALLS = 22
+CALLS = 23
 
 
 class Machine:
