@@ -1,6 +1,6 @@
 """The settings: read once from the environment, frozen, every error at once.
 
-`python3 dev.py docs` writes them down for operators: `.env.example` and `docs/configuration.md`.
+`python3 dev.py docs` writes them down for operators: `.env.example`.
 """
 
 import re
@@ -47,41 +47,12 @@ NO_NEW_KEYS = (
 # Identity providers where anyone can have an account.
 ANYONES = {"accounts.google.com"}
 PREAMBLE = """\
-# Every setting. Each may also be given as NAME_FILE, the name of a file that holds the value.
+# Every setting, written by `python3 dev.py docs` from config.py: change it there. Each may also be
+# given as NAME_FILE, the name of a file that holds the value; an empty value counts as none.
 # The value after a name is its default; if required in production, for development only.
-# Relative paths start at the project's root. Keys: flask --app wsgi keys new
+# Relative paths start at the project's root. `belong keys new` prints a key of each kind.
+# The office may change the video, the help lines and the postal line on its page.
 """
-REFERENCE = """\
-# Settings
-
-<!-- Written by `python3 dev.py docs` from config.py: change it there. -->
-
-Give a setting as an environment variable or as a line in `.env`. Each may also be given as
-`NAME_FILE`, the name of a file that holds the value; an empty value counts as none. Relative paths
-start at the project's root. `.env.example` lists the same settings to copy from.
-
-The app reports all invalid settings at once, unknown `BELONG_*` names included, and quotes no
-value. Settings in bold have a default for development alone and are required in production.
-`flask --app wsgi keys new` prints a key of each kind; [Install](operators/install.md) says where
-each one goes.
-
-The office may change the video, the help lines and the postal line at `/office/settings`: what is
-given here is their default.
-"""
-# How the tables call the types of settings.
-VALUES: dict[Any, str] = {
-    str: "text",
-    bool: "yes or no",
-    int: "whole number",
-    int | None: "whole number",
-    Path: "path",
-    ZoneInfo: "time zone",
-    timedelta | None: "time, such as 90s, 15m or 2h",
-    re.Pattern[str] | None: "regular expression",
-    tuple[str, ...]: "list",
-    tuple[Network, ...]: "list of networks",
-    HelpLines: "list of lines",
-}
 
 
 class InvalidSettings(Exception):
@@ -94,7 +65,7 @@ class InvalidSettings(Exception):
 
 
 class UsedBy(Enum):
-    """The readers of a setting in production, as headings of `docs/configuration.md`."""
+    """The readers of a setting in production, as headings of `.env.example`."""
 
     BOTH = "Web and worker"
     WEB = "Only the web"
@@ -147,7 +118,7 @@ class Config:
         UsedBy.WORKER,
     )
     smtp_url: str = setting(
-        settings.relay,
+        str.strip,  # `parse_relay` reads it, with the name that we say in EHLO
         None,
         "the mail relay: smtp://user:password@host:587, smtps://… or lmtp://…; mailbox: keeps email"
         " in var/ and shows it at /dev/mailbox",
@@ -380,43 +351,22 @@ SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 
 
 def example() -> str:
-    """Write `.env.example`: what each setting is for, and its default."""
-    paragraphs = [PREAMBLE]
-    for name, each in SETTINGS.items():
-        value = _default(name)
-        needed = " (required in production)" if each.metadata["default"] is None else ""
-        quoted = f"'{value}'" if " " in value else value
-        about = textwrap.fill(f"{each.metadata['about']}{needed}", 98, break_on_hyphens=False)
-        paragraphs.append(f"{textwrap.indent(about, '# ')}\n#{name}={quoted}\n")
-    return "\n".join(paragraphs)
-
-
-def reference() -> str:
-    """Write `docs/configuration.md`: a table of settings for each of those who read them."""
-    parts = [REFERENCE]
+    """Write `.env.example`: what each setting is for, and its default, by those who read it."""
+    parts = [PREAMBLE]
     for used_by in UsedBy:
-        parts.append(f"\n## {used_by.value}\n\n| setting | default | kind | what it is |\n")
-        parts.append("|---|---|---|---|\n")
-        for name, each in SETTINGS.items():
-            if each.metadata["used_by"] is used_by:
-                parts.append(_row(name, each))
-    return "".join(parts)
+        parts.append(f"# ---- {used_by.value} ----\n")
+        theirs = (each for each in SETTINGS.items() if each[1].metadata["used_by"] is used_by)
+        parts += [_paragraph(name, each) for name, each in theirs]
+    return "\n".join(parts)
 
 
-def _row(name: str, each: Field[Any]) -> str:
-    """Describe a setting in a row of Markdown; bold: production must give it."""
-    shown = f"`{_default(name)}`" if _default(name) else ""
-    if name in KEYS:
-        shown = "made in `var/keys`"
-    label = f"**`{name}`**" if each.metadata["default"] is None else f"`{name}`"
-    about = each.metadata["about"].replace("|", "\\|")
-    return f"| {label} | {shown} | {VALUES[each.type]} | {about} |\n"
-
-
-def _default(name: str) -> str:
-    """Return the default of a setting, of development where production must give it."""
-    default: str | None = SETTINGS[name].metadata["default"]
-    return DEVELOPMENT.get(name, "") if default is None else default
+def _paragraph(name: str, each: Field[Any]) -> str:
+    default = each.metadata["default"]
+    value = DEVELOPMENT.get(name, "") if default is None else default
+    needed = " (required in production)" if default is None else ""
+    quoted = f"'{value}'" if " " in value else value
+    about = textwrap.fill(f"{each.metadata['about']}{needed}", 98, break_on_hyphens=False)
+    return f"{textwrap.indent(about, '# ')}\n#{name}={quoted}\n"
 
 
 def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
@@ -545,4 +495,3 @@ def _odd_provider(values: Mapping[str, Any], *, is_production: bool) -> Iterator
 
 if __name__ == "__main__":
     (ROOT / ".env.example").write_text(example())
-    (ROOT / "docs" / "configuration.md").write_text(reference())

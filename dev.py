@@ -315,7 +315,7 @@ def bench(name: str = "", *arguments: str) -> int:
 
 
 def docs() -> int:
-    """Write `.env.example` and docs/configuration.md anew from config.py."""
+    """Write `.env.example` anew from config.py."""
     set_up("run")
     return become("config.py")
 
@@ -378,9 +378,7 @@ def commands() -> argparse.ArgumentParser:
     )
     named.add_parser("lint", help="run only the checks").set_defaults(command=lint)
     named.add_parser("bench", help="run a benchmark by its name, or list them")
-    named.add_parser(
-        "docs", help="write .env.example and docs/configuration.md from config.py"
-    ).set_defaults(command=docs)
+    named.add_parser("docs", help="write .env.example from config.py").set_defaults(command=docs)
     named.add_parser("lock", help="renew requirements/ from pyproject.toml").set_defaults(
         command=lock
     )

@@ -58,11 +58,6 @@ def text(value: str) -> str:
     return value
 
 
-def relay(value: str) -> str:
-    """Strip it; `mail.smtp.transport.parse_relay` reads it, with the name that we say in EHLO."""
-    return value.strip()
-
-
 def secret(value: str) -> str:
     """Strip it; those who use it read it whole, with the other settings of it."""
     return value.strip()

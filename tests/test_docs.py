@@ -10,7 +10,6 @@ from pkgutil import resolve_name
 import click
 import pytest
 
-import config
 import dev
 from belong_mail.monitoring import checks
 from belong_mail.ops import cli
@@ -224,13 +223,6 @@ def test_headings_that_the_program_sends_operators_to_exist() -> None:
     there = set(re.findall(r"^#+ (.+)$", "\n".join(pages), re.MULTILINE))
     assert told
     assert set(told) <= there
-
-
-def test_configuration_is_what_config_says() -> None:
-    """Write it anew with: python3 dev.py docs."""
-    written = text_of("docs/configuration.md")
-    assert written == config.reference()
-    assert all(f"`BELONG_{name.upper()}`" in written for name in config.Config.__dataclass_fields__)
 
 
 def test_the_changelog_has_one_line_a_change_and_says_each_once() -> None:

@@ -142,7 +142,7 @@ def for_the_web(url: str) -> str:
 
 def lines(given: Mapping[str, str]) -> str:
     """Write settings as the shell and systemd both read them."""
-    head = "# Written by `belong setup`. Every setting is in docs/configuration.md.\n"
+    head = "# Written by `belong setup`. Every setting is in /opt/belong-mail/.env.example.\n"
     return head + "".join(f"{name}={_quoted(value)}\n" for name, value in given.items())
 
 
