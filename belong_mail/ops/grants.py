@@ -162,39 +162,33 @@ POLICY = "belong_web_"
 WITHOUT_NUMBER = {"limits", "approvals", "site_settings"}
 
 
-# Each lists rights that a role has, by whatever grant, or that everybody has.
+# Each lists rights that a role has, by whatever grant, or that everybody has; and the policies in
+# force.
 ACTUAL = (
     """SELECT what || ' ' || c.relname || '.' || a.attname
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid,
     unnest(ARRAY['INSERT', 'UPDATE', 'REFERENCES']) what
-    WHERE c.relnamespace::regnamespace::text = current_schema()
-    AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0
-    AND NOT a.attisdropped AND has_column_privilege(:role, c.oid, a.attnum, what)""",
-    """SELECT what || ' ' || c.relname
+    WHERE relnamespace::regnamespace::text = current_schema() AND c.relkind IN ('r', 'p', 'v')
+    AND a.attnum > 0 AND NOT a.attisdropped
+    AND has_column_privilege(:role, c.oid, a.attnum, what)""",
+    """SELECT what || ' ' || relname
     FROM pg_class c, unnest(ARRAY['SELECT', 'DELETE', 'TRUNCATE', 'TRIGGER']) what
-    WHERE c.relnamespace::regnamespace::text = current_schema()
-    AND c.relkind IN ('r', 'p', 'v')
-    AND has_table_privilege(:role, c.oid, what)""",
-    """SELECT 'SELECT some of ' || c.relname
-    FROM pg_class c WHERE c.relnamespace::regnamespace::text = current_schema()
-    AND c.relkind IN ('r', 'p', 'v')
-    AND NOT has_table_privilege(:role, c.oid, 'SELECT')
-    AND has_any_column_privilege(:role, c.oid, 'SELECT')""",
-    """SELECT what || ' ' || c.relname
+    WHERE relnamespace::regnamespace::text = current_schema() AND relkind IN ('r', 'p', 'v')
+    AND CASE what WHEN 'SELECT' THEN has_any_column_privilege(:role, c.oid, what)
+    ELSE has_table_privilege(:role, c.oid, what) END""",
+    """SELECT what || ' ' || relname
     FROM pg_class c, unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) what
-    WHERE c.relnamespace::regnamespace::text = current_schema() AND c.relkind = 'S'
+    WHERE relnamespace::regnamespace::text = current_schema() AND relkind = 'S'
     AND has_sequence_privilege(:role, c.oid, what)""",
-    "SELECT 'CREATE in the schema' WHERE has_schema_privilege(:role, current_schema(), 'CREATE')",
-    """SELECT what || ' in the database' FROM unnest(ARRAY['CREATE', 'TEMPORARY']) what
-    WHERE has_database_privilege(:role, current_database(), what)""",
-    """SELECT 'POLICY ' || tablename || ' ' || policyname FROM pg_policies
-    WHERE schemaname = current_schema() AND :role <> ''""",
+    """SELECT what || ' in the database'
+    FROM unnest(ARRAY['CREATE', 'TEMPORARY']) what
+    WHERE has_database_privilege(:role, current_database(), what)
+    UNION ALL SELECT 'CREATE in the schema'
+    WHERE has_schema_privilege(:role, current_schema(), 'CREATE')""",
+    """SELECT 'POLICY ' || relname || ' ' || polname
+    FROM pg_policy JOIN pg_class c ON c.oid = polrelid
+    WHERE relnamespace::regnamespace::text = current_schema() AND relrowsecurity AND :role <> ''""",
 )
-
-
-WITHOUT_ROW_SECURITY = """SELECT relname FROM pg_class
-    WHERE relnamespace::regnamespace::text = current_schema()
-    AND relkind = 'r' AND NOT relrowsecurity"""
 
 
 class InvalidRole(Exception):
@@ -235,7 +229,9 @@ def grant_faults(connection: Connection, role: str) -> list[str]:
     """Say where the role's rights are not exactly those of WEB; nothing when they are."""
     if problems := list(_unfitness(connection, role)):
         return problems
-    expected, actual = set(_expected()), set(_actual(connection, role))
+    queries = (text(query).bindparams(role=role) for query in ACTUAL)
+    actual = {right for query in queries for right in connection.scalars(query)}
+    expected = set(_expected())
     return [
         f"The web's role {word} {len(rights)} rights {verb}, such as: {min(rights)}."
         f" Run `db upgrade` as the owner of the tables."
@@ -292,15 +288,6 @@ def _expected() -> Iterator[str]:
         if rights.rows:
             yield f"POLICY {table} {POLICY}select"
             yield from (f"POLICY {table} {POLICY}{each.lower()}" for each, _ in rights.rows)
-
-
-def _actual(connection: Connection, role: str) -> Iterator[str]:
-    """List what a role can do here, by whatever grant, and the policies that are in force."""
-    for query in ACTUAL:
-        yield from connection.scalars(text(query).bindparams(role=role))
-    for table in connection.scalars(text(WITHOUT_ROW_SECURITY)):
-        if table in WEB and WEB[table].rows:
-            yield f"ALL ROWS {table}"
 
 
 def _unfitness(connection: Connection, role: str) -> Iterator[str]:
