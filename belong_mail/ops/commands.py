@@ -25,10 +25,8 @@ from belong_mail.ops import (
     figures,
     grants,
     hold,
-    in_flight,
     inspection,
     key_check,
-    key_copy,
     outbox,
     rooms,
     schema,
@@ -37,7 +35,7 @@ from belong_mail.ops import move as database_move
 from belong_mail.ops.findings import Finding
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.launcher import exec_worker, web_command
-from belong_mail.web.context import read_transaction, services, transaction
+from belong_mail.web.context import services, transaction
 
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
 ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
@@ -275,9 +273,9 @@ def check_key_copy(file: BinaryIO) -> None:
     FILE is a tar of the folder of keys, or what `keys new` prints; “-” is standard input. Try yours
     once a year: without the keys, no one can be emailed again.
     """
-    keys = key_copy.read_copy(file.read(key_copy.MAX_OCTETS))
+    keys = key_check.read_copy(file.read(key_check.MAX_OCTETS))
     with transaction() as session:
-        faults = key_copy.copy_faults(session, keys, services().settings)
+        faults = key_check.copy_faults(session, keys, services().settings)
         if faults:
             raise click.ClickException(" ".join(faults))
         figures.note(session, figures.KEYS_TRIED)
@@ -432,9 +430,6 @@ def status() -> None:
     click.echo(f"Sending is on hold: {hold.REASONS[because]}")
     click.echo("".join(f"What changed: {words}.\n" for words in changes), nl=False)
     click.echo(f"{_reason_text(waiting)} {hold.way_out(because)}")
-    with read_transaction() as session:
-        listed = _listed(session)
-    click.echo(f"Not sent yet, or paused:\n{listed}" if listed else "", nl=False)
     raise click.exceptions.Exit(1)
 
 
@@ -454,7 +449,7 @@ def release(*, doubt: bool) -> None:
         because = hold.hold_reason(session, seen)
         if because is not None:
             if doubt:
-                number = in_flight.uncertain(session, services().settings.uncertain)
+                number = outbox.doubt_copies(session, services().settings.uncertain)
                 say(f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip())
             hold.release_hold(session, seen)
         waiting = hold.waiting(session)
@@ -474,15 +469,6 @@ def begin() -> None:
     with transaction() as session:
         hold.start_hold(session, "asked", seen)
     say("Sending is on hold, on every host that has worked on this database.")
-
-
-def _listed(session: Session) -> str:
-    """List what was on its way: it would be sent again, if this is a copy."""
-    lines = [f"{kind}\t{number} queued" for kind, number in in_flight.single_mails(session).items()]
-    for public_id, counts in in_flight.issues(session).items():
-        states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-        lines.append(f"newsletter {public_id}\t{states}")
-    return "".join(f"{line}\n" for line in lines)
 
 
 @click.command("purge")

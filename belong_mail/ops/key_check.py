@@ -1,9 +1,14 @@
 """Check that the worker's keys open what is in the database; a worker whose keys do not waits.
 
-It would fail all mail, wrap new rows under the wrong key, and take every address for a new one.
+It would fail all mail, wrap new rows under the wrong key, and take every address for a new one. A
+copy of the keys is tried the same way, and must have all that is in use here.
 """
 
+import io
+import re
+import tarfile
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import Inspector, func, inspect, select, update
@@ -12,9 +17,10 @@ from sqlalchemy.orm import Session, load_only, selectinload
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN
 from belong_mail.core.db import now
-from belong_mail.core.decryption import DecryptionError, Keyring, Opener
-from belong_mail.core.encryption import SEALED, WRAPPED
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.encryption import KINDS, SEALED, WRAPPED, validate_keys
 from belong_mail.core.jobs import Job
+from belong_mail.core.services import Settings
 from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, Column
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
@@ -22,6 +28,11 @@ from belong_mail.members.wrapped_fields import open_address
 from belong_mail.ops.key_rotation import head
 from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
+# Keys by kind, the oldest first.
+Keys = dict[str, tuple[str, ...]]
+# Octets: no file of keys comes near it.
+MAX_OCTETS = 1 << 20
+LINE = re.compile(rf"^BELONG_({'|'.join(KINDS).upper()})_KEYS=(.*)$", re.MULTILINE)
 # Rows of a kind, the first and the last, that are opened.
 SAMPLED_ROWS = 20
 # Rows: fewer that cannot be opened are those rows' own fault.
@@ -88,6 +99,42 @@ def unread_messages(session: Session, keyring: Keyring) -> list[str]:
     if not sealed or closed < len(sealed):
         return []
     return [f"The private keys here do not open the last {closed} contact_messages.sealed."]
+
+
+def read_copy(data: bytes) -> Keys:
+    """Read a tar of the folder of keys, or the lines of `keys new`."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            found = {
+                PurePosixPath(each.name).name: file.read(MAX_OCTETS).decode(errors="replace")
+                for each in archive
+                if each.isfile() and (file := archive.extractfile(each)) is not None
+            }
+    except tarfile.ReadError:
+        lines = LINE.findall(data.decode(errors="replace"))
+        found = {kind.lower(): value for kind, value in lines}
+    return {kind: tuple(found.get(kind, "").strip().split(",")) for kind in KINDS}
+
+
+def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
+    """Say why a copy is not enough to go on with this database; nothing when it is."""
+    missing = [f"It has no {kind} key." for kind in KINDS if keys[kind] == ("",)]
+    bad = missing or validate_keys(keys["public"], keys["private"], keys["index"])
+    if bad:
+        return bad
+    keyring = Keyring(Opener(keys["private"]), BlindIndex(keys["index"]))
+    in_use = {
+        "secret": settings.secret_keys, "public": settings.public_keys,
+        "private": settings.private_keys, "index": settings.index_keys,
+    }  # fmt: skip
+    return [
+        *key_faults(session, keyring),
+        *(
+            f"It lacks a {kind} key that is in use here. Make a new copy."
+            for kind, used in in_use.items()
+            if not set(used) <= set(keys[kind])
+        ),
+    ]
 
 
 def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:

@@ -1,4 +1,4 @@
-"""Try waiting email now, and find what waits for a time that no rule explains."""
+"""Try waiting email now, take it for uncertain, and find what waits for an unexplained time."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, jobs
 from belong_mail.core.db import now
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import (
     ALL_FORMS,
     ALL_FORMS_RATE,
@@ -15,12 +15,13 @@ from belong_mail.core.rate_limits import (
     Table,
     WorkerLimit,
 )
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.delivery.retry import LONGEST_RETRY, RETRY_SPREAD
 from belong_mail.delivery.throttle import MINUTE_KEY
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import SKEW, Host
 from belong_mail.ops.host_state import HostState
-from belong_mail.ops.jobs import RetryEmail
 
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
@@ -28,6 +29,10 @@ LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
 LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
 # The relay's pace is counted ahead by less.
 RELAY_MINUTE = timedelta(minutes=2)
+
+
+class RetryEmail(JobKind, kind="retry-email"):
+    """Has waiting email tried again, when the office asks for it."""
 
 
 def ask_worker_to_retry(session: Session) -> None:
@@ -52,6 +57,31 @@ def ask_retry(session: Session) -> int:
     number += len(session.execute(early.returning(Job.id)).all())
     _free_limits(session, at)
     session.execute(update(Host).values(retry_asked_at=at))
+    return number
+
+
+def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
+    """Take copies that were on their way for uncertain, and pause their issues; count the issues.
+
+    They may have left since the database was copied. Once a lead lets an issue go on, they are sent
+    once more as BELONG_UNCERTAIN says, and what had not been begun is sent.
+    """
+    at, number = now(), 0
+    again = None if uncertain is None else at + uncertain
+    doubtful = {"state": State.UNCERTAIN, "lost_at": at, "finished_at": at, "due_at": again}
+    waits_in_doubt = and_(Delivery.state == State.UNCERTAIN, Delivery.due_at.is_not(None))
+    copies = or_(Delivery.state.in_(UNFINISHED), waits_in_doubt)
+    is_under_way = or_(
+        Newsletter.planned_to.is_not(None),
+        Newsletter.id.in_(select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))),
+        Newsletter.id.in_(select(Delivery.newsletter_id).where(copies)),
+    )
+    for issue in session.scalars(select(Newsletter).where(is_under_way)).all():
+        theirs = Delivery.newsletter_id == issue.id, Delivery.state.in_(UNFINISHED)
+        session.execute(update(Delivery).where(*theirs).values({**doubtful, "claimed_by": None}))
+        if issue.paused_at is None and issue.stopped_at is None:
+            release.act(session, issue, release.pause)
+            number += 1
     return number
 
 

@@ -5,11 +5,10 @@ from belong_mail.delivery.work import Work, does
 from belong_mail.inbound import bounces
 from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.ops import figures, outbox
-from belong_mail.ops.jobs import RetryEmail
 
 
-@does(RetryEmail)
-def retry_email(work: Work, _asked: RetryEmail) -> None:
+@does(outbox.RetryEmail)
+def retry_email(work: Work, _asked: outbox.RetryEmail) -> None:
     """Let what waits for its next try be tried: a relay that is down is not knocked at all day."""
     work.use(outbox.RETRIED, RETRY_RATE)
     outbox.ask_retry(work.session)

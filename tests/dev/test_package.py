@@ -49,7 +49,7 @@ def belong(
 ) -> subprocess.CompletedProcess[str]:
     """Run what the script `belong` of an installed package runs."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel), **settings}
-    code = "from belong_mail.ops.console import main; main()"
+    code = "from belong_mail.ops.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
@@ -83,7 +83,7 @@ def test_the_script_is_named_belong_and_needs_what_the_project_needs(
 ) -> None:
     [script] = metadata.entry_points
     assert (script.group, script.name) == ("console_scripts", "belong")
-    assert script.value == "belong_mail.ops.console:main"
+    assert script.value == "belong_mail.ops.cli:main"
     assert any(each.startswith("flask<") for each in metadata.requires or ())
 
 
@@ -147,7 +147,7 @@ def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "belong_mail.ops.console", "web", "--port", str(port)],
+        [sys.executable, "-m", "belong_mail.ops.cli", "web", "--port", str(port)],
         cwd=site, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
     )  # fmt: skip
     try:

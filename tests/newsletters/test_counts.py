@@ -14,14 +14,14 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import outcomes
-from belong_mail.delivery.models import Chunk, Delivery, EndedIssue, IssueCount, Lease, State
+from belong_mail.delivery.models import Chunk, Delivery, EndedIssue, IssueCount, State
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import auto_pause, endings, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
-from belong_mail.ops import in_flight
+from belong_mail.ops import outbox
 from belong_mail.worker.loop import Worker
 from tests.counts import count_faults
 from tests.delivery.factories import books, queue
@@ -139,7 +139,7 @@ def test_whatever_changes_what_waits_is_counted(services: Services, sent: int, w
         elif what == "expire":
             auto_pause.pause_late(session, None, now() + timedelta(days=30))
         else:
-            in_flight.uncertain(session, timedelta(minutes=15))
+            outbox.doubt_copies(session, timedelta(minutes=15))
     expected: dict[str, dict[str, int]] = {
         "stop": {"sending": 1, "withdrawn": 2, "uncertain": 1},
         "erase": {"withdrawn": 2, "uncertain": 2},
@@ -203,21 +203,6 @@ def test_neither_metrics_nor_a_report_read_an_issues_rows(services: Services, se
         session.execute(delete(Delivery))
     assert report(services, sent) == before
     assert figures(services)['deliveries{state="accepted"}'] == str(MEMBERS)
-
-
-def test_copies_of_a_worker_that_nobody_knows_are_found(services: Services, sent: int) -> None:
-    waiting_copies(services, sent)
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(state=State.SENDING, claimed_by="elsewhere"))
-        session.add(Lease(owner="elsewhere", until=now(), held=",".join(map(str, ids(session)))))
-    assert figures(services)["orphans"] == "0"
-    with services.writing.begin() as session:
-        one = update(Delivery).where(Delivery.id == ids(session)[0])
-        session.execute(one.values(claimed_by="gone"))
-    assert figures(services)["orphans"] == "1"
-    with services.writing.begin() as session:
-        session.execute(delete(Lease))
-    assert figures(services)["orphans"] == str(MEMBERS)
 
 
 @pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "planned", "paused"])

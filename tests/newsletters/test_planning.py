@@ -15,7 +15,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import planning, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import in_flight
+from belong_mail.ops import outbox
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
 from tests.factories import group_named, make_member, make_members
@@ -214,7 +214,7 @@ def test_a_copy_of_the_database_made_while_an_issue_is_planned_has_it_paused(
     issue = begin(services, keyring)
     send_alone(worker)
     with services.writing.begin() as session:
-        assert in_flight.uncertain(session, None) == 1
+        assert outbox.doubt_copies(session, None) == 1
         assert session.get_one(Newsletter, issue).paused_at is not None
 
 

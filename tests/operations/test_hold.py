@@ -146,7 +146,6 @@ def test_an_older_database_under_the_same_host_is_on_hold(
     )
     told = run(environment, "hold", "status").stdout
     assert "`hold release --doubt` if it may have been sent since" in told
-    assert "Not sent yet, or paused:\nnewsletter " in told
     assert relay.accepted == []
     assert run(environment, "hold", "release").returncode == 0
     assert drain(environment) == (0, NOTHING_WAITS)
@@ -354,7 +353,7 @@ def make_lead(app: object, keyring: Keyring) -> Callable[[], Visitor]:
     return lambda: sign_in(app, keyring, "the-village")  # type: ignore[arg-type]
 
 
-def test_hold_status_lists_what_would_leave_again_and_release_can_take_it_for_uncertain(
+def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_uncertain(
     environment: Settings, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
 ) -> None:
     """A copy made while an issue left: what it holds as waiting may have left since."""
@@ -369,13 +368,9 @@ def test_hold_status_lists_what_would_leave_again_and_release_can_take_it_for_un
         copies = session.scalars(select(Delivery.id).where(Delivery.newsletter_id == begun)).all()
         taken = update(Delivery).where(Delivery.id.in_(copies[:2]))
         session.execute(taken.values(state=State.SENDING, claimed_by="gone", due_at=None))
-        names = [session.get_one(Newsletter, each).public_id for each in (begun, waiting)]
     assert run(environment, "hold", "begin").returncode == 0
     told = run(environment, "hold", "status").stdout
-    assert "confirm-subscription\t1 queued" in told
-    assert f"newsletter {names[0]}\t3 deferred, 2 sending\n" in told
-    assert f"newsletter {names[1]}\t5 queued\n" in told
-    assert "dpsk12" not in told
+    assert "Waiting: 4 deferred, 5 queued." in told
     said = run(environment, "hold", "release", "--doubt")
     assert said.stdout.startswith("Newsletters paused: 2.")
     for _ in range(2):

@@ -29,7 +29,7 @@ DONE_OTHERWISE = (
     "nginx", "systemctl",
 )  # fmt: skip
 FLASK = "#!{python}\nimport sys\nfrom flask.cli import main\nsys.exit(main())\n"
-BELONG = "#!{python}\nimport sys\nfrom belong_mail.ops.console import main\nsys.exit(main())\n"
+BELONG = "#!{python}\nimport sys\nfrom belong_mail.ops.cli import main\nsys.exit(main())\n"
 
 # What `belong setup` does for systemd, here in a folder and without it.
 USERS = r"""groupadd --system belong
