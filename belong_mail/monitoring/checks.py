@@ -322,15 +322,6 @@ CHECKS: Final = (
         ),
     ),
     Check(
-        name="orphans",
-        about="Messages claimed by unknown workers.",
-        measure=measures.orphans,
-        limit=0,
-        wrong="Messages are claimed by unknown workers",
-        amount=_number,
-        todo="A running worker takes them over.",
-    ),
-    Check(
         name="unexplained",
         about="Things that wait for a time that no rule explains.",
         measure=measures.unexplained,
@@ -357,16 +348,6 @@ CHECKS: Final = (
         amount=_hours,
         todo="Read the log of belong-backup, and run `db backup`.",
         fine="The last backup is no more than 36 hours old.",
-    ),
-    Check(
-        name="planned",
-        about="Copies of newsletters that no worker has claimed yet.",
-        measure=measures.planned,
-    ),
-    Check(
-        name="last_left_seconds",
-        about="Since a message was last sent.",
-        measure=measures.last_left_seconds,
     ),
 )
 

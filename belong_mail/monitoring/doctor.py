@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import dns.resolver
 from dns.inet import is_address
-from dns.reversename import from_address
 
 from belong_mail.core.services import Services, Settings
 from belong_mail.mail.authentication import Lookup, dmarc, spf
@@ -149,7 +148,7 @@ def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
 
 
 def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
-    """Evaluate SPF for the relay's own addresses, and look whether they have names."""
+    """Evaluate SPF for the relay's own addresses."""
     domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
     try:
         found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
@@ -165,20 +164,8 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
                     f"SPF: it does not name the relay’s address {address}. Large relays send from"
                     " others: `--probe` sees which."
                 )
-        for address in public[:1]:
-            name = _confirmed_name(address, lookup)
-            has = f"is {name}, which has that address" if name else "has no such name"
-            yield Finding(f"PTR: the relay’s address {address} {has}.")
     except dns.exception.DNSException:
         return  # said already
-
-
-def _confirmed_name(address: str, lookup: Lookup) -> str:
-    """Return a name of an address that leads back to it (FCrDNS, RFC 8499); empty for none."""
-    kind = "AAAA" if ":" in address else "A"
-    names = lookup(from_address(address).to_text().rstrip("."), "PTR")
-    back = (name for name in names if address in lookup(name.rstrip("."), kind))
-    return next(back, "").rstrip(".")
 
 
 def check_probe(services: Services, seconds: float) -> Iterator[Finding]:

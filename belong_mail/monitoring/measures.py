@@ -14,17 +14,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs, rate_limits
-from belong_mail.core.db import in_ids
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import IMPORT_DAY_RATE
 from belong_mail.core.services import Settings
-from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
-    Chunk,
     Delivery,
     IssueCount,
-    Lease,
     SentPerMinute,
     State,
 )
@@ -38,8 +34,6 @@ from belong_mail.ops import figures, hold, outbox
 # A time that has passed for so long, and a newsletter without its leader's word.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
-# How often claimed email is compared with the leases before it is counted row by row.
-LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +136,6 @@ def requests(site: Site) -> float:
 def unreadable_requests(site: Site) -> float:
     unreadable = select(func.count(Job.id)).where(Job.failures >= jobs.MAX_FAILURES)
     return site.session.scalar(unreadable) or 0
-
-
-def planned(site: Site) -> float:
-    waiting = Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
-    return site.session.scalar(select(func.sum(Chunk.planned)).where(*waiting)) or 0
-
-
-def last_left_seconds(site: Site) -> float | None:
-    return _age(throttle.last_left(site.session), site.at)
 
 
 def overdue_issues(site: Site) -> float:
@@ -261,35 +246,6 @@ def deliveries(session: Session) -> dict[str, int]:
         for state, number in session.execute(statement):
             counts[state] += number
     return {state.value: counts[state] for state in State}
-
-
-def orphans(site: Site) -> float:
-    """Count what is claimed by a worker that has no lease: nobody takes it over.
-
-    Rows are read only if more is claimed than stands on the leases, and still is when that is
-    looked at again: between two statements a worker may claim some more.
-    """
-    for _ in range(LOOKS):
-        leases = site.session.scalars(select(Lease).execution_options(populate_existing=True))
-        ids = [each for lease in leases for each in lease.ids]
-        if not site.session.scalar(_UNKNOWN, {"ids": ids}):
-            return 0
-    sending = select(IssueCount.newsletter_id).where(IssueCount.state == State.SENDING)
-    issues = sending.group_by(IssueCount.newsletter_id).having(func.sum(IssueCount.number) > 0)
-    places = Delivery.newsletter_id.is_(None), Delivery.newsletter_id.in_(issues)
-    unknown = select(func.count(Delivery.id)).where(_IS_IN_HAND, ~_IS_KNOWN)
-    return sum(site.session.scalar(unknown.where(each)) or 0 for each in places)
-
-
-_IS_IN_HAND = Delivery.state == State.SENDING
-_IS_KNOWN = func.coalesce(Delivery.claimed_by, "").in_(select(Lease.owner))
-_known = select(func.count(Delivery.id)).where(in_ids(Delivery.id, "ids"), _IS_IN_HAND, _IS_KNOWN)
-_single = select(func.count(Delivery.id)).where(Delivery.newsletter_id.is_(None), _IS_IN_HAND)
-_copies = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
-    IssueCount.state == State.SENDING
-)
-# How many more are claimed than stand on the leases, at one moment.
-_UNKNOWN = select(_copies.scalar_subquery() + _single.scalar_subquery() - _known.scalar_subquery())
 
 
 def _age(last: datetime | None, at: datetime) -> float | None:

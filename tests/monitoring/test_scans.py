@@ -240,7 +240,7 @@ def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
     with watched(filled) as plans, services.reading.begin() as session:
         site = Site(session, services.settings, now())
         found = deliveries(session)
-        wrong_now = [check.name for check in checks.wrong(site)]
+        checks.wrong(site)
         issue = session.scalars(select(Newsletter)).one()
         report = newsletters.report(session, issue)
         release.issue_status(session, issue)
@@ -249,7 +249,6 @@ def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
     wrong = [*plans.wrong, *settled.wrong]
     assert [each for each in wrong if "jobs" not in each] == []
     waiting = {"sending": "sending", "deferred": "deferred"}.get(moment)
-    assert "orphans" not in wrong_now
     for counts in (found, report):
         assert counts["accepted"] == MANY - 10 - (61 if waiting else 0)
         assert waiting is None or counts[waiting] == 61
