@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -97,17 +96,11 @@ def tool(name: str, folder: Path = VENV) -> Path:
 
 def make_venv(folder: Path) -> None:
     """Make it afresh, and without pip: Debian keeps what that needs in a package of its own."""
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    venv.EnvBuilder(symlinks=True, with_pip=False, clear=True).create(folder)
 
 
 def install(folder: Path, *what: str | Path) -> None:
     """Install by the machine's pip."""
-    if run_through(PYTHON, "-c", "import pip").returncode != 0:
-        raise SystemExit("This Python has no pip. On Debian and Ubuntu: apt install python3-pip")
     pip = (PYTHON, "-m", "pip", "--python", tool("python", folder))
     # Python compiles what it imports, which is a fifth of it: pip would compile all.
     quietly = ("--quiet", "--no-input", "--no-compile", "--disable-pip-version-check")
@@ -197,9 +190,7 @@ def run(port: int) -> int:
     refuse_taken(port)
     set_up("run")
     address = f"http://localhost:{port}"
-    env = dict(os.environ)
-    if not is_set("BELONG_BASE_URL"):
-        env["BELONG_BASE_URL"] = address
+    env = {"BELONG_BASE_URL": address, **os.environ}
     with suppress(KeyboardInterrupt), together() as ours:
         prepared = run_through(*flask("prepare"), env=env)
         if prepared.returncode != 0:
@@ -219,20 +210,11 @@ def run(port: int) -> int:
 def refuse_taken(port: int) -> None:
     """Raise SystemExit if somebody listens there; macOS would let us too, beside them."""
     with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
-        other = PORT + 1 if port == PORT else PORT
-        raise SystemExit(f"Port {port} is taken. Choose another: python3 dev.py run --port {other}")
+        raise SystemExit(f"Port {port} is taken. Choose another with --port.")
 
 
 def flask(*arguments: str) -> tuple[str | Path, ...]:
     return tool("python"), "-m", "flask", "--app", "wsgi", *arguments
-
-
-def is_set(name: str) -> bool:
-    """Tell whether the environment or .env gives a setting, itself or as NAME_FILE."""
-    dotenv = ROOT / ".env"
-    text = dotenv.read_text() if dotenv.is_file() else ""
-    in_text = re.search(rf"^\s*(export\s+)?{name}(_FILE)?\s*=", text, re.MULTILINE)
-    return name in os.environ or f"{name}_FILE" in os.environ or in_text is not None
 
 
 def wait_until_served(port: int, ours: Mapping[str, subprocess.Popen[str]]) -> None:

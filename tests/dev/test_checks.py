@@ -1,7 +1,6 @@
-"""`dev.py lint`, `test`, `bench`, `docs` and `lock`."""
+"""`dev.py lint`, `test`, `bench` and `docs`."""
 
 import re
-import subprocess
 import tomllib
 
 import pytest
@@ -9,12 +8,6 @@ import pytest
 from tests.dev.checkout import ROOT, Checkout
 
 LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "test")}
-A_UV = """
-echo "$@" >> var/uv-was-told
-for last in "$@"; do :; done
-[ "$UV_FAILS_AT" = "$last" ] && echo No solution found && exit 1
-echo "# renewed" >> "$last"
-"""
 
 
 def test_every_check_has_its_say_even_when_one_complains(ready: Checkout) -> None:
@@ -25,28 +18,20 @@ def test_every_check_has_its_say_even_when_one_complains(ready: Checkout) -> Non
     assert answer.stdout.endswith("Not clean: mypy, djlint.\n")
 
 
-@pytest.mark.parametrize("name", ["ruff", "mypy", "lint-imports", "djlint"])
-def test_no_check_complains_in_vain(ready: Checkout, name: str) -> None:
-    assert ready.dev("lint", STAND_IN_COMPLAINS=name).returncode == 1
-
-
 def test_checks_that_have_nothing_to_say_are_quiet(ready: Checkout) -> None:
     answer = ready.dev("lint")
     assert (answer.returncode, answer.stdout) == (0, "Clean.\n")
 
 
-def test_the_whole_suite_begins_with_the_checks_and_ends_with_pytest(ready: Checkout) -> None:
-    answer = ready.dev("test", STAND_IN_PYTEST="5")
+@pytest.mark.parametrize(("more", "words"), [((), ""), (("--night",), " --night")])
+def test_the_whole_suite_and_the_night_begin_with_the_checks(
+    ready: Checkout, more: tuple[str, ...], words: str
+) -> None:
+    answer = ready.dev("test", *more, STAND_IN_PYTEST="5")
     assert answer.returncode == 5
     first, last = answer.stdout.splitlines()
     assert first == "Clean."
-    assert last.startswith("pytest -n auto of")
-
-
-def test_the_night_begins_with_the_checks_too(ready: Checkout) -> None:
-    first, last = ready.dev("test", "--night").stdout.splitlines()
-    assert first == "Clean."
-    assert last.startswith("pytest -n auto --night of")
+    assert last.startswith(f"pytest -n auto{words} of")
 
 
 def test_where_a_check_complains_the_suite_is_not_run(ready: Checkout) -> None:
@@ -64,30 +49,14 @@ def test_arguments_go_to_pytest_as_they_are(ready: Checkout) -> None:
 def test_benchmarks_are_listed_and_run_by_name(ready: Checkout) -> None:
     folder = ready.root / "tests" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pace.py").write_text("import sys, requirements\nprint('paced')\nsys.exit(7)\n")
+    (folder / "pace.py").write_text("import sys, requirements\nprint(sys.argv[1:])\nsys.exit(7)\n")
     (folder / "_shared.py").touch()
     (folder / "test_pace.py").touch()
     assert ready.dev("bench").stdout == "Benchmarks: pace.\n"
-    assert ready.dev("bench", "pace").returncode == 7
+    paced = ready.dev("bench", "pace", "--rounds", "2", "--help")
+    assert (paced.returncode, paced.stdout) == (7, "['--rounds', '2', '--help']\n")
     unknown = ready.dev("bench", "../../dev")
     assert (unknown.returncode, unknown.stdout) == (2, "Benchmarks: pace.\n")
-
-
-def test_arguments_go_to_a_benchmark_as_they_are(ready: Checkout) -> None:
-    folder = ready.root / "tests" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pace.py").write_text("import sys\nprint(sys.argv[1:])\n")
-    assert ready.dev("bench", "pace", "--rounds", "2", "--help").stdout == (
-        "['--rounds', '2', '--help']\n"
-    )
-
-
-def test_settings_are_written_down_by_config_itself(ready: Checkout) -> None:
-    (ready.root / "config.py").write_text(
-        "import sys, requirements\nprint('written')\nsys.exit(7)\n"
-    )
-    answer = ready.dev("docs")
-    assert (answer.returncode, answer.stdout) == (7, "written\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])
@@ -95,34 +64,6 @@ def test_wrong_use_is_told(checkout: Checkout, arguments: tuple[str, ...]) -> No
     answer = checkout.dev(*arguments)
     assert answer.returncode == 2
     assert answer.stdout.startswith("usage: dev.py")
-
-
-def test_all_locks_are_renewed_from_what_they_are(checkout: Checkout) -> None:
-    before = locks_of(checkout)
-    assert renew(checkout).returncode == 0
-    assert locks_of(checkout) == {name: f"{before[name]}# renewed\n" for name in LOCKS}
-    told = (checkout.root / "var" / "uv-was-told").read_text().splitlines()
-    assert all("--universal --generate-hashes" in line for line in told)
-    assert [line.rpartition("/")[2] for line in told] == ["run.txt", "build.txt", "test.txt"]
-
-
-def test_a_lock_that_cannot_be_solved_is_told(checkout: Checkout) -> None:
-    answer = renew(checkout, UV_FAILS_AT="requirements/build.txt")
-    assert answer.returncode == 1
-    assert "No solution found" in answer.stdout
-    assert "requirements/build.txt could not be renewed." in answer.stdout
-
-
-def renew(checkout: Checkout, **env: str) -> subprocess.CompletedProcess[str]:
-    uv = checkout.root / "var" / "uv" / "bin" / "uv"
-    uv.parent.mkdir(parents=True)
-    uv.write_text(f"#!/bin/sh\n{A_UV}")
-    uv.chmod(0o755)
-    return checkout.dev("lock", **env)
-
-
-def locks_of(checkout: Checkout) -> dict[str, str]:
-    return {name: (checkout.root / "requirements" / f"{name}.txt").read_text() for name in LOCKS}
 
 
 def test_our_locks_name_no_index_and_hold_what_runs() -> None:

@@ -41,7 +41,7 @@ def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> N
     assert ready.noted("web")["port"] == port
 
 
-def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout) -> None:
+def test_mailed_links_lead_here_unless_the_environment_says_otherwise(ready: Checkout) -> None:
     port = free_port()
     with serving(ready, "--port", str(port)):
         for process in ("prepare", "web", "worker"):
@@ -50,10 +50,6 @@ def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout)
     ready.forget()
     with serving(ready, BELONG_BASE_URL="https://example.org"):
         assert ready.noted("worker")["settings"]["BELONG_BASE_URL"] == "https://example.org"
-    ready.forget()
-    (ready.root / ".env").write_text("BELONG_BASE_URL=https://example.org\n")
-    with serving(ready):
-        assert "BELONG_BASE_URL" not in ready.noted("worker")["settings"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -71,16 +67,6 @@ def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> 
     assert_all_ended(ready)
     ready.noted("web-finished")
     ready.noted("worker-finished")
-
-
-def test_a_shell_that_started_it_in_the_background_can_interrupt_it(ready: Checkout) -> None:
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with serving(ready) as process:
-            end(process)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    assert process.returncode == 0
 
 
 def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready: Checkout) -> None:
@@ -104,14 +90,6 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(
     assert f"The {name} stopped by itself" in said
     assert_all_ended(ready)
     ready.noted("worker-finished" if dying == "web" else "web-finished")
-
-
-@pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
-def test_one_that_cannot_even_start_is_named(ready: Checkout, dying: str, name: str) -> None:
-    answer = ready.dev("run", "--port", str(free_port()), **{f"STAND_IN_{dying.upper()}": "dies"})
-    assert answer.returncode == 1
-    assert f"The {name} stopped by itself" in answer.stdout
-    assert_all_ended(ready)
 
 
 def test_an_app_that_cannot_be_prepared_is_not_served(ready: Checkout) -> None:
@@ -142,11 +120,11 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout: Check
     with socket.create_server(("127.0.0.1", 0)) as other:
         answer = checkout.dev("run", "--port", str(other.getsockname()[1]))
     assert answer.returncode == 1
-    assert "is taken. Choose another: python3 dev.py run --port 5" in answer.stdout
+    assert "is taken. Choose another with --port." in answer.stdout
     assert not (checkout.root / ".venv").exists()
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "٣٠٠", "5000x", ""])
+@pytest.mark.parametrize("port", ["0", "65536", "٣٠٠"])
 def test_what_is_not_a_port_is_wrong_use(checkout: Checkout, port: str) -> None:
     answer = checkout.dev("run", "--port", port)
     assert answer.returncode == 2
