@@ -122,18 +122,6 @@ def test_what_opens_mailbox_and_relay_is_kept_from_the_web_server() -> None:
     assert len(secret) == 3
 
 
-def test_the_mailbox_is_read_whole() -> None:
-    assert Config.read(PRODUCTION).inbound_mailbox is None
-    url = {"BELONG_INBOUND_URL": "imaps://b@example.org:geheim@imap.example.org"}
-    place = Config.read({**PRODUCTION, **url}).inbound_mailbox
-    assert place is not None
-    assert (place.host, place.user, place.password) == (
-        "imap.example.org",
-        "b@example.org",
-        "geheim",
-    )
-
-
 def test_production_has_no_default_for_what_matters() -> None:
     said = complaints({"BELONG_ENV": "production"})
     assert {line.partition(" ")[0] for line in said} == {

@@ -94,7 +94,6 @@ WEB = {
     "waitlist_entries": Rights(may_delete=True),
     "issue_counts": READS,
     "group_leads": Rights(update="accepted_at ends_at"),
-    "leases": READS,
     "limits": Rights("key used_until", update="used_until"),
     "mailbox_changes": Rights(may_delete=True),
     "meeting_changes": Rights(

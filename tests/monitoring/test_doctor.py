@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,24 +9,20 @@ from pathlib import Path
 import dns.exception
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.delivery import dispatcher
 from belong_mail.delivery.models import Delivery
 from belong_mail.mail.smtp import connection
 from belong_mail.mail.smtp.connection import RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
-from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
-from tests.delivery.factories import books, queue
-from tests.markers import on_both, on_sqlite, one_connection, periodic_tasks
+from tests.delivery.factories import queue
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import run
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
@@ -124,21 +119,6 @@ def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(
         assert any("Raise the relay’s limit" in words for words in bad) == is_small
 
 
-def test_what_waits_too_long_and_what_cannot_be_read_is_said(
-    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    relay.always("RCPT", "450 4.2.1 Later")
-    queue(services, keyring, 1)
-    worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(due_at=now().replace(year=2020)))
-        session.add(Job(kind="join", sealed=b"", failures=3))
-    code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
-    assert code == 1
-    assert any("Email has been waiting for more than 15 minutes" in words for words in bad)
-    assert any(words.startswith("Requests cannot be read") for words in bad)
-
-
 @on_sqlite
 def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
     environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
@@ -151,20 +131,6 @@ def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
     _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     [words] = [words for words in bad if "(now 16 minutes)." in words]
     assert "The relay’s last answer: 535 5.7.8 authentication." in words
-
-
-def test_an_old_schema_is_said(environment: Settings, services: Services) -> None:
-    with services.writing.begin() as session:
-        version = session.scalar(text("SELECT version_num FROM alembic_version"))
-        session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
-    try:
-        code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
-    finally:
-        with services.writing.begin() as session:
-            session.execute(
-                text("UPDATE alembic_version SET version_num = :version"), {"version": version}
-            )
-    assert (code, bad) == (1, ["The database schema is not up to date. Run `db upgrade`."])
 
 
 @on_sqlite
@@ -274,56 +240,3 @@ def test_without_the_token_there_is_no_such_page(visitor: Visitor, given: str | 
 def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
     for given in ("Bearer ", "Bearer", ""):
         assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
-
-
-@one_connection
-def test_an_issue_is_paused_resumed_and_stopped_by_command(
-    cli: FlaskCliRunner, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    issue = queue(services, keyring, 30)
-    with services.reading.begin() as session:
-        name = session.get_one(Newsletter, issue).public_id
-
-    said = []
-
-    def act(verb: str, wanted: int = 0) -> None:
-        ended = cli.invoke(args=["newsletter", verb, name])
-        assert ended.exit_code == wanted, ended.output
-        said.append(ended.output)
-
-    def act_at(number: int, verb: str) -> None:
-        """Act, and dawdle until what was read ahead is asked for again."""
-        if len(relay.accepted) == number:
-            act(verb)
-            time.sleep(dispatcher.STALE_SECONDS + 0.1)
-
-    relay.on("after DOT", lambda _: act_at(10, "pause"))
-    worker.drain()
-    paused_at = len(relay.accepted)
-    assert 10 <= paused_at <= 11
-    act("pause", 1)
-    assert "The newsletter is paused, so this cannot be done now." in said[-1]
-    relay.on("after DOT", lambda _: None)
-    act("resume")
-    relay.on("after DOT", lambda _: act_at(20, "stop"))
-    worker.drain()
-    balance = books(services, issue)
-    assert balance["accepted"] == len(relay.accepted) <= 21
-    assert balance["withdrawn"] == 30 - balance["accepted"]
-    act("resume", 1)
-    assert cli.invoke(args=["newsletter", "stop", "no-such"]).exit_code == 2
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    "command", [("doctor",), ("keys", "rotate"), ("db", "upgrade"), ("worker",)]
-)
-def test_wrong_settings_are_all_said_before_anything_starts(
-    command: tuple[str, ...], environment: Settings
-) -> None:
-    wrong = {"BELONG_BASE_URL": "ftp://x", "BELONG_SEND_RATE": "many", "BELONG_COLOUR": "red"}
-    ended = run({**environment, **wrong}, *command)
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    for name in wrong:
-        assert f"  - {name} " in ended.stderr

@@ -10,10 +10,10 @@ import pytest
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from tests.delivery.factories import books, queue
+from tests.delivery.factories import queue
 from tests.markers import on_postgresql, one_by_day
-from tests.operations.failover import HELD, TOOK_OVER, Settings, doubled, is_held
-from tests.operations.troubles import end, go_back, is_said, keep
+from tests.operations.failover import HELD, Settings, doubled, is_held
+from tests.operations.troubles import go_back, is_said, keep
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 
@@ -52,25 +52,6 @@ def lagging(settings: Settings, relay: Server, url: str) -> Iterator[subprocess.
         yield process
 
 
-def test_a_running_worker_is_on_hold_and_says_why(
-    environment: Settings, issue: int, relay: Server, services: Services, database_url: str
-) -> None:
-    with lagging(environment, relay, database_url) as process:
-        go_back(database_url)
-        is_said(process, HELD)
-        end(process)
-    is_held(environment, TOOK_OVER)
-    assert doubled(relay) == 0
-    assert run(environment, "worker", "--drain").returncode == 1
-    assert doubled(relay) == 0
-    relay.delay = 0
-    assert run(environment, "hold", "release").returncode == 0
-    assert run(environment, "worker", "--drain").returncode == 0
-    assert len({one.recipient for one in relay.accepted}) == MANY
-    states = books(services, issue)
-    assert states["accepted"] + states.get("uncertain", 0) == MANY
-
-
 @one_by_day("faults")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
@@ -96,21 +77,4 @@ def test_what_one_host_misses_holds_the_others(
         is_said(process, HELD)
     assert run(other, "worker", "--drain").returncode == 1
     is_held(other, LACKS)
-    assert doubled(relay) == 0
-
-
-def test_each_host_waits_for_its_own_release(
-    environment: Settings, other: Settings, issue: int, relay: Server, database_url: str
-) -> None:
-    """One has lost nothing itself, and would send what the other has sent."""
-    assert issue
-    with lagging(environment, relay, database_url) as process:
-        process.send_signal(signal.SIGSTOP)
-        go_back(database_url)
-        assert run(other, "worker", "--drain").returncode == 1
-        is_held(other, TOOK_OVER)
-        process.send_signal(signal.SIGCONT)
-        is_said(process, HELD)
-    assert run(environment, "hold", "release").returncode == 0
-    is_held(other, TOOK_OVER)
     assert doubled(relay) == 0

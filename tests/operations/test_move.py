@@ -15,6 +15,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Engine,
+    Executable,
     Integer,
     LargeBinary,
     String,
@@ -162,7 +163,17 @@ def test_a_database_is_not_moved_to_itself(services: Services) -> None:
     target.dispose()
 
 
-def test_a_row_that_changes_on_the_way_is_noticed(services: Services, other: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("groups", update(Group).where(Group.id == FIRST + 1).values(position=1)),
+        ("images", delete(Image).where(Image.id == FIRST + ROWS)),
+    ],
+    ids=["changed", "missing"],
+)
+def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(
+    table: str, statement: Executable, services: Services, other: str
+) -> None:
     """The other database may be another's to write to; what is there in the end is compared."""
     fill(services.engine)
     target, told = make_engine(other), []
@@ -171,25 +182,10 @@ def test_a_row_that_changes_on_the_way_is_noticed(services: Services, other: str
         told.append(rows)
         if len(told) == len(Base.metadata.sorted_tables):
             with target.begin() as connection:
-                connection.execute(update(Group).where(Group.id == FIRST + 1).values(position=1))
+                connection.execute(statement)
 
-    with pytest.raises(move.InvalidMove, match="The table groups differs there"):
+    with pytest.raises(move.InvalidMove, match=f"The table {table} differs there"):
         move.move(services.engine, target, spoil, left)
-    target.dispose()
-
-
-def test_a_row_that_is_missing_there_is_noticed(services: Services, other: str) -> None:
-    fill(services.engine)
-    target, told = make_engine(other), []
-
-    def lose(rows: int) -> None:
-        told.append(rows)
-        if len(told) == len(Base.metadata.sorted_tables):
-            with target.begin() as connection:
-                connection.execute(delete(Image).where(Image.id == FIRST + ROWS))
-
-    with pytest.raises(move.InvalidMove, match="The table images differs there"):
-        move.move(services.engine, target, lose, left)
     target.dispose()
 
 
