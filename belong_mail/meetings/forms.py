@@ -1,11 +1,9 @@
 """The forms for a meeting and for one day of it, and what they check."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, time
 from typing import Any, cast
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from wtforms import (
     BooleanField,
@@ -29,7 +27,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.message.linter import redirector
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.recurrence import FIRST, LAST, NonexistentLocalTime
+from belong_mail.meetings.recurrence import FIRST, LAST
 from belong_mail.meetings.service import DayOverride
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
@@ -111,27 +109,19 @@ def listed_days(_form: Form, field: Field) -> None:
             raise ValidationError(said) from error
 
 
+def to_come(form: Form, field: Field) -> None:
+    """Accept a day of our calendars; one that is over only if it was this one before."""
+    day = field.data
+    if day and not FIRST <= day <= LAST:
+        raise ValidationError(TOO_FAR)
+    if day and day < today() and day != cast("TimesForm", form).day_before:
+        raise ValidationError(_("This day is over. Choose today or a later one."))
+
+
 LINE_VALIDATORS = SHORT_LENGTH, one_line, without_address
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """A field of the form, and words to be translated that say what is wrong with it."""
-
-    field: str
-    words: str
-    # Named in the words as %(date)s or %(weekday)s.
-    day: date | None = None
-
-    def text(self, language: str) -> str:
-        """Say it; called inside a request."""
-        if self.day is None:
-            return _(self.words)
-        names = {
-            "date": format_day(self.day, language, "long"),
-            "weekday": format_weekday(self.day, language),
-        }
-        return _(self.words, **names)
+TOO_FAR = _l("Choose a date between 2020 and 2037.")
+MOST_EXCEPTIONS = 40
+FIFTH = 5
 
 
 class TimesForm(BaseForm):
@@ -166,18 +156,20 @@ class TimesForm(BaseForm):
             self.seen.data = str(meeting.sequence)
         return is_older
 
-    def _over(self, day: date, field: str) -> list[FieldError]:
-        """Refuse a day that is over, unless it was this one before."""
-        is_over = day < today() and day != self.day_before
-        return [FieldError(field, OVER)] if is_over else []
+    def validate_ends_at(self, field: Field) -> None:
+        if self.starts_at.data and field.data and field.data <= self.starts_at.data:
+            raise ValidationError(_("The end time must be later than the start time."))
 
-    def accepts(self, found: Iterable[FieldError]) -> bool:
-        """Say at their fields what is wrong, and tell whether nothing is."""
-        wrong = list(found)
-        for each in wrong:
-            words = each.text(request_language())
-            self[each.field].errors = [*self[each.field].errors, words]
-        return not wrong
+    def _refuse_skipped(self, days: Iterable[date]) -> None:
+        """Refuse hours that the clocks skip on one of the days."""
+        clocks = cast("time", self.starts_at.data), cast("time", self.ends_at.data)
+        skipped = recurrence.skipped_day(days, clocks, services().settings.timezone)
+        if skipped:
+            words = _(
+                "Clocks go forward on %(date)s, so this time doesn’t exist on that day.",
+                date=format_day(skipped, request_language(), "long"),
+            )
+            self.starts_at.errors = (words,)
 
 
 class MeetingForm(TimesForm, LocalizedForm):
@@ -189,7 +181,9 @@ class MeetingForm(TimesForm, LocalizedForm):
             hint=_l("If you leave this empty, it’s called “%(program_name)s meeting.”"),
         )
     )
-    starts_on = LocalDateField(_l("First date"), validators=[InputRequired(_l("Choose a date."))])
+    starts_on = LocalDateField(
+        _l("First date"), validators=[InputRequired(_l("Choose a date.")), to_come]
+    )
     repeats = RadioField(_l("How often?"), choices=lambda: choices(REPEAT_CHOICES), default="once")
     until = LocalDateField(_l("Until"), validators=[Optional()])
     exceptions = TextAreaField(
@@ -220,14 +214,53 @@ class MeetingForm(TimesForm, LocalizedForm):
     preview = SubmitField(_l("Preview"))
     submit = SubmitField(_l("Save"))
 
+    def validate_starts_on(self, field: Field) -> None:
+        if not field.data:
+            return
+        weekday = format_weekday(field.data, request_language())
+        if self.repeats.data == "monthly" and recurrence.nth(field.data) == FIFTH:
+            raise ValidationError(
+                _(
+                    "Not every month has a fifth %(weekday)s. Choose “last” or another date.",
+                    weekday=weekday,
+                )
+            )
+        if self.repeats.data == "monthly-last" and not recurrence.is_last(field.data):
+            raise ValidationError(
+                _("This date isn’t the last %(weekday)s of the month.", weekday=weekday)
+            )
+
+    def validate_until(self, field: Field) -> None:
+        if not field.data:
+            return
+        if not FIRST <= field.data <= LAST:
+            raise ValidationError(TOO_FAR)
+        if self.repeats.data == "once":
+            raise ValidationError(
+                _("A one-time meeting doesn’t need an end date. Leave this empty.")
+            )
+        if self.starts_on.data and field.data < self.starts_on.data:
+            raise ValidationError(_("This is before the first date."))
+
     def validate(self, extra_validators: Any = None) -> bool:
         """Look at the fields, and then at the days that come of them all."""
-        if not super().validate(extra_validators):
-            return False
-        meeting, zone = Meeting(**self.planned()), services().settings.timezone
-        return self.accepts(
-            field_errors(meeting, zone) or self._over(meeting.starts_on, "starts_on")
-        )
+        if super().validate(extra_validators):
+            meeting = Meeting(**self.planned())
+            self.exceptions.errors = tuple(self._wrong_exceptions(meeting))
+            self._refuse_skipped(recurrence.days(meeting))
+        return not self.errors
+
+    def _wrong_exceptions(self, meeting: Meeting) -> Iterator[str]:
+        """Say which exceptions are no days of the meeting, or that they leave none."""
+        if len(meeting.exceptions) > MOST_EXCEPTIONS:
+            yield str(TOO_MANY)
+            return
+        days = {str(day) for day in recurrence.days(Meeting(**self.planned() | {"exceptions": []}))}
+        for each in sorted(set(meeting.exceptions) - days):
+            day = format_day(date.fromisoformat(each), request_language(), "long")
+            yield _("There’s no meeting on %(date)s anyway.", date=day)
+        if days <= set(meeting.exceptions):
+            yield _("With these exceptions, no dates are left.")
 
     def planned(self) -> dict[str, Any]:
         """Return what was typed, by the columns of a meeting."""
@@ -236,13 +269,13 @@ class MeetingForm(TimesForm, LocalizedForm):
             **{name: self[name].data or "" for name in TYPED},
             "title": self.typed("title"),
             "exceptions": sorted(
-                {str(read_day(each, request_language())) for each in self._typed_exceptions()}
+                {
+                    str(read_day(each, request_language()))
+                    for each in (self.exceptions.data or "").split()
+                }
             ),
             "is_open": self.is_open.data == "anyone",
         }
-
-    def _typed_exceptions(self) -> list[str]:
-        return (self.exceptions.data or "").split()
 
     def show(self, meeting: Meeting) -> None:
         """Fill the form with a meeting as it is."""
@@ -257,15 +290,13 @@ class MeetingForm(TimesForm, LocalizedForm):
 class DayForm(TimesForm):
     """One day of a meeting: at another time or place."""
 
-    held_on = LocalDateField(_l("Date"), validators=[InputRequired(_l("Choose a date."))])
+    held_on = LocalDateField(_l("Date"), validators=[InputRequired(_l("Choose a date.")), to_come])
     submit = SubmitField(_l("Save"))
 
     def validate(self, extra_validators: Any = None) -> bool:
-        if not super().validate(extra_validators):
-            return False
-        other, zone = self.other(), services().settings.timezone
-        found = [*field_errors_of_day(other.held_on, other.starts_at, other.ends_at, zone)]
-        return self.accepts(found or self._over(other.held_on, "held_on"))
+        if super().validate(extra_validators):
+            self._refuse_skipped([cast("date", self.held_on.data)])
+        return not self.errors
 
     def other(self) -> DayOverride:
         """Return what was typed."""
@@ -276,85 +307,3 @@ class DayForm(TimesForm):
             place=self.place.data or "",
             link=self.link.data or "",
         )
-
-
-MOST_EXCEPTIONS = 40
-FIFTH = 5
-
-
-def field_errors(meeting: Meeting, zone: ZoneInfo) -> list[FieldError]:
-    """Look a planned meeting through; where its days cannot be, nothing else is looked at."""
-    return [*_check_edges(meeting)] or [*_check_rule(meeting)] or [*_check_days(meeting, zone)]
-
-
-def field_errors_of_day(
-    held_on: date, starts_at: time, ends_at: time, zone: ZoneInfo
-) -> Iterator[FieldError]:
-    """Look at one day's other time."""
-    if not FIRST <= held_on <= LAST:
-        yield FieldError("held_on", TOO_FAR)
-        return
-    if ends_at <= starts_at:
-        yield FieldError("ends_at", ENDS_BEFORE_START)
-    try:
-        for clock in (starts_at, ends_at):
-            recurrence.require_existing_clock_time(datetime.combine(held_on, clock, zone))
-    except NonexistentLocalTime as error:
-        yield FieldError("starts_at", SKIPPED_TIME, error.day)
-
-
-OVER = gettext_noop("This day is over. Choose today or a later one.")
-TOO_FAR = gettext_noop("Choose a date between 2020 and 2037.")
-ENDS_BEFORE_START = gettext_noop("The end time must be later than the start time.")
-SKIPPED_TIME = gettext_noop(
-    "Clocks go forward on %(date)s, so this time doesn’t exist on that day."
-)
-
-
-def _check_edges(meeting: Meeting) -> Iterator[FieldError]:
-    if not FIRST <= meeting.starts_on <= LAST:
-        yield FieldError("starts_on", TOO_FAR)
-    if meeting.until and not FIRST <= meeting.until <= LAST:
-        yield FieldError("until", TOO_FAR)
-    elif meeting.until and meeting.repeats == "once":
-        yield FieldError(
-            "until", gettext_noop("A one-time meeting doesn’t need an end date. Leave this empty.")
-        )
-    elif meeting.until and meeting.until < meeting.starts_on:
-        yield FieldError("until", gettext_noop("This is before the first date."))
-    if meeting.ends_at <= meeting.starts_at:
-        yield FieldError("ends_at", ENDS_BEFORE_START)
-
-
-def _check_rule(meeting: Meeting) -> Iterator[FieldError]:
-    if meeting.repeats == "monthly" and recurrence.nth(meeting.starts_on) == FIFTH:
-        words = gettext_noop(
-            "Not every month has a fifth %(weekday)s. Choose “last” or another date."
-        )
-        yield FieldError("starts_on", words, meeting.starts_on)
-    if meeting.repeats == "monthly-last" and not recurrence.is_last(meeting.starts_on):
-        yield FieldError(
-            "starts_on",
-            gettext_noop("This date isn’t the last %(weekday)s of the month."),
-            meeting.starts_on,
-        )
-    if len(meeting.exceptions) > MOST_EXCEPTIONS:
-        yield FieldError("exceptions", gettext_noop("That’s too many dates. Enter 40 at most."))
-
-
-def _check_days(meeting: Meeting, zone: ZoneInfo) -> Iterator[FieldError]:
-    exceptions = [date.fromisoformat(each) for each in meeting.exceptions]
-    whole = Meeting(
-        starts_on=meeting.starts_on, repeats=meeting.repeats, until=meeting.until, exceptions=[]
-    )
-    for day in exceptions:
-        if day not in recurrence.days(whole, day, day):
-            yield FieldError(
-                "exceptions", gettext_noop("There’s no meeting on %(date)s anyway."), day
-            )
-    if not recurrence.next_days(meeting, FIRST, 1):
-        yield FieldError("exceptions", gettext_noop("With these exceptions, no dates are left."))
-    try:
-        recurrence.require_existing_time(meeting, zone)
-    except NonexistentLocalTime as error:
-        yield FieldError("starts_at", SKIPPED_TIME, error.day)

@@ -1,9 +1,9 @@
 """From a meeting's rule to its days, in local time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, product
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import FR, MO, MONTHLY, SA, SU, TH, TU, WE, WEEKLY, rrule, weekday
@@ -25,14 +25,6 @@ RULES = {
 FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
 WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
 WEEK = timedelta(days=7)
-
-
-class NonexistentLocalTime(Exception):
-    """The clocks skip this time on a day of the meeting."""
-
-    def __init__(self, day: date) -> None:
-        super().__init__(day)
-        self.day = day
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +114,13 @@ def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
     return list(islice(days(meeting, after), number))
 
 
-def require_existing_time(meeting: Meeting, zone: ZoneInfo) -> None:
-    """Raise NonexistentLocalTime where the clocks skip the beginning or the end of a meeting."""
-    for day in days(meeting):
-        for clock in (meeting.starts_at, meeting.ends_at):
-            require_existing_clock_time(datetime.combine(day, clock, zone))
-
-
-def require_existing_clock_time(local: datetime) -> None:
-    back = local.astimezone(UTC).astimezone(local.tzinfo)
-    if back.replace(tzinfo=None) != local.replace(tzinfo=None):
-        raise NonexistentLocalTime(local.date())
+def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) -> date | None:
+    """Return the first of the days on which the clocks skip one of the hours."""
+    for local in (datetime.combine(day, clock, zone) for day, clock in product(days, clocks)):
+        back = local.astimezone(UTC).astimezone(zone)
+        if back.replace(tzinfo=None) != local.replace(tzinfo=None):
+            return local.date()
+    return None
 
 
 def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from belong_mail.core import i18n
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.recurrence import NonexistentLocalTime
 
 DENVER = ZoneInfo("America/Denver")
 DAY = timedelta(days=1)
@@ -103,14 +102,8 @@ def test_four_in_the_afternoon_stays_four_when_the_clocks_change(repeats: str) -
 @pytest.mark.parametrize("year", range(2026, 2038))
 def test_a_time_that_the_clocks_skip_is_refused_and_its_neighbours_are_not(year: int) -> None:
     change = walked(date(year, 3, 1) + (6 - date(year, 3, 1).weekday()) * DAY, "weekly", LAST)[1]
-    for clock, is_there in ((time(1, 59), True), (time(2, 30), False), (time(3), True)):
-        held = meeting(starts_on=change, repeats="once", starts_at=clock, ends_at=time(9))
-        if is_there:
-            recurrence.require_existing_time(held, DENVER)
-        else:
-            with pytest.raises(NonexistentLocalTime) as refused:
-                recurrence.require_existing_time(held, DENVER)
-            assert refused.value.day == change
+    for clock, skipped in ((time(1, 59), None), (time(2, 30), change), (time(3), None)):
+        assert recurrence.skipped_day([change], [clock, time(9)], DENVER) == skipped
 
 
 def test_the_rules_are_said_in_words() -> None:
