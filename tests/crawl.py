@@ -154,7 +154,7 @@ def invitation_link(services: Services, keyring: Keyring, worker: Worker, relay:
     """Invite somebody to lead a group, and return the link that is mailed to them."""
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
-        invitations.ask_to_lead(session, keyring.opener, keyring.index, group, INVITED)
+        invitations.ask(session, keyring, group, INVITED)
     worker.drain()
     return link_to(relay.to(INVITED)[-1], "invitation")
 

@@ -1,6 +1,7 @@
 """The office's commands: group leaders, and the people who work for the office."""
 
 import click
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations
 from belong_mail.accounts import service as accounts
@@ -9,6 +10,7 @@ from belong_mail.core import i18n
 from belong_mail.core.decryption import (
     BlindIndex,
     DecryptionError,
+    Keyring,
     KeysMissing,
     Opener,
     worker_keys,
@@ -38,6 +40,9 @@ def _checked_name(_context: click.Context, _parameter: click.Parameter, name: st
     return name.strip()
 
 
+language_option = click.option(
+    "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
+)
 name_option = click.option(
     "--name",
     default="",
@@ -54,9 +59,7 @@ def lead_commands() -> None:
 @lead_commands.command("invite", epilog="Example: belong lead invite --group asian --language es")
 @address_argument
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
-@click.option(
-    "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
-)
+@language_option
 @name_option
 def invite_lead(address: str, slug: str, language: str | None, name: str) -> None:
     """Invite ADDRESS, a work address, to lead a group.
@@ -64,18 +67,9 @@ def invite_lead(address: str, slug: str, language: str | None, name: str) -> Non
     The invitation works for 7 days. Run the command again to send a new one. Without ADDRESS, it
     asks for one, so that no log of this machine has it.
     """
-    opener, index = keys_here()
-    _refuse_strangers(address)
     with transaction() as session:
         group = require_group(session, slug)
-        with refusing(DecryptionError, words=CHANGED):
-            is_asked = invitations.ask_to_lead(
-                session, opener, index, group, address, language, name
-            )
-    if is_asked:
-        say(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
-    else:
-        say(f"This address already leads {_in_sentence(group)}.")
+        _invite(session, group, address, language, name)
 
 
 @lead_commands.command("remove")
@@ -138,9 +132,7 @@ def office_commands() -> None:
 
 @office_commands.command("invite", epilog="Example: belong office invite --language es")
 @address_argument
-@click.option(
-    "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
-)
+@language_option
 @name_option
 def invite_office(address: str, language: str | None, name: str) -> None:
     """Invite ADDRESS, a work address, to work for the office.
@@ -149,14 +141,8 @@ def invite_office(address: str, language: str | None, name: str) -> None:
     invite leaders and colleagues there. Without ADDRESS, it asks for one, so that no log of this
     machine has it.
     """
-    opener, index = keys_here()
-    _refuse_strangers(address)
-    with transaction() as session, refusing(DecryptionError, words=CHANGED):
-        is_asked = invitations.ask_for_office(session, opener, index, address, language, name)
-    if is_asked:
-        say("Invited to work for the office. The invitation works for 7 days.")
-    else:
-        say("This address already works for the office.")
+    with transaction() as session:
+        _invite(session, None, address, language, name)
 
 
 @office_commands.command("remove")
@@ -171,6 +157,22 @@ def remove_office(address: str) -> None:
         if not invitations.remove_office(session, index, address):
             raise click.ClickException("This address does not work for the office.")
     say("This address no longer works for the office.")
+
+
+def _invite(
+    session: Session, group: Group | None, address: str, language: str | None, name: str
+) -> None:
+    """Invite to lead a group, or without one to work for the office, and say so."""
+    _refuse_strangers(address)
+    keyring = Keyring(*keys_here())
+    with refusing(DecryptionError, words=CHANGED):
+        is_asked = invitations.ask(session, keyring, group, address, language, name)
+    if is_asked:
+        what = f"lead {_in_sentence(group)}" if group else "work for the office"
+        say(f"Invited to {what}. The invitation works for 7 days.")
+    else:
+        what = f"leads {_in_sentence(group)}" if group else "works for the office"
+        say(f"This address already {what}.")
 
 
 def _refuse_strangers(address: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,9 +29,7 @@ WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
     WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
 )
-# Marks a right that an operator gave: its lead is told of new members at once.
-TRUSTED = b"leads"
-# The same for the office: accepted, and only invited.
+# What proves a right to work for the office says: accepted, or only invited.
 OFFICE, ASKED = b"office", b"asked"
 # For so long after somebody accepted what the office asked no member is introduced to them: an
 # intruder in the web could have asked, and those who are told have time to say so.
@@ -46,46 +45,59 @@ def invite(
     address's account was changed in the database.
     """
     account = get_account(session, opener, index, address)
-    right = grant_right(opener, account, group)
+    right = grant_right(opener, account, group, now())
     leadership = ask_account(session, opener, account, group, right)
     leadership.accepted_at = leadership.accepted_at or now()
     leadership.ends_at = leadership.ends_at or now() + RIGHT_AGE
     return account
 
 
-def ask_to_lead(
+def ask(
     session: Session,
-    opener: Opener,
-    index: BlindIndex,
-    group: Group,
+    keyring: Keyring,
+    group: Group | None,
     address: str,
     language: str | None = None,
     name: str = "",
 ) -> bool:
-    """Mail an invitation to an address; until it is accepted nothing else goes there.
+    """Email an invitation to lead a group, or without one to work for the office.
 
-    Returns False, and mails nothing, for an address that leads the group already. Raises
-    InvalidAddress.
+    Until it is accepted nothing else goes to the address. Returns False, and sends nothing, where
+    it has that right already. Raises InvalidAddress.
     """
-    account = get_account(session, opener, index, address)
+    opener = keyring.opener
+    account = get_account(session, opener, keyring.index, address)
     account.language = language or account.language
     account.name = name or account.name
-    right = grant_right_from(opener, account, group, None, is_trusted=True)
-    leadership = ask_account(session, opener, account, group, right)
-    if leadership.accepted_at is not None:
+    if group is not None:
+        right = grant_right(opener, account, group, None, is_trusted=True)
+        leadership = ask_account(session, opener, account, group, right)
+        if leadership.accepted_at is not None:
+            return False
+        leadership.since = now()
+    elif is_proven_office(opener, account):
         return False
-    leadership.since = now()
-    post_invitation(session, Keyring(opener, index), account)
-    audit.record(session, audit.Kind.LEAD_INVITED, group=group, account=account)
+    else:
+        ask_account_for_office(opener, account)
+    post_invitation(session, keyring, account)
+    kind = audit.Kind.LEAD_INVITED if group else audit.Kind.OFFICE_INVITED
+    audit.record(session, kind, group=group, account=account)
     return True
 
 
 def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
     """Ask for the one email that says all that an account is invited to, if there is anything."""
     session.flush()
+    asked = (
+        select(GroupLead, Group)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
+        .where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
+        .order_by(Group.position)
+    )
     groups = [
         group.name_in_emails
-        for leadership, group in _asked(session, account)
+        for leadership, group in session.execute(asked)
         if opened_right(keyring.opener, leadership, account, group) is not None
     ]
     is_for_office = account.is_asked_for_office and may_become_office(keyring.opener, account)
@@ -105,18 +117,6 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         groups=groups,
         is_for_office=is_for_office,
     )
-
-
-def _asked(session: Session, account: Account) -> list[tuple[GroupLead, Group]]:
-    """List what an account has not accepted to lead."""
-    found = (
-        select(GroupLead, Group)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
-        .where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
-        .order_by(Group.position)
-    )
-    return [(leadership, group) for leadership, group in session.execute(found)]
 
 
 def ask_account(
@@ -141,44 +141,45 @@ def is_proven_lead(session: Session, opener: Opener, account: Account, group: Gr
 
     The row alone says nothing: an intruder in the web can write one.
     """
-    leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or leadership.accepted_at is None:
-        return False
-    if leadership.ends_at is not None and leadership.ends_at <= now():
-        return False
-    return has_accepted(opener, leadership, account, group)
+    return introduced_from(session, opener, account, group) is not None
 
 
 def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group: Group) -> bool:
     """Tell whether the invited person provably accepted, whatever marks the web has set since."""
     said = opened_right(opener, leadership, account, group)
-    return said == TRUSTED or bool(said and json.loads(said)["introduced_from"])
+    return said is not None and said["introduced_from"] is not None
 
 
 def opened_right(
     opener: Opener, leadership: GroupLead, account: Account, group: Group
-) -> bytes | None:
+) -> dict[str, Any] | None:
     """Return what the proof of a right says, accepted or not; None when it is none."""
     with suppress(DecryptionError):
-        return opener.unwrap(leadership.wrapped_right or b"", RIGHT, _named(account, group))
+        said: dict[str, Any] = json.loads(
+            opener.unwrap(leadership.wrapped_right or b"", RIGHT, _named(account, group))
+        )
+        return said
     return None
 
 
 def introduced_from(
     session: Session, opener: Opener, account: Account, group: Group
 ) -> datetime | None:
-    """Return from when on members may be introduced to a lead; None: not known, or no lead.
+    """Return from when on members may be introduced to a lead; None: it provably leads nothing.
 
     The worker has wrapped it by its own clock, when it read that the invitation was accepted.
     """
     leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or not is_proven_lead(session, opener, account, group):
+    if leadership is None or leadership.accepted_at is None:
+        return None
+    if leadership.ends_at is not None and leadership.ends_at <= now():
         return None
     said = opened_right(opener, leadership, account, group)
-    if said == TRUSTED:
-        return leadership.accepted_at
-    begins = json.loads(said or b"{}").get("introduced_from")
-    return datetime.fromisoformat(begins) if begins else None
+    return (
+        datetime.fromisoformat(said["introduced_from"])
+        if said and said["introduced_from"]
+        else None
+    )
 
 
 def may_meet_members(session: Session, opener: Opener, account: Account, group: Group) -> bool:
@@ -196,12 +197,7 @@ def has_proven_right(session: Session, opener: Opener, account: Account) -> bool
     )
 
 
-def grant_right(opener: Opener, account: Account, group: Group) -> bytes:
-    """Make what proves to the worker that an account may lead a group."""
-    return opener.wrap(TRUSTED, RIGHT, _named(account, group))
-
-
-def grant_right_from(
+def grant_right(
     opener: Opener,
     account: Account,
     group: Group,
@@ -209,9 +205,10 @@ def grant_right_from(
     *,
     is_trusted: bool = False,
 ) -> bytes:
-    """Make the same for an invited person: it counts from a time; None: they have not accepted yet.
+    """Make what proves to the worker that an account may lead a group.
 
-    A person whom an operator invites waits for nothing once they accept.
+    Members are introduced to it from `begins` on; None: it has not accepted yet. A person whom an
+    operator invites is trusted, and waits for nothing once they accept.
     """
     said = {"introduced_from": begins.isoformat() if begins else None, "is_trusted": is_trusted}
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
@@ -231,29 +228,6 @@ def invite_office(session: Session, opener: Opener, index: BlindIndex, address: 
     account.is_office = True
     account.office_since = account.office_since or now()
     account.office_ends_at = account.office_ends_at or now() + RIGHT_AGE
-
-
-def ask_for_office(
-    session: Session,
-    opener: Opener,
-    index: BlindIndex,
-    address: str,
-    language: str | None,
-    name: str = "",
-) -> bool:
-    """Email an invitation to work for the office; False, and no email, for a colleague.
-
-    Raises InvalidAddress.
-    """
-    account = get_account(session, opener, index, address)
-    account.language = language or account.language
-    account.name = name or account.name
-    if is_proven_office(opener, account):
-        return False
-    ask_account_for_office(opener, account)
-    post_invitation(session, Keyring(opener, index), account)
-    audit.record(session, audit.Kind.OFFICE_INVITED, account=account)
-    return True
 
 
 def ask_account_for_office(opener: Opener, account: Account) -> None:

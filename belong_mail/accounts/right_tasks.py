@@ -5,7 +5,6 @@ be one that a holder of the keys let work for the office, only staff are invited
 than an office does, and every account of the office hears of each right.
 """
 
-import json
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -28,7 +27,6 @@ from belong_mail.core.rate_limits import (
     INVITATIONS_RATE,
     RIGHTS_CHANGED_RATE,
     SAME_INVITATION_RATE,
-    Rate,
 )
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import Refused, Work, does, each_minute
@@ -49,7 +47,8 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
     work.use(b"rights/invitations", INVITATIONS_RATE)
     session, opener = work.session, work.keys.opener
     account = invitations.get_account(session, opener, work.keys.index, asked.address)
-    if not _has_any_right(session, account):
+    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
+    if not account.is_office and session.scalar(leads.limit(1)) is None:
         account.language = asked.language if asked.language in LANGUAGES else account.language
     account.name = account.name or plain_name(asked.name)
     groups = [each for each in _groups(session, asked.groups) if _ask(work, account, each)]
@@ -81,20 +80,19 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     The secret of the emailed link proves that the invited person accepts: no row has it. Rights
     that were accepted before stay as they are: nothing becomes older or newer by asking again.
     """
-    account = proven.account(work, asked.account)
-    opener = work.keys.opener
+    session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
     secret = work.keys.index.link_secret(invitations.INVITATION, account.public_id)
     if not compare_digest(asked.secret.encode(), secret.encode()):
         raise Refused
-    groups = [each for each in _groups(work.session, asked.groups) if _begin(work, account, each)]
+    groups = [each for each in _groups(session, asked.groups) if _begin(work, account, each)]
     is_of_office = asked.office and account.is_office
     is_of_office = is_of_office and invitations.may_become_office(opener, account)
     if is_of_office:
         invitations.prove_office(opener, account)
     key = b"rights/office/" + account.public_id.encode()
-    is_news = is_of_office and _may(work, key, SAME_INVITATION_RATE)
+    is_news = is_of_office and rate_limits.try_use(session, key, SAME_INVITATION_RATE, work.at)
     if groups or is_news:
-        tell(work, "accepted", account, groups, is_news)
+        tell(work, "accepted", account, groups, bool(is_news))
 
 
 @does(EndRights)
@@ -228,11 +226,6 @@ def plain_name(name: str) -> str:
     return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
 
 
-def _may(work: Work, key: bytes, rate: Rate) -> bool:
-    """Count a use where the worker alone counts, unless it is used up."""
-    return rate_limits.try_use(work.session, key, rate, work.at) is not None
-
-
 def _groups(session: Session, public_ids: Collection[str]) -> list[Group]:
     found = select(Group).where(Group.public_id.in_(public_ids), Group.retired_at.is_(None))
     return list(session.scalars(found.order_by(Group.position)))
@@ -246,15 +239,10 @@ def office(session: Session, opener: Opener) -> list[Account]:
     ]
 
 
-def _has_any_right(session: Session, account: Account) -> bool:
-    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
-    return account.is_office or session.scalar(leads.limit(1)) is not None
-
-
 def _ask(work: Work, account: Account, group: Group) -> bool:
     """Invite an account to lead a group; False: it leads it already."""
     opener = work.keys.opener
-    right = invitations.grant_right_from(opener, account, group, None)
+    right = invitations.grant_right(opener, account, group, None)
     leadership = invitations.ask_account(work.session, opener, account, group, right)
     return leadership.accepted_at is None
 
@@ -266,11 +254,10 @@ def _begin(work: Work, account: Account, group: Group) -> bool:
     if leadership is None or leadership.accepted_at is None:
         return False
     said = invitations.opened_right(opener, leadership, account, group)
-    if said is None or invitations.has_accepted(opener, leadership, account, group):
+    if said is None or said["introduced_from"] is not None:
         return False
-    is_trusted = json.loads(said)["is_trusted"]
-    wait = timedelta(0) if is_trusted else invitations.WAIT_AFTER_ACCEPTING
-    leadership.wrapped_right = invitations.grant_right_from(opener, account, group, work.at + wait)
+    wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
+    leadership.wrapped_right = invitations.grant_right(opener, account, group, work.at + wait)
     return True
 
 

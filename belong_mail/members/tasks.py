@@ -62,8 +62,6 @@ REMOVED = "removed-by-office"
 # The mails that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
-# So soon the worker has read that an invitation was accepted.
-TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
@@ -189,13 +187,8 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 
 def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
     """Return when a lead may hear of a new member: at once, or a day after they accepted."""
-    opener = work.keys.opener
-    if not invitations.is_proven_lead(work.session, opener, lead, group):
-        return None  # it is withdrawn as it is written
-    begins = invitations.introduced_from(work.session, opener, lead, group)
-    if begins is None:
-        return work.at + invitations.WAIT_AFTER_ACCEPTING + TIME_TO_READ_ACCEPTANCE
-    return begins if begins > work.at else None
+    begins = invitations.introduced_from(work.session, work.keys.opener, lead, group)
+    return begins if begins and begins > work.at else None  # no lead's is withdrawn as it is written
 
 
 @does(NeverMail)

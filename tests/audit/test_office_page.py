@@ -164,7 +164,7 @@ def test_trail_shows_no_address_and_no_words(
     with services.writing.begin() as session:
         group = group_named(session, "asian")
         invited = "secret.person@dpsk12.org"
-        invitations.ask_to_lead(session, keyring.opener, keyring.index, group, invited)
+        invitations.ask(session, keyring, group, invited)
         audit.record(session, Kind.GROUP_CHANGED, group=group)
     begin(office)
     text = office.open(PAGE).text

@@ -66,7 +66,7 @@ def fill(folder: Path) -> None:
         village = group_named(session, VILLAGE)
         for address in MEMBERS:
             make_member(session, keyring, address)
-        invitations.ask_to_lead(session, keyring.opener, keyring.index, village, LEAD)
+        invitations.ask(session, keyring, village, LEAD)
         plan_meeting(session)
         queue_issue(session, subject="Begun")
     ask_to_join(services, VILLAGE, READ)
