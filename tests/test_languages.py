@@ -380,7 +380,7 @@ def lead_pages(
         public_id = newsletters.start_draft(session, group_named(session, "the-village")).public_id
     issue = f"/lead/newsletters/{public_id}"
     paths = ("/lead/", issue, *(f"{issue}/{page}" for page in ("pictures", "delete", "release")))
-    own = (f"{VILLAGE}/page", f"{VILLAGE}/questions", f"{VILLAGE}/meetings")
+    own = (f"{VILLAGE}/page", f"{VILLAGE}/meetings")
     for path in (*paths, *own, *meeting_pages(services), f"{VILLAGE}/meetings/new"):
         yield words_of(path, visitor.open(path).text)
     for typed in (MEETING, {**MEETING, "ends_at": "1:00"}):

@@ -16,8 +16,6 @@ from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, resources_of
-from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.groups.questions import question_view
 from belong_mail.leads import mailbox
 from belong_mail.leads import page as group_page
 from belong_mail.leads.forms import PageForm
@@ -198,21 +196,6 @@ def stop_leading(slug: str) -> ResponseReturnValue:
         group = accounts.group_for_lead(session, signed_in(), slug)
         people.stop_leading(session, services().sealer, signed_in(), group)
     return redirect(url_for("lead.home", done="stopped"), 303)
-
-
-@group_settings.get("/questions")
-@for_leads
-def questions(slug: str) -> str:
-    """List what the group's sign-up form asks; the office writes it."""
-    language = request_language()
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        return render_template(
-            "group_settings/questions.html",
-            group=group_view(group, language),
-            shown=[question_view(each, language) for each in group.questions],
-            kinds=QUESTION_TYPES,
-        )
 
 
 shared_mailbox = Blueprint("shared_mailbox", __name__)

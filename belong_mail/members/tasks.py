@@ -188,7 +188,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
     """Return when a lead may hear of a new member: at once, or a day after they accepted."""
     begins = invitations.introduced_from(work.session, work.keys.opener, lead, group)
-    return begins if begins and begins > work.at else None  # no lead's is withdrawn as it is written
+    return begins if begins and begins > work.at else None  # else withdrawn as it is written
 
 
 @does(NeverMail)

@@ -159,8 +159,6 @@ def _group(page: Page) -> Iterator[str]:
     page.fill("[name=mailbox]", "")
     press(page, "#main-form .actions .button")
     yield "group-edit-saved"
-    press(page, "main .away a")
-    yield "questions"
 
 
 def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The office writes the questions of a form, its leads read them, and some are never asked."""
+"""The office writes the questions of a form, and some are never asked."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ from tests.db_dump import kept_of
 from tests.factories import group_named
 
 PAGE = "/office/groups/the-village/questions"
-OF_LEADS = "/lead/groups/the-village/questions"
 JOIN = "/groups/the-village/join"
 SNACK: dict[str, str] = {
     "label_en": "Which snack do you like?",
@@ -31,8 +30,9 @@ def asked(services: Services) -> list[Question]:
         return list(group_named(session, "the-village").questions)
 
 
+@pytest.mark.usefixtures("lead")
 def test_a_question_that_the_office_adds_is_on_the_form(
-    office: Visitor, lead: Visitor, visitor: Visitor, services: Services
+    office: Visitor, visitor: Visitor, services: Services
 ) -> None:
     answer = office.send(PAGE, **SNACK)
     assert "Question added." in office.open(answer.location).text
@@ -46,17 +46,13 @@ def test_a_question_that_the_office_adds_is_on_the_form(
     spanish = visitor.open(f"{JOIN}?lang=es").text
     assert "Manzanas" in spanish
     assert "Apples" not in spanish
-    read = lead.open(OF_LEADS).text
-    assert "Which snack do you like?" in read
-    assert "One of a list: Apples, Pears" in read
-    assert "<form" not in read.partition("<main")[2], "the office writes them"
 
 
+@pytest.mark.usefixtures("lead")
 def test_the_office_removes_a_question_at_once(
-    office: Visitor, lead: Visitor, visitor: Visitor, services: Services
+    office: Visitor, visitor: Visitor, services: Services
 ) -> None:
     """The group has a lead, or its form would ask nothing."""
-    assert lead.open(OF_LEADS).status_code == 200
     assert "Where do you work with students?" in visitor.open(JOIN).text
     question_id = asked(services)[0].id
     token = Form(office.open(PAGE).text).fields["csrf_token"]
@@ -72,11 +68,11 @@ def test_the_office_removes_a_question_at_once(
 @pytest.mark.parametrize(
     "words", [{"label": {"en": "Tea?", "es": "¿Tu género?"}}, {"options": [{"en": "My religion"}]}]
 )
+@pytest.mark.usefixtures("lead")
 def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(
-    lead: Visitor, visitor: Visitor, services: Services, words: dict[str, Any]
+    visitor: Visitor, services: Services, words: dict[str, Any]
 ) -> None:
     """An intruder in the web can write any question into the database."""
-    assert lead.open(OF_LEADS).status_code == 200
     said = {"position": 9, "kind": "choices", "label": {"en": "Tea?"}, "options": [{"en": "Yes"}]}
     with services.writing.begin() as session:
         group_id = group_named(session, "the-village").id
@@ -123,10 +119,11 @@ def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(
         assert Form(answer.text).fields["label_es"] == SNACK["label_es"]
 
 
-def test_markup_is_shown_as_it_is(office: Visitor, lead: Visitor) -> None:
+@pytest.mark.usefixtures("lead")
+def test_markup_is_shown_as_it_is(office: Visitor, visitor: Visitor) -> None:
     words = "<script>alert(1)</script> {{ 7*7 }} %(x)s"
     assert office.send(PAGE, label_en=words, kind="consent").status_code == 303
-    for page in (office.open(PAGE).text, lead.open(OF_LEADS).text):
+    for page in (office.open(PAGE).text, visitor.open(JOIN).text):
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7*7 }} %(x)s" in page
 
@@ -141,17 +138,15 @@ def test_a_form_bears_eight_questions(office: Visitor, services: Services) -> No
 
 
 def test_leads_and_strangers_write_no_question(
-    lead: Visitor, other_lead: Visitor, visitor: Visitor, services: Services
+    lead: Visitor, visitor: Visitor, services: Services
 ) -> None:
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     remove = f"{PAGE}/{asked(services)[0].id}/remove"
     before = kept_of(services)
-    assert other_lead.open(OF_LEADS).status_code == 404
     assert lead.open(PAGE).status_code == 404
     assert lead.press(PAGE, csrf_token=token, **SNACK).status_code == 404
     assert lead.press(remove, csrf_token=token).status_code == 404
-    for page in (PAGE, OF_LEADS):
-        assert visitor.open(page).status_code == 302
+    assert visitor.open(PAGE).status_code == 302
     assert visitor.press(PAGE, **SNACK).status_code in {400, 403}
     assert visitor.press(remove).status_code in {400, 403}
     assert kept_of(services) == before
