@@ -1,4 +1,4 @@
-"""The sign-in form: an address; and the button to have a link emailed."""
+"""The forms to sign in: an address, a passkey, and once a name."""
 
 from babel.support import LazyProxy
 from flask import request
@@ -75,10 +75,6 @@ class SignInForm(PublicForm):
         _l("Your email address"), DataRequired(_l("Enter your email address.")), well_formed
     )
     submit = SubmitField(_l("Send me the link"))
-
-
-class ProofForm(BaseForm):
-    """The button that has a link emailed."""
 
 
 class PasskeySignInForm(PublicForm):

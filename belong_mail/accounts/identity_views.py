@@ -25,7 +25,7 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from wtforms import HiddenField
 
-from belong_mail.accounts import identities, proof
+from belong_mail.accounts import proof, signing_in
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.identity_provider import (
     AuthorizationRequest,
@@ -55,19 +55,11 @@ SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
 PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
 
 
-class BeginForm(PublicForm):
-    """The button on the sign-in page."""
-
-
 class FinishForm(PublicForm):
     """The provider's answer, as the browser brings it back."""
 
     code = HiddenField()
     state = HiddenField()
-
-
-class LinkForm(BaseForm):
-    """The button on the page of somebody who is signed in."""
 
 
 def init_district(app: Flask, settings: Settings) -> None:
@@ -82,7 +74,7 @@ def init_district(app: Flask, settings: Settings) -> None:
     )
     app.extensions[EXTENSION] = IdentityProvider(registration)
     app.register_blueprint(district)
-    app.context_processor(lambda: {"district_form": BeginForm})
+    app.context_processor(lambda: {"district_form": PublicForm})
 
 
 @district.post("/sign-in/district")
@@ -90,7 +82,7 @@ def init_district(app: Flask, settings: Settings) -> None:
 @no_cookie
 def begin() -> ResponseReturnValue:
     """Send a browser to the provider."""
-    if not BeginForm().is_sent():
+    if not PublicForm().is_sent():
         return redirect(url_for("sign_in.ask"), 303)
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT)
@@ -129,13 +121,13 @@ def _complete(code: str, trip: AuthorizationRequest) -> ResponseReturnValue:
         return _unavailable()
     except ProofRefused:
         return _note_refusal("proof")
-    except identities.UnknownPerson:
+    except signing_in.UnknownPerson:
         return _note_refusal("unknown")
 
 
 def _sign_in(subject: str) -> Response:
     with transaction() as session:
-        account = identities.account_of(session, _district(), subject)
+        account = signing_in.account_of(session, _district(), subject)
         browsers.start_session(session, account, "district")
     return browsers.go_home(account)
 
@@ -143,8 +135,8 @@ def _sign_in(subject: str) -> Response:
 def _link(subject: str) -> Response:
     """Ask the worker to link; it is the one who is signed in here, whoever the provider names."""
     with transaction() as session:
-        account = required(browsers.current_account(session), identities.UnknownPerson)
-        identities.ask_to_link(
+        account = required(browsers.current_account(session), signing_in.UnknownPerson)
+        signing_in.ask_to_link(
             session, services().sealer, _district(), account, subject, g.actor.browser_session
         )
     return make_response(redirect(url_for(".choose", done="asked"), 303))
@@ -154,8 +146,8 @@ def _prove(subject: str) -> Response:
     """Count this session as proved, if the person who came back is the one who is signed in."""
     with transaction() as session:
         account = browsers.current_account(session)
-        if account is None or identities.account_of(session, _district(), subject) != account:
-            raise identities.UnknownPerson
+        if account is None or signing_in.account_of(session, _district(), subject) != account:
+            raise signing_in.UnknownPerson
         proof.prove(session, account, "district")
     return make_response(redirect(url_for("account.confirm_identity"), 303))
 
@@ -172,9 +164,9 @@ def prove_again() -> ResponseReturnValue:
 @fresh_proof
 def choose() -> ResponseReturnValue:
     """Say how somebody signs in; on POST send them to the provider to link theirs."""
-    form = LinkForm()
+    form = BaseForm()
     with transaction() as session:
-        identity = identities.identity_of(session, browsers.signed_in())
+        identity = signing_in.identity_of(session, browsers.signed_in())
     if identity is None and form.validate_on_submit():
         return _leave(LINK)
     return render_template("district/choose.html", form=form, identity=identity)

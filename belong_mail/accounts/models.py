@@ -32,8 +32,6 @@ class Account(PublicIdBase):
     wrapped_office: Mapped[bytes | None]
     # SHA-256 of the secret in the links of its invitations.
     invited_as: Mapped[str | None] = mapped_column(unique=True)
-    # Its owner wants no passkey: none is offered on the first page.
-    passkey_declined_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     @property

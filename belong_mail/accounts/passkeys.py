@@ -203,11 +203,6 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
     TellPasskeyChanged(account.public_id, "removed").ask(session, sealer)
 
 
-def decline(session: Session, account: Account) -> None:
-    """Offer a passkey no more on the first page."""
-    session.get_one(Account, account.id).passkey_declined_at = now()
-
-
 def _handle(account: Account) -> bytes:
     """Name an account to a device: by what is random, and no address."""
     return account.public_id.encode()

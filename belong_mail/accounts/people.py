@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.identities import identity_of
 from belong_mail.accounts.jobs import EndRights, InviteAgain, InviteColleague, LetIn
 from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead, Passkey
 from belong_mail.accounts.service import (
@@ -20,7 +19,7 @@ from belong_mail.accounts.service import (
     has_office_besides,
     has_office_right,
 )
-from belong_mail.accounts.signing_in import has_passkey, may_have_passkeys
+from belong_mail.accounts.signing_in import has_passkey, identity_of, may_have_passkeys
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now

@@ -12,11 +12,10 @@ from enum import StrEnum
 from flask import session as cookie
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identities
+from belong_mail.accounts import signing_in
 from belong_mail.accounts.jobs import SendProofLink
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.accounts.session import current_session
-from belong_mail.accounts.signing_in import has_passkey
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
@@ -45,9 +44,9 @@ class Way(StrEnum):
 
 def way(session: Session, settings: Settings, account: Account) -> Way:
     """Return the one way in which an account's owner proves who they are."""
-    if identities.is_used(session, settings, account):
+    if signing_in.uses_district(session, settings, account):
         return Way.DISTRICT
-    return Way.PASSKEY if has_passkey(session, account) else Way.EMAIL
+    return Way.PASSKEY if signing_in.has_passkey(session, account) else Way.EMAIL
 
 
 def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
@@ -56,14 +55,10 @@ def ask_for_link(session: Session, sealer: Sealer, account: Account, language: s
     audit.record(session, audit.Kind.PROOF_ASKED)
 
 
-def is_for_here(link: SignIn) -> bool:
-    """Tell whether a link was asked for in the session of this request."""
-    return link.browser_hash == current_session().token_hash
-
-
 def may_use(session: Session, link: SignIn, account: Account) -> bool:
     """Tell whether a link was asked for in this session, and its owner has no passkey."""
-    return is_for_here(link) and not has_passkey(session, account)
+    is_for_here = link.browser_hash == current_session().token_hash
+    return is_for_here and not signing_in.has_passkey(session, account)
 
 
 def prove(session: Session, account: Account, how: str) -> None:

@@ -1,4 +1,4 @@
-"""Sign in: by a link, in a browser that is known again, with a passkey or without."""
+"""Sign in: by a link, in a browser that is known again, with a passkey, by the district or not."""
 
 import hashlib
 from datetime import timedelta
@@ -7,11 +7,15 @@ from secrets import compare_digest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import Account, GroupLead, Passkey, SignIn
+from belong_mail.accounts.jobs import LinkIdentity
+from belong_mail.accounts.models import Account, GroupLead, Identity, Passkey, SignIn
 from belong_mail.accounts.service import has_not_ended, may_sign_in
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
+from belong_mail.core.district import District
+from belong_mail.core.encryption import Sealer
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
+from belong_mail.core.services import Settings
 from belong_mail.core.tokens import BadToken
 
 LINK_MAX_AGE = timedelta(minutes=10)
@@ -91,3 +95,43 @@ def may_have_passkeys(session: Session, account: Account) -> bool:
     leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id, has_not_ended())
     is_of_office = account.is_office or account.office_since is not None
     return is_of_office or session.scalar(leads.limit(1)) is not None
+
+
+class UnknownPerson(Exception):
+    """The district's proof belongs to no account that may sign in; nobody is told why."""
+
+
+def account_of(session: Session, district: District, subject: str) -> Account:
+    """Find the account that a person of the district's signs in to, or raise UnknownPerson."""
+    found = select(Account).join(Identity).where(Identity.name.in_(district.names(subject)))
+    account = session.scalar(found)
+    if account is None or not may_sign_in(session, account):
+        raise UnknownPerson
+    return account
+
+
+def identity_of(session: Session, account: Account) -> Identity | None:
+    return session.scalar(select(Identity).where(Identity.account_id == account.id))
+
+
+def uses_district(session: Session, settings: Settings, account: Account) -> bool:
+    """Tell whether an account signs in by the provider that is configured here."""
+    return bool(settings.oidc_client_id) and identity_of(session, account) is not None
+
+
+def ask_to_link(
+    session: Session,
+    sealer: Sealer,
+    district: District,
+    account: Account,
+    subject: str,
+    browser_session: str,
+) -> None:
+    """Ask the worker to link; raise UnknownPerson where one of the two is linked already."""
+    taken = select(Identity.id).where(
+        (Identity.account_id == account.id) | Identity.name.in_(district.names(subject))
+    )
+    if session.scalar(taken.limit(1)) is not None:
+        raise UnknownPerson
+    asked = LinkIdentity(account.public_id, browser_session, district.issuer, subject)
+    asked.ask(session, sealer)

@@ -20,16 +20,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identities, passkeys, proof, signing_in
+from belong_mail.accounts import passkeys, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import (
-    OwnNameForm,
-    PasskeyForm,
-    PasskeySignInForm,
-    ProofForm,
-    SignInForm,
-)
+from belong_mail.accounts.forms import OwnNameForm, PasskeyForm, PasskeySignInForm, SignInForm
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
@@ -40,6 +34,7 @@ from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose, name_of
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import asking_source, services, throttle, transaction
+from belong_mail.web.forms import BaseForm
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
@@ -189,7 +184,7 @@ account = Blueprint("account", __name__, url_prefix="/account")
 @for_accounts
 def confirm_identity() -> ResponseReturnValue:
     """Say how to prove again who is signed in, or that it is done; on POST have a link emailed."""
-    form = ProofForm()
+    form = BaseForm()
     with transaction() as session:
         way = proof.way(session, services().settings, signed_in())
         if form.validate_on_submit() and way is not Way.PASSKEY:
@@ -242,8 +237,6 @@ def begin() -> ResponseReturnValue:
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form), 422
-    with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(SIGN_IN)))
 
 
@@ -255,56 +248,49 @@ def finish() -> ResponseReturnValue:
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form), 422
-    try:
-        return _sign_in_by(_use_challenge(SIGN_IN), form.answer.data or "")
-    except PasskeyRefused as refused:
-        _record_refusal(refused)
-    return render_template("passkeys/refused.html"), 403
+    challenge = _use_challenge(SIGN_IN)
+    with transaction() as session:
+        account = passkeys.find_owner(session, _base_url(), challenge, form.answer.data or "")
+        if not accounts.may_sign_in(session, account):
+            raise PasskeyRefused("no-right", account)
+        if signing_in.uses_district(session, services().settings, account):
+            raise PasskeyRefused("passkey-district", account)
+        browsers.start_session(session, account, "passkey")
+    return browsers.go_home(account)
 
 
 def _sign_in_page(form: PasskeySignInForm) -> str:
     return render_template("sign_in/ask.html", form=SignInForm(), passkey_form=form)
 
 
-def _sign_in_by(challenge: bytes, answer: str) -> Response:
-    with transaction() as session:
-        account = passkeys.find_owner(session, _base_url(), challenge, answer)
-        if not accounts.may_sign_in(session, account):
-            raise PasskeyRefused("no-right", account)
-        if identities.is_used(session, services().settings, account):
-            raise PasskeyRefused("passkey-district", account)
-        browsers.start_session(session, account, "passkey")
-    return browsers.go_home(account)
-
-
 @passkey.post("/account/proof/passkey")
 @for_accounts
 def begin_proof() -> Response:
     """Return the challenge that a signed-in browser is to sign as a fresh proof."""
-    with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.current_session().public_id)
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
 
 
 @passkey.post("/account/proof/passkey/finish")
 @for_accounts
-def finish_proof() -> ResponseReturnValue:
+def finish_proof() -> Response:
     """Count this session as proved, if a passkey of its account has signed."""
-    try:
-        _prove_by(_use_challenge(PROVE), request.form.get("answer", ""))
-    except PasskeyRefused as refused:
-        _record_refusal(refused)
-        return render_template("passkeys/refused.html", is_proof=True), 403
-    return redirect(url_for("account.confirm_identity"), 303)
-
-
-def _prove_by(challenge: bytes, answer: str) -> None:
+    challenge = _use_challenge(PROVE)
     with transaction() as session:
+        answer = request.form.get("answer", "")
         owner = passkeys.find_owner(session, _base_url(), challenge, answer)
         way = proof.way(session, services().settings, signed_in())
         if owner.id != signed_in().id or way is not Way.PASSKEY:
             raise PasskeyRefused("passkey-other", owner)
         proof.prove(session, owner, "passkey")
+    return make_response(redirect(url_for("account.confirm_identity"), 303))
+
+
+@passkey.errorhandler(PasskeyRefused)
+def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
+    """Say that an answer signs nobody in, or proves nothing."""
+    _record_refusal(refused)
+    is_proof = request.endpoint == "passkey.finish_proof"
+    return render_template("passkeys/refused.html", is_proof=is_proof), 403
 
 
 @passkey.get("/account/passkeys")
@@ -313,7 +299,7 @@ def listed() -> str:
     """List the account's passkeys."""
     with transaction() as session:
         found = passkeys.passkeys_of(session, signed_in())
-        by_district = identities.is_used(session, services().settings, signed_in())
+        by_district = signing_in.uses_district(session, services().settings, signed_in())
     may_add = not by_district and len(found) < passkeys.MAX_PASSKEYS
     shown = {"passkeys": found, "may_add": may_add, "by_district": by_district}
     return render_template("passkeys/listed.html", **shown)
@@ -339,7 +325,7 @@ def add() -> ResponseReturnValue:
 
 def _add(challenge: bytes, form: PasskeyForm) -> None:
     with transaction() as session:
-        if identities.is_used(session, services().settings, signed_in()):
+        if signing_in.uses_district(session, services().settings, signed_in()):
             raise PasskeyRefused("passkey-district", signed_in())
         said = (challenge, form.answer.data or "", form.name.data or "")
         passkeys.add(session, services().sealer, _base_url(), signed_in(), *said)
@@ -351,9 +337,9 @@ def _add(challenge: bytes, form: PasskeyForm) -> None:
 @fresh_proof
 def options() -> Response:
     """Say what passkey a browser is to make."""
+    challenge = _new_challenge(ADD)
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.current_session().public_id)
-        made = passkeys.creation_options(session, _base_url(), signed_in(), _new_challenge(ADD))
+        made = passkeys.creation_options(session, _base_url(), signed_in(), challenge)
     return jsonify(made)
 
 
@@ -368,17 +354,10 @@ def remove() -> ResponseReturnValue:
     return redirect(url_for(".listed", done="removed"), 303)
 
 
-@passkey.post("/account/passkeys/decline")
-@for_accounts
-def decline() -> ResponseReturnValue:
-    """Show the offer on the first page no more."""
-    with transaction(unrecorded="What one is offered.") as session:
-        passkeys.decline(session, signed_in())
-    return redirect(url_for("lead.home", done="declined"), 303)
-
-
 def _new_challenge(purpose: str) -> bytes:
     """Make what a browser is to sign, and keep it in its cookie."""
+    with transaction() as session:
+        _throttle(session, purpose)
     challenge = secrets.token_bytes(32)
     cookie[CHALLENGE_KEY] = [purpose, b64encode(challenge).decode(), int(now().timestamp())]
     return challenge
@@ -397,13 +376,18 @@ def _use_challenge(purpose: str) -> bytes:
         raise PasskeyRefused
     challenge = b64decode(kept[1])
     used = hashlib.sha256(b"passkey/" + challenge).digest()
-    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=known_as)
+        _throttle(session, purpose)
         rate, counts = rate_limits.CHALLENGE_RATE, rate_limits.Limit
         if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             raise PasskeyRefused
     return challenge
+
+
+def _throttle(session: Session, purpose: str) -> None:
+    """Count a form: of a browser that is known, or signed in, for itself."""
+    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
+    throttle(session, rate_limits.NO_WAIT, known_as=known_as)
 
 
 def _record_refusal(refused: PasskeyRefused) -> None:

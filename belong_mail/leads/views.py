@@ -6,9 +6,9 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identities, people, signing_in
+from belong_mail.accounts import people, proof
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now
@@ -44,23 +44,15 @@ def home() -> str:
         led = accounts.groups_of(session, signed_in())
         groups = [_group_at_home(session, group, language) for group in led]
         ending = accounts.ending_soon(session, signed_in())
-        is_passkey_offered = _offers_passkey(session, signed_in())
-    account = signed_in()
+        way = proof.way(session, services().settings, signed_in())
     return render_template(
         "lead/home.html",
         groups=groups,
         ending=ending,
-        mails_in=account.language,
-        is_office=account.is_office,
-        is_passkey_offered=is_passkey_offered,
+        mails_in=signed_in().language,
+        is_office=signed_in().is_office,
+        is_passkey_offered=way is Way.EMAIL,
     )
-
-
-def _offers_passkey(session: Session, account: Account) -> bool:
-    """Tell whether this account has no passkey, could use one, and has not said no."""
-    if account.passkey_declined_at is not None or signing_in.has_passkey(session, account):
-        return False
-    return not identities.is_used(session, services().settings, account)
 
 
 def _group_at_home(session: Session, group: Group, language: str) -> dict[str, object]:

@@ -30,7 +30,7 @@ READS = Rights()
 # All that the web may read, and what more it may do there.
 WEB = {
     "accounts": Rights(
-        update="language name is_office office_since office_ends_at passkey_declined_at"
+        update="language name is_office office_since office_ends_at"
     ),
     "address_changes": Rights(update="confirmed_at"),
     "alembic_version": READS,

@@ -15,13 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import proof
-from belong_mail.accounts.forms import ProofForm
+from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in, was_signed_in
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut
 from belong_mail.web.context import only_read, read_transaction, services, show_again
-from belong_mail.web.forms import LANGUAGE_SWITCH
+from belong_mail.web.forms import LANGUAGE_SWITCH, BaseForm
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
@@ -52,7 +52,7 @@ def stale_form(error: CSRFError) -> ResponseReturnValue:
     show_again()
     try:
         shown = current_app.make_response(current_app.dispatch_request())
-    except (HTTPException, NotFound, InvalidState, DBAPIError):
+    except (HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.response_class(status=error.code)
     if shown.status_code != SHOWN:
         return _kept_page(), error.code or 400
@@ -72,7 +72,7 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     the database refuses to write and no form acts. So does the language button of a form.
     """
     only_read()
-    with suppress(HTTPException, NotFound, InvalidState, DBAPIError):
+    with suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())
         is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
         if is_turned or shown.status_code == WRONG:
@@ -80,7 +80,7 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     with read_transaction() as session:
         way = proof.way(session, services().settings, signed_in())
     proof.remember_page()
-    given: dict[str, Any] = {"form": ProofForm(formdata=None), "way": way}
+    given: dict[str, Any] = {"form": BaseForm(formdata=None), "way": way}
     return _kept_page("account/proof_needed.html", **given), error.code or 403
 
 

@@ -11,7 +11,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, update
 
-from belong_mail.accounts import identities
+from belong_mail.accounts import signing_in
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead
 from belong_mail.app import create_app
 from belong_mail.core import encryption
@@ -193,7 +193,7 @@ def sign_in_by_the_district_from_now_on(world: World) -> None:
         settings = world.services.settings
         district = District(settings.oidc_issuer, settings.secret_keys)
         account, sealer = world.account(LEAD), world.services.sealer
-        identities.ask_to_link(session, sealer, district, account, "person-1", here.public_id)
+        signing_in.ask_to_link(session, sealer, district, account, "person-1", here.public_id)
     world.worker.drain()
     assert world.phone.open(PAGE).status_code == 200
 

@@ -97,7 +97,6 @@ def _create_accounts() -> None:
         sa.Column("office_reminded_at", TIME),
         sa.Column("wrapped_office", sa.LargeBinary()),
         sa.Column("invited_as", sa.String(), unique=True),
-        sa.Column("passkey_declined_at", TIME),
         sa.Column("created_at", TIME, nullable=False),
     )
     op.create_table(
