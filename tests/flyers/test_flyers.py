@@ -15,18 +15,16 @@ from belong_mail.core.services import Services
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer
 from belong_mail.newsletters.files import file_name, octets
-from belong_mail.newsletters.forms import MAX_BODY
 from belong_mail.newsletters.models import Flyer, Image, Newsletter, RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
-from tests.flyers.attaching import attach
 from tests.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.leads.writing import act, begin
 from tests.markers import on_both
-from tests.pictures.adding import add as add_picture
-from tests.pictures.samples import picture
+from tests.pictures.samples import add as add_picture
+from tests.pictures.samples import attach, picture
 from tests.servers.smtp import Server
 
 LEAD = "lead-of-the-village@dpsk12.org"
@@ -131,27 +129,6 @@ def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert answer.headers["Cache-Control"] == "no-store"
-
-
-def test_flyers_are_for_leads_of_the_group_alone(
-    lead: Visitor, other_lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    page = begin(lead)
-    attach(lead, page, flyer())
-    [one] = kept(services)
-    own = f"{page}/flyers/{one.public_id}"
-    for url in (f"{page}/flyers", own):
-        assert other_lead.open(url).status_code == 404
-        assert visitor.open(url).location.startswith("/sign-in")
-    their = begin(other_lead, "asian")
-    assert other_lead.open(f"{their}/flyers/{one.public_id}").status_code == 404
-    token = Form(other_lead.open("/lead/").text).fields["csrf_token"]
-    for url in (own, f"{their}/flyers/{one.public_id}"):
-        assert other_lead.press(f"{url}/remove", csrf_token=token).status_code == 404
-    upload = {"flyer": (io.BytesIO(flyer()), "x.pdf"), "title": "Mine", "csrf_token": token}
-    assert other_lead.press(f"{page}/flyers", **upload).status_code == 404
-    assert visitor.press(f"{own}/remove").status_code == 403
-    assert [each.title for each in kept(services)] == ["Tea on Friday"]
 
 
 @pytest.mark.parametrize(
@@ -295,26 +272,6 @@ def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_al
     assert lead.press(f"{page}/delete", csrf_token=token).status_code == 303
     assert first.public_id not in {each.public_id for each in kept(services)}
     assert len(kept(services)) == 2
-
-
-def test_an_upload_without_the_pages_token_or_of_too_many_octets_is_refused(
-    lead: Visitor, services: Services
-) -> None:
-    page = begin(lead)
-    upload = {"flyer": (io.BytesIO(flyer()), "x.pdf"), "title": "Tea"}
-    assert lead.press(f"{page}/flyers", **upload).status_code == 400
-    for url, length, status in (
-        ("", MAX_BODY + 1, 413),
-        ("", MAX_BODY, 400),
-        ("/x/remove", 300_000, 413),
-    ):
-        kind = "multipart/form-data; boundary=b"
-        answer = lead.client.post(
-            f"{page}/flyers{url}", data=b"--b", content_type=kind,
-            environ_overrides={"CONTENT_LENGTH": str(length)},
-        )  # fmt: skip
-        assert answer.status_code == status
-    assert kept(services) == []
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.writing import act, begin, write
 from tests.markers import on_both
-from tests.pictures.adding import add
-from tests.pictures.samples import picture
+from tests.pictures.samples import add, picture
 
 PAST = "/lead/groups/the-village/newsletters"
 WORDS = {

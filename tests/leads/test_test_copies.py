@@ -96,14 +96,5 @@ def test_nobody_fills_a_colleagues_inbox_with_tests(
     assert "Try again in an hour." in ask(lead, page, "me")
 
 
-@pytest.mark.usefixtures("second")
-def test_a_test_whose_subject_names_the_group_goes_to_nobody(
-    lead: Visitor, inboxes: Inboxes
-) -> None:
-    page = write(lead, subject="The Village meets")
-    assert "names the group" in ask(lead, page, "all")
-    assert inboxes.tests_to(SECOND) == inboxes.tests_to(LEAD) == []
-
-
 def test_a_leader_alone_is_offered_no_colleagues(lead: Visitor) -> None:
     assert "other leader" not in lead.open(f"{write(lead)}/release").text

@@ -61,11 +61,6 @@ def read_name(raw: bytes) -> str:
     return str(make_header(decode_header(phrase)))
 
 
-def random_text(seed: random.Random) -> str:
-    words = [seed.choice(WORDS) + seed.choice(GLUE) for _ in range(seed.randint(1, 14))]
-    return "".join(words) + seed.choice(["", " ", "  ", "x", "é" * seed.randint(1, 90), "y" * 90])
-
-
 def assert_well_formed(raw: bytes) -> None:
     assert raw.endswith(b"\r\n")
     lines = raw.removesuffix(b"\r\n").split(b"\r\n")
@@ -78,16 +73,12 @@ def assert_well_formed(raw: bytes) -> None:
         str(make_header(decode_header(word.decode())))
 
 
-def test_ten_thousand_subjects_come_back_exactly() -> None:
-    seed = random.Random(20261124)
-    for _ in range(10_000):
-        subject = random_text(seed)
-        raw = headers.format_header("Subject", subject)
-        assert_well_formed(raw)
-        assert read(raw) == subject
+ANY = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1)
+ODD = st.lists(st.sampled_from([*WORDS, *GLUE, "é" * 90, "y" * 90]), min_size=1, max_size=28)
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))
+@settings(max_examples=600, deadline=None)
+@given(ANY | ODD.map("".join))
 def test_any_subject_comes_back_exactly(subject: str) -> None:
     raw = headers.format_header("Subject", subject)
     assert_well_formed(raw)

@@ -1,10 +1,10 @@
 """Messages: what is written is what is read, whatever stands in it."""
 
-import random
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from html import escape
 
 import pytest
 from hypothesis import given, settings
@@ -34,32 +34,11 @@ VALUES = {
 TEXT = f"Hello {slot('first_name')},\n\nwe meet on Thursday.\n\nLeave: {slot('leave')}\n"
 HTML = f'<p>Hello {slot("first_name")},</p>\n<p><a href="{slot("leave")}">Leave</a></p>\n'
 TRICKY = [
-    "x" * 5000,
-    "From here on",
-    ".",
-    "..",
-    ".hidden",
-    "",
-    "soft\u00adhyphen",
-    "\u202eright to left",
-    "مرحبا",
-    "👩🏽\u200d🏫",
-    "a\rb",
-    "trailing space ",
-    "trailing tab\t",
-    "=",
-    "=3D",
-    "--=_abc",
-    "--=_abc--",
-    "é" * 200,
-    " ." * 100,
-    "a. " * 100,
-    "QUIT",
-    "\x00\x08",
-    "a" * 72 + ".b",
-    "a" * 73 + ".b",
-    "a" * 73 + "From b",
-]
+    "x" * 5000, "From here on", ".", "..", ".hidden", "", "soft\u00adhyphen",
+    "\u202eright to left", "مرحبا", "👩🏽\u200d🏫", "a\rb", "trailing space ", "trailing tab\t",
+    "=", "=3D", "--=_abc", "--=_abc--", "é" * 200, " ." * 100, "a. " * 100, "QUIT", "\x00\x08",
+    "a" * 72 + ".b", "a" * 73 + ".b", "a" * 73 + "From b",
+]  # fmt: skip
 
 
 def wire(text: str = TEXT, html: str = HTML) -> MessageTemplate:
@@ -110,51 +89,22 @@ def test_links_for_machines_are_written_raw() -> None:
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in message
 
 
-def test_ten_thousand_bodies_come_back_exactly() -> None:
-    seed = random.Random(20261124)
-    open_wire = wire(
-        f"{slot('first_name')}\n{slot('leave')}", f"{slot('leave')}{slot('first_name')}"
-    )
-    for round_number in range(10_000):
-        body = "\n".join(seed.choices(TRICKY, k=seed.randint(1, 5)))
-        values = {**VALUES, "first_name": body}
-        message = open_wire.fill(values)
-        text, html = parts(message)
-        assert text == f"{body}\n{VALUES['leave']}"
-        assert html == VALUES["leave"] + escaped(body)
-        if round_number % 20 == 0:
-            assert_fit_for_any_relay(message)
-            assert_fit_for_any_relay(wire(f".{body}", f"<p>{body}</p>").fill(kept(VALUES)))
-
-
 def kept(values: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if name != "first_name"}
 
 
-def escaped(text: str) -> str:
-    for character, entity in (
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ('"', "&quot;"),
-        ("'", "&#x27;"),
-    ):
-        text = text.replace(character, entity)
-    return text
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+ODD = ANY | st.lists(st.sampled_from(TRICKY), max_size=5).map("\n".join)
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    before=st.text(st.characters(exclude_categories=["Cs"]), max_size=90),
-    value=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
-    after=st.text(st.characters(exclude_categories=["Cs"]), max_size=90),
-)
+@settings(max_examples=600, deadline=None)
+@given(before=ODD, value=ODD, after=ODD)
 def test_a_slot_takes_any_value_between_any_words(before: str, value: str, after: str) -> None:
     before, value, after = (clean_text(part) for part in (before, value, after))
     body = f"x{before}{slot('first_name')}{after}"
     message = wire(body, body).fill({**VALUES, "first_name": value})
     assert_fit_for_any_relay(message)
-    assert parts(message) == [f"x{before}{value}{after}", f"x{before}{escaped(value)}{after}"]
+    assert parts(message) == [f"x{before}{value}{after}", f"x{before}{escape(value)}{after}"]
 
 
 def test_windows_line_ends_are_line_ends() -> None:

@@ -1,9 +1,12 @@
-"""Files as people choose them, and as nobody should."""
+"""Files as people choose them, and as nobody should; and adding one, as a leader does."""
 
 import io
 from typing import Any
 
 from PIL import Image
+from werkzeug.test import TestResponse
+
+from tests.browser_client import Visitor
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><rect width="9"/></svg>'
 HTML = b"<!doctype html><script>alert(1)</script>"
@@ -33,3 +36,15 @@ def photograph() -> bytes:
     exif[0x013B] = "Ada of Denver"
     exif.get_ifd(0x8825).update({1: "N", 2: (39.0, 44.0, 21.0), 3: "W", 4: (104.0, 59.0, 5.0)})
     return file(image, "JPEG", exif=exif, comment=b"Ada", quality=95, icc_profile=b"Ada" * 99)
+
+
+def add(
+    lead: Visitor, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"
+) -> TestResponse:
+    return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
+
+
+def attach(
+    lead: Visitor, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"
+) -> TestResponse:
+    return lead.send(f"{page}/flyers", flyer=(io.BytesIO(content), name), title=title)

@@ -23,8 +23,7 @@ from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
 from tests.leads.writing import act, begin
 from tests.markers import on_both
-from tests.pictures.adding import add
-from tests.pictures.samples import HTML, SVG, file, photograph, picture
+from tests.pictures.samples import HTML, SVG, add, file, photograph, picture
 from tests.servers.smtp import Server
 
 
@@ -114,28 +113,6 @@ def test_the_preview_shows_the_picture_and_is_the_mail_apart_from_it(
     assert preview.replace(url, cid) == sent.replace(leave, base)
 
 
-def test_the_page_about_pictures_is_for_leads_of_the_group_alone(
-    lead: Visitor, other_lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    page = begin(lead)
-    add(lead, page, picture())
-    [image] = added(services)
-    own = f"{page}/pictures/{image.public_id}"
-    assert lead.open(own).mimetype == "image/png"
-    for url in (f"{page}/pictures", own):
-        assert other_lead.open(url).status_code == 404
-        assert visitor.open(url).location.startswith("/sign-in")
-    their = begin(other_lead, "asian")
-    assert other_lead.open(f"{their}/pictures/{image.public_id}").status_code == 404
-    typed = {"csrf_token": token(other_lead)}
-    for url in (own, f"{their}/pictures/{image.public_id}"):
-        assert other_lead.press(f"{url}/remove", **typed).status_code == 404
-    upload = {"picture": (io.BytesIO(picture()), "x.png"), "description": "Mine"}
-    assert other_lead.press(f"{page}/pictures", **typed, **upload).status_code == 404
-    assert visitor.press(f"{own}/remove").status_code == 403
-    assert [each.description for each in added(services)] == ["Tea"]
-
-
 def test_another_groups_picture_is_not_shown_in_a_text(
     lead: Visitor, other_lead: Visitor, services: Services
 ) -> None:
@@ -198,12 +175,14 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
         length = {"CONTENT_LENGTH": str(octets)}
         return lead.client.post(url, data=b"--b", content_type=kind, environ_overrides=length)
 
-    refused = announce(f"{page}/pictures", MAX_BODY + 1)
-    assert refused.status_code == 413
-    assert "That file is too large" in refused.text
-    assert f'href="{page}/pictures">Open the page again' in refused.text
-    assert announce(f"{page}/pictures", MAX_BODY).status_code == 400
-    for other in (page, f"{page}/save", f"{page}/preview", f"{page}/pictures/x/remove"):
+    for kind in ("pictures", "flyers"):
+        refused = announce(f"{page}/{kind}", MAX_BODY + 1)
+        assert refused.status_code == 413
+        assert "That file is too large" in refused.text
+        assert f'href="{page}/{kind}">Open the page again' in refused.text
+        assert announce(f"{page}/{kind}", MAX_BODY).status_code == 400, "without the page’s token"
+        assert announce(f"{page}/{kind}/x/remove", 300_000).status_code == 413
+    for other in (page, f"{page}/save", f"{page}/preview"):
         assert announce(other, 300_000).status_code == 413
     assert added(services) == []
 
@@ -213,13 +192,6 @@ def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
     body = io.BytesIO(b"\0" * 1000)
     answer = stranger.post("/lead/newsletters/x/pictures", data={"picture": (body, "x.png")})
     assert answer.status_code == 403
-
-
-def test_an_upload_without_the_pages_token_is_refused(lead: Visitor, services: Services) -> None:
-    page = begin(lead)
-    upload = {"picture": (io.BytesIO(picture()), "x.png"), "description": "Tea"}
-    assert lead.press(f"{page}/pictures", **upload).status_code == 400
-    assert added(services) == []
 
 
 def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
