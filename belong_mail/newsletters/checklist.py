@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, catalog
@@ -16,7 +15,7 @@ from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.mail.message import markdown
-from belong_mail.mail.message.linter import SLASHES, Expected, Rule, lint
+from belong_mail.mail.message.linter import Expected, Rule, lint, split_link
 from belong_mail.mail.message.template import MessageTemplate, slot
 from belong_mail.newsletters import files, rendering
 from belong_mail.newsletters import service as newsletters
@@ -45,7 +44,6 @@ TITLE_TELLS = gettext_noop(
     "The title of a flyer names the group or says what it’s about: “%(named)s”. Inboxes show"
     " it. Remove the flyer, and add it with another title."
 )
-UNKNOWN = gettext_noop("We don’t recognize “{%(named)s}”.")
 NAME_IN_LINK = gettext_noop(
     "“{first_name}” is in a link, so the website it leads to would learn the reader’s name."
 )
@@ -201,11 +199,6 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
         *_missing(issue),
         *_languages(issue),
         *find_problems(issue, made, links),
-        *(
-            _refusal(UNKNOWN, word)
-            for words in shown + texts
-            for word in rendering.unknown_placeholders(words)
-        ),
         *(_refusal(NAME_IN_LINK) for words in shown + texts if rendering.is_name_in_link(words)),
         *(
             _refusal(WITHOUT_ADDRESS if words.strip() else NO_ADDRESS, words.strip())
@@ -225,7 +218,8 @@ def misleading_links(text: str) -> list[str]:
     found = []
     for target, words in markdown.links_of(text):
         shown = HOST.search(words)
-        host = _web_host(target)
+        parts = split_link(target)
+        host = (parts.hostname or "").lower() if parts.scheme in {"http", "https"} else ""
         if shown and host and not f".{host}".endswith(f".{shown[1].lower().removeprefix('www.')}"):
             found.append(shown[1])
     return found
@@ -333,12 +327,3 @@ def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistIt
 
 def _refusal(words: str, named: str = "") -> ChecklistItem:
     return ChecklistItem(words, named, is_refusal=True)
-
-
-def _web_host(url: str) -> str:
-    """Return the host of a web address; for any other target nothing."""
-    try:
-        parts = urlsplit(SLASHES.sub("//", url))
-        return (parts.hostname or "").lower() if parts.scheme in {"http", "https"} else ""
-    except ValueError:
-        return ""

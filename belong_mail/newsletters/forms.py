@@ -1,6 +1,8 @@
 """The forms of the editor, of releasing, of images and flyers."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
@@ -37,7 +39,7 @@ from belong_mail.newsletters.confinement import (
     CleanFlyer,
     EncodedImage,
     InvalidFlyer,
-    InvalidImage,
+    RefusedFile,
     read_flyer,
     reencode_image,
 )
@@ -51,6 +53,8 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
+
+T = TypeVar("T")
 
 
 def known_placeholders(_form: Form, field: Field) -> None:
@@ -229,6 +233,16 @@ class ReleaseForm(BaseForm):
 MAX_BODY = 16 * 1024 * 1024
 
 
+def _remade(field: FileField, remake: Callable[[bytes], T], none: str) -> T:
+    """Have an uploaded file made anew; say of none, or of one that is refused, why not."""
+    if not isinstance(field.data, FileStorage):
+        raise ValidationError(none)
+    try:
+        return remake(field.data.read(MAX_FILE + 1))
+    except RefusedFile as refusal:
+        raise ValidationError(_(str(refusal))) from refusal
+
+
 class ImageForm(BaseForm):
     kind: Kind = Image
     picture = FileField(
@@ -251,12 +265,7 @@ class ImageForm(BaseForm):
     encoded: EncodedImage | None = None
 
     def validate_picture(self, field: FileField) -> None:
-        if not isinstance(field.data, FileStorage):
-            raise ValidationError(_("Choose a picture."))
-        try:
-            self.encoded = reencode_image(field.data.read(MAX_FILE + 1))
-        except InvalidImage as refusal:
-            raise ValidationError(_(str(refusal))) from refusal
+        self.encoded = _remade(field, reencode_image, _("Choose a picture."))
 
 
 class FlyerForm(BaseForm):
@@ -302,11 +311,5 @@ class FlyerForm(BaseForm):
         return False
 
     def validate_flyer(self, field: FileField) -> None:
-        if not isinstance(field.data, FileStorage):
-            raise ValidationError(_("Choose a PDF."))
-        if self.title.errors:  # what is right is looked at first: reading takes a while
-            return
-        try:
-            self.clean = read_flyer(field.data.read(MAX_FILE + 1))
-        except InvalidFlyer as refusal:
-            raise ValidationError(_(str(refusal))) from refusal
+        if not self.title.errors:  # it is looked at first: reading takes a while
+            self.clean = _remade(field, read_flyer, _("Choose a PDF."))

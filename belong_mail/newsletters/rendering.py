@@ -21,7 +21,6 @@ from belong_mail.newsletters.models import Flyer, Image, Newsletter
 # Pixels that a mail's text is wide; some programs know no other limit.
 COLUMN_PIXELS = 534
 IMAGE_LABEL = gettext_noop("Picture")
-LEAVE_URL = slot("leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def render(
     words: IssueText,
     language: str,
     images: Sequence[Image],
-    leave_url: str = LEAVE_URL,
+    leave_url: str,
     *,
     have_leads_replies: bool | None = None,
     copy_for: str = "",

@@ -15,7 +15,7 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import Final, NamedTuple
 from unicodedata import category, normalize
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from belong_mail.mail.message.template import MessageTemplate
 
@@ -77,7 +77,7 @@ _FIXED: Final = frozenset((
 _PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
 
 # However many slashes stand behind an address's scheme, a browser reads two.
-SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
+_SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
 )
@@ -168,13 +168,9 @@ def lint_html(html: str, expected: Expected) -> list[Problem]:
 def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]:
     if is_ours(target, expected.root):
         return
-    try:
-        parts = urlsplit(SLASHES.sub("//", target))
-        host, has_user = (parts.hostname or "").lower(), "@" in parts.netloc
-    except ValueError:
-        yield Problem(Rule.LINK, target)
-        return
-    is_odd = parts.scheme not in {"http", "https", "mailto", "tel"} or has_user
+    parts = split_link(target)
+    host = (parts.hostname or "").lower()
+    is_odd = parts.scheme not in {"http", "https", "mailto", "tel"} or "@" in parts.netloc
     if is_odd or (expected.targets is not None and target not in expected.targets):
         yield Problem(Rule.LINK, target)
     said = _WORDS_ARE_ADDRESS.match(_visible(words))
@@ -184,13 +180,18 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
         yield Problem(Rule.REDIRECT, host)
 
 
+def split_link(target: str) -> SplitResult:
+    """Split an address as a browser reads it; all is empty for what is none."""
+    try:
+        return urlsplit(_SLASHES.sub("//", target))
+    except ValueError:
+        return urlsplit("")
+
+
 def is_direct(target: str) -> bool:
     """Tell whether a link leads by https where it says, through no site that passes on."""
-    try:
-        parts = urlsplit(SLASHES.sub("//", target))
-        is_plain = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
+    parts = split_link(target)
+    is_plain = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
     return is_plain and not redirector(target)
 
 
@@ -201,10 +202,7 @@ def is_ours(target: str, root: str) -> bool:
 
 def redirector(target: str) -> bool:
     """Tell whether a link leads through a site that records its followers."""
-    try:
-        address = urlsplit(SLASHES.sub("//", target))
-    except ValueError:
-        return True
+    address = split_link(target)
     host = unquote(address.hostname or "").lower().rstrip(".")
     page = f"{host}/{address.path.lstrip('/')}".lower()
     if _SHARED.match(page):

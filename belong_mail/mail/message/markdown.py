@@ -17,11 +17,12 @@ from markdown_it.token import Token
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAGS: Final = {
-    "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
-    "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol",
+    "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 _ATTRIBUTES: Final = {
-    "a": {"href", "title"}, "ol": {"start"}, "th": {"scope"},
+    "a": {"href", "title"}, "img": {"src", "alt", "width", "height"}, "ol": {"start"},
+    "th": {"scope"},
     **{tag: {"dir"} for tag in ("h2", "h3", "h4", "h5", "h6", "li", "p", "table")},
 }  # fmt: skip
 _CLASSES: Final = {"a": {"button"}}
@@ -76,10 +77,6 @@ def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, 
 
 
 def _clean_html(tokens: list[Token], pictures: Images) -> str:
-    rendered = _PARSER.renderer.render(tokens, _PARSER.options, {})
-    if not pictures:
-        return nh3.clean(rendered, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES,
-                         allowed_classes=_CLASSES, url_relative="deny", link_rel=None)  # fmt: skip
     targets = {f"cid:{picture.cid}" for picture in pictures.values()}
 
     def keep(tag: str, name: str, value: str) -> str | None:
@@ -87,12 +84,12 @@ def _clean_html(tokens: list[Token], pictures: Images) -> str:
         return value if is_within == (tag == "img" and name == "src" and value in targets) else None
 
     return nh3.clean(
-        rendered,
-        tags=_TAGS | {"img"},
-        attributes=_ATTRIBUTES | {"img": {"src", "alt", "width", "height"}},
+        _PARSER.renderer.render(tokens, _PARSER.options, {}),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
         attribute_filter=keep,
         allowed_classes=_CLASSES,
-        url_schemes=_SCHEMES | {"cid"},
+        url_schemes={*_SCHEMES, "cid"},
         url_relative="deny",
         link_rel=None,
     )
