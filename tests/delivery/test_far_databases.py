@@ -1,8 +1,6 @@
 """A database that is far away, or a relay that is slow: what is claimed has its chance."""
 
-import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskCliRunner
@@ -13,13 +11,9 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import throttle
 from belong_mail.delivery.delivery_log import DeliveryLog
-from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
-from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.outcomes import ACCEPTED, GIVE_BACK, STALE
-from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
-from belong_mail.mail.message.mime import Envelope
-from belong_mail.mail.smtp.protocol import WELCOME
+from belong_mail.delivery.throttle import MAX_IN_HAND
 from tests.delivery.factories import books, queue
 from tests.faults import product
 from tests.markers import on_both
@@ -42,61 +36,6 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
     with services.reading.begin() as session:
         assert session.scalar(select(func.sum(SentPerMinute.stale))) == 0
-
-
-@pytest.fixture
-def dispatcher(tmp_path: Path) -> Dispatcher:
-    return Dispatcher(Journal(tmp_path / "worker.journal"), ConcurrencyLimit(5))
-
-
-def claim(dispatcher: Dispatcher, too_late: int = 0) -> None:
-    """Claim as many as may be in hand just now, but for the last ones, which grew stale."""
-    ids, letter, at = range(dispatcher.most), Envelope("", "", b""), time.monotonic()
-    dispatcher.hold(ids)
-    made = [at if number < len(ids) - too_late else at - STALE_SECONDS - 1 for number in ids]
-    dispatcher.put(PendingMessage(number, lambda: letter, made_at=made[number]) for number in ids)
-
-
-def send(dispatcher: Dispatcher, number: int) -> None:
-    """Let so many leave, and then be written down."""
-    for _ in range(number):
-        outgoing = dispatcher.next_message(0)
-        assert outgoing is not None
-        dispatcher.record_reply(outgoing, WELCOME)
-
-
-def settle(dispatcher: Dispatcher) -> None:
-    dispatcher.results()
-    dispatcher.written()
-
-
-def test_no_more_is_claimed_than_left_in_time(dispatcher: Dispatcher) -> None:
-    claim(dispatcher, too_late=70)
-    send(dispatcher, 30)
-    assert dispatcher.next_message(0) is None
-    results = dispatcher.results()
-    assert [outcome for _, outcome in results].count(STALE) == 70
-    settle(dispatcher)
-    assert dispatcher.most == 30
-
-
-def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher: Dispatcher) -> None:
-    dispatcher.most, before = 10, 10
-    while dispatcher.most < MAX_IN_HAND:
-        claim(dispatcher)
-        send(dispatcher, dispatcher.most)
-        settle(dispatcher)
-        assert before < dispatcher.most <= 1.25 * before + 1
-        before = dispatcher.most
-    settle(dispatcher)
-    assert dispatcher.most == MAX_IN_HAND
-
-
-def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher: Dispatcher) -> None:
-    assert not dispatcher.grows_stale_within(60)
-    claim(dispatcher)
-    assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)
-    assert not dispatcher.grows_stale_within(STALE_SECONDS / 2)
 
 
 def test_more_given_back_than_sent_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,8 +16,6 @@ from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results, throttle
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock
-from belong_mail.mail.smtp.protocol import MessageSource, RunSession
-from belong_mail.mail.smtp.transport import FolderTransport
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
@@ -60,26 +58,6 @@ def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
     worker.drain()
     assert books(services, issue) == {"recipients": 2, "accepted": 1, "failed": 1}
     assert "dpsk12" not in caplog.text
-
-
-class Squeamish(FolderTransport):
-    """Refuses its first message before a word is said, as a conversation does."""
-
-    def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        if outgoing := source.next_message(0):
-            source.fail_unrenderable(outgoing)
-        super().converse(source, drive)
-
-
-@on_sqlite
-def test_a_message_that_the_transport_refuses_stops_nobody_else(
-    services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
-    issue = queue(services, keyring, 3)
-    worker = make_worker(services, keyring, Squeamish(tmp_path / "mailbox"))
-    worker.drain()
-    worker.engine.close()
-    assert books(services, issue) == {"recipients": 3, "accepted": 2, "failed": 1}
 
 
 @on_sqlite

@@ -420,6 +420,25 @@ def test_a_relay_that_hangs_up_at_once_is_tried_once(
     assert server.connections == 2
 
 
+# SIZE and LIMITS as RFC 1870, 3, and RFC 9422, 4.1, do not have them.
+WITHOUT_SENSE = [
+    b"SIZE " + b"9" * 1_900, b"SIZE \xb2", b"SIZE -1", b"SIZE 0", b"SIZE", b"LIMITS MAILMAX=0",
+    b"LIMITS MAILMAX=00", b"LIMITS MAILMAX=-1", b"LIMITS MAILMAX=9999999999",
+    b"LIMITS MAILMAX=\xb2 RCPTMAX=0", b"LIMITS XMAILMAX=1",
+]  # fmt: skip
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("line", WITHOUT_SENSE, ids=lambda line: repr(line[:30]))
+def test_an_announcement_without_sense_keeps_no_mail_back(
+    server: Server, transport: Hand, note: Note, line: bytes
+) -> None:
+    """Believing a limit of nothing would open connections without end."""
+    server.script("EHLO", write(b"250-relay\r\n250-PIPELINING\r\n250 " + line + b"\r\n"))
+    assert [transport.send(ENVELOPE, note).code for _ in range(2)] == [250, 250]
+    assert server.connections == 1
+
+
 def test_reports_are_asked_for_where_they_are_offered(
     server: Server, transport: Hand, note: Note
 ) -> None:

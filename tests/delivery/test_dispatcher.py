@@ -1,0 +1,148 @@
+"""How much is in hand and over how many connections, and when it is time for a transaction."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
+from belong_mail.delivery.journal import Journal
+from belong_mail.delivery.outcomes import GIVE_BACK, STALE, UNWRITABLE
+from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.protocol import WELCOME
+from belong_mail.mail.smtp.replies import Reply
+
+LETTER = Envelope("", "", b"")
+
+
+@pytest.fixture
+def dispatcher(tmp_path: Path) -> Dispatcher:
+    return Dispatcher(Journal(tmp_path / "worker.journal"), ConcurrencyLimit(5))
+
+
+def claim(dispatcher: Dispatcher, too_late: int = 0, first: int = 0) -> None:
+    """Claim as many as may be in hand just now, but for the last ones, which grew stale."""
+    ids, at = range(first, first + dispatcher.most), time.monotonic()
+    dispatcher.hold(ids)
+    late = ids.stop - too_late
+    dispatcher.put(
+        PendingMessage(number, lambda: LETTER, made_at=at - (number >= late) * (STALE_SECONDS + 1))
+        for number in ids
+    )
+
+
+def send(dispatcher: Dispatcher, number: int) -> None:
+    """Let so many leave."""
+    for _ in range(number):
+        outgoing = dispatcher.next_message(0)
+        assert outgoing is not None
+        dispatcher.record_reply(outgoing, WELCOME)
+
+
+def settle(dispatcher: Dispatcher) -> None:
+    dispatcher.results()
+    dispatcher.written()
+
+
+def test_there_is_one_more_connection_for_each_success_until_there_are_enough() -> None:
+    flow, allowed = ConcurrencyLimit(4), []
+    for _ in range(6):
+        allowed.append(flow.allowed)
+        flow.record_success()
+    assert allowed == [1, 2, 3, 4, 4, 4]
+
+
+def test_trouble_after_successes_halves_them_and_they_come_back_slowly() -> None:
+    limit = ConcurrencyLimit(8)
+    for _ in range(20):
+        limit.record_success()
+    assert not limit.must_rest()
+    assert limit.allowed == 4
+    for _ in range(49):
+        limit.record_success()
+    assert limit.allowed == 4
+    limit.record_success()
+    assert limit.allowed == 5
+
+
+def test_trouble_with_nothing_that_went_well_before_is_a_reason_to_rest() -> None:
+    limit = ConcurrencyLimit(8)
+    assert limit.must_rest()
+    assert limit.allowed == 1
+
+
+def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher: Dispatcher) -> None:
+    dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
+    taken = dispatcher.next_message(0)
+    assert taken is not None
+    assert not dispatcher.record_reply(taken, Reply(421, "4.7.0 Slow down", "RCPT"))
+    dispatcher.put([PendingMessage(2, lambda: LETTER, made_at=float("inf"))])
+    assert dispatcher.next_message(0) is None
+    assert dispatcher.results()[-1] == (2, GIVE_BACK)
+
+
+def test_what_no_conversation_can_carry_fails(dispatcher: Dispatcher) -> None:
+    claim(dispatcher)
+    outgoing = dispatcher.next_message(0)
+    assert outgoing is not None
+    dispatcher.fail_unrenderable(outgoing)
+    assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
+
+
+def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher: Dispatcher) -> None:
+    claim(dispatcher)
+    send(dispatcher, CHUNK_MEMBERS - 1)
+    assert not dispatcher.pop_wakeup()
+    send(dispatcher, 1)
+    assert dispatcher.pop_wakeup()
+    send(dispatcher, 1)
+    assert not dispatcher.pop_wakeup()
+    send(dispatcher, MAX_IN_HAND - CHUNK_MEMBERS - 1)
+    assert dispatcher.pop_wakeup(), "nothing is left to wait for"
+
+
+def test_news_from_before_a_claim_is_stale(dispatcher: Dispatcher) -> None:
+    claim(dispatcher)
+    send(dispatcher, MAX_IN_HAND)
+    settle(dispatcher)
+    claim(dispatcher, first=MAX_IN_HAND)
+    assert not dispatcher.pop_wakeup()
+
+
+def test_a_connection_that_finds_nothing_is_no_news(dispatcher: Dispatcher) -> None:
+    claim(dispatcher)
+    dispatcher.hold([MAX_IN_HAND])
+    for _ in range(MAX_IN_HAND):
+        assert dispatcher.next_message(0)
+    assert dispatcher.next_message(0) is None
+    assert not dispatcher.pop_wakeup()
+
+
+def test_no_more_is_claimed_than_left_in_time(dispatcher: Dispatcher) -> None:
+    claim(dispatcher, too_late=70)
+    send(dispatcher, 30)
+    assert dispatcher.next_message(0) is None
+    results = dispatcher.results()
+    assert [outcome for _, outcome in results].count(STALE) == 70
+    settle(dispatcher)
+    assert dispatcher.most == 30
+
+
+def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher: Dispatcher) -> None:
+    dispatcher.most, before = 10, 10
+    while dispatcher.most < MAX_IN_HAND:
+        claim(dispatcher)
+        send(dispatcher, dispatcher.most)
+        settle(dispatcher)
+        assert before < dispatcher.most <= 1.25 * before + 1
+        before = dispatcher.most
+    settle(dispatcher)
+    assert dispatcher.most == MAX_IN_HAND
+
+
+def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher: Dispatcher) -> None:
+    assert not dispatcher.grows_stale_within(60)
+    claim(dispatcher)
+    assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)
+    assert not dispatcher.grows_stale_within(STALE_SECONDS / 2)
