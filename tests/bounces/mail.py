@@ -14,12 +14,13 @@ SPAM = ("5.7.1", "550 5.7.1 Message rejected as spam")
 BROKEN_LIMIT = ("5.4.5", "550 5.4.5 Daily SMTP relay limit exceeded")
 
 
+HEAD = "From: DPS Belong <belong@example.org>\nSubject: Hello"
 REPORT = """\
 From: Mail Delivery System <MAILER-DAEMON@mx.example.org>
 To: {to}
 Subject: Undelivered Mail Returned to Sender
 Auto-Submitted: auto-replied
-MIME-Version: 1.0
+{answers}MIME-Version: 1.0
 Content-Type: multipart/report; report-type={kind}; boundary="=_bound"
 
 --=_bound
@@ -35,19 +36,20 @@ Content-Type: message/{kind}
 --=_bound
 Content-Type: text/rfc822-headers
 
-From: DPS Belong <belong@example.org>
-Subject: Hello
+{returned}
 
 --=_bound--
 """
 
 
-def _report(return_path: str, kind: str, *groups: dict[str, str]) -> bytes:
-    """Write a report of groups of fields."""
+def report(
+    to: str, kind: str, *groups: dict[str, str], returned: str = HEAD, answers: str = ""
+) -> bytes:
+    """Write a report of groups of fields, with the head of the message that came back."""
     fields = "\n\n".join(
         "\n".join(f"{name}: {value}" for name, value in group.items()) for group in groups
     )
-    text = REPORT.format(to=return_path, kind=kind, fields=fields)
+    text = REPORT.format(to=to, kind=kind, fields=fields, returned=returned, answers=answers)
     return text.replace("\n", "\r\n").encode()
 
 
@@ -59,9 +61,13 @@ def bounce(
 
 
 def several(
-    return_path: str, named: tuple[str, ...], why: tuple[str, str] = UNKNOWN, action: str = "failed"
+    return_path: str,
+    named: tuple[str, ...],
+    why: tuple[str, str] = UNKNOWN,
+    action: str = "failed",
+    **about: str,
 ) -> bytes:
-    """Write such a report about several addresses."""
+    """Write such a report about several addresses; `about` as in `report`."""
     status, words = why
     recipients = (
         {
@@ -73,7 +79,7 @@ def several(
         for to in named
     )
     server = {"Reporting-MTA": "dns; mx.example.org"}
-    return _report(return_path, "delivery-status", server, *recipients)
+    return report(return_path, "delivery-status", server, *recipients, **about)
 
 
 def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
@@ -91,7 +97,7 @@ def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
         "Diagnostic-Code": f"smtp; {words.format(to=tried)}",
     }
     server = {"Reporting-MTA": "dns; mx.example.org"}
-    return _report(return_path, "delivery-status", server, fields)
+    return report(return_path, "delivery-status", server, fields)
 
 
 def complaint(return_path: str, kind: str = "abuse") -> bytes:
@@ -102,7 +108,7 @@ def complaint(return_path: str, kind: str = "abuse") -> bytes:
         "Version": "1",
         "Original-Mail-From": f"<{return_path}>",
     }
-    return _report(return_path, "feedback-report", fields)
+    return report(return_path, "feedback-report", fields)
 
 
 def apple(return_path: str) -> bytes:

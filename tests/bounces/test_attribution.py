@@ -21,7 +21,7 @@ from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.members.models import Subscription
-from tests.bounces.mail import UNKNOWN
+from tests.bounces.mail import UNKNOWN, report, several
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import Dump, kept_of
@@ -31,32 +31,6 @@ from tests.servers.smtp import Accepted
 
 BEN = "ben@dpsk12.org"
 REWRITTEN = "relay+bounce-4711@relay.example.net"
-REPORT = """\
-Return-Path: <>
-From: Mail Delivery System <MAILER-DAEMON@relay.example.net>
-To: {to}
-Subject: Undelivered Mail Returned to Sender
-Auto-Submitted: auto-replied
-{answers}MIME-Version: 1.0
-Content-Type: multipart/report; report-type={kind}; boundary="=_bound"
-
---=_bound
-Content-Type: text/plain; charset=us-ascii
-
-This is the mail system at host relay.example.net.
-
---=_bound
-Content-Type: message/{kind}
-
-{fields}
-
---=_bound
-Content-Type: {form}
-
-{returned}
-
---=_bound--
-"""
 
 
 def head_of(copy: Accepted) -> str:
@@ -86,22 +60,12 @@ class Returned:
     kind: str = "delivery-status"
 
     def write(self) -> bytes:
-        status, words = self.why
-        about = (
-            f"Final-Recipient: rfc822; {to}\nAction: {self.action}\nStatus: {status}\n"
-            f"Diagnostic-Code: smtp; {words.format(to=to)}"
-            for to in self.named
-        )
-        fields = "\n\n".join(("Reporting-MTA: dns; relay.example.net", *about))
-        if self.kind == "feedback-report":
-            rcpt = "".join(f"\nOriginal-Rcpt-To: {to}" for to in self.named)
-            fields = f"Feedback-Type: abuse\nUser-Agent: Loop/1.0\nVersion: 1{rcpt}"
         answers = f"In-Reply-To: {self.answers}\n" if self.answers else ""
-        text = REPORT.format(
-            to=REWRITTEN, kind=self.kind, fields=fields, answers=answers,
-            form="text/rfc822-headers", returned=self.returned,
-        )  # fmt: skip
-        return text.replace("\n", "\r\n").encode()
+        about = {"returned": self.returned, "answers": answers}
+        if self.kind == "delivery-status":
+            return several(REWRITTEN, self.named, self.why, self.action, **about)
+        fields = {"Feedback-Type": "abuse", "Version": "1", "Original-Rcpt-To": self.named[0]}
+        return report(REWRITTEN, self.kind, fields, **about)
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import time_machine
 from flask import Flask
 
-from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
@@ -89,31 +87,6 @@ def auths(server: Server) -> int:
     return sum(command.startswith("AUTH XOAUTH2") for command in server.commands)
 
 
-def with_password(environment: Settings, server: Server, ca: Path, password: str) -> Settings:
-    url = f"smtp://belong:{password}@localhost:{server.port}?timeout=20&dot_timeout=20&ca={ca}"
-    return {**environment, "BELONG_SMTP_URL": url}
-
-
-def test_email_leaves_by_a_password_and_a_wrong_one_is_tried_once_and_stays_out_of_the_log(
-    authority: Authority, caplog: pytest.LogCaptureFixture,
-    environment: Settings, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
-    issue = queue(services, keyring, 2)
-    users = {"belong": PASSWORD}
-    with Server(tls="starttls", context=authority.server(), users=users) as server:
-        wrong = with_password(environment, server, authority.file, "wr0ng")
-        worker = worker_of(wrong, services, keyring)
-        worker.drain()
-        drain(worker)
-        assert sum(command.startswith("AUTH") for command in server.commands) == 1
-        assert books(services, issue) == {"recipients": 2, "queued": 2}
-        assert "wr0ng" not in caplog.text
-        right = with_password(environment, server, authority.file, PASSWORD)
-        with time_machine.travel(now() + DAY / 24):
-            drain(worker_of(right, services, keyring))
-        assert books(services, issue) == {"recipients": 2, "accepted": 2}
-
-
 def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong_and_email_waits(
     authority: Authority, caplog: pytest.LogCaptureFixture,
     environment: Settings, services: Services, keyring: Keyring,
@@ -122,7 +95,8 @@ def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong_and_email_waits(
     issue = queue(services, keyring, 2)
     context, users = authority.server(is_self_signed=True), {"belong": PASSWORD}
     with Server(tls="starttls", context=context, users=users) as server:
-        settings = with_password(environment, server, authority.file, PASSWORD)
+        url = f"smtp://belong:{PASSWORD}@localhost:{server.port}?timeout=20&ca={authority.file}"
+        settings = {**environment, "BELONG_SMTP_URL": url}
         drain(worker_of(settings, services, keyring))
         assert not [c for c in server.commands if c.startswith(("AUTH", "MAIL", "RCPT"))]
     assert books(services, issue) == {"recipients": 2, "queued": 2}

@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 
-RESTARTS = "tests/faults/test_workers.py::test_restarts_one_after_the_other_leave_nothing_in_doubt"
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
@@ -14,18 +12,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="to make the same choices again")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
     parser.add_argument("--recipients", type=int, help="of the storm with faults, such as 10,000")
-    parser.add_argument("--restarts", type=int, help="restart as often as well, such as 100")
     given = parser.parse_args()
     os.environ["KILLS"] = str(given.kills)
     if given.seed is not None:
         os.environ["SEED"] = str(given.seed)
     if given.recipients is not None:
         os.environ["RECIPIENTS"] = str(given.recipients)
-    tests = ["tests/faults/test_storm.py"]
-    if given.restarts is not None:
-        os.environ["RESTARTS"] = str(given.restarts)
-        tests.append(RESTARTS)
-    pytest = [sys.executable, "-m", "pytest", *tests, "-s", "-n", "0", "--night", "-k", given.only]
+    storm = "tests/faults/test_storm.py"
+    pytest = [sys.executable, "-m", "pytest", storm, "-s", "-n", "0", "--night", "-k", given.only]
     return subprocess.run(pytest, check=False).returncode
 
 

@@ -1,8 +1,5 @@
 """Work that fails or is killed half way is done whole or not at all, and can be done again."""
 
-import random
-import time
-
 import pytest
 from sqlalchemy import Engine
 
@@ -82,19 +79,3 @@ def test_a_migration_that_fails_at_any_statement_can_be_run_again(
     else:
         with postgresql() as url:
             try_on(url)
-
-
-def test_workers_killed_while_they_begin_an_issue_lose_nobody(scene: Scene) -> None:
-    """Its stretches are turned into deliveries, it is frozen, the first mail is written."""
-    issue = scene.queue(250)
-    scene.relay.delay = 0.05
-    for _ in range(6):
-        with scene.worker() as worker:
-            time.sleep(random.uniform(0.05, 0.5))
-            worker.kill()
-            worker.wait()
-        assert sum(scene.books(issue)[s] for s in ("queued", "sending", "accepted")) >= 200
-    scene.relay.delay = 0.0
-    scene.pass_time()
-    scene.finish()
-    assert scene.complaints(issue, breaks=6 * 7) == []

@@ -1,6 +1,5 @@
 """Several workers, and workers that come and go."""
 
-import os
 import signal
 import threading
 import time
@@ -16,15 +15,13 @@ from tests.browser_client import Visitor, link_to
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
 from tests.markers import night, on_both, on_sqlite
-from tests.processes import SECONDS, complaints_in
+from tests.processes import SECONDS
 from tests.servers.smtp import hang
 
 CONNECTIONS = 5
 MANY = 250
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
-# Mails between two restarts, so that each worker has begun before it is told to stop.
-BETWEEN = 20
 
 
 @on_both("claims and leases")
@@ -94,28 +91,6 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> Non
     books = scene.filled(issue)
     assert (books["recipients"], books["accepted"]) == (30, 30)
     assert scene.complaints(issue, breaks=books["resent"]) == []
-
-
-@night("faults")
-@pytest.mark.timeout(1800)
-def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
-    """SIGTERM lets a worker finish what it has in hand."""
-    restarts = int(os.environ.get("RESTARTS", "8"))
-    members = max(MANY, 5 * restarts * BETWEEN)
-    issue = scene.queue(members)
-    scene.relay.delay = 0.02
-    with scene.watched(issue) as wrong:
-        for number in range(1, restarts + 1):
-            with scene.worker() as worker:
-                scene.relay.wait_for(len(scene.relay.accepted) + BETWEEN, SECONDS)
-                worker.signal(signal.SIGTERM if number % 2 else signal.SIGINT)
-                ended = worker.wait()
-            assert (ended.code, complaints_in(ended.said)) == (0, "")
-            assert scene.books(issue)["sending"] == 0
-    scene.relay.delay = 0
-    assert scene.finish() == "Nothing is waiting."
-    assert wrong + scene.complaints(issue) == []
-    assert scene.filled(issue) == {"recipients": members, "accepted": members}
 
 
 @on_sqlite

@@ -371,15 +371,6 @@ def test_one_connection_carries_many_messages(server: Server, transport: Hand, n
     assert len(server.accepted) == MAX_TRANSACTIONS + 1
 
 
-def test_a_relays_own_limit_is_kept(relay: Relay, note: Note) -> None:
-    with Server(extensions=("LIMITS RCPTMAX=10 MAILMAX=3",)) as server:
-        transport = Hand(replace(relay, port=server.port))
-        for _ in range(7):
-            transport.send(ENVELOPE, note)
-        transport.close()
-        assert server.connections == 3
-
-
 def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(
     server: Server, relay: Relay, note: Note
 ) -> None:

@@ -1,14 +1,11 @@
 """An issue to many through a relay that bounces a fifth later, while workers are killed."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from signal import SIGTERM
 
 from sqlalchemy import func, insert, select
@@ -34,7 +31,6 @@ from tests.relays.fates import GREYLISTED, Person
 from tests.relays.late import LateRelay
 from tests.servers.smtp import Server
 
-TICKS = os.sysconf("SC_CLK_TCK")
 HOUR = 1 / 24
 # Seconds between two looks at how far a worker is.
 LOOK_SECONDS = 0.02
@@ -46,7 +42,7 @@ Is = Callable[[], bool]
 
 @dataclass
 class BounceRun:
-    """Workers, one after the other; what they used is noted."""
+    """Workers, one after the other."""
 
     services: Services
     keyring: Keyring
@@ -58,9 +54,6 @@ class BounceRun:
     # For how long one step may take.
     patience: float
     killed: int = 0
-    told: list[str] = field(default_factory=list)
-    _used: float = 0.0
-    _peak: int = 0
 
     @property
     def dead(self) -> list[Person]:
@@ -91,19 +84,16 @@ class BounceRun:
         """
         self._teach()
         issue = self.queue()
-        with self._noted("sending"):
-            has_sent = partial(self._has_sent, issue)
-            self._work(kills, len(self.members), partial(self._sent, issue), has_sent)
-        with self._noted("the relay, without workers"):
-            self._wait(self._has_hop_all, "The living have no copy")
+        has_sent = partial(self._has_sent, issue)
+        self._work(kills, len(self.members), partial(self._sent, issue), has_sent)
+        self._wait(self._has_hop_all, "The living have no copy")
         self._pass_hour()
-        with self._noted("an hour later"):
-            before, put = self.taken(), self.relay.put
-            self.relay.release()
-            self._work(
-                kills, len(self.dead), lambda: self.taken() - before, self._has_read,
-                has_come=lambda: self.relay.put - put,
-            )  # fmt: skip
+        before, put = self.taken(), self.relay.put
+        self.relay.release()
+        self._work(
+            kills, len(self.dead), lambda: self.taken() - before, self._has_read,
+            has_come=lambda: self.relay.put - put,
+        )  # fmt: skip
         self.relay.hold_again()
         return issue
 
@@ -169,7 +159,6 @@ class BounceRun:
             with product.running(self.settings, "worker") as worker:
                 self._wait(partial(_is_reached, done, target), "A worker does nothing", worker)
                 time.sleep(random.uniform(0, LATER_SECONDS))
-                self._note_use(worker)
                 worker.kill()
                 assert worker.wait().code == -9
             self.killed += 1
@@ -177,7 +166,6 @@ class BounceRun:
             self.relay.wait_until_empty(self.patience)
         with product.running(self.settings, "worker") as worker:
             self._wait(is_over, "The last worker does not get done", worker)
-            self._note_use(worker)
             worker.signal(SIGTERM)
             assert worker.wait().code == 0
         product.drain(self.settings, self.patience)
@@ -223,29 +211,8 @@ class BounceRun:
                 raise TimeoutError(f"{words}: {self._standing()}. {said}")
             time.sleep(LOOK_SECONDS)
 
-    @contextmanager
-    def _noted(self, what: str) -> Iterator[None]:
-        began, used = time.monotonic(), self._used
-        yield
-        took, cpu = time.monotonic() - began, self._used - used
-        self.told.append(f"{what}: {took:.0f} s, workers {cpu:.1f} s of the processor")
-
-    def _note_use(self, worker: Command) -> None:
-        """Read what a worker has used so far, and the most memory that it had."""
-        place = Path("/proc", str(worker.pid))
-        user, system = place.joinpath("stat").read_text().rpartition(")")[2].split()[11:13]
-        self._used += (int(user) + int(system)) / TICKS
-        status = dict(
-            line.split(":", 1) for line in place.joinpath("status").read_text().splitlines()
-        )
-        self._peak = max(self._peak, int(status["VmHWM"].split()[0]))
-
     def _standing(self) -> str:
         return f"{self.relay.queued} queued, {self.taken()} read, {self._jobs()} jobs"
-
-    def __str__(self) -> str:
-        said = [*self.told, f"{self.killed} kills; a worker’s peak {self._peak / 1024:.0f} MB"]
-        return "\n".join([f"{len(self.members)} recipients, {len(self.dead)} of them dead.", *said])
 
 
 def _is_reached(done: Count, target: int) -> bool:

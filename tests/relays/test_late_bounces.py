@@ -2,7 +2,6 @@
 
 import os
 import smtplib
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -92,7 +91,6 @@ def test_a_fifth_that_bounces_an_hour_later_is_counted_once_whatever_dies(run: B
     assert run.active() == everybody - left - believed
 
     accept_and_audit(run, everybody - left)
-    sys.stdout.write(f"{run}\n")
     assert run.killed == 2 * sum(KILLS)
 
 
@@ -117,7 +115,6 @@ def is_believed(run: BounceRun, person: Person) -> bool:
 def require_right(run: BounceRun, issue: str, copies: list[Copy], kills: int) -> None:
     """Audit the copies, the report, what each bounce counts for, and the mailbox."""
     books = run.books(issue)
-    run.told.append(f"{len(copies)} copies; the books: { {k: v for k, v in books.items() if v} }")
     assert audit(books, copies, Expected(len(run.members), breaks=kills * IN_HAND)) == []
     assert (books["bounced"], books["accepted"]) == (
         len(run.dead), len(run.members) - len(run.dead),
@@ -142,7 +139,6 @@ def is_right(fate: str, state: str, rule: object) -> bool:
 def require_read_once(run: BounceRun) -> None:
     """Each message that Postfix put into the mailbox was taken in once, and moved once."""
     reports = Counter(run.relay.reports())
-    run.told.append(f"{len(reports)} messages in the mailbox, each read once")
     assert max(reports.values()) == 1
     assert run.inbox.counts() == (0, len(reports))
     assert Counter(run.inbox.message_ids(READ)) == reports
