@@ -1,14 +1,16 @@
 """Error pages: what went wrong, what the reader can do now."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from traceback import walk_tb
+from typing import cast
 
 from flask import Flask, render_template, request, url_for
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import (
     HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
     ServiceUnavailable,
@@ -29,21 +31,22 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 log = logging.getLogger(__name__)
-# Seconds after which trying again is worth it, when nobody knows better.
+# Seconds after which trying again is worth it, where nothing can be read or stored.
 RETRY_AFTER_SECONDS = 120
 MOST_FRAMES = 12
 CHUNK_OCTETS = 64 * 1024
 ErrorPage = tuple[str, int, dict[str, str]]
 NOT_HERE = 404
-
-
 NOT_FOUND = (
     NOT_HERE,
     gettext_noop("We can’t find this page"),
     gettext_noop("The link may be old or have a typo. Start from the list of groups."),
 )
-
-
+OUR_FAULT = (
+    500,
+    gettext_noop("Something went wrong on our end"),
+    gettext_noop("Please try again in a few minutes. If it happens again, write to the office."),
+)
 # Another’s and nobody’s, old, bent and foreign links have the same words, so that a guess learns
 # nothing.
 MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
@@ -80,6 +83,29 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
             " Nothing was changed. Open the page again."
         ),
     ),
+    MethodNotAllowed: (
+        405,
+        gettext_noop("Something went wrong with that link or button"),
+        gettext_noop("Open the link again, then select the button on the page."),
+    ),
+    HTTPException: (  # with a status of its own
+        400,
+        gettext_noop("We couldn’t read that request"),
+        gettext_noop("Nothing was changed. Open the page again and try once more."),
+    ),
+    InternalServerError: OUR_FAULT,  # raised after a view, and logged by then
+    Exception: OUR_FAULT,
+}
+# What to say while too much waits: the title, and when to come back.
+LATER: dict[type[HTTPException], tuple[str, str]] = {
+    TooManyRequests: (
+        gettext_noop("Please wait a moment"),
+        gettext_noop("We got a lot of requests in a short time. Try again in %(wait)s (%(time)s)."),
+    ),
+    ServiceUnavailable: (
+        gettext_noop("We can’t do this right now"),
+        gettext_noop("A lot of forms are waiting to be read. Try again in %(wait)s (%(time)s)."),
+    ),
 }
 
 
@@ -104,14 +130,12 @@ NEXT_STEPS = {
 
 
 def register_error_pages(app: Flask) -> None:
-    app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(TooManyRequests, too_many)
-    app.register_error_handler(ServiceUnavailable, database_busy)
     for kind in MESSAGES:
         app.register_error_handler(kind, known_error)
+    for kind in LATER:
+        app.register_error_handler(kind, later)
     app.register_error_handler(RequestEntityTooLarge, too_long)
     app.register_error_handler(DBAPIError, no_database)
-    app.register_error_handler(Exception, unexpected)
     app.logger.addFilter(WithoutValues())
 
 
@@ -126,39 +150,21 @@ class WithoutValues(logging.Filter):
 
 
 def message_of(error: BaseException) -> str:
-    """Tell an error's type, page and lines; values may be addresses, and a URL a secret."""
+    """Tell an error's type, page and lines, the last first.
+
+    No value is told, which may be an address, and no URL, which may be a secret.
+    """
     page = request.endpoint if request else None
-    return f"{type(error).__name__} in {page}, at {frames_of(error)}"
-
-
-def frames_of(error: BaseException) -> str:
-    """Name the lines through which an error came, the last first, without any value."""
-    frames = [
-        f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(error.__traceback__)
-    ]
-    return " < ".join(frames[: -MOST_FRAMES - 1 : -1])
-
-
-def http_error(error: HTTPException) -> ErrorPage:
-    """Say what a status means to a person."""
-    code = error.code or 500
-    if code == 500:  # noqa: PLR2004 - raised after a view, and logged by then
-        return our_fault()
-    if code == 405:  # noqa: PLR2004
-        return error_page(
-            code,
-            _("Something went wrong with that link or button"),
-            _("Open the link again, then select the button on the page."),
-        )
-    return error_page(
-        code,
-        _("We couldn’t read that request"),
-        _("Nothing was changed. Open the page again and try once more."),
-    )
+    lines = [f"{each.f_globals.get('__name__')}:{at}" for each, at in walk_tb(error.__traceback__)]
+    return f"{type(error).__name__} in {page}, at {' < '.join(lines[: -MOST_FRAMES - 1 : -1])}"
 
 
 def known_error(error: Exception) -> ErrorPage:
     code, title, advice = next(MESSAGES[kind] for kind in type(error).__mro__ if kind in MESSAGES)
+    if isinstance(error, HTTPException):
+        code = error.code or code
+    elif code == OUR_FAULT[0]:
+        log.error("%s", message_of(error))
     if isinstance(error, BadToken) and request.endpoint in NEXT_STEPS and code == NOT_HERE:
         advice, endpoint, words = NEXT_STEPS[request.endpoint]
         return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
@@ -190,71 +196,30 @@ def _open_again() -> tuple[str, str]:
     return page_of_press(), _("Open the page again")
 
 
-def too_many(error: TooManyRequests) -> ErrorPage:
-    """Say when to come back, to people and to programs (RFC 9110, section 10.2.3)."""
-    return _later(
-        error,
-        _("Please wait a moment"),
-        lambda wait, time: _(
-            "We got a lot of requests in a short time. Try again in %(wait)s (%(time)s).",
-            wait=wait,
-            time=time,
-        ),
-    )
+def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
+    """Say when to come back, to people and to programs (RFC 9110, section 10.2.3).
 
-
-def database_busy(error: ServiceUnavailable) -> ErrorPage:
-    if error.retry_after is None:
-        return error_page(
-            503, _("We can’t do this right now"), _nothing_lost(), retry_after=RETRY_AFTER_SECONDS
-        )
-    return _later(
-        error,
-        _("We can’t do this right now"),
-        lambda wait, time: _(
-            "A lot of forms are waiting to be read. Try again in %(wait)s (%(time)s).",
-            wait=wait,
-            time=time,
-        ),
-    )
-
-
-def _later(
-    error: TooManyRequests | ServiceUnavailable, title: str, say: Callable[[str, str], str]
-) -> ErrorPage:
-    """Say when to come back; and that what was typed is not lost until then."""
-    given = error.retry_after
-    at = (
-        given
-        if isinstance(given, datetime)
-        else now() + timedelta(seconds=given or RETRY_AFTER_SECONDS)
-    )
-    wait = max(1, round((at - now()).total_seconds()))
-    language = request_language()
-    in_words = i18n.format_wait(timedelta(seconds=wait), language)
+    `web.context.throttle` names the time. What was typed is not lost until then.
+    """
+    title, words = LATER[type(error)]
+    at = cast("datetime", error.retry_after)
+    wait, language = max(1, round((at - now()).total_seconds())), request_language()
     clock = at.astimezone(services().settings.timezone).time()
-    said = say(in_words, i18n.format_clock(clock, language))
-    advice = [said] if request.method in SAFE else [said, _nothing_lost()]
-    return error_page(error.code, title, " ".join(advice), retry_after=wait)
+    advice = _(
+        words,
+        wait=i18n.format_wait(timedelta(seconds=wait), language),
+        time=i18n.format_clock(clock, language),
+    )
+    if request.method not in SAFE:
+        advice = f"{advice} {_nothing_lost()}"
+    return error_page(error.code, _(title), advice, retry_after=wait)
 
 
 def no_database(error: DBAPIError) -> ErrorPage:
     """Show a page although nothing can be read or stored."""
     log.error("The database cannot be used: %s", error_name(error))
-    return database_busy(ServiceUnavailable())
-
-
-def unexpected(error: Exception) -> ErrorPage:
-    log.error("%s", message_of(error))
-    return our_fault()
-
-
-def our_fault() -> ErrorPage:
-    return error_page(
-        500,
-        _("Something went wrong on our end"),
-        _("Please try again in a few minutes. If it happens again, write to the office."),
-    )
+    title, _later = LATER[ServiceUnavailable]
+    return error_page(503, _(title), _nothing_lost(), retry_after=RETRY_AFTER_SECONDS)
 
 
 def error_page(
