@@ -1,4 +1,4 @@
-"""The office's forms, but for those about a group and about people."""
+"""The office's forms, but for those about a group."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -7,22 +7,28 @@ from babel.support import LazyProxy
 from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
 from wtforms import (
+    BooleanField,
     Field,
     Form,
     RadioField,
     SelectChoice,
     SelectField,
+    SelectMultipleField,
     StringField,
     SubmitField,
     TextAreaField,
     ValidationError,
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
 
+from belong_mail.accounts.forms import name_field
+from belong_mail.accounts.jobs import InviteColleague
+from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
 from belong_mail.core.audit import Kind
 from belong_mail.core.email_templates import fixed_words
-from belong_mail.core.i18n import DEFAULT, NAMES, at_start
+from belong_mail.core.i18n import DEFAULT, at_start
 from belong_mail.core.services import Settings
 from belong_mail.core.site_settings import EDITABLE
 from belong_mail.core.translatable import gettext_noop
@@ -49,9 +55,11 @@ from belong_mail.web.forms import (
     BaseForm,
     LocalDateField,
     email_field,
+    language_field,
     message_field,
     one_line,
     plain_text,
+    staff_address,
     strip,
     well_formed,
 )
@@ -68,6 +76,63 @@ REFUSALS = {
     ),
     "postal_address": gettext_noop("Enter one line, without a link or an email address."),
 }
+
+
+NAME_HINT = _l(
+    "A first name or initials and a school, so that you recognize the person. This site can’t show"
+    " email addresses. Unlike those, the name is stored unencrypted. Other leaders of the group"
+    " read it beside the newsletters that this person wrote or sent."
+)
+
+
+class NameForm(BaseForm):
+    name = name_field(_l("What you call this person"), NAME_HINT)
+    submit = SubmitField(_l("Save"))
+
+
+class InviteForm(BaseForm):
+    """Invites one person for several groups, for the office, or for both."""
+
+    name = name_field(_l("What you call this person"), NAME_HINT)
+    email = email_field(
+        _l("Their %(district_short)s email address"),
+        DataRequired(_l("Enter their email address.")),
+        staff_address,
+    )
+    groups = SelectMultipleField(
+        _l("Which groups will they lead?"),
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+    )
+    office = BooleanField(
+        _l("Work for the %(program_name)s office"),
+        description=_l(
+            "They’ll have these pages, as you do: groups, leaders, and messages to the office."
+        ),
+    )
+    language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
+    submit = SubmitField(_l("Send the invitation"))
+
+    @classmethod
+    def about(cls, groups: list[Group], slug: str) -> "InviteForm":
+        """Make the form; the group that the page came from is chosen already."""
+        form = cls(groups=[each.public_id for each in groups if each.slug == slug])
+        form.groups.choices = [SelectChoice(each.public_id, each.name) for each in groups]
+        return form
+
+    def validate_groups(self, field: Field) -> None:
+        if not field.data and not self.office.data:
+            raise ValidationError(_("Choose at least one group, or the office."))
+
+    def asked(self, by: Account) -> InviteColleague:
+        return InviteColleague(
+            by=by.public_id,
+            name=self.name.data or "",
+            address=self.email.data or "",
+            language=self.language.data or DEFAULT,
+            groups=self.groups.data or [],
+            office=bool(self.office.data),
+        )
 
 
 class AnswerForm(BaseForm):
@@ -121,11 +186,7 @@ class ImportForm(BaseForm):
             " answered “No” in another column is asked too, so remove those rows first."
         ),
     )
-    language = RadioField(
-        _l("Language of the emails"),
-        choices=lambda: [SelectChoice(code, name) for code, name in NAMES.items()],
-        default=DEFAULT,
-    )
+    language = language_field(_l("Language of the emails"), lambda: DEFAULT)
     submit = SubmitField(_l("Check the file"))
     # The file's addresses, when the form is right.
     found: AddressList | None = None

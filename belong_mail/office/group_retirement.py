@@ -1,4 +1,4 @@
-"""Set the end of a group, or take it back; `group_retirement_tasks` does the rest."""
+"""Set the end of a group, or take it back; `office.tasks` do the rest."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -24,13 +24,14 @@ from belong_mail.newsletters import approval, asking
 from belong_mail.office import service, trail
 from belong_mail.office.forms import (
     AnswerForm,
+    InviteForm,
+    NameForm,
     RemovalForm,
     SecondYesForm,
     SettingsForm,
     TrailForm,
     kind_in_words,
 )
-from belong_mail.office.people_forms import InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 from belong_mail.web.language import gettext as _

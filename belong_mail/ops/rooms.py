@@ -26,8 +26,7 @@ import belong_mail.members.retention
 import belong_mail.members.self_service_tasks
 import belong_mail.newsletters.emails
 import belong_mail.newsletters.retention
-import belong_mail.office.group_retirement_tasks
-import belong_mail.office.settings_tasks
+import belong_mail.office.tasks
 import belong_mail.ops.retention
 import belong_mail.ops.tasks
 from belong_mail.core.db import now

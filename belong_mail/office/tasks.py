@@ -1,7 +1,8 @@
-"""End groups as a process: announce it, send nothing more, delete who belonged to them.
+"""What the worker does for the office: end groups as a process, use and announce settings.
 
-Office or operator set the end. The worker does all else, and trusts no date of the web's: leads and
-office are told of each end first, and memberships stay for `NOTICE` after that, whatever is set.
+Office or operator set the end of a group. The worker does all else, and trusts no date of the
+web's: leads and office are told of each end first, and memberships stay for `NOTICE` after that,
+whatever is set.
 """
 
 from datetime import datetime
@@ -13,12 +14,13 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.emails import to_account
 from belong_mail.accounts.models import Account
-from belong_mail.core import audit
+from belong_mail.core import audit, site_settings
 from belong_mail.core.db import now
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work, each_minute, writes
 from belong_mail.groups.models import Group
@@ -30,6 +32,7 @@ from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 
 # The email to leads and office: a group is to end on a day, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"
+SETTINGS_CHANGED = "settings-changed"
 
 
 @each_minute("Groups do not end")
@@ -91,3 +94,36 @@ def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
         kept_until=last_moment(emptied_after(group)),
         home_url=mailer.links.page("lead.home", account.language),
     )
+
+
+@each_minute("Changed settings are not used")
+def apply_changes(work: Work) -> None:
+    """Write emails with the settings that all were told of; tell of those that have changed.
+
+    A change is used a minute after it was told of, when that has been committed. The inbox is told
+    too: the web may write rows that say nobody is of the office.
+    """
+    session, current = work.session, work.mailer.site(work.session)
+    work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
+    changed = site_settings.unannounced(session)
+    for each in changed:
+        each.announced = each.value
+    if changed:
+        post_to_address(session, work.keys, SETTINGS_CHANGED, work.mailer.office, DEFAULT)
+        for account in session.scalars(select(Account).where(Account.is_office)):
+            outbox.post(session, SETTINGS_CHANGED, account_id=account.id)
+    session.flush()
+
+
+@writes(SETTINGS_CHANGED)
+def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell the inbox, or a proven colleague of the office, where to see the settings."""
+    if delivery.account_id is None:
+        to, said = read_posted(mailer.opener, delivery)
+        url = mailer.links.page("office.settings", said["language"])
+        return Email(to, said["language"], {"settings_url": url, "is_office": False})
+    account = session.get(Account, delivery.account_id)
+    if account is None or not invitations.is_proven_office(mailer.opener, account):
+        raise SkipDelivery(State.WITHDRAWN)
+    url = mailer.links.page("office.settings", account.language)
+    return to_account(mailer, account, settings_url=url, is_office=True)
