@@ -1,7 +1,7 @@
 """The office's forms, but for those about a group."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from babel.support import LazyProxy
 from flask_wtf.file import FileField
@@ -49,7 +49,6 @@ from belong_mail.members.address_list import (
 )
 from belong_mail.members.service import BAR, LET_IN, REMOVE
 from belong_mail.newsletters import approval
-from belong_mail.office.trail import Wanted
 from belong_mail.web.context import services
 from belong_mail.web.forms import (
     BaseForm,
@@ -222,16 +221,9 @@ class TrailForm(BaseForm):
             in_order = sorted(choices.items(), key=lambda each: each[1].casefold())
             field.choices = [everything, *in_order]
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> dict[str, Any]:
         """Return what is looked for; where the form is wrong, everything."""
-        if not self.validate():
-            return Wanted()
-        return Wanted(
-            self.group.data or "",
-            self.kind.data or "",
-            self.since.data,
-            self.until.data,
-        )
+        return {field.name: field.data for field in self if field.data} if self.validate() else {}
 
     @property
     def is_empty(self) -> bool:

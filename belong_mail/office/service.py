@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
-from belong_mail.contact.models import ContactMessage, Thread
+from belong_mail.contact.models import Thread
 from belong_mail.core.db import now, required
 from belong_mail.core.retention import THREAD_MAX_AGE
-from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import release
@@ -39,42 +38,9 @@ class ThreadStatus:
         return not self.said[-1][1]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Everything that waits for the office."""
-
-    threads: int
-    oldest_thread: datetime | None
-    # Newsletters whose leads must say whether they still go out.
-    held: int
-    undelivered: int
-
-    def __bool__(self) -> bool:
-        return bool(self.threads or self.held or self.undelivered)
-
-
-def waiting(session: Session) -> Waiting:
-    """Tell what waits for the office."""
-    found = inbox(session)
-    oldest = min((each.said[-1][0] for each in found.threads), default=None)
-    held = sum(each.held_at is not None for each in release.open_issues(session))
-    return Waiting(len(found.threads), oldest, held, len(found.undelivered))
-
-
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """Messages that came in and wait, without anyone's words."""
-
-    threads: list[ThreadStatus]
-    undelivered: list[tuple[ContactMessage, Delivery | None]]
-
-
-def inbox(session: Session) -> Inbox:
-    """List what came in and waits, the oldest first."""
-    return Inbox(
-        [each for each in threads(session) if each.is_waiting],
-        contact.undelivered(session),
-    )
+def waiting_threads(session: Session) -> list[ThreadStatus]:
+    """List the threads that wait for an answer, the longest first."""
+    return [each for each in threads(session) if each.is_waiting]
 
 
 def threads(session: Session) -> list[ThreadStatus]:

@@ -3,12 +3,10 @@
 import base64
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
@@ -44,23 +42,6 @@ DETAILS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A search in the trail; an empty one finds everything."""
-
-    group: str = ""
-    kind: str = ""
-    since: date | None = None
-    until: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    entries: list[AuditEntry]
-    # The entry with which the next page begins; None: this is the last one.
-    older: int | None
-
-
 def reference(public_id: str | None) -> str:
     """Name an account or a session in six letters and digits, which are not its id."""
     if not public_id:
@@ -69,27 +50,34 @@ def reference(public_id: str | None) -> str:
     return base64.b32encode(digest).decode()[:REFERENCE_LENGTH]
 
 
-def find(session: Session, wanted: Wanted, zone: ZoneInfo, before: int | None = None) -> Found:
-    """List a page of the trail, the newest first."""
-    query = _matching(wanted, zone).limit(ENTRIES_A_PAGE + 1)
+def find(
+    session: Session,
+    zone: ZoneInfo,
+    before: int | None = None,
+    *,
+    group: str = "",
+    kind: str = "",
+    since: date | None = None,
+    until: date | None = None,
+) -> tuple[list[AuditEntry], int | None]:
+    """List a page of the trail, the newest first, and the entry before which the next one begins.
+
+    That is None on the last page.
+    """
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(ENTRIES_A_PAGE + 1)
     if before is not None:
         query = query.where(AuditEntry.id < before)
-    entries = list(session.scalars(query))
-    shown = entries[:ENTRIES_A_PAGE]
-    return Found(shown, shown[-1].id if len(entries) > len(shown) else None)
-
-
-def _matching(wanted: Wanted, zone: ZoneInfo) -> Select[Any]:
-    query = select(AuditEntry).order_by(AuditEntry.id.desc())
-    if wanted.group:
-        query = query.where(AuditEntry.group_slug == wanted.group)
-    if wanted.kind:
-        query = query.where(AuditEntry.kind == wanted.kind)
-    if wanted.since:
-        query = query.where(AuditEntry.at >= _midnight(wanted.since, zone))
-    if wanted.until:
-        query = query.where(AuditEntry.at < _midnight(wanted.until + timedelta(days=1), zone))
-    return query
+    if group:
+        query = query.where(AuditEntry.group_slug == group)
+    if kind:
+        query = query.where(AuditEntry.kind == kind)
+    if since:
+        query = query.where(AuditEntry.at >= _midnight(since, zone))
+    if until:
+        query = query.where(AuditEntry.at < _midnight(until + timedelta(days=1), zone))
+    found = list(session.scalars(query))
+    shown = found[:ENTRIES_A_PAGE]
+    return shown, shown[-1].id if len(found) > len(shown) else None
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -20,7 +20,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
-from belong_mail.newsletters import approval, asking
+from belong_mail.newsletters import approval, asking, release
 from belong_mail.office import service, trail
 from belong_mail.office.forms import (
     AnswerForm,
@@ -44,8 +44,12 @@ office = Blueprint("office", __name__, url_prefix="/office")
 @for_office
 def home() -> str:
     with transaction() as session:
-        waiting = service.waiting(session)
-    return render_template("office/home.html", waiting=waiting)
+        return render_template(
+            "office/home.html",
+            threads=service.waiting_threads(session),
+            undelivered=contact.undelivered(session),
+            held=[each for each in release.open_issues(session) if each.held_at is not None],
+        )
 
 
 @office.get("/threads")
@@ -74,8 +78,12 @@ def thread(reference: str) -> ResponseReturnValue:
 @for_office
 def inbox() -> str:
     with transaction() as session:
-        found = service.inbox(session)
-        return render_template("office/inbox.html", found=found, days_since=service.days_since)
+        return render_template(
+            "office/inbox.html",
+            threads=service.waiting_threads(session),
+            undelivered=contact.undelivered(session),
+            days_since=service.days_since,
+        )
 
 
 @office.post("/inbox/resend")
@@ -248,15 +256,16 @@ def entries() -> ResponseReturnValue:
         form = TrailForm(request.args)
         form.offer(trail.groups_in(session))
         before, zone = request.args.get("before", type=int), services().settings.timezone
-        found = trail.find(session, form.wanted(), zone, before)
+        found, older = trail.find(session, zone, before, **form.wanted())
         page = render_template(
             "office/trail.html",
             form=form,
-            found=found,
+            entries=found,
             before=before,
-            readable=trail.readable(session, found.entries),
+            older=older,
+            readable=trail.readable(session, found),
             groups=dict(form.group.choices),
-            accounts=_accounts(session, found.entries),
+            accounts=_accounts(session, found),
             who=_who,
             about=_about,
             reference=trail.reference,
