@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Index, event, func
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, object_session
 
-from belong_mail.core.db import Base, IdBase
+from belong_mail.core.db import Base, IdBase, PublicIdBase
 from belong_mail.core.translatable import gettext_noop
 
 # An entry's detail is an id or a slug, and never an address or somebody's words.
@@ -158,20 +158,6 @@ OPERATOR = Actor(Role.OPERATOR)
 NOBODY = Actor(Role.NOBODY)
 
 
-class HasPublicId(Protocol):
-    """An account, a newsletter or a browser's session."""
-
-    @property
-    def public_id(self) -> str: ...
-
-
-class HasSlug(Protocol):
-    """A group."""
-
-    @property
-    def slug(self) -> str: ...
-
-
 def set_actor(session: Session, actor: Actor) -> None:
     """Say who acts in this session from now on."""
     session.info[_ACTOR] = actor
@@ -221,17 +207,17 @@ def record(
     session: Session,
     kind: Kind,
     *,
-    actor: HasPublicId | None = None,
-    browser_session: HasPublicId | None = None,
-    group: HasSlug | None = None,
-    newsletter: HasPublicId | None = None,
-    account: HasPublicId | None = None,
+    actor: PublicIdBase | None = None,
+    browser_session: PublicIdBase | None = None,
+    group: Any = None,
+    newsletter: PublicIdBase | None = None,
+    account: PublicIdBase | None = None,
     detail: str = "",
 ) -> None:
     """Add an entry in this transaction; the actor is the session's, unless one is named.
 
-    The detail is an id or the name of a setting. Raises ValueError for anything that could be an
-    address or a text.
+    A group is named by its slug. The detail is an id or the name of a setting. Raises ValueError
+    for anything that could be an address or a text.
     """
     if not DETAIL.fullmatch(detail):
         raise ValueError("The audit trail keeps ids and slugs, and no words.")
@@ -253,7 +239,7 @@ def record(
 
 
 def record_of(
-    row: Base, kind: Kind, group: HasSlug, detail: str = "", newsletter: HasPublicId | None = None
+    row: Base, kind: Kind, group: Any, detail: str = "", newsletter: PublicIdBase | None = None
 ) -> None:
     """Add an entry in the transaction that a group's row belongs to; none for a row of none."""
     session = object_session(row)
@@ -261,5 +247,5 @@ def record_of(
         record(session, kind, group=group, newsletter=newsletter, detail=detail)
 
 
-def _id_of(row: HasPublicId | None) -> str | None:
+def _id_of(row: PublicIdBase | None) -> str | None:
     return None if row is None else row.public_id

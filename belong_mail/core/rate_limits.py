@@ -207,12 +207,6 @@ class WorkerLimit(Base):
 Table = type[Limit] | type[WorkerLimit]
 
 
-def next_use(used_until: float, rate: Rate, at: float) -> tuple[float, float]:
-    """Return when the next use may happen and until when the allowance is then used up."""
-    used = max(used_until, at) + rate.per.total_seconds() / rate.burst
-    return max(at, used - rate.per.total_seconds()), used
-
-
 def available_at(session: Session, key: bytes, at: datetime) -> datetime:
     """Return when the allowance of a key of the worker's that has no burst is whole again."""
     used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key)) or 0.0

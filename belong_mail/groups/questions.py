@@ -1,11 +1,24 @@
-"""The questions of a group's sign-up form, and what none may ask."""
+"""The questions of a group's sign-up form: their types, and what none may ask."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from babel.support import LazyProxy
+from wtforms import BooleanField, Field, RadioField, SelectMultipleField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import DataRequired, Length, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core.i18n import TextIn, sensitive_words
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.plain_words import plain
+from belong_mail.web.forms import Validator, plain_text, strip
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
 
 # Questions of one group: nobody should have to fill in a form for long.
 MAX_QUESTIONS = 8
@@ -47,3 +60,70 @@ SENSITIVE_WORDS = re.compile(
 def asks_sensitive(text: str) -> bool:
     """Tell whether words ask identity, diagnosis, pronouns, religion, race or orientation."""
     return SENSITIVE_WORDS.search(" ".join(plain(text).split())) is not None
+
+
+@dataclass(frozen=True)
+class QuestionType:
+    """A type's name for leaders, whether they write options, and the field that asks."""
+
+    # To be translated where it is shown.
+    name: str
+    field: Callable[[str, list[SelectChoice], Validator], Any]
+    has_options: bool = False
+
+
+def checkboxes(
+    label: str | LazyProxy, choices: list[SelectChoice], validator: Validator, **said: Any
+) -> Any:
+    """Return a field that takes any of a list."""
+    return SelectMultipleField(
+        label,
+        choices=choices,
+        validators=[validator],
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        **said,
+    )
+
+
+def _one_of(label: str, choices: list[SelectChoice], validator: Validator) -> Any:
+    return RadioField(label, choices=choices, validators=[validator], validate_choice=True)
+
+
+def _own_words(label: str, _choices: list[SelectChoice], validator: Validator) -> Any:
+    long = Length(max=500, message=_l("Use at most 500 characters."))
+    return TextAreaField(label, filters=[strip], validators=[validator, long, plain_text])
+
+
+def _agreement(label: str, _choices: list[SelectChoice], validator: Validator) -> Any:
+    return BooleanField(label, validators=[validator])
+
+
+# By `Question.kind`; leaders see them in this order.
+QUESTION_TYPES = {
+    "text": QuestionType(gettext_noop("An answer in their own words"), _own_words),
+    "choice": QuestionType(gettext_noop("One of a list"), _one_of, has_options=True),
+    "choices": QuestionType(gettext_noop("Any of a list"), checkboxes, has_options=True),
+    "consent": QuestionType(gettext_noop("Checkbox (agree or not)"), _agreement),
+}
+
+
+def field_for(question: Question, label: str, language: str) -> Any:
+    """Return the field that asks a question in a language."""
+    validator = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
+    choices = [
+        SelectChoice(str(number), localized(option, language))
+        for number, option in enumerate(question.options)
+    ]
+    return QUESTION_TYPES[question.kind].field(label, choices, validator)
+
+
+def answer_in_words(field: Field) -> str:
+    """Return an answer as a person would read it; empty for none."""
+    if isinstance(field, BooleanField):
+        return _("Yes") if field.data else ""
+    if isinstance(field, RadioField | SelectMultipleField):
+        chosen = field.data if isinstance(field.data, list) else [field.data]
+        labels = {choice.value: str(choice.label) for choice in field.choices}
+        return ", ".join(labels[each] for each in chosen if each in labels)
+    return field.data or ""

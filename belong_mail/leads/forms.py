@@ -25,7 +25,7 @@ from belong_mail.leads.page import GroupPage
 from belong_mail.web.forms import BaseForm, https_only, plain_text, staff_address, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
+from belong_mail.web.localized_fields import LocalizedForm, words_field
 
 RESOURCES = 4
 # Lines in which a group says what it does.
@@ -74,13 +74,11 @@ def https_or_phone(form: Form, field: Field) -> None:
 class ResourceForm(LocalizedForm):
     """A link or phone number of the page; the form around it guards against other sites."""
 
-    titles = LocalizedFields(
-        title=words_field(
-            StringField,
-            gettext_noop("Title"),
-            *LINE_VALIDATORS,
-            other=gettext_noop("Title in %(language)s"),
-        )
+    title = words_field(
+        StringField,
+        gettext_noop("Title"),
+        *LINE_VALIDATORS,
+        other=gettext_noop("Title in %(language)s"),
     )
     url = StringField(
         _l("Link or phone number"),
@@ -103,55 +101,44 @@ def few_short_lines(_form: Form, field: Field) -> None:
 
 
 class PageForm(BaseForm, LocalizedForm):
-    summaries = LocalizedFields(
-        summary=words_field(
-            TextAreaField,
-            gettext_noop("Your group in one line"),
-            *LINE_VALIDATORS,
-            hint=_l("For the list of groups and the top of your page."),
-            needed=_l("Say in one line what your group is for."),
-            clean=in_one_line,
-        )
+    summary = words_field(
+        TextAreaField,
+        gettext_noop("Your group in one line"),
+        *LINE_VALIDATORS,
+        hint=_l("For the list of groups and the top of your page."),
+        needed=_l("Say in one line what your group is for."),
+        clean=in_one_line,
     )
-    missions = LocalizedFields(
-        mission=words_field(
-            TextAreaField,
-            gettext_noop("Your mission"),
-            *MISSION_VALIDATORS,
-            hint=_l(
-                "Why the group exists, in a paragraph or a few. Leave an empty line between"
-                " paragraphs."
-            ),
-            clean=with_newlines,
-        )
+    mission = words_field(
+        TextAreaField,
+        gettext_noop("Your mission"),
+        *MISSION_VALIDATORS,
+        hint=_l(
+            "Why the group exists, in a paragraph or a few. Leave an empty line between paragraphs."
+        ),
+        clean=with_newlines,
     )
-    activity_lists = LocalizedFields(
-        activities=words_field(
-            TextAreaField,
-            gettext_noop("What you do"),
-            plain_text,
-            few_short_lines,
-            hint=_l("A list of up to 10 lines. Each line becomes one point."),
-            clean=one_a_line,
-        )
+    activities = words_field(
+        TextAreaField,
+        gettext_noop("What you do"),
+        plain_text,
+        few_short_lines,
+        hint=_l("A list of up to 10 lines. Each line becomes one point."),
+        clean=one_a_line,
     )
-    notes = LocalizedFields(
-        note=words_field(
-            StringField,
-            gettext_noop("A note on the card"),
-            Length(max=60, message=_l("Use at most 60 characters.")),
-            plain_text,
-            other=gettext_noop("The note in %(language)s"),
-            hint=_l("A few words of news, like “Writing our charter now,” for the card."),
-        )
+    note = words_field(
+        StringField,
+        gettext_noop("A note on the card"),
+        Length(max=60, message=_l("Use at most 60 characters.")),
+        plain_text,
+        other=gettext_noop("The note in %(language)s"),
+        hint=_l("A few words of news, like “Writing our charter now,” for the card."),
     )
-    welcomes = LocalizedFields(
-        welcome=words_field(
-            TextAreaField,
-            gettext_noop("Your words in the welcome email"),
-            Length(max=600, message=_l("Use at most 600 characters.")),
-            plain_text,
-        )
+    welcome = words_field(
+        TextAreaField,
+        gettext_noop("Your words in the welcome email"),
+        Length(max=600, message=_l("Use at most 600 characters.")),
+        plain_text,
     )
     resources = FieldList(FormField(ResourceForm), min_entries=RESOURCES, max_entries=RESOURCES)
     mailbox = EmailField(

@@ -41,7 +41,7 @@ from belong_mail.web.forms import (
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
+from belong_mail.web.localized_fields import LocalizedForm, words_field
 
 REPEAT_CHOICES = {
     "once": gettext_noop("Once"),
@@ -173,13 +173,11 @@ class TimesForm(BaseForm):
 
 
 class MeetingForm(TimesForm, LocalizedForm):
-    titles = LocalizedFields(
-        title=words_field(
-            StringField,
-            gettext_noop("Name of the meeting"),
-            *LINE_VALIDATORS,
-            hint=_l("If you leave this empty, it’s called “%(program_name)s meeting.”"),
-        )
+    title = words_field(
+        StringField,
+        gettext_noop("Name of the meeting"),
+        *LINE_VALIDATORS,
+        hint=_l("If you leave this empty, it’s called “%(program_name)s meeting.”"),
     )
     starts_on = LocalDateField(
         _l("First date"), validators=[InputRequired(_l("Choose a date.")), to_come]

@@ -21,8 +21,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
-from belong_mail.groups.question_types import answer_in_words, field_for
-from belong_mail.groups.questions import asked
+from belong_mail.groups.questions import answer_in_words, asked, field_for
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.jobs import Join, JoinByCode, Signup, WaitForGroup

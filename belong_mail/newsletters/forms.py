@@ -52,7 +52,7 @@ from belong_mail.web.forms import BaseForm, plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
+from belong_mail.web.localized_fields import LocalizedForm, words_field
 
 T = TypeVar("T")
 
@@ -80,45 +80,45 @@ def valid_subject(_form: Form, field: Field) -> None:
 
 
 class WriteForm(BaseForm, LocalizedForm):
-    versions = LocalizedFields(
+    subject = words_field(
+        StringField,
+        gettext_noop("Subject"),
+        Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
+        Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
+        plain_text,
+        valid_subject,
+        known_placeholders,
+        other=gettext_noop("Subject in %(language)s"),
         is_bare=True,
-        subject=words_field(
-            StringField,
-            gettext_noop("Subject"),
-            Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
-            Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
-            plain_text,
-            valid_subject,
-            known_placeholders,
-            other=gettext_noop("Subject in %(language)s"),
+    )
+    preheader = words_field(
+        StringField,
+        gettext_noop("Preview line"),
+        Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
+        Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
+        plain_text,
+        valid_subject,
+        known_placeholders,
+        other=gettext_noop("Preview line in %(language)s"),
+        hint=_l(
+            "Inboxes show it after the subject. If it’s empty: “News from your"
+            " %(program_name)s group.”"
         ),
-        preheader=words_field(
-            StringField,
-            gettext_noop("Preview line"),
-            Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
-            Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
-            plain_text,
-            valid_subject,
-            known_placeholders,
-            other=gettext_noop("Preview line in %(language)s"),
-            hint=_l(
-                "Inboxes show it after the subject. If it’s empty: “News from your"
-                " %(program_name)s group.”"
-            ),
+        is_bare=True,
+    )
+    text = words_field(
+        TextAreaField,
+        gettext_noop("Text"),
+        Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
+        plain_text,
+        known_placeholders,
+        other=gettext_noop("Text in %(language)s"),
+        hint=_l(
+            "{first_name} becomes the reader’s first name, and {group} the group’s name. A link"
+            " in two brackets on a line of its own becomes a button: [[Sign"
+            " up]](https://example.org)."
         ),
-        text=words_field(
-            TextAreaField,
-            gettext_noop("Text"),
-            Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
-            plain_text,
-            known_placeholders,
-            other=gettext_noop("Text in %(language)s"),
-            hint=_l(
-                "{first_name} becomes the reader’s first name, and {group} the group’s name. A link"
-                " in two brackets on a line of its own becomes a button: [[Sign"
-                " up]](https://example.org)."
-            ),
-        ),
+        is_bare=True,
     )
     # When the issue was last changed, as this page knows it.
     seen = HiddenField()

@@ -19,8 +19,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.groups.questions import asks_sensitive
+from belong_mail.groups.questions import QUESTION_TYPES, asks_sensitive
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
@@ -49,35 +48,29 @@ class GroupForm(BaseForm, LocalizedForm):
         Length(max=NAME_LENGTH, message=_l("Use at most 60 characters.")),
         _l("As it’s written in a list, without “%(program_name)s Group”."),
     )
-    summaries = LocalizedFields(
-        summary=words_field(
-            TextAreaField,
-            gettext_noop("The group in one line"),
-            *LINE_VALIDATORS,
-            hint=_l("For the list of groups and the top of its page."),
-            clean=in_one_line,
-        )
+    summary = words_field(
+        TextAreaField,
+        gettext_noop("The group in one line"),
+        *LINE_VALIDATORS,
+        hint=_l("For the list of groups and the top of its page."),
+        clean=in_one_line,
     )
-    missions = LocalizedFields(
-        mission=words_field(
-            TextAreaField,
-            gettext_noop("Its mission"),
-            *MISSION_VALIDATORS,
-            hint=_l("Why the group exists. Its leaders can change these words later."),
-            clean=with_newlines,
-        )
+    mission = words_field(
+        TextAreaField,
+        gettext_noop("Its mission"),
+        *MISSION_VALIDATORS,
+        hint=_l("Why the group exists. Its leaders can change these words later."),
+        clean=with_newlines,
     )
-    audiences = LocalizedFields(
-        audience=words_field(
-            StringField,
-            gettext_noop("Who is welcome"),
-            Length(max=160, message=_l("Use at most 160 characters.")),
-            one_line,
-            hint=_l(
-                "One line, like “All staff are welcome.” Ask the group first: people decide by this"
-                " line whether they may join. Leave it empty to say nothing."
-            ),
-        )
+    audience = words_field(
+        StringField,
+        gettext_noop("Who is welcome"),
+        Length(max=160, message=_l("Use at most 160 characters.")),
+        one_line,
+        hint=_l(
+            "One line, like “All staff are welcome.” Ask the group first: people decide by this"
+            " line whether they may join. Leave it empty to say nothing."
+        ),
     )
     is_discreet = BooleanField(
         _l("Discreet: the name says something private about its members"),
@@ -86,21 +79,19 @@ class GroupForm(BaseForm, LocalizedForm):
             " subject or sender what the group is about."
         ),
     )
-    words = LocalizedFields(
-        identifying=words_field(
-            TextAreaField,
-            gettext_noop("Words that tell which group it is"),
-            Length(max=1000, message=_l("Use at most 1,000 characters.")),
-            plain_text,
-            other=gettext_noop("Words in %(language)s"),
-            hint=_l(
-                "One per line: short forms of its name, what people call it, what it’s about. The"
-                " subject of a newsletter can’t have them. Its names are already on the list."
-            ),
-            clean=one_a_line,
-        )
+    identifying_words = words_field(
+        TextAreaField,
+        gettext_noop("Words that tell which group it is"),
+        Length(max=1000, message=_l("Use at most 1,000 characters.")),
+        plain_text,
+        other=gettext_noop("Words in %(language)s"),
+        hint=_l(
+            "One per line: short forms of its name, what people call it, what it’s about. The"
+            " subject of a newsletter can’t have them. Its names are already on the list."
+        ),
+        clean=one_a_line,
     )
-    allows_personal = BooleanField(
+    allows_personal_addresses = BooleanField(
         _l("Staff may join with a personal email address"),
         description=_l(
             "They first prove that they’re staff with a code that we email to their"
@@ -116,24 +107,16 @@ class GroupForm(BaseForm, LocalizedForm):
         """Return what was typed."""
         return Described(
             name=self.name.data or "",
-            summary=self.typed("summary"),
-            mission=self.typed("mission"),
-            audience=self.typed("audience"),
             is_discreet=bool(self.is_discreet.data),
-            identifying_words=self.typed("identifying"),
-            allows_personal_addresses=bool(self.allows_personal.data),
+            allows_personal_addresses=bool(self.allows_personal_addresses.data),
+            **{name: self.typed(name) for name in self.field_names},
         )
 
     def show(self, said: Described) -> None:
         """Fill the form with what is said now."""
-        self.name.data, self.is_discreet.data = said.name, said.is_discreet
-        self.allows_personal.data = said.allows_personal_addresses
-        self.fill(
-            summary=said.summary,
-            mission=said.mission,
-            audience=said.audience,
-            identifying=said.identifying_words,
-        )
+        for name in ("name", "is_discreet", "allows_personal_addresses"):
+            self[name].data = getattr(said, name)
+        self.fill(**{name: getattr(said, name) for name in self.field_names})
 
     def refuse_name(self) -> None:
         said = _("Another group has this name, or had it. Choose a different name.")
@@ -253,25 +236,23 @@ def _options_field(code: str) -> TextAreaField:
 
 
 class QuestionForm(BaseForm, LocalizedForm):
-    labels = LocalizedFields(
-        label=words_field(
-            StringField,
-            gettext_noop("The question"),
-            OPTION_LENGTH,
-            one_line,
-            no_sensitive_topics,
-            needed=_l("Write the question."),
-        )
+    label = words_field(
+        StringField,
+        gettext_noop("The question"),
+        OPTION_LENGTH,
+        one_line,
+        no_sensitive_topics,
+        needed=_l("Write the question."),
     )
     kind = RadioField(
         _l("How people answer"),
         choices=lambda: [SelectChoice(key, _(each.name)) for key, each in QUESTION_TYPES.items()],
         default="text",
     )
-    option_lists = LocalizedFields(options=_options_field)
+    options = LocalizedFields(_options_field)
     submit = SubmitField(_l("Add the question"))
 
-    def options(self) -> list[LocalizedText]:
+    def typed_options(self) -> list[LocalizedText]:
         """Return each answer of the list, in every language that has one."""
         listed = {code: lines(words) for code, words in self.typed("options").items()}
         return [

@@ -14,8 +14,7 @@ from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
-from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.groups.questions import MAX_QUESTIONS, question_view
+from belong_mail.groups.questions import MAX_QUESTIONS, QUESTION_TYPES, question_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
 from belong_mail.newsletters import approval, files, preview, progress, release
@@ -149,7 +148,7 @@ def questions(slug: str) -> ResponseReturnValue:
         found = service.find_group(session, slug)
         is_full = len(found.questions) >= MAX_QUESTIONS
         if not is_full and form.validate_on_submit():
-            said = form.kind.data, form.typed("label"), form.options()
+            said = form.kind.data, form.typed("label"), form.typed_options()
             office.add_question(session, found, *said)
             return redirect(url_for(".questions", slug=slug, done="added"), 303)
         shown = [question_view(each, language) for each in found.questions]

@@ -14,29 +14,19 @@ from belong_mail.web.language import lazy_gettext, request_language
 
 # Labels a field below the one for the default language.
 SAME = gettext_noop("The same in %(language)s")
-# Makes the field for a language's words, from its code.
-MakeField = Callable[[str], Any]
 
 
 class LocalizedFields:
     """Declares fields in the class of a form: one for each language, in the list's order.
 
-    They are named `summary_en` and `summary_es`; with `is_bare` the first has no ending.
+    Those of `summary` are named `summary_en` and `summary_es`; with `is_bare` the first has no
+    ending.
     """
 
-    def __init__(self, *, is_bare: bool = False, **makers: MakeField) -> None:
-        self.names = {
-            name: {
-                code: name if is_bare and code == DEFAULT else f"{name}_{code}" for code in NAMES
-            }
-            for name in makers
-        }
+    def __init__(self, make: Callable[[str], Any], *, is_bare: bool = False) -> None:
+        self.is_bare = is_bare
         # Made here: a form shows its fields, and its errors, in the order of their making.
-        self.fields = [
-            (self.names[name][code], _marked(make(code), code))
-            for code in NAMES
-            for name, make in makers.items()
-        ]
+        self.made = {code: _marked(make(code), code) for code in NAMES}
 
 
 class LocalizedForm(Form):
@@ -46,12 +36,16 @@ class LocalizedForm(Form):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declared = [each for each in vars(cls).values() if isinstance(each, LocalizedFields)]
-        cls.field_names = dict(cls.field_names)
-        for each in declared:
-            cls.field_names |= each.names
-            for name, field in each.fields:
-                setattr(cls, name, field)
+        declared = {
+            name: each for name, each in vars(cls).items() if isinstance(each, LocalizedFields)
+        }
+        for name, each in declared.items():
+            names = {code: f"{name}_{code}" for code in NAMES}
+            if each.is_bare:
+                names[DEFAULT] = name
+            cls.field_names = {**cls.field_names, name: names}
+            for code, field in each.made.items():
+                setattr(cls, names[code], field)
 
     def fields_of(self, name: str) -> dict[str, Field]:
         """Return the fields for the same words, by language; the default comes first."""
@@ -103,8 +97,9 @@ def words_field(
     hint: object = "",
     needed: LazyProxy | None = None,
     clean: Callable[[str | None], str | None] = strip,
-) -> MakeField:
-    """Make a text field for each language, labeled as `label` does.
+    is_bare: bool = False,
+) -> LocalizedFields:
+    """Declare a text field for each language, labeled as `label` does.
 
     In the default language alone it has a hint, and says with `needed` that something must be
     typed; else it may stay empty.
@@ -120,4 +115,4 @@ def words_field(
             validators=[required, *validators],
         )
 
-    return make
+    return LocalizedFields(make, is_bare=is_bare)

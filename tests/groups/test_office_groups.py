@@ -131,7 +131,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         ({"starts": ""}, "Choose one."),
         ({"name": "Confirm", "is_discreet": "y"}, "The subjects of our own emails say “confirm”"),
         (
-            {"is_discreet": "y", "identifying_en": "welcome"},
+            {"is_discreet": "y", "identifying_words_en": "welcome"},
             "The subjects of our own emails say “welcome”",
         ),
     ],
@@ -160,7 +160,7 @@ def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
 ) -> None:
     office.send(NEW, **TYPED)
     page = "/office/groups/muslim-educators"
-    assert office.send(page, name="Crescent", identifying_es="media luna").status_code == 303
+    assert office.send(page, name="Crescent", identifying_words_es="media luna").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.drain()
     group = read(services, "muslim-educators")
@@ -193,7 +193,7 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
         make_member(session, keyring, "ada@dpsk12.org", "muslim-educators")
     feed = "/groups/muslim-educators/calendar.ics"
     assert "Muslim" in visitor.open(feed).text
-    office.send("/office/groups/muslim-educators", is_discreet="y", identifying_en="Ramadan")
+    office.send("/office/groups/muslim-educators", is_discreet="y", identifying_words_en="Ramadan")
     assert "Muslim" not in visitor.open(feed).text
     assert "Belong meeting" in visitor.open(feed).text
     with services.writing.begin() as session, pytest.raises(newsletters.SubjectNamesGroup):
@@ -273,10 +273,10 @@ def test_the_office_lets_a_group_take_personal_addresses_and_the_trail_says_so(
 ) -> None:
     page = "/office/groups/asian"
     fields = Form(office.open(page).text).fields
-    assert "allows_personal" not in fields
-    office.send(page, allows_personal="y")
+    assert "allows_personal_addresses" not in fields
+    office.send(page, allows_personal_addresses="y")
     assert read(services, "asian").allows_personal_addresses
-    assert Form(office.open(page).text).fields["allows_personal"] == "y"
+    assert Form(office.open(page).text).fields["allows_personal_addresses"] == "y"
     office.press(page, **fields)
     assert not read(services, "asian").allows_personal_addresses
     with services.reading.begin() as session:
@@ -293,7 +293,7 @@ def test_a_new_group_may_take_personal_addresses_from_the_start(
 ) -> None:
     office.send(NEW, **TYPED)
     assert not read(services, "muslim-educators").allows_personal_addresses
-    office.send(NEW, **TYPED | {"name": "Night shift", "allows_personal": "y"})
+    office.send(NEW, **TYPED | {"name": "Night shift", "allows_personal_addresses": "y"})
     assert read(services, "night-shift").allows_personal_addresses
 
 

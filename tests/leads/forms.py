@@ -36,7 +36,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "name": "Night shift",
         "summary_en": "For the night",
         "starts": "upcoming",
-        "identifying_en": "late\r\nmoon",
+        "identifying_words_en": "late\r\nmoon",
     },
     "office_groups.end": {"last_day": SOON},
     "office_imports.add": {"language": "es"},
