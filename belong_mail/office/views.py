@@ -261,7 +261,6 @@ def entries() -> ResponseReturnValue:
             "office/trail.html",
             form=form,
             entries=found,
-            before=before,
             older=older,
             readable=trail.readable(session, found),
             groups=dict(form.group.choices),
