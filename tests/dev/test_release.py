@@ -52,18 +52,6 @@ def test_every_file_keeps_the_editors_rules() -> None:
         assert not re.search(r"[ \t]+$", text, re.MULTILINE), file
 
 
-def test_who_asks_for_a_change_is_asked_for_a_test_and_for_what_it_tells() -> None:
-    asked = (ROOT / ".github/pull_request_template.md").read_text()
-    assert "A test fails without it." in asked
-    assert "python3 dev.py test" in asked
-    assert "learns from it who belongs to a group" in asked
-
-
-def test_holes_are_reported_in_private() -> None:
-    for file in ("SECURITY.md", ".github/ISSUE_TEMPLATE/problem.yml"):
-        assert re.search(r"in\s+private", (ROOT / file).read_text()), file
-
-
 def test_the_changelog_has_one_line_a_change_under_the_usual_headings() -> None:
     """Keep a Changelog 1.1.0."""
     text = (ROOT / "CHANGELOG.md").read_text()

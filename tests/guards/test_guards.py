@@ -59,15 +59,3 @@ def test_a_sabotage_is_found_wherever_its_function_stands_and_however_its_lines_
     assert place is not None
     assert Sabotage("", "act", "", "pass", ()).sabotaged(place).endswith("act():\n    pass\n")
     assert Sabotage("", "act", "ask(2, b)", "pass", ()).place(tmp_path) is None
-
-
-def test_a_guard_that_is_not_there_is_wrong_use() -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "tests.guards", "no-such-guard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 2
-    assert "no-such-guard" in answer.stderr
