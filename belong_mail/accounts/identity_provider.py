@@ -97,7 +97,7 @@ class IdentityProvider:
     def authorization_url(self, trip: AuthorizationRequest, prompt: Prompt | None = None) -> str:
         """Return where a browser goes.
 
-        People may say which of their accounts it is, or must sign in once more.
+        By `Prompt`, people may choose an account there, or must sign in again.
         """
         ours = self.registration
         claim = dict([ours.required_claim] if ours.required_claim else [])
@@ -248,7 +248,7 @@ def _is_time_since(said: object, since: int) -> bool:
 
 
 def is_same(given: str | None, expected: str) -> bool:
-    """Compare what a browser brought with what it was given, in the same time for all answers."""
+    """Compare what a browser brought with what it was given, in constant time."""
     return compare_digest((given or "").encode(), expected.encode())
 
 

@@ -105,7 +105,7 @@ def back() -> ResponseReturnValue:
 
 
 def _complete(code: str, trip: AuthorizationRequest) -> ResponseReturnValue:
-    """Use a trip up, then ask the provider, then sign in or link: no lock is held while we wait."""
+    """Use a request up, then ask the provider, then sign in or link; hold no lock meanwhile."""
     purpose, begun, *_ties = cookie.pop(TRIP_KEY)
     g.is_proof = purpose == PROVE
     with transaction() as session:
@@ -133,7 +133,7 @@ def _sign_in(subject: str) -> Response:
 
 
 def _link(subject: str) -> Response:
-    """Ask the worker to link; it is the one who is signed in here, whoever the provider names."""
+    """Ask the worker to link the provider's identity to the account that is signed in here."""
     with transaction() as session:
         account = required(browsers.current_account(session), signing_in.UnknownPerson)
         signing_in.ask_to_link(
@@ -155,7 +155,7 @@ def _prove(subject: str) -> Response:
 @district.post("/account/proof/district")
 @for_accounts
 def prove_again() -> ResponseReturnValue:
-    """Send who is signed in to the provider, to sign in there once more."""
+    """Send a signed-in person to the provider, to sign in there again."""
     return _leave(PROVE)
 
 
@@ -173,7 +173,7 @@ def choose() -> ResponseReturnValue:
 
 
 def _leave(purpose: str) -> ResponseReturnValue:
-    """Begin a trip; the page goes on by itself.
+    """Begin a request; the page goes on by itself.
 
     A redirect would not do: browsers hold a form's redirects, the provider's own too, to the
     content security policy.
@@ -190,7 +190,7 @@ def _leave(purpose: str) -> ResponseReturnValue:
 
 
 def _trip(state: str) -> AuthorizationRequest | None:
-    """Return the trip that this browser is on, if an answer belongs to it and is in time."""
+    """Return this browser's open request, if an answer belongs to it and is in time."""
     kept = cookie.get(TRIP_KEY)
     if kept is None:
         return None

@@ -269,7 +269,7 @@ def find_account(session: Session, index: BlindIndex, address: str) -> Account |
 
 
 def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
-    """Take the right to answer for the office from an address; tell whether it had it."""
+    """Take the right to work for the office from an address; tell whether it had it."""
     account = find_account(session, index, address)
     if account is None or not account.is_office:
         return False

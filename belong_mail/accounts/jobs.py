@@ -7,7 +7,7 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
-    """Hold an address, and what tells this request from others who type the same one."""
+    """Asks for a link to sign in; says from which browser and source it was asked."""
 
     address: str
     language: str
@@ -20,7 +20,7 @@ class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
 
 @dataclass(frozen=True)
 class SendProofLink(SealedJob, kind="proof"):
-    """Asks for a link by which who is signed in proves it again."""
+    """Asks for a link by which a signed-in person proves who they are."""
 
     account: str
     # The public id of the browser session that it is for.
@@ -37,7 +37,7 @@ class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
 
 @dataclass(frozen=True)
 class LinkIdentity(SealedJob, kind="link-identity"):
-    """Says whose sign-in the district's is to be from now on."""
+    """Asks to link the district's sign-in to an account."""
 
     account: str
     # The public id of the browser session that stays signed in.

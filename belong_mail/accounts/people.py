@@ -128,7 +128,7 @@ def roles_of(session: Session, person: Account) -> list[Role]:
 
 
 def find_person(session: Session, account: Account, public_id: str) -> Account:
-    """Find somebody who has a role or is invited, for somebody of the office, or raise NotFound."""
+    """Find a person who has a role or is invited, or raise NotFound."""
     require_office(session, account)
     person = session.scalar(select(Account).where(Account.public_id == public_id))
     if person is None or not roles_of(session, person):
@@ -231,7 +231,7 @@ def ending(session: Session, by: Account) -> list[Role]:
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:
-    """Let the rights of these keys, of those that end soon, go on for a year from now."""
+    """Renew the rights of these keys for a year, if they end soon."""
     ends = now() + RIGHT_AGE
     for role in ending(session, by):
         if role.key not in keys:

@@ -11,7 +11,7 @@ from belong_mail.delivery.work import Refused, Work
 
 
 def account(work: Work, public_id: str) -> Account:
-    """Find an account that a job is about; that proves no right of its own."""
+    """Find the account that a job is about; this proves no right."""
     found = work.session.scalar(select(Account).where(Account.public_id == public_id))
     if found is None:
         raise Refused

@@ -22,7 +22,7 @@ OFFICE = "office"
 
 
 def is_held() -> ColumnElement[bool]:
-    """Tell of rights to lead whether they are accepted and have not ended."""
+    """Select rights to lead that are accepted and have not ended."""
     return and_(GroupLead.accepted_at.is_not(None), has_not_ended())
 
 
@@ -172,11 +172,11 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
 
 
 def rename(session: Session, person: Account, name: str) -> None:
-    """Call somebody otherwise on the pages of the office and of colleagues."""
+    """Change what the office and colleagues call somebody."""
     person.name = name
     audit.record(session, Kind.PERSON_RENAMED, account=person)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
-    """Write to a lead in this language from now on."""
+    """Set the language of emails to a lead."""
     session.get_one(Account, account.id).language = language

@@ -1,4 +1,4 @@
-"""Sign in: by a link, in a browser that is known again, with a passkey, by the district or not."""
+"""Sign in by an emailed link or the district; recognize browsers; tell accounts with a passkey."""
 
 import hashlib
 from datetime import timedelta
@@ -39,7 +39,7 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:
-    """Tell whether a browser asked to sign in to a link's account while links of then still work.
+    """Tell whether a browser asked, within a link's life, to sign in to the link's account.
 
     In a flood of requests, a person gets no email of their own; the newest link serves them.
     """
@@ -74,7 +74,7 @@ def record_refusal(
 
 
 def browser_proof(account: Account, nonce: str) -> str:
-    """Prove that an account has signed in in a browser before; it names the account to nobody."""
+    """Make a cookie's proof that an account has signed in in a browser; it names no account."""
     digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()
     return nonce + digest
 

@@ -49,7 +49,7 @@ CHANGES = ("added", "removed")
 
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
-    """Email a link to a lead; send nothing to others, nor to a lead who waits no more.
+    """Email a link to a lead; send nothing to others, nor after the request's time.
 
     Nor to a lead who signs in by the district: a mailbox alone opens nothing of theirs.
 
@@ -132,7 +132,7 @@ def _post_link(
 def _uses(
     index: BlindIndex, account: Account, identity: str, asked: SendSignInLink
 ) -> list[tuple[bytes, rate_limits.Rate]]:
-    """List the allowances that a link uses: strangers' are none of a known browser's."""
+    """List the allowances that a link uses; a known browser has its own."""
 
     def allowance(whose: str) -> bytes:
         return index.limited(f"sign-in/{whose}/{identity}")
@@ -152,7 +152,7 @@ def _uses(
 
 @writes(*LINKS)
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write a link, in the language of the form; one that leaves late has its time from then on.
+    """Write a link, in the language of the form; it works for its time from when it leaves.
 
     After an hour nobody waits for it.
     """

@@ -7,7 +7,7 @@ from belong_mail.core.jobs import JobKind, SealedJob
 
 @dataclass(frozen=True)
 class SendMessage(SealedJob, kind="send-message"):
-    """Asks for the email of a stored message to whom it is for, and for its writer's receipt."""
+    """Asks for the email of a stored message, and for its writer's receipt."""
 
     reference: str
 

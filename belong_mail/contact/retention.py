@@ -12,7 +12,7 @@ from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select what was mailed, or sent twice without an answer: the operator was told as long."""
+    """Select messages that were emailed, or sent twice without an answer."""
     is_mailed = exists().where(
         Delivery.about_id == ContactMessage.id,
         Delivery.kind == service.KIND,

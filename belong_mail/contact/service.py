@@ -95,7 +95,7 @@ def receive(
 
 
 def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
-    """List what has not reached whom it was for, nor will by itself, the oldest first.
+    """List messages that were not delivered and will not be by themselves, the oldest first.
 
     Either its delivery has ended, or the worker has made none: its job was put aside, or is gone.
     The few messages are walked through, not the many deliveries that are about something.

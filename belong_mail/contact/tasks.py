@@ -20,7 +20,7 @@ RESENT = b"contact/resent"
 
 
 class MessageMissing(Exception):
-    """A message is not there whose email was asked for: the operator is told."""
+    """The message of an email is gone: the operator is told."""
 
 
 @does(SendMessage)

@@ -108,7 +108,7 @@ def _show_code(reference: str, code: str, form: CodeForm) -> str:
 def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
     """Return the groups whose leads can be written to, and the lines for a crisis.
 
-    No list of groups: the database does not answer, and the page says more than its form.
+    While the database does not answer, there is no list: the page says so.
     """
     settings = services().settings
     try:

@@ -241,7 +241,7 @@ def record(
 def record_of(
     row: Base, kind: Kind, group: Any, detail: str = "", newsletter: PublicIdBase | None = None
 ) -> None:
-    """Add an entry in the transaction that a group's row belongs to; none for a row of none."""
+    """Add an entry in the transaction of a group's row, if it has one."""
     session = object_session(row)
     if session is not None:
         record(session, kind, group=group, newsletter=newsletter, detail=detail)

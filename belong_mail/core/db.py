@@ -180,7 +180,7 @@ def run_together(
 ) -> list[tuple[list[Any], Any]]:
     """Run statements of which none needs what another found: PostgreSQL gets them at once.
 
-    So does it get the BEGIN before the first: a database that is far away costs one round trip.
+    The BEGIN goes along, so that a database far away costs one round trip.
     """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection
@@ -225,7 +225,7 @@ def new_public_id() -> str:
 
 
 def required(found: Found | None, missing: type[Exception]) -> Found:
-    """Return what was looked for, or raise what it is called here that it is not there."""
+    """Return what was looked for, or raise the caller's error where there is none."""
     if found is None:
         raise missing
     return found
@@ -263,7 +263,7 @@ def make_engine(url: str) -> Engine:
 
 
 def _log_slow_queries(engine: Engine) -> None:
-    """Log what the database takes long for: the statement, and none of its values."""
+    """Log slow statements, without their values."""
 
     def begin(connection: Connection, *_: object) -> None:
         connection.info["began_at"] = time.perf_counter()

@@ -51,7 +51,7 @@ def pad(data: bytes) -> bytes:
 
 
 def unpad(data: bytes) -> bytes:
-    """Take the filling away, or raise ValueError where there is none."""
+    """Remove the padding, or raise ValueError where there is none."""
     bare, mark, zeros = data.rpartition(b"\x80")
     if not mark or len(data) % BLOCK_OCTETS or zeros != bytes(len(zeros)):
         raise ValueError("It was not filled up to whole blocks.")
@@ -59,11 +59,11 @@ def unpad(data: bytes) -> bytes:
 
 
 class UnlockError(Exception):
-    """The secret is another's, or the bytes were changed."""
+    """The secret is wrong, or the bytes were changed."""
 
 
 def encrypt_with_secret(secret: str, data: bytes, where: str) -> bytes:
-    """Close data so that only whoever has the secret opens it: AES-256-GCM, its key by HKDF."""
+    """Encrypt under a secret: AES-256-GCM, its key by HKDF."""
     nonce = os.urandom(NONCE_OCTETS)
     return nonce + _cipher(secret, where).encrypt(nonce, data, associated_data(where))
 
@@ -84,7 +84,7 @@ def _cipher(secret: str, where: str) -> AESGCM:
 
 
 class SivCipher:
-    """Closes data beside a text, with which alone it opens: AES-SIV (RFC 5297), always alike."""
+    """Encrypts data bound to a text, the same way each time: AES-SIV (RFC 5297)."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(key)
@@ -93,7 +93,7 @@ class SivCipher:
         return self._cipher.encrypt(data, [beside.encode()])
 
     def open(self, closed: bytes, beside: str) -> bytes:
-        """Raise UnlockError for what was closed beside another text, or not here."""
+        """Decrypt; raise UnlockError for another text or key."""
         try:
             return self._cipher.decrypt(closed, [beside.encode()])
         except InvalidTag as error:

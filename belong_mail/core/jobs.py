@@ -114,7 +114,7 @@ class SealedJob(JobKind):
 
 
 def _is_of(value: object, form: Any) -> bool:
-    """Tell whether a value has a form; text holds no half of a character, which no UTF-8 has."""
+    """Tell whether a value has a field's type; text must be valid UTF-8."""
     if get_origin(form) is list:
         return type(value) is list and all(_is_of(each, *get_args(form)) for each in value)
     return type(value) is form and not (isinstance(value, str) and HALVES.search(value))

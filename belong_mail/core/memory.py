@@ -1,4 +1,4 @@
-"""Keep what a process has in its memory, such as keys and addresses, out of files and of reach."""
+"""Keep the memory of a process, with its keys and addresses, from files and other processes."""
 
 import ctypes
 import resource
@@ -8,7 +8,7 @@ SET_DUMPABLE = 4
 
 
 def disable_core_dumps() -> None:
-    """Let a crash write no image of the memory, in which keys and addresses stand; for good."""
+    """Let a crash write no image of the memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -208,7 +208,7 @@ Table = type[Limit] | type[WorkerLimit]
 
 
 def available_at(session: Session, key: bytes, at: datetime) -> datetime:
-    """Return when the allowance of a key of the worker's that has no burst is whole again."""
+    """Return when a key of the worker, of a rate without a burst, may be used again."""
     used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key)) or 0.0
     return max(at, datetime.fromtimestamp(used, UTC))
 
@@ -263,7 +263,7 @@ def try_uses(
 
 
 def forget(session: Session, *keys: bytes) -> None:
-    """Let keys of the worker's be as if they had not been used."""
+    """Forget the uses of keys of the worker."""
     session.execute(delete(WorkerLimit).where(WorkerLimit.key.in_(keys)))
 
 
@@ -281,7 +281,7 @@ def _count(
     step: float,
     most: float | None = None,
 ) -> float | None:
-    """Use up so many seconds of a key's allowance, in one statement, and return until when it is.
+    """Use up so many seconds of a key's allowance in one statement; return when it is whole again.
 
     None, and nothing is counted, where that would be later than allowed.
     """

@@ -69,7 +69,7 @@ def parse(settings: Settings, name: str, value: str) -> Any:
 
 
 def change(session: Session, settings: Settings, name: str, value: str) -> None:
-    """Set a value; the environment's, or none, counts where none is typed. Raises ValueError."""
+    """Set a value; an empty one brings the environment's back. Raises ValueError."""
     is_default = value in {"", str(getattr(settings, name))}
     if not is_default:
         parse(settings, name, value)
@@ -77,7 +77,7 @@ def change(session: Session, settings: Settings, name: str, value: str) -> None:
 
 
 def store(session: Session, name: str, value: str | None) -> None:
-    """Keep the value of a setting, and record that it was changed; the same one changes nothing."""
+    """Store a changed value, and record the change."""
     found = session.get(SiteSetting, name)
     if value == (found.value if found is not None else None):
         return

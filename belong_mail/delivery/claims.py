@@ -62,7 +62,7 @@ def claim_next(
 
 
 def _kinds_due(session: Session) -> set[CompiledStatement]:
-    """Return which of the statements that claim would find anything: one is asked, not five."""
+    """Return which claiming statements would find anything, by one statement."""
     session.flush()
     [flags], _ = _LOOKING.run(session.connection(), {"at": now()})
     return {due for due, is_any in zip(_ALL_DUE, flags, strict=True) if is_any}
@@ -95,7 +95,7 @@ def claim_suspect(session: Session, owner: str) -> list[int]:
 def claim_chunk(
     session: Session, owner: str, members: MemberQuery, limit: int
 ) -> list[tuple[int, Compose]] | None:
-    """Turn the next chunk into deliveries and take them; if it is too large, leave them due.
+    """Turn the next chunk into deliveries and claim them; leave them due if they are too many.
 
     None: there is no chunk. The query for its members is not repeated in this transaction.
     """
@@ -170,7 +170,7 @@ def _insert_deliveries(
 
 @cache
 def _insert_and_read(chosen: Select[Any]) -> CompiledStatement:
-    """Build what enters a chunk's deliveries and returns them with their members."""
+    """Build the statement that inserts a chunk's deliveries and returns them with their members."""
     members = chosen.cte("members")
     ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
     read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)

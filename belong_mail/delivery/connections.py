@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class ConnectionTask:
-    """A conversation that is driven here; the thread that brought it waits for its end."""
+    """A conversation to drive; the thread that opened it waits for its end."""
 
     line: SmtpConnection
     steps: SmtpSteps[None]
@@ -42,7 +42,7 @@ class ConnectionTask:
 class ConnectionPool:
     """A thread for each connection opens it, brings the conversation here, and says goodbye.
 
-    In between whoever calls `attend` drives: no thread waits for another one's turn.
+    One thread drives all of them by `attend`, so none waits for another's turn.
     """
 
     def __init__(
@@ -155,14 +155,14 @@ class ConnectionPool:
             self._step(self._idle.pop())
 
     def _until_next(self, seconds: float) -> float:
-        """Return how long nothing happens by itself."""
+        """Return the seconds until the next deadline."""
         if not self._talks:
             return seconds
         due = self._source.due_in() if self._idle else None
         return min(seconds, LOOK_GAP_SECONDS, seconds if due is None else due)
 
     def _go_on(self, task: ConnectionTask) -> None:
-        """Go on after what was waited for; one without a message has nothing to hear, and ends."""
+        """Go on after what was waited for; end a conversation without a message."""
         if task.wait is WaitFor.MESSAGE:
             self._idle.remove(task)
         self._step(task)
@@ -207,7 +207,7 @@ class ConnectionPool:
         task.wait = wait
 
     def _end(self, task: ConnectionTask) -> None:
-        """Forget a conversation; a line that it has closed has left the poll by itself."""
+        """Forget a conversation; a closed socket has left the poll by itself."""
         del self._talks[task.file]
         if task.line.sock is not None:
             self._poll.unregister(task.file)

@@ -119,7 +119,7 @@ class Dispatcher:
         """Why the relay must be left alone."""
 
     def hold(self, ids: Iterable[int]) -> None:
-        """Remember that deliveries have been claimed; older news is about fewer."""
+        """Remember that deliveries have been claimed."""
         self._has_news = False
         self.held.update(ids)
         self._has_rung = len(self.held) <= self._refill_below
@@ -139,7 +139,7 @@ class Dispatcher:
             self._condition.notify(min(self._idle, len(self._waiting)))
 
     def close(self) -> None:
-        """Give nothing more away, and give back what waits."""
+        """Hand out no more messages, and give back what waits."""
         with self._lock:
             self.is_open = False
             self._results.extend((pending.id, GIVE_BACK) for pending in self._waiting)
@@ -147,7 +147,7 @@ class Dispatcher:
             self._condition.notify_all()
 
     def give_up(self) -> None:
-        """Let go of what others have taken over: nothing of it may leave any more."""
+        """Drop what other workers have taken over: it must not leave from here."""
         self.close()
         self.held.intersection_update(delivery_id for delivery_id, _ in self._results)
 
@@ -179,7 +179,7 @@ class Dispatcher:
             return self._first(time.monotonic())
 
     def grows_stale_within(self, seconds: float) -> bool:
-        """Tell whether something waits that could not leave any more after so long."""
+        """Tell whether something that waits will be stale after so long."""
         with self._lock:
             at = time.monotonic()
             self._first(at)

@@ -28,14 +28,14 @@ from belong_mail.members.models import (
 
 
 def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select those that the leads have been told, and of who has left."""
+    """Select introductions that the leads have been sent, and those of people who left."""
     is_kept = Subscription.wrapped_introduction.is_not(None)
     has_left = Subscription.ended_at.is_not(None)
     return is_kept, or_(has_left, ~_waits("about_id", "introduce-member"))
 
 
 def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select those that ended a while ago, are left alone for ever, or were never confirmed.
+    """Select those that ended a while ago, want no email, or were never confirmed.
 
     A never confirmed one goes when no confirmation waits for it any more.
     """

@@ -60,7 +60,7 @@ def is_lift_asked(session: Session, permission: str) -> bool:
 
 
 def _used(permission: str) -> bytes:
-    """Name a permission; nobody who only reads the database can tell which one it is."""
+    """Hash a permission, so that the database does not tell which one was used."""
     return b"lifted/" + digest(permission)[:16]
 
 
@@ -176,7 +176,7 @@ def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
-    """Close a list, of rows as they are now, so that only the secret opens it again."""
+    """Encrypt a list of rows, as they are now, under a secret."""
     content = {
         "indexes": {each.public_id: each.address_index.hex() for each in held},
         "slip": base64.b64encode(permit).decode(),
@@ -188,7 +188,7 @@ def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_person
 
 
 def unlock_list(secret: str, locked: bytes) -> dict[str, Any]:
-    """Open what the secret locks, or raise BadToken."""
+    """Decrypt a list, or raise BadToken."""
     try:
         data = encryption.decrypt_with_secret(secret, locked, LIST_COLUMN)
         content: dict[str, Any] = json.loads(data)
@@ -198,7 +198,7 @@ def unlock_list(secret: str, locked: bytes) -> dict[str, Any]:
 
 
 def digest(secret: str) -> bytes:
-    """Name a secret in the database, where it does not stand."""
+    """Hash a secret, as the database keeps it."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def periodic_tasks(
     mailer: Mailer, settings: Settings, policy: SendPolicy
 ) -> dict[str, PeriodicTask]:
-    """Return what is done each minute, by what the log says when that fails."""
+    """Return what is done each minute, keyed by the log's words for its failure."""
 
     def work(do: Callable[[Work], object], session: Session) -> object:
         return do(Work(session=session, mailer=mailer, at=now()))
@@ -70,9 +70,9 @@ def compose_deliveries(
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
-    """Read a single message's words; an error is raised again when they are asked for.
+    """Read what a single message needs; render it, or raise the error, only when it is asked for.
 
-    It is rendered only then: while we hold the lock, senders of forms would wait for that too.
+    While we hold the lock, senders of forms would wait for the rendering too.
     """
     try:
         with session.begin_nested():
