@@ -105,7 +105,7 @@ def list_leads() -> None:
 @lead_commands.command("unlink")
 @address_argument
 def unlink(address: str) -> None:
-    """Let ADDRESS sign in by emailed links again.
+    """Switch ADDRESS back to emailed links.
 
     For someone who lost their passkey or their district account: forgets both, and ends all their
     sessions. They, the office and the other leaders of their groups get an email. Works for the
@@ -122,7 +122,7 @@ def unlink(address: str) -> None:
             raise click.ClickException(
                 "This address signs in with no passkey and no district account."
             )
-    say("This address signs in by emailed links again. All its sessions have ended.")
+    say("This address is back to emailed links. All its sessions have ended.")
 
 
 @click.group("office")

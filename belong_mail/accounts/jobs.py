@@ -48,7 +48,7 @@ class LinkIdentity(SealedJob, kind="link-identity"):
 
 @dataclass(frozen=True)
 class LetIn(SealedJob, kind="let-in"):
-    """Asks that somebody sign in by emailed links again."""
+    """Asks to switch somebody back to emailed links."""
 
     by: str
     account: str

@@ -203,7 +203,7 @@ def _forget_passkeys(session: Session, person: Account) -> None:
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to let somebody else sign in by emailed links again, or raise NotFound."""
+    """Ask the worker to switch somebody else back to emailed links, or raise NotFound."""
     if person.id == by.id or not needs_more_than_email(session, person):
         raise NotFound
     audit.record(session, Kind.LET_IN_ASKED, account=person)

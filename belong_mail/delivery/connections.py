@@ -42,7 +42,7 @@ class ConnectionTask:
 class ConnectionPool:
     """A thread for each connection opens it, brings the conversation here, and says goodbye.
 
-    One thread drives all of them by `attend`, so none waits for another's turn.
+    One thread drives all of them, so none waits for another's turn.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A colleague of the office lets somebody sign in by emailed links again."""
+"""A colleague of the office switches somebody back to emailed links."""
 
 from flask import Flask
 from sqlalchemy import select

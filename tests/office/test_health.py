@@ -153,7 +153,7 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(
     with time_machine.travel(now() + timedelta(minutes=61)), services.writing.begin() as session:
         figures.count_suppressions(session)
     said = words(office)
-    assert "They asked us never to email them about 20" in said
+    assert "They opted out of all email about 20" in said
     assert "Another reason fewer than 10" in said
     with services.writing.begin() as session:
         for number in range(23, 29):
