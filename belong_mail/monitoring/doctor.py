@@ -119,11 +119,6 @@ def check_inbound(settings: Settings) -> Iterator[Finding]:
         yield failure(f"The mailbox for bounces cannot be used, at {error.step}. {advice}".rstrip())
         return
     yield Finding(f"The mailbox for bounces opens. Unread messages: {mailbox.messages}.")
-    if not mailbox.can_remove:
-        yield failure(
-            "The mailbox server can neither move nor remove messages (MOVE, UIDPLUS): what was read"
-            " stays there, marked as deleted. Empty it yourself."
-        )
 
 
 def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:

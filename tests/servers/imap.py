@@ -174,7 +174,7 @@ class Conversation:
 
     def _do_search(self, given: str) -> str:
         found: list[int] = []
-        if asked := re.fullmatch(r"(\d+):(\d+) UID (\d+):(\d+)( UNDELETED)?", given):
+        if asked := re.fullmatch(r"(\d+):(\d+) UID (\d+):(\d+)", given):
             low, high, first, last = map(int, asked.groups()[:4])
             assert high <= len(self.server.messages)
             numbered = self.server.messages[low - 1 : high]
@@ -194,13 +194,9 @@ class Conversation:
         return "OK Done"
 
     def _do_move(self, given: str) -> str:
-        self._take_away(given)
-        return "OK Done"
-
-    def _do_copy(self, given: str) -> str:
         uids = self._uids(given)
         self.server.read += [message for uid, message in self.server.messages if uid in uids]
-        return "OK Done"
+        return self._do_expunge(given)
 
     def _do_store(self, _: str) -> str:
         return "OK Done"
@@ -213,10 +209,6 @@ class Conversation:
     def _do_logout(self, _: str) -> str:
         self._say("* BYE Bye")
         return "OK Done"
-
-    def _take_away(self, given: str) -> None:
-        self._do_copy(given)
-        self._do_expunge(given)
 
     def _uids(self, given: str) -> set[int]:
         return {int(each) for each in given.partition(" ")[0].split(",")}

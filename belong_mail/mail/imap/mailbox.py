@@ -16,6 +16,8 @@ from belong_mail.mail.oauth import TokenSource, bearer
 SEARCHED: Final = 10_000
 NAMED: Final = 100
 MAX_UID: Final = 2**32 - 1
+# Extensions by which what was read is taken out of the folder, it alone and for good.
+NEEDED: Final = frozenset({"MOVE", "UIDPLUS"})
 UID_DIGITS: Final = 10
 _DELETED: Final = r"(\Deleted)"
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
@@ -40,21 +42,12 @@ class MailboxUnavailable(Exception):
 class Mailbox:
     """One folder of a mailbox, open."""
 
-    def __init__(
-        self, imap: ImapConnection, location: MailboxLocation, capabilities: set[str]
-    ) -> None:
+    def __init__(self, imap: ImapConnection, location: MailboxLocation) -> None:
         self._imap = imap
         self._location = location
-        self._can_move = "MOVE" in capabilities
-        self._can_expunge = "UIDPLUS" in capabilities
         self.uid_validity = 0
         self.messages = 0
         """How many the folder had when it was opened."""
-
-    @property
-    def can_remove(self) -> bool:
-        """Tell whether the server can take messages out of the folder (RFC 6851, RFC 4315)."""
-        return self._can_move or self._can_expunge
 
     def select(self, folder: str = "", *, is_read_only: bool = False) -> None:
         """Open the folder, or another one."""
@@ -69,12 +62,7 @@ class Mailbox:
     def uids(
         self, most: int, *, after: int = 0, until: int = MAX_UID, criteria: str = ""
     ) -> list[int]:
-        """Return the lowest numbers of messages, in their order, right after `select`.
-
-        Messages that could not be moved or removed are marked as deleted, and left out.
-        """
-        if not self.can_remove:
-            criteria += " UNDELETED"
+        """Return the lowest numbers of messages, in their order, right after `select`."""
         found: set[int] = set()
         for low in range(1, self.messages + 1, SEARCHED):
             high = min(low + SEARCHED - 1, self.messages)
@@ -102,15 +90,14 @@ class Mailbox:
 
         A full mailbox takes no more reports, and the reader keeps what it read.
         """
-        verb = "MOVE" if self._can_move else "COPY"
         for listed in _lists(uids):
             with at_step("MOVE"):
-                said = self._transfer(verb, listed)
+                said = self._move(listed)
                 if said == NO_FOLDER and self._is_created():
-                    said = self._transfer(verb, listed)
+                    said = self._move(listed)
                 if said == NO_FOLDER:
                     raise ValueError
-                if said == FULL or verb == "COPY":
+                if said == FULL:
                     self._delete(listed)
 
     def delete_read(self, before: date) -> None:
@@ -122,7 +109,7 @@ class Mailbox:
         self.remove(self.uids(SEARCHED, criteria=f" BEFORE {day}"))
 
     def remove(self, uids: Sequence[int]) -> None:
-        """Delete messages; where the server cannot remove these alone, they stay marked."""
+        """Delete messages."""
         with at_step("DELETE"):
             for listed in _lists(uids):
                 self._delete(listed)
@@ -135,10 +122,10 @@ class Mailbox:
             words = each.split() if isinstance(each, bytes) else ()
             yield from (int(word) for word in words if word.isdigit() and len(word) <= UID_DIGITS)
 
-    def _transfer(self, verb: str, listed: str) -> str:
-        """Move or copy; return what came of it."""
+    def _move(self, listed: str) -> str:
+        """Move messages (RFC 6851); return what came of it."""
         self._imap.untagged_responses.pop("OVERQUOTA", None)
-        said, _ = self._imap.uid(verb, listed, _quoted(self._location.read_folder))
+        said, _ = self._imap.uid("MOVE", listed, _quoted(self._location.read_folder))
         if said == "OK":
             return DONE
         return FULL if "OVERQUOTA" in self._imap.untagged_responses else NO_FOLDER
@@ -149,9 +136,9 @@ class Mailbox:
         return bool(said == "OK")
 
     def _delete(self, listed: str) -> None:
-        """Mark messages as deleted, and remove these alone, if the server can (RFC 4315)."""
+        """Mark messages as deleted, and remove these alone (RFC 4315)."""
         said, _ = self._imap.uid("STORE", listed, "+FLAGS.SILENT", _DELETED)
-        if said == "OK" and self._can_expunge:
+        if said == "OK":
             said, _ = self._imap.uid("EXPUNGE", listed)
         if said != "OK":
             raise ValueError
@@ -176,8 +163,10 @@ def open_mailbox(
             if imap.state == "NONAUTH":
                 _sign_in(imap, location, token)
             _, said = imap.capability()  # it changes with the user
-            capabilities = set(said[-1].decode().upper().split())
-        yield Mailbox(imap, location, capabilities)
+            capabilities = said[-1].decode().upper().split()
+        if not NEEDED.issubset(capabilities):
+            raise MailboxUnavailable("CAPABILITY")
+        yield Mailbox(imap, location)
         with suppress(*_BROKEN):
             imap.logout()
     finally:
