@@ -8,7 +8,7 @@ from typing import Final
 
 from belong_mail.core import logs
 from belong_mail.delivery.models import State
-from belong_mail.delivery.outcomes import STALE, Outcome
+from belong_mail.delivery.outcomes import Outcome
 
 MINUTE_SECONDS: Final = 60.0
 # Failures that are told one by one in a minute; the rest is in its numbers.
@@ -24,7 +24,6 @@ class DeliveryLog:
 
     def __init__(self) -> None:
         self._counts = Counter[State | None]()
-        self._stale = 0
         self._lines = 0
         self._told_at = time.monotonic()
 
@@ -32,7 +31,6 @@ class DeliveryLog:
         """Count outcomes; name the delivery, the relay's code and our word for it of failures."""
         for delivery_id, outcome in results:
             self._counts[outcome.state] += 1
-            self._stale += outcome is STALE
             if outcome.state in NO_FAILURES or self._lines >= MAX_LINES:
                 continue
             self._lines += 1
@@ -47,10 +45,5 @@ class DeliveryLog:
         if self._counts:
             said = {state or GIVEN_BACK: number for state, number in self._counts.items()}
             logs.event(log, logging.INFO, "deliveries", **said)
-        sent = self._counts.total() - self._counts[None]
-        if self._stale > sent:
-            said = {"too_late": self._stale, "sent": sent}
-            logs.event(log, logging.WARNING, "more given back than sent", **said)
         self._counts.clear()
-        self._stale = 0
         self._lines, self._told_at = 0, time.monotonic()

@@ -328,4 +328,5 @@ class Engine:
         if reasons := self._dispatcher.reasons:
             self._dispatcher.reasons = []
             at = now()
-            self._rest = at, at + throttle.relay_pause(reasons)
+            asked = (outcomes.relay_rest(reply) for reply in reasons if reply is not None)
+            self._rest = at, at + max([delivery_retry.RELAY_DOWN_REST, *asked])

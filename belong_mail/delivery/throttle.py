@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
 from belong_mail.core.db import CompiledStatement, dialect_insert, in_ids, now, run_together
-from belong_mail.delivery import outcomes, retry
+from belong_mail.delivery import retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
-from belong_mail.mail.smtp.replies import Reply
 
 # Deliveries in hand at most, which may be uncertain when a host is lost.
 MAX_IN_HAND = 100
@@ -171,14 +170,6 @@ _NUMBERING = CompiledStatement(
     .where(Lease.owner == bindparam("name", type_=String))
     .values(turn=bindparam("number", type_=Integer))
 )
-
-
-def relay_pause(reasons: Iterable[Reply | None]) -> timedelta:
-    """Return how long to leave a relay alone: longer when it named a limit."""
-    wait = retry.RELAY_DOWN_REST
-    for reply in reasons:
-        wait = max(wait, outcomes.relay_rest(reply) if reply is not None else wait)
-    return wait
 
 
 class ConcurrencyLimit:

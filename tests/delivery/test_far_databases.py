@@ -10,9 +10,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import throttle
-from belong_mail.delivery.delivery_log import DeliveryLog
 from belong_mail.delivery.models import SentPerMinute
-from belong_mail.delivery.outcomes import ACCEPTED, GIVE_BACK, STALE
 from belong_mail.delivery.throttle import MAX_IN_HAND
 from tests.delivery.factories import books, queue
 from tests.faults import product
@@ -36,18 +34,6 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
     with services.reading.begin() as session:
         assert session.scalar(select(func.sum(SentPerMinute.stale))) == 0
-
-
-def test_more_given_back_than_sent_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    told = DeliveryLog()
-    told.note([(number, STALE) for number in range(3)] + [(number, ACCEPTED) for number in (4, 5)])
-    told.tell(is_last=True)
-    [said] = [each.message for each in caplog.records if each.levelname == "WARNING"]
-    assert said == "more given back than sent"
-    caplog.clear()
-    told.note([(1, STALE), (2, ACCEPTED), (3, GIVE_BACK)])
-    told.tell(is_last=True)
-    assert "WARNING" not in {each.levelname for each in caplog.records}
 
 
 @on_both("an upsert counts")
