@@ -149,11 +149,11 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
         found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
         public = [address for address in found if ip_address(address).is_global]
         for address in public[:1] or [EXAMPLE_ADDRESS]:
-            result = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
-            if result.result == spf.PERMERROR:
-                yield failure(f"SPF: the record of {domain} cannot be evaluated: {result.why}.")
-            elif result.result == spf.PASS and public:
-                yield Finding(f"SPF: it names the relay’s address {address} ({result.why}).")
+            result, why = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
+            if result == spf.PERMERROR:
+                yield failure(f"SPF: the record of {domain} cannot be evaluated: {why}.")
+            elif result == spf.PASS and public:
+                yield Finding(f"SPF: it names the relay’s address {address} ({why}).")
             elif public:
                 yield Finding(
                     f"SPF: it does not name the relay’s address {address}. Large relays send from"

@@ -1,7 +1,7 @@
 """Evaluate SPF: whether a domain lets an address send for it (RFC 7208)."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -28,25 +28,14 @@ class InvalidSpf(Exception):
     """The record cannot be evaluated. Says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpfResult:
-    result: str
-    # The term that decided, or what is wrong.
-    why: str = ""
-    # Terms that asked DNS; more than ten are an error.
-    queries: int = 0
-
-
-def evaluate(address: str, domain: str, sender: str, ehlo: str, lookup: Lookup) -> SpfResult:
-    """Say whether a domain lets an address send for it; never raises."""
-    evaluation = _Evaluation(ip_address(address), sender, ehlo, lookup)
+def evaluate(address: str, domain: str, sender: str, ehlo: str, lookup: Lookup) -> tuple[str, str]:
+    """Say whether a domain lets an address send for it, and by which term or why not."""
     try:
-        result, why = evaluation.check(domain)
+        return _Evaluation(ip_address(address), sender, ehlo, lookup).check(domain)
     except InvalidSpf as error:
-        result, why = PERMERROR, str(error)
+        return PERMERROR, str(error)
     except (DNSException, UnicodeError):
-        result, why = TEMPERROR, "DNS did not answer"
-    return SpfResult(result, why, evaluation.queries)
+        return TEMPERROR, "DNS did not answer"
 
 
 def records_of(domain: str, lookup: Lookup) -> list[str]:
@@ -62,7 +51,7 @@ class _Evaluation:
     ehlo: str
     lookup: Lookup
     queries: int = 0
-    voids: int = field(default=0)
+    voids: int = 0
 
     def check(self, domain: str) -> tuple[str, str]:
         """Evaluate one domain's record; its first matching term decides (4.6.2)."""

@@ -205,19 +205,17 @@ def _recipients_of(notices: list[RecipientStatus]) -> tuple[str, ...]:
 
 
 def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the addresses in the named fields, place by place and name by name."""
-    for fields, names in places:
-        for name in names:
-            for value in fields.get(name, []):
-                yield from addresses_in(value)
+    return (address for value in _values(*places) for address in addresses_in(value))
 
 
 def _ids(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
     """Yield the Message-IDs in the named fields, the last of each first: the nearest one."""
-    for fields, names in places:
-        for name in names:
-            for value in fields.get(name, []):
-                yield from reversed(value.split())
+    return (name for value in _values(*places) for name in reversed(value.split()))
+
+
+def _values(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    """Yield what the named fields hold, place by place and name by name."""
+    return (value for fields, names in places for name in names for value in fields.get(name, ()))
 
 
 def _limited(names: Iterable[str]) -> tuple[str, ...]:
