@@ -156,6 +156,7 @@ Who may open which page and press which button, written from the marks at the vi
 (`belong_mail/web/access.py`), which the web obeys, by `python -m tests.rights`.
 `tests/rights/test_table.py` tries every role at every page, with one’s own objects, another’s and
 nobody’s. Each table says what the pages below it answer; a page that answers otherwise says so.
+“…” stands for the first page of its list.
 
 - **yes**: allowed, for what is one’s own: a leader’s for the groups they lead, a link’s for what it
   was made for. Another group’s page, or a bent address, is answered as **404**.
@@ -191,7 +192,10 @@ def _answers(route: Route) -> str:
 
 
 def _pages(routes: Iterable[Route], usual: str) -> Iterator[str]:
-    """List pages with their methods, those about the same kind of thing together."""
+    """List pages with their methods, those about the same kind of thing together.
+
+    “…” stands for the first page of the list.
+    """
     about: dict[str, dict[str, list[str]]] = {}
     for route in routes:
         is_proved = Access.FRESH_PROOF in route.marks and route.method == "POST"
@@ -200,7 +204,11 @@ def _pages(routes: Iterable[Route], usual: str) -> Iterator[str]:
         objects = ", ".join(route.objects) or "no object of its own"
         about.setdefault(objects, {}).setdefault(route.address, []).append(method + odd)
     for objects, pages in about.items():
-        said = "; ".join(f"`{page}` {', '.join(methods)}" for page, methods in pages.items())
+        first, said = next(iter(pages)), ""
+        for page, methods in pages.items():
+            begins = page.startswith(f"{first}/") and first != "/"
+            shown = f"…{page.removeprefix(first)}" if begins else page
+            said += f"{'; ' if said else ''}`{shown}` {', '.join(methods)}"
         text = f"- {objects}: {said}"
         yield fill(text, 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
