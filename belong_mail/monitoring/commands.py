@@ -50,7 +50,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     if probe:
         findings += _probe(wait)
     if probe_file:
-        findings += probe_report.judge(probe_report.read_arrived(settings, probe_file.read_bytes()))
+        findings += probe_report.judge(settings, probe_file.read_bytes())
     inspection.print_findings(findings)
 
 

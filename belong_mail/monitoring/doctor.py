@@ -206,9 +206,7 @@ def _judge_probe(
         return
     yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
     sent = written.envelope
-    yield from probe_report.judge(
-        probe_report.read_arrived(services.settings, raw, sent.message, sent.return_path)
-    )
+    yield from probe_report.judge(services.settings, raw, sent.message, sent.return_path)
 
 
 def relay_of(settings: Settings) -> Relay:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import parseaddr
@@ -36,51 +35,34 @@ ADVICE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A message as it came back, and what is known of it."""
-
-    parsed: Message
-    domain: str
-    names: VerpAddresses
-    # As it was sent; None: it is somebody's newsletter, of which that is not known.
-    sent: Message | None = None
-    return_path: str = ""
-
-    @property
-    def author(self) -> str:
-        """Return the domain of From."""
-        return _address(self.parsed, "From").rpartition("@")[2]
-
-
-def read_arrived(
+def judge(
     settings: Settings, raw: bytes, sent: bytes = b"", return_path: str = ""
-) -> Arrived:
+) -> Iterator[Finding]:
+    """Say what the receiving server found, whether an email is signed well, and unchanged.
+
+    Without what was sent it is somebody's newsletter, of which that is not known.
+    """
     parse = BytesParser().parsebytes
-    names = VerpAddresses(settings.secret_keys, settings.mail_domain)
-    domain = settings.mail_domain.lower()
-    return Arrived(parse(raw), domain, names, parse(sent) if sent else None, return_path)
-
-
-def judge(arrived: Arrived) -> Iterator[Finding]:
-    """Say what the receiving server found, whether it is signed well, and unchanged."""
-    verdict = verdict_of(arrived.parsed)
+    arrived, names = parse(raw), VerpAddresses(settings.secret_keys, settings.mail_domain)
+    verdict = verdict_of(arrived)
     if verdict is None or not (verdict.of("dkim") or verdict.of("dmarc")):
         yield failure(NO_VERDICT)
-    yield from _judge_signatures(arrived, verdict)
-    yield from _judge_changes(arrived)
-    yield from _judge_return_path(arrived)
+    yield from _judge_signatures(arrived, verdict, settings.mail_domain.lower())
+    if sent:
+        yield from _judge_changes(arrived, parse(sent))
+    yield from _judge_return_path(arrived, names, return_path.lower())
     if verdict is not None:
         yield from _of_receiver(verdict, "spf")
         yield from _of_receiver(verdict, "dmarc")
 
 
-def _judge_signatures(arrived: Arrived, verdict: Verdict | None) -> Iterator[Finding]:
-    signatures = [_tags(str(each)) for each in arrived.parsed.get_all("DKIM-Signature", [])]
+def _judge_signatures(arrived: Message, verdict: Verdict | None, domain: str) -> Iterator[Finding]:
+    author = _address(arrived, "From").rpartition("@")[2]
+    signatures = [_tags(str(each)) for each in arrived.get_all("DKIM-Signature", [])]
     if not signatures:
         yield failure(
             "DKIM: it arrived unsigned. Inboxes treat unsigned newsletters as spam or refuse them."
-            f" Let the relay sign for {arrived.domain}."
+            f" Let the relay sign for {domain}."
         )
         return
     if verdict is not None:
@@ -88,12 +70,11 @@ def _judge_signatures(arrived: Arrived, verdict: Verdict | None) -> Iterator[Fin
         yield from _of_receiver(verdict, "dkim", ", ".join(places))
     signers = sorted({each.get("d", "").lower() for each in signatures})
     verified = signers if verdict is None else verdict.signers or signers
-    related = [domain for domain in verified if _is_related(domain, arrived.author)]
+    related = [each for each in verified if _is_related(each, author)]
     if not related:
         yield failure(
             f"DKIM: signed for {', '.join(verified)}, which does not align with From"
-            f" ({arrived.author}). For DMARC that counts as unsigned. Let the relay sign for"
-            f" {arrived.domain}."
+            f" ({author}). For DMARC that counts as unsigned. Let the relay sign for {domain}."
         )
         return
     yield Finding(f"DKIM: signed for {', '.join(related)}, which aligns with From.")
@@ -115,25 +96,23 @@ def _judge_best(signature: dict[str, str]) -> Iterator[Finding]:
         yield failure("DKIM: the signature has l=, so anyone can add text below. Turn it off.")
 
 
-def _judge_changes(arrived: Arrived) -> Iterator[Finding]:
-    if arrived.sent is None:
-        return
+def _judge_changes(arrived: Message, sent: Message) -> Iterator[Finding]:
     for name in KEPT:
-        if _plain(arrived.parsed, name) != _plain(arrived.sent, name):
+        if _plain(arrived, name) != _plain(sent, name):
             yield failure(f"The relay changed {name}. Find the rule that does, and turn it off.")
-    if _plain(arrived.parsed, "Message-ID") != _plain(arrived.sent, "Message-ID"):
+    if _plain(arrived, "Message-ID") != _plain(sent, "Message-ID"):
         yield Finding(
             "The relay replaced the Message-ID, so a report counts only if it comes to our return"
             " path: its Message-ID tells us nothing."
         )
 
 
-def _judge_return_path(arrived: Arrived) -> Iterator[Finding]:
-    if "Return-Path" not in arrived.parsed:
+def _judge_return_path(arrived: Message, names: VerpAddresses, expected: str) -> Iterator[Finding]:
+    if "Return-Path" not in arrived:
         yield Finding("The receiver keeps no Return-Path, so it was not checked.")
         return
-    found, expected = _address(arrived.parsed, "Return-Path"), arrived.return_path.lower()
-    is_kept = found == expected if expected else arrived.names.read(found) is not None
+    found = _address(arrived, "Return-Path")
+    is_kept = found == expected if expected else names.read(found) is not None
     if is_kept:
         yield Finding("The return path came back unchanged.")
         return

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
@@ -44,13 +44,6 @@ REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--singl
 
 class InvalidBackup(Exception):
     """Says why no copy was made, or none put back; nothing was changed."""
-
-
-class Recipient(NamedTuple):
-    """The key that opens a copy, and a folder where one of SQLite may be in the clear before."""
-
-    public_key: str
-    scratch: Path
 
 
 @contextmanager
@@ -90,22 +83,23 @@ def _scratch(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | None) -> None:
+def backup(engine: Engine, file: Path, mark: BackupMark, public_key: str, scratch: Path) -> None:
     """Copy a database that may be in use into a file that is not there yet (0600).
 
+    With a public key it is encrypted to that; one of SQLite is in the clear below `scratch` before.
     In a copy of SQLite, whoever takes it for a database finds it on hold. Raises InvalidBackup.
     """
     with _new_file(file) as part:
-        if recipient is None:
+        if not public_key:
             _copy(engine, part, mark)
         elif engine.dialect.name == "sqlite":
-            with _scratch(recipient.scratch) as folder:
+            with _scratch(scratch) as folder:
                 clear = _empty_file(folder / "copy")
                 _copy(engine, clear, mark)
                 with clear.open("rb") as source, part.open("wb") as out:
-                    encrypted_file.encrypt(source, out, recipient.public_key)
+                    encrypted_file.encrypt(source, out, public_key)
         else:
-            _encrypt_dump(engine, part, recipient.public_key)
+            _encrypt_dump(engine, part, public_key)
         _sync(part)
 
 

@@ -1,11 +1,9 @@
 """`belong`, and `flask --app wsgi`: one table of commands, each loaded when it is asked for."""
 
 import sys
-import tomllib
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pkgutil import resolve_name
 from typing import Any, Final, NamedTuple
@@ -221,16 +219,9 @@ def make_group() -> BelongGroup:
     for command in every_command():
         group.add_command(command)
     message = f"%(prog)s, version %(version)s (schema {NEWEST_REVISION})"
-    return click.version_option(_version(), prog_name="belong", message=message)(group)
-
-
-def _version() -> str:
-    """Return the version that is installed, or that a checkout is of."""
-    try:
-        return version("belong-mail")
-    except PackageNotFoundError:
-        project = tomllib.loads((ENTRY_POINTS / "pyproject.toml").read_text())
-        return str(project["project"]["version"])
+    return click.version_option(package_name="belong-mail", prog_name="belong", message=message)(
+        group
+    )
 
 
 def main() -> None:

@@ -122,11 +122,10 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
     key = given.backup_recipient
-    recipient = database_backup.Recipient(key, given.state_folder) if key else None
     place = file / backup_retention.file_name(now(), _step()) if is_folder else file
     database_backup.sweep(given.state_folder, file if is_folder else None)
     with refusing(database_backup.InvalidBackup), working("Copying the database …"):
-        database_backup.backup(services().engine, place, _hold, recipient)
+        database_backup.backup(services().engine, place, _hold, key, given.state_folder)
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
     if keep:

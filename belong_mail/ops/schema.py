@@ -52,19 +52,15 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
         newest = ScriptDirectory.from_config(config).get_current_head()
         if check is not None and schema_step(connection) not in {None, newest}:
             check(connection)
-        _take_steps(config)
-
-
-def _take_steps(config: Config) -> None:
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise SchemaInconsistent(UNKNOWN) from error
-    except (OperationalError, ProgrammingError) as error:
-        is_other = any(words in str(error.orig) for words in DIFFERS)
-        if is_other or isinstance(error, ProgrammingError):
-            raise SchemaInconsistent(OTHERWISE) from error
-        raise
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SchemaInconsistent(UNKNOWN) from error
+        except (OperationalError, ProgrammingError) as error:
+            is_other = any(words in str(error.orig) for words in DIFFERS)
+            if is_other or isinstance(error, ProgrammingError):
+                raise SchemaInconsistent(OTHERWISE) from error
+            raise
 
 
 def lock(connection: Connection) -> None:
@@ -101,6 +97,8 @@ def differences(engine: Engine) -> list[str]:
 @contextmanager
 def _steps(engine: Engine) -> Iterator[Config]:
     """One transaction for steps; SQLite makes tables anew, and what refers to them must stay."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
     with engine.execution_options(has_time=True).connect() as connection:
         driver = connection.connection.dbapi_connection
         is_sqlite = engine.dialect.name == "sqlite"
@@ -109,16 +107,10 @@ def _steps(engine: Engine) -> Iterator[Config]:
         try:
             with connection.begin():
                 lock(connection)
-                yield _config(connection)
+                config.attributes |= {"connection": connection, "metadata": Base.metadata}
+                yield config
                 if is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                     raise SchemaInconsistent(OTHERWISE)
         finally:
             if is_sqlite:
                 driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
-
-
-def _config(connection: object) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    config.attributes |= {"connection": connection, "metadata": Base.metadata}
-    return config
