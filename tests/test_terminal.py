@@ -185,11 +185,10 @@ def test_long_work_shows_how_far_it_is_at_a_terminal_alone(
     assert "100%" in shown
     with services.reading.begin() as session:
         assert members_of(session, "asian") == 1000
-    assert at_terminal(environment, *demo, "--quiet").stdout.strip() == ""
     elsewhere = run(environment, *demo)
     assert (elsewhere.stdout, elsewhere.stderr) == ("Made-up members added to asian: 1000.\n", "")
-    backup = at_terminal(environment, "db", "backup", str(tmp_path / "copy")).stdout
-    assert "Copying the database …" in backup
+    backup = at_terminal(environment, "db", "backup", str(tmp_path / "copy"), "--quiet").stdout
+    assert backup.strip() == ""
     drill = at_terminal(environment, "db", "drill", str(tmp_path / "copy")).stdout
     assert "Trying the copy …" in drill
 
@@ -205,5 +204,5 @@ def test_a_worker_that_drains_shows_what_still_waits(
     assert shown.stdout.rstrip().endswith("Nothing is waiting.")
     with services.reading.begin() as session:
         assert session.scalar(select(func.count(Delivery.id))) == 2
-    quiet = at_terminal(environment, "worker", "--drain", "--quiet")
-    assert (quiet.returncode, quiet.stdout.strip()) == (0, "")
+    quiet = run(environment, "worker", "--drain", "--quiet")
+    assert (quiet.returncode, quiet.stdout) == (0, "")

@@ -82,10 +82,6 @@ def test_it_is_red_where_either_is(tmp_path: Path, red: str) -> None:
     assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3=python3).returncode == 1
 
 
-def test_it_fails_as_the_suite_does(tmp_path: Path) -> None:
-    assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3="exit 4").returncode == 4
-
-
 @pytest.mark.parametrize("there", [[], *([each] for each in PACKAGES)])
 def test_it_installs_what_lacks_and_tries_twice(tmp_path: Path, there: list[str]) -> None:
     programs = {"apt-get": APT_THAT_FAILS_ONCE} | dict.fromkeys(there, "true")
@@ -244,15 +240,6 @@ def test_a_tag_that_is_not_the_version_is_refused(tag: str) -> None:
     said = notes(tag)
     assert (said.returncode, said.stdout) == (1, "")
     assert f"is not v{VERSION}" in said.stderr
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")))
-def test_forms_for_issues_can_be_read_and_ask_for_something(file: Path) -> None:
-    form = yaml.safe_load(file.read_text())
-    assert {"name", "description", "body"} <= form.keys()
-    asked = [each for each in form["body"] if each["type"] != "markdown"]
-    assert all(each["id"] and each["attributes"]["label"] for each in asked)
-    assert any(each.get("validations", {}).get("required") for each in asked)
 
 
 def test_the_check_before_a_commit_is_the_projects_own() -> None:

@@ -33,7 +33,7 @@ from tests.servers.smtp import Server, drop
 Clock = time_machine.Traveller
 DENVER = ZoneInfo("America/Denver")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-JUMPS = [DAY, -DAY, 3653 * DAY, -HOUR]
+JUMPS = [-DAY, 3653 * DAY]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A restored or cloned database sends nothing until somebody says so."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from flask.testing import FlaskCliRunner
 from sqlalchemy import Engine, delete, select, text, update
 
-from belong_mail.core.db import Base, make_engine
+from belong_mail.core.db import Base
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
@@ -54,18 +53,6 @@ def witness(settings: Settings) -> Path:
 def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
     """Return the settings of another host."""
     return {**settings, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
-
-
-def copy_of(settings: Settings, tmp_path: Path) -> Settings:
-    """Copy the database's file, and return the settings of whoever uses the copy."""
-    copy = tmp_path / "copy.db"
-    source = make_engine(settings["BELONG_DATABASE_URL"])
-    with source.connect() as connection:
-        connection.exec_driver_sql("ROLLBACK")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    source.dispose()
-    shutil.copy(tmp_path / "belong.db", copy)
-    return {**settings, "BELONG_DATABASE_URL": f"sqlite:///{copy}"}
 
 
 @on_both_traces
@@ -152,16 +139,6 @@ def test_an_older_database_under_the_same_host_is_on_hold(
     assert len(relay.accepted) == 1
 
 
-def test_a_copy_from_before_hosts_were_known_is_on_hold_under_a_host_that_was(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    queue(services, keyring, 1)
-    assert drain(environment) == (0, NOTHING_WAITS)
-    _put_back(services, [])
-    assert "has not worked on this database" in is_held(environment)
-    assert len(relay.accepted) == 1
-
-
 def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
     environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
@@ -206,20 +183,6 @@ def test_a_cloned_machine_or_a_moved_database_is_on_hold(
     assert words in is_held(environment)
     assert run(environment, "hold", "release").returncode == 0
     assert not is_held(environment)
-
-
-@on_sqlite
-def test_a_copied_file_is_on_hold_though_nothing_has_happened_since(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
-    """Somebody tries something on a copy, on the same host, and has forgotten the relay."""
-    assert drain(environment) == (0, NOTHING_WAITS)
-    queue(services, keyring, 2)
-    copied = copy_of(environment, tmp_path)
-    assert "the database is another file or cluster" in is_held(copied)
-    assert relay.accepted == []
-    assert not is_held(environment)
-    assert len(relay.accepted) == 2
 
 
 def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(

@@ -113,22 +113,6 @@ def test_a_copy_put_back_with_other_keys_waits_unharmed_for_the_right_ones(
     assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
 
 
-def test_a_copy_put_back_with_the_right_keys_sends_each_once(
-    environment: Settings, place: Settings, relay: Server, services: Services, keyring: Keyring,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    queue(services, keyring, MEMBERS)
-    copy = tmp_path / "copy"
-    succeed({**environment, "PATH": place["PATH"]}, "db", "backup", str(copy))
-    succeed(place, "db", "restore", str(copy))
-    succeed(place, "hold", "release")
-    said = run({**place, **QUIET}, "doctor")
-    assert "The keys here open rows of every kind in the database" in said.stdout
-    for _ in range(2):
-        succeed(place, "worker", "--drain")
-    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == MEMBERS
-
-
 def drill_of(place: Settings, copy: Path) -> list[str]:
     """Return the arguments of a drill; PostgreSQL's takes an empty database."""
     url = place["BELONG_DATABASE_URL"]
