@@ -67,13 +67,7 @@ def _create_groups() -> None:
     op.create_table(
         "questions",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("label", sa.JSON(), nullable=False),
@@ -103,13 +97,7 @@ def _create_accounts() -> None:
         "sign_ins",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("browser_hash", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("used_at", TIME),
@@ -118,32 +106,15 @@ def _create_accounts() -> None:
         "browser_sessions",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("token_hash", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("proven_at", TIME),
     )
     op.create_table(
         "group_leads",
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            primary_key=True,
-            index=True,
-        ),
+        _row_of("account_id", "accounts", primary_key=True),
+        _row_of("group_id", "groups", primary_key=True, index=True),
         sa.Column("since", TIME, nullable=False),
         sa.Column("accepted_at", TIME),
         sa.Column("ends_at", TIME),
@@ -153,13 +124,7 @@ def _create_accounts() -> None:
     op.create_table(
         "identities",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            unique=True,
-            nullable=False,
-        ),
+        _row_of("account_id", "accounts", unique=True, nullable=False),
         sa.Column("name", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("wrapped_subject", sa.LargeBinary(), nullable=False),
         sa.Column("linked_at", TIME, nullable=False),
@@ -168,13 +133,7 @@ def _create_accounts() -> None:
         "passkeys",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("credential_id", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
         sa.Column("counter", sa.BigInteger(), nullable=False),
@@ -197,21 +156,15 @@ def _create_contact() -> None:
         "contact_messages",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("reference", sa.String(), unique=True, nullable=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id", ondelete="SET NULL")),
+        _row_of("group_id", "groups", "SET NULL"),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", TIME, nullable=False),
-        sa.Column("thread_id", sa.Integer(), sa.ForeignKey("threads.id", ondelete="SET NULL")),
+        _row_of("thread_id", "threads", "SET NULL"),
     )
     op.create_table(
         "thread_entries",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "thread_id",
-            sa.Integer(),
-            sa.ForeignKey("threads.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("thread_id", "threads", index=True, nullable=False),
         sa.Column("is_office", sa.Boolean(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("written_at", TIME, nullable=False),
@@ -223,13 +176,7 @@ def _create_meetings() -> None:
         "meetings",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("title", sa.JSON(), nullable=False),
         sa.Column("starts_on", sa.Date(), nullable=False),
         sa.Column("starts_at", sa.Time(), nullable=False),
@@ -251,12 +198,7 @@ def _create_meetings() -> None:
     op.create_table(
         "meeting_changes",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "meeting_id",
-            sa.Integer(),
-            sa.ForeignKey("meetings.id", ondelete="CASCADE"),
-            nullable=False,
-        ),
+        _row_of("meeting_id", "meetings", nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("is_cancelled", sa.Boolean(), nullable=False),
         sa.Column("held_on", sa.Date(), nullable=False),
@@ -269,12 +211,7 @@ def _create_meetings() -> None:
     op.create_table(
         "reminders",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "meeting_id",
-            sa.Integer(),
-            sa.ForeignKey("meetings.id", ondelete="CASCADE"),
-            nullable=False,
-        ),
+        _row_of("meeting_id", "meetings", nullable=False),
         sa.Column("held_on", sa.Date(), nullable=False),
         sa.UniqueConstraint("meeting_id", "held_on"),
     )
@@ -285,13 +222,7 @@ def _create_members() -> None:
         "imports",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("started_at", TIME),
@@ -300,13 +231,7 @@ def _create_members() -> None:
     op.create_table(
         "import_batches",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "import_id",
-            sa.Integer(),
-            sa.ForeignKey("imports.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("import_id", "imports", index=True, nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -368,13 +293,7 @@ def _create_members() -> None:
         "pending_confirmations",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("confirm_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "subscription_id",
-            sa.Integer(),
-            sa.ForeignKey("subscriptions.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("subscription_id", "subscriptions", index=True, nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("wrapped_name", sa.LargeBinary()),
         sa.Column("wrapped_introduction", sa.LargeBinary()),
@@ -386,9 +305,7 @@ def _create_members() -> None:
         "waitlist_entries",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "group_id", sa.Integer(), sa.ForeignKey("groups.id", ondelete="CASCADE"), nullable=False
-        ),
+        _row_of("group_id", "groups", nullable=False),
         sa.Column("address_index", sa.LargeBinary(), nullable=False),
         sa.Column("wrapped_address", sa.LargeBinary(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
@@ -412,12 +329,7 @@ def _create_members() -> None:
     )
     op.create_table(
         "barred_addresses",
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _row_of("group_id", "groups", primary_key=True),
         sa.Column("address_index", sa.LargeBinary(), primary_key=True),
     )
 
@@ -427,13 +339,7 @@ def _create_leads() -> None:
         "mailbox_changes",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "group_id",
-            sa.Integer(),
-            sa.ForeignKey("groups.id", ondelete="CASCADE"),
-            unique=True,
-            nullable=False,
-        ),
+        _row_of("group_id", "groups", unique=True, nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
     )
@@ -453,12 +359,7 @@ def _create_newsletters() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("changed_at", TIME, nullable=False),
         sa.Column("due_at", TIME, index=True),
-        sa.Column(
-            "released_by",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="SET NULL"),
-            index=True,
-        ),
+        _row_of("released_by", "accounts", "SET NULL", index=True),
         sa.Column("queued_at", TIME),
         sa.Column("planned_to", sa.Integer()),
         sa.Column("paused_at", TIME),
@@ -473,13 +374,7 @@ def _create_newsletters() -> None:
         "images",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("newsletter_id", "newsletters", index=True, nullable=False),
         sa.Column("description", sa.String(), nullable=False),
         sa.Column("media_type", sa.String(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
@@ -490,13 +385,7 @@ def _create_newsletters() -> None:
         "flyers",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("newsletter_id", "newsletters", index=True, nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
@@ -505,50 +394,24 @@ def _create_newsletters() -> None:
     )
     op.create_table(
         "rendered_issues",
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _row_of("newsletter_id", "newsletters", primary_key=True),
         sa.Column("language", sa.String(), primary_key=True),
         sa.Column("wire", sa.LargeBinary(), nullable=False),
     )
     op.create_table(
         "approvals",
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
-        sa.Column(
-            "asked_by",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("newsletter_id", "newsletters", primary_key=True),
+        _row_of("asked_by", "accounts", index=True, nullable=False),
         sa.Column("asked_at", TIME, nullable=False),
         sa.Column("due_at", TIME),
         sa.Column("undo_minutes", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "approved_by",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            index=True,
-        ),
+        _row_of("approved_by", "accounts", index=True),
         sa.Column("approved_at", TIME),
     )
     op.create_table(
         "operator_releases",
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _row_of("newsletter_id", "newsletters", primary_key=True),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
     )
 
@@ -576,9 +439,7 @@ def _create_core() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id")),
-        sa.Column(
-            "subscription_id", sa.Integer(), sa.ForeignKey("subscriptions.id", ondelete="CASCADE")
-        ),
+        _row_of("subscription_id", "subscriptions"),
         sa.Column("sealed", sa.LargeBinary()),
         sa.Column("created_at", TIME, index=True, nullable=False),
         sa.Column("due_at", TIME, index=True, nullable=False),
@@ -613,16 +474,9 @@ def _create_delivery() -> None:
         "deliveries",
         sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column(
-            "newsletter_id", sa.Integer(), sa.ForeignKey("newsletters.id", ondelete="CASCADE")
-        ),
-        sa.Column(
-            "subscription_id",
-            sa.Integer(),
-            sa.ForeignKey("subscriptions.id", ondelete="SET NULL"),
-            index=True,
-        ),
-        sa.Column("account_id", sa.Integer(), sa.ForeignKey("accounts.id", ondelete="SET NULL")),
+        _row_of("newsletter_id", "newsletters"),
+        _row_of("subscription_id", "subscriptions", "SET NULL", index=True),
+        _row_of("account_id", "accounts", "SET NULL"),
         sa.Column("sealed_to", sa.LargeBinary()),
         sa.Column("about_id", sa.Integer()),
         sa.Column("sealed_arguments", sa.LargeBinary()),
@@ -664,13 +518,7 @@ def _create_delivery() -> None:
     op.create_table(
         "chunks",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            index=True,
-            nullable=False,
-        ),
+        _row_of("newsletter_id", "newsletters", index=True, nullable=False),
         sa.Column("low", sa.Integer(), nullable=False),
         sa.Column("high", sa.Integer(), nullable=False),
         sa.Column("planned", sa.Integer(), nullable=False),
@@ -681,12 +529,7 @@ def _create_delivery() -> None:
     _index_some("ix_chunks_waiting", "chunks", ["id"], "inserted IS NULL")
     op.create_table(
         "ended_issues",
-        sa.Column(
-            "newsletter_id",
-            sa.Integer(),
-            sa.ForeignKey("newsletters.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _row_of("newsletter_id", "newsletters", primary_key=True),
         sa.Column("settled_at", TIME, nullable=False),
     )
     op.create_table(
@@ -737,6 +580,11 @@ def _create_operations() -> None:
         sa.Column("retry_asked_at", TIME),
         sa.Column("timeline", sa.String(), nullable=False, server_default=""),
     )
+
+
+def _row_of(name: str, table: str, deleted: str = "CASCADE", **options: bool) -> sa.Column[int]:
+    """Refer to a row of a table; when that is deleted, the one here is, or this is emptied."""
+    return sa.Column(name, sa.Integer(), sa.ForeignKey(f"{table}.id", ondelete=deleted), **options)
 
 
 def _index_some(name: str, table: str, columns: list[str], where: str) -> None:
