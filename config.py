@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +83,10 @@ def setting(
     return field(metadata={"read": read, "default": default, "about": about, "used_by": used_by})
 
 
+web_setting = partial(setting, used_by=UsedBy.WEB)
+worker_setting = partial(setting, used_by=UsedBy.WORKER)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Every setting of `.env.example`; `read` makes one from an environment."""
@@ -111,11 +116,10 @@ class Config:
         "sqlite:///var/belong.db",
         "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; also the default in production",
     )
-    web_database_role: str = setting(
+    web_database_role: str = worker_setting(
         settings.role,
         "",
         "the web's role in PostgreSQL; `db upgrade` gives it exactly the rights it needs",
-        UsedBy.WORKER,
     )
     smtp_url: str = setting(
         str.strip,  # `parse_relay` reads it, with the name that we say in EHLO
@@ -123,12 +127,11 @@ class Config:
         "the mail relay: smtp://user:password@host:587, smtps://… or lmtp://…; mailbox: keeps email"
         " in var/ and shows it at /dev/mailbox",
     )
-    smtp_credentials: str = setting(
+    smtp_credentials: str = worker_setting(
         settings.secret,
         "",
         "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of an authorized user (a refresh"
         " token) or of an app, or a token; docs/operators/relays.md says how to get one",
-        UsedBy.WORKER,
     )
     secret_keys: tuple[str, ...] = setting(
         settings.secrets_list,
@@ -140,24 +143,17 @@ class Config:
         None,
         "keys that seal what people type; oldest first, separated by commas",
     )
-    private_keys: tuple[str, ...] = setting(
-        settings.words,
-        "",
-        "keys that open what was sealed; never give them to the web",
-        UsedBy.WORKER,
+    private_keys: tuple[str, ...] = worker_setting(
+        settings.words, "", "keys that open what was sealed; never give them to the web"
     )
-    index_keys: tuple[str, ...] = setting(
-        settings.words,
-        "",
-        "the one key that indexes addresses; never give it to the web",
-        UsedBy.WORKER,
+    index_keys: tuple[str, ...] = worker_setting(
+        settings.words, "", "the one key that indexes addresses; never give it to the web"
     )
-    backup_recipient: str = setting(
+    backup_recipient: str = worker_setting(
         settings.recipient,
         "",
         "the age public key that `db backup` encrypts to; `keys backup` makes it, and the private"
         " key that opens the copies and stays off this machine; empty: copies are not encrypted",
-        UsedBy.WORKER,
     )
     mail_domain: str = setting(
         settings.domain, None, "the domain of From, Message-ID, return paths and List-Id"
@@ -200,11 +196,8 @@ class Config:
     send_rate: int | None = setting(
         settings.number, "", "messages a minute that the relay accepts; empty: no limit"
     )
-    daily_quota: int | None = setting(
-        settings.number,
-        "",
-        "recipients a day that the relay accepts; empty: no limit",
-        UsedBy.WORKER,
+    daily_quota: int | None = worker_setting(
+        settings.number, "", "recipients a day that the relay accepts; empty: no limit"
     )
     uncertain: timedelta | None = setting(
         settings.waiting_time,
@@ -212,63 +205,52 @@ class Config:
         "how long to wait before resending a newsletter whose delivery is unknown; 0: at once,"
         " hold: never",
     )
-    proxies: int = setting(
-        settings.count, "0", "how many reverse proxies are in front of the web", UsedBy.WEB
+    proxies: int = web_setting(
+        settings.count, "0", "how many reverse proxies are in front of the web"
     )
-    trusted_networks: tuple[Network, ...] = setting(
-        settings.networks,
-        "127.0.0.0/8,::1/128",
-        "networks that may send ten times as many forms",
-        UsedBy.WEB,
+    trusted_networks: tuple[Network, ...] = web_setting(
+        settings.networks, "127.0.0.0/8,::1/128", "networks that may send ten times as many forms"
     )
-    state_folder: Path = setting(
+    state_folder: Path = worker_setting(
         settings.path,
         "var",
         "where the worker keeps its locks, its journal and the last known state of the database; in"
         " development also the mailbox",
-        UsedBy.WORKER,
     )
     log_format: str = setting(
         settings.one_of(*logs.FORMATS),
         "text",
         "how web and worker log: text; json: one object a line",
     )
-    metrics_token: str = setting(
-        settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
+    metrics_token: str = web_setting(
+        settings.token, "", "the token that opens /metrics; empty: no such page"
     )
-    alert_address: tuple[str, ...] = setting(
+    alert_address: tuple[str, ...] = worker_setting(
         settings.inboxes,
         "",
         "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
         " over 15 minutes; may list two addresses, with a comma; empty: no one",
-        UsedBy.WORKER,
     )
-    inbound_url: str = setting(
+    inbound_url: str = worker_setting(
         settings.secret,
         "",
         "the mailbox that email comes back to, which the worker reads each minute:"
         " imaps://user:password@host/folder; empty: a mail server hands it over",
-        UsedBy.WORKER,
     )
-    inbound_credentials: str = setting(
+    inbound_credentials: str = worker_setting(
         settings.secret,
         "",
         "with auth=xoauth2 in BELONG_INBOUND_URL: the JSON key of an authorized user (a refresh"
         " token) or of an app, or a token; docs/operators/bounces.md says how to get one",
-        UsedBy.WORKER,
     )
-    inbound_pipe: bool = setting(
+    inbound_pipe: bool = worker_setting(
         settings.yes_or_no,
         "no",
         "whether a mail server hands over what comes to b+… at the mail domain; yes or no. With"
         " yes, or with BELONG_INBOUND_URL, newsletters can also be left by email",
-        UsedBy.WORKER,
     )
-    video_url: str = setting(
-        settings.optional(settings.web_address),
-        "",
-        "the link to the office's video; empty: hidden",
-        UsedBy.WEB,
+    video_url: str = web_setting(
+        settings.optional(settings.web_address), "", "the link to the office's video; empty: hidden"
     )
 
     oidc_issuer: str = setting(
@@ -277,23 +259,18 @@ class Config:
         "the district's identity provider (OpenID Connect), exactly as it names itself; empty:"
         " people sign in by emailed links alone",
     )
-    oidc_client_id: str = setting(
+    oidc_client_id: str = web_setting(
         settings.ascii_text,
         "",
         "how the provider calls us; docs/operators/sign-in.md says how to register",
-        UsedBy.WEB,
     )
-    oidc_client_secret: str = setting(
-        settings.ascii_text,
-        "",
-        "the secret that the provider gave us",
-        UsedBy.WEB,
+    oidc_client_secret: str = web_setting(
+        settings.ascii_text, "", "the secret that the provider gave us"
     )
-    oidc_required_claim: str = setting(
+    oidc_required_claim: str = web_setting(
         settings.claim,
         "",
         "NAME=VALUE that each proof must have, such as hd=example.org with Google",
-        UsedBy.WEB,
     )
 
     @property
