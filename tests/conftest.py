@@ -4,10 +4,12 @@ import gc
 import shutil
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -200,3 +202,10 @@ def lead(app: Flask, keyring: Keyring) -> Visitor:
 def other_lead(app: Flask, keyring: Keyring) -> Visitor:
     """A signed-in lead of another group."""
     return sign_in(app, keyring, "asian")
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still on a Monday morning, until a test moves it."""
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock

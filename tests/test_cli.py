@@ -404,12 +404,11 @@ def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(
     assert len(ended.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["group list", "worker"])
 def test_settings_that_are_not_right_end_every_command_with_all_complaints(
-    command: str, environment: dict[str, str]
+    environment: dict[str, str],
 ) -> None:
     bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim", "BELONG_SMTP_URL": "geheim"}
-    ended = run({**environment, **bad}, *command.split())
+    ended = run({**environment, **bad}, "group", "list")
     assert ended.returncode == 1
     for name in bad:
         assert name in ended.stderr

@@ -1,7 +1,6 @@
 """Uncertain copies: nothing that is decided later makes it certain, or lets it leave twice."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -25,12 +24,6 @@ from tests.servers.smtp import Server, drop
 Clock = time_machine.Traveller
 # By then what is in doubt is sent once more.
 LATER = timedelta(minutes=16)
-
-
-@pytest.fixture
-def clock() -> Iterator[Clock]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The engine when the relay says no, later, or nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +18,6 @@ from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> Iterator[Clock]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
-        yield clock
 
 
 def tries(relay: Server) -> list[str]:

@@ -2,8 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,6 @@ pytestmark = periodic_tasks
 
 Clock = time_machine.Traveller
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def clock() -> Iterator[Clock]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
-        yield clock
 
 
 def status(cli: FlaskCliRunner) -> list[str]:

@@ -37,12 +37,6 @@ JUMPS = [-DAY, 3653 * DAY]
 
 
 @pytest.fixture
-def clock() -> Iterator[Clock]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
 def elsewhere(
     clock: Clock, worker: Worker, services: Services, keyring: Keyring, tmp_path: Path,
     environment: dict[str, str],

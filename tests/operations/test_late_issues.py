@@ -1,7 +1,6 @@
 """After an outage nothing leaves that nobody wants any more, and no issue comes late unasked."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -27,12 +26,6 @@ Clock = time_machine.Traveller
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LEAD = "lead-of-the-village@dpsk12.org"
 AWAY = "421 4.3.2 Closing"
-
-
-@pytest.fixture
-def clock() -> Iterator[Clock]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

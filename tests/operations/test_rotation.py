@@ -1,6 +1,6 @@
 """A new key takes over: what the old one wrapped is wrapped anew, wherever it was cut off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskCliRunner
@@ -18,7 +18,7 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import address_of
 from belong_mail.ops import key_rotation
 from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
@@ -43,19 +43,6 @@ def both() -> Opener:
     return Opener((KEYS["private"], NEW["private"]))
 
 
-@pytest.fixture
-def worker_with(services: Services, keyring: Keyring) -> Iterator[Callable[[Opener], Worker]]:
-    made: list[Worker] = []
-
-    def make(opener: Opener) -> Worker:
-        made.append(make_worker(services, Keyring(opener, keyring.index)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.engine.close()
-
-
 def still_needed(settings: Settings) -> list[str]:
     """List what doctor says that an older key is needed by."""
     said = run(settings, "doctor").stdout.splitlines()
@@ -69,7 +56,7 @@ def left(services: Services, opener: Opener) -> int:
 
 @on_both("locks")
 def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
-    both: Opener, worker_with: Callable[[Opener], Worker],
+    both: Opener, worker_with: Callable[[Keyring], Worker],
     services: Services, keyring: Keyring, relay: Server,
 ) -> None:  # fmt: skip
     """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
@@ -77,14 +64,14 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
         make_members(session, keyring, 5)
         queue_issue(session)
     relay.script("RCPT member3@dpsk12.org", "450 4.2.1 Later")
-    worker_with(keyring.opener).drain()
+    worker_with(keyring).drain()
     assert len(relay.accepted) == 4
     assert left(services, both) == 5 + 2
-    worker_with(both).drain()
+    worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
     with services.writing.begin() as session:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now()))
-    worker_with(Opener((NEW["private"],))).drain()
+    worker_with(Keyring(Opener((NEW["private"],)), keyring.index)).drain()
     assert sorted(one.recipient for one in relay.accepted) == [
         f"member{number}@dpsk12.org" for number in range(5)
     ]
@@ -92,7 +79,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
 
 @on_both("transactions")
 def test_it_goes_on_where_it_was_cut_off(
-    both: Opener, worker_with: Callable[[Opener], Worker], services: Services, keyring: Keyring
+    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
 ) -> None:
     with services.writing.begin() as session:
         make_members(session, keyring, 7)
@@ -102,7 +89,7 @@ def test_it_goes_on_where_it_was_cut_off(
         assert key_rotation.rewrap(session, both, 3) == 3
         session.rollback()
     assert left(services, both) == 7 - 3
-    worker_with(both).drain()
+    worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
     with services.writing.begin() as session:
         assert key_rotation.rewrap(session, both) == 0
@@ -123,14 +110,14 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
 
 
 def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
-    both: Opener, worker_with: Callable[[Opener], Worker], visitor: Visitor, worker: Worker,
+    both: Opener, worker_with: Callable[[Keyring], Worker], visitor: Visitor, worker: Worker,
     services: Services, keyring: Keyring, relay: Server,
 ) -> None:  # fmt: skip
     wait_for(Scenario(visitor, worker, relay, services, keyring))
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
     assert left(services, both) >= 2
-    worker_with(both).drain()
+    worker_with(Keyring(both, keyring.index)).drain()
     new = Keyring(Opener((NEW["private"],)), keyring.index)
     with services.reading.begin() as session:
         assert mailbox.mailbox_of(new.opener, group_named(session, "the-village")) == SHARED
@@ -139,12 +126,12 @@ def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
 
 
 def test_who_leads_still_leads_when_the_old_key_is_gone(
-    both: Opener, worker_with: Callable[[Opener], Worker], services: Services, keyring: Keyring
+    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
 ) -> None:
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lead = invitations.invite(session, keyring.opener, keyring.index, village, SHARED)
-    worker_with(both).drain()
+    worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
     with services.reading.begin() as session:
         assert invitations.is_proven_lead(session, Opener((NEW["private"],)), lead, village)

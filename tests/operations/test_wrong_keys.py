@@ -1,6 +1,6 @@
 """A worker whose keys do not open the database waits, says so, and loses nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books
@@ -33,19 +33,6 @@ OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 Settings = dict[str, str]
 Make = Callable[[Keyring], Worker]
-
-
-@pytest.fixture
-def worker_with(services: Services) -> Iterator[Make]:
-    made: list[Worker] = []
-
-    def make(keyring: Keyring) -> Worker:
-        made.append(make_worker(services, keyring))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.engine.close()
 
 
 def pair(environment: Settings, kept: Settings) -> Settings:
