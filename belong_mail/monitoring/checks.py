@@ -17,23 +17,8 @@ from belong_mail.ops.findings import Finding, failure
 from belong_mail.ops.hold import RECENT_WORK, SKEW
 
 MINUTE, HOUR, MEGABYTE = 60, 3600, 1024 * 1024
+UNITS: Final = {"": 1, " minutes": MINUTE, " hours": HOUR, " MB": MEGABYTE}
 LATE: Final = measures.LATE.total_seconds()
-
-
-def _minutes(value: float) -> str:
-    return f"{value // MINUTE:.0f} minutes"
-
-
-def _hours(value: float) -> str:
-    return f"{value // HOUR:.0f} hours"
-
-
-def _megabytes(value: float) -> str:
-    return f"{value // MEGABYTE:.0f} MB"
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +33,9 @@ class Check:
     limit: float = math.inf
     # Whether it is wrong below the limit, not above it.
     is_least: bool = False
-    # A sentence without its full stop; the amount follows it.
+    # A sentence without its full stop; the amount follows it, if it has one of UNITS.
     wrong: str = ""
-    amount: Callable[[float], str] | None = None
+    unit: str | None = None
     # Says more than the figure does, such as what the relay answered.
     detail: Callable[[Site], str] | None = None
     todo: str = ""
@@ -72,7 +57,9 @@ class Check:
 
     def sentence(self, value: float) -> str:
         """Say what is wrong, without advice."""
-        return f"{self.wrong} (now {self.amount(value)})." if self.amount else f"{self.wrong}."
+        if self.unit is None:
+            return f"{self.wrong}."
+        return f"{self.wrong} (now {value // UNITS[self.unit]:.0f}{self.unit})."
 
     def finding(self, site: Site) -> Finding | None:
         """Say what is wrong and what to do, or that all is well; None: nothing is to be said."""
@@ -100,7 +87,7 @@ CHECKS: Final = (
         measure=measures.worker_seconds,
         limit=RECENT_WORK.total_seconds(),
         wrong="No worker has shown that it is running for two minutes",
-        amount=_minutes,
+        unit=" minutes",
         todo="Check its log, and start it again: nothing is read or sent.",
         fine="A worker is running.",
         office=gettext_noop("The program that sends email isn’t running."),
@@ -113,7 +100,7 @@ CHECKS: Final = (
         measure=measures.worker_ahead_seconds,
         limit=SKEW.total_seconds(),
         wrong="The last sign of a worker is ahead of this machine's clock",
-        amount=_minutes,
+        unit=" minutes",
         todo="Set the clock by NTP. `outbox retry` tries what was put off meanwhile.",
         stops=True,
         pages=True,
@@ -137,7 +124,7 @@ CHECKS: Final = (
         limit=256 * MEGABYTE,
         is_least=True,
         wrong="A disk that web and worker write to is nearly full",
-        amount=_megabytes,
+        unit=" MB",
         todo="`df -h` shows which. Make room: a full one stops forms, sending and backups.",
         fine="The disks that we write to have room.",
         office=gettext_noop("A disk is nearly full."),
@@ -150,7 +137,7 @@ CHECKS: Final = (
         measure=measures.oldest_due_seconds,
         limit=LATE,
         wrong="Email has been waiting for more than 15 minutes",
-        amount=_minutes,
+        unit=" minutes",
         detail=measures.last_answer,
         todo=(
             "Run `doctor`: it tries the relay. It’s usually a changed password, a certificate, a"
@@ -167,7 +154,7 @@ CHECKS: Final = (
         measure=measures.given_back,
         limit=throttle.MAX_IN_HAND,
         wrong="More messages are claimed and given back than are sent",
-        amount=_number,
+        unit="",
         todo=(
             "The database or the relay is very slow, or the worker gets no processor time. Nothing"
             " is lost. See “A slow database” in the operators’ guide."
@@ -180,7 +167,7 @@ CHECKS: Final = (
         measure=measures.oldest_request_seconds,
         limit=LATE,
         wrong="Requests have been waiting to be read for more than 15 minutes",
-        amount=_minutes,
+        unit=" minutes",
         todo="Is a worker running? Read its log.",
         office=gettext_noop("Forms that people sent have been waiting for more than 15 minutes."),
         stops=True,
@@ -192,7 +179,7 @@ CHECKS: Final = (
         measure=measures.requests,
         limit=10_000,
         wrong="More than 10,000 requests are waiting",
-        amount=_number,
+        unit="",
         todo="See “Floods of forms” in the operators’ guide.",
     ),
     Check(
@@ -201,7 +188,7 @@ CHECKS: Final = (
         measure=measures.unreadable_requests,
         limit=0,
         wrong="Requests cannot be read, and are deleted after seven days",
-        amount=_number,
+        unit="",
         todo="Is the right private key here? Run `doctor`.",
         pages=True,
     ),
@@ -224,7 +211,7 @@ CHECKS: Final = (
         measure=measures.unwritable,
         limit=0,
         wrong="Emails to people could not be written, so they were not sent",
-        amount=_number,
+        unit="",
         todo=(
             "Their subject or sender would have named a group, or a row was changed. Check the"
             " names and words of groups on the office’s page. If no one changed them, read"
@@ -238,7 +225,7 @@ CHECKS: Final = (
         measure=measures.asked_of_lists,
         limit=0,
         wrong="People of an imported list are asked to join",
-        amount=_number,
+        unit="",
         todo=(
             "The office imports lists on its page. If it did not, someone tries out addresses: take"
             " the website down, and read docs/threats.md."
@@ -265,7 +252,7 @@ CHECKS: Final = (
         measure=measures.undelivered,
         limit=0,
         wrong="Messages to the office or to group leaders were not delivered",
-        amount=_number,
+        unit="",
         todo=(
             "None is lost. Usually the inbox is full, misspelled in the settings, or refuses our"
             " email. Once that is fixed, the office’s page “What came in” sends them again."
@@ -292,7 +279,7 @@ CHECKS: Final = (
         measure=measures.inbound_seconds,
         limit=HOUR,
         wrong="The mailbox for bounces has not been read for an hour",
-        amount=_minutes,
+        unit=" minutes",
         detail=measures.inbound_advice,
         todo="Run `doctor`. Nothing is lost: bounces wait in the mailbox.",
         fine="The mailbox for bounces can be read.",
@@ -305,7 +292,7 @@ CHECKS: Final = (
         measure=measures.overdue_issues,
         limit=0,
         wrong="Newsletters whose time has passed were not sent",
-        amount=_number,
+        unit="",
         todo="Is a worker running? Read its log.",
         pages=True,
     ),
@@ -315,7 +302,7 @@ CHECKS: Final = (
         measure=measures.undecided_issues,
         limit=0,
         wrong="Newsletters have been held, or paused by themselves, for more than a day",
-        amount=_number,
+        unit="",
         detail=measures.undecided_names,
         todo=(
             "Ask their group leaders, or use `newsletter release`, `resume`, `cancel` or `stop`."
@@ -327,7 +314,7 @@ CHECKS: Final = (
         measure=measures.unexplained,
         limit=0,
         wrong="Things wait for a time that no rule explains: a clock was ahead",
-        amount=_number,
+        unit="",
         todo="Check that NTP sets the clock, then run `outbox retry`.",
     ),
     Check(
@@ -345,7 +332,7 @@ CHECKS: Final = (
         # A nightly copy that came late has been missed by then.
         limit=36 * HOUR,
         wrong="The last backup is more than 36 hours old",
-        amount=_hours,
+        unit=" hours",
         todo="Read the log of belong-backup, and run `db backup`.",
         fine="The last backup is no more than 36 hours old.",
     ),
