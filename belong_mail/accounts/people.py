@@ -150,7 +150,7 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
 
 
 def withdraw(session: Session, person: Account) -> None:
-    """Take back all that somebody is invited to and has not accepted: the link is dead at once."""
+    """Withdraw a person's open invitations; their link stops working at once."""
     pending = update(GroupLead).where(GroupLead.account_id == person.id, has_not_ended())
     session.execute(pending.where(GroupLead.accepted_at.is_(None)).values(ends_at=now()))
     if person.is_asked_for_office:
@@ -187,7 +187,7 @@ def remove(
 
 
 def stop_leading(session: Session, sealer: Sealer, account: Account, group: Group) -> None:
-    """End one's own right to lead a group; who is concerned is told, and the office can invite."""
+    """End one's own right to lead a group; the office and the other leaders are told."""
     session.get_one(GroupLead, (account.id, group.id)).ends_at = now()
     session.flush()
     audit.record(session, Kind.LEAD_REMOVED, account=account, group=group)

@@ -57,7 +57,7 @@ def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
 
 
 def _purge_invitations(session: Session, at: datetime) -> int:
-    """Remove those that nobody has accepted, and their accounts where nothing else is theirs."""
+    """Remove expired invitations, and accounts that have nothing else."""
     to_lead = delete(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
     to_office = update(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
     taken_back = to_office.values(office_since=None, wrapped_office=None)

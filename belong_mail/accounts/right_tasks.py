@@ -163,7 +163,7 @@ def _proven_leads(session: Session, opener: Opener, group: Group) -> list[Accoun
 
 @each_minute("Rights go on")
 def end_rights(work: Work) -> None:
-    """End what nobody has renewed or was removed, and tell; the last of the office stays."""
+    """End rights that were removed or not renewed, and tell; the last of the office stays."""
     session, at = work.session, work.at
     over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
     for leadership in session.scalars(over).all():
@@ -218,10 +218,7 @@ def _is_untold(told_at: Any, at: datetime) -> ColumnElement[bool]:
 
 
 def plain_name(name: str) -> str:
-    """Leave of a name what is one: the web wrote it, and it stands in an email of ours.
-
-    No program takes the rest for a link.
-    """
+    """Keep of a name only what a name has, so that no email of ours carries the web's link."""
     plain = "".join(each if each.isalnum() or each in " .,'’()&-" else " " for each in name)
     return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
 

@@ -131,7 +131,7 @@ def end_others(session: Session, account: Account) -> None:
 
 
 def signed_in() -> Account:
-    """Return whose request this is, on a page that strangers do not reach."""
+    """Return the account of this request, on a page that strangers do not reach."""
     account: Account = g.account
     return account
 

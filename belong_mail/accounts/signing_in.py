@@ -63,7 +63,7 @@ def use_sign_in(session: Session, sign_in: SignIn) -> int:
 def record_refusal(
     session: Session, account: Account | None, why: str, table: rate_limits.Table = Limit
 ) -> None:
-    """Write down that somebody was not let in: once an hour for an account and a reason.
+    """Record a refused sign-in, once an hour for an account and a reason.
 
     The trail keeps no trace that identifies an address without an account.
     """

@@ -24,7 +24,7 @@ class DecryptionError(Exception):
 
 
 class UnknownKey(DecryptionError):
-    """The key whose name the bytes bear is not here: theirs is missing, or they are bad."""
+    """Unknown key id: the key is missing, or the data is corrupt."""
 
 
 class KeysMissing(Exception):
@@ -65,7 +65,7 @@ class Opener:
         return list(self._private)
 
     def has(self, made: bytes) -> bool:
-        """Tell whether the key is here whose name sealed or wrapped bytes bear."""
+        """Tell whether the key of sealed or wrapped bytes is here."""
         return made[1 : encryption.HEAD_OCTETS] in self._private
 
     def dismiss(self, name: bytes) -> None:

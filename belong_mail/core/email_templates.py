@@ -45,7 +45,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 @cache
 def in_plain_text(sentence: str) -> str:
-    """Return a sentence of ours without its marks; its values still stand for themselves."""
+    """Return a sentence without its markup; its values stay as they are."""
     return MARK.sub(_unmarked, sentence)
 
 
@@ -108,7 +108,7 @@ class Renderer:
         self._changed = {"postal_address": postal_address, "help_lines": help_lines}
 
     def changed(self, postal_address: str, help_lines: HelpLines) -> "Renderer":
-        """Return one that writes with these, and leave this one as it is."""
+        """Return a copy with these values."""
         other = copy(self)
         other.use(postal_address, help_lines)
         return other

@@ -78,7 +78,7 @@ class Impatient(Connection[Any]):
     patience: float | None = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer; when none comes nobody knows what became of the transaction."""
+        """Wait for an answer; without one, the transaction's outcome is unknown."""
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except OperationalError:

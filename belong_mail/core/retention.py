@@ -113,7 +113,7 @@ def _question(rules: tuple[Rule, ...]) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _WhenRun:
-    """Stand for `at`, or a time before it, in a statement whose time is that of each run."""
+    """Placeholder for `at`, or a time before it, that each run fills in."""
 
     age: timedelta = NO_AGE
 

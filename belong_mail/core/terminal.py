@@ -98,7 +98,7 @@ def refusing(
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
-    """Show on the terminal what is at work whose end no one can tell, and then how long it was."""
+    """Show that something of unknown length is at work, and then how long it took."""
     if is_quiet() or not sys.stderr.isatty():
         yield
         return

@@ -77,7 +77,7 @@ class ConnectionPool:
             thread.start()
 
     def run(self, seconds: float) -> bool:
-        """Drive the conversations until there is news for the database, or for so long."""
+        """Drive the conversations until there are results to store, or for so many seconds."""
         until = time.monotonic() + seconds
         while not self._source.pop_wakeup():
             if (left := until - time.monotonic()) <= 0:
@@ -99,7 +99,7 @@ class ConnectionPool:
             self._check_deadlines()
 
     def leave(self) -> None:
-        """Break off, after a while, what has not come to its final dot by then."""
+        """Break off, after a while, messages that have not reached their final dot."""
         self._leave_at = min(self._leave_at, time.monotonic() + QUIT_SECONDS)
 
     def wake(self) -> None:

@@ -39,7 +39,7 @@ class DeliveryLog:
             logs.event(log, logging.INFO, f"delivery {outcome.state}", **said)
 
     def tell(self, *, is_last: bool = False) -> None:
-        """Log the numbers of a minute that is over, or of what there is at the end."""
+        """Log the counts of the last minute, or at the end what is left."""
         if not is_last and time.monotonic() - self._told_at < MINUTE_SECONDS:
             return
         if self._counts:

@@ -150,13 +150,13 @@ class Engine:
                 break
 
     def _let_leave(self, seconds: float) -> None:
-        """Let leave what would grow stale if nobody drove the connections for so long."""
+        """Send what would grow stale while a long transaction runs."""
         while not self.stopping.is_set() and self._dispatcher.grows_stale_within(seconds):
             self._pool.ensure_connections()
             self._pool.run(RESULT_WAIT_SECONDS)
 
     def rest(self, seconds: float) -> None:
-        """Let what is under way go on for so long, or until we are told to stop."""
+        """Drive open conversations for so many seconds, or until told to stop."""
         until = time.monotonic() + seconds
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.poll(left)

@@ -104,7 +104,7 @@ class Journal:
         self._count()
 
     def begin_uncounted(self) -> None:
-        """Count from here on alone: the database has gone back, and somebody knows of it."""
+        """Count without the database, which an operator has set back."""
         self.made = 0
         self._count()
 

@@ -153,5 +153,5 @@ def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, Any]
 
 
 def _place(kind: str) -> str:
-    """Bind an email's words to its kind: nobody makes one of another by writing rows."""
+    """Bind an email's words to its kind, so that a changed row does not open."""
     return f"{SEALED_ARGUMENTS}/{kind}"

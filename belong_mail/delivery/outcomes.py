@@ -139,7 +139,7 @@ def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: st
 
 
 def arrive_at(delivery: Delivery) -> None:
-    """Write down that a message whose answer was lost is known to have arrived."""
+    """Settle an uncertain message as arrived."""
     if delivery.state == State.UNCERTAIN:
         delivery.state, delivery.due_at, delivery.claimed_by = State.ACCEPTED, None, None
 

@@ -146,7 +146,7 @@ def take_over(
 
 
 def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
+    """Give back claims that an owner does not know of: their commit's answer was lost."""
     unknown = update(Delivery).where(*_claimed(session, owner), Delivery.id.not_in(ids))
     session.execute(unknown.values(requeued()))
 

@@ -82,7 +82,7 @@ def _used(session: Session, at: datetime) -> int:
 
 
 def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
-    """Count final dots whose outcome a worker writes down: they are part of the relay's day.
+    """Count messages that reached their final dot for the relay's day.
 
     Beside them, what grew stale before its turn came: more of it means that we are too slow.
     """
@@ -194,7 +194,7 @@ class ConcurrencyLimit:
         return self._breaks >= retry.MAX_BREAKS
 
     def is_stuck_at(self, delivery_id: int) -> bool:
-        """Tell whether the relay could not go on at this delivery the last time, too."""
+        """Tell whether the relay failed at this delivery the last time, too."""
         before, self._stuck_at = self._stuck_at, delivery_id
         return before == delivery_id
 

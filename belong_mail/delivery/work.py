@@ -26,7 +26,7 @@ WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
 
 
 class Refused(Exception):
-    """A job is over without more: it isn't believed, isn't wanted any more, or was done enough."""
+    """A job ends without effect: not believed, no longer wanted, or over its limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class GroupHasEnded(Exception):
 
 
 class GroupIsEnding(GroupHasEnded):
-    """The group has an end to come: it goes on until then, and nobody joins it."""
+    """The group's end is set: nobody can join it."""
 
 
 def require_not_ending(group: Group) -> None:

@@ -79,7 +79,7 @@ def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator
 
 
 def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
-    """Count a look at whom a message went to, like those at what visitors type."""
+    """Count a comparison of recipients as a lookup."""
     of_message = mailer.index.returned(f"message/{name}")
     rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
     if not rate_limits.try_uses(session, rates, now()):

@@ -89,7 +89,7 @@ def bounced_members(session: Session, since: datetime) -> list[Subscription]:
 
 
 def restore(memberships: Iterable[Subscription]) -> None:
-    """Let lost memberships go on, from now: an issue that is queued was planned without them."""
+    """Restore lost memberships from now on; queued issues were planned without them."""
     at = now()
     for each in memberships:
         each.confirmed_at, each.ended_at, each.is_unreachable = at, None, False

@@ -32,7 +32,7 @@ LINK_MAX_AGE = timedelta(seconds=Purpose.CONFIRM_MAILBOX.max_age or 0)
 def propose_mailbox(
     session: Session, sealer: Sealer, group: Group, lead: Account, address: str, language: str
 ) -> None:
-    """Write down, sealed, that a lead wants another mailbox; an earlier proposal is over."""
+    """Seal a lead's proposal of another mailbox, in place of an earlier one."""
     withdraw(session, group)
     asked = ProposeMailbox(group.public_id, lead.public_id, address, language)
     asked.ask(session, sealer, group_id=group.id)
@@ -59,7 +59,7 @@ def withdraw(session: Session, group: Group) -> None:
 
 
 def asked_at(session: Session, group: Group) -> datetime | None:
-    """Tell since when a proposal waits; None when there is none whose links still work."""
+    """Return when the open proposal was made, or None."""
     read = select(MailboxChange.created_at).where(MailboxChange.group_id == group.id)
     unread = select(Job.due_at).where(Job.kind == ProposeMailbox.kind, Job.group_id == group.id)
     at = session.scalar(unread.limit(1)) or session.scalar(read)

@@ -86,7 +86,7 @@ def domain(address: str) -> str:
 
 
 def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
-    """Return an address whose domain looks mistyped with the one of some that was probably meant.
+    """Return an address with its mistyped domain corrected to the likeliest of some.
 
     It looks at the domain alone; None where no domain is near, or the typed one is among them.
     """

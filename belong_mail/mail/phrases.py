@@ -24,7 +24,7 @@ class ReplyPhrase:
 
 @dataclass(frozen=True, slots=True)
 class Idiom:
-    """Words that mean with such codes alone that there is no address."""
+    """Words that mean “no such address” with certain codes alone."""
 
     words: re.Pattern[str]
     statuses: re.Pattern[str]

@@ -51,7 +51,7 @@ LETTERS_TOGETHER = 4
 
 
 class GroupName(str):
-    """The name of a group as it was when an email was asked for; the gate finds the group by it."""
+    """The name of a group when an email was asked for; the gate finds the group by it."""
 
     __slots__ = ()
 

@@ -212,7 +212,7 @@ def remind(work: Work) -> None:
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select what nobody has answered in time; the subscription goes with it."""
+    """Select invitations without an answer in time; their subscriptions go with them."""
     is_old = PendingConfirmation.created_at < at - INVITED_AGE
     return PendingConfirmation.is_invited.is_(True), is_old
 

@@ -109,7 +109,7 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
 
 @does(Lift)
 def lift(work: Work, asked: Lift) -> None:
-    """Write to an address again, whose owner pressed the button behind that link."""
+    """Lift the suppression that its owner confirmed."""
     suppressions.lift(work.session, work.keys.index, asked.permission)
 
 

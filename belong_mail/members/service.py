@@ -122,7 +122,7 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
 
 
 def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscription:
-    """Take back what was asked in somebody's name; if wanted, never mail them again."""
+    """Withdraw what was asked in somebody's name; if wanted, never email them again."""
     subscription = leave(session, public_id)
     if is_for_ever and not _is_never_mail_waiting(session, subscription):
         NeverMail().write(session, subscription_id=subscription.id)
@@ -243,7 +243,7 @@ ENOUGH_INTEREST = 10
 
 
 class InterestLevel(Enum):
-    """How many wait for a group, in words: no number, and nobody's coming or going, is told."""
+    """How many wait for a group, in words that show nobody's coming or going."""
 
     FEW = gettext_noop("Fewer than 10 people have asked about it so far.")
     ENOUGH = gettext_noop("Enough people are interested to start.")

@@ -81,7 +81,7 @@ def _flyers(session: Session, newsletter: Newsletter) -> list[tuple[str, str, st
 
 
 def exempt(session: Session, newsletter: Newsletter) -> None:
-    """Record that an operator's command lets these words go out; nobody else is asked."""
+    """Record that an operator's command sends these words without approval."""
     session.flush()
     session.merge(OperatorRelease(newsletter_id=newsletter.id, digest=digest(session, newsletter)))
 

@@ -226,7 +226,7 @@ def misleading_links(text: str) -> list[str]:
 
 
 def links_without_address(text: str) -> list[str]:
-    """List the words of links that lead nowhere, such as what the toolbar began."""
+    """List the words of links without an address."""
     return [
         words
         for target, words in markdown.links_of(text)

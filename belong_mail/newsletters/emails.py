@@ -107,7 +107,7 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 
 def _said(mailer: Mailer, delivery: Delivery) -> str:
-    """Open the one word that an email about an issue says beside its row."""
+    """Open the word that was wrapped for an email about an issue."""
     place = f"{SEALED_ARGUMENTS}/{delivery.kind}"
     return mailer.opener.unwrap(delivery.sealed_arguments or b"", place, "").decode()
 

@@ -28,7 +28,7 @@ def log_endings(session: Session, at: datetime) -> None:
 
 
 def _resting() -> Select[int]:
-    """Select the issues of which nothing waits, and whose end is not logged yet."""
+    """Select issues that have ended and are not logged yet."""
     is_going = or_(Newsletter.paused_at.is_(None), Newsletter.stopped_at.is_not(None))
     unclaimed = exists().where(Chunk.newsletter_id == Newsletter.id, Chunk.inserted.is_(None))
     waiting = exists().where(Delivery.newsletter_id == Newsletter.id, Delivery.due_at.is_not(None))

@@ -174,7 +174,7 @@ def _acts(action: Any, left: int = 20) -> bool:
 
 
 class Copy:
-    """A document whose objects are stripped where they stand, each for what it is used."""
+    """A document whose objects are stripped in place, each by its use."""
 
     def __init__(self, pdf: Pdf) -> None:
         self._pdf = pdf

@@ -124,7 +124,7 @@ class WriteForm(BaseForm, LocalizedForm):
     seen = HiddenField()
 
     def say_what_tells(self, group: Group) -> None:
-        """Say beside a field what in it tells which group it is from; it may still be saved."""
+        """Warn at a field which of its words identifies the group; it may still be saved."""
         for field in (*self.fields_of("subject").values(), *self.fields_of("preheader").values()):
             word = identifying_word(group, rendering.fill_slots(field.data or "", group.name))
             if word:
@@ -296,7 +296,7 @@ class FlyerForm(BaseForm):
     clean: CleanFlyer | None = None
 
     def is_fit_for(self, group: Group, room: int) -> bool:
-        """Look at what is right by itself for a group, of whose issue so many octets are left."""
+        """Check a flyer for its group and for the octets that its issue has left."""
         if word := identifying_word(group, self.title.data or ""):
             words = _(
                 "“%(named)s” names the group or says what it’s about, and inboxes show the title."

@@ -15,7 +15,7 @@ def is_any_unfinished(session: Session) -> bool:
 
 
 def plan_more(opener: Opener, session: Session, at_once: int = newsletters.PLANNED_AT_ONCE) -> bool:
-    """Take the next step of an issue whose planning goes on; tell whether there was one.
+    """Plan the next step of an issue; tell whether there was one.
 
     Members who are being erased are left out: once planned, an erasure sees to its own chunk.
     """

@@ -153,7 +153,7 @@ def _in_doubt(status: IssueStatus) -> list[str]:
 
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
-    """Say who wrote an issue, and who sent it, as far as it is known."""
+    """Return who wrote and who sent an issue, as far as known."""
     language, said = request_language(), []
     if writers := newsletters.writers_of(session, issue):
         people = list_of([_called(each, reader) for each in writers], language)

@@ -117,7 +117,7 @@ def pause(session: Session, newsletter: Newsletter) -> None:
 
 
 def resume(session: Session, newsletter: Newsletter) -> None:
-    """Go on; nobody gets the issue again. Raises InvalidState, also for what is not fit."""
+    """Resume an issue; nobody gets it again. Raises InvalidState, also for one that is not fit."""
     require_valid(newsletter)
     is_paused = Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None)
     going = {"paused_at": None, "is_refused": False, "is_late": False, "resumed_at": now()}

@@ -160,7 +160,7 @@ OPEN_BRACKET = re.compile(r"<\S[^<>\n]*\Z")
 
 
 def unknown_placeholders(text: str) -> list[str]:
-    """List the words in single braces that are no placeholders of ours."""
+    """List words in single braces that are no placeholders."""
     return sorted({found for found in PLACEHOLDER.findall(text) if found not in FALLBACKS})
 
 

@@ -228,7 +228,7 @@ def schedule(newsletter: Newsletter, due_at: datetime) -> None:
 
 
 def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
-    """Plan an issue for everybody who is a member now, in chunks; a second time does nothing.
+    """Plan an issue in chunks for all current members; a second call does nothing.
 
     For a large group these are the first chunks; `planning.plan_more` goes on. Raises
     SubjectNamesGroup and GroupIsRetired.
@@ -379,7 +379,7 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
 
 
 def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[str, Any, int]]:
-    """Count whom an issue is for, and those who have no delivery, yet or any more."""
+    """Count all recipients, and those without a delivery row."""
     theirs, none = Chunk.newsletter_id == newsletter.id, literal(0)
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
     number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)

@@ -19,7 +19,7 @@ IS_ENDING = or_(Group.ends_at.is_not(None), Group.retired_at.is_not(None))
 
 
 def end_on(session: Session, group: Group, ends_at: datetime) -> None:
-    """Let a group end at a time to come: nobody joins it from now on. Raises InvalidState.
+    """Set a group's end; nobody can join from now on. Raises InvalidState.
 
     Issues scheduled for later become drafts again; earlier ones go out.
     """
@@ -37,13 +37,13 @@ def end_now(session: Session, group: Group) -> None:
 
 
 def restore(session: Session, group: Group) -> None:
-    """Let a group go on that was to end. Raises InvalidState when that time has come."""
+    """Cancel a group's end. Raises InvalidState when it has come."""
     _change(session, group, Group.retired_at.is_(None), Group.ends_at > now(), ends_at=None)
     audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
 
 
 def restore_ended(session: Session, group: Group) -> None:
-    """Let a group go on that ends or has ended, for an operator: as long as its members are there.
+    """Restore a group that ends or has ended, while its members are there.
 
     Raises InvalidState for another one.
     """

@@ -35,7 +35,7 @@ class NameTaken(Exception):
 
 
 class NotReady(Exception):
-    """A group that nobody leads, or that says nothing of itself, does not start."""
+    """The group has no leader or no summary, so it cannot start."""
 
 
 class TellsInOurEmails(Exception):

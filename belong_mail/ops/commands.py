@@ -340,7 +340,7 @@ def _require_keys_here() -> None:
 
 
 def _require_keys(connection: Connection) -> None:
-    """Refuse to write anew what the keys here do not open: it would be lost."""
+    """Refuse to rewrap what the keys here do not open: it would be lost."""
     keyring = Keyring(*keys_here())
     if schema_step(connection) is None:
         return

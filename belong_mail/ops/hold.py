@@ -251,7 +251,7 @@ def _host(session: Session, seen: HostState) -> Host | None:
 
 
 def _is_used(session: Session, seen: HostState) -> bool:
-    """Tell whether somebody has worked on a database that this host does not know.
+    """Tell whether a database that this host does not know has been in use.
 
     A new installation begins by itself, also where email was asked for before its first worker
     started; but no host that knows another database takes that for its own.

@@ -1,4 +1,4 @@
-"""Rotate keys: wrap anew, a little at a time, what an older key wrapped."""
+"""Rotate keys: rewrap, a little at a time, what an older key wrapped."""
 
 from typing import Any
 

@@ -121,7 +121,7 @@ def _is_early(at: datetime) -> ColumnElement[bool]:
 
 
 def _free_limits(session: Session, at: datetime) -> None:
-    """Let a limit that is used up for longer than any rule says start anew."""
+    """Reset limits that are used up for longer than any rule allows."""
     limits: tuple[tuple[Table, ColumnElement[bool], timedelta], ...] = (
         (Limit, true(), LONGEST_ALLOWANCE),
         (WorkerLimit, true(), LONGEST_ALLOWANCE),

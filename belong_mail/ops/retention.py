@@ -28,7 +28,7 @@ from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select finished messages that still say whom they were for, and what only they said."""
+    """Select finished messages that still hold recipient and words."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.created_at < at - ARGUMENTS_AGE,

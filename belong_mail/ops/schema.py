@@ -96,7 +96,7 @@ def differences(engine: Engine) -> list[str]:
 
 @contextmanager
 def _steps(engine: Engine) -> Iterator[Config]:
-    """One transaction for steps; SQLite makes tables anew, and what refers to them must stay."""
+    """One transaction for steps, in which SQLite may rebuild tables that others refer to."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with engine.execution_options(has_time=True).connect() as connection:

@@ -1,4 +1,4 @@
-"""Keep what somebody typed when a form was not taken: signed out, to be proved, or of no origin.
+"""Keep a form that was not accepted: signed out, without a fresh proof, or without origin.
 
 Nothing is stored: a page carries the words, and the browser sends them again. A form that comes
 with the token of an earlier session is shown again, filled in, and never acted on.

@@ -65,5 +65,5 @@ def _catalog() -> catalogs.NullTranslations:
 
 
 def _marked_up(words: str, values: dict[str, object]) -> Markup:
-    """Fill in values; a percent sign of ours is written twice on every page."""
+    """Fill in values; a literal percent sign is doubled in the catalogs."""
     return Markup(words) % values if "%" in words else Markup(words)  # noqa: S704 - our own words

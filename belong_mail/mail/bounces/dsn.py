@@ -40,7 +40,7 @@ class RecipientStatus:
 
     @property
     def has_arrived(self) -> bool:
-        """Tell whether it says so: an action that nobody knows says nothing."""
+        """Tell whether the Action says so."""
         return self.action in _ARRIVED or (not self.action and self.status[:1] == "2")
 
     @property
@@ -106,7 +106,7 @@ def complaint_of(message: Message, report_text: str, returned: Fields) -> Compla
 
 
 def _status_in(action: str, words: str) -> str:
-    """Return the status that the words stand for, beside an action that tells nothing."""
+    """Return the status in the text, where the Action tells nothing."""
     is_known = action.startswith(("fail", "delay", *_ARRIVED))
     return "" if is_known else classify_bounce(words, "").status
 

@@ -133,7 +133,7 @@ def _without_fields(message: Message, account: BounceText) -> Report:
 def _by_action_alone(
     notices: list[RecipientStatus], message: Message, account: BounceText
 ) -> Report:
-    """Read the words where an action that nobody knows stands alone: it is no delivery."""
+    """Use the text if the only Action is unknown."""
     if any(each.status[:1] == "2" or each.has_arrived for each in notices):
         return OTHER
     return _by_words("failed", message, account)
@@ -173,7 +173,7 @@ def _late(status: str) -> str:
 
 
 def _best(words: str, status: str, account: BounceText) -> BounceReason:
-    """Explain it by the fields; where these say too little, by the answer quoted beside them.
+    """Explain a report by its fields, else by the reply that it quotes.
 
     Only where no answer is quoted do the server's own sentences count: they hold many words.
     """

@@ -168,7 +168,7 @@ def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None
 
 
 def _codes(lines: list[str]) -> tuple[int | None, str]:
-    """Return the first code and the first enhanced one that does not stand beside another."""
+    """Return the first code, and the first enhanced code that stands alone."""
     code, enhanced = None, ""
     for line in lines:
         found = re.search(_CODE, line, re.IGNORECASE)

@@ -98,7 +98,7 @@ class SmtpConnection(smtplib.SMTP):
         self.is_fresh = True
 
     def make_nonblocking(self) -> int:
-        """Wait for nothing from here on; return the file whose news to wait for."""
+        """Make the socket nonblocking, and return it for polling."""
         sock = self._open_socket()
         sock.settimeout(0)
         return sock.fileno()
@@ -365,7 +365,7 @@ def _open(connection: SmtpConnection, relay: Relay, token: str) -> None:
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
-    """Return what all connections trust, as long as the file of it stays as it is."""
+    """Return the TLS context that all connections share until its file changes."""
     files = [file for file in (relay.ca, *(relay.certificate or ())) if file]
     changed_at = tuple(Path(file).stat().st_mtime_ns for file in files)
     return _trusting(relay.ca, relay.certificate, changed_at)
