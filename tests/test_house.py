@@ -106,8 +106,8 @@ def test_no_view_or_form_reaches_decryption_directly_or_through_others() -> None
 # They have no pages of their own, and need the request or a form's fields.
 FLASK_USERS = {
     "belong_mail.accounts.proof", "belong_mail.accounts.session", "belong_mail.app",
-    "belong_mail.groups.questions", "belong_mail.members.self_service_page",
-    "belong_mail.ops.cli", "belong_mail.pages.errors", "belong_mail.pages.signed_out",
+    "belong_mail.groups.questions", "belong_mail.ops.cli", "belong_mail.pages.errors",
+    "belong_mail.pages.signed_out",
 }  # fmt: skip
 
 

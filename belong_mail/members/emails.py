@@ -318,20 +318,16 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
     return Email(letter.to, letter.language, context)
 
 
-@writes(tasks.REMOVED)
-def removed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody that the office took their address out of a group, and how to object."""
+@writes(tasks.REMOVED, "address-changed")
+def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell that an address is out of a group, or no more in use, and how to object.
+
+    The old address hears neither by which it was replaced, nor where.
+    """
     letter, said = plain(session, mailer, delivery)
     url = mailer.links.page("contact.write", letter.language)
-    return Email(letter.to, letter.language, {"group": said["group"], "contact_url": url})
-
-
-@writes("address-changed")
-def address_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the old address that it is no more in use: not by which it was replaced, nor where."""
-    letter, _said = plain(session, mailer, delivery)
-    url = mailer.links.page("contact.write", letter.language)
-    return Email(letter.to, letter.language, {"contact_url": url})
+    context = {"group": said.get("group"), "contact_url": url}
+    return Email(letter.to, letter.language, context)
 
 
 @writes(staff_code_tasks.CODE)

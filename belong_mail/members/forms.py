@@ -111,10 +111,6 @@ class CodeForm(PublicForm):
     )
     submit = SubmitField(_l("Send me a code"))
 
-    @property
-    def address(self) -> str:
-        return cast("str", self.email.data)
-
 
 class PersonalJoinForm(JoinForm):
     """A group's form for a personal address, with the code that proves staff."""
@@ -147,15 +143,11 @@ class PersonalJoinForm(JoinForm):
         return replace(super().wanted(), code=code, nonce=self.nonce)
 
 
-def personal_form_for(group: Group, nonce: str, *, has_leads: bool) -> PersonalJoinForm:
-    """Build a group's form for a personal address."""
-    form = cast("PersonalJoinForm", form_for(group, PersonalJoinForm, has_leads=has_leads))
-    form.nonce = nonce
-    return form
+def form_for(group: Group, nonce: str = "", *, has_leads: bool) -> JoinForm:
+    """Build a group's form, for a personal address where the page has a nonce.
 
-
-def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) -> JoinForm:
-    """Build a group's form; without a lead there is nobody to be introduced to."""
+    Without a lead there is nobody to be introduced to.
+    """
     language = request_language()
     fields: dict[str, Any] = {}
     names = []
@@ -172,7 +164,8 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
                 " leaders. We don’t keep a copy, but their inboxes do."
             ),
         )
-    form = type("GroupJoinForm", (base,), {**fields, "question_names": tuple(names)})
+    fields |= {"question_names": tuple(names), "nonce": nonce}
+    form = type("GroupJoinForm", (PersonalJoinForm if nonce else JoinForm,), fields)
     return cast("JoinForm", form())
 
 
@@ -187,7 +180,7 @@ class AskForm(PublicForm):
     submit = SubmitField(_l("Send me the link"))
 
 
-class AgainForm(PublicForm):
+class AgainForm(AskForm):
     """Takes any address, like the form for one's groups."""
 
     email = _address(
@@ -195,7 +188,6 @@ class AgainForm(PublicForm):
         _l("The address that you asked us not to email."),
         well_formed,
     )
-    submit = SubmitField(_l("Send me the link"))
 
 
 class MoveForm(BaseForm):
@@ -282,9 +274,10 @@ class PressForm(BaseForm):
             case "resume":
                 members.resume(session, public_id)
             case "language":
-                members.set_language(session, public_id, cast("str", self.language.data))
+                members.active_member(session, public_id).language = self.language.data
             case "remind":
-                members.set_reminders(session, public_id, is_wanted=self.remind.data == "yes")
+                is_wanted = self.remind.data == "yes"
+                members.active_member(session, public_id).is_reminded = is_wanted
 
 
 def _in_months(months: int) -> date:

@@ -1,5 +1,6 @@
 """The pages of self-service: my groups, a new address, one's own calendar."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,13 +11,14 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose, name_of
 from belong_mail.groups.presenters import group_view
-from belong_mail.meetings import ical, recurrence
+from belong_mail.meetings import formatting, ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.members import self_service as members_self_service
-from belong_mail.members import self_service_page as page
+from belong_mail.members import service as members
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
 from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, SendMyGroups
-from belong_mail.members.self_service import choose
+from belong_mail.members.models import Subscription
+from belong_mail.members.self_service import ALL, OpenedSession, choose
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import read_transaction, services, throttle, transaction
 from belong_mail.web.language import gettext as _
@@ -25,13 +27,25 @@ from belong_mail.web.language import request_language
 self_service = Blueprint("self_service", __name__)
 # By when everything is deleted, told a little later than it is: the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
+UNTIL = ":until"
+# Meetings that stand on each card.
+NEXT = 3
+# A result is shown only while it is true: the page may be opened again later.
+IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
+    "leave": lambda one: not one.is_active,
+    "undo": lambda one: one.is_active,
+    "pause": lambda one: one.is_active and one.pause is not None,
+    "resume": lambda one: one.is_active and one.pause is None,
+    "language": lambda one: one.is_active,
+    "remind": lambda one: one.is_active,
+}
 
 
 @self_service.errorhandler(BadToken)
 def over(_error: BadToken) -> tuple[str, int]:
     """Show one page for old, damaged and unknown links; it offers a new one."""
     which = "again" if request.endpoint == "self_service.email_again" else "manage"
-    return render_template("self_service/over.html", which=which, is_private=True), 404
+    return render_template("self_service/over.html", which=which), 404
 
 
 @self_service.route("/my-groups", methods=["GET", "POST"])
@@ -73,8 +87,8 @@ def email_again(token: str) -> ResponseReturnValue:
             return redirect(url_for(".email_again", token=token, pressed=1), 303)
         if members_self_service.is_lift_asked(session, permission):
             is_old = "pressed" not in request.args
-            return render_template("self_service/lifted.html", is_old=is_old, is_private=True)
-    return render_template("self_service/lift.html", action=request.path, is_private=True)
+            return render_template("self_service/lifted.html", is_old=is_old)
+    return render_template("self_service/lift.html", action=request.path)
 
 
 @self_service.get("/my-groups/<secret>")
@@ -106,7 +120,7 @@ def leave_all(secret: str) -> ResponseReturnValue:
         }
     if not held:
         return redirect(url_for(".manage", secret=secret), 303)
-    return render_template("self_service/leave_all.html", secret=secret, held=held, is_private=True)
+    return render_template("self_service/leave_all.html", secret=secret, held=held)
 
 
 @self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
@@ -114,8 +128,8 @@ def leave_all(secret: str) -> ResponseReturnValue:
 @no_cookie
 def act(secret: str, press: str) -> ResponseReturnValue:
     """Do what a button says to each membership that its form names, in one transaction."""
-    named, is_pause = page.named_memberships(), press == "pause"
-    form = page.pause_form("".join(named[:1])) if is_pause else PressForm(press)
+    named, is_pause = named_memberships(), press == "pause"
+    form = pause_form("".join(named[:1])) if is_pause else PressForm(press)
     with transaction() as session:
         meant = choose(session, secret, named) if named or not is_pause else []
         if is_pause and not (named and form.is_sent()):
@@ -151,7 +165,7 @@ def erase(secret: str) -> ResponseReturnValue:
             by = int((now() + ERASED_WITHIN).timestamp())
             return redirect(url_for(".erased", by=by), 303)
         until = members_self_service.open_session(session, secret).until
-    return render_template("self_service/erase.html", secret=secret, until=until, is_private=True)
+    return render_template("self_service/erase.html", secret=secret, until=until)
 
 
 @self_service.get("/my-groups/deleted")
@@ -176,8 +190,64 @@ def _ask(
 
 
 def _manage_page(session: Session, secret: str) -> str:
-    said = page.page_context(session, members_self_service.open_session(session, secret))
-    return render_template("self_service/manage.html", secret=secret, is_private=True, **said)
+    said = _page_context(session, members_self_service.open_session(session, secret))
+    return render_template("self_service/manage.html", secret=secret, **said)
+
+
+def named_memberships() -> list[str]:
+    """List the memberships that a form names; with Enter, the only one with a day."""
+    if "membership" in request.form:
+        return request.form.getlist("membership")
+    typed = [name for name, day in request.form.items() if name.endswith(UNTIL) and day]
+    return [typed[0].removesuffix(UNTIL)] if len(typed) == 1 else []
+
+
+def pause_form(which: str) -> PressForm:
+    """Make one membership's part of the form that has all days, so that each stays as typed."""
+    return PressForm("pause", prefix=f"{which}:")
+
+
+def _page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
+    found = members_self_service.list_memberships(session, listed)
+    forms = {which: pause_form(which) for which in (ALL, *listed.public_ids)}
+    done, of, is_wrong = request.args.get("done", ""), request.args.getlist("of"), False
+    if request.method == "POST" and not forms[ALL].is_turned:
+        of = named_memberships()[:1]
+        done = "" if of else "which"
+        is_wrong = bool(of) and not forms[of[0]].is_sent()
+    is_so = IS_SO.get(done)
+    told = [one for one in found if one.public_id in of]
+    first = [one for one in found if one.is_active][:1]
+    return {
+        "listed": listed,
+        "held": [_card(session, each, forms[each.public_id]) for each in found],
+        "all_form": forms[ALL],
+        "is_wrong": is_wrong,
+        "done": done,
+        "opened": [one.public_id for one in told or first],
+        "told_of": [one.public_id for one in told if is_so and is_so(one)],
+    }
+
+
+def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:
+    zone, language = services().settings.timezone, request_language()
+    coming = meetings.upcoming(session, zone, now(), NEXT, subscription.group)
+    ended_at = subscription.ended_at
+    return {
+        "public_id": subscription.public_id,
+        "card": group_view(subscription.group, language),
+        "since": subscription.confirmed_at,
+        "is_active": subscription.is_active,
+        "undo_until": ended_at + members.UNDO_WINDOW if ended_at else None,
+        "paused_until": subscription.pause,
+        "language": subscription.language,
+        "is_reminded": subscription.is_reminded,
+        "meetings": [formatting.meeting_view(each, language, is_member=True) for each in coming],
+        "calendar": services().tokens.sign(
+            Purpose.MEMBER_CALENDAR, members_self_service.calendar_name(subscription), now()
+        ),
+        "form": form,
+    }
 
 
 address_change = Blueprint("address_change", __name__)
@@ -186,7 +256,7 @@ address_change = Blueprint("address_change", __name__)
 @address_change.errorhandler(BadToken)
 def change_is_over(_error: BadToken) -> tuple[str, int]:
     which = "change" if request.endpoint == "address_change.confirm" else "manage"
-    return render_template("self_service/over.html", which=which, is_private=True), 404
+    return render_template("self_service/over.html", which=which), 404
 
 
 @address_change.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
@@ -204,7 +274,7 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
             )
             back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
             return redirect(back, 303)
-    context = {"secret": secret, "is_personal": listed.is_personal, "is_private": True}
+    context = {"secret": secret, "is_personal": listed.is_personal}
     shown = render_template("address_change/ask.html", form=form, **context)
     is_refused = form.errors or (listed.is_personal and form.is_submitted())
     return shown, 422 if is_refused else 200
@@ -222,8 +292,8 @@ def confirm(token: str) -> ResponseReturnValue:
             return redirect(url_for(".confirm", token=token, pressed=1), 303)
         if members_self_service.get_change(session, public_id).confirmed_at is not None:
             is_old = "pressed" not in request.args
-            return render_template("address_change/confirmed.html", is_old=is_old, is_private=True)
-    return render_template("address_change/confirm.html", action=request.path, is_private=True)
+            return render_template("address_change/confirmed.html", is_old=is_old)
+    return render_template("address_change/confirm.html", action=request.path)
 
 
 own_calendar = Blueprint("own_calendar", __name__)
@@ -232,7 +302,7 @@ own_calendar = Blueprint("own_calendar", __name__)
 @own_calendar.errorhandler(BadToken)
 def calendar_is_over(_error: BadToken) -> tuple[str, int]:
     """Show one page for links that are damaged, unknown, or of somebody who has left."""
-    return render_template("self_service/calendar_over.html", is_private=True), 404
+    return render_template("self_service/calendar_over.html"), 404
 
 
 @own_calendar.get("/my-calendar/<token>")

@@ -162,7 +162,7 @@ def leave_if_there(session: Session, public_id: str) -> None:
 
 def pause(session: Session, public_id: str, until: datetime) -> None:
     """Send a member no issues before a time, or raise NotAMember when they have left."""
-    _active_member(session, public_id).paused_until = until
+    active_member(session, public_id).paused_until = until
 
 
 def resume(session: Session, public_id: str) -> None:
@@ -171,22 +171,13 @@ def resume(session: Session, public_id: str) -> None:
     The next issue comes again. One that was queued during the pause does not: it was planned
     without this member, and its books must stay right.
     """
-    subscription = _active_member(session, public_id)
+    subscription = active_member(session, public_id)
     if subscription.pause is not None:
         subscription.paused_until = now()
 
 
-def set_language(session: Session, public_id: str, language: str) -> None:
-    """Write to a member in another language, or raise NotAMember when they have left."""
-    _active_member(session, public_id).language = language
-
-
-def set_reminders(session: Session, public_id: str, *, is_wanted: bool) -> None:
-    """Mail a member the day before a meeting, or do so no more; NotAMember when they have left."""
-    _active_member(session, public_id).is_reminded = is_wanted
-
-
-def _active_member(session: Session, public_id: str) -> Subscription:
+def active_member(session: Session, public_id: str) -> Subscription:
+    """Find a member, locked, to change what they get, or raise NotAMember when they have left."""
     subscription = get_for_update(session, public_id)
     if not subscription.is_active:
         raise NotAMember

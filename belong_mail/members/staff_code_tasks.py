@@ -88,8 +88,11 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     sent_at = min(work.at, max(work.job.created_at or work.at, work.at - GRACE))
     if not _is_right(keys.index, group, asked, sent_at):
         raise Refused
-    if _use(session, keys.index, group, asked.nonce):
-        let_in(work, group, replace(asked, source=""))
+    # A code is used up by a keyed hash of its page, never of an address.
+    key = keys.index.limited(f"staff-code-used/{group.public_id}/{asked.nonce}")
+    if rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
+        raise Refused
+    let_in(work, group, replace(asked, source=""))
 
 
 def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:
@@ -98,14 +101,6 @@ def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> 
     made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
     typed = wanted.code.encode()
     return any(hmac.compare_digest(typed, code.encode()) for code in made)
-
-
-def _use(session: Session, index: BlindIndex, group: Group, nonce: str) -> bool:
-    """Use a code up, or tell that it was: by a keyed hash of its page, never of an address."""
-    key = index.limited(f"staff-code-used/{group.public_id}/{nonce}")
-    at = end_of_day(now())
-    used = rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, at)
-    return used is not None
 
 
 def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:

@@ -16,18 +16,17 @@ from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.forms import (
     CodeForm,
-    PersonalJoinForm,
+    JoinForm,
     PressForm,
     TellMeForm,
     form_for,
-    personal_form_for,
 )
 from belong_mail.members.jobs import SendStaffCode, Signup
 from belong_mail.members.models import PendingConfirmation, Subscription
@@ -59,11 +58,14 @@ def too_late(_error: members.NotAMember) -> ResponseReturnValue:
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
-        form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
+        form = _form(session, group)
         if not form.is_sent():
-            page = render_template("subscriptions/join.html", group=_shown(group), form=form)
-            return page, 422 if form.errors else 200
+            return _page("join", group, form=form), 422 if form.errors else 200
     return _ask_to_join(group, replace(form.wanted(), source=asking_source()))
+
+
+def _form(session: Session, group: Group, nonce: str = "") -> JoinForm:
+    return form_for(group, nonce, has_leads=bool(accounts.leads_of(session, group)))
 
 
 def _joinable(group: Group | None) -> Group:
@@ -97,7 +99,7 @@ def check_your_inbox(asked: str = "") -> str:
         public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
         with transaction() as session:
             group = groups.by_public_id(session, public_id)
-            context["group"] = group and _shown(group)
+            context["group"] = group and group_view(group, request_language())
         context |= _inbox_times(datetime.fromtimestamp(int(due_at), UTC))
     return render_template("subscriptions/check_your_inbox.html", **context)
 
@@ -148,11 +150,13 @@ def welcome(token: str) -> str:
         subscription = members.outcome_of_request(session, public_id)
         if not is_new or not subscription.is_active:
             return _outcome_page(subscription)
-        own = calendar_name(subscription)
+        own, group = calendar_name(subscription), subscription.group
+        coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
+        language = request_language()
         return _page(
             "welcome",
-            subscription.group,
-            meetings=_next(session, subscription),
+            group,
+            meetings=[formatting.meeting_view(each, language, is_member=True) for each in coming],
             calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
         )
 
@@ -225,7 +229,7 @@ def _rejected_page(session: Session, subscription: Subscription) -> str:
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
     choice = "never" if is_never else "forget"
-    return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
+    return render_template("subscriptions/not_me_done.html", choice=choice)
 
 
 @subscriptions.route("/leave/<token>", methods=["GET", "POST"])
@@ -322,19 +326,8 @@ def _manage(subscription: Subscription, form: PressForm | None = None) -> str:
 
 
 def _page(name: str, group: Group, **context: object) -> str:
-    return render_template(
-        f"subscriptions/{name}.html", group=_shown(group), is_private=True, **context
-    )
-
-
-def _next(session: Session, subscription: Subscription) -> list[formatting.MeetingView]:
-    """Say the next meeting to somebody who has just become a member."""
-    found = meetings.next_held(session, services().settings.timezone, now(), 1, subscription.group)
-    return [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
-
-
-def _shown(group: Group) -> GroupView:
-    return group_view(group, request_language())
+    shown = group_view(group, request_language())
+    return render_template(f"subscriptions/{name}.html", group=shown, **context)
 
 
 personal_address = Blueprint("personal_address", __name__)
@@ -355,8 +348,7 @@ def page_is_old(error: TokenExpired) -> ResponseReturnValue:
             return redirect(url_for("directory.index"), 303)
         if request.method != "POST" or not _is_allowing(group):
             return redirect(url_for(".ask_code", slug=group.slug, late="1"), 303)
-        has_leads = bool(accounts.leads_of(session, group))
-        return _kept(group, personal_form_for(group, nonce, has_leads=has_leads), "late")
+        return _code_page(group, _form(session, group, nonce), "late"), 422
 
 
 @personal_address.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
@@ -368,12 +360,12 @@ def ask_code(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
         if not _is_allowing(group):
-            return _open("no_personal", group), 404
+            return _page("no_personal", group), 404
         if not form.is_sent():
-            page = _open("ask_code", group, form=form, is_late="late" in request.args)
+            page = _page("ask_code", group, form=form, is_late="late" in request.args)
             return page, 422 if form.errors else 200
     nonce, language = new_public_id(), request_language()
-    wanted = SendStaffCode(form.address, language, group.public_id, nonce, asking_source())
+    wanted = SendStaffCode(form.email.data or "", language, group.public_id, nonce, asking_source())
     with transaction() as session:
         wanted.ask(session, services().sealer, due_at=throttle(session))
     name = staff_codes.page_name(group, nonce)
@@ -389,33 +381,26 @@ def join_with_code(token: str) -> ResponseReturnValue:
     public_id, nonce = staff_codes.split_page(name)
     with read_transaction() as session:
         group = _joinable(groups.by_public_id(session, public_id))
-        form = personal_form_for(group, nonce, has_leads=bool(accounts.leads_of(session, group)))
+        form = _form(session, group, nonce)
         if not _is_allowing(group):
             is_typed = request.method == "POST"
-            return _kept(group, form, "off") if is_typed else (_open("no_personal", group), 404)
+            page = _code_page(group, form, "off") if is_typed else _page("no_personal", group)
+            return page, 422 if is_typed else 404
         if not form.is_sent():
             return _code_page(group, form), 422 if form.errors else 200
     return _ask_to_join(group, form.wanted())
 
 
-def _code_page(group: Group, form: PersonalJoinForm, problem: str = "") -> str:
+def _code_page(group: Group, form: JoinForm, problem: str = "") -> str:
+    """Show the form with the code, or what was typed into one that can lead to nothing, and why."""
     again_at = staff_codes.end_of_day(now())
     said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
-    return _open("join_with_code", group, form=form, **said)
-
-
-def _kept(group: Group, form: PersonalJoinForm, problem: str) -> ResponseReturnValue:
-    """Show what was typed into a form that can lead to nothing any more, and say why."""
-    return _code_page(group, form, problem), 422
+    return _page("join_with_code", group, form=form, **said)
 
 
 def _is_allowing(group: Group) -> bool:
     """Tell whether a group takes personal addresses: the office may have ended that meanwhile."""
     return group.is_open and group.allows_personal_addresses
-
-
-def _open(name: str, group: Group, **context: object) -> str:
-    return render_template(f"subscriptions/{name}.html", group=_shown(group), **context)
 
 
 waiting_list = Blueprint("waiting_list", __name__)
@@ -459,9 +444,7 @@ def forget(token: str) -> ResponseReturnValue:
             members.ask_to_forget(session, public_id)
             return redirect(url_for(".forgotten"), 303)
         shown = group_view(members.get_entry(session, public_id).group, request_language())
-    return render_template(
-        "waiting_list/forget.html", group=shown, action=request.path, is_private=True
-    )
+    return render_template("waiting_list/forget.html", group=shown, action=request.path)
 
 
 @waiting_list.get("/forget-note/done")
