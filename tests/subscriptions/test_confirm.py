@@ -206,20 +206,6 @@ def test_the_page_for_a_dead_link_speaks_spanish(scenario: Scenario) -> None:
     assert OVER not in answer.text
 
 
-def test_an_old_link_does_not_bring_back_who_has_left(scenario: Scenario) -> None:
-    link = scenario.confirm_link()
-    scenario.visitor.follow(link)
-    leave = link_to(scenario.mails()[-1], "leave")
-    scenario.visitor.follow(leave)
-    for answer, status in (
-        (scenario.visitor.open(link), 200),
-        (scenario.visitor.follow(link), 409),
-    ):
-        assert answer.status_code == status
-        assert "You’ve left the group" in answer.text
-    assert not scenario.is_member()
-
-
 def test_each_link_grants_what_its_email_asked(scenario: Scenario) -> None:
     first = scenario.confirm_link(first_name="Ada", language="en")
     with time_machine.travel(now() + timedelta(minutes=16)):

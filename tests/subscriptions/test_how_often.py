@@ -77,15 +77,6 @@ def test_after_all_groups_an_address_gets_a_few_mails_a_day(scenario: Scenario) 
     assert len(scenario.relay.to(ADA)) <= 10 + 2 * 3
 
 
-def test_the_second_mail_waits_a_quarter_of_an_hour_and_then_comes(scenario: Scenario) -> None:
-    ask(scenario, 1)
-    assert len(scenario.mails()) == 1
-    ask(scenario, 1)
-    assert len(scenario.mails()) == 1
-    with time_machine.travel(now() + timedelta(minutes=16)):
-        assert len(scenario.mails()) == 2
-
-
 @on_both("limits")
 def test_the_limits_survive_a_restart_of_the_worker(scenario: Scenario) -> None:
     ask(scenario, 3)

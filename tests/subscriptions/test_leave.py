@@ -13,7 +13,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import rooms
-from tests.browser_client import link_to
+from tests.browser_client import link_to, path_of
 from tests.db_dump import kept_of
 from tests.factories import make_member, queue_issue
 from tests.markers import on_both
@@ -28,7 +28,7 @@ def links(scenario: Scenario, slug: str = VILLAGE) -> tuple[str, str]:
         make_member(session, scenario.keyring, ADA, slug)
         queue_issue(session, slug)
     mail = scenario.mails()[-1]
-    return mail["List-Unsubscribe"].strip("<>"), link_to(mail, "leave")
+    return path_of(mail["List-Unsubscribe"].strip("<>")), path_of(link_to(mail, "leave"))
 
 
 def undo_link(page: str) -> str:
@@ -49,7 +49,7 @@ def test_the_footers_link_asks_and_the_button_acts(scenario: Scenario) -> None:
     assert "Leave The Village Belong Group?" in page.text
     button = "Leave The Village Belong Group</button>"
     assert page.text.index(button) + len(button) == page.text.index("</button>") + len("</button>")
-    scenario.visitor.client.head(link.removeprefix("http://localhost:5000"))
+    scenario.visitor.client.head(link)
     assert kept_of(scenario.services) == before
 
     done = scenario.visitor.follow(link)
@@ -67,41 +67,23 @@ def test_leaving_one_group_leaves_no_other(scenario: Scenario) -> None:
 
 
 def test_one_click_leaves_without_cookie_page_or_redirect(scenario: Scenario) -> None:
-    link, _ = links(scenario)
-    path = link.removeprefix("http://localhost:5000")
+    link, footer = links(scenario)
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         for _ in range(2):
-            answer = scenario.visitor.client.post(path, data=BODY, content_type=kind)
+            answer = scenario.visitor.client.post(link, data=BODY, content_type=kind)
             assert answer.status_code == 204
             assert answer.data == b""
             assert "Location" not in answer.headers
             assert "Set-Cookie" not in answer.headers
         assert not scenario.is_member()
-        scenario.visitor.follow(undo_link(scenario.visitor.follow(leave_link(scenario)).text))
+        scenario.visitor.follow(undo_link(scenario.visitor.follow(footer).text))
         assert scenario.is_member()
-
-
-def leave_link(scenario: Scenario) -> str:
-    return link_to(scenario.relay.to(ADA)[-1], "leave")
-
-
-def test_one_click_by_the_mailbox_providers_machine_needs_no_header_of_ours(
-    scenario: Scenario,
-) -> None:
-    link, _ = links(scenario)
-    answer = scenario.visitor.client.post(
-        link.removeprefix("http://localhost:5000"),
-        data=b"List-Unsubscribe=One-Click",
-        content_type="application/x-www-form-urlencoded",
-        headers={"User-Agent": "Provider/1.0", "Referer": "https://mail.example.org/"},
-    )
-    assert answer.status_code == 204
-    assert not scenario.is_member()
 
 
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
+        ("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click"),
         ("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click\r\n"),
         ("Application/X-WWW-Form-URLencoded; charset=UTF-8", b"List-Unsubscribe=One%2DClick&x=1"),
         (
@@ -112,12 +94,11 @@ def test_one_click_by_the_mailbox_providers_machine_needs_no_header_of_ours(
             ),
         ),
     ],
-    ids=["a line end", "spellings", "a part with a type"],
+    ids=["plain", "a line end", "spellings", "a part with a type"],
 )
 def test_one_click_as_senders_write_it(scenario: Scenario, kind: str, body: bytes) -> None:
     link, _ = links(scenario)
-    path = link.removeprefix("http://localhost:5000")
-    assert scenario.visitor.client.post(path, data=body, content_type=kind).status_code == 204
+    assert scenario.visitor.client.post(link, data=body, content_type=kind).status_code == 204
     assert not scenario.is_member()
 
 
@@ -125,10 +106,9 @@ def test_a_look_that_carries_the_one_click_words_changes_nothing_and_alarms_nobo
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     link, _ = links(scenario)
-    path = link.removeprefix("http://localhost:5000")
     caplog.clear()
     for method in ("GET", "HEAD"):
-        assert scenario.visitor.client.open(path, method=method, data=BODY).status_code == 200
+        assert scenario.visitor.client.open(link, method=method, data=BODY).status_code == 200
     assert scenario.is_member()
     assert caplog.text == ""
 
@@ -137,10 +117,9 @@ def test_looking_at_the_one_click_link_shows_the_page_and_changes_nothing(
     scenario: Scenario,
 ) -> None:
     link, _ = links(scenario)
-    path = link.removeprefix("http://localhost:5000")
     before = kept_of(scenario.services)
     for method in ("GET", "HEAD", "OPTIONS"):
-        assert scenario.visitor.client.open(path, method=method).status_code == 200
+        assert scenario.visitor.client.open(link, method=method).status_code == 200
     page = scenario.visitor.open(link).text
     assert "Leave The Village Belong Group?" in page
     assert kept_of(scenario.services) == before
@@ -213,11 +192,8 @@ def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhil
         assert after.confirmed_at == before.confirmed_at
         assert after.pause is None
         assert "While Ada was away" not in [mail["Subject"] for mail in scenario.mails()]
-        assert states(scenario) == states(scenario) | {
-            "recipients": 2,
-            "accepted": 2,
-            "withdrawn": 0,
-        }
+        counted = {"recipients": 2, "accepted": 2, "withdrawn": 0}
+        assert states(scenario) == states(scenario) | counted
         with scenario.services.writing.begin() as session:
             queue_issue(session, subject="With Ada again")
         assert scenario.mails()[-1]["Subject"] == "With Ada again"

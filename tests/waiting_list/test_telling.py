@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 import time_machine
 from click.testing import Result
 from flask.testing import FlaskCliRunner
@@ -17,7 +16,7 @@ from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
@@ -40,15 +39,11 @@ def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(
     assert f"{members.last_day():%Y}" in scenario.visitor.open("/noted").text
 
 
-def test_until_the_group_starts_no_mail_comes_and_nobody_is_a_member(scenario: Scenario) -> None:
+def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenario) -> None:
     wait_for(scenario)
     assert scenario.mails() == []
     assert not scenario.is_member(slug=SOON)
     assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (1, 0)
-
-
-def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenario) -> None:
-    wait_for(scenario)
     launch(scenario)
     [mail] = scenario.mails()
     assert mail["Subject"] == "A group you asked about has started"
@@ -57,14 +52,7 @@ def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenar
     assert "<strong>the Autoimmune Belong Group</strong>" in html_of(mail)
     assert scenario.rows("waitlist_entries") == 0
     assert not scenario.is_member(slug=SOON), "only a fresh confirmation makes a member"
-    launched_again = [scenario.mails() for _ in range(3)]
-    assert [len(each) for each in launched_again] == [1, 1, 1]
-
-
-def test_the_link_joins_and_the_welcome_follows(scenario: Scenario) -> None:
-    wait_for(scenario)
-    launch(scenario)
-    [mail] = scenario.mails()
+    assert [len(scenario.mails()) for _ in range(3)] == [1, 1, 1]
     assert scenario.visitor.open(link_to(mail, "confirm")).status_code == 200
     assert not scenario.is_member(slug=SOON)
     assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 200
@@ -206,7 +194,7 @@ def run(cli: FlaskCliRunner, *arguments: str) -> Result:
     return cli.invoke(args=["group", *arguments])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(
     scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
@@ -239,13 +227,8 @@ def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario: Scenario
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
     launch(scenario)
-    assert [
-        scenario.rows(each) for each in ("waitlist_entries", "subscriptions", "deliveries")
-    ] == [
-        0,
-        0,
-        0,
-    ]
+    tables = ("waitlist_entries", "subscriptions", "deliveries")
+    assert not any(scenario.rows(each) for each in tables)
 
 
 def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario: Scenario) -> None:
@@ -256,9 +239,7 @@ def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario: S
             slug: members.interest_level(session, group_named(session, slug))
             for slug in (demo_data.DEMO_UPCOMING, SOON)
         }
-    assert said == {
-        demo_data.DEMO_UPCOMING: members.InterestLevel.ENOUGH,
-        SOON: members.InterestLevel.FEW,
-    }
+    levels = members.InterestLevel
+    assert said == {demo_data.DEMO_UPCOMING: levels.ENOUGH, SOON: levels.FEW}
     launch(scenario, demo_data.DEMO_UPCOMING)
     assert len(scenario.mails("waiting-3@example.org")) == 1
