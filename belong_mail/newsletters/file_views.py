@@ -9,9 +9,10 @@ from belong_mail.groups.presenters import group_view
 from belong_mail.newsletters import files
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import MAX_BODY, FlyerForm, ImageForm
-from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import allow_uploads, transaction
+from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
@@ -33,7 +34,10 @@ def add(public_id: str) -> ResponseReturnValue:
         if not newsletters.is_draft(issue):
             return redirect(url_for("releases.sending", public_id=public_id), 303)
         is_full = files.is_full(session, issue, form.kind)
-        if is_right and not is_full and _is_added(session, issue, form):
+        file = _added(session, issue, form) if is_right and not is_full else None
+        if request.accept_mimetypes.best == "application/json":
+            return _said(form, file)
+        if file:
             return redirect(url_for(".add", public_id=public_id, added=1), 303)
         group = group_view(issue.group, request_language())
         page = render_template(
@@ -62,12 +66,20 @@ def remove(public_id: str, picture_id: str = "", flyer_id: str = "") -> Response
     return redirect(url_for(".add", public_id=public_id, removed=1), 303)
 
 
-def _is_added(session: Session, issue: Newsletter, form: ImageForm | FlyerForm) -> bool:
+def _added(
+    session: Session, issue: Newsletter, form: ImageForm | FlyerForm
+) -> Image | Flyer | None:
     if isinstance(form, ImageForm) and form.encoded is not None:
-        files.add_image(session, issue, form.description.data or "", form.encoded)
-        return True
+        return files.add_image(session, issue, form.description.data or "", form.encoded)
     if isinstance(form, FlyerForm) and form.is_fit_for(issue.group, files.room(session, issue)):
         assert form.clean is not None  # noqa: S101 - it is fit
-        files.add_flyer(session, issue, form.title.data or "", form.clean)
-        return True
-    return False
+        return files.add_flyer(session, issue, form.title.data or "", form.clean)
+    return None
+
+
+def _said(form: ImageForm | FlyerForm, file: Image | Flyer | None) -> ResponseReturnValue:
+    """Tell the editor's script how a text shows a picture, still to be described; or why not."""
+    if file is not None:
+        return {"source": f"![](picture:{file.public_id})"}
+    full = _("A newsletter can have up to 10 pictures. Remove one to add another.")
+    return {"problem": next((str(said[0]) for said in form.errors.values()), full)}, 422

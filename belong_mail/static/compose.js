@@ -1,6 +1,7 @@
 // Saves a draft while it is written, shows the preview, and adds a toolbar; the page works without.
 import { autosave } from "./autosave.js";
 import { markdownOf } from "./paste.js";
+import { pictureAdder } from "./pictures.js";
 
 const form = document.getElementById("main-form");
 const WIDE = "preview-wide";
@@ -8,6 +9,7 @@ const views = [...document.querySelectorAll("button[formtarget]")];
 const byId = (id) => document.getElementById(id);
 let view = views[0];
 let writing = form.elements.text;
+const pictures = pictureAdder(form, byId("adding"), insert);
 
 function frame(name) {
   return document.querySelector(`iframe[name="${name}"]`);
@@ -54,20 +56,24 @@ function mark(area, { before, after, line }) {
 }
 
 function paste(event) {
-  const html = event.clipboardData?.getData("text/html");
+  const board = event.clipboardData;
+  const html = board?.getData("text/html");
   const found = html ? markdownOf(html) : null;
+  // Word and Excel put their words there as a picture too.
+  const files = board?.getData("text/plain") ? [] : [...(board?.files ?? [])];
   const leftOut = byId("left-out");
-  leftOut.textContent = found?.pictures ? leftOut.dataset.pictures : "";
-  if (!found?.text) return;
+  leftOut.textContent = found?.pictures && !files.length ? leftOut.dataset.pictures : "";
+  if (!files.length && !found?.text) return;
   event.preventDefault();
-  if (found.isInline) put(event.target, found.text);
+  if (files.length) pictures.add(event.target, files);
+  else if (found.isInline) put(event.target, found.text);
   else insert(event.target, found.text);
 }
 
 for (const area of form.querySelectorAll("textarea")) {
   const tools = document.getElementById("toolbar").content.cloneNode(true);
   const byKey = {};
-  for (const tool of tools.querySelectorAll("button[type=button]")) {
+  for (const tool of tools.querySelectorAll("button:not([data-picture])")) {
     const text = tool.dataset[area.name];
     const act = () => (text ? insert(area, text) : mark(area, tool.dataset));
     tool.addEventListener("click", act);
@@ -79,10 +85,18 @@ for (const area of form.querySelectorAll("textarea")) {
     event.preventDefault();
     act();
   });
+  tools.querySelector("[data-picture]").addEventListener("click", () => pictures.choose(area));
   area.addEventListener("paste", paste);
   area.before(tools);
   area.addEventListener("focus", () => { writing = area; });
 }
+// Wherever on the page files are dropped: else the browser would leave it to show them.
+addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) event.preventDefault(); });
+addEventListener("drop", (event) => {
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  pictures.add(event.target.closest?.("textarea") ?? writing, [...event.dataTransfer.files]);
+});
 for (const source of document.querySelectorAll(".pictures code")) {
   const button = document.getElementById("insert").content.firstElementChild.cloneNode(true);
   button.addEventListener("click", () => insert(writing, source.textContent));

@@ -194,6 +194,30 @@ def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
     assert answer.status_code == 403
 
 
+def test_the_editors_script_is_told_the_code_or_what_is_wrong(
+    lead: Visitor, services: Services
+) -> None:
+    page, typed = begin(lead), {"csrf_token": token(lead), "description": "IMG_1"}
+
+    def told(content: bytes) -> tuple[int, Any]:
+        lead.headers["Accept"] = "application/json"
+        upload = {"picture": (io.BytesIO(content), "picture"), **typed}
+        answer = lead.press(f"{page}/pictures", **upload)
+        del lead.headers["Accept"]
+        return answer.status_code, answer.json
+
+    answered = told(picture())
+    [image] = added(services)
+    assert answered == (200, {"source": f"![](picture:{image.public_id})"})
+    assert told(SVG) == (422, {"problem": "We can’t use this file. Upload a JPEG, PNG or WebP."})
+    for _ in range(9):
+        assert told(picture())[0] == 200
+    full = "A newsletter can have up to 10 pictures. Remove one to add another."
+    assert told(picture()) == (422, {"problem": full})
+    write(lead, page, answered[1]["source"])
+    assert "A picture has no description" in lead.open(f"{page}/release").text
+
+
 def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
     lead: Visitor, services: Services
 ) -> None:
