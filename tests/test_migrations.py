@@ -172,6 +172,23 @@ def test_a_step_that_is_not_known_is_said_in_a_sentence(empty: Engine) -> None:
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("db", "upgrade"), ("db", "check"), ("db", "downgrade"), ("worker", "--drain"), ("status",)],
+    ids=" ".join,
+)
+def test_a_database_of_before_1_0_is_told_to_start_anew(
+    empty: Engine, arguments: tuple[str, ...]
+) -> None:
+    schema.upgrade(empty)
+    _set_step(empty, "0046")
+    ended = run(settings_for(empty), *arguments)
+    assert ended.returncode == 1
+    assert "made before version 1.0" in ended.stdout + ended.stderr
+    assert "delete the folder `var`" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_first_step_is_not_undone(empty: Engine) -> None:
     """It would drop everything."""
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0

@@ -391,6 +391,11 @@ NEWEST_REVISION: Final = "{}.{}".format(
         for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
     )
 )
+BEFORE_1_0: Final = (
+    "This database was made before version 1.0, and cannot be brought up to date. Start anew: in"
+    " development delete the folder `var`; elsewhere name an empty database and an empty state"
+    " folder (BELONG_DATABASE_URL, BELONG_STATE_FOLDER)."
+)
 
 
 def error_name(error: Exception) -> str:
@@ -434,15 +439,20 @@ def has_tables(url: str) -> bool:
 
 
 def schema_step(connection: Connection) -> str | None:
-    """Return the last step that was taken, or None before the first."""
+    """Return the last step that was taken, or None before the first.
+
+    Raises SchemaInconsistent where it is one from before 1.0: those were four digits.
+    """
     if not inspect(connection).has_table("alembic_version"):
         return None
     step: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if step is not None and "." not in step:
+        raise SchemaInconsistent(BEFORE_1_0)
     return step
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated unless the last step has been taken."""
+    """Raise SchemaOutdated unless the last step has been taken, or SchemaInconsistent."""
     with engine.connect() as connection:
         if schema_step(connection) != NEWEST_REVISION:
             raise SchemaOutdated
