@@ -26,8 +26,8 @@ from belong_mail.members.views import personal_address, subscriptions, waiting_l
 from belong_mail.monitoring.views import office_health, operating
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures
-from belong_mail.newsletters.release_views import approvals, releases
-from belong_mail.office.group_views import office_groups, office_imports, office_newsletters
+from belong_mail.newsletters.release_views import approvals, office_newsletters, releases
+from belong_mail.office.group_views import office_groups, office_imports
 from belong_mail.office.views import office, office_trail, people
 from belong_mail.ops import cli, hold
 from belong_mail.pages.dev_mailbox import mailbox

@@ -33,11 +33,12 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.pages import dev_mailbox
-from belong_mail.web.access import Access, endpoints
+from belong_mail.web.access import Access
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, path_of
 from tests.clients import signed_in
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.rights.table import rights_table
 from tests.servers.smtp import Server
 
 GUEST = "guest@dpsk12.org"
@@ -327,25 +328,22 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
         thread = begin_thread(session, services)
         meeting = plan_meeting(session, SLUG)
         own = {
-            "<slug>": SLUG,
-            "<public_id>": issue.public_id,
-            "<account_id>": somebody_who_leads(session),
-            "<picture_id>": image.public_id,
-            "<flyer_id>": flyer.public_id,
-            "<meeting_id>": meeting.public_id,
-            "<reference>": thread,
-            "<day>": meeting.starts_on.isoformat(),
-            "<name>": "video_url",
+            "slug": SLUG,
+            "public_id": issue.public_id,
+            "account_id": somebody_who_leads(session),
+            "picture_id": image.public_id,
+            "flyer_id": flyer.public_id,
+            "meeting_id": meeting.public_id,
+            "reference": thread,
+            "day": meeting.starts_on.isoformat(),
         }
         gone = {
-            **own, "<public_id>": sent.public_id, "<picture_id>": seen.public_id,
-            "<flyer_id>": mailed.public_id,
+            **own, "public_id": sent.public_id, "picture_id": seen.public_id,
+            "flyer_id": mailed.public_id,
         }  # fmt: skip
-    opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT)
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint not in opened and "GET" in (rule.methods or set()):
-            named = gone if rule.rule.startswith("/office/") else own
-            yield re.sub("<[^>]+>", lambda found, named=named: named[found[0]], rule.rule)  # type: ignore[misc]
+    for route in rights_table(app):
+        if Access.PUBLIC not in route.marks and route.method == "GET":
+            yield route.path(gone if route.address.startswith("/office/") else own)
 
 
 def ended_group(services: Services) -> str:

@@ -1,4 +1,4 @@
-"""Releasing, a second leader's yes, watching, reading again: for the leads of the group alone."""
+"""Releasing, approving, watching, stopping, reading: for leads of the group, and the office."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE, Limit
 from belong_mail.groups.presenters import group_view
-from belong_mail.newsletters import approval, asking
+from belong_mail.newsletters import approval, asking, files
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
@@ -20,13 +20,31 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
 from belong_mail.newsletters.models import Image, Newsletter
-from belong_mail.newsletters.release import UNDO_MINUTES
-from belong_mail.web.access import for_leads, for_second_lead, fresh_proof
+from belong_mail.newsletters.release import UNDO_MINUTES, Verb, issue_status
+from belong_mail.web.access import (
+    Access,
+    for_leads,
+    for_office,
+    for_second_lead,
+    fresh_proof,
+    has_access,
+)
 from belong_mail.web.context import limit_key, services, transaction
 from belong_mail.web.language import request_language
 
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
+office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
+# What a button does with an issue, by the end of its address.
+VERBS: dict[str, Verb] = {
+    "undo": issue_release.undo,
+    "cancel": issue_release.undo,
+    "pause": issue_release.pause,
+    "resume": issue_release.resume,
+    "stop": issue_release.stop,
+}
+# Issues that have gone out, in one part of the office's list.
+ISSUES_PER_PAGE = 30
 
 
 @releases.route("/release", methods=["GET", "POST"])
@@ -88,60 +106,81 @@ def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
     return rate_limits.try_uses(session, uses, now(), Limit)
 
 
-@releases.post("/undo")
+@releases.post("/<any(undo, pause, resume, stop):verb>")
 @for_leads
-def undo(public_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        issue_release.undo(session, _issue(session, public_id))
-    return redirect(url_for(".sending", public_id=public_id), 303)
+def act(public_id: str, verb: str) -> ResponseReturnValue:
+    return _act(public_id, VERBS[verb])
 
 
-@releases.post("/pause")
+@releases.get("/<any(stop):verb>")
 @for_leads
-def pause(public_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        _ask(session, public_id, issue_release.pause)
-    return redirect(url_for(".sending", public_id=public_id), 303)
+def ask(public_id: str, verb: str) -> str:
+    return _status_page("ask", public_id, verb=verb)
 
 
-@releases.post("/resume")
-@for_leads
-def resume(public_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        _ask(session, public_id, issue_release.resume)
-    return redirect(url_for(".sending", public_id=public_id), 303)
+@office_newsletters.post("/<public_id>/<any(cancel, pause, resume, stop):verb>", endpoint="act")
+@for_office
+def act_for_office(public_id: str, verb: str) -> ResponseReturnValue:
+    return _act(public_id, VERBS[verb])
 
 
-@releases.route("/stop", methods=["GET", "POST"])
-@for_leads
-def stop(public_id: str) -> ResponseReturnValue:
-    """Ask on GET; on POST stop for good."""
-    form = EmptyForm()
+@office_newsletters.post("/<public_id>/send")
+@for_office
+@fresh_proof
+def send(public_id: str) -> ResponseReturnValue:
+    """Let what is held go out."""
+    return _act(public_id, partial(issue_release.release_held, account_id=signed_in().id))
+
+
+@office_newsletters.get("/<public_id>/<any(cancel, send, stop):verb>", endpoint="ask")
+@for_office
+def ask_for_office(public_id: str, verb: str) -> str:
+    return _status_page("ask", public_id, verb=verb)
+
+
+def _act(public_id: str, verb: Verb) -> ResponseReturnValue:
+    """Do something with an issue; have its leads told of what the office does."""
+    office = signed_in() if has_access(Access.OFFICE) else None
     with transaction() as session:
         issue = _issue(session, public_id)
-        if form.validate_on_submit():
-            issue_release.ask(session, services().sealer, issue, issue_release.stop)
-            return redirect(url_for(".sending", public_id=public_id), 303)
-        return _page("stop", issue, form=form)
+        issue_release.ask(session, services().sealer, issue, verb, office)
+    if office and verb is issue_release.undo:  # a draft is its leaders' alone
+        return redirect(url_for(".issues", done="canceled"), 303)
+    return redirect(url_for(".sending", public_id=public_id, done=office and 1), 303)
 
 
 @releases.get("/sending")
 @for_leads
 def sending(public_id: str) -> str:
     """Show where an issue stands, and when it has gone out what became of it."""
+    return _status_page("sending", public_id)
+
+
+@office_newsletters.get("/<public_id>", endpoint="sending")
+@for_office
+def sending_for_office(public_id: str) -> str:
+    return _status_page("sending", public_id)
+
+
+def _status_page(name: str, public_id: str, **context: object) -> str:
+    """Show something with where an issue stands; exact numbers to the office alone."""
+    is_office = has_access(Access.OFFICE)
     with transaction() as session:
         issue = _issue(session, public_id)
-        status = issue_release.issue_status(session, issue)
+        status = issue_status(session, issue)
         return _page(
-            "sending",
+            name,
             issue,
             status=status,
-            sentences=issue_progress.report(issue, status),
             progress=issue_progress.progress(issue, status, services().settings.send_rate),
             percent=issue_progress.percent(status),
+            sentences=[] if is_office else issue_progress.report(issue, status),
+            counts=issue_progress.exact_counts(issue, status) if is_office else [],
+            credits=issue_progress.credits_of(session, issue, signed_in()),
             tells=issue_progress.identifying(issue, status),
             unfit=issue_progress.unfit(issue, status),
             lacks_yes=status.state == "held" and approval.is_needed(session, issue),
+            **context,
         )
 
 
@@ -151,7 +190,7 @@ def state(public_id: str) -> ResponseReturnValue:
     """Tell the page's script what to show; the page works without it."""
     with transaction() as session:
         issue = _issue(session, public_id)
-        status = issue_release.issue_status(session, issue)
+        status = issue_status(session, issue)
         return {
             "state": status.state,
             "percent": issue_progress.percent(status),
@@ -164,12 +203,47 @@ def state(public_id: str) -> ResponseReturnValue:
 @for_leads
 def read(public_id: str) -> str:
     """Show an issue's words in each language; when it was sent, and by whom."""
+    return _read(public_id)
+
+
+@office_newsletters.get("/<public_id>/read", endpoint="read")
+@for_office
+def read_for_office(public_id: str) -> str:
+    return _read(public_id)
+
+
+def _read(public_id: str) -> str:
     with transaction() as session:
         issue = _issue(session, public_id)
-        versions = issue_preview.versions(issue, partial(_image_url, public_id))
         said = issue_progress.credits_of(session, issue, signed_in())
-        is_open = issue.group.has_newsletters
-        return _page("read", issue, versions=versions, credits=said, is_open=is_open)
+        return _page("read", issue, versions=_versions(issue), credits=said)
+
+
+@office_newsletters.get("")
+@for_office
+def issues() -> str:
+    """List the issues of all groups without drafts: first what waits, then what has gone out."""
+    page = max(1, request.args.get("page", 1, type=int))
+    with transaction() as session:
+        waiting = issue_release.open_issues(session) if page == 1 else []
+        skipped = (page - 1) * ISSUES_PER_PAGE
+        gone = issue_release.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
+        listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
+        return render_template(
+            "releases/issues.html",
+            page=page,
+            waiting=[(each, issue_status(session, each)) for each in waiting],
+            gone=[(each, issue_status(session, each)) for each in listed],
+            has_more=len(gone) > ISSUES_PER_PAGE,
+        )
+
+
+@office_newsletters.get("/<public_id>/pictures/<picture_id>")
+@office_newsletters.get("/<public_id>/flyers/<flyer_id>")
+@for_office
+def file(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
+    with transaction() as session:
+        return files.shown(files.find(_issue(session, public_id), picture_id, flyer_id))
 
 
 def _release_page(
@@ -183,21 +257,29 @@ def _release_page(
     return _page("release", issue, is_asked=is_asked, needs_yes=needs_yes, **shown)
 
 
-def _image_url(public_id: str, image: Image) -> str:
-    return url_for("pictures.show", public_id=public_id, picture_id=image.public_id)
+def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
+    """Return an issue's words in each language, with pictures that who reads them may see."""
+    place = "office_newsletters.file" if has_access(Access.OFFICE) else "pictures.show"
 
+    def image_url(image: Image) -> str:
+        return url_for(place, public_id=issue.public_id, picture_id=image.public_id)
 
-def _ask(session: Session, public_id: str, verb: issue_release.Verb) -> None:
-    issue_release.ask(session, services().sealer, _issue(session, public_id), verb)
+    return issue_preview.versions(issue, image_url)
 
 
 def _issue(session: Session, public_id: str) -> Newsletter:
+    """Find an issue of a group that one leads; for the office any that is no draft."""
+    if has_access(Access.OFFICE):
+        return issue_release.find_released(session, public_id)
     return newsletters.find_issue_for_lead(session, signed_in(), public_id)
 
 
 def _page(name: str, issue: Newsletter, **context: object) -> str:
     shown = group_view(issue.group, request_language())
-    return render_template(f"releases/{name}.html", issue=issue, group=shown, **context)
+    is_office = has_access(Access.OFFICE)
+    return render_template(
+        f"releases/{name}.html", issue=issue, group=shown, is_office=is_office, **context
+    )
 
 
 @approvals.route("/newsletters/<public_id>/approve", methods=["GET", "POST"])
@@ -254,5 +336,5 @@ def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> str:
         expires_at=found.asked_at + approval.REQUEST_AGE if found else None,
         seen=found.digest.hex() if found else "",
         members=issue.group.members_shown,
-        versions=issue_preview.versions(issue, partial(_image_url, issue.public_id)),
+        versions=_versions(issue),
     )

@@ -1,6 +1,5 @@
-"""The office's pages about groups: what they are, the lists they bring, what goes out to them."""
+"""The office's pages about groups: what they are, and the lists they bring."""
 
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -17,8 +16,6 @@ from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.questions import MAX_QUESTIONS, QUESTION_TYPES, question_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
-from belong_mail.newsletters import approval, files, preview, progress, release
-from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
@@ -269,127 +266,3 @@ def _import_page(session: Session, group: Group, form: ImportForm) -> str:
         progress=latest and imports.progress(session, latest),
         texts={code: announcement(group, services().links, sender, code) for code in i18n.NAMES},
     )
-
-
-office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
-
-
-@office_newsletters.get("")
-@for_office
-def issues() -> str:
-    page = max(1, request.args.get("page", 1, type=int))
-    with transaction() as session:
-        found = service.issues(session, page)
-        return render_template("office/newsletters.html", found=found, page=page)
-
-
-@office_newsletters.get("/<public_id>")
-@for_office
-def show(public_id: str) -> str:
-    """Show where an issue stands, with exact counts, and what can be done about it."""
-    with transaction() as session:
-        issue = release.find_released(session, public_id)
-        status = release.issue_status(session, issue)
-        return _issue_page(
-            "newsletter",
-            issue,
-            status=status,
-            progress=progress.progress(issue, status, services().settings.send_rate),
-            counts=progress.exact_counts(issue, status),
-            credits=progress.credits_of(session, issue, signed_in()),
-            tells=progress.identifying(issue, status),
-            unfit=progress.unfit(issue, status),
-            needs_yes=approval.is_needed(session, issue),
-        )
-
-
-@office_newsletters.get("/<public_id>/read")
-@for_office
-def read(public_id: str) -> str:
-    with transaction() as session:
-        issue = release.find_released(session, public_id)
-        return _issue_page(
-            "newsletter_read", issue, versions=preview.versions(issue, partial(_image_url, issue))
-        )
-
-
-@office_newsletters.get("/<public_id>/pictures/<picture_id>")
-@office_newsletters.get("/<public_id>/flyers/<flyer_id>")
-@for_office
-def file(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
-    with transaction() as session:
-        issue = release.find_released(session, public_id)
-        return files.shown(files.find(issue, picture_id, flyer_id))
-
-
-@office_newsletters.post("/<public_id>/pause")
-@for_office
-def pause(public_id: str) -> ResponseReturnValue:
-    return _do(public_id, release.pause)
-
-
-@office_newsletters.post("/<public_id>/resume")
-@for_office
-def resume(public_id: str) -> ResponseReturnValue:
-    return _do(public_id, release.resume)
-
-
-@office_newsletters.route("/<public_id>/stop", methods=["GET", "POST"])
-@for_office
-def stop(public_id: str) -> ResponseReturnValue:
-    """Ask on GET, and say how many copies have left; on POST stop for good."""
-    if request.method == "POST":
-        return _do(public_id, release.stop)
-    return _ask(public_id, "stop")
-
-
-@office_newsletters.route("/<public_id>/send", methods=["GET", "POST"])
-@for_office
-@fresh_proof
-def send(public_id: str) -> ResponseReturnValue:
-    """Ask on GET; on POST send what is held."""
-    if request.method == "POST":
-        return _do(public_id, partial(release.release_held, account_id=signed_in().id))
-    return _ask(public_id, "send")
-
-
-@office_newsletters.route("/<public_id>/cancel", methods=["GET", "POST"])
-@for_office
-def cancel(public_id: str) -> ResponseReturnValue:
-    """Ask on GET; on POST turn what is scheduled or held back into a draft of its group's."""
-    if request.method == "GET":
-        return _ask(public_id, "cancel")
-    _do(public_id, release.undo)
-    return redirect(url_for(".issues", done="canceled"), 303)
-
-
-def _do(public_id: str, verb: release.Verb) -> ResponseReturnValue:
-    """Do something with an issue, and have the leads of its group told."""
-    with transaction() as session:
-        issue = release.find_released(session, public_id)
-        release.ask(session, services().sealer, issue, verb, signed_in())
-    return redirect(url_for(".show", public_id=public_id, done=1), 303)
-
-
-def _ask(public_id: str, verb: str) -> str:
-    with transaction() as session:
-        issue = release.find_released(session, public_id)
-        status = release.issue_status(session, issue)
-        return _issue_page(
-            "newsletter_ask",
-            issue,
-            verb=verb,
-            status=status,
-            tells=progress.identifying(issue, status),
-            unfit=progress.unfit(issue, status),
-            members=issue.group.members_shown,
-        )
-
-
-def _image_url(issue: Newsletter, image: Image) -> str:
-    return url_for(".file", public_id=issue.public_id, picture_id=image.public_id)
-
-
-def _issue_page(name: str, issue: Newsletter, **context: object) -> str:
-    shown = group_view(issue.group, request_language())
-    return render_template(f"office/{name}.html", issue=issue, group=shown, **context)

@@ -1,4 +1,4 @@
-"""The office's queries: waiting messages, threads without their words, newsletters."""
+"""The office's queries: waiting messages, threads without their words."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +14,6 @@ from belong_mail.core.db import now, required
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
-from belong_mail.newsletters import release
-from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.release import IssueStatus, issue_status
-
-# Issues that have gone out, in one part of the list.
-ISSUES_PER_PAGE = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +61,6 @@ def thread_status(session: Session, thread: Thread) -> ThreadStatus:
 def days_since(at: datetime) -> int:
     """Return for how many whole days something has waited."""
     return (now() - at).days
-
-
-@dataclass(frozen=True, slots=True)
-class IssuePage:
-    """Waiting issues, on the first page alone, and a part of those that have gone out."""
-
-    waiting: list[tuple[Newsletter, IssueStatus]]
-    gone: list[tuple[Newsletter, IssueStatus]]
-    has_more: bool
-
-
-def issues(session: Session, page: int) -> IssuePage:
-    """List the issues of all groups, without drafts."""
-    waiting = release.open_issues(session) if page == 1 else []
-    skipped = (page - 1) * ISSUES_PER_PAGE
-    gone = release.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
-    listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
-    return IssuePage(
-        [(each, issue_status(session, each)) for each in waiting],
-        [(each, issue_status(session, each)) for each in listed],
-        len(gone) > ISSUES_PER_PAGE,
-    )
 
 
 def find_group(session: Session, slug: str) -> Group:

@@ -62,12 +62,12 @@ WITHOUT_WORDS = {
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_health.retry", "office_health.accept", "office_health.undo",
     "office.resend", "office_groups.remove_question",
-    "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
-    "office_newsletters.send", "office_newsletters.cancel", "editor.duplicate",
+    "office_newsletters.act pause", "office_newsletters.act resume", "office_newsletters.act stop",
+    "office_newsletters.send", "office_newsletters.act cancel", "editor.duplicate",
     "approvals.approve", "approvals.decline", "approvals.setting", "office.second_ok",
     "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
-    "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
-    "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
+    "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.act undo",
+    "releases.act pause", "releases.act resume", "releases.act stop", "group_settings.undo",
     "group_settings.stop_leading",
     "lead_meetings.cancel", "lead_meetings.cancel_day",
     "lead_meetings.restore_day",
@@ -82,12 +82,13 @@ def fill_in(lead: Visitor, path: str, typed: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **typed}
 
 
-def path_for(app: Flask, endpoint: str, pages: dict[str, str]) -> str:
+def path_for(app: Flask, button: str, pages: dict[str, str]) -> str:
     """Return the address of a button, for what the pages are about."""
+    endpoint, _, verb = button.partition(" ")
     [rule] = [each for each in app.url_map.iter_rules(endpoint) if "POST" in (each.methods or ())]
     adapter = app.url_map.bind("localhost")
     values: dict[str, Any] = {}
     for path in pages.values():
         values.update(adapter.match(path)[1])
-    values |= {"question_id": 1, "verb": "sign_out"}
+    values |= {"question_id": 1, "verb": verb or "sign_out"}
     return str(adapter.build(endpoint, {name: values[name] for name in rule.arguments}, "POST"))

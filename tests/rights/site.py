@@ -70,7 +70,7 @@ NOTHING: dict[str, object] = {
 # Pages that are shown whatever they name: no page of its own depends on it.
 ANYTHING = {"asked", "_button", "press"}
 # Pages about newsletters that have left, and about those that wait for a second yes.
-OF_SENT = {"releases.pause", "releases.resume", "releases.stop", "releases.sending",
+OF_SENT = {"releases.act pause", "releases.act resume", "releases.act stop", "releases.sending",
            "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
 OF_ASKED = {"approvals.approve", "approvals.decline"}
 # Values to type or choose beside those of a page's form.
@@ -177,12 +177,6 @@ class Site:
         key = crawl.bare(link).split("/")[2] if link else ""
         return {part: key if part in KEYS else objects.of(route)[part] for part in route.parts}
 
-    def path(self, route: Route, named: dict[str, object]) -> str:
-        [rule] = [r for r in self.app.url_map.iter_rules(route.endpoint) if r.rule == route.address]
-        built = rule.build({**(rule.defaults or {}), **named}, append_unknown=False)
-        assert built is not None, route
-        return built[1]
-
     def refused(self, route: Route, role: Role) -> list[dict[str, object]]:
         """List what a route names that a role must not have: all of it, or what is not theirs."""
         nothing = {part: NOTHING.get(part, self.own.named.get(part)) for part in route.parts}
@@ -214,7 +208,7 @@ class Site:
         """Return what would be sent by whoever may: what the form has, and something typed."""
         if route.method == "POST" and route.endpoint not in self.bodies:
             allowed = next(each for each in Role if route.answer(each) is Answer.YES)
-            own = self.path(route, self.of(route, self.own)).removesuffix("/save")
+            own = route.path(self.of(route, self.own)).removesuffix("/save")
             page = self.actors[allowed].browser.open(FORM_PAGES.get(route.endpoint, own))
             filled = Form(page.text).fields if page.mimetype == "text/html" else {}
             if Access.PUBLIC not in route.marks:

@@ -6,10 +6,11 @@ pages; written down it is `docs/rights.md`.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from textwrap import fill
+from urllib.parse import quote
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -18,6 +19,8 @@ from belong_mail.web.access import Access, access_of
 
 # A part of an address that names something, as routes write it.
 PART = re.compile(r"<(?:[^<>]*:)?(\w+)>")
+# The buttons that end an address: each is a route of its own here.
+VERBS = re.compile(r"<any\(([^)]*)\):verb>")
 
 
 class Role(StrEnum):
@@ -72,14 +75,14 @@ HIDDEN_KEYS = {
 # Commands on the server that do what a page of leads or of the office does.
 COMMANDS = {
     "releases.release": "newsletter release",
-    "releases.pause": "newsletter pause",
-    "releases.resume": "newsletter resume",
-    "releases.stop": "newsletter stop",
-    "office_newsletters.pause": "newsletter pause",
-    "office_newsletters.resume": "newsletter resume",
-    "office_newsletters.stop": "newsletter stop",
+    "releases.act pause": "newsletter pause",
+    "releases.act resume": "newsletter resume",
+    "releases.act stop": "newsletter stop",
+    "office_newsletters.act pause": "newsletter pause",
+    "office_newsletters.act resume": "newsletter resume",
+    "office_newsletters.act stop": "newsletter stop",
     "office_newsletters.send": "newsletter release",
-    "office_newsletters.cancel": "newsletter cancel",
+    "office_newsletters.act cancel": "newsletter cancel",
     "office_groups.new": "group add",
     "office_groups.launch": "group launch",
     "office_groups.end": "group retire",
@@ -96,12 +99,16 @@ COMMANDS = {
 class Route:
     """A page or a button, and who may use it."""
 
+    # With the button, where several have one.
     endpoint: str
     address: str
     method: str
     # The parts of its address, in order.
     parts: tuple[str, ...]
     marks: Access
+
+    def path(self, named: Mapping[str, object]) -> str:
+        return PART.sub(lambda part: quote(str(named[part[1]])), self.address)
 
     @property
     def objects(self) -> list[str]:
@@ -138,16 +145,18 @@ class Route:
 
 def rights_table(app: Flask) -> list[Route]:
     """List every page and button but those of development, by address."""
-    rules = sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint))
-    found = (route for rule in rules for route in _routes(app, rule))
-    return [route for route in found if Access.DEVELOPMENT not in route.marks]
+    found = (route for rule in app.url_map.iter_rules() for route in _routes(app, rule))
+    in_order = sorted(found, key=lambda each: (each.address, each.endpoint, each.method))
+    return [route for route in in_order if Access.DEVELOPMENT not in route.marks]
 
 
 def _routes(app: Flask, rule: Rule) -> Iterator[Route]:
     marks = access_of(app.view_functions[rule.endpoint])
-    parts = tuple(PART.findall(rule.rule))
-    for method in sorted({"GET", "POST"} & (rule.methods or set())):
-        yield Route(rule.endpoint, rule.rule, method, parts, marks)
+    found = VERBS.search(rule.rule)
+    for verb in found[1].split(", ") if found else [""]:
+        address, name = VERBS.sub(verb, rule.rule), f"{rule.endpoint} {verb}".strip()
+        for method in {"GET", "POST"} & (rule.methods or set()):
+            yield Route(name, address, method, tuple(PART.findall(address)), marks)
 
 
 INTRODUCTION = """# Rights

@@ -92,7 +92,7 @@ def test_every_field_that_carries_an_id_is_tried_here(site: Site, services: Serv
         allowed = [each for each in Role if route.answer(each) is Answer.YES]
         if route.method != "GET" or not allowed:
             continue
-        path = site.path(route, site.of(route, site.own))
+        path = route.path(site.of(route, site.own))
         page = site.actors[allowed[0]].browser.open(path)
         if page.mimetype != "text/html":
             page.close()
@@ -133,7 +133,7 @@ def test_anothers_id_in_a_field_is_refused_and_changes_nothing(
     with time_machine.travel(now(), tick=False):
         for (endpoint, field), role in FIELDS.items():
             named = {**site.of(routes[endpoint], site.own), "verb": "remove"}
-            path = site.path(routes[endpoint], named)
+            path = routes[endpoint].path(named)
             assert strange[field], field
             for value in (*strange[field], new_public_id()):
                 body = {**bodies[endpoint], field: value}

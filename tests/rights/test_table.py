@@ -28,13 +28,13 @@ LONG = pytest.mark.timeout(600)
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
 TOO_LATE = {
-    "releases.resume",
+    "releases.act resume",
     "office_groups.launch",
     "office_groups.restore",
     "office_imports.start",
     "office_health.accept",
-    "office_newsletters.cancel",
-    "office_newsletters.resume",
+    "office_newsletters.act cancel",
+    "office_newsletters.act resume",
     "office_newsletters.send",
 }
 # Links that need more than to be known: the browser that asked, or the provider's word.
@@ -94,11 +94,11 @@ def refused(site: Site, route: Route, actor: Actor) -> Iterator[str]:
     """Try what a role must not do on a route; say what was not refused as it should be."""
     answer = route.answer(actor.role)
     if answer is Answer.LOOKS:
-        given = actor.send(route, site.path(route, site.of(route, site.own)), site.body_of(route))
+        given = actor.send(route, route.path(site.of(route, site.own)), site.body_of(route))
         if given.status_code != 409:
             yield f"{actor.role} {route.method} {route.address} is answered {given.status_code}"
     for named in site.refused(route, actor.role):
-        path = site.path(route, named)
+        path = route.path(named)
         given = actor.send(route, path, site.body_of(route))
         if answer is Answer.SIGN_IN:
             is_led = given.status_code == 302 and (given.location or "").startswith("/sign-in")
@@ -136,7 +136,7 @@ def test_whatever_is_allowed_is_done(site: Site, services: Services) -> None:
             if route.answer(actor.role) not in may(route) or (is_kept and not is_sqlite):
                 continue
             with put_back(file) if is_kept else nullcontext():
-                path, body = site.path(route, site.of(route, site.own)), site.body_of(route)
+                path, body = route.path(site.of(route, site.own)), site.body_of(route)
                 status = actor.send(route, path, body).status_code
                 actor.come_back()
             if status not in expected(route):
