@@ -44,7 +44,7 @@ class Group(PublicIdBase):
     members_shown: Mapped[int | None]
     # Whether its newsletters need a second leader's yes: `auto` (a discreet group's with two leads
     # do), `always` or `never`.
-    second_yes: Mapped[str] = mapped_column(server_default="auto")
+    approval_rule: Mapped[str] = mapped_column(server_default="auto")
     # Its place in the directory; its hue follows.
     position: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)

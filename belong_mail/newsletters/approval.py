@@ -1,19 +1,23 @@
-"""A second leader's approval: whether a group needs one, and has one for exactly these words."""
+"""A second leader's approval of exactly these words: when it is needed, asked for and given."""
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter, OperatorRelease
+from belong_mail.newsletters.service import InvalidState, require_valid
 
-# For how long somebody else may say yes.
+# For how long somebody else may approve.
 REQUEST_AGE = timedelta(days=7)
 # Leaders needed: one asks and another approves.
 TWO = 2
@@ -22,13 +26,13 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 
 def is_wanted(session: Session, group: Group) -> bool:
-    """Tell whether a group's newsletters need a second leader's yes.
+    """Tell whether a group's newsletters need a second leader's approval.
 
     Where nobody chose, those of a discreet group do, as soon as it has two leaders.
     """
-    if group.second_yes == AUTO:
+    if group.approval_rule == AUTO:
         return is_discreet(group) and len(accounts.leads_of(session, group)) >= TWO
-    return bool(group.second_yes == ALWAYS)
+    return bool(group.approval_rule == ALWAYS)
 
 
 def is_needed(session: Session, newsletter: Newsletter) -> bool:
@@ -50,7 +54,7 @@ def is_given(session: Session, newsletter: Newsletter) -> bool:
 
 
 def is_open(session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether an issue waits for a yes: asked for, not expired, and not edited since."""
+    """Tell whether an issue waits for approval: asked for, not expired, and not edited since."""
     found = newsletter.approval
     return (
         found is not None
@@ -64,20 +68,78 @@ def is_open(session: Session, newsletter: Newsletter) -> bool:
 
 def digest(session: Session, newsletter: Newsletter) -> bytes:
     """Return what stands for all that goes out of an issue: group, words, pictures, flyers."""
-    found = select(Image).where(Image.newsletter_id == newsletter.id).order_by(Image.id)
+    images = select(Image).where(Image.newsletter_id == newsletter.id).order_by(Image.id)
     pictures = [
         (each.public_id, each.description, each.media_type, _hash(each.content))
-        for each in session.scalars(found)
+        for each in session.scalars(images)
+    ]
+    attached = select(Flyer).where(Flyer.newsletter_id == newsletter.id).order_by(Flyer.id)
+    flyers = [
+        (each.public_id, each.title, _hash(each.content)) for each in session.scalars(attached)
     ]
     words = (newsletter.subject, newsletter.preheader, newsletter.text)
-    said = [newsletter.group.public_id, *words, pictures, *_flyers(session, newsletter)]
+    said = [newsletter.group.public_id, *words, pictures, *flyers]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 
-def _flyers(session: Session, newsletter: Newsletter) -> list[tuple[str, str, str]]:
-    """List the flyers of an issue; an issue without any keeps earlier approvals."""
-    found = select(Flyer).where(Flyer.newsletter_id == newsletter.id).order_by(Flyer.id)
-    return [(each.public_id, each.title, _hash(each.content)) for each in session.scalars(found)]
+def others(session: Session, newsletter: Newsletter, account: Account) -> list[Account]:
+    """List who leads an issue's group besides an account."""
+    leads = accounts.leads_of(session, newsletter.group)
+    return [each for each in leads if each.id != account.id]
+
+
+def ask(
+    session: Session,
+    newsletter: Newsletter,
+    account: Account,
+    due_at: datetime | None,
+    undo_minutes: int,
+) -> None:
+    """Ask the group's other leaders to approve an issue as it is, for a time or for so soon.
+
+    Raises what `require_valid` raises, and InvalidState for what is on its way, or where nobody
+    else could approve.
+    """
+    require_valid(newsletter)
+    is_going = newsletter.queued_at is not None or newsletter.due_at is not None
+    if is_going or newsletter.is_template or not others(session, newsletter, account):
+        raise InvalidState
+    session.flush()
+    forget(session, newsletter)
+    session.add(
+        Approval(
+            newsletter_id=newsletter.id,
+            asked_by=account.id,
+            asked_at=now(),
+            due_at=due_at,
+            undo_minutes=undo_minutes,
+            digest=digest(session, newsletter),
+        )
+    )
+    session.flush()
+    session.expire(newsletter, ["approval"])
+    audit.record(session, Kind.APPROVAL_ASKED, group=newsletter.group, newsletter=newsletter)
+
+
+def give(session: Session, newsletter: Newsletter, account: Account, seen: str) -> Approval:
+    """Keep that somebody approved exactly the words that were seen. Raises InvalidState."""
+    found = newsletter.approval
+    if found is None or found.asked_by == account.id or seen != found.digest.hex():
+        raise InvalidState
+    if not is_open(session, newsletter):
+        raise InvalidState
+    found.approved_by, found.approved_at = account.id, now()
+    session.flush()
+    audit.record(session, Kind.APPROVED, group=newsletter.group, newsletter=newsletter)
+    return found
+
+
+def decline(session: Session, newsletter: Newsletter) -> None:
+    """Take back or refuse a request that is open: the issue stays a draft. Raises InvalidState."""
+    if not is_open(session, newsletter):
+        raise InvalidState
+    forget(session, newsletter)
+    audit.record(session, Kind.APPROVAL_DECLINED, group=newsletter.group, newsletter=newsletter)
 
 
 def exempt(session: Session, newsletter: Newsletter) -> None:
@@ -90,6 +152,13 @@ def forget(session: Session, newsletter: Newsletter) -> None:
     """Void a request or an approval."""
     session.execute(delete(Approval).where(Approval.newsletter_id == newsletter.id))
     session.expire(newsletter, ["approval"])
+
+
+def choose(session: Session, group: Group, rule: str) -> None:
+    """Say whether a group's newsletters need approval: `auto`, `always` or `never`."""
+    if group.approval_rule != rule:
+        group.approval_rule = rule
+        audit.record(session, Kind.SETTING_CHANGED, group=group, detail=f"approval-{rule}")
 
 
 def _hash(content: bytes) -> str:

@@ -118,7 +118,7 @@ def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
 
 
 def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
-    """Queue a newsletter now, or at a local time; no second yes is asked for.
+    """Queue a newsletter now, or at a local time; no approval is asked for.
 
     Raises SubjectNamesGroup, and UnfitIssue for what does not pass the gate as it is rendered.
     """

@@ -11,18 +11,13 @@ from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
-from belong_mail.newsletters import (
-    approval,
-    approval_proof,
-    issue_mailer,
-    release,
-)
+from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.issue_mailer import IssueCopy, writes_copy
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import HELD, OFFICE_COPY
-from belong_mail.newsletters.tasks import APPROVE, OFFICE_ACTED, TEST_COPY
+from belong_mail.newsletters.tasks import APPROVE, OFFICE_ACTED, TEST_COPY, may_go_out
 
 # Stands before the subject of a test copy.
 TEST_MARK = gettext_noop("Test")
@@ -66,7 +61,7 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         group=newsletter.group,
         issue_url=url,
         is_paused=is_paused,
-        lacks_yes=not approval_proof.may_go_out(mailer.opener, session, newsletter),
+        lacks_approval=not may_go_out(mailer.opener, session, newsletter),
         is_late=issue_mailer.is_fit(mailer, session, newsletter),
         tells=bool(newsletters.identifying_words(newsletter)),
     )

@@ -5,7 +5,7 @@ A page sets marks on the issue, which the engine reads before each chunk; the wo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
@@ -26,8 +26,8 @@ from belong_mail.newsletters import approval
 from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
+    ApprovalMissing,
     InvalidState,
-    SecondYesMissing,
     report,
     require_before_end,
     require_valid,
@@ -86,10 +86,18 @@ def release(
     require_before_end(newsletter, due_at)
     session.flush()
     if approval.is_needed(session, newsletter):
-        raise SecondYesMissing
+        raise ApprovalMissing
     is_free = Newsletter.queued_at.is_(None), Newsletter.due_at.is_(None), ~Newsletter.is_template
     released = {"due_at": due_at, "held_at": None, "released_by": account_id}
     _change(session, newsletter, Kind.RELEASED, *is_free, **released)
+
+
+def approve(session: Session, newsletter: Newsletter, account: Account, seen: str) -> None:
+    """Approve exactly the words that were seen, and let them go out. Raises InvalidState."""
+    found = approval.give(session, newsletter, account, seen)
+    at = now() + timedelta(minutes=found.undo_minutes)
+    due_at = found.due_at if found.due_at and found.due_at > now() else at
+    release(session, newsletter, due_at, found.asked_by)
 
 
 def release_held(session: Session, newsletter: Newsletter, account_id: int | None = None) -> None:
@@ -183,12 +191,6 @@ def retire(session: Session, group: Group) -> None:
     )
     written = select(Newsletter.id).where(issues)
     delivery_pause.withdraw(session, Delivery.kind.in_(OF_AN_ISSUE), Delivery.about_id.in_(written))
-
-
-def other_leads(session: Session, newsletter: Newsletter, account: Account) -> list[Account]:
-    """List who leads an issue's group besides an account."""
-    leads = accounts.leads_of(session, newsletter.group)
-    return [each for each in leads if each.id != account.id]
 
 
 def ask_for_test(

@@ -12,13 +12,14 @@ from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE, Limit
 from belong_mail.groups.presenters import group_view
-from belong_mail.newsletters import approval, asking, files
+from belong_mail.newsletters import approval, files
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
+from belong_mail.newsletters.jobs import AskForApproval
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, Verb, issue_status
 from belong_mail.web.access import (
@@ -64,15 +65,15 @@ def release(public_id: str) -> ResponseReturnValue:
 
 
 def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
-    """Let an issue go out, or ask for the second yes that it needs; return where to go then."""
+    """Let an issue go out, or ask for the approval that it needs; return where to go then."""
     session.flush()
     if approval.is_needed(session, issue):
         later = form.due_at() if form.when.data == "later" else None
         minutes = int(form.minutes.data or UNDO_MINUTES[1])
         key = limit_key(f"approve/{issue.group.public_id}")
-        told = rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now(), table=Limit)
-        wanted = asking.Wanted(later, minutes, is_told=told is not None)
-        asking.ask(session, services().sealer, issue, signed_in(), wanted)
+        approval.ask(session, issue, signed_in(), later, minutes)
+        if rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now(), table=Limit) is not None:
+            AskForApproval(issue.public_id).ask(session, services().sealer)
         return url_for("approvals.approve", public_id=issue.public_id)
     issue_release.release(session, issue, form.due_at(), signed_in().id)
     return url_for(".sending", public_id=issue.public_id)
@@ -89,7 +90,7 @@ def test(public_id: str) -> ResponseReturnValue:
         except UnfitIssue:
             return redirect(url_for(".release", public_id=public_id), 303)
         whom = request.form.get("to", "me")
-        others = issue_release.other_leads(session, issue, signed_in())
+        others = approval.others(session, issue, signed_in())
         readers = [*([signed_in()] if whom != "others" else []), *(others if whom != "me" else [])]
         is_allowed = _may_test(session, issue, has_others=whom != "me")
         if is_allowed:
@@ -179,7 +180,7 @@ def _status_page(name: str, public_id: str, **context: object) -> str:
             credits=issue_progress.credits_of(session, issue, signed_in()),
             tells=issue_progress.identifying(issue, status),
             unfit=issue_progress.unfit(issue, status),
-            lacks_yes=status.state == "held" and approval.is_needed(session, issue),
+            lacks_approval=status.state == "held" and approval.is_needed(session, issue),
             **context,
         )
 
@@ -249,12 +250,12 @@ def file(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseRe
 def _release_page(
     session: Session, issue: Newsletter, form: ReleaseForm, findings: list[tuple[str, bool]]
 ) -> str:
-    others = issue_release.other_leads(session, issue, signed_in())
+    others = approval.others(session, issue, signed_in())
     members = issue.group.members_shown
     shown = {"form": form, "findings": findings, "members": members, "others": len(others)}
     is_asked = approval.is_open(session, issue)
-    needs_yes = approval.is_needed(session, issue)
-    return _page("release", issue, is_asked=is_asked, needs_yes=needs_yes, **shown)
+    needs_approval = approval.is_needed(session, issue)
+    return _page("release", issue, is_asked=is_asked, needs_approval=needs_approval, **shown)
 
 
 def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
@@ -291,7 +292,7 @@ def approve(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         issue = _issue(session, public_id)
         if form.validate_on_submit():
-            asking.approve(session, issue, signed_in(), request.form.get("seen", ""))
+            issue_release.approve(session, issue, signed_in(), request.form.get("seen", ""))
             return redirect(url_for("releases.sending", public_id=public_id), 303)
         return _approval_page(session, issue, form)
 
@@ -300,24 +301,27 @@ def approve(public_id: str) -> ResponseReturnValue:
 @for_leads
 def decline(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
-        asking.decline(session, _issue(session, public_id))
+        approval.decline(session, _issue(session, public_id))
     return redirect(url_for("editor.write", public_id=public_id), 303)
 
 
 @approvals.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
 @for_leads
 def setting(slug: str) -> ResponseReturnValue:
-    """Say whether a group's newsletters need a second leader's yes; a lead may turn it on."""
+    """Say whether a group's newsletters need a second leader's approval; a lead may turn it on."""
     form = EmptyForm()
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
+        has_two = len(accounts.leads_of(session, group)) >= approval.TWO
         if form.validate_on_submit():
-            asking.turn_on(session, group)
+            if not has_two:
+                raise newsletters.InvalidState
+            approval.choose(session, group, approval.ALWAYS)
             return redirect(url_for(".setting", slug=slug, saved=1), 303)
         shown = {
             "group": group_view(group, request_language()),
             "is_wanted": approval.is_wanted(session, group),
-            "has_two": len(accounts.leads_of(session, group)) >= approval.TWO,
+            "has_two": has_two,
         }
     return render_template("approvals/setting.html", form=form, **shown)
 

@@ -40,7 +40,7 @@ from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 log = logging.getLogger(__name__)
 # Emails about an issue: to the office, and to leaders who must decide.
 OFFICE_COPY, HELD = "newsletter-copy", "issue-held"
-# Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
+# Tells whether an issue has the approval that it needs, or is fit as it is rendered; the
 # worker's alone.
 Check = Callable[[Session, Newsletter], bool]
 # Why the audit trail does not say of a draft who wrote in it.
@@ -65,8 +65,8 @@ class GroupIsRetired(InvalidState):
     """The issue's group is retired: nothing goes out to it any more."""
 
 
-class SecondYesMissing(InvalidState):
-    """The issue's group asks for a second leader's yes, and nobody has given it to these words."""
+class ApprovalMissing(InvalidState):
+    """The issue's group asks for a second leader's approval, and these words have none."""
 
 
 class InvalidNewsletter(Exception):
@@ -299,8 +299,8 @@ def queue_due(
 ) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
-    One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks a
-    second yes, is held and its leads are asked; one of a retired group is a draft again.
+    One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks
+    approval, is held and its leads are asked; one of a retired group is a draft again.
     """
     queued = []
     for newsletter in session.scalars(_due().with_for_update(skip_locked=True)):

@@ -1,9 +1,13 @@
 """Do what pages asked for about an issue: the worker's side."""
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
 from belong_mail.core.db import lock_for_change, required
+from belong_mail.core.decryption import Opener
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS
 from belong_mail.delivery.work import JobWork, Refused, Work, does
@@ -64,6 +68,24 @@ def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
     for lead in accounts.leads_of(work.session, newsletter.group):
         if lead.id != newsletter.approval.asked_by:
             outbox.post(work.session, APPROVE, account_id=lead.id, about_id=newsletter.id)
+
+
+def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
+    """Tell whether an issue may go out: two proven leads of its group approved its words.
+
+    Or no approval is needed. An intruder in the web can write rows that name two accounts, but
+    cannot make an account that provably leads the group.
+    """
+    if approval.is_needed(session, newsletter):
+        return False
+    found = newsletter.approval
+    if found is None or not approval.is_wanted(session, newsletter.group):
+        return True
+    both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
+    return all(
+        each is not None and invitations.is_proven_lead(session, opener, each, newsletter.group)
+        for each in both
+    )
 
 
 def _find(work: Work, public_id: str) -> Newsletter:

@@ -139,8 +139,8 @@ class AnswerForm(BaseForm):
     submit = SubmitField(_l("Post your answer"))
 
 
-class SecondYesForm(BaseForm):
-    second_yes = RadioField(
+class ApprovalForm(BaseForm):
+    approval_rule = RadioField(
         _l("When do newsletters need a second leader’s OK?"),
         choices=lambda: [
             SelectChoice(approval.AUTO, _("If the group is discreet and has two leaders or more")),

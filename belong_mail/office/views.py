@@ -20,14 +20,14 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
-from belong_mail.newsletters import approval, asking, release
+from belong_mail.newsletters import approval, release
 from belong_mail.office import service, trail
 from belong_mail.office.forms import (
     AnswerForm,
+    ApprovalForm,
     InviteForm,
     NameForm,
     RemovalForm,
-    SecondYesForm,
     SettingsForm,
     TrailForm,
     kind_in_words,
@@ -97,17 +97,17 @@ def resend() -> ResponseReturnValue:
 @office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
 @for_office
 @fresh_proof
-def second_ok(slug: str) -> ResponseReturnValue:
-    """Say when a group's newsletters need a second leader's yes."""
+def approval_rule(slug: str) -> ResponseReturnValue:
+    """Say when a group's newsletters need a second leader's approval."""
     with transaction() as session:
         found = service.find_group(session, slug)
-        form = SecondYesForm(data={"second_yes": found.second_yes})
+        form = ApprovalForm(data={"approval_rule": found.approval_rule})
         if form.validate_on_submit():
-            asking.choose(session, found, form.second_yes.data)
-            return redirect(url_for(".second_ok", slug=slug, saved=1), 303)
+            approval.choose(session, found, form.approval_rule.data)
+            return redirect(url_for(".approval_rule", slug=slug, saved=1), 303)
         shown = group_view(found, request_language())
         is_wanted = approval.is_wanted(session, found)
-    page = render_template("office/second_ok.html", group=shown, form=form, is_wanted=is_wanted)
+    page = render_template("office/approval.html", group=shown, form=form, is_wanted=is_wanted)
     return page, 422 if form.errors else 200
 
 

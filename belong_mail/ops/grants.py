@@ -66,7 +66,7 @@ WEB = {
         " announced_at emptied_at retired_at",
         update="name summary mission activities audience note resources welcome before position"
         " established_at is_discreet allows_personal_addresses identifying_words ends_at"
-        " second_yes",
+        " approval_rule",
         rows=(
             (
                 "INSERT",

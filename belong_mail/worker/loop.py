@@ -32,8 +32,9 @@ from belong_mail.members import import_tasks, wrapped_fields
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
-from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
+from belong_mail.newsletters import auto_pause, issue_mailer, planning
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.tasks import may_go_out
 from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
@@ -108,7 +109,7 @@ class Worker:
         """A key of `hold.REASONS` while we must not work."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
+        self._may_go_out = partial(may_go_out, mailer.opener)
         self._import_pace = import_tasks.Pace.within(policy)
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()

@@ -30,7 +30,7 @@ ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
 MARKED = {
-    "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
+    "releases.release", "approvals.approve", "office_newsletters.send", "office.approval_rule",
     "people.invite", "people.do", "people.teams", "office.settings",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
@@ -83,7 +83,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
 ) -> None:  # fmt: skip
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
     path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
-    typed = FORMS.get(endpoint, {"role": "the-village", "second_yes": "always"})
+    typed = FORMS.get(endpoint, {"role": "the-village", "approval_rule": "always"})
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         sent = {**Form(lead.open("/lead/").text).fields, **typed}
         if endpoint in FORMS:

@@ -90,7 +90,7 @@ def test_details_are_told_in_words_and_ids_to_nobody(office: Visitor, services: 
         assert words in listed(office)[0]
     add(services, kind=Kind.COMMAND_RUN, detail="db-upgrade")
     assert "Command run: db upgrade" in listed(office)[0]
-    choices = {f"second-yes-{each}" for each in (approval.AUTO, approval.ALWAYS, approval.NEVER)}
+    choices = {f"approval-{each}" for each in (approval.AUTO, approval.ALWAYS, approval.NEVER)}
     kept = {*site_settings.EDITABLE, SITE_WORDS, *choices}
     assert kept <= trail.DETAILS.keys(), "each setting has words"
 

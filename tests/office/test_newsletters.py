@@ -169,7 +169,7 @@ def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(
     page = held(services, worker)
     assert "Send it now" in office.open(page).text
     with services.writing.begin() as session:
-        group_named(session, "asian").second_yes = approval.ALWAYS
+        group_named(session, "asian").approval_rule = approval.ALWAYS
     shown = office.open(page).text
     assert "It needs a second leader’s OK before it can be sent." in shown
     assert "Send it now" not in shown

@@ -172,10 +172,10 @@ def _of_rights(say: Callable[[str], str]) -> Contexts:
 def _of_leaders(say: Callable[[str], str]) -> Contexts:
     group = Group(name=say(VILLAGE))
     issue = {"group": group, "issue_url": url("issue")}
-    states = ("is_paused", "is_late", "lacks_yes", "tells")
+    states = ("is_paused", "is_late", "lacks_approval", "tells")
     held = [
         dict.fromkeys(states, False) | dict.fromkeys(each, True)
-        for each in ([], ["is_paused"], ["is_late"], ["is_late", "lacks_yes"], ["tells"])
+        for each in ([], ["is_paused"], ["is_late"], ["is_late", "lacks_approval"], ["tells"])
     ]
     home = {"group": group, "home_url": url("home"), "kept_until": AT}
     return {

@@ -18,7 +18,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.newsletters import approval, asking
+from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Newsletter
 from belong_mail.office.groups import add_question
@@ -69,7 +69,7 @@ NOTHING: dict[str, object] = {
 }
 # Pages that are shown whatever they name: no page of its own depends on it.
 ANYTHING = {"asked", "_button", "press"}
-# Pages about newsletters that have left, and about those that wait for a second yes.
+# Pages about newsletters that have left, and about those that wait for approval.
 OF_SENT = {"releases.act pause", "releases.act resume", "releases.act stop", "releases.sending",
            "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
 OF_ASKED = {"approvals.approve", "approvals.decline"}
@@ -268,7 +268,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     draft, sent = newsletters.draft(session, group, "Tea", "Come."), queue_issue(session, slug)
     asked = newsletters.draft(session, group, "Cake", "Come too.")
     if slug == OWN:
-        asking.ask(session, services.sealer, asked, lead, asking.Wanted(None, 10, is_told=False))
+        approval.ask(session, asked, lead, None, 10)
     meeting = plan_meeting(session, slug)
     question = add_question(session, group, "text", {"en": "Which snack?"}, [])
     named = {

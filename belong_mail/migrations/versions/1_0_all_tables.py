@@ -48,7 +48,7 @@ def _create_groups() -> None:
         sa.Column("before", sa.JSON()),
         sa.Column("wrapped_mailbox", sa.LargeBinary()),
         sa.Column("members_shown", sa.Integer()),
-        sa.Column("second_yes", sa.String(), nullable=False, server_default="auto"),
+        sa.Column("approval_rule", sa.String(), nullable=False, server_default="auto"),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("established_at", TIME),

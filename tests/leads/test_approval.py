@@ -1,4 +1,4 @@
-"""A second leader's yes: two accounts stand behind exactly the words that go out."""
+"""A second leader's approval: two accounts stand behind exactly the words that go out."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,7 +39,7 @@ def seen_by(lead: Visitor, page: str) -> str:
 
 @dataclass(frozen=True)
 class Room:
-    """A group of two leaders that asks for a second yes."""
+    """A group of two leaders that asks for approval."""
 
     lead: Visitor
     second: Visitor
@@ -48,7 +48,7 @@ class Room:
     relay: Server
 
     def asked_for(self, **words: str) -> str:
-        """Write a newsletter and ask for the yes of the other leader; return its page."""
+        """Write a newsletter and ask for the approval of the other leader; return its page."""
         page = write(self.lead, **words)
         answer = self.lead.send(f"{page}/release", when="now", minutes="10")
         assert answer.status_code == 303
@@ -80,7 +80,7 @@ def room(
     second = sign_in(app, keyring, "the-village", SECOND)
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
-        group_named(session, "the-village").second_yes = "always"
+        group_named(session, "the-village").approval_rule = "always"
     return Room(lead, second, services, worker, relay)
 
 
@@ -168,7 +168,7 @@ def test_saving_the_same_words_again_keeps_the_request(room: Room) -> None:
     assert room.is_sent()
 
 
-def test_an_undo_voids_the_yes(room: Room) -> None:
+def test_an_undo_voids_the_approval(room: Room) -> None:
     page = room.asked_for()
     room.approve(page)
     act(room.lead, page, "undo")
@@ -178,7 +178,7 @@ def test_an_undo_voids_the_yes(room: Room) -> None:
     assert not room.is_sent()
 
 
-def test_a_yes_after_the_time_lets_it_go_out_with_time_to_undo(room: Room) -> None:
+def test_an_approval_after_the_time_lets_it_go_out_with_time_to_undo(room: Room) -> None:
     page = write(room.lead)
     at = (now() + timedelta(days=1)).astimezone(room.services.settings.timezone)
     room.lead.send(f"{page}/release", when="later", at=f"{at:%Y-%m-%dT%H:%M}")
@@ -233,7 +233,7 @@ def test_the_worker_believes_two_proven_leads_alone(
     assert "second leader’s OK" in room.lead.open(f"{page}/sending").text
 
 
-def test_an_operators_command_needs_no_second_yes_until_its_words_change(
+def test_an_operators_command_needs_no_approval_until_its_words_change(
     room: Room, app: Flask, tmp_path: Path
 ) -> None:
     file = tmp_path / "tea.md"
@@ -284,7 +284,7 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         accounts.leads_of(session, group)[0].is_office = True
-    assert lead.send(office, second_yes="never").status_code == 303
+    assert lead.send(office, approval_rule="never").status_code == 303
     assert "can send alone" in lead.open(office).text
-    assert lead.send(office, second_yes="perhaps").status_code == 422
+    assert lead.send(office, approval_rule="perhaps").status_code == 422
     assert lead.send(f"{page}/release", when="now", minutes="1").location.endswith("/sending")
