@@ -140,17 +140,6 @@ class Chunk(Base):
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
-class EndedIssue(Base):
-    """An issue of which nothing waits any more: its end was logged."""
-
-    __tablename__ = "ended_issues"
-
-    newsletter_id: Mapped[int] = mapped_column(
-        ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
-    )
-    settled_at: Mapped[datetime]
-
-
 class IssueCount(Base):
     """How many of an issue's deliveries are in a state; its rows, added up, say it.
 

@@ -97,7 +97,7 @@ def _state(session: Session, issue: Newsletter) -> str:
     if issue.paused_at is not None:
         return "paused"
     counts = newsletters.report(session, issue)
-    is_going = issue.planned_to is not None or any(counts[state] for state in UNFINISHED)
+    is_going = any(counts[state] for state in UNFINISHED)
     return "sending" if is_going else "sent"
 
 
@@ -125,13 +125,14 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
     newsletters.require_valid(newsletter)
     require_rendered_fit(newsletter, services().renderer, services().links)
     approval.exempt(session, newsletter)
-    issue_release.record(session, Kind.RELEASED, newsletter)
     if at is not None:
-        newsletters.schedule(newsletter, at.replace(tzinfo=services().settings.timezone))
-        return
+        at = at.replace(tzinfo=services().settings.timezone)
+        return issue_release.release(session, newsletter, at)
+    issue_release.record(session, Kind.RELEASED, newsletter)
     newsletters.queue(session, newsletter)
     if services().settings.copy_to_office:
         newsletters.send_copy(session, newsletter)
+    return None
 
 
 def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:

@@ -3,8 +3,7 @@
 import re
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, false
-from sqlalchemy import text as sql
+from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.accounts.models import Account
@@ -20,10 +19,6 @@ class Newsletter(PublicIdBase):
     """One issue of one group; events are kept as times."""
 
     __tablename__ = "newsletters"
-    __table_args__ = (
-        Index("ix_newsletters_planned_to", "id", sqlite_where=sql("planned_to IS NOT NULL")),
-    )
-
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship()
     subject: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
@@ -47,8 +42,8 @@ class Newsletter(PublicIdBase):
     )
     # People who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
-    # While its chunks are being planned: the last membership that has been looked at.
-    planned_to: Mapped[int | None]
+    # When nothing of it waited any more.
+    ended_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     # It paused by itself: servers refuse it for what it says, or for how we send.
     is_refused: Mapped[bool] = mapped_column(default=False)

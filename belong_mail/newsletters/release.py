@@ -221,8 +221,6 @@ def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
     unfinished = sum(counts[state] for state in UNFINISHED)
     total = counts["recipients"]
     share = 1 - unfinished / total if total else float(newsletter.queued_at is not None)
-    if newsletter.planned_to is not None:
-        share = 0.0
     return IssueStatus(_state(newsletter, unfinished), share, counts)
 
 
@@ -233,7 +231,7 @@ def _state(newsletter: Newsletter, unfinished: int) -> str:
         return "scheduled" if newsletter.due_at is not None else "draft"
     if newsletter.stopped_at is not None:
         return "stopped"
-    if not unfinished and newsletter.planned_to is None:
+    if not unfinished:
         return "sent"
     return "paused" if newsletter.paused_at is not None else "sending"
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +11,14 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     insert,
     literal,
+    or_,
     select,
     union_all,
+    update,
 )
 from sqlalchemy.orm import Session
 
@@ -26,7 +29,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, IssueCount, State
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
@@ -46,8 +49,6 @@ Check = Callable[[Session, Newsletter], bool]
 # Why the audit trail does not say of a draft who wrote in it.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 LATE_AFTER = timedelta(minutes=60)
-# Memberships of a group that are looked at in one statement: it is over in tenths of a second.
-PLANNED_AT_ONCE = 35_000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
@@ -220,18 +221,10 @@ def require_before_end(newsletter: Newsletter, due_at: datetime) -> None:
         raise GroupIsRetired
 
 
-def schedule(newsletter: Newsletter, due_at: datetime) -> None:
-    """Let an issue be queued at a time. Raises SubjectNamesGroup and GroupIsRetired."""
-    require_valid(newsletter)
-    require_before_end(newsletter, due_at)
-    newsletter.due_at = due_at
-
-
-def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
+def queue(session: Session, newsletter: Newsletter) -> None:
     """Plan an issue in chunks for all current members; a second call does nothing.
 
-    For a large group these are the first chunks; `planning.plan_more` goes on. Raises
-    SubjectNamesGroup and GroupIsRetired.
+    Raises SubjectNamesGroup and GroupIsRetired.
     """
     if newsletter.queued_at is not None:
         return
@@ -240,45 +233,27 @@ def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ON
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
     logs.event(log, logging.INFO, "newsletter queued", newsletter=newsletter.id)
-    plan_step(session, newsletter, 0, at_once)
+    columns = ["newsletter_id", "low", "high", "planned", "is_halted"]
+    session.execute(insert(Chunk).from_select(columns, _chunks(newsletter)))
 
 
-def plan_step(
-    session: Session, newsletter: Newsletter, after: int, at_once: int = PLANNED_AT_ONCE
-) -> None:
-    """Plan chunks of the next memberships of an issue's group; its row is ours until we commit.
-
-    If the issue has been paused or stopped meanwhile, they are halted or withdrawn.
-    """
-    of_group = Subscription.group_id == newsletter.group_id, Subscription.id > after
-    seen = select(Subscription.id).where(*of_group).order_by(Subscription.id).limit(at_once)
-    found = seen.subquery()
-    number, last = session.execute(
-        select(func.count(), func.coalesce(func.max(found.c.id), after))
-    ).one()
-    receiving = select(Subscription.id).where(
-        *of_group, Subscription.id <= last, *receives(newsletter.queued_at)
+def _chunks(newsletter: Newsletter) -> Select[Any]:
+    """Select contiguous ranges of ids, so that a member who rejoins in time is included."""
+    of_group = Subscription.group_id == newsletter.group_id
+    number = func.row_number().over(order_by=Subscription.id)
+    each = (
+        select(
+            case((number == 1, 1), else_=Subscription.id).label("first"),
+            ((number - 1) // CHUNK_MEMBERS).label("part"),
+        )
+        .where(of_group, *receives(newsletter.queued_at))
+        .subquery()
     )
-    ids = session.scalars(receiving.order_by(Subscription.id)).all()
-    is_stopped = newsletter.stopped_at is not None
-    how = {
-        "newsletter_id": newsletter.id,
-        "inserted": 0 if is_stopped else None,
-        "is_halted": newsletter.paused_at is not None and not is_stopped,
-    }
-    if chunks := [{**how, **chunk} for chunk in _chunks(ids, after + 1, last)]:
-        session.execute(insert(Chunk), chunks)
-    newsletter.planned_to = last if number == at_once else None
-    session.flush()
-
-
-def _chunks(ids: Sequence[int], low: int, last: int) -> Iterator[dict[str, int]]:
-    """Contiguous ranges of ids, so that a member who rejoins in time is included."""
-    for first in range(0, len(ids), CHUNK_MEMBERS):
-        some = ids[first : first + CHUNK_MEMBERS]
-        high = last if some[-1] == ids[-1] else some[-1]
-        yield {"low": low, "high": high, "planned": len(some)}
-        low = high + 1
+    low = func.min(each.c.first)
+    end = select(func.max(Subscription.id) + 1).where(of_group).scalar_subquery()
+    high = func.lead(low, 1, end).over(order_by=each.c.part) - 1
+    ranges = select(literal(newsletter.id), low, high, func.count(), false())
+    return ranges.group_by(each.c.part).order_by(each.c.part)
 
 
 def is_any_due(session: Session) -> bool:
@@ -294,32 +269,26 @@ def _due() -> Select[Newsletter]:
     )
 
 
-def queue_due(
-    session: Session, may_go_out: Check | None = None, is_fit: Check | None = None
-) -> list[Newsletter]:
+def queue_due(session: Session, *checks: Check) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
-    One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks
-    approval, is held and its leads are asked; one of a retired group is a draft again.
+    One that is an hour late, for we were down, or that does not pass a check, is held and its leads
+    are asked; one of a retired group is a draft again.
     """
     queued = []
     for newsletter in session.scalars(_due().with_for_update(skip_locked=True)):
-        try:
-            require_valid(newsletter)
-            is_ready = all(
-                check is None or check(session, newsletter) for check in (may_go_out, is_fit)
-            )
-        except SubjectNamesGroup:
-            _hold(session, newsletter)
-        except GroupIsRetired:
+        if newsletter.group.has_ended(now()):
             newsletter.due_at = None
-        else:
-            is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
-            if is_late or not is_ready:
+            continue
+        is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
+        try:
+            if is_late or not all(check(session, newsletter) for check in checks):
                 _hold(session, newsletter)
             else:
                 queue(session, newsletter)
                 queued.append(newsletter)
+        except SubjectNamesGroup:
+            _hold(session, newsletter)
     return queued
 
 
@@ -396,3 +365,20 @@ def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
         Newsletter.group_id == group.id, Newsletter.is_template.is_(False)
     )
     return list(session.scalars(found.order_by(Newsletter.changed_at.desc()).limit(most)))
+
+
+def log_endings(session: Session, at: datetime) -> None:
+    """Log the end of each issue of which nothing waits, once, whoever else does so just now."""
+    is_going = or_(Newsletter.paused_at.is_(None), Newsletter.stopped_at.is_not(None))
+    unclaimed = exists().where(Chunk.newsletter_id == Newsletter.id, Chunk.inserted.is_(None))
+    waiting = exists().where(Delivery.newsletter_id == Newsletter.id, Delivery.due_at.is_not(None))
+    unfinished = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
+        IssueCount.newsletter_id == Newsletter.id, IssueCount.state.in_(UNFINISHED)
+    )
+    over = update(Newsletter).where(
+        Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None), is_going,
+        ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0,
+    )  # fmt: skip
+    ended = over.values(ended_at=at).returning(Newsletter.id)
+    for issue in session.scalars(ended.execution_options(synchronize_session=False)):
+        logs.event(log, logging.INFO, "newsletter finished", newsletter=issue)

@@ -110,14 +110,14 @@ WEB = {
     "newsletters": Rights(
         "public_id group_id subject preheader text is_template created_at changed_at"
         " due_at released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
-        " counted_at planned_to",
+        " counted_at ended_at",
         update="subject preheader text changed_at due_at released_by paused_at"
         " is_refused is_late resumed_at stopped_at held_at",
         may_delete=True,
         rows=(
             (
                 "INSERT",
-                "queued_at IS NULL AND planned_to IS NULL AND counted_at IS NULL",
+                "queued_at IS NULL AND ended_at IS NULL AND counted_at IS NULL",
             ),
             ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
@@ -139,7 +139,6 @@ WEB = {
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent_per_minutes": READS,
-    "ended_issues": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
         "name value announced",

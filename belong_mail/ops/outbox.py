@@ -72,7 +72,6 @@ def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
     waits_in_doubt = and_(Delivery.state == State.UNCERTAIN, Delivery.due_at.is_not(None))
     copies = or_(Delivery.state.in_(UNFINISHED), waits_in_doubt)
     is_under_way = or_(
-        Newsletter.planned_to.is_not(None),
         Newsletter.id.in_(select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))),
         Newsletter.id.in_(select(Delivery.newsletter_id).where(copies)),
     )

@@ -32,7 +32,7 @@ from belong_mail.members import import_tasks, wrapped_fields
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
-from belong_mail.newsletters import auto_pause, issue_mailer, planning
+from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import may_go_out
 from belong_mail.ops import hold, key_check, outbox
@@ -71,13 +71,9 @@ class Todo:
     entries: list[int] = field(default_factory=list)
     batch: int | None = None
     is_issue_due: bool = False
-    is_planning: bool = False
 
 
 class Worker:
-    # Memberships that one step of planning an issue looks at.
-    planned_at_once = newsletters.PLANNED_AT_ONCE
-
     def __init__(
         self,
         mailer: Mailer,
@@ -279,8 +275,6 @@ class Worker:
             tasks["Nobody of a list is asked"] = partial(ask, todo.batch)
         if todo.is_issue_due:
             tasks["No newsletter is queued"] = self._queue_due
-        if todo.is_planning:
-            tasks["No newsletter is planned"] = self._plan_more
         run = partial(self._backoff.run, most=REST_SECONDS)
         done = [run(complaint, task) for complaint, task in tasks.items()]
         return any(done) or bool(todo.requests)
@@ -307,7 +301,6 @@ class Worker:
                 entries=members_tasks.notes_to_tell(session, JOBS_AT_ONCE),
                 batch=import_tasks.next_batch(session, self._import_pace, at),
                 is_issue_due=newsletters.is_any_due(session),
-                is_planning=planning.is_any_unfinished(session),
             )
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
@@ -332,10 +325,6 @@ class Worker:
                 if self._services.settings.copy_to_office:
                     newsletters.send_copy(session, newsletter)
         return True
-
-    def _plan_more(self) -> bool:
-        with self._sessions.begin() as session:
-            return planning.plan_more(self._keyring.opener, session, self.planned_at_once)
 
     def _tell_of_starts(self, entries: list[int]) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""

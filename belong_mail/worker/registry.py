@@ -20,7 +20,8 @@ from belong_mail.members import reminders
 from belong_mail.members.counts import MemberCounts
 from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
-from belong_mail.newsletters import auto_pause, endings
+from belong_mail.newsletters import auto_pause
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.issue_mailer import IssueMailer, envelope_of
 from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import COPIES, EMAILS, PERIODIC_TASKS, RETENTION
@@ -53,7 +54,7 @@ def periodic_tasks(
         Site(session, settings, now()), mailer.keys, mailer.operators
     )
     found |= {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
-    found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
+    found["No end of an issue is logged"] = lambda session: newsletters.log_endings(session, now())
     return found
 
 

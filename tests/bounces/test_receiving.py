@@ -11,7 +11,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import endings
+from belong_mail.newsletters import service as newsletters
 from tests.bounces.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor
@@ -45,7 +45,7 @@ def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(
     scenario.enter(ADA, BEN)
     issue = scenario.issue()
     with scenario.services.writing.begin() as session:
-        endings.log_endings(session, now())
+        newsletters.log_endings(session, now())
     scenario.send_back()
     assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
     with scenario.services.reading.begin() as session:

@@ -12,7 +12,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outcomes, pause, results
-from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
@@ -58,6 +58,30 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
     assert [writing().recipient for _, writing in claimed] == wanted
     assert books(services, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
+
+
+def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
+    worker: Worker, services: Services, keyring: Keyring, relay: Server
+) -> None:
+    """The first, one of the midst and the last are away while the issue is queued."""
+    with services.writing.begin() as session:
+        members = [make_member(session, keyring, name) for name in names(CHUNK_MEMBERS + 4)]
+        make_member(session, keyring, "else@dpsk12.org", "asian")
+        members.append(make_member(session, keyring, "last@dpsk12.org"))
+        away = [members[0], members[2], members[-1]]
+        for each in away:
+            each.ended_at = now()
+        issue = queue_issue(session).id
+        found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
+        lows, highs, planned = zip(*found, strict=True)
+        assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
+        assert (highs[-1], planned) == (members[-1].id, (CHUNK_MEMBERS, 2))
+        for each in away:
+            each.ended_at = None
+    worker.drain()
+    number = CHUNK_MEMBERS + 5
+    assert books(services, issue) == {"recipients": number, "accepted": number}
+    assert len({one.recipient for one in relay.accepted} - {"else@dpsk12.org"}) == number
 
 
 def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(

@@ -14,10 +14,10 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import outcomes
-from belong_mail.delivery.models import Chunk, Delivery, EndedIssue, IssueCount, State
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import auto_pause, endings, release
+from belong_mail.newsletters import auto_pause, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
@@ -37,12 +37,12 @@ MEMBERS = 4
 
 def settle(services: Services) -> None:
     with services.writing.begin() as session:
-        endings.log_endings(session, now())
+        newsletters.log_endings(session, now())
 
 
 def ended_issues(services: Services) -> list[int]:
     with services.reading.begin() as session:
-        return list(session.scalars(select(EndedIssue.newsletter_id)))
+        return list(session.scalars(select(Newsletter.id).where(Newsletter.ended_at.is_not(None))))
 
 
 def report(services: Services, issue: int) -> dict[str, int]:
@@ -205,23 +205,20 @@ def test_neither_metrics_nor_a_report_read_an_issues_rows(services: Services, se
     assert figures(services)['deliveries{state="accepted"}'] == str(MEMBERS)
 
 
-@pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "planned", "paused"])
+@pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "paused"])
 def test_an_issue_of_which_something_waits_has_not_ended(
     services: Services, sent: int, waits: str
 ) -> None:
     with services.writing.begin() as session:
         one = update(Delivery).where(Delivery.id == ids(session)[0])
-        newsletter = session.get_one(Newsletter, sent)
         if waits == "deferred":
             session.execute(one.values(state=State.DEFERRED, due_at=now()))
         elif waits == "claimed":
             session.execute(one.values(state=State.SENDING, claimed_by="elsewhere"))
         elif waits == "unclaimed":
             session.add(Chunk(newsletter_id=sent, low=90, high=99, planned=1))
-        elif waits == "planned":
-            newsletter.planned_to = 90
         else:
-            release.act(session, newsletter, release.pause)
+            release.act(session, session.get_one(Newsletter, sent), release.pause)
     settle(services)
     assert ended_issues(services) == []
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
@@ -231,7 +228,7 @@ def test_two_workers_log_an_issues_end_once(
     services: Services, sent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    do_twice_at_once(services, partial(endings.log_endings, at=now()))
+    do_twice_at_once(services, partial(newsletters.log_endings, at=now()))
     assert ended_issues(services) == [sent]
     assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
 

@@ -361,7 +361,7 @@ def _create_newsletters() -> None:
         sa.Column("due_at", TIME, index=True),
         _row_of("released_by", "accounts", "SET NULL", index=True),
         sa.Column("queued_at", TIME),
-        sa.Column("planned_to", sa.Integer()),
+        sa.Column("ended_at", TIME),
         sa.Column("paused_at", TIME),
         sa.Column("is_refused", sa.Boolean(), nullable=False),
         sa.Column("is_late", sa.Boolean(), nullable=False),
@@ -369,7 +369,6 @@ def _create_newsletters() -> None:
         sa.Column("stopped_at", TIME),
         sa.Column("held_at", TIME),
     )
-    _index_some("ix_newsletters_planned_to", "newsletters", ["id"], "planned_to IS NOT NULL")
     op.create_table(
         "images",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -527,11 +526,6 @@ def _create_delivery() -> None:
     )
     _index_some("ix_chunks_halted", "chunks", ["newsletter_id"], "is_halted")
     _index_some("ix_chunks_waiting", "chunks", ["id"], "inserted IS NULL")
-    op.create_table(
-        "ended_issues",
-        _row_of("newsletter_id", "newsletters", primary_key=True),
-        sa.Column("settled_at", TIME, nullable=False),
-    )
     op.create_table(
         "issue_counts",
         sa.Column("newsletter_id", sa.Integer(), primary_key=True),
