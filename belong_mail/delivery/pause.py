@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, case, func, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
 
 PAUSABLE_STATES = (State.QUEUED, State.DEFERRED)
 
@@ -21,7 +21,12 @@ def pause(session: Session, newsletter_id: int) -> None:
 
 
 def resume(session: Session, newsletter_id: int) -> None:
-    """Go on where an issue was paused, with all its time; nobody gets it again."""
+    """Go on where an issue was paused, with all its time; nobody gets it again.
+
+    Only one whose chunks the worker halted: the web may ask for it as often as it likes.
+    """
+    if session.scalar(HALTED_NEWSLETTERS.where(Chunk.newsletter_id == newsletter_id)) is None:
+        return
     at = now()
     _deliveries(session, newsletter_id, due_at=at, created_at=at)
     _chunks(session, newsletter_id, is_halted=False)

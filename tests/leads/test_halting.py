@@ -6,10 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import delete
 
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
@@ -21,9 +24,11 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
+from tests.delivery.factories import deliveries
 from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both
 from tests.processes import SECONDS
@@ -159,6 +164,24 @@ def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
         session.execute(delete(Job))
     worker.drain()
     assert len(relay.accepted) == already
+
+
+def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    """Whoever holds the web may ask again and again: what a server put off waits as it did."""
+    relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+        issue = queue_issue(session)
+    worker.drain()
+    before = [(each.state, each.due_at, each.created_at) for each in deliveries(services)]
+    assert State.DEFERRED in {state for state, _, _ in before}
+    with time_machine.travel(now() + timedelta(minutes=1), tick=False):
+        with services.writing.begin() as session:
+            FollowIssue(issue.public_id).ask(session, services.sealer)
+        worker.drain()
+    assert [(each.state, each.due_at, each.created_at) for each in deliveries(services)] == before
 
 
 @on_both("locks")
