@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -65,7 +64,16 @@ class BounceScenario:
 
     def pass_days(self, days: float) -> None:
         """Let what has happened have happened earlier."""
-        pass_days(self.services, days)
+        ago = timedelta(days=days)
+        with self.services.writing.begin() as session:
+            for delivery in session.query(Delivery):
+                if delivery.finished_at:
+                    delivery.finished_at -= ago
+            for member in session.query(Subscription):
+                if member.ended_at:
+                    member.ended_at -= ago
+            earlier = WorkerLimit.used_until - ago.total_seconds()
+            session.execute(update(WorkerLimit).values(used_until=earlier))
 
     def at_one_moment(self) -> None:
         """Let the last mails have left in one transaction, as those of one turn do."""
@@ -87,21 +95,3 @@ class BounceScenario:
         """Run the retention clock; return how many memberships it removed."""
         with self.services.writing.begin() as session:
             return rooms.purge_all(session)["subscriptions"]
-
-
-def pass_days(services: Services, days: float) -> None:
-    """Let what has happened in a database have happened earlier."""
-    with services.writing.begin() as session:
-        _earlier(session, timedelta(days=days))
-
-
-def _earlier(session: Session, ago: timedelta) -> None:
-    for delivery in session.query(Delivery):
-        if delivery.finished_at:
-            delivery.finished_at -= ago
-    for member in session.query(Subscription):
-        if member.ended_at:
-            member.ended_at -= ago
-    session.execute(
-        update(WorkerLimit).values(used_until=WorkerLimit.used_until - ago.total_seconds())
-    )

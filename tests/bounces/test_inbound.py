@@ -18,7 +18,6 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
-from tests.bounce_parsing.samples import SAMPLES
 from tests.bounces.mail import FULL, UNKNOWN, apple, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.db_dump import dump_of
@@ -113,19 +112,6 @@ def test_files_are_explained_and_nothing_is_kept(
         for name, (_, fields) in said.items()
     ]
     assert requests(services) == []
-
-
-@on_sqlite
-def test_what_servers_write_today_is_explained_as_it_is(cli: Any, tmp_path: Path) -> None:
-    fresh = [each for each in SAMPLES if each.name.startswith("fresh:")]
-    for number, case in enumerate(fresh):
-        (tmp_path / f"{number}.eml").write_bytes(case.data)
-    files = [str(tmp_path / f"{number}.eml") for number in range(len(fresh))]
-    lines = cli.invoke(args=["inbound", "explain", *files]).output.splitlines()
-    for case, line in zip(fresh, lines, strict=True):
-        said = json.loads(line)
-        told = (said["kind"], said["permanence"] or "-", "suppress" if said["suppress"] else "keep")
-        assert told == case.expected, case.name
 
 
 @on_sqlite

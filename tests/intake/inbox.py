@@ -37,11 +37,3 @@ class Inbox:
     def counts(self) -> tuple[int, int]:
         """Count what waits, and what was read."""
         return self.imap.count(self.user), self.imap.count(self.user, READ)
-
-    def message_ids(self, folder: str = "INBOX") -> list[str]:
-        """Return the Message-ID of each message of a folder, "" where one has none."""
-        with self.imap.as_user(self.user) as client:
-            client.select(f'"{folder}"', readonly=True)
-            _, answers = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
-        heads = [each[1] for each in answers if isinstance(each, tuple)]
-        return [bytes(each).decode().partition(":")[2].strip() for each in heads]

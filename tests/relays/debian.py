@@ -29,8 +29,6 @@ ENVIRONMENT = {
     "LD_LIBRARY_PATH": ":".join(map(str, LIBRARIES)),
 }
 SECONDS = 20
-# A command may go through a whole queue.
-LONG_SECONDS = 600
 IS_REQUIRED = os.environ.get("REQUIRE_RELAYS") == "1"
 
 
@@ -64,12 +62,6 @@ def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
             process.wait(SECONDS)
         process.kill()
         process.wait()
-
-
-def run_beside(folder: Path, *command: str | Path) -> None:
-    """Run a server's own command to its end, with the users of the server that runs there."""
-    given = _with_accounts(folder, command)
-    subprocess.run(given, env=ENVIRONMENT, timeout=LONG_SECONDS, capture_output=True, check=True)
 
 
 def _with_accounts(folder: Path, command: Sequence[str | Path]) -> list[str]:
