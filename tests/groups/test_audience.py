@@ -35,20 +35,6 @@ def test_the_office_finds_every_group_from_its_first_page(office: Visitor) -> No
     assert page.count("Not written yet: who is welcome") == 9
 
 
-def test_nobody_but_the_office_comes_to_these_pages(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    for path in ("/office/groups", PAGE, "/office/groups/lgbtq"):
-        assert visitor.open(path).location.startswith("/sign-in")
-        assert lead.open(path).status_code == 404
-        assert lead.press(path, csrf_token=token, **LINE).status_code in {404, 405}
-    assert 'href="/office/' not in lead.open("/lead/").text
-    assert 'href="/office"' not in lead.open("/lead/").text
-    with services.reading.begin() as session:
-        assert group_named(session, "asian").audience == {}
-
-
 def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> None:
     for wrong in ("x" * 161, "one\ntwo", "a\u202eb"):
         answer = office.send(PAGE, **LINE | {"audience_en": wrong})

@@ -174,17 +174,6 @@ def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(
             assert site_settings.with_changes(session, services.settings) == services.settings
 
 
-def test_nobody_but_the_office_reads_or_changes_settings(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    assert visitor.open(SETTINGS).status_code == 302
-    assert lead.press(SETTINGS, csrf_token=token, video_url=VIDEO).status_code == 404
-    assert lead.open(SETTINGS).status_code == 404
-    with services.reading.begin() as session:
-        assert session.scalars(select(SiteSetting)).all() == []
-
-
 def test_the_trail_names_the_setting_and_not_its_value(office: Visitor, services: Services) -> None:
     office.send(SETTINGS, video_url=VIDEO)
     office.send(SETTINGS, video_url=VIDEO)

@@ -189,17 +189,3 @@ def test_what_cannot_be_done_is_explained_and_kept(
     assert answer.status_code == 422
     assert "Problem: " in answer.text
     assert kept_of(scenario.services) == before
-
-
-def test_no_lead_and_no_stranger_takes_anybody_out(
-    lead: Visitor, visitor: Visitor, scenario: Scenario
-) -> None:
-    scenario.enter()
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    typed = {"group": VILLAGE, "email": ADA, "what": "bar"}
-    before = kept_of(scenario.services)
-    assert lead.open(PAGE).status_code == 404
-    assert lead.press(PAGE, csrf_token=token, **typed).status_code == 404
-    assert visitor.press(PAGE, **typed).status_code in {400, 403}
-    assert visitor.open(PAGE).location.startswith("/sign-in")
-    assert kept_of(scenario.services) == before

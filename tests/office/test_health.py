@@ -219,19 +219,3 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
     assert press(office, f"{PAGE}/bounces/undo", days="1").status_code == 303
     assert active(services) == 12
     assert {audit.Kind.BOUNCES_ACCEPTED, audit.Kind.BOUNCES_UNDONE} <= set(kinds(services))
-
-
-@pytest.mark.parametrize(
-    "path", [f"{PAGE}/retry", f"{PAGE}/bounces/accept", f"{PAGE}/bounces/undo"]
-)
-def test_no_lead_and_no_stranger_looks_or_acts(
-    lead: Visitor, visitor: Visitor, services: Services, path: str
-) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    before = kept_of(services)
-    assert lead.press(path, csrf_token=token, days="1").status_code == 404
-    assert visitor.press(path, days="1").status_code in {400, 403}
-    for page in (PAGE, f"{PAGE}/bounces/accept", f"{PAGE}/bounces/undo"):
-        assert lead.open(page).status_code == 404
-        assert visitor.open(page).location.startswith("/sign-in")
-    assert kept_of(services) == before

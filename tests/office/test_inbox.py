@@ -14,7 +14,6 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.worker.loop import Worker
 from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Form, Visitor, text_of
-from tests.db_dump import kept_of
 from tests.servers.smtp import Server
 
 PAGE = "/office/inbox"
@@ -83,14 +82,3 @@ def test_asking_again_and_again_sends_a_message_again_once_in_ten_minutes(
         press(office, f"{PAGE}/resend")
         worker.drain()
     assert len(relay.to(INBOX)) == 2
-
-
-def test_no_lead_and_no_stranger_does_it_for_the_office(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    before = kept_of(services)
-    assert lead.press(f"{PAGE}/resend", csrf_token=token).status_code == 404
-    assert visitor.press(f"{PAGE}/resend").status_code in {400, 403}
-    assert lead.open(PAGE).status_code == 404
-    assert kept_of(services) == before

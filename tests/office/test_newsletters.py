@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 
-import pytest
 import time_machine
 
 from belong_mail.core.db import now
@@ -202,28 +201,6 @@ def test_older_newsletters_are_on_further_pages(office: Visitor, services: Servi
     assert f'href="{LIST}?page=2"' in first
     assert f'href="{LIST}?page=1"' in second
     assert office.open(f"{LIST}?page=x").status_code == 200
-
-
-@pytest.mark.parametrize("verb", ["pause", "resume", "stop", "send", "cancel"])
-def test_no_lead_and_no_stranger_does_what_the_office_may(
-    lead: Visitor, visitor: Visitor, services: Services, keyring: Keyring, verb: str
-) -> None:
-    page = queued(services, keyring)
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    before = kept_of(services)
-    assert lead.press(f"{page}/{verb}", csrf_token=token).status_code == 404
-    assert visitor.press(f"{page}/{verb}").status_code in {400, 403}
-    for path in (
-        LIST,
-        page,
-        f"{page}/read",
-        f"{page}/stop",
-        f"{page}/pictures/x",
-        f"{page}/flyers/x",
-    ):
-        assert lead.open(path).status_code == 404
-        assert visitor.open(path).location.startswith("/sign-in")
-    assert kept_of(services) == before
 
 
 def test_a_newsletter_of_no_group_changes_nothing(office: Visitor, services: Services) -> None:

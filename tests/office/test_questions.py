@@ -10,7 +10,6 @@ from belong_mail.groups.models import Question
 from belong_mail.groups.questions import asks_sensitive
 from belong_mail.groups.seeds import GROUPS
 from tests.browser_client import Form, Visitor
-from tests.db_dump import kept_of
 from tests.factories import group_named
 
 PAGE = "/office/groups/the-village/questions"
@@ -135,21 +134,6 @@ def test_a_form_bears_eight_questions(office: Visitor, services: Services) -> No
     assert "Eight questions are the most" in office.open(PAGE).text
     assert office.press(PAGE, **fields).status_code == 422
     assert len(asked(services)) == 8
-
-
-def test_leads_and_strangers_write_no_question(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    remove = f"{PAGE}/{asked(services)[0].id}/remove"
-    before = kept_of(services)
-    assert lead.open(PAGE).status_code == 404
-    assert lead.press(PAGE, csrf_token=token, **SNACK).status_code == 404
-    assert lead.press(remove, csrf_token=token).status_code == 404
-    assert visitor.open(PAGE).status_code == 302
-    assert visitor.press(PAGE, **SNACK).status_code in {400, 403}
-    assert visitor.press(remove).status_code in {400, 403}
-    assert kept_of(services) == before
 
 
 @pytest.mark.parametrize(
