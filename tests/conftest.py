@@ -11,9 +11,11 @@ from typing import Any, cast
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
 from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
@@ -209,3 +211,13 @@ def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still on a Monday morning, until a test moves it."""
     with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
         yield clock
+
+
+@pytest.fixture
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    """The lead, who works for the office besides."""
+    with services.writing.begin() as session:
+        [account] = session.scalars(select(Account))
+        address = invitations.account_address(keyring.opener, keyring.index, account)
+        invitations.invite_office(session, keyring.opener, keyring.index, address)
+    return lead

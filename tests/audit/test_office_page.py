@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import insert, select
 
 from belong_mail.accounts import invitations
@@ -23,14 +22,6 @@ from tests.markers import on_both
 
 PAGE = "/office/audit"
 LEAD = "lead-of-the-village@dpsk12.org"
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    """The lead of The Village, who answers for the office besides."""
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
-    return lead
 
 
 def add(services: Services, number: int = 1, **values: object) -> None:

@@ -36,7 +36,6 @@ VILLAGE = "/lead/groups/the-village"
 LEAD = "lead-of-the-village@dpsk12.org"
 # Pages that change something, and have a reason not to record it: whoever adds one means it.
 UNRECORDED = {
-    "belong_mail/accounts/views.py": 1,
     "belong_mail/leads/views.py": 1,
     "belong_mail/newsletters/editor_views.py": 4,
     "belong_mail/newsletters/file_views.py": 2,
@@ -62,14 +61,6 @@ def newest(services: Services) -> AuditEntry:
 def the(services: Services, model: Any) -> Any:
     with services.reading.begin() as session:
         return session.scalars(select(model).order_by(model.id.desc()).limit(1)).one()
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    """The lead of The Village, who answers for the office besides."""
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
-    return lead
 
 
 def pressed(lead: Visitor, url: str, **fields: str) -> int:

@@ -11,11 +11,9 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
@@ -37,12 +35,8 @@ GOES_ON = "One of the Belong groups will continue after all"
 
 
 @pytest.fixture
-def office(app: Flask, services: Services, keyring: Keyring) -> Visitor:
-    """Sign in somebody who leads the group and answers for the office."""
-    visitor = sign_in(app, keyring, SLUG)
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
-    return visitor
+def lead(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, SLUG)
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
-import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts import invitations
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -32,19 +30,6 @@ VILLAGE = "/lead/groups/the-village"
 QUESTIONS = "/office/groups/the-village/questions"
 LEAD = "lead-of-the-village@dpsk12.org"
 MEETING = {"starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "spoken": CODE}
-
-
-@pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
-    return sign_in(app, keyring, "the-village")
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    """The lead of The Village, who answers for the office besides."""
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
-    return lead
 
 
 def begin(lead: Visitor, slug: str = "the-village") -> str:
