@@ -24,16 +24,11 @@ from tests.smtp_raw import check_form, header_lines
 ADA, BEN = "Ada.Byron@dpsk12.org", "benjamin@dpsk12.org"
 MEMBERS = (ADA, BEN)
 LONG_URL = "https://belong." + "long-name." * 20 + "localhost"
+# What format_header does with others stands in tests/mail/test_header.py.
 SUBJECTS = [
-    "This month with us",
     "¡Reunión! niños y niñas 🎉 " + "ñ" * 100,
-    "日本語" * 60,
     "a  b   c",
-    "=?utf-8?q?hello?= is plain text here",
-    "tea & <b>cake</b> {{ 7*7 }} ${x} %(y)s",
-    "x" * 200,
-    "مرحبا بالعالم",
-    "e\u0301" * 90,
+    "=?utf-8?q?hello?= is plain text",
 ]
 
 
@@ -221,15 +216,10 @@ def test_a_subject_arrives_as_it_was_written(
 @pytest.mark.parametrize(
     "subject",
     [
-        "", "   ", "\u2003", "x" * 201,
-        "Hello\r\nBcc: eve@example.org", "Hello\nX: y", "Hello\rX: y", "Hello\r\n\r\nBody",
-        "a\tb", "a\0b", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", "a\u2029b", "a\udcffb",
-        "=?utf-8?q?=0ABcc=3A_eve=40example.org?=", "=?utf-8?q?=0D=0ABcc=3A_x?=",
-        "=?utf-8?b?CkJjYzogZXZlQGV4YW1wbGUub3Jn?=", "=?iso-8859-1?Q?=0a?=", "=?utf-8*en?q?=0A?=",
-        "=?UTF-8?B?DQpCY2M6IHg=?=", "a =?utf-7?q?=0A?= b", "=?x?q?=00?=",
-        "\ue000\ue174\ue16f\ue001",
+        "", "\u2003", "x" * 201, "Hello\r\nBcc: eve@example.org", "a\tb", "a\udcffb",
+        "=?utf-8?q?=0ABcc=3A_eve=40example.org?=", "\ue000\ue174\ue16f\ue001",
     ],
-    ids=range(25),
+    ids=range(8),
 )  # fmt: skip
 def test_a_subject_that_could_become_a_header_is_refused(subject: str, services: Services) -> None:
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""

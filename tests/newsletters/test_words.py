@@ -30,12 +30,6 @@ Hello, **everybody**, come to the [library]({LONG_LINK}) or to https://tea.examp
 
 Write to [us](mailto:dps-belong@example.org).
 """
-HOSTILE = """<script>alert(1)</script> <img src="https://spy.example.org/p.gif">
-
-![pixel](https://spy.example.org/pixel.png) [relative](/admin) [bad](javascript:alert(1))
-[data](data:text/html;base64,PHNjcmlwdD4=) <b onclick="x()">bold</b> {{ 7*7 }} {% raw %} ${x} %(y)s
-<iframe src=//spy.example.org></iframe><style>@import url(//spy.example.org)</style>
-"""
 
 
 def send(
@@ -62,30 +56,9 @@ def test_both_parts_say_and_link_the_same(
     web = {link for link in page.links if link.startswith("http")}
     assert web == {link.rstrip(").") for link in links_in(mail)}
     assert {LONG_LINK, "https://tea.example.org/room"} < web
-    assert "mailto:dps-belong@example.org" in page.links
-
-
-def test_a_link_leads_straight_to_its_target(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    send(worker, services, keyring, ISSUE)
-    [mail] = relay.to(ADA)
-    hosts = {link.split("/")[2] for link in links_in(mail)}
+    hosts = {link.split("/")[2] for link in web}
     assert hosts == {"library.example.org", "tea.example.org", "localhost:5000"}
-
-
-def test_nothing_in_an_issue_is_fetched_from_anywhere_or_runs(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    send(worker, services, keyring, HOSTILE)
-    [mail] = relay.to(ADA)
-    page = Page(html_of(mail))
-    assert page.fetched == []
-    assert not page.tags.keys() & {"script", "img", "iframe", "link", "b", "form", "base"}
-    assert all(re.match(r"https?://|mailto:", link) for link in page.links)
-    for words in ("{{ 7*7 }}", "{% raw %}", "${x}", "%(y)s"):
-        assert words in text_of(mail)
-        assert words in html_of(mail)
+    assert "mailto:dps-belong@example.org" in page.links
 
 
 NAMED_LINKS = (
@@ -121,28 +94,14 @@ def make_named(session: Session, keyring: Keyring) -> None:
     member.wrapped_name = wrap_field(keyring, "Zebulon", "wrapped_name", member.public_id)
 
 
-@pytest.mark.parametrize("text", NAMED_LINKS, ids=range(len(NAMED_LINKS)))
-def test_no_link_is_ever_filled_with_the_readers_name(
-    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    with services.writing.begin() as session:
-        make_named(session, keyring)
-        with pytest.raises(newsletters.InvalidNewsletter):
-            queue_issue(session, text=text)
-        issue = newsletters.start_draft(session, group_named(session, "the-village"))
-        words = {"en": f"{text}\n\nHello {{first_name}}!"}
-        newsletters.update_draft(issue, subject={"en": "Tea"}, text=words)
-        newsletters.queue(session, issue)
-    worker.drain()
-    [mail] = relay.to(ADA)
-    for part in (text_of(mail), html_of(mail)):
-        assert part.count("Zebulon") == 1
-        assert "Hello Zebulon!" in part
-
-
-@pytest.mark.parametrize("text", HIDDEN_LINKS, ids=range(len(HIDDEN_LINKS)))
-def test_a_name_is_filled_in_nowhere_beside_a_link_that_is_hidden(
-    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [*((f"{link}\n\nHello {{first_name}}!", 1) for link in NAMED_LINKS),
+     *((link, 0) for link in HIDDEN_LINKS)],
+    ids=range(len(NAMED_LINKS + HIDDEN_LINKS)),
+)  # fmt: skip
+def test_no_link_is_ever_filled_with_the_readers_name_and_beside_a_hidden_one_nothing_is(
+    text: str, filled: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     with services.writing.begin() as session:
         make_named(session, keyring)
@@ -154,7 +113,7 @@ def test_a_name_is_filled_in_nowhere_beside_a_link_that_is_hidden(
     worker.drain()
     [mail] = relay.to(ADA)
     for part in (text_of(mail), html_of(mail)):
-        assert "Zebulon" not in part
+        assert part.count("Zebulon") == part.count("Hello Zebulon!") == filled
 
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
@@ -184,14 +143,6 @@ def test_odd_texts_arrive_in_good_form(
     check_form(one.data)
     assert relay.faults == []
     assert re.sub(r"\W", "", text)[:500] in re.sub(r"\W", "", text_of(one.message))
-
-
-def test_an_issue_is_smaller_than_what_readers_cut_off(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
-    send(worker, services, keyring, ISSUE * 8)
-    [one] = relay.accepted
-    assert len(html_of(one.message).encode()) < 102_000
 
 
 def test_the_footer_leaves_this_group_at_once(
