@@ -78,7 +78,7 @@ def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
     asked = office.open(launch).text
     assert "Fewer than 10 people" in asked
     assert "waits@" not in asked
-    assert "A group needs a leader who has accepted" in asked
+    assert "the group needs a leader who has accepted" in asked
     assert press(office, launch) == 409
     with services.writing.begin() as session:
         group = group_named(session, "muslim-educators")
