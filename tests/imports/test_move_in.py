@@ -310,23 +310,27 @@ def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
     assert audit.Role.OPERATOR.value in entry
 
 
+def forge(
+    scenario: Scenario, slug: str, sealed_slug: str, addresses: list[str], **marks: Any
+) -> None:
+    """Store a file whose batch is sealed, and marked, as an intruder in the web would."""
+    with scenario.services.writing.begin() as session:
+        group, other = group_named(session, slug), group_named(session, sealed_slug)
+        sealer = scenario.services.sealer
+        made = imports.store(session, sealer, group, AddressList([ADA]), "en")
+        made.started_at = marks.pop("started_at", now())
+        said = {"group": other.public_id, "language": "en", "addresses": addresses}
+        sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+        which = update(ImportBatch).where(ImportBatch.import_id == made.id)
+        session.execute(which.values(sealed=sealed, **marks))
+
+
 def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
     """An intruder in the web seals one for another group, a large one, or starts none."""
     many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
-    for slug, sealed_slug, addresses, is_started in (
-        (VILLAGE, VILLAGE, many, True),
-        ("lgbtq", "asian", [ADA], True),
-        ("women-of-color", "women-of-color", [ADA], False),
-    ):
-        with scenario.services.writing.begin() as session:
-            group, other = group_named(session, slug), group_named(session, sealed_slug)
-            found = AddressList([ADA])
-            made = imports.store(session, scenario.services.sealer, group, found, "en")
-            made.started_at = now() if is_started else None
-            said = {"group": other.public_id, "language": "en", "addresses": addresses}
-            sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
-            which = update(ImportBatch).where(ImportBatch.import_id == made.id)
-            session.execute(which.values(sealed=sealed))
+    forge(scenario, VILLAGE, VILLAGE, many)
+    forge(scenario, "lgbtq", "asian", [ADA])
+    forge(scenario, "women-of-color", "women-of-color", [ADA], started_at=None)
     scenario.worker.drain()
     assert deliveries(scenario) == []
     assert scenario.rows("subscriptions") == 0
@@ -406,14 +410,7 @@ def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, lat
 def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
     addresses: list[str], scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with scenario.services.writing.begin() as session:
-        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
-        made = imports.store(session, sealer, group, AddressList([ADA]), "en")
-        made.started_at = now()
-        said = {"group": group.public_id, "language": "en", "addresses": addresses}
-        sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
-        which = update(ImportBatch).where(ImportBatch.import_id == made.id)
-        session.execute(which.values(sealed=sealed, failures=-30))
+    forge(scenario, VILLAGE, VILLAGE, addresses, failures=-30)
     scenario.worker.drain()
     with scenario.services.reading.begin() as session:
         assert session.scalars(select(ImportBatch.failures)).one() == MAX_FAILURES

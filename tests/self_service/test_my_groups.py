@@ -91,15 +91,6 @@ def test_a_guessed_secret_opens_nothing(mine: Mine, secret: str) -> None:
     assert mine.open(f"/my-groups/{secret}").status_code == 404
 
 
-def test_pages_behind_the_link_are_kept_by_nobody(mine: Mine) -> None:
-    link = mine.sheet()
-    for path in (link, f"{link}/erase", f"{link}/change-address", "/my-groups/unknown"):
-        page = mine.open(path)
-        assert page.headers["Cache-Control"] == "no-store"
-        assert '<meta name="robots" content="noindex">' in page.text
-        assert "Set-Cookie" not in page.headers
-
-
 def card_of(page: str, public_id: str) -> str:
     """Return one group's card."""
     after = page.partition(f'id="{public_id}"')[2]
