@@ -72,7 +72,7 @@ def ask_again() -> ResponseReturnValue:
 @self_service.get("/email-me-again/sent")
 @public
 def again_sent() -> str:
-    return render_template("self_service/again_sent.html")
+    return render_template("self_service/sent.html", is_again=True)
 
 
 @self_service.route("/email-me-again/<token>", methods=["GET", "POST"])

@@ -72,21 +72,14 @@ def outcome_of_request(session: Session, public_id: str) -> Subscription:
     raise BadToken
 
 
-def is_waiting(session: Session, subscription: Subscription) -> bool:
-    """Tell whether a request to join waits for its confirmation."""
-    found = select(PendingConfirmation.id).where(
+def waiting_request(session: Session, subscription: Subscription) -> PendingConfirmation | None:
+    """Find a request to join that waits for its confirmation, first one of an imported list."""
+    if subscription.is_active or subscription.is_suppressed:
+        return None
+    found = select(PendingConfirmation).where(
         PendingConfirmation.subscription_id == subscription.id
     )
-    is_asked = session.scalar(found.limit(1)) is not None
-    return is_asked and not subscription.is_active and not subscription.is_suppressed
-
-
-def is_invited(session: Session, subscription: Subscription) -> bool:
-    """Tell whether the address stood in a list that the office moved in, and waits for a yes."""
-    found = select(PendingConfirmation.id).where(
-        PendingConfirmation.subscription_id == subscription.id, PendingConfirmation.is_invited
-    )
-    return session.scalar(found.limit(1)) is not None
+    return session.scalar(found.order_by(PendingConfirmation.is_invited.desc()).limit(1))
 
 
 def get(session: Session, public_id: str) -> Subscription:

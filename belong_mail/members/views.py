@@ -209,16 +209,15 @@ def not_me(token: str) -> ResponseReturnValue:
 
 def _not_me_page(session: Session, subscription: Subscription) -> str:
     """Ask what is to happen with a request, or say what has."""
-    is_waiting = members.is_waiting(session, subscription)
-    if "pressed" in request.args and not subscription.is_active and not is_waiting:
+    waiting = members.waiting_request(session, subscription)
+    if "pressed" in request.args and not subscription.is_active and not waiting:
         return _rejected_page(session, subscription)
     return _page(
         "not_me",
         subscription.group,
         action=url_for(".not_me", **(request.view_args or {})),
         is_member=subscription.is_active,
-        is_waiting=is_waiting,
-        is_invited=members.is_invited(session, subscription),
+        waiting=waiting,
         is_never=subscription.is_suppressed,
     )
 
