@@ -43,14 +43,6 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(to, said["language"], context)
 
 
-def address_to_mail(session: Session, mailer: Mailer, account: Account) -> str:
-    """Return an account's own address, which is checked; skip one that may not be mailed."""
-    address = invitations.account_address(mailer.opener, mailer.index, account)
-    if suppressions.is_suppressed(session, mailer.index, normalise(address)):
-        raise SkipDelivery(State.SUPPRESSED)
-    return address
-
-
 def to_account(mailer: Mailer, account: Account, **context: object) -> Email:
     """Write to an account's own address, which is checked, in its language."""
     to = invitations.account_address(mailer.opener, mailer.index, account)
@@ -98,7 +90,9 @@ def sign_in_changed(session: Session, mailer: Mailer, delivery: Delivery) -> Ema
     whose = session.get(Account, delivery.about_id)
     if reader is None or whose is None or not accounts.may_sign_in(session, reader):
         raise SkipDelivery(State.WITHDRAWN)
-    to = address_to_mail(session, mailer, reader)
+    to = invitations.account_address(mailer.opener, mailer.index, reader)
+    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
+        raise SkipDelivery(State.SUPPRESSED)
     url = mailer.links.page("contact.write", reader.language)
     name = right_tasks.plain_name(whose.name)
     context = {"is_own": whose is reader, "name": name, "contact_url": url}

@@ -17,7 +17,6 @@ from belong_mail.accounts.service import (
     NotFound,
     has_not_ended,
     has_office_besides,
-    has_office_right,
 )
 from belong_mail.accounts.signing_in import has_passkey, identity_of, may_have_passkeys
 from belong_mail.core import audit
@@ -84,16 +83,8 @@ class Team:
         return sum(each.counts for each in self.roles) < ENOUGH_LEADS
 
 
-def require_office(session: Session, account: Account) -> None:
-    """Raise NotFound for an account that no longer works for the office, by its stored row."""
-    stored = session.get(Account, account.id)
-    if stored is None or not has_office_right(session, stored):
-        raise NotFound
-
-
-def list_teams(session: Session, account: Account) -> list[Team]:
-    """List the leaders of each group, and last the people of the office. Raises NotFound."""
-    require_office(session, account)
+def list_teams(session: Session) -> list[Team]:
+    """List the leaders of each group, and last the people of the office."""
     found = (
         select(GroupLead, Account)
         .join(Account, Account.id == GroupLead.account_id)
@@ -127,18 +118,16 @@ def roles_of(session: Session, person: Account) -> list[Role]:
     return roles
 
 
-def find_person(session: Session, account: Account, public_id: str) -> Account:
+def find_person(session: Session, public_id: str) -> Account:
     """Find a person who has a role or is invited, or raise NotFound."""
-    require_office(session, account)
     person = session.scalar(select(Account).where(Account.public_id == public_id))
     if person is None or not roles_of(session, person):
         raise NotFound
     return person
 
 
-def invite(session: Session, sealer: Sealer, by: Account, asked: InviteColleague) -> None:
+def invite(session: Session, sealer: Sealer, asked: InviteColleague) -> None:
     """Ask the worker to invite somebody; it alone knows whether the address is one already."""
-    require_office(session, by)
     asked.ask(session, sealer)
     audit.record(session, Kind.INVITATION_ASKED)
 
@@ -163,37 +152,36 @@ def remove(
 ) -> None:
     """End somebody's right to lead a group, or to work for the office, and all their sessions.
 
-    A person without any right left keeps no passkey. The worker tells those concerned.
-
     Raises NotFound, LastOfficeAccount.
     """
-    group = session.scalar(select(Group).where(Group.slug == slug)) if slug else None
-    if slug is None:
+    if slug is not None:
+        stop_leading(session, sealer, by, person, slug)
+    else:
         _require_another(session, person)
         person.is_office = False
         person.office_since = person.office_ends_at = None
         audit.record(session, Kind.OFFICE_REMOVED, account=person)
-    else:
-        leadership = session.get(GroupLead, (person.id, group.id if group else 0))
-        if leadership is None or (leadership.ends_at is not None and leadership.ends_at <= now()):
-            raise NotFound
-        leadership.ends_at = now()
-        session.flush()
-        audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
-    groups = [group.public_id] if group else []
-    EndRights(by.public_id, person.public_id, groups, slug is None).ask(session, sealer)
+        EndRights(by.public_id, person.public_id, [], office=True).ask(session, sealer)
+        _forget_passkeys(session, person)
     end_sessions(session, person)
-    _forget_passkeys(session, person)
 
 
-def stop_leading(session: Session, sealer: Sealer, account: Account, group: Group) -> None:
-    """End one's own right to lead a group; the office and the other leaders are told."""
-    session.get_one(GroupLead, (account.id, group.id)).ends_at = now()
+def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
+    """End somebody's right to lead a group, or one's own; the office can invite again.
+
+    A person without any right left keeps no passkey. The worker tells those concerned. Raises
+    NotFound.
+    """
+    group = session.scalar(select(Group).where(Group.slug == slug))
+    leadership = session.get(GroupLead, (person.id, group.id)) if group else None
+    if leadership is None or (leadership.ends_at is not None and leadership.ends_at <= now()):
+        raise NotFound
+    leadership.ends_at = now()
     session.flush()
-    audit.record(session, Kind.LEAD_REMOVED, account=account, group=group)
-    own = account.public_id
-    EndRights(own, own, [group.public_id], office=False).ask(session, sealer)
-    _forget_passkeys(session, account)
+    audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
+    groups = [group.public_id] if group else []
+    EndRights(by.public_id, person.public_id, groups, office=False).ask(session, sealer)
+    _forget_passkeys(session, person)
 
 
 def _forget_passkeys(session: Session, person: Account) -> None:
@@ -223,7 +211,7 @@ def ending(session: Session, by: Account) -> list[Role]:
     is_alone = not has_office_besides(session, by)
     found = [
         role
-        for team in list_teams(session, by)
+        for team in list_teams(session)
         for role in team.roles
         if role.ends_soon and (team.group or role.person.id != by.id or is_alone)
     ]

@@ -94,7 +94,11 @@ def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | Non
 def _thank(form: ContactForm) -> ResponseReturnValue:
     """Store what was written; a receipt code is shown once, on a page without an address."""
     code = threads.new_code() if form.is_answered_by_code else ""
-    reference = _receive(form, code)
+    written, reference = form.written(), service.new_reference()
+    with transaction() as session:
+        due_at = throttle(session)
+        thread = threads.start_thread(session, reference, code, written) if code else None
+        service.receive(session, services().sealer, reference, written, due_at, thread)
     if code:
         return _show_code(reference, code, CodeForm(formdata=None))
     has_address = bool(form.email.data)
@@ -117,13 +121,3 @@ def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
             return service.addressees(session), help_lines
     except DBAPIError:
         return None, settings.help_lines
-
-
-def _receive(form: ContactForm, code: str) -> str:
-    """Store what was written, also for the code if there is one, and return its reference."""
-    written, reference = form.written(), service.new_reference()
-    with transaction() as session:
-        due_at = throttle(session)
-        thread = threads.start_thread(session, reference, code, written) if code else None
-        service.receive(session, services().sealer, reference, written, due_at, thread)
-    return reference

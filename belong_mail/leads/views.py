@@ -185,8 +185,7 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
 @for_leads
 def stop_leading(slug: str) -> ResponseReturnValue:
     with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        people.stop_leading(session, services().sealer, signed_in(), group)
+        people.stop_leading(session, services().sealer, signed_in(), signed_in(), slug)
     return redirect(url_for("lead.home", done="stopped"), 303)
 
 

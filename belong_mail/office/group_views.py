@@ -6,7 +6,6 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now, required
 from belong_mail.groups import service as group_service
@@ -35,7 +34,7 @@ def listed() -> str:
     """List the groups with what the office looks for; `?order=1`: to put them in another order."""
     language, zone = request_language(), services().settings.timezone
     with transaction() as session:
-        found = office.glance(session, signed_in(), zone, now())
+        found = office.glance(session, zone, now())
         shown = [
             (group_view(each.group, language), is_discreet(each.group), each) for each in found
         ]

@@ -159,7 +159,7 @@ def teams() -> ResponseReturnValue:
         if request.method == "POST":
             verbs.renew(session, signed_in(), request.form.getlist("right"))
             return redirect(url_for(".teams", done="renewed"), 303)
-        found = verbs.list_teams(session, signed_in())
+        found = verbs.list_teams(session)
         ending = verbs.ending(session, signed_in())
     return render_template("office/people.html", teams=found, ending=ending)
 
@@ -169,10 +169,10 @@ def teams() -> ResponseReturnValue:
 @fresh_proof
 def invite() -> ResponseReturnValue:
     with transaction() as session:
-        groups = [each.group for each in verbs.list_teams(session, signed_in()) if each.group]
+        groups = [each.group for each in verbs.list_teams(session) if each.group]
         form = InviteForm.about(groups, request.args.get("group", ""))
         if form.validate_on_submit():
-            verbs.invite(session, services().sealer, signed_in(), form.asked(signed_in()))
+            verbs.invite(session, services().sealer, form.asked(signed_in()))
             return redirect(url_for(".teams", done="invited"), 303)
     page = render_template("office/invite.html", form=form)
     return page, 422 if form.errors else 200
@@ -183,7 +183,7 @@ def invite() -> ResponseReturnValue:
 def person(account_id: str) -> ResponseReturnValue:
     """Show somebody's roles; a form changes how the office calls them."""
     with transaction() as session:
-        found = verbs.find_person(session, signed_in(), account_id)
+        found = verbs.find_person(session, account_id)
         form = NameForm(obj=found)
         if form.validate_on_submit():
             accounts.rename(session, found, form.name.data or "")
@@ -196,7 +196,7 @@ def person(account_id: str) -> ResponseReturnValue:
 @for_office
 def ask_to_remove(account_id: str) -> str:
     with transaction() as session:
-        found = verbs.find_person(session, signed_in(), account_id)
+        found = verbs.find_person(session, account_id)
         return _person_page("remove", session, found)
 
 
@@ -207,7 +207,7 @@ def do(account_id: str, verb: str) -> ResponseReturnValue:
     """Do what a button says, at once."""
     try:
         with transaction() as session:
-            found = verbs.find_person(session, signed_in(), account_id)
+            found = verbs.find_person(session, account_id)
             _do(session, found, verb, request.form.get("role", ""))
             is_left = bool(verbs.roles_of(session, found))
     except verbs.LastOfficeAccount:
