@@ -182,17 +182,6 @@ def test_nobody_is_let_in_over_a_limit(
     assert count(services) == 1
 
 
-def test_the_page_answers_alike_whoever_has_a_passkey(
-    owner: Visitor, thief: Visitor, worker: Worker, relay: Server
-) -> None:
-    """Only whoever reads the email learns that the account has one."""
-    assert is_in(owner)
-    answers = [thief.send("/sign-in", email=address) for address in (LEAD, "nobody@dpsk12.org")]
-    assert len({(each.status_code, each.location, each.text) for each in answers}) == 1
-    worker.drain()
-    assert relay.to("nobody@dpsk12.org") == []
-
-
 def public_id(services: Services) -> str:
     """Return the public id of the account that has a passkey."""
     with services.reading.begin() as session:

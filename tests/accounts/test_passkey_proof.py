@@ -15,18 +15,13 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.accounts.passkeys import ADD, LEAD, add, options_to_add, trail
+from tests.accounts.passkeys import ADD, LEAD, add, trail
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
 PROOF, BEGIN, FINISH = "/account/proof", "/account/proof/passkey", "/account/proof/passkey/finish"
-
-
-@pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
-    return sign_in(app, keyring, "the-village")
 
 
 @pytest.fixture
@@ -143,7 +138,3 @@ def test_a_forged_press_of_another_page_proves_nothing(
     for _ in range(2):
         assert owner.press(FINISH, answer=answer).status_code == 400
     assert not is_proved(owner)
-
-
-def test_adding_needs_no_second_proof_within_the_quarter_of_an_hour(lead: Visitor) -> None:
-    assert options_to_add(lead)["publicKey"]["challenge"]

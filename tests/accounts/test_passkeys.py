@@ -48,11 +48,6 @@ from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
-    return sign_in(app, keyring, "the-village")
-
-
-@pytest.fixture
 def device() -> Authenticator:
     return Authenticator()
 

@@ -281,20 +281,6 @@ def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_a_link_that_waits_leaves_and_opens_nothing_for_a_removed_lead(
-    scenario: Scenario, office: Visitor
-) -> None:
-    scenario.invite_lead(LEAD)
-    scenario.relay.always(f"RCPT {LEAD}", "451 4.7.1 Greylisted, try again in 5 minutes")
-    scenario.visitor.send("/sign-in", email=LEAD)
-    scenario.worker.drain()
-    press(office, scenario, LEAD, "remove", VILLAGE)
-    scenario.relay.usual()
-    with time_machine.travel(now() + timedelta(minutes=10)):
-        [link] = [mail for mail in scenario.mails(LEAD) if mail["Subject"] != CHANGED]
-        assert scenario.visitor.press(link_to(link, "sign-in")).status_code == 404
-
-
 def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: Visitor) -> None:
     scenario.invite_lead(LEAD)
     lead = signed_in(app, scenario.keyring, LEAD)

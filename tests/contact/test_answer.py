@@ -17,7 +17,7 @@ from belong_mail.core.rate_limits import SOURCE_RATE
 from belong_mail.core.services import Services
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, html_of, links_in, path_of, text_of
+from tests.browser_client import Form, Visitor, html_of, links_in, text_of
 from tests.clients import sign_in
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
 from tests.db_dump import dump_of, kept_of
@@ -129,15 +129,6 @@ def test_codes_differ_hold_enough_and_no_letters_that_look_alike() -> None:
     assert len(letters) ** threads.CODE_LENGTH > 2**80
 
 
-def test_who_gives_an_address_or_writes_to_leads_gets_no_code(
-    visitor: Visitor, services: Services
-) -> None:
-    page = visitor.send("/contact", topic="need", message=ASKED, email="ada@example.org")
-    assert page.status_code == 303
-    with services.reading.begin() as session:
-        assert session.scalar(select(func.count(Thread.id))) == 0
-
-
 def test_the_office_sees_threads_and_never_their_words(
     visitor: Visitor, office: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -157,29 +148,6 @@ def test_the_office_sees_threads_and_never_their_words(
     assert "Answered" in office.open("/office/threads").text
     for wrong in ("", " ", "a" * 5001, "a\u202eb"):
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
-
-
-def test_nobody_else_answers_a_lead_neither(
-    visitor: Visitor,
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-) -> None:
-    write(visitor)
-    lead = sign_in(app, keyring, "the-village")
-    with services.reading.begin() as session:
-        reference = session.scalars(select(Thread.reference)).one()
-    assert 'href="/office"' not in lead.open("/lead/").text
-    assert lead.open("/office").status_code == 404
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    path = f"/office/threads/{reference}"
-    before = kept_of(services)["thread_entries"]
-    assert lead.open("/office/threads").status_code == 404
-    assert lead.open(path).status_code == 404
-    assert lead.press(path, csrf_token=token, answer="Mine").status_code == 404
-    assert visitor.open(path).location.startswith("/sign-in")
-    assert visitor.press(path, answer="Mine").status_code in {400, 403}
-    assert dump_of(services)["thread_entries"] == before
 
 
 def test_the_office_loses_the_right_at_once(
@@ -282,22 +250,3 @@ def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(
     assert late.status_code == 429
     assert "Select the button again after" in late.text
     assert code in late.text
-
-
-def test_the_pages_speak_spanish(visitor: Visitor) -> None:
-    page = visitor.send("/contact?lang=es", topic="access", message="¿Dónde está la rampa?")
-    assert "Tu código" in page.text
-    [code] = CODE.findall(page.text)
-    assert "Todavía no hay respuesta" in visitor.send("/contact/answer?lang=es", code=code).text
-
-
-def test_without_javascript_the_mail_and_every_link_are_inert(
-    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
-    write(visitor)
-    worker.drain()
-    [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]
-    before = kept_of(services)["thread_entries"]
-    assert office.open(link).status_code == 200
-    assert visitor.client.head(path_of(link)).status_code == 302
-    assert dump_of(services)["thread_entries"] == before

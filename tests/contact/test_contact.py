@@ -1,26 +1,20 @@
 """Writing to DPS Belong: stored before the thanks, mailed with Reply-To, anonymous if wished."""
 
 import json
-from datetime import timedelta
 from email.message import EmailMessage
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
-import time_machine
 from sqlalchemy import select
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS
-from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery.models import Delivery
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import dump_of
-from tests.markers import on_both
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
@@ -215,94 +209,6 @@ def test_words_in_any_script_and_any_markup_arrive_as_they_are(
     assert mail.keys().count("Subject") == 1
 
 
-def test_a_relay_that_is_down_loses_nothing(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
-    relay.always("CONNECT", "421 4.3.2 down for maintenance")
-    assert visitor.send("/contact", topic="need", message=WORDS).status_code == 200
-    begun = now()
-    for hours in (0, 1, 5, 24):
-        with time_machine.travel(begun + timedelta(hours=hours)):
-            worker.drain()
-    assert relay.to(INBOX) == []
-    assert len(rows(services)) == 1
-
-    relay._habits.clear()
-    with time_machine.travel(begun + timedelta(hours=25)):
-        mail = the_mail(worker, relay)
-    assert WORDS in text_of(mail)
-
-
-def test_a_message_that_the_inbox_refuses_is_kept_until_somebody_has_seen_to_it(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
-    relay.always(f"RCPT {INBOX}", "550 5.1.1 no such mailbox")
-    visitor.send("/contact", topic="need", message=WORDS)
-    worker.drain()
-    with time_machine.travel(now() + timedelta(days=60)):
-        worker.step()
-        assert len(rows(services)) == 1
-        with services.reading.begin() as session:
-            assert [each.state for each in session.scalars(select(Delivery))] == ["bounced"]
-
-
-@on_both("races")
-def test_two_that_write_at_once_are_both_heard(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    for number in range(10):
-        visitor.send("/contact", topic="event", message=f"message number {number}")
-    worker.drain()
-    texts = "".join(text_of(mail) for mail in relay.to(INBOX))
-    for number in range(10):
-        assert f"message number {number}" in texts
-
-
-def asks_once_more(visitor: Visitor, services: Services, data: dict[str, Any]) -> bool:
-    """Send a stale form, and tell whether one more press is enough."""
-    answer = visitor.client.post("/contact", data=data)
-    assert answer.status_code == 422
-    assert "Please select the button again." in answer.text
-    assert rows(services) == []
-    again = Form(answer.text).fields
-    assert again["message"] == WORDS
-    assert again["trap"] == ""
-    return visitor.client.post("/contact", data=again).status_code == 200
-
-
-def test_a_stale_form_costs_one_more_press_and_no_word(
-    visitor: Visitor, services: Services
-) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS, "topic": "need"}
-    with time_machine.travel(now() + timedelta(days=3)):
-        assert asks_once_more(visitor, services, fields)
-
-
-def test_a_filled_trap_costs_one_more_press_and_no_word(
-    visitor: Visitor, services: Services
-) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {
-        "message": WORDS,
-        "topic": "need",
-        "trap": "x",
-    }
-    assert asks_once_more(visitor, services, fields)
-
-
-def test_changing_the_language_keeps_every_word(visitor: Visitor, services: Services) -> None:
-    typed = {"message": f"\n{WORDS}\n<b>", "name": "Ada", "email": "not yet", "topic": "event"}
-    data = typed | {"switch_language": "es"}
-    answer = visitor.client.post("/contact?lang=es", data=data)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Language"] == "es"
-    kept = Form(answer.text).fields
-    assert kept["message"] == typed["message"].strip()
-    assert {name: kept[name] for name in ("name", "email", "topic")} == {
-        name: typed[name] for name in ("name", "email", "topic")
-    }
-    assert rows(services) == []
-
-
 def test_the_whole_journey_in_spanish(visitor: Visitor, worker: Worker, relay: Server) -> None:
     page = visitor.open("/contact?lang=es")
     assert "Write to" not in page.text
@@ -316,20 +222,6 @@ def test_the_whole_journey_in_spanish(visitor: Visitor, worker: Worker, relay: S
     assert thanks.headers["Content-Language"] == "es"
     assert "Thank you" not in thanks.text
     assert "Necesito un intérprete." in text_of(the_mail(worker, relay))
-
-
-def test_a_message_too_big_for_any_mailbox_is_refused(visitor: Visitor, services: Services) -> None:
-    answer = visitor.client.post("/contact?lang=es", data={"message": "a" * 10_000_000})
-    assert answer.status_code == 413
-    assert answer.headers["Content-Language"] == "es"
-    assert rows(services) == []
-
-
-def test_another_site_cannot_write_in_somebodys_name(visitor: Visitor, services: Services) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS, "topic": "need"}
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.org"}):
-        assert visitor.client.post("/contact", data=fields, headers=headers).status_code == 403
-    assert rows(services) == []
 
 
 def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(

@@ -1,6 +1,5 @@
 """Writing to a group's leads, and the word that a message has arrived."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from sqlalchemy import select
 from belong_mail.contact import service
 from belong_mail.contact.jobs import SendMessage
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import MESSAGE_COLUMN, ContactData
+from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
@@ -91,14 +90,6 @@ def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(
     assert "village-leads" not in repr(dump_of(services))
 
 
-def test_a_message_to_the_office_goes_to_the_office(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    assert "Belong office’s inbox" in write(visitor)
-    assert recipients(worker, relay) == [INBOX]
-    assert "leaders of" not in text_of(relay.to(INBOX)[0])
-
-
 @pytest.mark.parametrize(
     ("to", "email", "said"),
     [
@@ -154,18 +145,6 @@ def test_whoever_changes_rows_does_not_turn_the_offices_messages_to_leads(
     assert recipients(worker, relay) == [INBOX, INBOX]
 
 
-def test_a_message_from_before_there_was_a_choice_goes_to_the_office(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
-    write(visitor, VILLAGE)
-    old = json.dumps({"topic": "need", "message": WORDS, "name": "", "address": ""}).encode()
-    with services.writing.begin() as session:
-        session.scalars(select(ContactMessage)).one().sealed = services.sealer.seal(
-            old, MESSAGE_COLUMN
-        )
-    assert recipients(worker, relay) == [INBOX]
-
-
 def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
     visitor: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -210,30 +189,6 @@ def test_an_address_is_told_once_a_day_and_again_the_next(
         write(visitor, email=ADA)
         worker.drain()
     assert len(relay.to(ADA)) == 2
-
-
-def test_messages_in_somebodys_name_do_not_keep_the_word_from_them_for_days(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    """Each refused one put the next word off by a day more."""
-    for _ in range(12):
-        write(visitor, email=ADA)
-    worker.drain()
-    with time_machine.travel(now() + timedelta(hours=25), tick=True):
-        write(visitor, email=ADA)
-        worker.drain()
-    assert len(relay.to(ADA)) == 2
-
-
-def test_a_word_that_was_put_off_still_comes(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
-    relay.script(f"RCPT {ADA}", "451 4.7.1 greylisted, try again")
-    write(visitor, email=ADA)
-    assert recipients(worker, relay) == [INBOX]
-    with time_machine.travel(now() + timedelta(minutes=30), tick=True):
-        worker.drain()
-    assert len(relay.to(ADA)) == 1
 
 
 def test_who_wants_to_be_left_alone_is(

@@ -19,6 +19,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in as sign_in_by_link
+from tests.clients import sign_in_office
 from tests.crawl import record_templates
 from tests.db_dump import dump_of
 from tests.district import trips
@@ -157,13 +158,6 @@ def test_every_refusal_reads_the_same(
     assert len(pages) == 1
 
 
-def test_a_session_by_the_district_ends_like_any_other(linked: Visitor, browser: Visitor) -> None:
-    assert linked
-    trips.sign_in(browser)
-    with time_machine.travel(now() + timedelta(minutes=45)):
-        assert browser.open("/lead/").status_code == 302
-
-
 def test_signing_in_replaces_the_session_that_the_browser_had(
     linked: Visitor, browser: Visitor, services: Services
 ) -> None:
@@ -186,6 +180,7 @@ def test_one_person_of_the_district_is_one_account(
     assert linked
     other = sign_in_by_link(app, keyring, "lgbtq")
     assert trips.link(other).status_code == 403
+    assert "The Village" not in other.open("/lead/").text, "nor is anyone signed in by it"
     worker.drain()
     with services.reading.begin() as session:
         assert len(session.scalars(select(Identity)).all()) == 1
@@ -212,6 +207,10 @@ def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
         lgbtq = group_named(session, "lgbtq")
         invitations.invite(session, keyring.opener, keyring.index, village, COLLEAGUE)
         invitations.invite(session, keyring.opener, keyring.index, lgbtq, "else@dpsk12.org")
+        account = invitations.find_account(session, keyring.index, LEAD)
+        assert account is not None
+    office = sign_in_office(app, keyring)
+    assert "let them sign in by email" in office.open(f"/office/leads/{account.public_id}").text
     said = app.test_cli_runner().invoke(args=["lead", "unlink", LEAD])
     assert said.exit_code == 0, said.output
     worker.drain()

@@ -48,6 +48,11 @@ def flood(
     scenario.worker.drain()
 
 
+def flood_from_everywhere(app: Flask, scenario: Scenario) -> None:
+    for number in range(8):
+        flood(app, scenario, 3, f"203.0.113.{number}")
+
+
 def gets_a_link(scenario: Scenario, lead: Visitor) -> bool:
     """Ask for a link and tell whether one comes of it."""
     before = len(scenario.mails(LEAD))
@@ -70,8 +75,7 @@ def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     lead.press("/sign-out", csrf_token=token)
     flood(app, scenario, 12)
-    for number in range(8):
-        flood(app, scenario, 3, f"203.0.113.{number}")
+    flood_from_everywhere(app, scenario)
     assert not gets_a_link(scenario, browser(app))
     assert gets_a_link(scenario, lead)
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
@@ -94,31 +98,13 @@ def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
     app: Flask, scenario: Scenario
 ) -> None:
     """From everywhere at once, and the lead's browser is new: a link is there all the same."""
-    for number in range(8):
-        flood(app, scenario, 3, f"203.0.113.{number}")
+    flood_from_everywhere(app, scenario)
     lead = browser(app)
     assert not gets_a_link(scenario, lead)
     link = link_to(scenario.mails(LEAD)[-1], "sign-in")
     assert browser(app).press(link).status_code == 403, "who has not asked may not"
     assert lead.press(link).status_code == 303
     assert lead.open("/lead/").status_code == 200
-
-
-@pytest.mark.parametrize("minutes", [3, 9, 11, 14])
-def test_a_leads_new_device_waits_for_no_stranger_at_the_same_source(
-    app: Flask, scenario: Scenario, minutes: int
-) -> None:
-    """Their links ended after ten minutes, and the next one came after fifteen."""
-    begun = now()
-    flood(app, scenario, 6)
-    for step in range(minutes):
-        with time_machine.travel(begun + timedelta(minutes=step, seconds=30)):
-            flood(app, scenario, 1)
-    with time_machine.travel(begun + timedelta(minutes=minutes)):
-        lead = browser(app)
-        gets_a_link(scenario, lead)
-        assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
-        assert lead.open("/lead/").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -190,16 +176,14 @@ def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, scenario: S
     lead = browser(app)
     sign_in(scenario, lead, OTHER_LEAD)
     flood(app, scenario, 12)
-    for number in range(8):
-        flood(app, scenario, 3, f"203.0.113.{number}")
+    flood_from_everywhere(app, scenario)
     assert not gets_a_link(scenario, lead)
 
 
 def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, scenario: Scenario) -> None:
     lead = browser(app)
     sign_in(scenario, lead)
-    for number in range(8):
-        flood(app, scenario, 3, f"203.0.113.{number}")
+    flood_from_everywhere(app, scenario)
     cookie = lead.client.get_cookie("belong-known")
     assert cookie is not None
     stranger = browser(app)

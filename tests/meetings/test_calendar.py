@@ -14,7 +14,7 @@ from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import demo_data, rooms
-from tests.browser_client import Form, Visitor, html_of, link_to, path_of, text_of
+from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
 from tests.scenario import ADA, Scenario
@@ -217,13 +217,6 @@ def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellati
             rooms.purge_all(session, now() + timedelta(days))
         left.append(len(dump_of(services)["meetings"]))
     assert left == [5, 3, 2, 1, 1]
-
-
-def test_the_address_of_an_event_names_no_group(scenario: Scenario) -> None:
-    page = scenario.visitor.open("/groups/the-village").text
-    [link, *_] = re.findall(r'href="(/meetings/[^"]+)"', page)
-    assert scenario.visitor.open(link).status_code == 200
-    assert "village" not in path_of(link)
 
 
 def test_the_sample_has_three_months_of_meetings_and_says_so(scenario: Scenario) -> None:

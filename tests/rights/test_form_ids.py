@@ -108,7 +108,6 @@ def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
     """Return by field what is another's, or has ended, or is there already."""
     other, ended = group_named(session, OTHER), groups.find_of_any_age(session, "ended")
     assert ended is not None
-    person = account_of(session, keyring, "person@dpsk12.org")
     elsewhere = account_of(session, keyring, "else@dpsk12.org")
     signed_in = select(BrowserSession.public_id).where(BrowserSession.account_id == elsewhere.id)
     members = select(Subscription.public_id).where(Subscription.group_id == other.id)
@@ -117,7 +116,6 @@ def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
         "membership": list(session.scalars(members)),
         "group": [ended.slug],
         "role": [OTHER, ended.slug],
-        "to": [person.public_id, elsewhere.public_id[::-1]],
         "groups": [ended.public_id],
     }
 
