@@ -1,14 +1,10 @@
 """A lead signs in by a mailed link: the browser that asked, ten minutes, once."""
 
-from datetime import timedelta
-
 import pytest
-import time_machine
 from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.accounts import invitations
-from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
@@ -94,35 +90,6 @@ def test_a_stranger_gets_the_same_answer_and_no_mail(
     assert stranger.send("/sign-in", email="nobody@dpsk12.org").location == "/sign-in/sent"
     worker.drain()
     assert relay.accepted == []
-
-
-def test_the_link_is_too_old_after_ten_minutes(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    make_lead(services, keyring, LEAD, "the-village")
-    lead = browser(app)
-    lead.send("/sign-in", email=LEAD)
-    worker.drain()
-    link = link_to(relay.to(LEAD)[0], "sign-in")
-    with time_machine.travel(now() + timedelta(minutes=12)):
-        assert lead.open(link).status_code == 404
-
-
-def test_a_session_ends_after_half_an_hour_of_rest(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    make_lead(services, keyring, LEAD, "the-village")
-    lead = browser(app)
-    lead.send("/sign-in", email=LEAD)
-    worker.drain()
-    lead.press(link_to(relay.to(LEAD)[0], "sign-in"))
-    start = now()
-    with time_machine.travel(start + timedelta(minutes=20)):
-        assert lead.open("/lead/").status_code == 200
-    with time_machine.travel(start + timedelta(minutes=45)):
-        assert lead.open("/lead/").status_code == 200
-    with time_machine.travel(start + timedelta(minutes=80)):
-        assert lead.open("/lead/").status_code == 302
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.jobs import EndRights, InviteAgain, InviteColleague, LetIn
-from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead, Passkey
+from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
 from belong_mail.accounts.service import (
     OFFICE,
     NotFound,
     has_not_ended,
     has_office_besides,
 )
-from belong_mail.accounts.signing_in import has_passkey, identity_of, may_have_passkeys
+from belong_mail.accounts.signing_in import has_passkey, identity_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -162,14 +162,13 @@ def remove(
         person.office_since = person.office_ends_at = None
         audit.record(session, Kind.OFFICE_REMOVED, account=person)
         EndRights(by.public_id, person.public_id, [], office=True).ask(session, sealer)
-        _forget_passkeys(session, person)
     end_sessions(session, person)
 
 
 def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
     """End somebody's right to lead a group, or one's own; the office can invite again.
 
-    A person without any right left keeps no passkey. The worker tells those concerned. Raises
+    The worker tells those concerned, and removes the passkeys of whoever has no right left. Raises
     NotFound.
     """
     group = session.scalar(select(Group).where(Group.slug == slug))
@@ -181,13 +180,6 @@ def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account,
     audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
     groups = [group.public_id] if group else []
     EndRights(by.public_id, person.public_id, groups, office=False).ask(session, sealer)
-    _forget_passkeys(session, person)
-
-
-def _forget_passkeys(session: Session, person: Account) -> None:
-    """Delete the passkeys of somebody whose last right has ended."""
-    if not may_have_passkeys(session, person):
-        session.execute(delete(Passkey).where(Passkey.account_id == person.id))
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:

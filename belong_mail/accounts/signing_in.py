@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.jobs import LinkIdentity
-from belong_mail.accounts.models import Account, GroupLead, Identity, Passkey, SignIn
-from belong_mail.accounts.service import has_not_ended, may_sign_in
+from belong_mail.accounts.models import Account, Identity, Passkey, SignIn
+from belong_mail.accounts.service import may_sign_in
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.district import District
@@ -88,13 +88,6 @@ def has_passkey(session: Session, account: Account) -> bool:
     """Tell whether an account's owner signs in with a passkey."""
     found = select(Passkey.id).where(Passkey.account_id == account.id)
     return session.scalar(found.limit(1)) is not None
-
-
-def may_have_passkeys(session: Session, account: Account) -> bool:
-    """Tell whether an account has a right or is invited to one."""
-    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id, has_not_ended())
-    is_of_office = account.is_office or account.office_since is not None
-    return is_of_office or session.scalar(leads.limit(1)) is not None
 
 
 class UnknownPerson(Exception):

@@ -123,15 +123,6 @@ def test_the_operator_lets_in_the_last_one_of_the_office(
     assert (again.exit_code, "with no passkey" in again.output) == (1, True)
 
 
-@pytest.mark.usefixtures("owner")
-def test_whom_the_office_removes_keeps_no_passkey(office: Visitor, services: Services) -> None:
-    page = f"/office/leads/{public_id(services)}"
-    token = Form(office.open(page).text).fields["csrf_token"]
-    given = office.press(f"{page}/remove", csrf_token=token, role="the-village")
-    assert given.status_code == 303
-    assert count(services) == 0
-
-
 def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
     add(office, Authenticator())
     page = f"/office/leads/{public_id(services)}"

@@ -281,15 +281,6 @@ def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: Visitor) -> None:
-    scenario.invite_lead(LEAD)
-    lead = signed_in(app, scenario.keyring, LEAD)
-    assert press(office, scenario, LEAD, "sign_out").status_code == 303
-    assert lead.open("/lead/").status_code == 302
-    assert office.open(PAGE).status_code == 200
-    signed_in(app, scenario.keyring, LEAD)
-
-
 def test_the_last_office_account_is_not_removed(
     app: Flask, scenario: Scenario, office: Visitor
 ) -> None:

@@ -1,6 +1,5 @@
 """Secrets of a lead's seat, a paused issue and an unconfirmed address, each on its own."""
 
-import itertools
 import json
 from datetime import timedelta
 
@@ -24,14 +23,6 @@ from tests.factories import make_members, queue_issue
 from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def test_a_session_in_use_ends_after_half_a_day(app: Flask, keyring: Keyring) -> None:
-    lead = sign_in(app, keyring)
-    start = now()
-    for minutes in itertools.chain(range(20, 12 * 60, 20), [12 * 60 + 1]):
-        with time_machine.travel(start + timedelta(minutes=minutes)):
-            assert lead.open("/lead/").status_code == (200 if minutes < 12 * 60 else 302)
 
 
 def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
