@@ -65,16 +65,10 @@ def _purge_invitations(session: Session, at: datetime) -> int:
         *session.scalars(to_lead.returning(GroupLead.account_id)),
         *session.scalars(taken_back.returning(Account.id)),
     ]
-    if over:
-        _forget_accounts(session, set(over))
-    return len(over)
-
-
-def _forget_accounts(session: Session, ids: set[int]) -> None:
-    """Delete those of accounts that lead nothing, answer for no office and get nothing."""
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
-    unused = delete(Account).where(Account.id.in_(ids), *_without_a_right(), ~is_mailed)
+    unused = delete(Account).where(Account.id.in_(over), *_without_a_right(), ~is_mailed)
     session.execute(unused)
+    return len(over)
 
 
 RETENTION["sessions"] = in_batches(

@@ -71,7 +71,8 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
     """Return what the page shows of an issue: state and date, and of a draft its writers."""
-    state = _state(session, issue)
+    is_asked = approval.is_open(session, issue)  # it waits for a second leader's yes
+    state = "asked" if is_asked else release.issue_status(session, issue).state
     is_written = state in {"draft", "asked"}
     moment = issue.held_at or issue.due_at or issue.queued_at
     return {
@@ -80,13 +81,6 @@ def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
         "at": issue.changed_at if is_written else moment,
         "credits": progress.credits_of(session, issue, signed_in()) if is_written else [],
     }
-
-
-def _state(session: Session, issue: Newsletter) -> str:
-    """Say where an issue stands; `asked` when it waits for a second leader's yes."""
-    if approval.is_open(session, issue):
-        return "asked"
-    return release.issue_status(session, issue).state
 
 
 @lead.post("/language")

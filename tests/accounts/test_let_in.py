@@ -34,29 +34,6 @@ def office(app: Flask, keyring: Keyring) -> Visitor:
     return sign_in_office(app, keyring, OFFICE)
 
 
-@pytest.fixture
-def device() -> Authenticator:
-    return Authenticator()
-
-
-@pytest.fixture
-def owner(
-    app: Flask, keyring: Keyring, worker: Worker,
-    device: Authenticator,
-) -> Visitor:  # fmt: skip
-    """A lead whose device has a passkey here."""
-    lead = sign_in(app, keyring, "the-village")
-    add(lead, device)
-    worker.drain()
-    return lead
-
-
-@pytest.fixture
-def thief(app: Flask) -> Visitor:
-    """A thief who reads the lead's email, in a browser of their own."""
-    return Visitor(app.test_client())
-
-
 def link(browser: Visitor, worker: Worker, relay: Server) -> str:
     """Have a sign-in link emailed, and return it."""
     assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
@@ -65,14 +42,14 @@ def link(browser: Visitor, worker: Worker, relay: Server) -> str:
 
 
 def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(
-    owner: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+    owner: Visitor, phone: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    url = link(thief, worker, relay)
-    page = thief.open(url).text
+    url = link(phone, worker, relay)
+    page = phone.open(url).text
     assert "This account uses a passkey" in page
     assert "can let you sign in by email again" in page
-    assert thief.press(url).status_code == 403
-    assert not is_in(thief)
+    assert phone.press(url).status_code == 403
+    assert not is_in(phone)
     assert is_in(owner)
     assert count(services) == 1
     assert trail(services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]

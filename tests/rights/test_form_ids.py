@@ -6,7 +6,6 @@ from html import unescape
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,13 +16,10 @@ from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import Worker
 from tests import crawl
-from tests.db_dump import Dump, kept_of
 from tests.factories import group_named, make_member
-from tests.rights.site import OTHER, SETTINGS, Site, account_of, make_site
+from tests.rights.site import OTHER, SETTINGS, Site, account_of, content
 from tests.rights.table import Answer, Role, rights_table
-from tests.servers.smtp import Server
 
 pytestmark = [
     pytest.mark.parametrize("settings", [SETTINGS]),
@@ -43,14 +39,11 @@ REFUSED = {404, 409, 422}
 FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
 TAG = re.compile(r"<(?:input|option|button|select)\b[^>]*>")
 ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
-# Counts of who asks how often.
-TECHNICAL = {"limits", "worker_limits"}
 
 
 @pytest.fixture
-def site(app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server) -> Site:
-    """Make the site; a lead is signed in twice, and there is a group that has ended."""
-    site = make_site(app, services, keyring, worker, relay)
+def site(site: Site, services: Services, keyring: Keyring) -> Site:
+    """The site, where a lead is signed in twice, and a group has ended."""
     crawl.ended_group(services)
     with services.writing.begin() as session:
         lead = account_of(session, keyring, "lead@dpsk12.org")
@@ -141,7 +134,3 @@ def test_anothers_id_in_a_field_is_refused_and_changes_nothing(
                     wrong.append(f"{endpoint} {field}={value} is answered {status}")
                     before = content(services)
     assert wrong == [], "\n".join(wrong)
-
-
-def content(services: Services) -> Dump:
-    return {table: rows for table, rows in kept_of(services).items() if table not in TECHNICAL}

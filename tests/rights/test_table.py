@@ -10,16 +10,12 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.web.access import Access
-from belong_mail.worker.loop import Worker
-from tests.db_dump import Dump, kept_of
 from tests.markers import on_both, on_sqlite
 from tests.rights.__main__ import PLACE, written
-from tests.rights.site import SETTINGS, TOKEN, Actor, Site, make_site
+from tests.rights.site import SETTINGS, TOKEN, Actor, Site, content
 from tests.rights.table import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
-from tests.servers.smtp import Server
 
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
@@ -46,17 +42,6 @@ NEEDS_MORE = {
     "district.back GET",
     "district.back POST",
 }
-# Counts of who asks how often; they grow with every form and say nothing else.
-TECHNICAL = {"limits", "worker_limits"}
-
-
-@pytest.fixture
-def site(app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server) -> Site:
-    return make_site(app, services, keyring, worker, relay)
-
-
-def content(services: Services) -> Dump:
-    return {table: rows for table, rows in kept_of(services).items() if table not in TECHNICAL}
 
 
 def normal(page: str, path: str) -> str:
