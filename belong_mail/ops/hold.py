@@ -168,11 +168,6 @@ def pulse(session: Session) -> datetime | None:
     return at
 
 
-def is_dead(pulse: datetime | None, at: datetime) -> bool:
-    """Tell whether no worker lives; a pulse in the future is one of a clock that was ahead."""
-    return pulse is None or abs(at - pulse) > RECENT_WORK
-
-
 def is_on(session: Session) -> bool:
     """Tell whether nothing is sent: a host is held, and no other has worked lately."""
     is_held = exists().where(Host.held_because.is_not(None))

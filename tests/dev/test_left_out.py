@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.browser import chromium
 from tests.processes import ROOT
 from tests.production import nginx
-from tests.servers import network
 
 TESTS = (
     "tests/browser/test_looks.py::test_a_first_visit_weighs_at_most_15_kb",
@@ -45,12 +42,3 @@ def test_a_run_fails_where_they_are_required(tmp_path: Path) -> None:
     assert ended.returncode == 1
     for missing in (chromium.MISSING, nginx.MISSING):
         assert missing in ended.stdout
-
-
-@pytest.mark.parametrize(("required", "outcome"), [("", "Skipped"), ("1", "Failed")])
-def test_networks_of_ones_own_are_asked_for_alike(
-    tmp_path: Path, required: str, outcome: str
-) -> None:
-    ask = "from tests.servers.network import require; require()"
-    ended = run_without(tmp_path, "-c", ask, required=required)
-    assert ended.stderr.splitlines()[-1] == f"{outcome}: {network.MISSING}"

@@ -5,6 +5,7 @@ from belong_mail.core.services import Services
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.monitoring.metrics import exposition
+from tests.processes import run
 
 
 def wrong_names(services: Services) -> list[str]:
@@ -19,3 +20,12 @@ def figures(services: Services) -> dict[str, str]:
         lines = exposition(Site(session, services.settings, now())).splitlines()
     shown = [line.removeprefix("belong_") for line in lines if not line.startswith("#")]
     return dict(line.rsplit(" ", 1) for line in shown)
+
+
+def doctor(settings: dict[str, str], *options: str) -> tuple[int, list[str], list[str]]:
+    """Ask the doctor; return the exit code, what is well, and what is wrong."""
+    ended = run({"PGOPTIONS": "-c synchronous_commit=on", **settings}, "doctor", *options)
+    assert "Traceback" not in ended.stderr
+    lines = [line.partition("\t") for line in ended.stdout.splitlines()]
+    well = [words for mark, _, words in lines if mark == "ok"]
+    return ended.returncode, well, [words for mark, _, words in lines if mark == "WRONG"]

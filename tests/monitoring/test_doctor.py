@@ -23,7 +23,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import queue
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.processes import run
+from tests.monitoring.looking import doctor as told
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
@@ -33,18 +33,6 @@ Settings = dict[str, str]
 TOKEN = "a-token-of-an-operator-with-forty-signs"
 WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])
 HOUR = 3600
-
-
-def told(settings: Settings) -> tuple[int, list[str], list[str]]:
-    """Ask the doctor; return the exit code, what is well, and what is wrong."""
-    ended = run({"PGOPTIONS": "-c synchronous_commit=on", **settings}, "doctor")
-    assert "Traceback" not in ended.stderr
-    lines = [line.partition("\t") for line in ended.stdout.splitlines()]
-    return (
-        ended.returncode,
-        [words for mark, _, words in lines if mark == "ok"],
-        [words for mark, _, words in lines if mark == "WRONG"],
-    )
 
 
 @on_both("rights and files")

@@ -62,7 +62,7 @@ def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
     with lagging(environment, relay, database_url) as process:
         process.send_signal(ending)
         process.communicate(timeout=SECONDS)
-    go_back(database_url, is_failover=False)
+    go_back(database_url)
     assert run(environment, "worker", "--drain").returncode == 1
     is_held(environment, LACKS, "older than what this host last saw")
     assert doubled(relay) == 0
@@ -73,7 +73,7 @@ def test_what_one_host_misses_holds_the_others(
 ) -> None:
     assert issue
     with lagging(environment, relay, database_url) as process:
-        go_back(database_url, is_failover=False)
+        go_back(database_url)
         is_said(process, HELD)
     assert run(other, "worker", "--drain").returncode == 1
     is_held(other, LACKS)

@@ -14,6 +14,7 @@ from belong_mail.monitoring.probe_report import COVERED
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
+from tests.monitoring.looking import doctor as told
 from tests.processes import run
 from tests.relays.signing import Habits
 from tests.servers.dns import DnsServer
@@ -30,15 +31,6 @@ SIGNATURE = (
 )
 OTHERS = "DKIM-Signature: v=1; a=rsa-sha256; d=relay.example.net; s=x; h=from; bh=AA; b=AA\r\n"
 PASSED = "dkim=pass header.d=example.org; spf=pass; dmarc=pass"
-
-
-def told(settings: Settings, *options: str) -> Told:
-    """Ask the doctor; return the exit status, what is well, and what is wrong."""
-    ended = run(settings, "doctor", *options)
-    assert "Traceback" not in ended.stderr
-    lines = [line.partition("\t") for line in ended.stdout.splitlines()]
-    well = [words for mark, _, words in lines if mark == "ok"]
-    return ended.returncode, well, [words for mark, _, words in lines if mark == "WRONG"]
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from tests.processes import SECONDS
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
 TRIES = 5
-OTHER_TIMELINE = "UPDATE hosts SET timeline = 'FFFFFFFF' WHERE timeline <> ''"
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
 
 
@@ -75,13 +74,13 @@ def keep(url: str) -> None:
     engine.dispose()
 
 
-def go_back(url: str, *, is_failover: bool = True) -> None:
-    """End each connection and be what was kept, after a failover on another timeline."""
+def go_back(url: str) -> None:
+    """End each connection and be what was kept."""
     tables = [table.name for table in Base.metadata.sorted_tables]
     engine = create_engine(url)
     for _ in range(TRIES):
         try:
-            _put_back(engine, tables, is_failover=is_failover)
+            _put_back(engine, tables)
             break
         except OperationalError:  # who was just at work waits for us as we wait for them
             continue
@@ -90,7 +89,7 @@ def go_back(url: str, *, is_failover: bool = True) -> None:
     engine.dispose()
 
 
-def _put_back(engine: Engine, tables: list[str], *, is_failover: bool) -> None:
+def _put_back(engine: Engine, tables: list[str]) -> None:
     with engine.begin() as connection:
         for statement in (
             f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
@@ -98,7 +97,6 @@ def _put_back(engine: Engine, tables: list[str], *, is_failover: bool) -> None:
             *(f"DELETE FROM {name}" for name in reversed(tables)),  # noqa: S608 - our own names
             *(f"INSERT INTO {name} TABLE past.{name}" for name in tables),
             "ALTER TABLE deliveries ENABLE TRIGGER USER",
-            *([OTHER_TIMELINE] if is_failover else ()),
             "SELECT setval('deliveries_id_seq', (SELECT max(id) FROM deliveries))",
             "DROP SCHEMA past CASCADE",
             f"{CUT} datname = current_database() AND pid <> pg_backend_pid()",
