@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -60,17 +59,9 @@ JOBS_AT_ONCE = 100
 SLOW_REQUEST_REST = timedelta(minutes=5)
 # Why we are on hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
+# What a turn finds to do beside reading requests and sending, by what the log says when it fails.
+Tasks = dict[str, Callable[[], bool]]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
-    """List what a turn finds to do beside sending."""
-
-    requests: list[int] = field(default_factory=list)
-    entries: list[int] = field(default_factory=list)
-    batch: int | None = None
-    is_issue_due: bool = False
 
 
 class Worker:
@@ -256,52 +247,42 @@ class Worker:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         if self._intake is not None:
             self._intake.poll_if_due()
-        was_busy = self._do_all(self._read_requests())
+        requests, tasks = self._read_requests()
+        run = partial(self._backoff.run, most=REST_SECONDS)
+        done = [run(complaint, task) for complaint, task in tasks.items()]
         if self._is_purge_due():
             at = now()
             is_tidy = self._periodic_tasks.run()
             self._purge_at = at + PURGE_GAP if is_tidy else at
         is_busy = self.engine.work()
         self._has_worked = True
-        return is_busy or was_busy
-
-    def _do_all(self, todo: Todo) -> bool:
-        """Do what a look found; tell whether anything was done. None of it stops the sending."""
-        tell, ask = self._tell_of_starts, self._ask_imported
-        tasks: dict[str, Callable[[], bool]] = {}
-        if todo.entries:
-            tasks["Nobody is told of a start"] = partial(tell, todo.entries)
-        if todo.batch is not None:
-            tasks["Nobody of a list is asked"] = partial(ask, todo.batch)
-        if todo.is_issue_due:
-            tasks["No newsletter is queued"] = self._queue_due
-        run = partial(self._backoff.run, most=REST_SECONDS)
-        done = [run(complaint, task) for complaint, task in tasks.items()]
-        return any(done) or bool(todo.requests)
+        return is_busy or bool(requests) or any(done)
 
     def waiting(self) -> dict[str, int]:
         """Count what waits for later."""
         with self._sessions.begin() as session:
             return hold.waiting(session)
 
-    def _read_requests(self) -> Todo:
-        """See what there is to do, and answer requests."""
-        most = NO_DATABASE_SECONDS
-        todo = self._backoff.run("Nothing is read", self._look, most=most) or Todo()
-        for request_id in todo.requests:
+    def _read_requests(self) -> tuple[list[int], Tasks]:
+        """See what there is to do, and answer requests; return them, and the other tasks."""
+        found = self._backoff.run("Nothing is read", self._look, most=NO_DATABASE_SECONDS)
+        requests, tasks = found or ([], {})
+        for request_id in requests:
             self._read_request(request_id)
-        return todo
+        return requests, tasks
 
-    def _look(self) -> Todo:
+    def _look(self) -> tuple[list[int], Tasks]:
         """See what there is to do, in one transaction: the database may be far away."""
-        at = now()
+        at, tasks = now(), Tasks()
         with self._sessions.begin() as session:
-            return Todo(
-                requests=self._waiting(session, at),
-                entries=members_tasks.notes_to_tell(session, JOBS_AT_ONCE),
-                batch=import_tasks.next_batch(session, self._import_pace, at),
-                is_issue_due=newsletters.is_any_due(session),
-            )
+            requests = self._waiting(session, at)
+            if entries := members_tasks.notes_to_tell(session, JOBS_AT_ONCE):
+                tasks["Nobody is told of a start"] = partial(self._tell_of_starts, entries)
+            if (batch := import_tasks.next_batch(session, self._import_pace, at)) is not None:
+                tasks["Nobody of a list is asked"] = partial(self._ask_imported, batch)
+            if newsletters.is_any_due(session):
+                tasks["No newsletter is queued"] = self._queue_due
+        return requests, tasks
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now, not too many of those that look an address up."""
