@@ -108,6 +108,14 @@ def standing(root: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def refuse(root: Path, words: str, status: int = 1, **flags: str) -> str:
+    """Be refused in these words, and change nothing."""
+    before, refused = standing(root), setup(root, **flags)
+    assert (refused.exit_code, words in refused.output) == (status, True), refused.output
+    assert standing(root) == before
+    return refused.output
+
+
 def environment(root: Path, name: str) -> dict[str, str]:
     """Read what systemd gives to the web or the worker, with its paths below the root."""
     text = "".join((root / f"etc/belong-mail/{each}.env").read_text() for each in ("common", name))
@@ -183,10 +191,7 @@ def test_who_is_not_root_is_told_so() -> None:
 
 def test_where_users_or_folders_are_missing_nothing_is_made(root: Path) -> None:
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    before = standing(root)
-    refused = setup(root)
-    assert (refused.exit_code, "docs/operators/install.md" in refused.output) == (1, True)
-    assert standing(root) == before
+    refuse(root, "docs/operators/install.md")
 
 
 def test_where_the_program_is_not_in_its_place_nothing_is_made() -> None:
@@ -199,22 +204,14 @@ def test_where_the_program_is_not_in_its_place_nothing_is_made() -> None:
 def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None:
     done(setup(root))
     (root / "etc/belong-mail/keys" / lost).unlink()
-    before = standing(root)
-    refused = setup(root)
-    assert (refused.exit_code, "Bring the missing ones back" in refused.output) == (1, True)
-    assert standing(root) == before
+    refuse(root, "Bring the missing ones back")
 
 
 @pytest.mark.parametrize("left", USED)
 def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, left: str) -> None:
     """As on a machine that was restored from a backup, which has no keys in it."""
-    file = root / left.removeprefix("/")
-    file.write_text("")
-    before = standing(root)
-    refused = setup(root)
-    assert (refused.exit_code, "Bring the keys back" in refused.output) == (1, True)
-    assert left in refused.output
-    assert standing(root) == before
+    (root / left.removeprefix("/")).write_text("")
+    assert left in refuse(root, "Bring the keys back")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -262,18 +259,15 @@ def test_with_postgresql_each_has_a_url_of_its_own(root: Path, tmp_path: Path) -
 
 
 def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> None:
-    before = standing(root)
-    wrong = setup(
-        root, base_url="http://belong.example.org", domains="@", short="<b>", timezone="Lakeside",
-        help_lines="SafeTip", office="nobody",
+    wrong = refuse(
+        root, "--base-url", 2, base_url="http://belong.example.org", domains="@", short="<b>",
+        timezone="Lakeside", help_lines="SafeTip", office="nobody",
         relay="smtp://u:pa55@relay.example.org?tls=none", postal_address='5 "$HOME" St',
     )  # fmt: skip
-    assert wrong.exit_code == 2
     for flag in (*FLAGS.keys() - {"district", "database"}, "help-lines"):
-        assert f"--{flag}" in wrong.output
-    assert "pa55" not in wrong.output
+        assert f"--{flag}" in wrong
+    assert "pa55" not in wrong
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
-    assert standing(root) == before
 
 
 def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
@@ -293,10 +287,7 @@ def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
 
 @pytest.mark.parametrize("host", ["$(id)", "`id`", "relay\\"])
 def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
-    before = standing(root)
-    refused = setup(root, relay=f"smtp://{host}:587")
-    assert (refused.exit_code, "--relay" in refused.output) == (2, True)
-    assert standing(root) == before
+    refuse(root, "--relay", 2, relay=f"smtp://{host}:587")
 
 
 @pytest.mark.parametrize(
