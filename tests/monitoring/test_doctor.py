@@ -27,7 +27,7 @@ from tests.monitoring.looking import doctor as told
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
-pytestmark = periodic_tasks
+pytestmark = [periodic_tasks, pytest.mark.usefixtures("services")]
 
 Settings = dict[str, str]
 TOKEN = "a-token-of-an-operator-with-forty-signs"
@@ -36,18 +36,14 @@ HOUR = 3600
 
 
 @on_both("rights and files")
-def test_all_is_well_where_all_is_well(environment: Settings, services: Services) -> None:
-    assert services
+def test_all_is_well_where_all_is_well(environment: Settings) -> None:
     code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     assert (code, bad) == (0, [])
     assert "The database schema is up to date." in well
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_database_that_answers_before_its_disk_does_is_said(
-    environment: Settings, services: Services
-) -> None:
-    assert services
+def test_a_database_that_answers_before_its_disk_does_is_said(environment: Settings) -> None:
     careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
     code, _, bad = told({**environment, **careless})
     expected = "PostgreSQL's synchronous_commit is off, so a power cut loses data. Turn it on."
@@ -55,10 +51,7 @@ def test_a_database_that_answers_before_its_disk_does_is_said(
 
 
 @on_sqlite
-def test_the_relay_is_greeted_and_no_message_is_begun(
-    environment: Settings, relay: Server, services: Services
-) -> None:
-    assert services
+def test_the_relay_is_greeted_and_no_message_is_begun(environment: Settings, relay: Server) -> None:
     _, well, _ = told(environment)
     assert any("The relay answers, without TLS, on this machine" in words for words in well)
     assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
@@ -70,9 +63,8 @@ def test_the_relay_is_greeted_and_no_message_is_begun(
 
 @on_sqlite
 def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(
-    environment: Settings, services: Services
+    environment: Settings,
 ) -> None:
-    assert services
     with Server() as relay:
         _, _, bad = told({**environment, "BELONG_SMTP_URL": f"smtp://localhost:{relay.port}"})
     [said] = [words for words in bad if "at STARTTLS" in words]
@@ -95,10 +87,7 @@ def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(
 
 
 @on_sqlite
-def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(
-    environment: Settings, services: Services
-) -> None:
-    assert services
+def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment: Settings) -> None:
     for size, is_small in (("9999999", True), ("10000000", False), ("0", False)):
         with Server(extensions=(f"SIZE {size}",)) as relay:
             _, _, bad = told(
@@ -123,9 +112,8 @@ def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
 
 @on_sqlite
 def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
-    environment: Settings, services: Services, tmp_path: Path
+    environment: Settings, tmp_path: Path
 ) -> None:
-    assert services
     file = tmp_path / "private"
     file.write_text(environment["BELONG_PRIVATE_KEYS"])
     file.chmod(0o640)

@@ -18,7 +18,7 @@ from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 from tests.web_role import role_of
 
-pytestmark = on_both("copies")
+pytestmark = [on_both("copies"), pytest.mark.usefixtures("services")]
 
 ADA = "ada.canary@dpsk12.org"
 
@@ -84,10 +84,7 @@ def test_a_copy_holds_neither_an_address_nor_a_key(
         assert word.encode() not in held
 
 
-def test_what_is_there_is_not_overwritten(
-    given: Settings, services: Services, tmp_path: Path
-) -> None:
-    assert services
+def test_what_is_there_is_not_overwritten(given: Settings, tmp_path: Path) -> None:
     file = tmp_path / "copy"
     file.write_text("precious")
     assert "already exists" in refused(given, "db", "backup", str(file))
@@ -153,9 +150,8 @@ def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_without_the_programs_of_postgresql_a_sentence_says_so(
-    environment: Settings, services: Services, tmp_path: Path
+    environment: Settings, tmp_path: Path
 ) -> None:
-    assert services
     bare = {**environment, "PATH": str(tmp_path)}
     assert "pg_dump is not installed" in refused(bare, "db", "backup", str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()

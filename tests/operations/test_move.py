@@ -67,6 +67,13 @@ def other(database_url: str, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'moved.db'}"
 
 
+@pytest.fixture
+def target(other: str) -> Iterator[Engine]:
+    engine = make_engine(other)
+    yield engine
+    engine.dispose()
+
+
 def odd(column: Column[Any], number: int) -> object:
     """Make a value that a column may hold, and that is easily bent on the way."""
     kind = getattr(column.type, "impl", column.type)
@@ -111,9 +118,9 @@ def as_stored(engine: Engine) -> dict[str, list[Any]]:
         }
 
 
-def test_every_row_of_every_table_arrives_as_it_was(services: Services, other: str) -> None:
+def test_every_row_of_every_table_arrives_as_it_was(services: Services, target: Engine) -> None:
     fill(services.engine)
-    before, target = as_stored(services.engine), make_engine(other)
+    before = as_stored(services.engine)
     assert min(map(len, before.values())) == ROWS
     number, steps = sum(map(len, before.values())), list[int]()
     assert move.move(services.engine, target, steps.append, left) == number == sum(steps)
@@ -123,13 +130,12 @@ def test_every_row_of_every_table_arrives_as_it_was(services: Services, other: s
         session.add(job := Job(kind="a new one"))
         session.flush()
         assert job.id == FIRST + ROWS + 1
-    target.dispose()
 
 
-def test_what_was_interrupted_is_not_gone_on_with(services: Services, other: str) -> None:
+def test_what_was_interrupted_is_not_gone_on_with(services: Services, target: Engine) -> None:
     """The source stays as it was, not on hold."""
     fill(services.engine)
-    before, target = dump(services.engine), make_engine(other)
+    before = dump(services.engine)
 
     def stop(_rows: int) -> None:
         if sum(len(rows) for rows in dump(target).values()) > 30:
@@ -140,12 +146,10 @@ def test_what_was_interrupted_is_not_gone_on_with(services: Services, other: str
     with pytest.raises(move.InvalidMove, match="drop it, or delete its file, and start again"):
         move.move(services.engine, target, lambda _rows: None, left)
     assert dump(services.engine) == before
-    target.dispose()
 
 
-def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str) -> None:
+def test_a_database_that_is_in_use_is_left_alone(services: Services, target: Engine) -> None:
     fill(services.engine)
-    target = make_engine(other)
     schema.upgrade(target)
     with Session(target) as session, session.begin():
         session.add(Job(kind="of somebody else"))
@@ -153,7 +157,6 @@ def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str)
     with pytest.raises(move.InvalidMove, match="The table jobs differs there"):
         move.move(services.engine, target, lambda _rows: None, left)
     assert dump(target) == before
-    target.dispose()
 
 
 def test_a_database_is_not_moved_to_itself(services: Services) -> None:
@@ -172,11 +175,11 @@ def test_a_database_is_not_moved_to_itself(services: Services) -> None:
     ids=["changed", "missing"],
 )
 def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(
-    table: str, statement: Executable, services: Services, other: str
+    table: str, statement: Executable, services: Services, target: Engine
 ) -> None:
     """The other database may be another's to write to; what is there in the end is compared."""
     fill(services.engine)
-    target, told = make_engine(other), []
+    told: list[int] = []
 
     def spoil(rows: int) -> None:
         told.append(rows)
@@ -186,12 +189,10 @@ def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(
 
     with pytest.raises(move.InvalidMove, match=f"The table {table} differs there"):
         move.move(services.engine, target, spoil, left)
-    target.dispose()
 
 
-def test_nobody_writes_to_the_source_meanwhile(services: Services, other: str) -> None:
+def test_nobody_writes_to_the_source_meanwhile(services: Services, target: Engine) -> None:
     refused: list[bool] = []
-    target = make_engine(other)
     hasty = make_engine(hurried(services.settings.database_url))
 
     def write(_rows: int) -> None:
@@ -206,7 +207,6 @@ def test_nobody_writes_to_the_source_meanwhile(services: Services, other: str) -
     assert refused
     with Session(hasty) as session, session.begin():
         session.add(Job(kind="in time"))
-    target.dispose()
     hasty.dispose()
 
 

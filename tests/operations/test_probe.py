@@ -21,7 +21,7 @@ from tests.servers.dns import DnsServer
 from tests.servers.smtp import Server
 from tests.smtp_raw import header_lines
 
-pytestmark = on_sqlite
+pytestmark = [on_sqlite, pytest.mark.usefixtures("services")]
 Settings = dict[str, str]
 Told = tuple[int, list[str], list[str]]
 RECEIVED = "Received: from relay.example.org (relay [127.0.0.1]) by mx.example.com; x\r\n"
@@ -137,9 +137,8 @@ def test_a_verdict_from_the_way_is_not_believed(
 
 
 def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(
-    environment: Settings, relay: Server, services: Services
+    environment: Settings, relay: Server
 ) -> None:
-    assert services
     with DnsServer(Habits().records) as names:
         code, _, wrong = told(environment, "--probe", "--dns", names.address)
     assert code == 1
@@ -173,10 +172,7 @@ def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(
     assert parse_report(written.envelope.message).kind is Kind.OTHER
 
 
-def test_a_copy_on_hold_sends_no_probe(
-    environment: Settings, relay: Server, services: Services
-) -> None:
-    assert services
+def test_a_copy_on_hold_sends_no_probe(environment: Settings, relay: Server) -> None:
     assert run(environment, "hold", "begin").returncode == 0
     mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
     _, _, wrong = told(environment | mailbox, "--probe", "--dns", "127.0.0.1:1")
@@ -184,10 +180,7 @@ def test_a_copy_on_hold_sends_no_probe(
     assert relay.accepted == []
 
 
-def test_a_relay_that_refuses_the_probe_is_said(
-    environment: Settings, relay: Server, services: Services
-) -> None:
-    assert services
+def test_a_relay_that_refuses_the_probe_is_said(environment: Settings, relay: Server) -> None:
     relay.always("RCPT", "550 5.7.1 Not through me")
     mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
     with DnsServer(Habits().records) as names:
