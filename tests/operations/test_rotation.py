@@ -32,8 +32,6 @@ pytestmark = periodic_tasks
 
 NEW = encryption.new_keys()
 SHARED = "leads@dpsk12.org"
-# Wrapped, and gone after days.
-PASSING = {"mailbox_changes.wrapped", "address_changes.wrapped"}
 NEEDED = "An older private key is still needed, by "
 Settings = dict[str, str]
 
@@ -136,17 +134,6 @@ def test_who_leads_still_leads_when_the_old_key_is_gone(
     with services.reading.begin() as session:
         assert invitations.is_proven_lead(session, Opener((NEW["private"],)), lead, village)
         assert not invitations.is_proven_lead(session, keyring.opener, lead, village)
-
-
-def test_nothing_that_is_wrapped_for_long_is_forgotten() -> None:
-    wrapped = {
-        f"{table}.{column.name}"
-        for table in Base.metadata.sorted_tables
-        for column in table.columns
-        if column.name.startswith("wrapped")
-    }
-    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in WRAPPED_COLUMNS}
-    assert wrapped - PASSING == lasting - {"rendered_issues.wire"}
 
 
 def test_what_still_needs_an_older_key_is_explained(
