@@ -1,4 +1,4 @@
-"""A standby that takes over some seconds behind: what it lacks does not leave again unasked."""
+"""A database that lacks what its workers have done: that does not leave again unasked."""
 
 import signal
 import subprocess
