@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,7 +23,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import release_hold
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.worker.loop import Worker, make_worker
-from config import Config
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
@@ -38,21 +38,13 @@ JUMPS = [-DAY, 3653 * DAY]
 
 @pytest.fixture
 def elsewhere(
-    clock: Clock, worker: Worker, services: Services, keyring: Keyring, tmp_path: Path,
-    environment: dict[str, str],
-) -> Iterator[Worker]:  # fmt: skip
+    clock: Clock, worker: Worker, services: Services, keyring: Keyring, tmp_path: Path
+) -> Iterator[Worker]:
     """A worker with a state folder of its own, on the same database, that has been let in."""
     assert clock
     worker.drain()
-    settings = Config.read({**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other")})
-    other = make_worker(
-        Services(
-            settings, services.writing, services.reading, services.tokens, services.sealer,
-            services.links,
-            services.renderer,
-        ),
-        keyring,
-    )  # fmt: skip
+    settings = replace(services.settings, state_folder=tmp_path / "other")
+    other = make_worker(replace(services, settings=settings), keyring)
     other.drain()
     assert other.held_because == "changed"
     state_file = HostStateFile(settings.state_folder)

@@ -12,7 +12,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.delivery.factories import queue
 from tests.markers import on_postgresql, one_by_day
-from tests.operations.failover import HELD, Settings, doubled, is_held
+from tests.operations.copies import HELD, Settings, doubled, is_held
 from tests.operations.troubles import go_back, is_said, keep
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server

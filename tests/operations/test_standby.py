@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from tests.delivery.factories import books, queue
-from tests.operations.failover import HELD, TOOK_OVER, Settings, doubled, is_held
+from tests.operations.copies import HELD, TOOK_OVER, Settings, doubled, is_held
 from tests.operations.standby import Pair, pair
 from tests.operations.troubles import end, is_said, wait_until
 from tests.processes import SECONDS, run, running
