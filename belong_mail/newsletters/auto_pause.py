@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import CompoundSelect, exists, func, or_, select, update
+from sqlalchemy import CompoundSelect, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -12,6 +12,7 @@ from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, Sen
 from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from belong_mail.newsletters import release
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import HELD, LATE_AFTER
 
@@ -50,8 +51,8 @@ def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_i
 
 
 def _are_many(session: Session, issue: Newsletter, refused: int) -> bool:
-    planned = select(func.sum(Chunk.planned)).where(Chunk.newsletter_id == issue.id)
-    return refused >= MAX_REFUSED or 2 * refused >= (session.scalar(planned) or 0)
+    recipients = newsletters.report(session, issue)["recipients"]
+    return refused >= MAX_REFUSED or 2 * refused >= recipients
 
 
 def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
@@ -69,18 +70,6 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
 # A relay that named a limit is left alone for an hour, and then has one more try.
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
-# Whether anything of an issue has not left; made once, for it is asked each minute.
-_IS_ANY_WAITING = select(
-    or_(
-        exists(select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))),
-        exists(
-            select(Delivery.id).where(
-                Delivery.newsletter_id.is_not(None), Delivery.due_at.is_not(None)
-            )
-        ),
-    )
-)
-
 
 def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
     """Pause each issue with copies that have not been tried, once nothing has left for an hour.
@@ -88,13 +77,19 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
     The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
     of up to a day. A copy that was put off by itself and has outlived its kind expires.
     """
-    if not session.scalar(_IS_ANY_WAITING):
+    under_way = select(Newsletter.id).where(
+        Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None)
+    )
+    if session.scalar(under_way.limit(1)) is None:
         return
     late = at - STILL_LATE
     _expire(session, at)
     if (last := throttle.last_left(session)) is not None and last > late:
         return
-    if daily_quota is not None and _sent_since(session, late - throttle.DAY) >= daily_quota:
+    today = select(func.sum(SentPerMinute.number)).where(
+        SentPerMinute.minute > late - throttle.DAY - timedelta(minutes=1)
+    )
+    if daily_quota is not None and (session.scalar(today) or 0) >= daily_quota:
         return
     going = select(Newsletter).where(
         Newsletter.id.in_(_untried()),
@@ -160,10 +155,3 @@ def _expire(session: Session, at: datetime) -> None:
     )
     ended = old.values(state=State.EXPIRED, finished_at=at, due_at=None)
     session.execute(ended.execution_options(synchronize_session=False))
-
-
-def _sent_since(session: Session, since: datetime) -> int:
-    counted = select(func.sum(SentPerMinute.number)).where(
-        SentPerMinute.minute > since - timedelta(minutes=1)
-    )
-    return session.scalar(counted) or 0

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.audit import Kind
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
-from belong_mail.delivery.models import UNFINISHED
 from belong_mail.groups.commands import require_group
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
@@ -84,21 +83,8 @@ def list_newsletters(last: int) -> None:
         for issue in dict.fromkeys([*waiting, *queued]):
             at = issue.queued_at or issue.due_at
             time = f"{at:%Y-%m-%d %H:%M}" if at else "-"
-            state = _state(session, issue)
+            state = issue_release.issue_status(session, issue).state
             click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}\t{issue.id}")
-
-
-def _state(session: Session, issue: Newsletter) -> str:
-    """Say in a word where an issue stands."""
-    if issue.queued_at is None:
-        return "held" if issue.held_at is not None else "scheduled"
-    if issue.stopped_at is not None:
-        return "stopped"
-    if issue.paused_at is not None:
-        return "paused"
-    counts = newsletters.report(session, issue)
-    is_going = any(counts[state] for state in UNFINISHED)
-    return "sending" if is_going else "sent"
 
 
 @contextmanager

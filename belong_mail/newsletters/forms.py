@@ -203,7 +203,7 @@ class ReleaseForm(BaseForm):
             field.errors = []  # type: ignore[assignment]
             raise StopValidation(_("Choose a date and time."))
         try:
-            moment, _is_twice = local_moment(field.data, services().settings.timezone)
+            moment = local_moment(field.data, services().settings.timezone)
         except InvalidLocalTime as error:
             raise ValidationError(
                 _(
@@ -225,7 +225,7 @@ class ReleaseForm(BaseForm):
     def due_at(self) -> datetime:
         """Return the moment at which the issue is to go out."""
         if self.when.data == "later":
-            return local_moment(self.at.data, services().settings.timezone)[0]
+            return local_moment(self.at.data, services().settings.timezone)
         return now() + timedelta(minutes=int(self.minutes.data))
 
 

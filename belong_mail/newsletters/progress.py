@@ -158,7 +158,7 @@ def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str
     if writers := newsletters.writers_of(session, issue):
         people = list_of([_called(each, reader) for each in writers], language)
         said.append(_("Written by %(people)s.", people=people))
-    sender = newsletters.sender_of(session, issue)
+    sender = session.get(Account, issue.released_by) if issue.released_by else None
     if sender and issue.queued_at:
         is_own = sender.id == reader.id
         said.append(

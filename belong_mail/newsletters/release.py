@@ -27,9 +27,9 @@ from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
     ApprovalMissing,
+    GroupIsRetired,
     InvalidState,
     report,
-    require_before_end,
     require_valid,
 )
 
@@ -83,7 +83,8 @@ def release(
     The account is the releasing lead's or colleague's.
     """
     require_valid(newsletter)
-    require_before_end(newsletter, due_at)
+    if newsletter.group.has_ended(due_at):
+        raise GroupIsRetired
     session.flush()
     if approval.is_needed(session, newsletter):
         raise ApprovalMissing
@@ -259,17 +260,13 @@ def find_released(session: Session, public_id: str) -> Newsletter:
     return required(newsletter, accounts.NotFound)
 
 
-def local_moment(local: datetime, zone: ZoneInfo) -> tuple[datetime, bool]:
-    """Turn a local time into a moment, and tell whether it comes twice that night.
-
-    Takes the first of two. Raises InvalidLocalTime for one that the clocks skip.
-    """
-    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    moment = first.astimezone(UTC)
+def local_moment(local: datetime, zone: ZoneInfo) -> datetime:
+    """Turn a local time into a moment, the first of two. Raises InvalidLocalTime for a skipped."""
+    moment = local.replace(tzinfo=zone).astimezone(UTC)
     back = moment.astimezone(zone)
     if back.replace(tzinfo=None) != local:
         raise InvalidLocalTime(back)
-    return moment, first.utcoffset() != second.utcoffset()
+    return moment
 
 
 def _change(

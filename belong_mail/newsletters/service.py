@@ -144,12 +144,6 @@ def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
     return list(session.scalars(found.order_by(Account.id)))
 
 
-def sender_of(session: Session, newsletter: Newsletter) -> Account | None:
-    """Find who released an issue; None for a command, and once that account is gone."""
-    released_by = newsletter.released_by
-    return None if released_by is None else session.get(Account, released_by)
-
-
 def delete_draft(session: Session, newsletter: Newsletter) -> None:
     """Throw a draft, or a group's template, away."""
     kind = audit.Kind.DRAFT_DELETED
@@ -206,19 +200,8 @@ def require_valid(newsletter: Newsletter) -> None:
     """Raise SubjectNamesGroup or GroupIsRetired for what must not go out."""
     if newsletter.group.has_ended(now()):
         raise GroupIsRetired
-    require_quiet_subject(newsletter)
-
-
-def require_quiet_subject(newsletter: Newsletter) -> None:
-    """Raise SubjectNamesGroup for an issue that shows which group it is from."""
     if identifying_words(newsletter):
         raise SubjectNamesGroup
-
-
-def require_before_end(newsletter: Newsletter, due_at: datetime) -> None:
-    """Raise GroupIsRetired for an issue that is to go out when its group has ended."""
-    if newsletter.group.has_ended(due_at):
-        raise GroupIsRetired
 
 
 def queue(session: Session, newsletter: Newsletter) -> None:

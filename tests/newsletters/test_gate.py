@@ -144,22 +144,29 @@ def test_the_command_line_queues_none_of_it(
 
 
 @pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("written", "reason", "said"),
+    [
+        (("Tea", REFUSED[0][0]), "something in it has to change first", REFUSED[0][1]),
+        (("Pride tea", "Come."), "its subject or preview line names the group", "“pride”"),
+    ],
+)
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
-    lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner
-) -> None:
+    lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner,
+    written: tuple[str, str], reason: str, said: str,
+) -> None:  # fmt: skip
     """An intruder who writes rows can schedule anything."""
-    text, said = REFUSED[0]
     with services.writing.begin() as session:
-        issue = newsletters.draft(session, group_named(session, SLUG), "Tea", text)
+        issue = newsletters.draft(session, group_named(session, SLUG), *written)
         issue.due_at = now()
         public_id = issue.public_id
     worker.drain()
     assert relay.to("member1@dpsk12.org") == []
     told = relay.to(LEAD)[-1]
     assert told["Subject"] == "Your newsletter wasn’t sent. What would you like to do?"
-    assert "something in it has to change first" in text_of(told)
+    assert reason in text_of(told)
     page = lead.open(f"/lead/newsletters/{public_id}/sending").text
-    assert "Not sent: something in it has to change first." in page
+    assert f"Not sent: {reason}" in page
     assert said in page
     assert "Send now or later" not in page
     released = cli.invoke(args=["newsletter", "release", public_id])
@@ -167,6 +174,11 @@ def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
     assert said in released.stderr
     with services.reading.begin() as session:
         assert session.scalars(select(Newsletter.due_at)).all() == [None]
+    act(lead, f"/lead/newsletters/{public_id}", "undo")
+    fields = {"subject": "Potluck", "text": "Come."}
+    assert lead.send(f"/lead/newsletters/{public_id}", **fields).status_code == 303
+    release = f"/lead/newsletters/{public_id}/release"
+    assert lead.send(release, when="now", minutes="1").status_code == 303
 
 
 @pytest.mark.usefixtures("members")
