@@ -2,7 +2,6 @@
 
 import threading
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results, throttle
-from belong_mail.delivery.models import Delivery, Lease, State
-from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
@@ -204,43 +202,6 @@ def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(
     relay.script("DOT", "550 5.1.1 No such user")
     worker.drain()
     assert books(services, issue) == {"recipients": 1, "sending": 1}
-
-
-def test_a_late_worker_that_knows_more_settles_what_was_uncertain(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
-    """Its lease ran out while it waited for an answer, which was a good one."""
-    issue = queue(services, keyring, 1)
-    elsewhere = WorkerLock(tmp_path / "another host")
-
-    def take_over(_command: str) -> None:
-        with services.writing.begin() as session:
-            session.execute(update(Lease).values(until=now() - timedelta(seconds=1)))
-            results.recover(session, elsewhere, timedelta(minutes=15))
-        assert books(services, issue) == {"recipients": 1, "uncertain": 1}
-
-    relay.on("DOT", take_over)
-    worker.drain()
-    elsewhere.end()
-    assert books(services, issue) == {"recipients": 1, "accepted": 1}
-
-
-def test_what_a_lost_host_held_is_uncertain(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
-    """Its journal is out of reach, so all of it may have left: it follows the setting."""
-    issue = queue(services, keyring, 2)
-    with services.writing.begin() as session:
-        results.renew_lease(session, "elsewhere")
-        assert len(claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or ()) == 2
-    worker.drain()
-    assert books(services, issue) == {"recipients": 2, "sending": 2}
-    end_lease(services)
-    worker.engine.recover()
-    assert books(services, issue) == {"recipients": 2, "uncertain": 2}
-    with time_machine.travel(now() + timedelta(minutes=16), tick=False):
-        worker.drain()
-    assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 2}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

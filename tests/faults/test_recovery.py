@@ -120,20 +120,3 @@ def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene: Scene
     scene.relay.usual()
     scene.drain()
     assert scene.filled(issue) == {"recipients": 1, "accepted": 1}
-
-
-@on_sqlite
-@PATIENCE
-@pytest.mark.parametrize(
-    "reply", ["550 5.1.8 Sender address rejected: Domain not found", "421 4.3.0 Try again later"]
-)
-def test_an_answer_about_us_that_only_one_recipient_gets_holds_up_no_other_for_ever(
-    reply: str, scene: Scene
-) -> None:
-    """Some servers blame us for what one recipient's rules say; the others are not to wait."""
-    issue = scene.queue(MEMBERS)
-    scene.relay.always("RCPT member3@dpsk12.org", reply)
-    for _ in range(4):
-        scene.drain()
-        scene.pass_time()
-    assert scene.books(issue)["accepted"] == MEMBERS - 1

@@ -1,5 +1,6 @@
 """Several workers, and workers that come and go."""
 
+import random
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from sqlalchemy import select, update
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
+from tests.bounces.mail import bounce, hand_back
 from tests.browser_client import Visitor, link_to
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
@@ -164,3 +166,22 @@ def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
     assert [copy for copy in late if copy.at > left_at + AT_ONCE] == []
     assert scene.books(issue)["withdrawn"] + len(late) == 1
     assert scene.books(issue)["accepted"] == members - 1 + len(late)
+
+
+@on_both("locks")
+def test_workers_killed_while_they_read_what_came_back_count_it_once(scene: Scene) -> None:
+    issue = scene.queue(200)
+    scene.finish()
+    sent_back = random.sample(scene.copies(), 150)
+    for copy in sent_back:
+        hand_back(scene.services, copy.return_path, bounce(copy.return_path, copy.recipient))
+    with scene.watched(issue) as wrong:
+        for _ in range(6):
+            with scene.worker() as worker:
+                time.sleep(random.uniform(0.3, 0.9))
+                worker.kill()
+                worker.wait()
+        scene.finish()
+    assert wrong == []
+    assert scene.filled(issue) == {"recipients": 200, "accepted": 50, "bounced": 150}
+    assert scene.complaints(issue) == []

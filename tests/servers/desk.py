@@ -12,6 +12,7 @@ from functools import cached_property
 
 from tests.servers.actions import Action, Say
 from tests.servers.ledger import Copy, Ledger
+from tests.servers.listening import Listener
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class Refused:
     at: float
 
 
-class Desk:
+class Desk(Listener):
     """Scripts and records of a server, shared by its conversations."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
+        super().__init__()
         self.accepted: list[Accepted] = []
         self.refused: list[Refused] = []
         self.breaks = 0
@@ -47,10 +49,8 @@ class Desk:
         self.commands: list[str] = []
         self.faults: list[str] = []
         """What a strict server would not have taken."""
-        self.connections = 0
         self.delay = 0.0
         """Seconds before each usual answer to the final dot."""
-        self.stopping = threading.Event()
         self._ledger = ledger
         self._scripts: dict[str, deque[Action | None]] = defaultdict(deque)
         self._habits: dict[str, Action] = {}

@@ -6,7 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+
+from tests.servers.listening import Listener
 
 USER, PASSWORD = "bounces", "secret"
 FOLDERS = ("INBOX", "Belong read")
@@ -45,10 +46,11 @@ def say(*lines: str | bytes) -> Action:
     return act
 
 
-class ImapServer:
+class ImapServer(Listener):
     """One mailbox of a few folders, from UID to message; a UID may have several."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.messages: list[tuple[int, bytes]] = []
         self.read: list[bytes] = []
         self.uid_validity, self.capabilities = 7, CAPABILITIES
@@ -57,12 +59,8 @@ class ImapServer:
         # The same, for after the command has been carried out.
         self.afterwards: dict[str, Action] = {}
         self.commands: list[str] = []
-        self.sent = self.connections = 0
-        self.stopping = threading.Event()
+        self.sent = 0
         self.times: Counter[str] = Counter()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self.port: int = self._listener.getsockname()[1]
-        self._sockets: list[socket.socket] = []
         self.lock = threading.Lock()
 
     @property
@@ -73,28 +71,8 @@ class ImapServer:
         for message in messages:
             self.messages.append((max([0, *(uid for uid, _ in self.messages)]) + 1, message))
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._listen, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in self._sockets:
-            sock.close()
-
-    def _listen(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets.append(sock)
-            self.connections += 1
-            threading.Thread(target=Conversation(self, sock).run, daemon=True).start()
+    def converse(self, sock: socket.socket, _number: int) -> None:
+        Conversation(self, sock).run()
 
 
 class Conversation:
