@@ -60,14 +60,14 @@ function paste(event) {
   const html = board?.getData("text/html");
   const found = html ? markdownOf(html) : null;
   // Word and Excel put their words there as a picture too.
-  const files = board?.getData("text/plain") ? [] : [...(board?.files ?? [])];
+  const alone = board?.getData("text/plain") ? [] : [...(board?.files ?? [])];
+  const files = alone.length ? alone : found?.files ?? [];
   const leftOut = byId("left-out");
-  leftOut.textContent = found?.pictures && !files.length ? leftOut.dataset.pictures : "";
-  if (!files.length && !found?.text) return;
-  event.preventDefault();
+  leftOut.textContent = found?.pictures && !alone.length ? leftOut.dataset.pictures : "";
+  if (alone.length || found?.text) event.preventDefault();
+  if (!alone.length && found?.text) (found.isInline ? put : insert)(event.target, found.text);
+  // They come later, behind the words.
   if (files.length) pictures.add(event.target, files);
-  else if (found.isInline) put(event.target, found.text);
-  else insert(event.target, found.text);
 }
 
 for (const area of form.querySelectorAll("textarea")) {

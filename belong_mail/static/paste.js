@@ -1,6 +1,6 @@
 // Turns what Google Docs, Word and web pages put on the clipboard into Markdown. It reads the HTML in
 // a document of its own, where nothing is run, loaded or styled, and keeps headings, bold, italics,
-// lists, links and tables; how many pictures it left out is told.
+// lists, links and tables, and pictures that are in it; how many it only names is told.
 const SKIPPED = new Set(["HEAD", "STYLE", "SCRIPT", "TITLE", "TEMPLATE", "IMG", "SVG", "OBJECT", "IFRAME", "XML"]);
 const BLOCKS = new Set(["P", "DIV", "LI", "TR", "TD", "TH", "BLOCKQUOTE", "PRE", "SECTION", "ARTICLE", "TABLE", "DT", "DD"]);
 const PLAIN = { bold: false, italic: false, href: "" };
@@ -9,9 +9,15 @@ const PLAIN = { bold: false, italic: false, href: "" };
 export function markdownOf(html) {
   const body = parsed(html);
   const blocks = blocksOf(body);
-  const pictures = body.querySelectorAll("img").length;
+  const images = [...body.querySelectorAll("img")];
+  const files = images.map(fileOf).filter(Boolean);
   const isPlain = blocks.every((each) => each.kind === "p" && each.runs.every((run) => !run.bold && !run.italic && !run.href));
-  return { pictures, text: isPlain ? "" : joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
+  return { files, pictures: images.length - files.length, text: isPlain ? "" : joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
+}
+
+function fileOf(image) {
+  const [, type, data] = /^data:(image\/\w+);base64,([\w+/]+=*)$/.exec(image.getAttribute("src")) ?? [];
+  return data && new File([Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0))], image.alt, { type });
 }
 
 function blocksOf(element) {

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_paste import text
+from tests.browser.test_paste import PASTE, text
 from tests.markers import night
 
 __all__ = ["text"]
@@ -86,6 +86,12 @@ def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_t
         assert not text.evaluate(GIVE, [how, small(), "tea.png"])
         added += rf"\n\n{SOURCE}"
         expect(text).to_have_value(re.compile(f"^{added}$"))
+    html = f"<b>Tea</b><img alt='cups' src='data:image/png;base64,{small()}'>"
+    cursor_behind(text, text.input_value())
+    assert not text.evaluate(PASTE, [html, "Tea"])
+    added += rf"\*\*Tea\*\*\n\n{SOURCE}"
+    expect(text).to_have_value(re.compile(f"^{added}$"))
+    expect(page.locator("#left-out")).to_be_empty()
     text.evaluate(GIVE, ["drop", base64.b64encode(b"words").decode(), "tea.png"])
     expect(page.locator("#adding")).to_contain_text("Upload a JPEG, PNG or WebP.")
     expect(text).to_have_value(re.compile(f"^{added}$"))
