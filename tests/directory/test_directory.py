@@ -8,7 +8,6 @@ import pytest
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from tests.browser_client import Visitor
-from tests.db_dump import kept_of
 from tests.directory.groups import ESTABLISHED, UPCOMING
 from tests.factories import group_named
 
@@ -152,54 +151,3 @@ def test_a_group_that_never_was_is_not_there(visitor: Visitor) -> None:
             assert answer.status_code == 404, slug
             assert answer.headers["Content-Language"] == language
             assert 'href="/' in answer.text
-
-
-def test_looking_around_writes_nothing_and_leaves_no_cookie(
-    visitor: Visitor, services: Services
-) -> None:
-    before = kept_of(services)
-    paths = ["/", "/privacy", "/contact", "/check-your-inbox", "/healthz", "/readyz"]
-    paths += [f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING]
-    for path in paths:
-        for method in ("GET", "HEAD"):
-            answer = visitor.client.open(path, method=method)
-            assert answer.status_code == 200
-            assert "Set-Cookie" not in answer.headers
-    assert kept_of(services) == before
-
-
-def test_every_public_page_speaks_spanish(visitor: Visitor) -> None:
-    paths = ["/", "/privacy", "/contact", "/check-your-inbox", "/nowhere"]
-    paths += [f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING]
-    paths += [f"/groups/{slug}/join" for slug in ESTABLISHED]
-    english = re.compile(r"\b(the|and|you|your|with|group|write)\b", re.IGNORECASE)
-    names = re.compile("|".join((ESTABLISHED | UPCOMING).values()).replace("+", r"\+"))
-    for path in paths:
-        answer = visitor.open(f"{path}?lang=es")
-        assert '<html lang="es"' in answer.text
-        words = names.sub("", text_of(answer.text.partition("<main")[2]))
-        assert english.findall(words) == [], path
-
-
-def test_the_browsers_language_is_taken_and_the_url_wins(visitor: Visitor) -> None:
-    for accepted, url, expected in (
-        ("es-MX,es;q=0.9", "/", "es"),
-        ("fr,es;q=0.5,en;q=0.4", "/", "es"),
-        ("fr", "/", "en"),
-        ("", "/", "en"),
-        ("\u00e9;;q=x,,", "/", "en"),
-        ("es", "/?lang=en", "en"),
-        ("en", "/?lang=es", "es"),
-        ("es", "/?lang=xx", "es"),
-        ("en", "/?lang=%00&lang=es", "en"),
-    ):
-        visitor.headers["Accept-Language"] = accepted
-        assert visitor.open(url).headers["Content-Language"] == expected, (accepted, url)
-
-
-def test_a_chosen_language_stays_from_page_to_page(visitor: Visitor) -> None:
-    page = visitor.open("/?lang=es").text
-    inner = re.findall(r'href="(/[^"]*)"', page)
-    pages = [link for link in inner if "/static/" not in link and "lang=en" not in link]
-    assert pages
-    assert all("lang=es" in link for link in pages)

@@ -11,7 +11,6 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.pages.onboarding import QUIET_ZONE_MODULES, qr_code
 from tests.browser_client import Visitor
-from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
 from tests.markers import on_sqlite
 from tests.onboarding.codes import drawn_in, painted, read
@@ -120,17 +119,6 @@ def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(
         assert f"\n{name}" in words
         assert f"\n{BASE}/g/{number}\n\n" in words
     assert "<form" not in page, "nothing can be sent from here"
-
-
-def test_all_of_it_can_be_read_by_strangers_and_writes_nothing(
-    visitor: Visitor, services: Services
-) -> None:
-    before = kept_of(services)
-    for path in ("", "/sheet", "/mail"):
-        answer = visitor.open(f"/new-colleagues{path}")
-        assert answer.status_code == 200
-        assert "Set-Cookie" not in answer.headers
-    assert kept_of(services) == before
 
 
 @settings(max_examples=60, deadline=None)
