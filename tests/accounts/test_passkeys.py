@@ -117,8 +117,7 @@ def remove_newest(owner: Visitor) -> TestResponse:
     """Remove the passkey that stands last on the page."""
     page = owner.open(PAGE).text
     name = re.findall(r'name="passkey" value="([^"]+)"', page)[-1]
-    token = Form(owner.open("/lead/").text).fields["csrf_token"]
-    return owner.press(f"{PAGE}/remove", csrf_token=token, passkey=name)
+    return owner.act(f"{PAGE}/remove", passkey=name)
 
 
 def test_nobody_removes_the_passkey_of_somebody_else(
@@ -126,8 +125,7 @@ def test_nobody_removes_the_passkey_of_somebody_else(
 ) -> None:
     other = sign_in(app, keyring, "asian")
     theirs = Form(owner.open(PAGE).text)
-    token = Form(other.open("/lead/").text).fields["csrf_token"]
-    given = other.press(theirs.action, csrf_token=token, passkey=theirs.fields["passkey"])
+    given = other.act(theirs.action, passkey=theirs.fields["passkey"])
     assert given.status_code == 404
     assert count(services) == 1
 
@@ -229,8 +227,7 @@ def test_what_is_no_attestation_is_not_added(
 ) -> None:
     answer = json.loads(device.create(options_to_add(lead)))
     answer["response"]["attestationObject"] = encoded(octets)
-    token = Form(lead.open(ADD).text).fields["csrf_token"]
-    given = lead.press(ADD, csrf_token=token, name="My phone", answer=json.dumps(answer))
+    given = lead.act(ADD, name="My phone", answer=json.dumps(answer))
     assert given.status_code == 422
     assert count(services) == 0
 
@@ -293,8 +290,7 @@ def test_what_was_asked_to_add_a_passkey_signs_nobody_in(
     assert finish(owner, answer).status_code == 403
     asking = asked(owner)
     answer = Authenticator().create({"publicKey": {**asking["publicKey"], "user": {"id": ""}}})
-    token = Form(owner.open(ADD).text).fields["csrf_token"]
-    given = owner.press(ADD, csrf_token=token, name="My phone", answer=answer)
+    given = owner.act(ADD, name="My phone", answer=answer)
     assert given.status_code == 422
 
 
@@ -379,9 +375,8 @@ def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead: Visitor, services: 
     assert add(lead, Authenticator()).status_code == 422
     assert count(services) == MAX_PASSKEYS
     with time_machine.travel(now() + FRESH_PROOF_AGE):
-        token = Form(lead.open("/lead/").text).fields["csrf_token"]
         for path in (OPTIONS, ADD, f"{PAGE}/remove"):
-            given = lead.press(path, csrf_token=token, name="My phone")
+            given = lead.act(path, name="My phone")
             assert given.status_code == 403
             assert "Please confirm that it’s you" in given.text
 

@@ -15,7 +15,7 @@ from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.delivery.work import Work
-from tests.browser_client import Form, Visitor, text_of
+from tests.browser_client import Visitor, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
@@ -66,8 +66,7 @@ def ending(browser: Visitor) -> list[str]:
 
 
 def renew(browser: Visitor, *rights: str) -> None:
-    token = Form(browser.open(PEOPLE).text).fields["csrf_token"]
-    given = browser.press(PEOPLE, csrf_token=token, right=list(rights))
+    given = browser.act(PEOPLE, right=list(rights))
     assert given.location == f"{PEOPLE}?done=renewed"
 
 
@@ -149,9 +148,8 @@ def test_who_was_left_out_is_left_out_after_a_proof_too(app: Flask, scenario: Sc
     rights = [f"{lead}/{slug}" for slug in (VILLAGE, "asian", "lgbtq")]
     with time_machine.travel(now() + YEAR - timedelta(days=50)):
         office = signed_in(app, scenario.keyring, OFFICE)
-        token = Form(office.open(PEOPLE).text).fields["csrf_token"]
         with time_machine.travel(now() + timedelta(minutes=20)):
-            asked = office.press(PEOPLE, csrf_token=token, right=rights[:2])
+            asked = office.act(PEOPLE, right=rights[:2])
     assert asked.status_code == 403
     assert [each in asked.text for each in rights] == [True, True, False]
 

@@ -23,7 +23,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import transaction
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, link_to
+from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
 from tests.leads.writing import act, begin, write
@@ -64,8 +64,7 @@ def the(services: Services, model: Any) -> Any:
 
 
 def pressed(lead: Visitor, url: str, **fields: str) -> int:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    return lead.press(url, csrf_token=token, **fields).status_code
+    return lead.act(url, **fields).status_code
 
 
 def test_what_is_done_to_a_newsletter_is_recorded_in_turn(

@@ -27,7 +27,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries
 from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both
@@ -55,9 +55,8 @@ def counts(services: Services, issue: Newsletter) -> dict[str, int]:
 
 
 def press(lead: Visitor, issue: Newsletter, verb: str) -> int:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
     page = f"/lead/newsletters/{issue.public_id}/{verb}"
-    return lead.press(page, csrf_token=token).status_code
+    return lead.act(page).status_code
 
 
 def wait_until_sent(relay: Server, number: int) -> None:

@@ -1,12 +1,11 @@
 """What a leader does to write an issue and to send it."""
 
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Visitor
 
 
 def begin(lead: Visitor, slug: str = "the-village") -> str:
     """Begin a draft and return its page."""
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    answer = lead.press(f"/lead/groups/{slug}/newsletters", csrf_token=token)
+    answer = lead.act(f"/lead/groups/{slug}/newsletters")
     assert answer.status_code == 303
     return str(answer.location)
 
@@ -19,5 +18,4 @@ def write(lead: Visitor, **words: str) -> str:
 
 
 def act(lead: Visitor, page: str, verb: str, status: int = 303) -> None:
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    assert lead.press(f"{page}/{verb}", csrf_token=token).status_code == status
+    assert lead.act(f"{page}/{verb}").status_code == status

@@ -22,7 +22,7 @@ from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
@@ -30,11 +30,6 @@ from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
 
 PAGE = "/office/health"
-
-
-def press(office: Visitor, path: str, **typed: str) -> Any:
-    token = Form(office.open("/office").text).fields["csrf_token"]
-    return office.press(path, csrf_token=token, **typed)
 
 
 def words(office: Visitor, page: str = PAGE) -> str:
@@ -122,13 +117,13 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
     worker.drain()
     wait()
     for expected in (2, 2):
-        assert press(office, f"{PAGE}/retry").status_code == 303
+        assert office.act(f"{PAGE}/retry").status_code == 303
         worker.drain()
         assert len(relay.accepted) == expected
         wait()
     assert kinds(services).count(audit.Kind.RETRY_ASKED) == 2
     with time_machine.travel(now() + timedelta(minutes=6)):
-        press(office, f"{PAGE}/retry")
+        office.act(f"{PAGE}/retry")
         worker.drain()
     assert len(relay.accepted) == 3
 
@@ -206,16 +201,16 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
     before = kept_of(services)
     assert "Have these people really left?" in words(office, f"{PAGE}/bounces/accept")
     assert kept_of(services) == before
-    assert press(office, f"{PAGE}/bounces/accept").status_code == 303
+    assert office.act(f"{PAGE}/bounces/accept").status_code == 303
     worker.drain()
     assert active(services) == 0
     said = words(office)
     assert "No more email bounces than usual." in said
     assert "because their email bounced: about 10." in said
     assert "gone1@" not in office.open(PAGE).text
-    assert press(office, f"{PAGE}/bounces/accept").status_code == 409
-    assert press(office, f"{PAGE}/bounces/undo", days="2").status_code == 400
+    assert office.act(f"{PAGE}/bounces/accept").status_code == 409
+    assert office.act(f"{PAGE}/bounces/undo", days="2").status_code == 400
     assert "the last 7 days (about 10)" in words(office, f"{PAGE}/bounces/undo")
-    assert press(office, f"{PAGE}/bounces/undo", days="1").status_code == 303
+    assert office.act(f"{PAGE}/bounces/undo", days="1").status_code == 303
     assert active(services) == 12
     assert {audit.Kind.BOUNCES_ACCEPTED, audit.Kind.BOUNCES_UNDONE} <= set(kinds(services))

@@ -1,7 +1,6 @@
 """Messages that came in and wait for the office: threads, messages that came back."""
 
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select
 
@@ -13,16 +12,11 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.worker.loop import Worker
 from tests.bounces.mail import FULL, bounce, hand_back
-from tests.browser_client import Form, Visitor, text_of
+from tests.browser_client import Visitor, text_of
 from tests.servers.smtp import Server
 
 PAGE = "/office/inbox"
 INBOX = "dps-belong@example.org"
-
-
-def press(office: Visitor, path: str) -> Any:
-    token = Form(office.open("/office").text).fields["csrf_token"]
-    return office.press(path, csrf_token=token)
 
 
 def kinds(services: Services) -> list[str]:
@@ -63,7 +57,7 @@ def test_a_message_that_came_back_is_sent_again_by_one_press(
     assert "The inbox’s mail server returned it." in page
     assert "To the office." in page
     assert INBOX not in page.partition("<main")[2].partition("</main>")[0]
-    assert press(office, f"{PAGE}/resend").status_code == 303
+    assert office.act(f"{PAGE}/resend").status_code == 303
     worker.drain()
     assert ["need a room" in text_of(mail) for mail in relay.to(INBOX)] == [True, True]
     assert "Every message was delivered" in office.open(PAGE).text
@@ -79,6 +73,6 @@ def test_asking_again_and_again_sends_a_message_again_once_in_ten_minutes(
         with services.writing.begin() as session:
             sent = session.scalars(select(Delivery).where(Delivery.kind == "contact-message")).one()
             sent.state = State.UNCERTAIN
-        press(office, f"{PAGE}/resend")
+        office.act(f"{PAGE}/resend")
         worker.drain()
     assert len(relay.to(INBOX)) == 2
