@@ -1,5 +1,7 @@
 """The addresses of a file are found however the file was written, and nothing else is taken."""
 
+import csv
+import io
 import re
 import time
 
@@ -15,10 +17,25 @@ from belong_mail.members.address_list import (
     UnusableFile,
     read_addresses,
 )
-from tests.imports.messy import HEADINGS, SPANISH, messy
 
 STAFF = Staff(("dpsk12.org",), re.compile(r"^\d+$"))
 ADDRESS = "ada@dpsk12.org"
+MANAGER = "boss@dpsk12.org"
+HEADINGS = ("Timestamp", "Name", "Email address", "Anything else?", "Your manager's email")
+SPANISH = (
+    "Marca temporal", "Nombre", "Dirección de correo electrónico", "¿Algo más?", "Correo de tu jefe"
+)  # fmt: skip
+SPELLED = (
+    "{}", "Ada Lovelace <{}>", "  {}\u00a0", "mailto:{}", "\u200b{}\ufeff", "<{}>", "{},", "'{}",
+    "{}.", "mailto:{}?subject=Hi", '"Lovelace, Ada" <{}>',
+)  # fmt: skip
+GARBAGE = (
+    "n/a", "-", "same as last year", "ada.dpsk12.org", "ada@", "@dpsk12.org", "a@@dpsk12.org"
+)  # fmt: skip
+NOTES = (
+    "", "no", "Sí, mañana; quizás", 'They said "maybe", twice', "one line\nand another\n\nthird",
+    "write to my friend pat@gmail.com", "=1+1", "—", "Español: ñ, ü", "tab\there",
+)  # fmt: skip
 MANAGERS = [f"boss{each}@dpsk12.org,{each},me{each}@dpsk12.org" for each in range(9)]
 
 
@@ -26,20 +43,48 @@ def read(content: bytes | str) -> AddressList:
     return read_addresses(content if isinstance(content, bytes) else content.encode(), STAFF)
 
 
+def written(rows: list[list[str]], delimiter: str, line_end: str) -> str:
+    out = io.StringIO()
+    quoting = csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL
+    csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=quoting).writerows(rows)
+    return out.getvalue()
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("headings", "line_end"), [(HEADINGS, "\r\n"), (SPANISH, "\n"), (None, "\r")]
+)
 def test_a_messy_file_has_the_same_addresses_in_each_encoding_and_with_each_delimiter(
-    encoding: str, delimiter: str
+    encoding: str, delimiter: str, headings: tuple[str, ...] | None, line_end: str
 ) -> None:
-    for seed, headings, line_end in ((1, HEADINGS, "\r\n"), (2, SPANISH, "\n"), (3, None, "\r")):
-        made = messy(seed, 400, headings)
-        found = read(made.text(delimiter, line_end).encode(encoding, "ignore"))
-        assert found.addresses == made.asked
-        assert found.duplicates == made.duplicates
-        assert found.not_staff == made.not_staff
-        assert found.unreadable == made.unreadable
-        assert found.empty_rows == made.empty
-        assert (found.column, found.heading_rows) == ("C", 0 if headings is None else 1)
+    people = [f"Person{each}@dpsk12.org" for each in range(len(SPELLED))]
+    parts = {
+        "asked": [cell.format(each) for cell, each in zip(SPELLED, people, strict=True)],
+        "again": [people[0].upper(), "person1+belong@dpsk12.org", f"Me <{people[2].lower()}>"],
+        "elsewhere": ["ada@gmail.com", "<eve@dpsk12.org.example>"],
+        "garbage": [*GARBAGE, "new@dpsk12.org; other@dpsk12.org"],
+        "empty": ["", "\u00a0"],
+    }
+    rows, places = [list(headings)] if headings else [], {}
+    for what, cells in parts.items():
+        places[what] = list(range(len(rows) + 1, len(rows) + len(cells) + 1))
+        for number, cell in enumerate(cells):
+            words = (
+                "9:00",
+                "Person, A",
+                cell,
+                NOTES[number % len(NOTES)],
+                ["", MANAGER][number % 2],
+            )
+            rows.append(["", "", cell, "", ""] if what == "empty" else list(words))
+    found = read(written(rows, delimiter, line_end).encode(encoding, "ignore"))
+    assert found.addresses == people
+    assert found.duplicates == places["again"]
+    assert found.not_staff == places["elsewhere"]
+    assert found.unreadable == places["garbage"]
+    assert found.empty_rows == len(places["empty"])
+    assert (found.column, found.heading_rows) == ("C", 1 if headings else 0)
 
 
 @pytest.mark.parametrize(

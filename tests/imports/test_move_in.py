@@ -1,8 +1,6 @@
 """A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
 
 import json
-import random
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -27,9 +25,8 @@ from tests.bounces.mail import complaint, hand_back
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
 from tests.db_dump import Dump, dump_of
-from tests.factories import group_named, make_member
+from tests.factories import group_named
 from tests.imports.conftest import Import
-from tests.imports.messy import messy
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -229,25 +226,6 @@ def _without_records(dump: Dump) -> Dump:
     return {table: rows for table, rows in dump.items() if table not in RECORDS}
 
 
-@on_sqlite
-def test_messy_rows_ask_exactly_the_right_people(scenario: Scenario, bring: Import) -> None:
-    made = messy(417, 400)
-    known = random.Random(5).sample(made.asked, 160)
-    with scenario.services.writing.begin() as session:
-        for each in known:
-            make_member(session, scenario.keyring, each)
-    said = bring(made.text(";").encode("utf-16"))
-    assert f"To be asked: {len(made.asked)}." in said.output
-    assert f"Rows with an address of an earlier row: {len(made.duplicates)}." in said.output
-    assert f"not staff: {len(made.not_staff)} (" in said.output
-    assert f"cannot be read: {len(made.unreadable)} (" in said.output
-    minutes(scenario, len(made.asked) // IMPORT_MINUTE_RATE.burst + 2)
-    got = Counter(each.recipient for each in scenario.relay.accepted)
-    assert set(got.values()) == {1}
-    assert set(got) == set(made.asked) - set(known)
-    assert scenario.rows("import_batches") == 0
-
-
 def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(
     scenario: Scenario, bring: Import
 ) -> None:
@@ -397,7 +375,6 @@ def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, lat
     scenario.worker.drain()
     later(timedelta(hours=49))
     begun = now().timestamp()
-    scenario.worker.drain()
     assert subjects(scenario) == [ASKED, REMINDED]
     with scenario.services.reading.begin() as session:
         used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
