@@ -83,7 +83,8 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a new member that they are in."""
     subscription = require_member(session, delivery)
-    language = subscription.language
+    language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
+    at = delivery.created_at
     coming = meetings.next_held(session, mailer.zone, now(), MEETINGS_SHOWN, subscription.group)
     return Email(
         to=recipient_address(session, mailer, subscription),
@@ -95,7 +96,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
             "meetings": [
                 formatting.meeting_view(each, language, is_member=True) for each in coming
             ],
-            "calendar_url": calendar_link(mailer, subscription, delivery),
+            "calendar_url": link("own_calendar.feed", Purpose.MEMBER_CALENDAR, own, at, language),
             "leave_url": leave_link(mailer, subscription, delivery),
             "groups_url": mailer.links.page("directory.index", language),
         },
@@ -142,30 +143,11 @@ def require_group(subscription: Subscription) -> None:
         raise SkipDelivery(State.WITHDRAWN)
 
 
-def require_reader(session: Session, delivery: Delivery) -> Subscription:
-    """Return who a reminder is for, or raise SkipDelivery when they have left or paused since."""
-    subscription = require_member(session, delivery)
-    if subscription.pause is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    return subscription
-
-
 def leave_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -> str:
     return mailer.links.signed(
         "subscriptions.leave",
         Purpose.LEAVE,
         subscription.public_id,
-        delivery.created_at,
-        subscription.language,
-    )
-
-
-def calendar_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -> str:
-    """Link to the group's meetings as a file for the member's own calendar."""
-    return mailer.links.signed(
-        "own_calendar.feed",
-        Purpose.MEMBER_CALENDAR,
-        calendar_name(subscription),
         delivery.created_at,
         subscription.language,
     )
@@ -247,8 +229,7 @@ def no_groups_email(session: Session, mailer: Mailer, delivery: Delivery) -> Ema
 
 @writes("erased")
 def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    letter, _said = plain(session, mailer, delivery)
-    return letter
+    return plain(session, mailer, delivery)[0]
 
 
 @writes("my-copy")

@@ -57,9 +57,9 @@ def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
 @writes(REMINDER)
 def reminder_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Remind a member, unless they left, paused or want it no more."""
-    member = members_emails.require_reader(session, delivery)
+    member = members_emails.require_member(session, delivery)
     noted = session.get(Reminder, delivery.about_id)
-    if noted is None or not member.is_reminded:
+    if noted is None or not member.is_reminded or member.pause is not None:
         raise SkipDelivery(State.WITHDRAWN)
     meeting = session.get_one(Meeting, noted.meeting_id)
     if meeting.group_id != member.group_id:

@@ -45,8 +45,13 @@ def read(content: bytes | str) -> AddressList:
 
 def written(rows: list[list[str]], delimiter: str, line_end: str) -> str:
     out = io.StringIO()
-    quoting = csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL
-    csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=quoting).writerows(rows)
+    writer = csv.writer(
+        out,
+        delimiter=delimiter,
+        lineterminator=line_end,
+        quoting=csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL,
+    )
+    writer.writerows(rows)
     return out.getvalue()
 
 

@@ -55,7 +55,9 @@ def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(
         assert "The Village" in mine.open(mine.link()).text
 
 
-def test_strangers_elsewhere_and_whoever_wants_no_mail_get_none(mine: Mine) -> None:
+def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none(
+    mine: Mine,
+) -> None:
     mine.join(BARRED, "the-village")
     with mine.services.writing.begin() as session:
         suppressions.suppress(session, mine.keyring.index, BARRED, "asked")
@@ -64,9 +66,6 @@ def test_strangers_elsewhere_and_whoever_wants_no_mail_get_none(mine: Mine) -> N
     mine.drain()
     assert mine.relay.accepted == []
     assert mine.count(Delivery) == 0
-
-
-def test_a_member_with_an_address_that_could_not_join_today_gets_the_link(mine: Mine) -> None:
     mine.join("old@example.org", "the-village")
     assert mine.link("old@example.org").startswith("/my-groups/")
 
