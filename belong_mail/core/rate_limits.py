@@ -137,8 +137,8 @@ STAFF_CODE_USED_RATE = Rate(1, timedelta(days=2))
 # Emails of one group to one address. They use up no confirmation of its owner; a proposal that
 # would wait for longer is dropped.
 MAILBOX_RATE = Rate(10, DAY)
-# Test copies that one lead asks for; and those, and requests for a yes, that one group's leads send
-# to each other: a colleague's inbox is not theirs to fill.
+# Test copies that one lead asks for; and those, and requests for approval, that one group's leads
+# send to each other: a colleague's inbox is not theirs to fill.
 TEST_RATE = Rate(20, HOUR)
 TO_COLLEAGUES_RATE = Rate(6, HOUR)
 # Acknowledgements of messages to the office, for one address: anyone may type anyone's.

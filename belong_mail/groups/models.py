@@ -42,7 +42,7 @@ class Group(PublicIdBase):
     wrapped_mailbox: Mapped[bytes | None]
     # About how many members its leads were told of last, in tens; 0 is “a few”.
     members_shown: Mapped[int | None]
-    # Whether its newsletters need a second leader's yes: `auto` (a discreet group's with two leads
+    # Whether its newsletters need approval: `auto` (a discreet group's with two leads
     # do), `always` or `never`.
     approval_rule: Mapped[str] = mapped_column(server_default="auto")
     # Its place in the directory; its hue follows.

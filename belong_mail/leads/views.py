@@ -71,7 +71,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
     """Return what the page shows of an issue: state and date, and of a draft its writers."""
-    is_asked = approval.is_open(session, issue)  # it waits for a second leader's yes
+    is_asked = approval.is_open(session, issue)  # it waits for approval
     state = "asked" if is_asked else release.issue_status(session, issue).state
     is_written = state in {"draft", "asked"}
     moment = issue.held_at or issue.due_at or issue.queued_at

@@ -124,7 +124,7 @@ class RenderedIssue(Base):
 
 
 class Approval(Base):
-    """A second leader's yes to an issue: asked for on exactly these words, and perhaps given.
+    """A second leader's approval of an issue: asked for on exactly these words, and perhaps given.
 
     An edit voids it, for then the words are others.
     """
@@ -136,7 +136,7 @@ class Approval(Base):
     )
     asked_by: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     asked_at: Mapped[datetime]
-    # When it is to go out; none: so many minutes after the yes.
+    # When it is to go out; none: so many minutes after the approval.
     due_at: Mapped[datetime | None]
     undo_minutes: Mapped[int]
     # SHA-256 of what is to go out.

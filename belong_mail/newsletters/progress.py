@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import at_start, language_name, list_of
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.models import UNFINISHED, State
 from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import service as newsletters
@@ -29,6 +30,16 @@ STEP = 5
 # Recipients; with fewer, such a step would tell of single ones, so nothing is said before the end.
 SMALL = 20
 WHOLE = 100
+UNDELIVERED = gettext_noop(
+    "It couldn’t be delivered to %(members)s members. You don’t need to do anything."
+)
+DOUBTFUL = gettext_noop(
+    "We don’t know whether it reached %(members)s members: the connection broke at the last moment."
+)
+RESENT = gettext_noop(
+    "%(members)s members may get it twice: the connection broke at the last moment, so we sent it"
+    " again."
+)
 
 
 def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
@@ -109,47 +120,29 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
         said.append(_("Sent to %(members)s members.", members=near))
     elif status.state in {"stopped", "paused"}:
         said.append(_("It wasn’t sent to anyone."))
-    waiting = sum(counts[state] for state in UNFINISHED)
-    if waiting:
-        said.append(_waiting(status, waiting, told if waiting == everybody else 0))
-    return said + _in_doubt(status) + _not_sent(status, told)
-
-
-def _waiting(status: IssueStatus, number: int, told: int | None) -> str:
-    """Say how many it may still reach; after a stop, only copies leaving in that moment."""
-    near = approximate_count(number, told)
-    if status.state == "stopped":
-        return _(
-            "It may still reach %(members)s members: their copies were already on the way.",
-            members=near,
+    if waiting := sum(counts[state] for state in UNFINISHED):
+        near = approximate_count(waiting, told if waiting == everybody else 0)
+        said.append(
+            _(
+                "It may still reach %(members)s members: their copies were already on the way.",
+                members=near,
+            )
+            if status.state == "stopped"
+            else _("Not sent yet to %(members)s members.", members=near)
         )
-    return _("Not sent yet to %(members)s members.", members=near)
+    return said + _in_doubt(status) + _not_sent(status, told)
 
 
 def _in_doubt(status: IssueStatus) -> list[str]:
     """Say what did not arrive, what perhaps did, and what perhaps did twice."""
-    counts, said = status.counts, []
-    if failed := counts[State.FAILED] + counts[State.BOUNCED] + counts[State.EXPIRED]:
-        words = _(
-            "It couldn’t be delivered to %(members)s members. You don’t need to do anything.",
-            members=approximate_count(failed),
-        )
-        said.append(words)
-    if uncertain := counts[State.UNCERTAIN]:
-        words = _(
-            "We don’t know whether it reached %(members)s members: the connection broke at the"
-            " last moment.",
-            members=approximate_count(uncertain),
-        )
-        said.append(words)
-    if resent := counts["resent"]:
-        words = _(
-            "%(members)s members may get it twice: the connection broke at the last moment, so we"
-            " sent it again.",
-            members=at_start(approximate_count(resent)),
-        )
-        said.append(words)
-    return said
+    counts = status.counts
+    failed = counts[State.FAILED] + counts[State.BOUNCED] + counts[State.EXPIRED]
+    numbers = {UNDELIVERED: failed, DOUBTFUL: counts[State.UNCERTAIN], RESENT: counts["resent"]}
+    return [
+        at_start(_(words, members=approximate_count(number)))
+        for words, number in numbers.items()
+        if number
+    ]
 
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
@@ -214,16 +207,12 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
         "scheduled": _("Scheduled. Nothing has been sent yet, so you can still undo it."),
         "held": _("Not sent: the site was down at the scheduled time. What would you like to do?"),
         "paused": _("Paused. Nothing more will be sent until you resume."),
-        "stopped": _stopped(status),
+        "stopped": _("Stopped. Members who hadn’t received it won’t get it.")
+        if status.counts[State.WITHDRAWN]
+        else _("Stopped, but no copies were left to stop."),
         "sent": _("Sent."),
     }
     return said[status.state]
-
-
-def _stopped(status: IssueStatus) -> str:
-    if status.counts[State.WITHDRAWN]:
-        return _("Stopped. Members who hadn’t received it won’t get it.")
-    return _("Stopped, but no copies were left to stop.")
 
 
 def _time_left(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> int:
