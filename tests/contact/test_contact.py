@@ -209,21 +209,6 @@ def test_words_in_any_script_and_any_markup_arrive_as_they_are(
     assert mail.keys().count("Subject") == 1
 
 
-def test_the_whole_journey_in_spanish(visitor: Visitor, worker: Worker, relay: Server) -> None:
-    page = visitor.open("/contact?lang=es")
-    assert "Write to" not in page.text
-    for words in TOPICS.values():
-        assert words not in page.text
-    bad = visitor.send("/contact?lang=es", message="")
-    assert "Escribe" in bad.text
-    typed = {"message": "Necesito un intérprete.", "email": "ada@example.org"}
-    answer = visitor.send("/contact?lang=es", topic="need", **typed)
-    thanks = visitor.open(answer.location)
-    assert thanks.headers["Content-Language"] == "es"
-    assert "Thank you" not in thanks.text
-    assert "Necesito un intérprete." in text_of(the_mail(worker, relay))
-
-
 def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(
     visitor: Visitor, services: Services
 ) -> None:

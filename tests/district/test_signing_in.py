@@ -17,6 +17,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
+from tests.accounts.passkeys import PAGE, add, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in as sign_in_by_link
 from tests.clients import sign_in_office
@@ -26,6 +27,7 @@ from tests.district import trips
 from tests.district.conftest import LEAD
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
+from tests.servers.authenticator import Authenticator
 from tests.servers.identity_provider import Provider
 from tests.servers.smtp import Server
 
@@ -288,3 +290,22 @@ def test_what_a_token_says_of_an_address_is_stored_nowhere(
     kept = str(dump_of(services)) + caplog.text
     assert "canary" not in kept.lower()
     assert "person-1" not in kept
+
+
+def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(
+    lead: Visitor, app: Flask, worker: Worker, services: Services
+) -> None:
+    device = Authenticator()
+    assert add(lead, device).status_code == 303
+    assert trips.link(lead).status_code == 303
+    worker.drain()
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
+    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
+
+
+def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked: Visitor) -> None:
+    assert "Sign in without email" not in linked.open("/lead/").text
+    page = linked.open(PAGE).text
+    assert "You sign in with your DPS account" in page
+    assert "Add a passkey" not in page
+    assert add(linked, Authenticator()).status_code == 422

@@ -18,7 +18,7 @@ from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.authenticator import Authenticator
@@ -301,12 +301,3 @@ def test_in_production_only_staff_are_invited(cli: Any, services: Services) -> N
     assert result.exit_code == 2
     assert "not a work address" in result.output
     assert dump_of(services)["accounts"] == []
-
-
-def test_a_member_alone_is_no_lead(scenario: Scenario, cli: Any) -> None:
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, LEAD)
-        assert group_named(session, VILLAGE)
-    scenario.visitor.send("/sign-in", email=LEAD)
-    assert scenario.mails(LEAD) == []
-    assert listed(cli) == "0"

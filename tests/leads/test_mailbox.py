@@ -174,13 +174,3 @@ def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
     worker.drain()
     assert WAITING in lead.open(PAGE).text
     assert relay.to(NEW) == []
-
-
-def test_whoever_has_lost_the_group_meanwhile_names_no_mailbox(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    lead.send(PAGE, **SUMMARY, mailbox=NEW)
-    with services.writing.begin() as session:
-        invitations.remove_lead(session, keyring.index, group_named(session, "the-village"), LEAD)
-    worker.drain()
-    assert relay.to(NEW) == []

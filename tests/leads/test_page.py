@@ -2,8 +2,10 @@
 
 import pytest
 
+from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.factories import group_named, plan_meeting
 from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
@@ -124,3 +126,26 @@ def test_no_other_kind_of_address_is_a_resource(lead: Visitor, typed: str) -> No
 def test_a_lead_cannot_say_whom_the_group_welcomes(lead: Visitor) -> None:
     assert lead.send(PAGE, audience_en="Come, all", audience="Come, all").status_code == 303
     assert "Come, all" not in lead.open("/groups/the-village").text
+
+
+WORDS = {"welcome_en": "Come <in>\n& sit down", "welcome_es": "Pasa <ya>"}
+
+
+def test_the_welcome_email_is_previewed_in_each_language_and_nothing_is_stored(
+    lead: Visitor, other_lead: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        plan_meeting(session, place="Room 4")
+    fields = {**Form(lead.open(PAGE).text).fields, **WORDS}
+    shown = lead.press(PAGE, **fields, welcome="en")
+    assert "Come &lt;in&gt;\n&amp; sit down" in shown.text.replace("\r\n", "\n")
+    assert "Room 4" in shown.text
+    assert "The Village Belong Group" in shown.text
+    assert "sandbox" in shown.headers["Content-Security-Policy"]
+    spanish = lead.press(PAGE, **fields, welcome="es").text
+    assert "Pasa &lt;ya&gt;" in spanish
+    assert "grupo The Village" in spanish
+    assert "Come &lt;in" in lead.press(PAGE, **fields, welcome="xx").text
+    with services.reading.begin() as session:
+        assert "Come" not in str(group_named(session, "the-village").welcome)
+    assert other_lead.act(PAGE, welcome="en").status_code == 404
