@@ -66,6 +66,11 @@ class BrowserSession(PublicIdBase):
     # When its owner last proved who they are, by signing in or later; None: an invitation began it.
     proven_at: Mapped[datetime | None]
 
+    @property
+    def last_end(self) -> datetime:
+        """Return when it ends however often its browser comes back."""
+        return self.started_at + MAX_SESSION_AGE
+
 
 # A right ends after that, unless the office renews it.
 RIGHT_AGE = timedelta(days=365)

@@ -65,6 +65,8 @@ def _purge_invitations(session: Session, at: datetime) -> int:
         *session.scalars(to_lead.returning(GroupLead.account_id)),
         *session.scalars(taken_back.returning(Account.id)),
     ]
+    if not over:
+        return 0
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
     unused = delete(Account).where(Account.id.in_(over), *_without_a_right(), ~is_mailed)
     session.execute(unused)

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import Response, current_app, g, make_response, redirect, request, url_for
 from flask import session as cookie
@@ -69,16 +69,10 @@ def current_account(session: Session) -> Account | None:
     account, g.browser_session = row
     cookie[SEEN_KEY] = int(at.timestamp())
     g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
-    g.session_last_end = last_end(g.browser_session)
-    g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
+    g.session_ends = min(at + IDLE_TIMEOUT, g.browser_session.last_end)
     if account.is_office and not has_office_right(session, account):
         set_committed_value(account, "is_office", value=False)
     return account
-
-
-def last_end(browser_session: BrowserSession) -> datetime:
-    """Return when a session ends however often its browser comes back."""
-    return browser_session.started_at + MAX_SESSION_AGE
 
 
 def current_session() -> BrowserSession:

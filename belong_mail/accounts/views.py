@@ -203,10 +203,8 @@ def sessions() -> str:
     """List where the account is signed in."""
     with transaction() as session:
         found = browsers.sessions_of(session, signed_in())
-    listed = [(each, browsers.last_end(each)) for each in found]
-    return render_template(
-        "account/sessions.html", sessions=listed, here_id=browsers.current_session().id
-    )
+    here_id = browsers.current_session().id
+    return render_template("account/sessions.html", sessions=found, here_id=here_id)
 
 
 @account.post("/sessions/end")
