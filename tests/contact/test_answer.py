@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import func, select
 
 from belong_mail.accounts import invitations
@@ -18,23 +17,14 @@ from belong_mail.core.services import Services
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, links_in, text_of
-from tests.clients import sign_in
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
-OFFICE = "lead-of-asian@dpsk12.org"
+OFFICE = "lead-of-the-village@dpsk12.org"
 NOTHING = "We didn’t find anything for this code"
-
-
-@pytest.fixture
-def office(app: Flask, services: Services, keyring: Keyring) -> Visitor:
-    """Somebody who answers for the office, and leads a group besides."""
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
-    return sign_in(app, keyring, "asian")
 
 
 def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED) -> None:
