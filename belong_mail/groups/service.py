@@ -43,23 +43,22 @@ def require_not_ending(group: Group) -> None:
 
 def find_even_retired(session: Session, slug: str) -> Group | None:
     """Find a group that is shown to people, or raise GroupHasEnded for a retired one."""
-    found = find(session, slug)
-    if found is None and SLUG.fullmatch(slug):
-        ended = select(Group.id).where(Group.slug == slug, Group.retired_at.is_not(None))
-        if session.scalar(ended):
-            raise GroupHasEnded
+    found = find_of_any_age(session, slug)
+    if found is not None and found.retired_at is not None:
+        raise GroupHasEnded
     return found
 
 
 def find(session: Session, slug: str) -> Group | None:
     """Find a group that is shown to people: one that is not retired."""
-    if not SLUG.fullmatch(slug):
-        return None
-    return session.scalar(select(Group).where(Group.slug == slug, Group.retired_at.is_(None)))
+    found = find_of_any_age(session, slug)
+    return found if found is None or found.retired_at is None else None
 
 
 def find_of_any_age(session: Session, slug: str) -> Group | None:
     """Find a group, also one that has ended."""
+    if not SLUG.fullmatch(slug):
+        return None
     return session.scalar(select(Group).where(Group.slug == slug))
 
 

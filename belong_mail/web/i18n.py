@@ -27,8 +27,6 @@ CACHEABLE_STATUSES = {200, 206, 304}
 
 def init_i18n(app: Flask, settings: Settings) -> None:
     """Give the templates their words, and keep the language that was chosen in links."""
-    _add_words(app)
-
     versions = versions_of(Path(app.static_folder or ""))
 
     @app.url_defaults
@@ -55,18 +53,14 @@ def init_i18n(app: Flask, settings: Settings) -> None:
     _add_template_filters(app, settings)
 
 
-def _add_words(app: Flask) -> None:
-    """Let templates say words by `_`, `ngettext` and `trans` (Jinja's i18n, newstyle)."""
+def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
+    """Give the templates what every page says; words by `_`, `ngettext` and `trans` (newstyle)."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
     app.jinja_env.globals |= {
-        "_": page_gettext, "gettext": page_gettext, "ngettext": page_ngettext,
-    }  # fmt: skip
-
-
-def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
-    """Give the templates what every page says."""
-    app.jinja_env.globals |= {
+        "_": page_gettext,
+        "gettext": page_gettext,
+        "ngettext": page_ngettext,
         "site_name": settings.site_name,
         "district_name": settings.district_name,
         "district_short": settings.district_short,
