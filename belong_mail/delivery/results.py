@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import CompiledStatement, UtcTime, in_ids, now, run_together
@@ -200,14 +200,14 @@ def _accept(session: Session, owner: str, ids: list[int], dots: int, stale: int)
         throttle.count_sent(session, owner, found.rowcount - len(ids))
 
 
-def _accepting() -> Update:
-    accepting = update(Delivery).where(
+_ACCEPTING = CompiledStatement(
+    update(Delivery)
+    .where(
         in_ids(Delivery.id, "ids"),
         Delivery.claimed_by == bindparam("owner"),
         Delivery.state == bindparam("before"),
     )
-    is_second = and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING)
-    return accepting.values(
+    .values(
         state=State.ACCEPTED,
         claimed_by=None,
         code=outcomes.ACCEPTED.code,
@@ -215,8 +215,10 @@ def _accepting() -> Update:
         phrase=None,
         is_dot_sent=True,
         finished_at=bindparam("at", type_=UtcTime()),
-        resent=case((is_second, 1), else_=Delivery.resent),
+        # What was in doubt and was sent again may have a second copy.
+        resent=case(
+            (and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING), 1),
+            else_=Delivery.resent,
+        ),
     )
-
-
-_ACCEPTING = CompiledStatement(_accepting())
+)

@@ -58,14 +58,6 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a mailbox is read; no row, which another thread might hold."""
-
-    handled_uid: int
-    unreadable_uid: int
-
-
-@dataclass(frozen=True, slots=True)
 class Reader:
     """One worker's view of one mailbox; each verb is of one transaction of its caller's."""
 
@@ -90,14 +82,17 @@ class Reader:
         lease = {"leased_by": self.owner, "leased_until": at + LEASE, "tried_at": at}
         return session.scalar(taken.values(lease).returning(InboundMailbox.id)) is not None
 
-    def open_at(self, session: Session, uid_validity: int) -> Progress:
-        """Say how far the mailbox is read; with another UIDVALIDITY, or none, all of it is new."""
+    def open_at(self, session: Session, uid_validity: int) -> tuple[int, int]:
+        """Return the last number that was taken in, and that of a message that cannot be read.
+
+        With another UIDVALIDITY, or none, all of the mailbox is new.
+        """
         held = self._leased_mailbox(session)
         if held.uid_validity != uid_validity or not uid_validity:
             held.uid_validity = uid_validity
             held.handled_uid = held.broken_uid = held.breaks = 0
         broken = held.broken_uid if held.breaks >= MAX_BREAKS else 0
-        return Progress(held.handled_uid, broken)
+        return held.handled_uid, broken
 
     def take(self, session: Session, uid: int, messages: Iterable[bytes]) -> None:
         """Store what stands under a number, sealed; raises InboxFull, and LeaseLost.
@@ -267,20 +262,19 @@ class _Poll:
         have put another one under its number. A known one is not stored twice.
         """
         with self._sessions.begin() as session:
-            progress = self._reader.open_at(session, mailbox.uid_validity)
-        done = progress.handled_uid
+            done, unreadable = self._reader.open_at(session, mailbox.uid_validity)
         new = mailbox.uids(MESSAGES_AT_ONCE, after=done)
         left = mailbox.uids(MESSAGES_AT_ONCE, until=done) if done else []
         for uids in (new, left):
             for start in range(0, len(uids), MOVED_AT_ONCE):
-                self._take_some(mailbox, progress, uids[start : start + MOVED_AT_ONCE])
+                self._take_some(mailbox, unreadable, uids[start : start + MOVED_AT_ONCE])
                 if self._is_cut or (uids is left and self._move_failed):
                     break
         if self._move_failed:
             raise self._move_failed
         return not self._is_cut and len(new) < MESSAGES_AT_ONCE
 
-    def _take_some(self, mailbox: Mailbox, progress: Progress, uids: Sequence[int]) -> None:
+    def _take_some(self, mailbox: Mailbox, unreadable: int, uids: Sequence[int]) -> None:
         """Store messages, each in its transaction; then move them, which may fail without harm."""
         stored = []
         for uid in uids:
@@ -288,11 +282,11 @@ class _Poll:
                 self._is_cut = True
                 break
             self.uid = uid
-            messages = [] if uid == progress.unreadable_uid else mailbox.fetch(uid)
+            messages = [] if uid == unreadable else mailbox.fetch(uid)
             self.uid = 0
             with self._sessions.begin() as session:
                 self._reader.take(session, uid, messages)
-            if messages or uid == progress.unreadable_uid:
+            if messages or uid == unreadable:
                 stored.append(uid)
         if stored and self._move_failed is None:
             try:

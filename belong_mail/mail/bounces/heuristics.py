@@ -77,15 +77,13 @@ class BounceText:
             return "delivered"
         if trust and not is_named and self._says("delivered") and not self._says("failed"):
             return "delivered"
-        hints = is_named + self._says("failed") + self._is_formal(trust)
+        is_formal = self._says("servers_form") or (trust > 0 and self.replies() != "")
+        hints = is_named + self._says("failed") + is_formal
         if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH + is_passed_on:
             return ""
         is_late = self._says("delayed") and not self._says("gave_up")
         is_late = is_late and not re.search(_FINAL_REPLY, self.report_text)
         return "delayed" if is_said("delayed", subject) or is_late else "failed"
-
-    def _is_formal(self, trust: int) -> bool:
-        return self._says("servers_form") or (trust > 0 and self.replies() != "")
 
 
 def bounce_text_of(message: Message) -> BounceText:
