@@ -15,8 +15,8 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.accounts.passkeys import ADD, LEAD, add, trail
-from tests.browser_client import Form, Visitor, link_to
+from tests.accounts.passkeys import ADD, LEAD, add, asked, trail
+from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
@@ -31,28 +31,24 @@ def owner(owner: Visitor) -> Iterator[Visitor]:
         yield owner
 
 
-def token_of(lead: Visitor) -> str:
-    return str(Form(lead.open("/lead/").text).fields["csrf_token"])
-
-
 def answer_of(lead: Visitor, device: Authenticator) -> str:
-    return device.get(lead.press(BEGIN, csrf_token=token_of(lead)).json or {})
+    return device.get(lead.act(BEGIN).json or {})
 
 
 def is_proved(lead: Visitor) -> bool:
-    return lead.press(ADD, csrf_token=token_of(lead), name="Mine").status_code != 403
+    return lead.act(ADD, name="Mine").status_code != 403
 
 
 def test_a_passkey_proves_who_is_signed_in(
     owner: Visitor, device: Authenticator, services: Services
 ) -> None:
-    asked = owner.press(ADD, csrf_token=token_of(owner), name="My other phone")
+    asked = owner.act(ADD, name="My other phone")
     assert asked.status_code == 403
     assert "Use my passkey" in asked.text
     assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"
     assert "Email me a link" not in asked.text
     assert not is_proved(owner)
-    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))
+    given = owner.act(FINISH, answer=answer_of(owner, device))
     assert given.location == PROOF
     assert is_proved(owner)
     assert trail(services, Kind.PROVEN) == ["passkey"]
@@ -63,7 +59,7 @@ def test_a_mailbox_proves_nothing_of_who_has_a_passkey(
 ) -> None:
     before = len(relay.to(LEAD))
     assert "Use my passkey" in owner.open(PROOF).text
-    assert owner.press(PROOF, csrf_token=token_of(owner)).status_code == 200
+    assert owner.act(PROOF).status_code == 200
     worker.drain()
     assert relay.to(LEAD)[before:] == []
     assert not is_proved(owner)
@@ -88,7 +84,7 @@ def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
 def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(
     lead: Visitor, device: Authenticator, worker: Worker, relay: Server
 ) -> None:
-    lead.press(PROOF, csrf_token=token_of(lead))
+    lead.act(PROOF)
     worker.drain()
     link = link_to(relay.to(LEAD)[-1], "confirm-identity")
     add(lead, device)
@@ -101,11 +97,11 @@ def test_the_passkey_of_somebody_else_proves_nothing(
 ) -> None:  # fmt: skip
     theirs, other = Authenticator(), sign_in(app, keyring, "asian")
     add(other, theirs)
-    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, theirs))
+    given = owner.act(FINISH, answer=answer_of(owner, theirs))
     assert given.status_code == 403
     assert "We couldn’t confirm that it’s you" in given.text
     assert not is_proved(owner)
-    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))
+    given = owner.act(FINISH, answer=answer_of(owner, device))
     assert given.status_code == 303
 
 
@@ -113,12 +109,9 @@ def test_an_answer_to_another_question_proves_nothing(
     owner: Visitor, device: Authenticator
 ) -> None:
     """One that signs in, one of a session that ended, and one that was used."""
-    asked = owner.press(
-        "/sign-in/passkey", csrf_token=Form(owner.open("/sign-in").text).fields["csrf_token"]
-    )
-    answer = device.get(asked.json or {})
-    assert owner.press(FINISH, csrf_token=token_of(owner), answer=answer).status_code == 403
-    assert owner.press(FINISH, csrf_token=token_of(owner), answer=answer).status_code == 403
+    answer = device.get(asked(owner))
+    assert owner.act(FINISH, answer=answer).status_code == 403
+    assert owner.act(FINISH, answer=answer).status_code == 403
     assert not is_proved(owner)
 
 

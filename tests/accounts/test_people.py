@@ -16,7 +16,7 @@ from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.leads import mailbox
 from belong_mail.ops import rooms
-from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
@@ -318,10 +318,9 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(
     assert home.count("Stop leading …") == 2
     assert home.count("You’re its only leader") == 1
     stop = f"/lead/groups/{VILLAGE}/stop-leading"
-    token = Form(home).fields["csrf_token"]
-    answer = lead.press(stop, csrf_token=token)
+    answer = lead.act(stop)
     assert "You don’t lead that group anymore." in lead.open(answer.location).text
-    assert lead.press(stop, csrf_token=token).status_code == 404
+    assert lead.act(stop).status_code == 404
     assert "Asian" in lead.open("/lead/").text, "they stay signed in, and lead the other one"
     for address in (LEAD, NEW, OFFICE):
         assert scenario.mails(address), address

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.core.db import now
-from tests.browser_client import Form, Visitor, link_to
+from tests.browser_client import Visitor, link_to
 from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.scenario import Scenario
@@ -37,8 +37,7 @@ def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, scenario: Scenari
     assert page.count("Since ") == 2
     assert page.count("This one, where you are now") == 1
     [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
-    token = Form(page).fields["csrf_token"]
-    assert here.press(f"{PAGE}/end", csrf_token=token, session=other).status_code == 303
+    assert here.act(f"{PAGE}/end", session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
     assert here.open("/lead/").status_code == 200
 
@@ -67,8 +66,7 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
     page = here.open(PAGE).text
     other, _own = rows(scenario)
     assert other not in page
-    token = Form(page).fields["csrf_token"]
-    assert here.press(f"{PAGE}/end", csrf_token=token, session=other).status_code == 404
+    assert here.act(f"{PAGE}/end", session=other).status_code == 404
     assert elses.open("/lead/").status_code == 200
 
 

@@ -14,7 +14,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.ops import rooms
 from tests.accounts.passkeys import add
-from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
@@ -91,13 +91,12 @@ def test_a_session_that_an_invitation_began_is_unproved(
         not in lead.open(link_to(scenario.mails(LEAD)[-1], "invitation")).text
     )
     lead.press(link_to(scenario.mails(LEAD)[-1], "invitation"))
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    asked = lead.press("/account/passkeys/remove", csrf_token=token, passkey="x")
+    asked = lead.act("/account/passkeys/remove", passkey="x")
     assert asked.status_code == 403
     assert "You came here by an invitation’s link" in asked.text
-    lead.press("/account/proof", csrf_token=token)
+    lead.act("/account/proof")
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "confirm-identity")).status_code == 303
-    assert lead.press("/account/passkeys/remove", csrf_token=token, passkey="x").status_code == 404
+    assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
 
 
 def test_an_invitation_signs_nobody_in_who_has_a_passkey(
