@@ -12,31 +12,15 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery import dispatcher
-from belong_mail.delivery.models import State
 from belong_mail.members import service as subscriptions
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books, queue
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, one_connection
 from tests.servers.smtp import Server
-
-Books = dict[str, int]
-
-
-def books(services: Services, issue: Newsletter) -> Books:
-    """Return the states that are not empty, once they add up to the recipients."""
-    with services.reading.begin() as session:
-        report = newsletters.report(session, session.get_one(Newsletter, issue.id))
-    assert report["recipients"] == sum(report[state.value] for state in State)
-    return {name: number for name, number in report.items() if number}
-
-
-def queue(services: Services, keyring: Keyring, members: int) -> Newsletter:
-    with services.writing.begin() as session:
-        make_members(session, keyring, members)
-        return queue_issue(session)
 
 
 def leave(services: Services, keyring: Keyring, address: str) -> None:
@@ -59,7 +43,7 @@ def test_the_books_balance_before_while_and_after(
 ) -> None:
     issue = queue(services, keyring, 45)
     assert books(services, issue) == {"recipients": 45, "queued": 45}
-    while_sending: list[Books] = []
+    while_sending: list[dict[str, int]] = []
     relay.on("DOT", lambda _: while_sending.append(books(services, issue)))
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.2.2 Full", "450 4.2.1 Later")
     worker.drain()
@@ -128,7 +112,7 @@ def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
         make_member(session, keyring, "asked@dpsk12.org").confirmed_at = late.confirmed_at = None
         make_member(session, keyring, "other@dpsk12.org", "lgbtq")
         make_member(session, keyring, "last@dpsk12.org")
-        issue = queue_issue(session)
+        issue = queue_issue(session).id
     with services.writing.begin() as session:
         session.get_one(Subscription, late.id).confirmed_at = now()
         make_member(session, keyring, "later@dpsk12.org")
@@ -142,10 +126,10 @@ def test_an_issue_is_queued_once_however_often_it_is_asked(
 ) -> None:
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
-        newsletters.queue(session, session.get_one(Newsletter, issue.id))
+        newsletters.queue(session, session.get_one(Newsletter, issue))
     worker.drain()
     with services.writing.begin() as session:
-        newsletters.queue(session, session.get_one(Newsletter, issue.id))
+        newsletters.queue(session, session.get_one(Newsletter, issue))
     worker.drain()
     assert len(relay.accepted) == 2
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
@@ -191,7 +175,7 @@ def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(
             late.confirmed_at = None
         else:
             subscriptions.pause(session, late.public_id, now() + timedelta(days=7))
-        issue = queue_issue(session)
+        issue = queue_issue(session).id
         before = now() - timedelta(seconds=5)
     with services.writing.begin() as session, time_machine.travel(before, tick=False):
         if comes == "confirms":
