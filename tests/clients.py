@@ -1,4 +1,4 @@
-"""Leads and the office in their seats; `tests/test_sign_in.py` goes there by the mailed link."""
+"""Leads and the office in their seats; `tests/accounts/test_sign_in.py` takes the mailed link."""
 
 from flask import Flask
 from flask import session as cookie

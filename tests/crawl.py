@@ -38,8 +38,8 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, path_of
 from tests.clients import signed_in
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
-from tests.rights.table import rights_table
 from tests.servers.smtp import Server
+from tests.web.rights.table import rights_table
 
 GUEST = "guest@dpsk12.org"
 MEMBER = "member@dpsk12.org"

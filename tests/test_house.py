@@ -42,8 +42,8 @@ from tests.crawl import (
 from tests.db_dump import kept_of
 from tests.district_names import DISTRICT
 from tests.markers import on_both, on_sqlite
-from tests.rights.table import PART, rights_table
 from tests.servers.smtp import Server
+from tests.web.rights.table import PART, rights_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
@@ -232,7 +232,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
         pass
     environment = app.jinja_env
     names = {name for name in environment.list_templates() if name.endswith(".html")}
-    # Only where an identity provider is configured: tests/district opens these.
+    # Only where an identity provider is configured: tests/accounts/district opens these.
     names = {name for name in names if not name.startswith("district/")}
     for name in names:
         environment.get_template(name)

@@ -10,7 +10,7 @@
     def listed(slug: str) -> ...
 
 A decorator marks the function and returns it, so that above the route it does the same as below.
-`tests.rights` makes a table of these marks, `docs/rights.md`.
+`tests.web.rights` makes a table of these marks, `docs/rights.md`.
 """
 
 from enum import Flag, auto

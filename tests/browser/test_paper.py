@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from belong_mail.groups import seeds
 from tests.browser.site import Site
 from tests.markers import night
-from tests.onboarding.codes import read_png
+from tests.pages.codes import read_png
 
 pytestmark = night("journeys in a browser")
 

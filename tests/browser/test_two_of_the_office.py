@@ -7,8 +7,8 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.site import Site
-from tests.flyers.samples import flyer
 from tests.markers import night
+from tests.newsletters.flyers.samples import flyer
 
 pytestmark = night("journeys in a browser")
 

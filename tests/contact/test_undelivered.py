@@ -14,8 +14,8 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
-from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Visitor, text_of
+from tests.inbound.mail import FULL, bounce, hand_back
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures, wrong_names
 from tests.servers.actions import drop

@@ -15,7 +15,7 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, end_lease, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
-from tests.operations.troubles import once
+from tests.ops.troubles import once
 from tests.servers.smtp import Server
 
 pytestmark = on_both("one statement of each dialect shares the pace")

@@ -12,10 +12,10 @@ from sqlalchemy import select, update
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
-from tests.bounces.mail import bounce, hand_back
 from tests.browser_client import Visitor, link_to
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
+from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.smtp import hang

@@ -21,10 +21,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members
-from tests.flyers.samples import flyer
 from tests.leads.writing import act, begin, write
 from tests.markers import on_both
-from tests.pictures.samples import add, attach, picture
+from tests.newsletters.flyers.samples import flyer
+from tests.newsletters.pictures.samples import add, attach, picture
 from tests.servers.smtp import Server
 
 LEAD, SECOND = "lead-of-the-village@dpsk12.org", "second@dpsk12.org"

@@ -19,7 +19,7 @@ from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.writing import act, begin, write
 from tests.markers import on_both
-from tests.pictures.samples import add, picture
+from tests.newsletters.pictures.samples import add, picture
 
 PAST = "/lead/groups/the-village/newsletters"
 WORDS = {

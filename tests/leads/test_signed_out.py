@@ -22,12 +22,12 @@ from tests import crawl
 from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
-from tests.flyers.samples import flyer
 from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import one_by_day
-from tests.pictures.samples import picture
-from tests.rights.table import rights_table
+from tests.newsletters.flyers.samples import flyer
+from tests.newsletters.pictures.samples import picture
 from tests.servers.authenticator import Authenticator
+from tests.web.rights.table import rights_table
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')

@@ -14,7 +14,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.factories import make_members, plan_meeting
 from tests.leads.writing import act, begin
-from tests.pictures.samples import add, picture
+from tests.newsletters.pictures.samples import add, picture
 from tests.servers.smtp import Server
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",

@@ -11,8 +11,8 @@ from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.worker.loop import Worker
-from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Visitor, text_of
+from tests.inbound.mail import FULL, bounce, hand_back
 from tests.servers.smtp import Server
 
 PAGE = "/office/inbox"

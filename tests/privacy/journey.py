@@ -18,11 +18,11 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
 from config import Config
-from tests.bounces.mail import SPAM, UNKNOWN, bounce, hand_back
 from tests.browser_client import Form, Visitor, link_to
 from tests.crawl import bare
 from tests.db_dump import Dump, dump_of
 from tests.factories import launch_an_hour_ago, queue_issue
+from tests.inbound.mail import SPAM, UNKNOWN, bounce, hand_back
 from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
 

@@ -33,9 +33,9 @@ from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
+from tests.members.waiting_list.upcoming import wait_for
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
-from tests.waiting_list.upcoming import wait_for
 
 ADA, ADAS_NAME = "ada@dpsk12.org", "Adalberta"
 BOB = "bob@dpsk12.org"

@@ -32,9 +32,9 @@ from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, I
 from belong_mail.members.jobs import Join, SendMyGroups, SendStaffCode
 from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
-from tests.bounces.mail import bounce
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
+from tests.inbound.mail import bounce
 from tests.markers import night, on_both, periodic_tasks
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import role_of

@@ -30,10 +30,10 @@ from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
 from config import Config
 from tests import crawl
-from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import members_of, queue_issue
+from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
 from tests.servers.smtp import Server

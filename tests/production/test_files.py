@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from belong_mail.core.db import make_engine
-from tests.bounces.mail import bounce
 from tests.browser.site import SLUG
+from tests.inbound.mail import bounce
 from tests.processes import ROOT
 from tests.production.stage import Stage
 from tests.production.units import settings

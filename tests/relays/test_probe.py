@@ -7,7 +7,7 @@ import pytest
 
 from belong_mail.core.services import Services
 from belong_mail.monitoring.probe_report import COVERED
-from tests.intake.inbox import Inbox
+from tests.inbound.imap.inbox import Inbox
 from tests.markers import night, on_sqlite
 from tests.processes import run
 from tests.relays.debian import why_not

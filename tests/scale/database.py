@@ -10,7 +10,7 @@ from warnings import catch_warnings, simplefilter
 
 from sqlalchemy import URL
 
-from tests.operations.troubles import run
+from tests.ops.troubles import run
 from tests.scale.hosts import Host
 from tests.web_role import PASSWORD
 

@@ -1,0 +1,116 @@
+"""An account of the district proves its identity there, and by no emailed link."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.accounts.district import trips
+from tests.accounts.district.conftest import LEAD
+from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
+from tests.servers.identity_provider import Provider
+from tests.servers.smtp import Server
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def proofs(services: Services) -> list[str | None]:
+    with services.reading.begin() as session:
+        found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
+        return list(session.scalars(found))
+
+
+def test_the_provider_is_to_ask_although_it_knows_the_browser(
+    linked: Visitor, services: Services
+) -> None:
+    left = trips.begin_proof(linked)
+    asked = parse_qs(urlsplit(left.headers["Refresh"].partition("url=")[2]).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    back = trips.at_provider(left)
+    assert "Yes, it’s me" in linked.open(back).text
+    assert proofs(services) == []
+    assert trips.finish(linked, back).location == "/account/proof"
+    assert proofs(services) == ["district"]
+    assert "Thank you, you’re confirmed" in linked.open("/account/proof").text
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"claims": {"auth_time": None}},
+        {"moments": {"auth_time": -900}},
+        {"moments": {"auth_time": 3600}},
+        {"claims": {"auth_time": True}},
+        {"claims": {"auth_time": "now"}},
+        {"subject": "person-2"},
+        {"alg": "none"},
+    ],
+    ids=str,
+)
+def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(
+    lie: dict[str, Any], linked: Visitor, services: Services, provider: Provider
+) -> None:
+    """A provider that remembers who it is, and does not ask, is the browser that was left alone."""
+    provider.set(**lie)
+    refused = trips.prove(linked)
+    assert refused.status_code == 403
+    assert "We couldn’t confirm that it’s you" in refused.text
+    assert proofs(services) == []
+
+
+def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in(
+    app: Flask,
+    linked: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    provider: Provider,
+) -> None:
+    colleague = sign_in(app, keyring, "asian")
+    provider.set(subject="person-2")
+    assert trips.link(colleague).status_code == 303
+    worker.drain()
+    refused = trips.prove(linked)
+    assert refused.status_code == 403
+    assert "We couldn’t confirm that it’s you" in refused.text
+    assert proofs(services) == []
+    assert trips.prove(colleague).location == "/account/proof"
+    assert proofs(services) == ["district"]
+
+
+def test_a_trip_to_sign_in_proves_nothing_again(linked: Visitor, services: Services) -> None:
+    assert trips.sign_in(linked).location == "/lead/"
+    assert proofs(services) == []
+
+
+def test_no_link_is_emailed_to_who_signs_in_by_the_district(
+    linked: Visitor, worker: Worker, relay: Server
+) -> None:
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        page = linked.open("/account/proof").text
+        assert "Sign in to DPS again" in page
+        before = len(relay.to(LEAD))
+        token = Form(page).fields["csrf_token"]
+        assert linked.press("/account/proof", csrf_token=token).status_code == 303
+        worker.drain()
+        assert len(relay.to(LEAD)) == before
+
+
+def test_linking_the_districts_sign_in_wants_a_proof_itself(
+    lead: Visitor, provider: Provider
+) -> None:
+    assert provider.issuer
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        asked = trips.begin_link(lead)
+    assert asked.status_code == 403
+    assert "Email me a link" in asked.text

@@ -1,0 +1,311 @@
+"""Linking the district's sign-in, signing in by it, and losing it again."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select, update
+from werkzeug.test import TestResponse
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker, make_worker
+from tests.accounts.district import trips
+from tests.accounts.district.conftest import LEAD
+from tests.accounts.passkeys import PAGE, add, sign_in_by, trail
+from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.clients import sign_in as sign_in_by_link
+from tests.clients import sign_in_office
+from tests.crawl import record_templates
+from tests.db_dump import dump_of
+from tests.factories import group_named
+from tests.markers import on_both, periodic_tasks
+from tests.servers.authenticator import Authenticator
+from tests.servers.identity_provider import Provider
+from tests.servers.smtp import Server
+
+pytestmark = periodic_tasks
+
+COLLEAGUE = "colleague@dpsk12.org"
+
+
+def kinds(services: Services) -> list[tuple[str, str | None]]:
+    with services.reading.begin() as session:
+        return [(each.kind, each.detail) for each in session.scalars(select(AuditEntry))]
+
+
+@on_both("journeys")
+def test_a_lead_links_once_and_signs_in_by_the_district(
+    linked: Visitor, browser: Visitor, relay: Server, services: Services
+) -> None:
+    assert linked.open("/lead/").status_code == 200
+    told = relay.to(LEAD)[-1]
+    assert told["Subject"] == "You now sign in with your DPS account"
+    assert "Not you?" in text_of(told)
+    assert browser.open("/lead/").status_code == 302
+    answer = trips.sign_in(browser)
+    assert (answer.status_code, answer.location) == (303, "/lead/")
+    assert "The Village" in browser.open("/lead/").text
+    assert "since" in browser.open("/lead/district").text
+    assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
+
+
+def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not_say_so(
+    linked: Visitor, browser: Visitor, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    before = len(relay.to(LEAD))
+    asked = browser.send("/sign-in", email=LEAD)
+    stranger = visitor.send("/sign-in", email="nobody@dpsk12.org")
+    assert (asked.status_code, asked.location) == (stranger.status_code, stranger.location)
+    worker.drain()
+    assert len(relay.to(LEAD)) == before
+    assert linked.open("/lead/").status_code == 200
+
+
+def test_links_that_are_on_their_way_and_other_sessions_end_with_linking(
+    app: Flask, keyring: Keyring, lead: Visitor, worker: Worker, relay: Server
+) -> None:
+    other = sign_in_by_link(app, keyring, "the-village")
+    waiting = Visitor(app.test_client())
+    waiting.send("/sign-in", email=LEAD)
+    worker.drain()
+    link = link_to(relay.to(LEAD)[-1], "sign-in")
+    trips.link(lead)
+    worker.drain()
+    assert waiting.press(link).status_code == 404
+    assert other.open("/lead/").status_code == 302
+    assert lead.open("/lead/").status_code == 200
+
+
+def test_the_way_there_and_back_changes_nothing_until_the_button(
+    linked: Visitor, browser: Visitor, services: Services
+) -> None:
+    assert linked
+    back = trips.at_provider(trips.begin(browser))
+    before = dump_of(services)
+    for _ in range(3):
+        assert browser.open(back).status_code == 200
+    assert dump_of(services) == before
+    assert browser.open("/lead/").status_code == 302
+    assert trips.finish(browser, back).status_code == 303
+
+
+def test_the_page_before_the_button_keeps_its_code_in_another_language(
+    linked: Visitor, browser: Visitor
+) -> None:
+    assert linked
+    back = trips.at_provider(trips.begin(browser))
+    form = Form(browser.open(back).text)
+    turned = browser.press(f"{trips.BACK}?lang=es", **form.fields, switch_language="es")
+    assert turned.status_code == 200
+    assert 'lang="es"' in turned.text
+    again = Form(turned.text)
+    assert browser.press(again.action, **again.fields).status_code == 303
+
+
+def test_a_person_whom_nobody_knows_reads_how_to_begin(
+    browser: Visitor, services: Services, provider: Provider
+) -> None:
+    provider.set(subject="a stranger")
+    answer = trips.sign_in(browser)
+    assert answer.status_code == 403
+    assert "get a sign-in link by email" in answer.text
+    assert browser.open("/lead/").status_code == 302
+    assert kinds(services)[-1] == (Kind.SIGN_IN_REFUSED, "district-unknown")
+
+
+def test_every_page_of_these_is_shown(
+    linked: Visitor, app: Flask, browser: Visitor, provider: Provider
+) -> None:
+    shown: set[str] = set()
+    record_templates(app, shown)
+    assert linked.open("/lead/district").status_code == 200
+    trips.sign_in(browser)
+    provider.set(subject="a stranger")
+    trips.sign_in(Visitor(app.test_client()))
+    provider.set(status={"/token": 503})
+    trips.sign_in(Visitor(app.test_client()))
+    ours = {each for each in app.jinja_env.list_templates() if each.startswith("district/")}
+    assert ours - shown == set()
+
+
+def test_every_refusal_reads_the_same(
+    linked: Visitor, app: Flask, services: Services, provider: Provider
+) -> None:
+    """A stranger, a lead who leads no more, a wrong proof, an answer to no question."""
+    assert linked
+    pages = set()
+
+    def add(answer: TestResponse) -> None:
+        assert answer.status_code == 403
+        pages.add(answer.text.partition("<main")[2].partition("</main>")[0])
+
+    provider.set(subject="a stranger")
+    add(trips.sign_in(Visitor(app.test_client())))
+    provider.set(subject="person-1", claims={"nonce": "another"})
+    add(trips.sign_in(Visitor(app.test_client())))
+    add(Visitor(app.test_client()).open(f"{trips.BACK}?code=x&state=y"))
+    provider.set(claims={})
+    with services.writing.begin() as session:
+        for leadership in session.scalars(select(GroupLead)):
+            session.delete(leadership)
+    add(trips.sign_in(Visitor(app.test_client())))
+    assert len(pages) == 1
+
+
+def test_signing_in_replaces_the_session_that_the_browser_had(
+    linked: Visitor, browser: Visitor, services: Services
+) -> None:
+    """Session fixation: a token that somebody planted is none after signing in."""
+    assert linked
+    trips.sign_in(browser)
+    with services.reading.begin() as session:
+        first = set(session.scalars(select(BrowserSession.token_hash)))
+    trips.sign_in(browser)
+    with services.reading.begin() as session:
+        second = set(session.scalars(select(BrowserSession.token_hash)))
+    assert len(second - first) == 1
+
+
+def test_one_person_of_the_district_is_one_account(
+    app: Flask, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
+
+) -> None:  # fmt: skip
+    """Neither a second account of theirs nor a second person of one account is linked."""
+    assert linked
+    other = sign_in_by_link(app, keyring, "lgbtq")
+    assert trips.link(other).status_code == 403
+    assert "The Village" not in other.open("/lead/").text, "nor is anyone signed in by it"
+    worker.drain()
+    with services.reading.begin() as session:
+        assert len(session.scalars(select(Identity)).all()) == 1
+
+
+def test_the_worker_links_nobody_twice_whatever_the_web_asks(
+    app: Flask, services: Services, keyring: Keyring, lead: Visitor, worker: Worker,
+
+) -> None:  # fmt: skip
+    other = sign_in_by_link(app, keyring, "lgbtq")
+    assert trips.link(lead).status_code == trips.link(other).status_code == 303
+    worker.drain()
+    with services.reading.begin() as session:
+        assert len(session.scalars(select(Identity)).all()) == 1
+        assert session.scalars(select(Job)).all() == [], "the second was read, and is no failure"
+
+
+def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
+    app: Flask, services: Services, keyring: Keyring, linked: Visitor, browser: Visitor,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    with services.writing.begin() as session:
+        village = group_named(session, "the-village")
+        lgbtq = group_named(session, "lgbtq")
+        invitations.invite(session, keyring.opener, keyring.index, village, COLLEAGUE)
+        invitations.invite(session, keyring.opener, keyring.index, lgbtq, "else@dpsk12.org")
+        account = invitations.find_account(session, keyring.index, LEAD)
+        assert account is not None
+    office = sign_in_office(app, keyring)
+    assert "let them sign in by email" in office.open(f"/office/leads/{account.public_id}").text
+    said = app.test_cli_runner().invoke(args=["lead", "unlink", LEAD])
+    assert said.exit_code == 0, said.output
+    worker.drain()
+    subject = "A sign-in was switched back to emailed links"
+    assert relay.to(LEAD)[-1]["Subject"] == relay.to(COLLEAGUE)[-1]["Subject"] == subject
+    assert LEAD not in relay.to(COLLEAGUE)[-1].as_string()
+    assert relay.to("else@dpsk12.org") == []
+    assert linked.open("/lead/").status_code == 302
+    assert trips.sign_in(browser).status_code == 403
+    before = len(relay.to(LEAD))
+    browser.send("/sign-in", email=LEAD)
+    worker.drain()
+    assert len(relay.to(LEAD)) == before + 1
+    assert (Kind.LET_IN, None) in kinds(services)
+    again = app.test_cli_runner().invoke(args=["lead", "unlink", LEAD])
+    assert (again.exit_code, "no district account" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize("row", ["another account's", "made up"])
+def test_the_worker_removes_what_was_linked_in_the_database(
+    row: str, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
+) -> None:  # fmt: skip
+    """An intruder in the web could else stay in, or lock a lead out of the mailed links."""
+    assert linked
+    with services.writing.begin() as session:
+        village = group_named(session, "the-village")
+        invitations.invite(session, keyring.opener, keyring.index, village, COLLEAGUE)
+        [theirs] = session.scalars(select(Identity))
+        victim = session.scalars(select(Account).where(Account.id != theirs.account_id)).one()
+        wrapped = theirs.wrapped_subject if row == "another account's" else b"\1" * 80
+        session.add(Identity(account_id=victim.id, name=b"attacker", wrapped_subject=wrapped))
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        worker.drain()
+    with services.reading.begin() as session:
+        assert [each.account_id for each in session.scalars(select(Identity))] == [
+            theirs.account_id
+        ]
+
+
+def test_the_worker_puts_a_name_right_that_somebody_changed(
+    services: Services, linked: Visitor, browser: Visitor, worker: Worker, provider: Provider
+) -> None:
+    assert linked
+    with services.writing.begin() as session:
+        session.execute(update(Identity).values(name=b"attacker's"))
+    assert trips.sign_in(browser).status_code == 403
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        worker.drain()
+    assert trips.sign_in(browser).status_code == 303
+    assert provider.issuer
+
+
+def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
+    services: Services, keyring: Keyring, lead: Visitor, provider: Provider
+) -> None:
+    """A provider that the worker does not know counts for nothing: nobody is locked out."""
+    settings = replace(services.settings, oidc_issuer="https://login.example.org")
+    other = make_worker(replace(services, settings=settings), keyring)
+    trips.link(lead)
+    other.drain()
+    other.engine.close()
+    assert provider.issuer
+    with services.reading.begin() as session:
+        assert session.scalars(select(Identity)).all() == []
+
+
+def test_what_a_token_says_of_an_address_is_stored_nowhere(
+    lead: Visitor, browser: Visitor, worker: Worker, services: Services, provider: Provider,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    provider.set(claims={"email": "canary.bird@dpsk12.org", "name": "Canary Bird"})
+    trips.link(lead)
+    worker.drain()
+    assert trips.sign_in(browser).status_code == 303
+    kept = str(dump_of(services)) + caplog.text
+    assert "canary" not in kept.lower()
+    assert "person-1" not in kept
+
+
+def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(
+    lead: Visitor, app: Flask, worker: Worker, services: Services
+) -> None:
+    device = Authenticator()
+    assert add(lead, device).status_code == 303
+    assert trips.link(lead).status_code == 303
+    worker.drain()
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
+    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
+
+
+def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked: Visitor) -> None:
+    assert "Sign in without email" not in linked.open("/lead/").text
+    page = linked.open(PAGE).text
+    assert "You sign in with your DPS account" in page
+    assert "Add a passkey" not in page
+    assert add(linked, Authenticator()).status_code == 422

@@ -1,0 +1,161 @@
+"""Lakeside's site says Lakeside's names, everywhere and in both languages, and none of Denver's."""
+
+import re
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from belong_mail.app import create_app
+from belong_mail.core import i18n
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.groups.header_words import identifying_word, is_discreet
+from belong_mail.ops.setup_answers import CRISIS_LINE
+from belong_mail.worker.loop import Worker
+from config import Config
+from tests import crawl
+from tests.browser_client import Visitor, html_of, path_of, text_of
+from tests.core.another_district.lakeside import GROUPS, SETTINGS, pride
+from tests.emails.given import contexts
+from tests.house_terms import operators_words
+from tests.markers import on_sqlite
+from tests.servers.smtp import Server
+
+# The product is called Belong Mail wherever it runs.
+OURS = re.compile(
+    r"\bDPS\b|Denver|dpsk12|Colorado|Safe2Tell|877-542|\bBelong\b(?! Mail\b)", re.IGNORECASE
+)
+# Words that people wrote in lower case are no names of ours.
+VERB = re.compile(r"\bbelong(?:ing)?\b")
+# Addresses of those who walk, and paths that every district has.
+WALKERS = re.compile(
+    r"[\w.]+(?:@|%40)(?:dpsk12[.]org)|__Host-belong|/static/belong[.]css|belong[.]css|X-BELONG"
+)
+SITE = SETTINGS["BELONG_SITE_NAME"]
+# A newsletter, which has the words of a lead, is sent on the walk.
+
+
+def ours_in(text: str) -> list[str]:
+    """List what a text says of Denver, with some words around it."""
+    said = VERB.sub("", WALKERS.sub("", text))
+    return [said[max(0, each.start() - 40) : each.end() + 20] for each in OURS.finditer(said)]
+
+
+def in_each_language(visitor: Visitor, path: str) -> Iterator[tuple[str, TestResponse]]:
+    bare = re.sub(r"[?&]lang=\w+", "", path)
+    joined = "&" if "?" in bare else "?"
+    for code in i18n.NAMES:
+        url = f"{bare}{joined}lang={code}"
+        yield url, visitor.client.get(url, buffered=True)
+
+
+def pages(
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
+    keyring: Keyring,
+) -> Iterator[tuple[str, TestResponse]]:  # fmt: skip
+    """Open every page that there is, in each language, and press every mailed button."""
+    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
+        yield from in_each_language(visitor, path_of(stop.url))
+    for name, answer in crawl.pressed(visitor, links):
+        yield name, answer
+    for answer in crawl.used(visitor, worker, relay):
+        yield "used", answer
+    lead = crawl.sign_in(app, keyring)
+    for path in list(crawl.lead_stops(app, services)):
+        yield from in_each_language(lead, path)
+    for answer in crawl.all_of_a_lead(lead, services):
+        yield "lead", answer
+    for wrong in ("nobody", "ada@elsewhere.example", "ada@lakeside.exampel"):
+        for code in i18n.NAMES:
+            sent = visitor.send(f"/groups/asian/join?lang={code}", email=wrong)
+            yield f"join as {wrong}", sent
+            yield "contact", visitor.send(f"/contact?lang={code}", email=wrong)
+
+
+def mail_words(mail: EmailMessage) -> str:
+    return f"{mail['From']} {mail['Subject']}\n{text_of(mail)}\n{html_of(mail)}"
+
+
+@on_sqlite
+def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
+    keyring: Keyring,
+) -> None:  # fmt: skip
+    found: dict[str, list[str]] = {}
+    nameless: list[str] = []
+    whole = ""
+    for name, answer in pages(app, visitor, worker, relay, services, keyring):
+        content = f"{answer.headers}\n{answer.get_data().decode('utf-8', 'replace')}"
+        whole += content
+        if wrong := ours_in(content):
+            found[name] = wrong
+        is_page = answer.mimetype == "text/html" and answer.data and not answer.location
+        if is_page and SITE not in content:
+            nameless.append(name)
+    assert relay.accepted
+    for one in relay.accepted:
+        assert ours_in(mail_words(one.message)) == [], one.message["Subject"]
+    assert found == {}
+    # The email that is shown there is nobody's.
+    assert [name for name in nameless if not re.match("/dev/mailbox/.*/html", name)] == []
+    for own in ("Lakeside Public Schools", "SafeTip", "800-555-0100", "Chicago time",
+                "hora de Chicago", "Together office", "oficina de Together", "@lakeside.example",
+                *(name for _slug, name, _is_upcoming in GROUPS)):  # fmt: skip
+        assert own in whole, own
+
+
+@on_sqlite
+@pytest.mark.parametrize("language", i18n.NAMES)
+def test_every_email_says_its_own_names_and_none_of_ours(services: Services, language: str) -> None:
+    for kind, cases in contexts(lambda _plain: "Tea").items():
+        for case in cases:
+            email = services.renderer.render(kind, language, **case)
+            for part in (email.text, email.html):
+                assert ours_in(f"{email.subject} {email.preheader} {part}") == [], kind
+                assert SITE in part, kind
+
+
+@on_sqlite
+def test_commands_say_none_of_ours(app: Flask) -> None:
+    cli = app.test_cli_runner()
+    asked = ("--help", "group list", "doctor", "status", "lead list", "lead invite --help",
+             "setup --help", "hold status", "db upgrade")  # fmt: skip
+    output = [*operators_words(), *(cli.invoke(args=each.split()).output for each in asked)]
+    about_seeds = re.compile(r"--seed.*|\bdps\b|SHORT Belong")
+    assert [wrong for each in output for wrong in ours_in(about_seeds.sub("", each))] == []
+
+
+@on_sqlite
+def test_a_group_of_another_district_is_discreet_by_its_name_alone(app: Flask) -> None:
+    """And the words of the site's own names tell nothing of any group."""
+    assert app
+    group = pride()
+    assert is_discreet(group)
+    assert identifying_word(group, "Rainbow breakfast") != ""
+    assert identifying_word(group, "The Pride Alliance meets") != ""
+    named = pride("Lakeside Pride Alliance")
+    for ours in ("Lakeside Together", "News from your Together group.", "Tea at Lakeside"):
+        assert identifying_word(named, ours) == ""
+
+
+@on_sqlite
+def test_without_a_line_for_students_safety_nothing_speaks_of_one(
+    environment: dict[str, str], services: Services, visitor: Visitor
+) -> None:
+    assert "SafeTip" in visitor.open("/contact").text
+    with_line = services.renderer.render("contact-received", "en", reference="5K2F")
+    assert "SafeTip" in with_line.text
+    assert "SafeTip" in with_line.html
+    without = Config.read({**environment, "BELONG_HELP_LINES": CRISIS_LINE})
+    other = create_app(without)
+    page = Visitor(other.test_client(use_cookies=False)).open("/contact").text
+    email = other.extensions["belong"].renderer.render("contact-received", "en", reference="5K2F")
+    other.extensions["belong"].engine.dispose()
+    for said in (page, email.text, email.html):
+        assert "911" in said
+        assert "988" in said
+        assert "student’s safety" not in said

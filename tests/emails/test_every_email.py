@@ -1,0 +1,97 @@
+"""Every email of ours, in every language, is quiet where inboxes show, and fetches nothing."""
+
+import re
+
+import pytest
+
+from belong_mail.core import i18n
+from belong_mail.core.email_templates import EMAILS
+from belong_mail.groups.header_words import identifying_word
+from belong_mail.groups.models import Group
+from belong_mail.mail.message.linter import (
+    Expected,
+    lint_html,
+)
+from tests.emails.given import PHONES_AND_SITES, ROOT, contexts, renderer
+from tests.remote_content import remote_content
+
+# A newsletter holds the words of a lead, which have a gate of their own.
+KINDS = sorted(contexts().keys() - {"newsletter"})
+DISCREET = [Group(slug=slug, name=slug) for slug in ("lgbtq", "people-with-disabilities")]
+CID = "abc@belong-mail"
+TRACKER = "https://tracker.example.net/p.gif"
+# Spellings of content that a mail program would fetch, run or send.
+FETCHING = [
+    f'<img src="{TRACKER}">',
+    f'<img alt="" src="cid:{CID}" srcset="{TRACKER} 2x">',
+    '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    '<img src="cid:other@belong-mail">',
+    f"<IMG SRC={TRACKER}>",
+    '<img src="//tracker.example.net/p.gif">',
+    f'<table background="{TRACKER}"><tr><td>x</td></tr></table>',
+    f'<td background="{TRACKER}">x</td>',
+    f'<p style="background:url({TRACKER})">x</p>',
+    f"<p style='background: URL(\"{TRACKER}\")'>x</p>",
+    '<p style="background:u\\72l(https://tracker.example.net)">x</p>',
+    f"<p style=\"background:image-set('{TRACKER}' 1x)\">x</p>",
+    '<p style="width:expression(alert(1))">x</p>',
+    f"<style>@import '{TRACKER}';</style>",
+    f"<style>@font-face {{ src: url({TRACKER}) }}</style>",
+    f"<style>p {{ background: url({TRACKER}) }}</style>",
+    f'<link rel="stylesheet" href="{TRACKER}">',
+    f'<iframe src="{TRACKER}"></iframe>',
+    "<script>fetch('x')</script>",
+    f'<form action="{TRACKER}"><input name="a"></form>',
+    f'<object data="{TRACKER}"></object>',
+    f'<embed src="{TRACKER}">',
+    f'<video poster="{TRACKER}"></video>',
+    f'<svg><image href="{TRACKER}"/></svg>',
+    f'<meta http-equiv="refresh" content="0;url={TRACKER}">',
+    f'<base href="{TRACKER}">',
+    '<p onclick="x()">x</p>',
+    f'<a href="{ROOT}" ping="{TRACKER}">x</a>',
+    f'<!--[if mso]><img src="{TRACKER}"><![endif]-->',
+    f'<!--[if gte mso 9]><v:fill src="{TRACKER}"/><![endif]-->',
+    f'<picture><source srcset="{TRACKER}"></picture>',
+    "<math><mtext>x</mtext></math>",
+]
+
+
+@pytest.mark.parametrize("language", i18n.NAMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_email_is_quiet_and_fetches_nothing(kind: str, language: str) -> None:
+    def tells(_header: str, words: str) -> str:
+        return next((found for each in DISCREET if (found := identifying_word(each, words))), "")
+
+    for case in contexts(lambda _plain: "LGBTQ+")[kind]:
+        email = renderer().render(kind, language, **case)
+        assert lint_html(email.html, Expected(ROOT, tells, PHONES_AND_SITES)) == []
+        assert remote_content(email.html) == []
+        assert tells("subject", email.subject) == ""
+
+
+@pytest.mark.parametrize("html", FETCHING)
+def test_what_an_email_would_fetch_or_run_is_known(html: str) -> None:
+    assert remote_content(html, {CID})
+
+
+def luminance(color: str) -> float:
+    """Return how light a color is (WCAG 2.2, relative luminance)."""
+    parts = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_preview_line_has_no_color_of_what_is_to_be_hidden() -> None:
+    """Filters take words in the color of their background for a trick."""
+    layout = (EMAILS / "parts/layout.html").read_text()
+    light, dark = layout.split("@media (prefers-color-scheme: dark)")
+    for scheme in (light, dark):
+        colors = []
+        for rule in (r"\.hidden \{[^}]*?\bcolor: ", r"\bbody[^{}]*\{[^}]*?background: "):
+            found = re.search(rf"{rule}(#[0-9a-f]{{6}})", scheme)
+            assert found is not None
+            colors.append(luminance(found[1]))
+        assert (max(colors) + 0.05) / (min(colors) + 0.05) >= 7

@@ -1,0 +1,43 @@
+"""A disk that fails at any write or sync, and a power cut at any moment: nothing taken is lost."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.faults.disk.library import COMPILER, build, run
+from tests.markers import night
+
+pytestmark = pytest.mark.skipif(
+    COMPILER is None, reason="NOT TESTED: there is no C compiler, so no disk that fails"
+)
+# Every so many calls, one fails: every eleventh at night.
+EACH_SO_MANY = (149, pytest.param(11, marks=night("disks that fail")))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("library"))
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("each_so_many", EACH_SO_MANY)
+def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidden(
+    library: Path, tmp_path: Path, each_so_many: int
+) -> None:
+    ended = run(library, "tests.faults.disk.errors", str(tmp_path), str(each_so_many))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    *findings, once, for_good = ended.stdout.splitlines()
+    assert findings == []
+    for summary in (once, for_good):
+        [calls] = re.findall(r"^E\w+: (\d+) calls$", summary)
+        assert int(calls) > 100, "the disk was written to, and calls were counted"
+
+
+@pytest.mark.timeout(420)
+def test_a_power_cut_at_any_moment_loses_nobody_who_was_told_that_it_is_stored(
+    library: Path, tmp_path: Path
+) -> None:
+    ended = run(library, "tests.faults.disk.power", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert re.fullmatch(r"6 joined, \d{3,} cuts\n", ended.stdout), ended.stdout[-3000:]

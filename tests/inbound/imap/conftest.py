@@ -1,0 +1,50 @@
+"""Shared by tests of the intake: a Dovecot, a mailbox of one's own, members of a group."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.inbound.imap.inbox import Inbox
+from tests.inbound.scenario import BounceScenario
+from tests.servers.dovecot import Dovecot, dovecot
+from tests.servers.imap import ImapServer
+from tests.servers.smtp import Server
+
+
+@pytest.fixture(scope="module")
+def imap() -> Iterator[Dovecot]:
+    with dovecot() as server:
+        yield server
+
+
+@pytest.fixture
+def inbox(imap: Dovecot, tmp_path: Path) -> Inbox:
+    """A mailbox that is nobody else's."""
+    return Inbox(imap, f"{tmp_path.name}@example.org")
+
+
+@pytest.fixture
+def scripted() -> Iterator[ImapServer]:
+    with ImapServer() as server:
+        yield server
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """Read the mailbox, or the scripted server, that a test asks for."""
+    if "inbox" in request.fixturenames:
+        inbox: Inbox = request.getfixturevalue("inbox")
+        return environment | {"BELONG_INBOUND_URL": inbox.imap.url(inbox.user)}
+    if "scripted" in request.fixturenames:
+        scripted: ImapServer = request.getfixturevalue("scripted")
+        return environment | {"BELONG_INBOUND_URL": scripted.url}
+    return environment
+
+
+@pytest.fixture
+def scenario(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> BounceScenario:
+    return BounceScenario(worker, relay, services, keyring)

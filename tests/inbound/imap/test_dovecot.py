@@ -1,0 +1,192 @@
+"""Email that comes back to a real mailbox: read by the worker, counted once, moved, deleted."""
+
+import time
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.retention import READ_MAIL_AGE
+from belong_mail.core.services import Services
+from belong_mail.inbound.models import InboundDigest, last_poll
+from belong_mail.members.models import Subscription
+from belong_mail.worker.loop import Worker, make_worker
+from tests.faults import product
+from tests.inbound.imap.inbox import READ, Inbox, jobs_of, poll
+from tests.inbound.mail import UNKNOWN, bounce, complaint
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_both, on_sqlite
+from tests.servers.dovecot import PASSWORD, needs_dovecot
+
+pytestmark = needs_dovecot
+HUMAN = b"From: ada@dpsk12.org\r\nTo: b@example.org\r\nSubject: Lunch?\r\n\r\nAt noon?\r\n"
+
+
+def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
+    scenario: BounceScenario, inbox: Inbox
+) -> None:
+    """Twice, days apart, for an address that does not exist: the membership ends."""
+    scenario.enter(ADA, "ben@dpsk12.org")
+    for _ in range(2):
+        issue = scenario.issue()
+        path = scenario.copies(ADA)[-1].return_path
+        inbox.put(bounce(path, ADA, UNKNOWN))
+        poll(scenario.worker)
+        assert scenario.books(issue)["bounced"] == 1
+        scenario.pass_days(2)
+    assert scenario.members() == 1
+    assert inbox.counts() == (0, 2)
+
+
+def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
+    scenario: BounceScenario, inbox: Inbox
+) -> None:
+    """Ada complains, is a member again, and the server is restored with what it had."""
+    scenario.enter(ADA)
+    scenario.issue()
+    message = complaint(scenario.copies()[-1].return_path)
+    inbox.put(message)
+    poll(scenario.worker)
+    assert scenario.members() == 0
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
+    inbox.put(message, HUMAN)
+    inbox.imap.number_anew(inbox.user)
+    poll(scenario.worker)
+    assert inbox.counts() == (0, 3)
+    assert scenario.members() == 1
+    with scenario.services.reading.begin() as session:
+        assert session.scalar(select(func.count(InboundDigest.id))) == 2
+
+
+@on_sqlite
+def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
+    scenario: BounceScenario, inbox: Inbox
+) -> None:
+    scenario.enter(ADA)
+    inbox.put(HUMAN)
+    poll(scenario.worker)
+    assert scenario.members() == 1
+    assert scenario.relay.accepted == []
+    assert inbox.counts() == (0, 1)
+
+
+@on_sqlite
+def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
+    scenario: BounceScenario, inbox: Inbox
+) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    report = bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN)
+    inbox.put(b"Subject: The folder is there now\r\n\r\n")
+    file = inbox.imap.maildir(inbox.user) / "new" / "1.large.example.org"
+    with file.open("wb") as large:
+        large.write(report)
+        large.truncate(50 * 1024 * 1024)
+    tracemalloc.start()
+    poll(scenario.worker)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert scenario.books(issue)["bounced"] == 1
+    assert peak < 8 * 1024 * 1024
+    assert inbox.counts() == (0, 2)
+
+
+@on_sqlite
+def test_what_was_read_is_deleted_after_a_week(scenario: BounceScenario, inbox: Inbox) -> None:
+    inbox.put(HUMAN)
+    poll(scenario.worker)
+    # A day less: the server's days may be those of another time zone.
+    with time_machine.travel(now() + READ_MAIL_AGE - timedelta(days=1), tick=True):
+        forget_deletion(scenario.worker)
+        poll(scenario.worker)
+        assert inbox.counts() == (0, 1)
+    with time_machine.travel(now() + 2 * READ_MAIL_AGE, tick=True):
+        forget_deletion(scenario.worker)
+        poll(scenario.worker)
+        assert inbox.counts() == (0, 0)
+
+
+def forget_deletion(worker: Worker) -> None:
+    """Let the next poll delete what is old, as one does each hour."""
+    assert worker._intake is not None
+    worker._intake._delete_at = 0.0
+
+
+@on_both("races")
+def test_of_two_workers_one_polls(
+    worker: Worker, inbox: Inbox, services: Services, keyring: Keyring
+) -> None:
+    inbox.put(HUMAN)
+    other = make_worker(services, keyring)
+    assert worker._intake is not None
+    with services.writing.begin() as session:
+        assert worker._intake._reader.lease(session, ())
+    poll(other)
+    assert inbox.counts() == (1, 0)
+    worker.engine.close()
+    other.engine.close()
+
+
+@on_both("races")
+def test_two_workers_that_start_at_once_read_each_message_once(
+    environment: dict[str, str], inbox: Inbox, services: Services
+) -> None:
+    inbox.put(*(HUMAN.replace(b"noon", f"{number}".encode()) for number in range(60)))
+    with (
+        product.running(environment, "worker", "--drain") as one,
+        product.running(environment, "worker", "--drain") as other,
+    ):
+        assert (one.wait().code, other.wait().code) == (0, 0)
+    assert inbox.counts() == (0, 60)
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(InboundDigest.id))) == 60
+        assert jobs_of(session) == 0
+
+
+@on_sqlite
+def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
+    scenario: BounceScenario, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
+    services: Services, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """No address and no word of the server stands in the log."""
+    del environment
+    inbox.put(HUMAN)
+    worker = scenario.worker
+    assert worker._intake is not None
+    right = worker._intake._location
+    object.__setattr__(right, "password", "wrong")
+    poll(worker)
+    first = worker._intake.poll_at - time.monotonic()
+    poll(worker)
+    assert worker._intake.poll_at - time.monotonic() > first + 30
+    assert "could not be used, at LOGIN." in caplog.text
+    assert inbox.user not in caplog.text
+    object.__setattr__(right, "password", PASSWORD)
+    poll(worker)
+    assert inbox.counts() == (0, 1)
+    with services.reading.begin() as session:
+        last = last_poll(session, now())
+    assert last is not None
+    assert (last.failures, last.failed_step) == (0, "")
+    assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
+
+
+@on_sqlite
+def test_a_server_that_is_not_who_it_says_is_told_nothing(
+    worker: Worker, inbox: Inbox, services: Services
+) -> None:
+    assert worker._intake is not None
+    object.__setattr__(worker._intake._location, "ca", None)
+    poll(worker)
+    with services.reading.begin() as session:
+        last = last_poll(session, now())
+        assert jobs_of(session) == 0
+    assert last is not None
+    assert (last.failures, last.failed_step) == (1, "CONNECT")
+    assert inbox.imap.count(inbox.user, READ) == 0

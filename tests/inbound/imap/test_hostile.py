@@ -1,0 +1,341 @@
+"""A mailbox whose server breaks, lies, hangs or is full: nothing is lost or counted twice."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.inbound import pipe
+from belong_mail.inbound.intake import MAX_BREAKS
+from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastPoll, last_poll
+from belong_mail.monitoring.checks import CHECKS
+from belong_mail.worker.loop import Worker, make_worker
+from tests.faults import product
+from tests.inbound.imap.inbox import jobs_of
+from tests.inbound.imap.inbox import poll as poll_and_read
+from tests.inbound.mail import UNKNOWN, bounce
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_sqlite, periodic_tasks
+from tests.monitoring.looking import wrong_names
+from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
+
+COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
+STEPS = {"CAPABILITY": "CONNECT", "LOGOUT": ""}
+pytestmark = [periodic_tasks, on_sqlite]
+
+
+def message(number: int) -> bytes:
+    return f"From: somebody@example.org\r\nSubject: {number}\r\n\r\nHello\r\n".encode()
+
+
+def messages(first: int, number: int) -> list[bytes]:
+    return [message(first + each) for each in range(number)]
+
+
+def last(services: Services) -> LastPoll:
+    with services.reading.begin() as session:
+        found = last_poll(session, now())
+    assert found is not None
+    return found
+
+
+def poll(worker: Worker) -> None:
+    """Poll the mailbox now, and leave what it had unread."""
+    assert worker._intake is not None
+    worker._intake._poll()
+
+
+def digests(services: Services) -> int:
+    with services.reading.begin() as session:
+        return session.scalar(select(func.count(InboundDigest.id))) or 0
+
+
+def taken(services: Services) -> int:
+    """Count the messages that were taken in: each was stored once."""
+    with services.reading.begin() as session:
+        assert jobs_of(session) == digests(services)
+    return digests(services)
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+def test_a_connection_that_breaks_at_any_command_loses_and_doubles_nothing(
+    *, worker: Worker, scripted: ImapServer, services: Services, is_done: bool
+) -> None:
+    put = 0
+    for verb in COMMANDS:
+        where = scripted.afterwards if is_done else scripted.script
+        scripted.put(*messages(put, 3))
+        put += 3
+        number = scripted.times[verb] + (2 if verb == "FETCH" else 1)
+        where[f"{verb} {number}"] = drop
+        poll(worker)
+        assert scripted.times[verb] >= number, verb
+        poll(worker)
+        assert (taken(services), len(scripted.read)) == (put, put), verb
+        assert not scripted.messages, verb
+    assert sorted(scripted.read) == sorted(messages(0, put))
+    assert last(services).failures == 0
+
+
+def test_two_messages_of_one_number_are_both_taken_in(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    scripted.messages = [(5, message(1)), (5, message(2)), (6, message(3))]
+    poll(worker)
+    assert taken(services) == len(scripted.read) == 3
+
+
+def test_a_number_that_is_given_again_hides_no_message(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    """A server that was restored has the same UIDVALIDITY and counts from an earlier number."""
+    scripted.messages = [(9, message(1))]
+    poll(worker)
+    scripted.messages = [(8, message(2)), (9, message(3)), (10, message(1))]
+    poll(worker)
+    assert taken(services) == 3
+    assert scripted.messages == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        say("* 1 FETCH (UID 1 BODY[]<0> {999999999}"),
+        say("* 1 FETCH (UID 1 BODY[]<0> {" + "9" * 5_000 + "}"),
+        say(b"* " + b"x" * 5_000_000),
+        say(b"* OK still here\r\n" * 200_000),
+        say("* BYE"),
+        say("%s BAD What?"),
+        say("%s NO [UNAVAILABLE] Later"),
+        say(b"\xff\x00\r\n"),
+        say("* 1 FETCH (UID 1 BODY[]<0> {-5}", "%s OK Done", "* OK"),
+    ],
+    ids=["literal", "digits", "line", "chatter", "bye", "bad", "no", "garbage", "negative"],
+)
+def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
+    worker: Worker, scripted: ImapServer, services: Services, answer: Action
+) -> None:
+    scripted.put(*messages(0, 2))
+    scripted.script["FETCH 1"] = answer
+    started = time.monotonic()
+    poll(worker)
+    assert time.monotonic() - started < 15
+    assert scripted.sent < 8_000_000
+    poll(worker)
+    assert taken(services) == len(scripted.read) == 2
+    assert last(services).failures == 0
+
+
+def drip(conversation: Conversation, _tag: str) -> bool:
+    """Say one octet at a time, for ever."""
+    while not conversation.server.stopping.wait(0.05):
+        conversation.write(b"*")
+    return False
+
+
+@pytest.mark.parametrize("action", [hang, drip])
+@pytest.mark.parametrize("verb", ["CONNECT", "FETCH"])
+def test_a_server_that_hangs_or_drips_holds_up_no_email(
+    scenario: BounceScenario, scripted: ImapServer, action: Action, verb: str
+) -> None:
+    intake: Any = scenario.worker._intake
+    intake.poll_seconds = 3.0
+    scenario.enter(ADA)
+    scripted.put(message(1))
+    scripted.script[verb] = action
+    intake.poll_at = 0.0
+    started = time.monotonic()
+    scenario.worker.step()
+    assert intake.wait()
+    scenario.issue()
+    assert scenario.copies()
+    while intake.wait():
+        pass
+    assert time.monotonic() - started < 20
+    assert last(scenario.services).failed_step == verb
+
+
+def test_a_full_mailbox_is_emptied(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    """Messages that could not be moved are deleted: else nothing more could come back."""
+    scripted.put(*messages(0, 3))
+    scripted.script["MOVE"] = say("%s NO [OVERQUOTA] Full")
+    poll(worker)
+    assert taken(services) == 3
+    assert scripted.messages == []
+    assert last(services).failures == 0
+
+
+def test_what_cannot_be_moved_is_read_once_and_keeps_no_other_from_being_read(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    scripted.put(*messages(0, 3))
+    scripted.script["MOVE"] = say("%s NO Not there")
+    for number in range(4):
+        scripted.put(message(10 + number))
+        poll(worker)
+    assert taken(services) == 7
+    assert len(scripted.messages) == 7
+    assert last(services).failed_step == "MOVE"
+    del scripted.script["MOVE"]
+    poll(worker)
+    assert scripted.messages == []
+    assert taken(services) == 7
+
+
+@pytest.mark.parametrize("offered", ["IMAP4rev1 UIDPLUS", "IMAP4rev1 MOVE"])
+def test_a_server_that_cannot_take_out_what_was_read_is_not_used(
+    worker: Worker, scripted: ImapServer, services: Services, offered: str
+) -> None:
+    scripted.capabilities = offered
+    scripted.put(message(0))
+    poll(worker)
+    assert (taken(services), last(services).failed_step) == (0, "CAPABILITY")
+
+
+def test_what_was_not_asked_for_between_the_answers_does_not_matter(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    def chatter(conversation: Conversation, _tag: str) -> bool:
+        conversation.write(
+            b"* 5 EXISTS\r\n* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n* OK [ALERT] Hello\r\n"
+            b"* 3 FETCH (UID 77 BODY[]<0> {5}\r\nother)\r\n* SEARCH 99\r\n"
+        )
+        return True
+
+    scripted.put(*messages(0, 2))
+    scripted.script |= dict.fromkeys(("FETCH", "MOVE", "SELECT"), chatter)
+    poll(worker)
+    assert taken(services) == 2
+    assert sorted(scripted.read) == messages(0, 2)
+
+
+def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    def break_at_two(conversation: Conversation, _tag: str) -> bool:
+        return drop(conversation, "") if conversation.server.commands[-1][6] == "2" else True
+
+    scripted.put(*messages(0, 3))
+    scripted.script["FETCH"] = break_at_two
+    for _ in range(MAX_BREAKS):
+        poll(worker)
+    assert (taken(services), len(scripted.messages)) == (1, 3)
+    poll(worker)
+    assert (taken(services), scripted.messages) == (2, [])
+    assert len(scripted.read) == 3
+
+
+def test_a_full_queue_leaves_messages_in_the_mailbox(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        waiting = [{"kind": pipe.RETURNED, "sealed": b"x", "failures": 3}]
+        session.execute(insert(Job), waiting * (pipe.MAX_WAITING - 1))
+    scripted.put(*messages(0, 2))
+    poll(worker)
+    assert (digests(services), len(scripted.messages)) == (1, 2)
+    assert last(services).failed_step == "QUEUE"
+    with services.writing.begin() as session:
+        session.query(Job).delete()
+    poll(worker)
+    assert (digests(services), scripted.messages) == (2, [])
+
+
+def test_an_operator_hears_when_it_was_not_read_for_an_hour(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    scripted.script["LOGIN"] = say("%s NO [AUTHENTICATIONFAILED] No")
+    poll(worker)
+    with services.writing.begin() as session:
+        session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=59)))
+    assert "inbound_seconds" not in wrong_names(services)
+    with services.writing.begin() as session:
+        session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=61)))
+    assert "inbound_seconds" in wrong_names(services)
+    [check] = [check for check in CHECKS if check.name == "inbound_seconds"]
+    assert check.emails
+
+
+def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
+    services: Services, scripted: ImapServer, environment: dict[str, str]
+) -> None:
+    """By SIGKILL, in each of its waits for the server; the next worker looks at once."""
+    scripted.put(*messages(0, 4))
+    for verb, number in (("FETCH", 2), ("MOVE", 1)):
+        scripted.script[f"{verb} {scripted.times[verb] + number}"] = hang
+        until = time.monotonic() + 30
+        asked = scripted.times[verb] + number
+        with product.running(environment, "worker") as killed:
+            while scripted.times[verb] < asked and time.monotonic() < until:
+                time.sleep(0.02)
+            killed.kill()
+            killed.wait()
+    product.drain(environment)
+    assert (digests(services), scripted.messages) == (4, [])
+    assert sorted(scripted.read) == messages(0, 4)
+
+
+def test_a_report_by_the_scripted_server_is_read_like_any(
+    scenario: BounceScenario, scripted: ImapServer
+) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
+    poll_and_read(scenario.worker)
+    assert scenario.books(issue)["bounced"] == 1
+
+
+def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubles_nothing(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    """Its server breaks off, is restored, and gives each number to another message."""
+    scripted.put(*messages(0, 4))
+    scripted.script["FETCH 3"] = drop
+    poll(worker)
+    assert taken(services) == 2
+    scripted.uid_validity += 1
+    left = [each for _, each in scripted.messages]
+    scripted.messages = list(enumerate([message(10), *reversed(left), message(11)], 1))
+    poll(worker)
+    assert taken(services) == 6
+    assert scripted.messages == []
+    assert set(scripted.read) == {*messages(0, 4), *messages(10, 2)}
+
+
+def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
+    worker: Worker, scripted: ImapServer, services: Services, keyring: Keyring
+) -> None:
+    """Its last answer comes when its lease is over and all has been read."""
+    may_go_on = threading.Event()
+
+    def stand_still(_: Conversation, _tag: str) -> bool:
+        return may_go_on.wait(30)
+
+    scripted.put(*messages(0, 3))
+    scripted.script["FETCH 2"] = stand_still
+    slow = threading.Thread(target=poll, args=(worker,))
+    slow.start()
+    while scripted.times["FETCH"] < 2:
+        time.sleep(0.01)
+    with services.writing.begin() as session:
+        ago = now() - timedelta(seconds=1)
+        session.execute(update(InboundMailbox).values(leased_until=ago))
+    other = make_worker(services, keyring)
+    poll(other)
+    other.engine.close()
+    done, asked = last(services), (scripted.times["FETCH"], scripted.times["MOVE"])
+    may_go_on.set()
+    slow.join(30)
+    assert taken(services) == 3
+    assert sorted(scripted.read) == messages(0, 3)
+    assert (scripted.times["FETCH"], scripted.times["MOVE"]) == asked
+    assert (last(services).failures, last(services).looked_at) == (0, done.looked_at)

@@ -1,0 +1,48 @@
+"""The probe in the mailbox for bounces: found by its mark, removed alone, harmless to a worker."""
+
+import re
+
+from belong_mail.core.environment import ROOT
+from belong_mail.core.services import Services
+from belong_mail.mail.imap.location import parse_mailbox
+from belong_mail.monitoring import probe
+from belong_mail.worker.loop import Worker
+from tests.inbound.imap.inbox import READ, Inbox, jobs_of, poll
+from tests.markers import on_sqlite
+from tests.servers.dovecot import needs_dovecot
+
+pytestmark = [needs_dovecot, on_sqlite]
+OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
+
+
+def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox: Inbox, services: Services) -> None:
+    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
+    written, another = probe.write_probe(services), probe.write_probe(services)
+    message = written.envelope.message
+    report = f"Subject: Undeliverable: Belong Mail probe {written.mark}\r\n\r\nSorry\r\n".encode()
+    inbox.put(OTHER, report, message, another.envelope.message)
+    assert probe.fetch(location, written.mark, 0) == message
+    assert inbox.counts() == (3, 0)
+    with inbox.imap.as_user(inbox.user) as client:
+        client.create(f'"{READ}"')
+    inbox.put(message, OTHER, folder=f'"{READ}"')
+    assert probe.fetch(location, written.mark, 0) == message
+    assert inbox.counts() == (3, 1)
+    assert probe.fetch(location, written.mark, 0) is None
+
+
+def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(
+    inbox: Inbox, services: Services, worker: Worker
+) -> None:
+    written = probe.write_probe(services)
+    recipient = written.envelope.recipient
+    assert re.fullmatch(r"b\+[0-9a-f]{32}@.+", recipient)
+    inbox.put(f"Delivered-To: {recipient}\r\n".encode() + written.envelope.message)
+    poll(worker)
+    with services.reading.begin() as session:
+        assert jobs_of(session) == 0
+    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
+    found = probe.fetch(location, written.mark, 0)
+    assert found is not None
+    assert found.endswith(written.envelope.message)
+    assert inbox.counts() == (0, 0)

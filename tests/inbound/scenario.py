@@ -1,0 +1,97 @@
+"""A group whose mail may come back, and days that go by."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import service as newsletters
+from belong_mail.ops import rooms
+from belong_mail.worker.loop import Worker
+from tests.factories import make_member, members_of, queue_issue
+from tests.inbound.mail import UNKNOWN, bounce, hand_back
+from tests.servers.smtp import Accepted, Server
+
+ADA = "ada@dpsk12.org"
+VILLAGE = "the-village"
+
+
+@dataclass
+class BounceScenario:
+    worker: Worker
+    relay: Server
+    services: Services
+    keyring: Keyring
+
+    def enter(self, *addresses: str, slug: str = VILLAGE) -> None:
+        with self.services.writing.begin() as session:
+            for address in addresses:
+                make_member(session, self.keyring, address, slug)
+
+    def issue(self, slug: str = VILLAGE) -> str:
+        """Send an issue; return its id."""
+        with self.services.writing.begin() as session:
+            issue = queue_issue(session, slug).public_id
+        self.worker.drain()
+        return issue
+
+    def books(self, issue: str) -> dict[str, int]:
+        """Return what is not 0 in an issue's books."""
+        with self.services.reading.begin() as session:
+            found = newsletters.find(session, issue)
+            assert found is not None
+            books = newsletters.report(session, found)
+        return {name: number for name, number in books.items() if number}
+
+    def copies(self, address: str = ADA) -> list[Accepted]:
+        return [each for each in self.relay.accepted if each.recipient == address]
+
+    def take(self, return_path: str, message: bytes) -> None:
+        """Take in a message, and let the worker read it."""
+        hand_back(self.services, return_path, message)
+        self.worker.drain()
+
+    def send_back(self, address: str = ADA, why: tuple[str, str] = UNKNOWN) -> None:
+        """Let the last mail to an address come back."""
+        path = self.copies(address)[-1].return_path
+        self.take(path, bounce(path, address, why))
+
+    def pass_days(self, days: float) -> None:
+        """Let what has happened have happened earlier."""
+        ago = timedelta(days=days)
+        with self.services.writing.begin() as session:
+            for delivery in session.query(Delivery):
+                if delivery.finished_at:
+                    delivery.finished_at -= ago
+            for member in session.query(Subscription):
+                if member.ended_at:
+                    member.ended_at -= ago
+            earlier = WorkerLimit.used_until - ago.total_seconds()
+            session.execute(update(WorkerLimit).values(used_until=earlier))
+
+    def at_one_moment(self) -> None:
+        """Let the last mails have left in one transaction, as those of one turn do."""
+        at = now()
+        recent = update(Delivery).where(Delivery.finished_at > at - timedelta(days=1))
+        with self.services.writing.begin() as session:
+            session.execute(recent.values(finished_at=at))
+
+    def members(self, slug: str = VILLAGE) -> int:
+        with self.services.reading.begin() as session:
+            return members_of(session, slug)
+
+    def handed_over(self) -> dict[int, datetime | None]:
+        """Return when the relay took each delivery."""
+        with self.services.reading.begin() as session:
+            return {each.id: each.finished_at for each in session.query(Delivery)}
+
+    def purge(self) -> int:
+        """Run the retention clock; return how many memberships it removed."""
+        with self.services.writing.begin() as session:
+            return rooms.purge_all(session)["subscriptions"]

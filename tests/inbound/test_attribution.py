@@ -1,0 +1,303 @@
+"""Where a relay rewrote the return path, our Message-ID tells whose report it is, if all fits."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from belong_mail.accounts.invitations import get_account
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core import jobs
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import (
+    LOOKUPS_PER_DAY,
+    SAME_MESSAGE_REPORTS_RATE,
+    WorkerLimit,
+    remaining,
+)
+from belong_mail.core.services import Services
+from belong_mail.delivery.mailer import SEALED_TO
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.members.models import Subscription
+from tests.browser_client import Visitor, link_to
+from tests.db_dump import Dump, kept_of
+from tests.inbound.mail import UNKNOWN, report, several
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_sqlite
+from tests.servers.actions import drop
+from tests.servers.smtp import Accepted
+
+BEN = "ben@dpsk12.org"
+REWRITTEN = "relay+bounce-4711@relay.example.net"
+
+
+def head_of(copy: Accepted) -> str:
+    """Return the head of a message as a relay hands it back, its return path rewritten."""
+    head = copy.data.decode().partition("\r\n\r\n")[0].replace("\r\n", "\n")
+    return f"Return-Path: <{REWRITTEN}>\n{head}"
+
+
+def names_of(scenario: BounceScenario) -> VerpAddresses:
+    settings, key = scenario.services.settings, scenario.keyring.index.message_key()
+    return VerpAddresses(settings.secret_keys, settings.mail_domain, key)
+
+
+def message_id(copy: Accepted) -> str:
+    return str(copy.message["Message-ID"])
+
+
+@dataclass
+class Returned:
+    """A report about a copy, as its parts may be changed by who forges one."""
+
+    returned: str = ""
+    named: tuple[str, ...] = (ADA,)
+    answers: str = ""
+    why: tuple[str, str] = UNKNOWN
+    action: str = "failed"
+    kind: str = "delivery-status"
+
+    def write(self) -> bytes:
+        answers = f"In-Reply-To: {self.answers}\n" if self.answers else ""
+        about = {"returned": self.returned, "answers": answers}
+        if self.kind == "delivery-status":
+            return several(REWRITTEN, self.named, self.why, self.action, **about)
+        fields = {"Feedback-Type": "abuse", "Version": "1", "Original-Rcpt-To": self.named[0]}
+        return report(REWRITTEN, self.kind, fields, **about)
+
+
+@pytest.fixture
+def copy(scenario: BounceScenario) -> Accepted:
+    """Ada's copy of an issue that Ben got as well."""
+    scenario.enter(ADA, BEN)
+    scenario.issue()
+    return scenario.copies()[0]
+
+
+def kept(scenario: BounceScenario) -> Dump:
+    """Read the database without what counts the reports that came."""
+    dump = kept_of(scenario.services)
+    return {table: rows for table, rows in dump.items() if table != "worker_limits"}
+
+
+def states(scenario: BounceScenario) -> list[str]:
+    with scenario.services.reading.begin() as session:
+        return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
+
+
+def bounces_of(scenario: BounceScenario, days: tuple[float, ...], **forged: object) -> None:
+    for day in days:
+        scenario.pass_days(day)
+        scenario.issue()
+        copy = scenario.copies()[-1]
+        given = {key: value(copy) if callable(value) else value for key, value in forged.items()}
+        scenario.take("", Returned(**given).write())  # type: ignore[arg-type]
+
+
+def test_an_address_that_does_not_exist_ends_its_membership_though_the_path_was_rewritten(
+    scenario: BounceScenario,
+) -> None:
+    scenario.enter(ADA, BEN)
+    bounces_of(scenario, (0, 7), returned=lambda _: head_of(scenario.copies()[-1]))
+    assert scenario.members() == 1
+    assert states(scenario).count(State.BOUNCED) == 2
+
+
+@on_sqlite
+@pytest.mark.parametrize("write", [str.upper, str.title], ids=["capitals", "a title"])
+def test_an_address_is_the_same_in_other_letters(
+    write: object, copy: Accepted, scenario: BounceScenario
+) -> None:
+    spelt = write(ADA)  # type: ignore[operator]
+    scenario.take("", Returned(head_of(copy), (spelt,)).write())
+    assert states(scenario).count(State.BOUNCED) == 1
+
+
+@on_sqlite
+def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    text = f"From: MAILER-DAEMON@relay.example.net\nTo: {REWRITTEN}\nSubject: failure notice\n\n"
+    text += "Your message could not be delivered: 550 5.1.1 User unknown\n\n"
+    text += f"--- Below this line is a copy of the message.\n\n{head_of(copy)}\n\nHello\n"
+    scenario.take("", text.encode())
+    assert states(scenario).count(State.BOUNCED) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize("named", [(BEN,), (), ("ada@elsewhere.example.org",)])
+def test_a_report_that_names_another_recipient_is_about_no_message_of_ours(
+    named: tuple[str, ...], copy: Accepted, scenario: BounceScenario
+) -> None:
+    before = kept(scenario)
+    returned = head_of(copy).replace(f"To: {ADA}", f"To: {BEN}")
+    assert returned != head_of(copy)
+    scenario.take("", Returned(returned, named).write())
+    assert kept(scenario) == before
+
+
+@on_sqlite
+def test_guesses_are_not_tried_out_many_at_a_time(copy: Accepted, scenario: BounceScenario) -> None:
+    before = kept(scenario)
+    guesses = (f"guess{number}@dpsk12.org" for number in range(2))
+    scenario.take("", Returned(head_of(copy), (*guesses, ADA)).write())
+    assert kept(scenario) == before
+
+
+OFFICE = "dps-belong@example.org"
+
+
+@pytest.mark.parametrize("column", ["subscription_id", "account_id", "sealed_to"])
+def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(
+    column: str, scenario: BounceScenario, visitor: Visitor
+) -> None:
+    """The web names somebody in a row whose email goes to a mailbox that it reads."""
+    scenario.enter(ADA)
+    wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
+    visitor.send("/contact", topic="concern", message="Hello.")
+    with scenario.services.writing.begin() as session:
+        account = get_account(session, scenario.keyring.opener, scenario.keyring.index, ADA)
+        session.flush()
+        member = session.scalars(select(Subscription.id)).one()
+        named = {"subscription_id": member, "account_id": account.id, "sealed_to": wrapped}
+        forged = Delivery(kind="contact-message", **{column: named[column]})
+        forged.about_id = session.scalars(select(ContactMessage.id)).one()
+        session.add(forged)
+    scenario.worker.drain()
+    copy = scenario.copies(OFFICE)[-1]
+    scenario.take("", Returned(head_of(copy), (ADA,)).write())
+    assert State.BOUNCED not in states(scenario)
+    scenario.take("", Returned(head_of(copy), (OFFICE,)).write())
+    assert State.BOUNCED in states(scenario), "it is matched by whom was really written to"
+
+
+def test_guesses_about_one_message_are_few_and_count_as_lookups(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    before, burst = lookups_left(scenario), SAME_MESSAGE_REPORTS_RATE.burst
+    for _ in range(burst):
+        scenario.take("", Returned(head_of(copy), (BEN,)).write())
+    assert before - lookups_left(scenario) == burst
+    scenario.take("", Returned(head_of(copy)).write())
+    assert states(scenario).count(State.BOUNCED) == 0
+    assert before - lookups_left(scenario) == burst
+
+
+def lookups_left(scenario: BounceScenario) -> int:
+    """Return how many more addresses may be looked up today."""
+    with scenario.services.reading.begin() as session:
+        return remaining(session, jobs.DAY, LOOKUPS_PER_DAY, now(), WorkerLimit)
+
+
+@on_sqlite
+def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(
+    scenario: BounceScenario,
+) -> None:
+    """They know the Message-ID and whose it was, not the way out in the message's head."""
+    scenario.enter(ADA, BEN)
+    for returned in (lambda _: "", lambda copy: f"Message-ID: {message_id(copy)}\nTo: {ADA}"):
+        bounces_of(
+            scenario,
+            (0, 7, 7),
+            answers=lambda _: message_id(scenario.copies()[-1]),
+            returned=lambda _, write=returned: write(scenario.copies()[-1]),
+        )
+    assert scenario.members() == 2
+    assert states(scenario).count(State.BOUNCED) == 6, "the books say that they came back"
+
+
+@on_sqlite
+def test_one_members_way_out_ends_no_other_membership(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    """Ben knows his own link, and has seen the Message-ID of Ada's copy."""
+    out = scenario.copies(BEN)[-1].message["List-Unsubscribe"]
+    head = f"Message-ID: {message_id(copy)}\nTo: {ADA}\nList-Unsubscribe: {out}"
+    for kind in ("feedback-report", "delivery-status"):
+        scenario.take("", Returned(head, kind=kind).write())
+    assert scenario.members() == 2
+
+
+def test_who_can_sign_return_paths_makes_no_message_id(
+    copy: Accepted, scenario: BounceScenario, services: Services
+) -> None:
+    """The web can: it would try out guesses while it reads the database."""
+    keys, domain = services.settings.secret_keys, services.settings.mail_domain
+    webs = VerpAddresses(keys, domain, keys[-1].encode()[:32])
+    with services.reading.begin() as session:
+        ids = list(session.scalars(select(Delivery.id)))
+    before = kept(scenario)
+    for number in ids:
+        forged = head_of(copy).replace(message_id(copy), webs.message_id(number, ADA))
+        scenario.take("", Returned(forged).write())
+    assert kept(scenario) == before
+
+
+@on_sqlite
+def test_a_complaint_whose_path_was_rewritten_ends_the_membership(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    scenario.take("", Returned(head_of(copy), kind="feedback-report").write())
+    assert scenario.members() == 1
+    assert scenario.copies(BEN)
+
+
+@on_sqlite
+def test_a_complaint_without_the_way_out_ends_nothing(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    head = f"Message-ID: {message_id(copy)}\nTo: {ADA}"
+    scenario.take("", Returned(head, kind="feedback-report").write())
+    assert scenario.members() == 2
+
+
+@on_sqlite
+def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(
+    scenario: BounceScenario,
+) -> None:
+    scenario.enter(ADA)
+    scenario.relay.script("DOT", drop())
+    scenario.issue()
+    report = Returned(head_of(scenario.copies()[0]), action="delivered", why=("2.1.5", "250 Ok"))
+    scenario.take("", report.write())
+    assert states(scenario) == [State.ACCEPTED]
+
+
+@on_sqlite
+def test_our_return_path_counts_before_any_message_id(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    """Ben writes to his own return path, and names Ada's message."""
+    bens = scenario.copies(BEN)[-1].return_path
+    scenario.take(bens, Returned(head_of(copy)).write())
+    with scenario.services.reading.begin() as session:
+        [bounced] = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED))
+    assert names_of(scenario).read(bens) == bounced.id
+
+
+@on_sqlite
+def test_a_confirmation_email_is_found_as_well(scenario: BounceScenario, visitor: Visitor) -> None:
+    visitor.join("the-village", ADA)
+    scenario.worker.drain()
+    [asked] = scenario.copies()
+    assert link_to(asked.message, "confirm")
+    scenario.take("", Returned(head_of(asked)).write())
+    assert states(scenario) == [State.BOUNCED]
+
+
+@on_sqlite
+def test_a_message_keeps_its_id_when_it_is_tried_again(scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    scenario.relay.script("DOT", "451 4.3.0 Later")
+    scenario.issue()
+    scenario.pass_days(0)
+    with scenario.services.writing.begin() as session:
+        [delivery] = session.scalars(select(Delivery))
+        assert delivery.due_at is not None
+        delivery.due_at -= timedelta(hours=1)
+        made = names_of(scenario).message_id(delivery.id, ADA)
+    scenario.worker.drain()
+    [copy] = scenario.copies()
+    assert message_id(copy) == made

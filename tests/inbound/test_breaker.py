@@ -1,0 +1,246 @@
+"""When very many addresses are said not to exist at once, it is the mail system that errs."""
+
+from datetime import timedelta
+
+import pytest
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.inbound import bounces
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import Visitor, link_to, text_of
+from tests.factories import queue_issue
+from tests.inbound.mail import SPAM, UNKNOWN, bounce
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.monitoring.looking import wrong_names
+
+pytestmark = periodic_tasks
+
+MANY = 100
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+def enter(scenario: BounceScenario, number: int, domain: str = "dpsk12.org") -> None:
+    scenario.enter(*(f"member{each}@{domain}" for each in range(number)))
+
+
+def refuse_all(scenario: BounceScenario) -> None:
+    """Send an issue while the directory of the mail system is out of order."""
+    scenario.relay.always("RCPT", "550 5.1.1 User unknown")
+    scenario.issue()
+    scenario.relay.usual()
+
+
+def is_ignoring(scenario: BounceScenario) -> bool:
+    with scenario.services.reading.begin() as session:
+        return bounces.breaker_until(session, now()) is not None
+
+
+def accept(scenario: BounceScenario) -> int:
+    with scenario.services.writing.begin() as session:
+        return bounces.override_breaker(session)
+
+
+def bring_back(scenario: BounceScenario, since: timedelta) -> None:
+    with scenario.services.writing.begin() as session:
+        bounces.restore(bounces.bounced_members(session, now() - since))
+
+
+def test_a_hundred_unknown_at_once_are_not_believed(scenario: BounceScenario) -> None:
+    """On neither of two days, and of those within the hour nobody is lost either."""
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    refuse_all(scenario)
+    assert scenario.members() == MANY
+    scenario.pass_days(1)
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_reports_that_come_later_are_counted_in_the_same_way(scenario: BounceScenario) -> None:
+    enter(scenario, 30)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        for number in range(30):
+            scenario.send_back(f"member{number}@dpsk12.org")
+    assert scenario.members() == 30
+
+
+@on_sqlite
+def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario) -> None:
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    scenario.pass_days(1.5 / 24)
+    assert is_ignoring(scenario)
+    scenario.pass_days(0.6 / 24)
+    assert not is_ignoring(scenario)
+
+
+@on_sqlite
+def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
+    enter(scenario, 19)
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    refuse_all(scenario)
+    assert scenario.members() == 0
+
+
+@on_sqlite
+def test_one_domain_that_errs_does_not_speak_for_another(
+    scenario: BounceScenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hundred of one domain are not believed; two of another, who have gone, are."""
+    enter(scenario, MANY)
+    enter(scenario, 2, "schools.example.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        refuse_all(scenario)
+    assert scenario.members() == MANY
+    told = [each for each in caplog.messages if "said not to exist" in each]
+    assert len(told) == 2, "once a day"
+    with scenario.services.reading.begin() as session:
+        assert bounces.is_alarming(session, now())
+
+
+@on_sqlite
+def test_who_left_another_domain_within_the_hour_is_not_brought_back(
+    scenario: BounceScenario,
+) -> None:
+    enter(scenario, 2, "schools.example.org")
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    assert scenario.members() == MANY
+
+
+@pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
+def test_the_office_says_that_they_do_not_exist(
+    scenario: BounceScenario, ended: int, *, comes_again: bool
+) -> None:
+    """After a summer many colleagues have gone at once; who has had mail since has not."""
+    enter(scenario, 30)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        refuse_all(scenario)
+    if comes_again:
+        scenario.issue()
+    assert is_ignoring(scenario)
+    assert accept(scenario) == ended
+    assert scenario.members() == 30 - ended
+    assert not is_ignoring(scenario)
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_of_it_once(
+    scenario: BounceScenario, services: Services, keyring: Keyring
+) -> None:
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    for _ in range(2):
+        worker = make_worker(services, keyring)
+        worker.drain()
+        worker.engine.close()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "no one is removed" in text_of(mail)
+    assert "dpsk12.org" not in mail.as_string()
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_that_mail_comes_back_because_of_us(
+    scenario: BounceScenario, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    scenario.send_back(why=SPAM)
+    worker = make_worker(services, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert [mail["Subject"] for mail in scenario.relay.to(OPERATOR)] == [
+        "More emails bounce than usual, or they bounce because of our setup"
+    ]
+    assert "spam or reputation" in caplog.text
+    assert "dpsk12.org" not in caplog.text
+
+
+@on_sqlite
+def test_doctor_and_figures_say_so_while_it_lasts(scenario: BounceScenario) -> None:
+    def is_told() -> bool:
+        return "coming_back" in wrong_names(scenario.services)
+
+    enter(scenario, MANY)
+    assert not is_told()
+    refuse_all(scenario)
+    assert is_told()
+    scenario.pass_days(1)
+    assert not is_told()
+
+
+@ALARM
+@on_sqlite
+@pytest.mark.parametrize(("to", "why"), [(ADA, UNKNOWN), ("ada@elsewhere.example.org", SPAM)])
+def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_liked(
+    to: str, why: tuple[str, str], scenario: BounceScenario, services: Services, keyring: Keyring
+) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take(path, bounce(path, to, why))
+    worker = make_worker(services, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert scenario.relay.to(OPERATOR) == []
+
+
+@on_both("times")
+def test_the_office_undoes_what_happened_since_a_time(scenario: BounceScenario) -> None:
+    scenario.enter(ADA, "ben@dpsk12.org", "cleo@dpsk12.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        for address in (ADA, "cleo@dpsk12.org"):
+            scenario.send_back(address)
+    assert scenario.members() == 1
+    bring_back(scenario, -timedelta(hours=1))
+    assert scenario.members() == 1
+    bring_back(scenario, timedelta(hours=1))
+    assert scenario.members() == 3
+
+
+def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario: BounceScenario) -> None:
+    """It was planned without them, and its books must stay right; the next one comes."""
+    scenario.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        scenario.send_back()
+    with scenario.services.writing.begin() as session:
+        issue = queue_issue(session).public_id
+    bring_back(scenario, timedelta(days=1))
+    assert scenario.members() == 3
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
+    assert scenario.books(scenario.issue()) == {"recipients": 3, "accepted": 3}
+
+
+@on_sqlite
+def test_who_left_is_not_brought_back_by_the_office(
+    scenario: BounceScenario, visitor: Visitor
+) -> None:
+    scenario.enter(ADA)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        scenario.send_back(why=UNKNOWN)
+    assert scenario.members() == 0
+    visitor.follow(link_to(scenario.copies()[0].message, "leave"))
+    bring_back(scenario, timedelta(days=1))
+    assert scenario.members() == 0

@@ -1,0 +1,79 @@
+"""Ten thousand reports at once keep nobody waiting who asks for something."""
+
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.inbound import pipe
+from tests.browser_client import Visitor
+from tests.inbound.mail import bounce, hand_back
+from tests.inbound.scenario import ADA, VILLAGE, BounceScenario
+from tests.markers import on_sqlite
+from tests.processes import feed
+
+
+@on_sqlite
+def test_who_asks_to_join_comes_before_what_came_back(
+    scenario: BounceScenario, visitor: Visitor
+) -> None:
+    scenario.enter(*(f"member{number}@dpsk12.org" for number in range(110)))
+    issue = scenario.issue()
+    for each in scenario.relay.accepted:
+        hand_back(scenario.services, each.return_path, bounce(each.return_path, each.recipient))
+    visitor.join(VILLAGE, ADA)
+    scenario.worker.step()
+    assert scenario.books(issue)["bounced"] < 110
+    scenario.worker.engine.finish()
+    assert [mail["Subject"] for mail in scenario.relay.to(ADA)] != []
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 110, "bounced": 110}
+
+
+@on_sqlite
+def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services: Services) -> None:
+    """It keeps them, and the disk is not filled."""
+    with services.writing.begin() as session:
+        session.execute(insert(Job), [{"kind": pipe.RETURNED, "sealed": b"x"}] * 9_999)
+    assert cli.invoke(args=["inbound"], input=b"The last").exit_code == 0
+    refused = cli.invoke(args=["inbound"], input=b"One too many")
+    assert (refused.exit_code, "Too many" in refused.output) == (1, True)
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(Job.id))) == 10_000
+
+
+def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
+    environment: dict[str, str], scenario: BounceScenario, cli: Any
+) -> None:
+    """A stranger without email of ours cannot fill the disk; the mail server says: no such user."""
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    path = scenario.copies()[0].return_path
+    forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"
+    done = feed(environment, bounce(forged, ADA), "inbound", forged)
+    assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
+    for address in (forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
+        result = cli.invoke(args=["inbound", address], input=bounce(address, ADA))
+        assert (result.exit_code, result.output) == (67, "")
+    with scenario.services.reading.begin() as session:
+        assert session.scalar(select(func.count(Job.id))) == 0
+    done = feed(environment, bounce(path, ADA), "inbound", path.upper())
+    assert (done.returncode, done.stderr) == (0, b"")
+    for arguments in (["b@example.org"], []):
+        result = cli.invoke(args=["inbound", *arguments], input=bounce(path, ADA))
+        assert (result.exit_code, result.output) == (0, "")
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
+
+
+def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(
+    cli: Any, services: Services
+) -> None:
+    large = {"kind": pipe.RETURNED, "sealed": b"x" * 250_000}
+    with services.writing.begin() as session:
+        session.execute(insert(Job), [large] * 399)
+    assert cli.invoke(args=["inbound"], input=b"x" * 200_000).exit_code == 0
+    refused = cli.invoke(args=["inbound"], input=b"x" * 200_000)
+    assert (refused.exit_code, "Too many" in refused.output) == (1, True)
+    assert cli.invoke(args=["inbound"], input=b"x" * 1_000).exit_code == 0

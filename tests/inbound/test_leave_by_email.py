@@ -1,0 +1,214 @@
+"""A newsletter is left by an email to the address in its head: the address is the authority."""
+
+import json
+import re
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.core.db import new_public_id
+from belong_mail.core.services import Services
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.inbound.pipe import is_forged
+from tests.db_dump import kept_of
+from tests.inbound.mail import apple, bounce, complaint
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_sqlite
+from tests.servers.smtp import Accepted
+from tests.smtp_raw import check_form
+
+PIPE = pytest.mark.parametrize("settings", [{"BELONG_INBOUND_PIPE": "yes"}])
+STRANGER = "eve@elsewhere.example.org"
+
+
+def letter(to: str, text: str = "", **headers: str) -> bytes:
+    """Write an email as a mail program sends it when somebody selects “unsubscribe”."""
+    message = EmailMessage(policy=SMTP)
+    given_headers = {"From": ADA, "To": to, "Subject": "unsubscribe", **headers}
+    for name, value in given_headers.items():
+        message[name.replace("_", "-")] = value
+    message.set_content(text)
+    return message.as_bytes()
+
+
+def ways_out(copy: Accepted) -> list[str]:
+    return re.findall(r"<([^<>]+)>", copy.message["List-Unsubscribe"])
+
+
+def address_in(copy: Accepted) -> str:
+    [_, mailto] = ways_out(copy)
+    found = re.fullmatch(r"mailto:(b\+[0-9a-f]{52}@example\.org)\?subject=unsubscribe", mailto)
+    assert found, mailto
+    return found[1]
+
+
+@pytest.fixture
+def address(scenario: BounceScenario) -> str:
+    """The address in Ada's copy of an issue, which Ben got as well; she is in two groups."""
+    scenario.enter(ADA, "ben@dpsk12.org")
+    scenario.enter(ADA, slug="asian")
+    scenario.issue()
+    return address_in(scenario.copies()[-1])
+
+
+def standing(scenario: BounceScenario) -> tuple[int, int]:
+    return scenario.members(), scenario.members("asian")
+
+
+@on_sqlite
+@PIPE
+def test_https_comes_first_then_an_address_of_ones_own(scenario: BounceScenario) -> None:
+    """RFC 8058 wants https; what stands behind it is for programs that press no links."""
+    scenario.enter(ADA, "ben@dpsk12.org")
+    scenario.issue()
+    found = set()
+    for copy in scenario.relay.accepted:
+        headers = check_form(copy.data)
+        assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        link, mailto = ways_out(copy)
+        assert "/one-click/" in link
+        assert mailto.startswith("mailto:")
+        local, _, _ = address_in(copy).partition("@")
+        assert len(local) <= 64
+        assert local == local.lower()
+        found.add(local)
+    assert len(found) == 2
+
+
+@on_sqlite
+def test_without_a_way_in_there_is_no_address(scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    assert len(ways_out(scenario.copies()[0])) == 1
+
+
+@PIPE
+def test_an_email_to_it_ends_that_membership_alone_and_once(
+    address: str, scenario: BounceScenario
+) -> None:
+    scenario.take(address, letter(address))
+    assert standing(scenario) == (1, 1)
+    before = kept_of(scenario.services)
+    scenario.take(address, letter(address))
+    assert kept_of(scenario.services) == before
+    assert len(scenario.relay.accepted) == 2, "nothing is answered"
+
+
+@on_sqlite
+@PIPE
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Subject": ""},
+        {"Subject": "Bitte nehmt mich heraus"},
+        {"From": STRANGER},
+        {"Auto_Submitted": "no"},
+        {"To": "undisclosed-recipients:;", "Delivered_To": "{address}"},
+    ],
+    ids=["as asked", "empty", "any words", "another sender", "a person says so", "handed on"],
+)
+def test_the_mailbox_finds_it_in_the_headers_whoever_sent_it(
+    headers: dict[str, str], address: str, scenario: BounceScenario
+) -> None:
+    spelt = {name: value.format(address=address.upper()) for name, value in headers.items()}
+    scenario.take("", letter(address, **spelt))
+    assert standing(scenario) == (1, 1)
+
+
+@on_sqlite
+@PIPE
+def test_apples_button_ends_it_though_it_is_marked_as_a_reply(
+    address: str, scenario: BounceScenario
+) -> None:
+    scenario.take(address, apple(address))
+    assert standing(scenario) == (1, 1)
+
+
+@on_sqlite
+@PIPE
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto_Submitted": "auto-replied"},
+        {"Auto_Submitted": "auto-generated; type=x", "Subject": "Thank you"},
+        {"Return_Path": "<>"},
+        {"From": "MAILER-DAEMON@mx.example.org"},
+        {"Precedence": "bulk"},
+        {"X_Autoreply": "yes", "Subject": "Re: unsubscribe"},
+        {"Subject": "Automatic reply: unsubscribe"},
+        {"List_Id": "<talk.example.org>"},
+    ],
+    ids=["reply", "generated", "null path", "daemon", "bulk", "responder", "away", "list"],
+)
+def test_what_no_person_wished_ends_nothing(
+    headers: dict[str, str], address: str, scenario: BounceScenario
+) -> None:
+    before = kept_of(scenario.services)
+    scenario.take(address, letter(address, **headers))
+    assert kept_of(scenario.services) == before
+
+
+@on_sqlite
+@PIPE
+def test_a_bounce_or_a_complaint_that_comes_to_it_ends_nothing(
+    address: str, scenario: BounceScenario
+) -> None:
+    before = kept_of(scenario.services)
+    for message in (bounce(address, ADA), complaint(address)):
+        scenario.take(address, message)
+    assert kept_of(scenario.services) == before
+
+
+@on_sqlite
+@PIPE
+def test_a_forged_address_ends_nothing_and_is_refused_at_the_door(
+    address: str, scenario: BounceScenario, services: Services
+) -> None:
+    names = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
+    before = kept_of(services)
+    for place in (2, 30, 53):
+        bent = "0" if address[place] != "0" else "1"
+        forged = address[:place] + bent + address[place + 1 :]
+        assert is_forged(names, forged)
+        scenario.take("", letter(forged))
+    assert kept_of(services) == before
+    assert not is_forged(names, address)
+
+
+@on_sqlite
+@PIPE
+def test_one_who_has_left_and_is_forgotten_has_left(address: str, scenario: BounceScenario) -> None:
+    scenario.take(address, letter(address))
+    scenario.pass_days(31)
+    scenario.purge()
+    scenario.take(address, letter(address))
+    assert standing(scenario) == (1, 1)
+
+
+@on_sqlite
+@PIPE
+def test_it_is_explained_as_a_wish_to_leave(
+    address: str, scenario: BounceScenario, cli: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "one.eml").write_bytes(letter(address, Subject="x"))
+    (tmp_path / "two.eml").write_bytes(letter("b+00@example.org", Subject="x"))
+    files = [str(tmp_path / name) for name in ("one.eml", "two.eml")]
+    done = cli.invoke(args=["inbound", "explain", *files])
+    kinds = [json.loads(line)["kind"] for line in done.output.splitlines()]
+    assert kinds == ["unsubscribe", "other"]
+    assert standing(scenario) == (2, 1)
+
+
+@given(st.builds(new_public_id))
+def test_an_address_is_read_under_every_key_and_no_other(public_id: str) -> None:
+    old, new = ("a" * 40,), ("a" * 40, "b" * 40)
+    address = VerpAddresses(old, "example.org").leave_address(public_id)
+    assert VerpAddresses(new, "example.org").read_leave_address(address.upper()) == public_id
+    assert VerpAddresses(new[1:], "example.org").read_leave_address(address) is None
+    assert VerpAddresses(old, "example.org").read(address) is None

@@ -1,0 +1,242 @@
+"""A report is about the delivery that its return path names, changes it once, and nothing else."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import service as newsletters
+from tests.browser_client import Visitor
+from tests.counts import count_faults
+from tests.db_dump import kept_of
+from tests.inbound.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
+from tests.inbound.scenario import ADA, BounceScenario
+from tests.markers import on_both, on_sqlite
+from tests.servers.actions import drop
+
+BEN = "ben@dpsk12.org"
+
+
+@pytest.mark.parametrize("why", [UNKNOWN, FULL, SPAM, BROKEN_LIMIT])
+def test_what_was_accepted_and_comes_back_has_bounced(
+    why: tuple[str, str], scenario: BounceScenario
+) -> None:
+    scenario.enter(ADA, BEN)
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
+    before = scenario.handed_over()
+    scenario.send_back(why=why)
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
+    assert scenario.handed_over() == before, "the relay's day had counted it then"
+    with scenario.services.reading.begin() as session:
+        bounced = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED)).one()
+        assert (bounced.enhanced, bounced.due_at) == (why[0], None)
+
+
+def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(
+    scenario: BounceScenario,
+) -> None:
+    scenario.enter(ADA, BEN)
+    issue = scenario.issue()
+    with scenario.services.writing.begin() as session:
+        newsletters.log_endings(session, now())
+    scenario.send_back()
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
+    with scenario.services.reading.begin() as session:
+        assert count_faults(session) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
+def test_what_is_late_or_there_has_not_bounced(action: str, scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take(path, bounce(path, ADA, ("4.4.1", "450 4.4.1 No answer"), action))
+    assert scenario.books(issue) == {"recipients": 1, "accepted": 1}
+
+
+@on_both("an insert of each dialect")
+def test_a_report_that_comes_twice_counts_once(scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    scenario.send_back()
+    before = kept_of(scenario.services)
+    scenario.send_back()
+    assert kept_of(scenario.services) == before
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
+
+
+@on_sqlite
+def test_the_messages_own_headers_tell_where_no_return_path_is_given(
+    scenario: BounceScenario,
+) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take("", bounce(path.upper(), ADA))
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize("write", [bounce, complaint])
+def test_a_forged_report_about_somebodys_address_changes_nothing(
+    write: object, scenario: BounceScenario
+) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    digit = "0" if path[20] != "0" else "1"
+    before = kept_of(scenario.services)
+    for forged in ("", ADA, "b+@example.org", path[:20] + digit + path[21:], path[:30]):
+        message = bounce(forged, ADA) if write is bounce else complaint(forged)
+        scenario.take(forged, message)
+    assert kept_of(scenario.services) == before
+
+
+GUESSES = tuple(f"guess{number}@dpsk12.org" for number in range(20))
+
+
+@pytest.mark.parametrize("why", [UNKNOWN, SPAM])
+def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(
+    why: tuple[str, str], scenario: BounceScenario
+) -> None:
+    """A thief of the web's secret can sign any return path, and may read the database live."""
+    scenario.enter(ADA, BEN)
+    for day in (0, 7, 7):
+        scenario.pass_days(day)
+        scenario.issue()
+        for member, named in ((ADA, (*GUESSES[1:], ADA)), (BEN, GUESSES[1:])):
+            path = scenario.copies(member)[-1].return_path
+            scenario.take(path, several(path, named, why))
+    with scenario.services.reading.begin() as session:
+        ada, ben = (
+            [
+                (each.state, each.code, each.enhanced, each.phrase, each.attempts)
+                for each in session.scalars(select(Delivery).order_by(Delivery.id))
+                if each.subscription_id == number
+            ]
+            for number in session.scalars(select(Subscription.id).order_by(Subscription.id))
+        )
+        ended = set(session.scalars(select(Subscription.is_unreachable)))
+    assert ada == ben
+    assert {state for state, *_ in ada} == {State.BOUNCED}
+    assert len(ended) == 1
+
+
+@on_both("claims")
+def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(
+    scenario: BounceScenario, services: Services
+) -> None:
+    """Its first copy came back while the second was under way."""
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    with services.writing.begin() as session:
+        [delivery] = session.scalars(select(Delivery))
+        delivery.state, delivery.claimed_by = State.SENDING, "somebody"
+    path = scenario.copies()[0].return_path
+    scenario.take(path, bounce(path, ADA))
+    assert scenario.books(issue) == {"recipients": 1, "sending": 1}
+    with services.writing.begin() as session:
+        [waiting] = session.scalars(select(Job))
+        assert now() < waiting.due_at < now() + timedelta(minutes=2)
+        waiting.due_at = now()
+        [delivery] = session.scalars(select(Delivery))
+        delivery.state, delivery.claimed_by = State.ACCEPTED, None
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("action", "state"), [("failed", "bounced"), ("delivered", "accepted")])
+def test_what_comes_back_settles_what_was_uncertain(
+    action: str, state: str, scenario: BounceScenario
+) -> None:
+    """A report proves that the message had left: nothing is sent a second time."""
+    scenario.enter(ADA)
+    scenario.relay.script("DOT", drop())
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 1, "uncertain": 1}
+    [copy] = scenario.copies()
+    scenario.take(copy.return_path, bounce(copy.return_path, ADA, action=action))
+    assert scenario.books(issue) == {"recipients": 1, state: 1}
+    with scenario.services.writing.begin() as session:
+        [delivery] = session.scalars(select(Delivery))
+        assert delivery.due_at is None
+    scenario.worker.drain()
+    assert len(scenario.copies()) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize("write", [complaint, apple])
+def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(
+    write: Callable[[str], bytes], scenario: BounceScenario
+) -> None:
+    scenario.enter(ADA, BEN)
+    scenario.enter(ADA, slug="asian")
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take(path, write(path))
+    assert (scenario.members(), scenario.members("asian")) == (1, 1)
+    scenario.issue("asian")
+    assert len(scenario.copies()) == 2
+    assert len(scenario.copies(BEN)) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure"])
+def test_who_does_not_complain_about_us_stays(kind: str, scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take(path, complaint(path, kind))
+    assert scenario.members() == 1
+
+
+@on_sqlite
+def test_who_complains_of_being_asked_is_never_asked_again(
+    scenario: BounceScenario, visitor: Visitor
+) -> None:
+    """Somebody else typed the address: it is the same as “never mail me again”."""
+    visitor.join("the-village", ADA)
+    scenario.worker.drain()
+    [asked] = scenario.copies()
+    scenario.take(asked.return_path, complaint(asked.return_path))
+    scenario.worker.drain()
+    for slug in ("the-village", "asian"):
+        visitor.join(slug, ADA)
+    scenario.worker.drain()
+    assert len(scenario.copies()) == 1
+
+
+@on_sqlite
+def test_nothing_that_comes_back_is_answered(scenario: BounceScenario) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    for message in (bounce(path, ADA), complaint(path), apple(path), b"Subject: Hello\n\nAda?\n"):
+        scenario.take(path, message)
+    assert len(scenario.relay.accepted) == 1
+
+
+def test_what_cannot_be_read_is_put_aside_and_stops_nothing(
+    scenario: BounceScenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    path = scenario.copies()[0].return_path
+    with scenario.services.writing.begin() as session:
+        session.add(Job(kind="return", sealed=b"not sealed"))
+    for junk in (b"", b"\x00" * 1000, b"Content-Type: multipart/report\n" * 500, bytes(range(256))):
+        scenario.take(path, junk)
+    scenario.take(path, bounce(path, ADA))
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
+    with scenario.services.reading.begin() as session:
+        assert [each.failures for each in session.scalars(select(Job))] == [3]
+    assert "dpsk12.org" not in caplog.text

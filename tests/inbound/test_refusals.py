@@ -1,0 +1,105 @@
+"""An issue that servers refuse for what is not its recipients' fault."""
+
+import pytest
+
+from belong_mail.core.db import now
+from belong_mail.inbound import bounces
+from belong_mail.newsletters import release
+from belong_mail.newsletters import service as newsletters
+from tests.inbound.scenario import BounceScenario
+from tests.markers import on_sqlite
+
+MANY = 300
+REFUSALS = pytest.mark.parametrize(
+    ("verb", "reply"),
+    [
+        ("RCPT", "554 5.7.1 Client host rejected: Access denied"),
+        ("DOT", "550 5.7.26 This mail is unauthenticated, SPF and DKIM did not pass"),
+        ("DOT", "554 5.6.0 Message content rejected"),
+        ("MAIL", "552 5.3.4 Message size exceeds fixed limit"),
+    ],
+    ids=["host", "SPF", "content", "size"],
+)
+
+
+def enter(scenario: BounceScenario, number: int) -> None:
+    scenario.enter(*(f"member{each}@dpsk12.org" for each in range(number)))
+
+
+def go_on(scenario: BounceScenario, issue: str) -> None:
+    with scenario.services.writing.begin() as session:
+        found = newsletters.find(session, issue)
+        assert found is not None
+        assert found.is_refused
+        release.act(session, found, release.resume)
+        assert not found.is_refused
+    scenario.worker.drain()
+
+
+@REFUSALS
+def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
+    scenario: BounceScenario, verb: str, reply: str
+) -> None:
+    enter(scenario, MANY)
+    scenario.relay.always(verb, reply)
+    issue = scenario.issue()
+    books = scenario.books(issue)
+    assert books["recipients"] == books["queued"] + books["deferred"] == MANY
+    asked = [each for each in scenario.relay.commands if each.startswith("MAIL")]
+    assert len(asked) < 110, "what was in hand, and no more"
+    with scenario.services.reading.begin() as session:
+        assert bounces.is_alarming(session, now())
+    scenario.relay.usual()
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(
+    scenario: BounceScenario,
+) -> None:
+    enter(scenario, 20)
+    scenario.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 20, "deferred": 20}
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": 20, "failed": 20}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("members", "refusals"), [(MANY, 4), (3, 1)])
+def test_a_few_who_refuse_it_hold_up_nobody(
+    scenario: BounceScenario, members: int, refusals: int
+) -> None:
+    enter(scenario, members)
+    for number in range(refusals):
+        scenario.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
+    expected = {"recipients": members, "accepted": members - refusals, "failed": refusals}
+    assert scenario.books(scenario.issue()) == expected
+
+
+@on_sqlite
+@pytest.mark.parametrize(("members", "refusals"), [(1, 1), (2, 1), (4, 4), (4, 2), (9, 5)])
+def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(
+    scenario: BounceScenario, members: int, refusals: int
+) -> None:
+    enter(scenario, members)
+    for number in range(refusals):
+        scenario.relay.always(
+            f"RCPT member{number}@dpsk12.org", "554 5.7.1 Message refused as spam"
+        )
+    issue = scenario.issue()
+    books = scenario.books(issue)
+    assert books["deferred"] >= refusals
+    assert sum(books.get(each, 0) for each in ("accepted", "deferred", "queued")) == members
+    scenario.relay.usual()
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": members, "accepted": members}
+
+
+@on_sqlite
+def test_many_whose_own_address_fails_are_no_reason_to_pause(scenario: BounceScenario) -> None:
+    enter(scenario, 20)
+    scenario.relay.always("RCPT", "550 5.2.1 The account is disabled")
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 20, "failed": 20}

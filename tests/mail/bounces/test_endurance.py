@@ -1,0 +1,130 @@
+"""For any bytes: a report is read soon, within bounds, and nothing is raised.
+
+MUTATIONS=100000 makes the long run.
+"""
+
+import os
+import random
+import time
+from functools import reduce
+
+import pytest
+
+from belong_mail.mail.bounces import MAX_OCTETS
+from belong_mail.mail.bounces.mime import MAX_DEPTH, MAX_LINE, MAX_TEXT, parse_message
+from belong_mail.mail.bounces.parser import Kind, Report, parse_report
+from tests.mail.bounces.samples import SAMPLES
+
+MUTATIONS = int(os.environ.get("MUTATIONS", "4000"))
+SECONDS = 2.0
+SERVER = b"From: mailer-daemon@example.org\nSubject: failure\n"
+NESTED = b"--b\nContent-Type: multipart/mixed; boundary=b\n\n"
+GROUP = b"Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 user unknown\n\n"
+
+HOSTILE = {
+    "a line of a million characters": SERVER + b"\n" + b"a" * 1_000_000,
+    "a subject of a million characters": b"Subject: " + b"a" * 1_000_000,
+    "words that patterns begin with": SERVER + b"\n" + b"user message warning not be " * 40_000,
+    "lines of such words": SERVER + b"\n" + (b"konnte mail domain delivery " * 60 + b"\n") * 200,
+    "at signs": SERVER + b"\n" + (b"a@" * 900 + b"\n") * 200,
+    "quotes": SERVER + b"\n" + (b"'" * 1_900 + b"\n") * 200,
+    "codes": SERVER + b"\n" + b"550 5.1.1 user unknown\n\n" * 10_000,
+    "dashes": SERVER + b"\n" + (b"-" * 1_900 + b"\n") * 200,
+    "marks of quoting": SERVER + b"\n" + (b"> | " * 480 + b"\n") * 200,
+    "brackets": SERVER + b"Content-Type: text/html\n\n" + (b"<" * 1_900 + b"\n") * 200,
+    "style sheets": SERVER + b"Content-Type: text/html\n\n" + b"<style " * 40_000,
+    "entities": SERVER + b"Content-Type: text/html\n\n" + b"&#&amp" * 40_000,
+    "a thousand parts in parts": b"Content-Type: multipart/mixed; boundary=b\n\n" + NESTED * 1_000,
+    "thirty thousand parts": b"Content-Type: multipart/mixed; boundary=b\n\n"
+    + b"--b\n\nx\n" * 30_000,
+    "ten thousand headers": b"".join(b"X-%d: y\n" % n for n in range(10_000)),
+    "a header folded for ever": b"Subject: x\n" + b" y\n" * 80_000,
+    "encoded words": b"Subject: " + b"=?utf-8?q?a?= =?" * 20_000 + b"\n\n",
+    "three thousand recipients": SERVER
+    + b"Content-Type: message/delivery-status\n\n"
+    + GROUP * 3_000,
+    "bad base64": SERVER + b"Content-Transfer-Encoding: base64\n\n" + b"!a==" * 60_000,
+    "bad quoted-printable": SERVER
+    + b"Content-Transfer-Encoding: quoted-printable\n\n="
+    + b"=ZZ=" * 60_000,
+    "an unheard-of charset": SERVER
+    + b"Content-Type: text/plain; charset=punycode\n\n"
+    + b"\xff-" * 90_000,
+    "zeros": b"\0" * 1_000_000,
+    "nothing but new lines": b"\n" * 1_000_000,
+    "nothing but carriage returns": b"\r" * 1_000_000,
+    "fifty megabytes": SERVER + b"\n" + b"x y z\n" * 8_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_message_is_read_in_time(name: str) -> None:
+    began = time.process_time()
+    assert isinstance(parse_report(HOSTILE[name]), Report)
+    assert time.process_time() - began < SECONDS
+
+
+def test_a_message_is_taken_apart_within_bounds() -> None:
+    for data in HOSTILE.values():
+        message = parse_message(data, MAX_OCTETS)
+        assert len(message.parts) <= 100
+        assert all(len(part.text) <= MAX_TEXT for part in message.parts)
+        assert all(
+            len(line) <= MAX_LINE for part in message.parts for line in part.text.split("\n")
+        )
+
+
+def test_parts_are_opened_to_a_depth_and_no_deeper() -> None:
+    report = b"\n\n--b\nContent-Type: message/delivery-status\n\nAction: failed\nStatus: 5.1.1\n"
+    for depth, kind in ((MAX_DEPTH - 1, Kind.BOUNCE), (MAX_DEPTH + 1, Kind.OTHER)):
+        whole = b"Content-Type: multipart/report; boundary=b%d" % 0
+        for number in range(depth):
+            whole += b"\n\n--b%d\nContent-Type: multipart/report; boundary=b%d" % (
+                number,
+                number + 1,
+            )
+        whole += report.replace(b"--b", b"--b%d" % depth)
+        assert parse_report(whole).kind is kind
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Bend the bytes once: cut, repeat, insert noise, or a piece of another sample."""
+    start = chance.randrange(len(data) + 1)
+    end = start + chance.randint(0, 60)
+    other = chance.choice(SAMPLES).data
+    place = chance.randrange(len(other) + 1)
+    middle = chance.choice(
+        [
+            b"",
+            data[start:end] * chance.randint(2, 40),
+            chance.randbytes(chance.randint(1, 8)),
+            data[start:end] + other[place : place + 300],
+        ]
+    )
+    return data[:start] + middle + (data[end:] if chance.random() < 0.95 else b"")
+
+
+def test_no_mutation_raises_or_lingers() -> None:
+    chance = random.Random(20260714)
+    slowest, suppressed = 0.0, 0
+    for _ in range(MUTATIONS):
+        sample = chance.choice(SAMPLES)
+        bends = range(chance.randint(1, 12))
+        data = reduce(lambda bent, _: mutated(bent, chance), bends, sample.data)
+        began = time.process_time()
+        report = parse_report(data)
+        slowest = max(slowest, time.process_time() - began)
+        suppressed += report.suppress
+        assert report.kind in Kind
+        assert not report.suppress or report.kind in {Kind.BOUNCE, Kind.COMPLAINT}
+    assert slowest < SECONDS
+    assert suppressed
+
+
+def test_ordinary_bounces_are_read_fast() -> None:
+    for sample in SAMPLES:
+        parse_report(sample.data)
+    began = time.process_time()
+    for sample in SAMPLES:
+        parse_report(sample.data)
+    assert len(SAMPLES) / (time.process_time() - began) >= 100  # a fifth of the aim: CI is slow

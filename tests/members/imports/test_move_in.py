@@ -1,0 +1,404 @@
+"""A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import (
+    IMPORT_MINUTE_RATE,
+    WorkerLimit,
+)
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound.bounces import breaker_until
+from belong_mail.members import imports
+from belong_mail.members.address_list import AddressList
+from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN, MAX_FAILURES
+from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, ImportBatch
+from tests.browser_client import html_of, link_to, text_of
+from tests.canary import found_in
+from tests.db_dump import Dump, dump_of
+from tests.factories import group_named
+from tests.inbound.mail import complaint, hand_back
+from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.members.imports.conftest import Import
+from tests.privacy.journey import cells_of
+from tests.scenario import ADA, VILLAGE, Scenario
+
+pytestmark = periodic_tasks
+
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+ASKED = "Do you want to stay on an email list of DPS Belong?"
+REMINDED = "One day left to stay on an email list of DPS Belong"
+# States that no longer name anybody: the record of single emails, which is kept for 30 days, and
+# who works when.
+RECORDS = {
+    "deliveries", "hosts", "leases", "sent_per_minutes", "audit_entries", "imports", "limits",
+    "worker_limits", "figures",
+}  # fmt: skip
+
+
+def subjects(scenario: Scenario, address: str = ADA) -> list[str]:
+    return [str(each["Subject"]) for each in scenario.mails(address)]
+
+
+def deliveries(scenario: Scenario, kind: str = INVITED) -> list[Any]:
+    rows = dump_of(scenario.services)["deliveries"]
+    return [row for row in rows if row[1] == kind]
+
+
+def minutes(scenario: Scenario, number: int) -> None:
+    """Let the worker work for so many minutes, each of them in a moment."""
+    start = now()
+    for each in range(number):
+        with time_machine.travel(start + timedelta(minutes=each), tick=True):
+            scenario.worker.drain()
+
+
+@pytest.fixture
+def later() -> Iterator[Any]:
+    """Let a time pass; what is written later is written then."""
+    travels: list[Any] = []
+
+    def travel(wait: timedelta) -> None:
+        to = now() + wait
+        while travels:
+            travels.pop().stop()
+        travels.append(time_machine.travel(to, tick=True))
+        travels[-1].start()
+
+    yield travel
+    for each in travels:
+        each.stop()
+
+
+@on_both("claims")
+def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
+    scenario: Scenario, bring: Import
+) -> None:
+    said = bring(f"Email address\n{ADA}\nbob@dpsk12.org\n{ADA.upper()}\nx@gmail.com\n")
+    assert said.exit_code == 0
+    [mail] = scenario.mails()
+    assert mail["Subject"] == ASKED
+    for part in (text_of(mail), html_of(mail)):
+        assert "The DPS Belong office is moving the email list of" in part
+        assert "The Village Belong Group" in part
+        assert "If you haven’t joined in three days, we delete your address." in part
+    assert "Village" not in str(mail["Subject"])
+    assert not scenario.is_member()
+    assert "Join The Village Belong Group?" in scenario.visitor.open(link_to(mail, "confirm")).text
+    assert not scenario.is_member()
+    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 200
+    assert subjects(scenario) == [ASKED, "Welcome! You’re in."]
+    assert scenario.is_member()
+    assert subjects(scenario, "bob@dpsk12.org") == [ASKED]
+    assert not scenario.is_member("bob@dpsk12.org")
+    assert scenario.mails("x@gmail.com") == []
+
+
+def test_the_command_says_what_is_in_a_file_and_prints_no_address(
+    scenario: Scenario, bring: Import
+) -> None:
+    content = f"Members for group v@dpsk12.org\nEmail address\n{CANARY}\n{ADA}\nx@gmail.com\n\noops"
+    content += f"\n{CANARY.upper()}\n"
+    before = dump_of(scenario.services)
+    dry = bring(content, "--dry-run")
+    assert dry.exit_code == 0
+    assert "Addresses are in column A. Rows of headings: 2. Empty rows: 1." in dry.output
+    assert "To be asked: 2." in dry.output
+    assert "Rows with an address of an earlier row: 1." in dry.output
+    assert "Rows with an address that is not staff: 1 (5)." in dry.output
+    assert "Rows that cannot be read: 1 (7)." in dry.output
+    assert "No one was asked: this was a dry run." in dry.output
+    changed = {table for table, rows in dump_of(scenario.services).items() if rows != before[table]}
+    assert changed <= {"audit_entries"}
+    real = bring(content)
+    assert "To be asked: 2." in real.output
+    for output in (dry.output, real.output):
+        assert "Our email list is moving" in output
+        assert "Nuestra lista de correo se muda" in output
+        assert "/groups/the-village/join" in output
+        assert ASKED in output
+        assert found_in(output.encode(), [CANARY, ADA, "gmail"]) == []
+
+
+@on_both("transactions")
+def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(
+    scenario: Scenario, bring: Import
+) -> None:
+    first = bring(ADA, "--dry-run").output
+    scenario.enter()
+    assert bring(ADA, "--dry-run").output == first
+    assert bring(ADA).exit_code == 0
+    assert subjects(scenario)[-1] == "Welcome! You’re in."
+
+
+def test_who_is_known_or_wants_no_email_is_not_asked(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
+    scenario.enter(people["member"])
+    scenario.visitor.press(link_to(scenario.enter(people["left"]), "leave"))
+    scenario.visitor.press(link_to(scenario.ask(people["never"]), "not-me"), choice="never")
+    scenario.ask(people["waits"])
+    scenario.worker.drain()
+    bring("\n".join([*people.values(), "member+list@dpsk12.org"]))
+    later(timedelta(minutes=2))
+    asked = {name for name, each in people.items() if ASKED in subjects(scenario, each)}
+    assert asked == {"new"}
+    assert scenario.mails("member+list@dpsk12.org") == []
+
+
+def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    refused = "eve@dpsk12.org"
+    for _ in range(2):
+        bring(f"{ADA}\n{refused}")
+        scenario.worker.drain()
+    scenario.visitor.press(link_to(scenario.mails(refused)[0], "not-me"))
+    later(timedelta(hours=2))
+    scenario.worker.drain()
+    bring(f"ada+tag@dpsk12.org\n{ADA}\n{refused}")
+    assert subjects(scenario) == subjects(scenario, refused) == [ASKED]
+    assert scenario.mails("ada+tag@dpsk12.org") == []
+    later(timedelta(hours=73))
+    scenario.worker.drain()
+    bring(ADA)
+    assert subjects(scenario)[-1] == ASKED
+    assert len(subjects(scenario)) == 2
+
+
+def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring(ADA)
+    assert subjects(scenario) == [ASKED]
+    assert dump_of(scenario.services)["limits"] == []
+    link = scenario.confirm_link()
+    assert scenario.visitor.follow(link).status_code == 200
+    assert scenario.is_member()
+
+
+def test_nothing_is_left_after_three_days_of_who_does_not_answer(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    scenario.enter("bob@dpsk12.org")
+    minutes(scenario, 1)
+    before = _without_records(dump_of(scenario.services))
+    bring(f"{CANARY}\n{ADA}")
+    seen = [dump_of(scenario.services)]
+    scenario.worker.drain()
+    seen.append(dump_of(scenario.services))
+    [mail] = scenario.mails(CANARY)
+    link, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
+    later(timedelta(hours=47))
+    assert subjects(scenario, CANARY) == [ASKED]
+    later(timedelta(hours=1, minutes=2))
+    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    again = scenario.mails(CANARY)[1]
+    assert "This is the only reminder." in text_of(again)
+    assert scenario.visitor.open(link_to(again, "confirm")).status_code == 200
+    seen.append(dump_of(scenario.services))
+    later(timedelta(hours=20))
+    scenario.worker.drain()
+    later(timedelta(hours=4))
+    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    later(timedelta(minutes=2))
+    scenario.worker.drain()
+    after = dump_of(scenario.services)
+    assert _without_records(after) == before
+    assert after["worker_limits"] == after["import_batches"] == []
+    assert all(row[3] is None for row in after["deliveries"] if row[1] in (INVITED, INVITED_AGAIN))
+    assert scenario.visitor.press(link).status_code == 410
+    assert scenario.visitor.open(not_me).status_code == 410
+    rows = b"\n".join(cells_of([*seen, after]))
+    assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
+
+
+def _without_records(dump: Dump) -> Dump:
+    return {table: rows for table, rows in dump.items() if table not in RECORDS}
+
+
+def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(150)))
+    scenario.worker.drain()
+    assert len(deliveries(scenario)) == IMPORT_MINUTE_RATE.burst
+    assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
+    assert len(deliveries(scenario)) < 150
+    minutes(scenario, 4)
+    assert len(deliveries(scenario)) == 150
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "80"}])
+def test_a_day_of_the_relay_is_at_most_half_for_an_import(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(60)))
+    minutes(scenario, 3)
+    assert len(deliveries(scenario)) == 20
+    assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
+
+
+def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    assert subjects(scenario) == [ASKED]
+    scenario.enter()
+    later(timedelta(hours=49))
+    scenario.worker.drain()
+    assert REMINDED not in subjects(scenario)
+    later(timedelta(hours=30))
+    scenario.worker.drain()
+    assert scenario.is_member()
+
+
+def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(
+    scenario: Scenario, bring: Import
+) -> None:
+    said = bring(ADA, slug="autoimmune")
+    assert said.exit_code == 1
+    assert "No one can join autoimmune now." in said.output
+    assert bring(ADA, slug="nowhere").exit_code == 2
+    assert scenario.rows("imports") == 0
+    assert bring("PK\x03\x04").exit_code == 1
+    assert "save it as comma-separated values" in bring("PK\x03\x04").output
+
+
+def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(37)))
+    [entry] = [
+        each
+        for each in dump_of(scenario.services)["audit_entries"]
+        if audit.Kind.IMPORTED.value in each
+    ]
+    assert VILLAGE in entry
+    assert "about-30" in entry
+    assert audit.Role.OPERATOR.value in entry
+
+
+def forge(
+    scenario: Scenario, slug: str, sealed_slug: str, addresses: list[str], **marks: Any
+) -> None:
+    """Store a file whose batch is sealed, and marked, as an intruder in the web would."""
+    with scenario.services.writing.begin() as session:
+        group, other = group_named(session, slug), group_named(session, sealed_slug)
+        sealer = scenario.services.sealer
+        made = imports.store(session, sealer, group, AddressList([ADA]), "en")
+        made.started_at = marks.pop("started_at", now())
+        said = {"group": other.public_id, "language": "en", "addresses": addresses}
+        sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+        which = update(ImportBatch).where(ImportBatch.import_id == made.id)
+        session.execute(which.values(sealed=sealed, **marks))
+
+
+def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
+    """An intruder in the web seals one for another group, a large one, or starts none."""
+    many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
+    forge(scenario, VILLAGE, VILLAGE, many)
+    forge(scenario, "lgbtq", "asian", [ADA])
+    forge(scenario, "women-of-color", "women-of-color", [ADA], started_at=None)
+    scenario.worker.drain()
+    assert deliveries(scenario) == []
+    assert scenario.rows("subscriptions") == 0
+
+
+def test_an_email_that_came_back_is_not_sent_again(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        asked = update(Delivery).where(Delivery.kind == INVITED)
+        session.execute(asked.values(state=State.BOUNCED))
+    later(timedelta(hours=50))
+    assert subjects(scenario) == [ASKED]
+
+
+@pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
+@on_sqlite
+def test_who_complains_of_an_invitation_is_never_asked_again(
+    kind: str, scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    if kind == INVITED_AGAIN:
+        later(timedelta(hours=49))
+        scenario.worker.drain()
+    before = len(scenario.mails())
+    path = [each for each in scenario.relay.accepted if each.recipient == ADA][-1].return_path
+    hand_back(scenario.services, path, complaint(path))
+    scenario.worker.drain()
+    later(timedelta(days=9))
+    scenario.worker.drain()
+    bring(ADA)
+    bring(ADA, slug="asian")
+    scenario.visitor.join("asian", ADA)
+    scenario.worker.drain()
+    assert len(scenario.mails()) == before == (2 if kind == INVITED_AGAIN else 1)
+
+
+@on_sqlite
+def test_a_plus_tag_gets_round_nobodys_wish(scenario: Scenario, bring: Import) -> None:
+    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.worker.drain()
+    before = len(scenario.relay.accepted)
+    bring("ada+list@dpsk12.org", slug="asian")
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == before
+
+
+@on_sqlite
+def test_imports_of_many_groups_ask_a_person_three_times_at_most(
+    scenario: Scenario, bring: Import
+) -> None:
+    for slug in (VILLAGE, "lgbtq", "asian", "women-of-color"):
+        assert bring(ADA, slug=slug).exit_code == 0
+        scenario.worker.drain()
+    assert len(deliveries(scenario)) == 3
+
+
+@on_sqlite
+def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, later: Any) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    later(timedelta(hours=49))
+    begun = now().timestamp()
+    assert subjects(scenario) == [ASKED, REMINDED]
+    with scenario.services.reading.begin() as session:
+        used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
+    assert used is not None
+    assert used > begun
+
+
+@on_sqlite
+@pytest.mark.parametrize("addresses", [[], [ADA] * (BATCH_SIZE + 1)])
+def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
+    addresses: list[str], scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    forge(scenario, VILLAGE, VILLAGE, addresses, failures=-30)
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        assert session.scalars(select(ImportBatch.failures)).one() == MAX_FAILURES
+    assert caplog.text.count("cannot be read: DecryptionError") == MAX_FAILURES
+
+
+@on_sqlite
+def test_mistyped_addresses_of_a_list_open_no_breaker(scenario: Scenario, bring: Import) -> None:
+    scenario.relay.always("RCPT", "550 5.1.1 User unknown")
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(50)))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        assert session.scalars(select(Delivery.state)).first() == State.BOUNCED
+        assert breaker_until(session, now()) is None

@@ -1,0 +1,330 @@
+"""A member gets a copy of what is held, or has all of it erased."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from html import unescape
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, outbox, results
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members.models import (
+    AddressChange,
+    Erasure,
+    ManageSession,
+    PendingConfirmation,
+    Subscription,
+    WaitlistEntry,
+)
+from belong_mail.ops.rooms import purge_all
+from tests.browser_client import html_of, link_to, text_of
+from tests.factories import launch_an_hour_ago, queue_issue
+from tests.markers import on_both, periodic_tasks
+from tests.members.my_groups.conftest import Mine
+from tests.scenario import ADA
+
+pytestmark = periodic_tasks
+
+GRACE = "grace@dpsk12.org"
+
+
+def later(mine: Mine) -> None:
+    """Let two days pass: what was erased at once for the person is gone from the database too."""
+    with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
+        mine.drain()
+
+
+@on_both("journeys")
+def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine: Mine) -> None:
+    mine.visitor.join("latinx-hispanic", ADA, first_name="Ada")
+    mine.press(link_to(mine.mails()[0], "confirm"))
+    mine.drain()
+    mine.visitor.join("asian", ADA)
+    mine.drain()
+    [village] = mine.join(ADA, "the-village")
+    mine.join(GRACE, "lgbtq")
+    path = mine.link()
+    day = str((now() + timedelta(9)).date())
+    mine.press(f"{path}/pause", **{"membership": village, f"{village}:until": day})
+    assert "We’re emailing you the copy." in mine.follow(f"{path}/copy").text
+    words = text_of(mine.mails()[-1])
+    assert ADA in words
+    assert "First name: Ada" in words
+    assert "Language: English" in words
+    assert "Paused until" in words
+    assert "Not confirmed yet" in words
+    assert "The Village" in words
+    assert "LGBTQ" not in words
+    assert mine.relay.to(GRACE) == []
+    assert ADA in html_of(mine.relay.to(ADA)[-1])
+
+
+def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine: Mine) -> None:
+    path = mine.sheet("the-village", "asian")
+    with mine.services.writing.begin() as session:
+        [member] = session.scalars(
+            select(Subscription).where(Subscription.group.has(slug="the-village"))
+        )
+        member.ended_at, member.is_unreachable = now(), True
+    mine.press(f"{path}/copy")
+    for words in (text_of(mine.mails()[-1]), html_of(mine.relay.to(ADA)[-1])):
+        assert "Ended because our emails to you bounced: " in words
+        assert "Left: " not in words
+
+
+def test_copies_beyond_three_a_day_wait(mine: Mine) -> None:
+    path = mine.sheet("the-village")
+    for _ in range(5):
+        mine.press(f"{path}/copy")
+    assert len(mine.mails()) == 1 + 3
+
+
+def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mine: Mine) -> None:
+    path = mine.sheet()
+    assert "You can’t undo this" in mine.open(f"{path}/erase").text
+    assert mine.count(ManageSession) == 1
+    assert "We’re deleting your information" in mine.follow(f"{path}/erase").text
+    assert mine.open(path).status_code == 404
+    assert mine.follow(f"{path}/erase").status_code == 404
+    mine.drain()
+    later(mine)
+    assert mine.count(Subscription) == mine.count(Erasure) == 0
+
+
+@pytest.mark.parametrize(("code", "words"), [("en", "two days"), ("es", "dos días")])
+def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
+    mine: Mine, code: str, words: str
+) -> None:
+    path, start = mine.sheet(), now()
+    zone = mine.services.settings.timezone
+    until = mine.all(select(ManageSession))[0].expires_at
+    assert i18n.format_time(until, code, zone) in mine.open(f"{path}/erase?lang={code}").text
+    done = mine.follow(f"{path}/erase?lang={code}").text
+    other = "en" if code == "es" else "es"
+    [later_on] = re.findall(rf'href="(/my-groups/deleted[^"]+)"[^>]*lang="{other}"', done)
+    days = {i18n.format_date(start + timedelta(days=2, hours=each), code, zone) for each in (1, 2)}
+    assert any(day in done for day in days)
+    with time_machine.travel(start + timedelta(hours=24)):
+        days = {
+            i18n.format_date(start + timedelta(days=2, hours=each), other, zone) for each in (1, 2)
+        }
+        assert any(day in mine.open(unescape(later_on)).text for day in days)
+        for old in (path, f"{path}/erase"):
+            gone = mine.open(f"{old}?lang={code}")
+            assert gone.status_code == 404
+            assert words in gone.text
+
+
+@on_both("foreign keys")
+def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine: Mine) -> None:
+    mine.join(ADA, "the-village", "lgbtq")
+    [grace] = mine.join(GRACE, "the-village")
+    mine.visitor.join("asian", ADA)
+    mine.send_issue()
+    path = mine.link()
+    mine.send(f"{path}/change-address", email="ada2@dpsk12.org")
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    receipt = mine.mails()[-1]
+    later(mine)
+    assert mine.all(select(Subscription.public_id)) == [grace]
+    of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
+    assert sorted(each is None for each in mine.all(of_issue)) == [False, True]
+    assert [mine.count(each) for each in (PendingConfirmation, AddressChange, ManageSession)] == [
+        0
+    ] * 3
+    for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):
+        assert "Village" not in words
+        assert "LGBTQ" not in words
+    assert "gone within two days of your request" in " ".join(text_of(receipt).split())
+
+
+def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine: Mine) -> None:
+    references = []
+    for address in (ADA, GRACE, "grace@example.org"):
+        answer = mine.send("/contact", email=address, topic="need", message="An interpreter.")
+        references.append(answer.location.rpartition("/")[2].partition("?")[0])
+    mine.drain()
+    late = mine.send("/contact", email=ADA, topic="need", message="Not mailed yet.")
+    with mine.services.writing.begin() as session:
+        session.execute(update(Job).values(due_at=now() + timedelta(days=9)))
+    path = mine.sheet()
+    mine.press(f"{path}/copy")
+    words = text_of(mine.mails()[-1])
+    assert references[0] in words
+    assert references[1] not in words
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    later(mine)
+    kept = set(mine.all(select(ContactMessage.reference)))
+    assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
+
+
+def _expand(mine: Mine, state: State) -> None:
+    """Let an issue be under way: its deliveries wait, or another worker holds them."""
+    issue_mailer = mine.worker._issue_mailer
+    with mine.services.writing.begin() as session:
+        results.renew_lease(session, "elsewhere")
+        assert len(claims.claim_chunk(session, "elsewhere", issue_mailer, 100) or ()) == 2
+        waiting = {"claimed_by": None, "due_at": now()} if state == State.QUEUED else {}
+        of_issue = update(Delivery).where(Delivery.newsletter_id.is_not(None))
+        session.execute(of_issue.values(state=state, **waiting))
+
+
+@on_both("locks")
+@pytest.mark.parametrize(
+    ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
+)
+def test_what_another_worker_has_in_hand_is_taken_from_it(
+    mine: Mine, before: State, after: State
+) -> None:
+    """Copies that may have left already are uncertain; the rest does not leave."""
+    [other] = mine.join("ada.king@dpsk12.org", "the-village")
+    path = mine.sheet("the-village")
+    mine.queue_issue()
+    _expand(mine, before)
+    mine.follow(f"{path}/erase")
+    mine.worker._read_requests()
+    states = mine.all(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
+    assert sorted(states) == sorted([before, after])
+    assert mine.all(select(Subscription.public_id)) == [other]
+
+
+def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(mine: Mine) -> None:
+    mine.join(GRACE, "the-village")
+    path = mine.sheet()
+    mine.queue_issue()
+    _expand(mine, State.QUEUED)
+    mine.follow(f"{path}/erase")
+    assert "This month with us" not in mine.subjects()
+    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+
+
+def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine: Mine) -> None:
+    """Neither an issue, nor another mail, nor a link to groups that are as good as gone."""
+    [other] = mine.join(GRACE, "the-village")
+    path = mine.sheet()
+    mine.follow(f"{path}/erase")
+    mine.worker._read_requests()
+    assert mine.count(Subscription) == 3
+    with mine.services.writing.begin() as session:
+        for each in session.scalars(select(Subscription.id)):
+            outbox.post(session, "welcome-member", subscription_id=each)
+        queue_issue(session)
+    mine.drain()
+    mine.send("/my-groups", email=ADA)
+    mine.press(f"{path}/copy")
+    link = "The link you asked for"
+    assert mine.subjects() == [link, "We deleted your information", link]
+    assert "We didn’t find anything for this email address" in html_of(mine.relay.to(ADA)[-1])
+    assert set(mine.subjects(GRACE)) == {"Welcome! You’re in.", "This month with us"}
+    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+    village = select(Subscription.public_id).where(Subscription.group.has(slug="the-village"))
+    assert mine.all(village) == [other]
+
+
+def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine: Mine) -> None:
+    with time_machine.travel(now() + timedelta(hours=40), tick=True):
+        mine.press(f"{mine.sheet()}/erase")
+        mine.worker._read_requests()
+    assert mine.count(Erasure) == 1
+    mine.worker._meet_at = 0.0
+    mine.drain()
+    assert mine.count(Subscription) == 2
+    later(mine)
+    assert mine.count(Subscription) == mine.count(Erasure) == 0
+
+
+@pytest.mark.parametrize("sealed", [b"no key's", b"no JSON", b"[]", b'{"address": 7}'])
+def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine: Mine, sealed: bytes) -> None:
+    """A message whose key is gone, or that whoever broke in wrote; a change likewise."""
+    path, seal = mine.sheet(), mine.services.sealer.seal
+    with mine.services.writing.begin() as session:
+        content = sealed if sealed == b"no key's" else seal(sealed, "contact_messages.sealed")
+        session.add(ContactMessage(reference="2345-6789", sealed=content))
+        session.add(AddressChange(public_id="forged", wrapped=b"no key's"))
+        moved = select(Subscription).where(Subscription.group.has(slug="the-village"))
+        session.scalars(moved).one().wrapped_address = b"no key's"
+    mine.press(f"{path}/copy")
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    assert mine.subjects()[-1] == "We deleted your information"
+    assert len(mine.relay.to(ADA)) == 3
+    later(mine)
+    with mine.services.reading.begin() as session:
+        left = session.scalars(select(Subscription)).all()
+        assert [each.group.slug for each in left] == ["the-village"]
+
+
+@on_both("locks")
+def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(mine: Mine) -> None:
+    """Rows that it held during its minute's tasks were passed over."""
+    mine.join(GRACE, "the-village")
+    mine.press(f"{mine.sheet()}/erase")
+    mine.worker._read_requests()
+    mine.queue_issue()
+    with on_postgresql_held(mine.services):
+        mine.drain()
+    assert "This month with us" not in mine.subjects()
+    assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
+
+
+@contextmanager
+def on_postgresql_held(services: Services) -> Iterator[None]:
+    """Hold the lists of what is erased as another worker does; on SQLite nobody else may write."""
+    if services.writing.kw["bind"].dialect.name == "sqlite":
+        yield
+        return
+    with services.writing.begin() as session:
+        assert session.scalars(select(Erasure).with_for_update()).all()
+        yield
+
+
+def test_who_joins_again_while_the_rest_is_being_erased_stays(mine: Mine) -> None:
+    mine.press(f"{mine.sheet()}/erase")
+    mine.drain()
+    mine.visitor.join("the-village", ADA)
+    mine.press(link_to(mine.mails()[-1], "confirm"))
+    assert mine.mails()[-1]["Subject"] == "Welcome! You’re in."
+    later(mine)
+    with mine.services.reading.begin() as session:
+        [kept] = session.scalars(select(Subscription))
+        assert kept.is_active
+        assert kept.group.slug == "the-village"
+
+
+def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine: Mine) -> None:
+    mine.send("/groups/autoimmune/tell-me", email=ADA)
+    path = mine.sheet()
+    mine.drain()
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    assert mine.count(WaitlistEntry) == 1
+    with mine.services.writing.begin() as session:
+        launch_an_hour_ago(session, "autoimmune")
+    mine.drain()
+    assert mine.count(WaitlistEntry) == 0
+    assert mine.relay.to(ADA)[-1]["Subject"] == "We deleted your information"
+
+
+def test_a_day_later_nobody_can_tell_to_whom_the_links_went(mine: Mine) -> None:
+    path = mine.sheet()
+    mine.press(f"{path}/copy")
+    mine.drain()
+    with (
+        time_machine.travel(now() + timedelta(days=1, minutes=1)),
+        mine.services.writing.begin() as session,
+    ):
+        purge_all(session)
+    rows = mine.all(select(Delivery))
+    assert [each for each in rows if each.sealed_to or each.sealed_arguments] == []
+    assert mine.count(ManageSession) == 0

@@ -1,0 +1,240 @@
+"""A member takes their groups to a new address: confirmed there, told to the old one."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.delivery import suppressions
+from belong_mail.members import service as members
+from belong_mail.members.models import AddressChange, Subscription
+from belong_mail.ops.rooms import purge_all
+from tests.browser_client import html_of, text_of
+from tests.markers import on_both
+from tests.members.my_groups.conftest import Mine
+from tests.scenario import ADA
+
+NEW = "ada.king@dpsk12.org"
+
+
+@on_both("journeys")
+def test_groups_move_once_the_new_address_has_confirmed(mine: Mine) -> None:
+    url = mine.ask_to_move(mine.sheet(), NEW)
+    [asked] = mine.relay.to(NEW)
+    for words in (str(asked["Subject"]), text_of(asked), html_of(asked)):
+        assert "Village" not in words
+        assert ADA not in words
+    page = mine.open(url).text
+    assert "Use this email address from now on" in page
+    assert "@" not in page.partition("<main")[2].partition("</main>")[0]
+    mine.drain()
+    mine.send_issue()
+    assert mine.relay.to(ADA)[-1]["Subject"] == "This month with us"
+
+    assert "confirmed" in mine.follow(url).text
+    told = mine.mails()[-1]
+    for words in (str(told["Subject"]), text_of(told), html_of(told)):
+        assert "Village" not in words
+        assert "ada.king" not in words
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        mine.send_issue()
+        assert mine.relay.to(NEW)[-1]["Subject"] == "This month with us"
+        assert mine.relay.to(ADA)[-1]["Subject"] == told["Subject"]
+        page = mine.open(mine.link(NEW)).text
+    assert "The Village" in page
+    assert "LGBTQ" in page
+
+
+def test_who_types_somebodys_address_as_their_new_one_delays_nothing_of_that_person(
+    mine: Mine,
+) -> None:
+    """Each change took eight hours from the confirmations of whoever owns the address."""
+    path = mine.sheet()
+    for _ in range(20):
+        assert mine.send(f"{path}/change-address", email=NEW).status_code == 303
+    assert len(mine.mails(NEW)) == 3
+    mine.visitor.join("the-village", NEW)
+    assert mine.mails(NEW)[-1]["Subject"] == "Confirm your request to DPS Belong"
+    with time_machine.travel(now() + timedelta(days=2)):
+        assert len(mine.mails(NEW)) <= 3 + 3 + 1
+
+
+def test_the_old_links_are_dead_once_the_address_has_moved(mine: Mine) -> None:
+    """Readers of the old mailbox see nothing more there, and can do nothing."""
+    first = mine.sheet()
+    second = mine.link()
+    url = mine.ask_to_move(first, NEW)
+    assert mine.open(second).status_code == 200
+    slip = mine.slip(second)
+    mine.press(url)
+    mine.drain()
+    for old in (first, second):
+        answers = [mine.open(f"{old}{page}") for page in ("", "/erase", "/change-address")]
+        for answer in (*answers, mine.follow(f"{old}/copy"), mine.follow(f"{old}/erase")):
+            assert answer.status_code == 404
+            assert "Village" not in answer.text
+    mine.ask_by_slip(slip, "my-copy", "change-address", "erase")
+    mine.drain()
+    assert mine.members("the-village") == mine.members("lgbtq") == 1
+    assert mine.subjects(NEW) == ["Confirm your new email address"]
+    assert mine.relay.to("mallory@dpsk12.org") == []
+    assert mine.open(mine.link(NEW)).status_code == 200
+
+
+def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine: Mine) -> None:
+    """It could be joined again there, by whoever reads the old mailbox."""
+    path, village, _lgbtq = mine.belong("the-village", "lgbtq")
+    url = mine.ask_to_move(path, NEW)
+    mine.press(f"{path}/leave", membership=village)
+    mine.press(url)
+    assert mine.open(path).status_code == 200
+    mine.drain()
+    assert mine.open(path).status_code == 404
+    assert mine.press(f"{path}/undo", membership=village).status_code == 404
+    assert mine.members("the-village") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("en", "Moved your groups? Ask for a new link with your new address."),
+        ("es", "¿Pasaste tus grupos a otro correo? Pide un enlace con el correo nuevo."),
+    ],
+)
+def test_the_old_link_explains_itself_and_says_the_same_to_whoever_guessed_one(
+    mine: Mine, code: str, words: str
+) -> None:
+    old = mine.sheet()
+    mine.press(mine.ask_to_move(old, NEW))
+    mine.drain()
+    page = mine.open(f"{old}?lang={code}").text
+    assert words in page
+    assert 'href="/my-groups' in page
+    assert mine.open(f"/my-groups/guessed?lang={code}").text == page.replace(
+        old.rpartition("/")[2], "guessed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("en", "You already confirmed this email address"), ("es", "Ya confirmaste este correo")],
+)
+def test_a_used_link_says_that_it_is_done_and_does_not_ask_again(
+    mine: Mine, code: str, words: str
+) -> None:
+    url = mine.ask_to_move(mine.sheet(), NEW).partition("?")[0]
+    assert "<form" in mine.open(url).text.partition("<main")[2].partition("</main>")[0]
+    mine.press(url)
+    for _ in range(2):
+        page = mine.open(f"{url}?lang={code}")
+        assert page.status_code == 200
+        assert words in page.text
+        assert "<form" not in page.text.partition("<main")[2].partition("</main>")[0]
+        mine.drain()
+
+
+def test_leaving_dps_offers_only_what_works(mine: Mine) -> None:
+    """A personal address is not taken, so nothing says that groups could move to one."""
+    path, village = mine.belong("the-village")
+    page = mine.open(path).text
+    assert "they can’t move to a personal email address" in page
+    assert f"{path}/change-address" in page
+    assert mine.send(f"{path}/change-address", email="ada@example.org").status_code == 422
+    mine.press(f"{path}/leave", membership=village)
+    assert f"{path}/change-address" not in mine.open(path).text
+
+
+def test_a_change_that_was_asked_for_before_another_moves_nothing_away_again(mine: Mine) -> None:
+    path = mine.sheet()
+    older = mine.ask_to_move(path, "older.wish@dpsk12.org")
+    mine.press(mine.ask_to_move(path, NEW))
+    mine.drain()
+    mine.press(older)
+    mine.drain()
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        mine.send_issue()
+    assert mine.relay.to(NEW)[-1]["Subject"] == "This month with us"
+    assert len(mine.relay.to("older.wish@dpsk12.org")) == 1
+
+
+def test_pressing_twice_moves_once_and_tells_once(mine: Mine) -> None:
+    url = mine.ask_to_move(mine.sheet(), NEW)
+    mine.press(url)
+    mine.press(url)
+    assert mine.count(Job) == 1
+    mine.drain()
+    assert mine.all(select(AddressChange.wrapped))[0] == b""
+    assert "confirmed" in mine.follow(url).text
+    assert mine.subjects().count("Your email address for DPS Belong was changed") == 1
+
+
+def test_the_link_is_too_old_after_a_day(mine: Mine) -> None:
+    url = mine.ask_to_move(mine.sheet(), NEW)
+    with time_machine.travel(now() + timedelta(hours=24, minutes=2)):
+        page = mine.press(url)
+        assert page.status_code == 404
+        assert 'href="/my-groups' in page.text
+        assert "works for one day" in page.text
+    with time_machine.travel(now() + timedelta(days=8)), mine.services.writing.begin() as session:
+        purge_all(session)
+    assert mine.count(AddressChange) == 0
+
+
+@pytest.mark.parametrize("new", ["", "   ", "ada", "ada@example.org", "a@b@dpsk12.org", "x" * 300])
+def test_only_a_staff_address_is_taken(mine: Mine, new: str) -> None:
+    page = mine.send(f"{mine.sheet()}/change-address", email=new)
+    assert page.status_code == 422
+    assert "<title>Problem" in page.text
+    assert len(mine.relay.accepted) == 1
+
+
+def test_a_new_address_that_wants_no_mail_gets_none(mine: Mine) -> None:
+    with mine.services.writing.begin() as session:
+        suppressions.suppress(session, mine.keyring.index, NEW, "asked")
+    answer = mine.send(f"{mine.sheet()}/change-address", email=NEW)
+    assert answer.status_code == 303
+    assert mine.mails(NEW) == []
+
+
+def test_two_memberships_of_one_group_become_one(mine: Mine) -> None:
+    [stays] = mine.join(NEW, "the-village")
+    mine.press(mine.ask_to_move(mine.sheet(), NEW))
+    mine.drain()
+    assert stays in mine.all(select(Subscription.public_id))
+    assert (mine.members("the-village"), mine.members("lgbtq")) == (1, 1)
+    assert mine.count(Subscription) == 2
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        mine.send_issue()
+    assert mine.subjects(NEW).count("This month with us") == 1
+
+
+def test_a_membership_that_the_new_address_has_ended_gives_way(mine: Mine) -> None:
+    [old] = mine.join(NEW, "the-village")
+    with mine.services.writing.begin() as session:
+        members.leave(session, old)
+    mine.press(mine.ask_to_move(mine.sheet(), NEW))
+    mine.drain()
+    assert mine.count(Subscription) == 2
+    assert mine.members("the-village") == 1
+
+
+def test_what_was_left_in_the_meantime_does_not_move(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    url = mine.ask_to_move(path, NEW)
+    mine.press(f"{path}/leave", membership=village)
+    mine.press(url)
+    mine.drain()
+    assert mine.members("the-village") == 0
+    assert len(mine.relay.to(ADA)) == 1
+
+
+def test_another_spelling_of_the_same_address_is_a_change_too(mine: Mine) -> None:
+    mine.press(mine.ask_to_move(mine.sheet(), "Ada@dpsk12.org"))
+    mine.drain()
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        mine.send_issue()
+    assert mine.relay.accepted[-1].recipient == "Ada@dpsk12.org"
+    assert mine.count(Subscription) == 2

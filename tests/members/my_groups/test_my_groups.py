@@ -1,0 +1,413 @@
+"""My groups: one answer for everybody, and a link that opens a short-lived list."""
+
+import re
+from datetime import date, timedelta
+
+import pytest
+import time_machine
+from dateutil.relativedelta import relativedelta
+from sqlalchemy import select
+
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Delivery
+from belong_mail.members.models import Subscription
+from tests.browser_client import Form, html_of, text_of
+from tests.members.my_groups.conftest import Mine
+from tests.scenario import ADA
+
+NOBODY = "nobody@dpsk12.org"
+BARRED = "barred@dpsk12.org"
+
+
+def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine: Mine) -> None:
+    mine.join(ADA, "the-village", "lgbtq")
+    mine.join("grace@dpsk12.org", "asian")
+    page = mine.open(mine.link("ADA@dpsk12.org".lower()))
+    assert "The Village" in page.text
+    assert "LGBTQ" in page.text
+    assert "Asian" not in page.text
+    assert ADA not in page.text
+    [mail] = mine.relay.to(ADA)
+    for words in (str(mail["Subject"]), text_of(mail), html_of(mail)):
+        assert "Village" not in words
+        assert "LGBTQ" not in words
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\t", "ada", "a@b@dpsk12.org", "x" * 300])
+def test_what_is_no_address_is_asked_for_again_and_kept(mine: Mine, typed: str) -> None:
+    page = mine.send("/my-groups", email=typed)
+    assert page.status_code == 422
+    assert "<title>Problem" in page.text
+    assert Form(page.text).fields["email"] == typed.strip()
+    assert mine.all(select(Job)) == []
+
+
+def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    for address in (NOBODY, ADA) * 10:
+        mine.send("/my-groups", email=address)
+    told = mine.mails(NOBODY)
+    assert "It isn’t in any group" in " ".join(text_of(told[0]).split())
+    assert len(told) == len(mine.relay.to(ADA)) == 5
+    with time_machine.travel(now() + timedelta(hours=1, minutes=1)):
+        assert "The Village" in mine.open(mine.link()).text
+
+
+def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none(
+    mine: Mine,
+) -> None:
+    mine.join(BARRED, "the-village")
+    with mine.services.writing.begin() as session:
+        suppressions.suppress(session, mine.keyring.index, BARRED, "asked")
+    mine.send("/my-groups", email="somebody@example.org")
+    mine.send("/my-groups", email=BARRED)
+    mine.drain()
+    assert mine.relay.accepted == []
+    assert mine.count(Delivery) == 0
+    mine.join("old@example.org", "the-village")
+    assert mine.link("old@example.org").startswith("/my-groups/")
+
+
+def test_the_link_works_as_often_as_wanted_for_half_an_hour(mine: Mine) -> None:
+    link, start = mine.sheet(), now()
+    with time_machine.travel(start + timedelta(minutes=29)):
+        assert mine.open(link).status_code == 200
+        assert mine.open(link).status_code == 200
+    with time_machine.travel(start + timedelta(minutes=31)):
+        for path in (link, f"{link}/erase", f"{link}/change-address"):
+            page = mine.open(path)
+            assert page.status_code == 404
+            assert 'href="/my-groups' in page.text
+        assert mine.press(f"{link}/copy").status_code == 404
+        assert mine.follow(f"{link}/erase").status_code == 404
+
+
+@pytest.mark.parametrize("secret", ["x", "x" * 43, "%00", "ä" * 40, "x" * 5000])
+def test_a_guessed_secret_opens_nothing(mine: Mine, secret: str) -> None:
+    mine.sheet("the-village")
+    assert mine.open(f"/my-groups/{secret}").status_code == 404
+
+
+def card_of(page: str, public_id: str) -> str:
+    """Return one group's card."""
+    after = page.partition(f'id="{public_id}"')[2]
+    return re.split(r"</details>|</section>\s*(?=<details|<section|</div>)", after)[0]
+
+
+def press_undo(mine: Mine, page: str) -> str:
+    """Press the Undo button of a notice, and return the page that it leads to."""
+    notice = page.partition('id="done"')[2].partition("</div>")[0]
+    action = notice.partition('action="')[2].partition('"')[0]
+    return mine.follow(action, membership=re.findall(r'value="([^"]+)"', notice)).text
+
+
+LANGUAGES = pytest.mark.parametrize("code", ["en", "es"])
+SAID = {
+    "left": {
+        "en": "You left The Village Belong Group. No one was told.",
+        "es": 'Saliste del grupo <span lang="en">The Village</span>. No se le avisó a nadie.',
+    },
+    "back": {
+        "en": "Welcome back! You’re in The Village Belong Group again, as before.",
+        "es": 'Estás otra vez en el grupo <span lang="en">The Village</span>,',
+    },
+    "all left": {
+        "en": "You left 2 groups. No one was told.",
+        "es": "Saliste de 2 grupos. No se le avisó a nadie.",
+    },
+    "all paused": {
+        "en": "Newsletters from 2 groups are paused until",
+        "es": "Los boletines de 2 grupos están en pausa hasta el",
+    },
+    "language": {
+        "en": "Emails from The Village Belong Group will come in Spanish.",
+        "es": 'Los correos del grupo <span lang="en">The Village</span> llegarán en español.',
+    },
+}
+
+
+@LANGUAGES
+def test_a_member_leaves_one_group_and_undoes_it(mine: Mine, code: str) -> None:
+    path, village, lgbtq = mine.belong("the-village", "lgbtq")
+    answer = mine.press(f"{path}/leave?lang={code}", membership=village)
+    assert answer.location.endswith("#done")
+    page = mine.open(answer.location).text
+    assert SAID["left"][code] in card_of(page, village)
+    assert 'id="done"' not in card_of(page, lgbtq)
+    assert mine.state(village)[0] is False
+    assert mine.state(lgbtq)[0] is True
+    assert SAID["back"][code] in card_of(press_undo(mine, page), village)
+    assert mine.state(village)[0] is True
+
+
+def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    left_at = now()
+    mine.press(f"{path}/leave", membership=village)
+    page = mine.open(path).text
+    until = (left_at + timedelta(hours=1)).astimezone(mine.services.settings.timezone)
+    assert f", {until:%-I:%M %p} (Denver time)." in card_of(page, village)
+    assert "Undo: keep me in The Village Belong Group" in page
+
+
+def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_open(
+    mine: Mine,
+) -> None:
+    path, village, lgbtq = mine.belong("the-village", "lgbtq")
+
+    def opened(url: str) -> list[str]:
+        found = re.findall(r'<details [^>]*id="([^"]+)"( open)?>', mine.open(url).text)
+        assert {public_id for public_id, _ in found} == {village, lgbtq}
+        return [public_id for public_id, is_open in found if is_open]
+
+    [first] = opened(path)
+    [other] = {village, lgbtq} - {first}
+    answer = mine.press(f"{path}/remind", membership=other, remind="yes")
+    assert opened(answer.location) == [other]
+    again = mine.press(f"{path}/remind", membership=other, remind="yes")
+    assert again.location.endswith(f"#{other}")
+    assert opened(again.location) == [other]
+
+
+def test_what_changed_nothing_is_not_said_to_be_done(mine: Mine) -> None:
+    path, village, lgbtq = mine.belong("the-village", "lgbtq")
+    day = str((now() + timedelta(days=5)).date())
+    for verb, said in {
+        "undo": {}, "resume": {}, "language": {"language": "en"}, "remind": {"remind": "no"},
+    }.items():  # fmt: skip
+        assert 'id="done"' not in mine.follow(f"{path}/{verb}", membership=village, **said).text, (
+            verb
+        )
+    for verb, said in (("leave", {}), ("pause", {f"{village}:until": day})):
+        first = mine.press(f"{path}/{verb}", membership=lgbtq, **{f"{lgbtq}:until": day})
+        assert 'id="done"' in mine.open(first.location).text, verb
+        again = mine.press(f"{path}/{verb}", membership=lgbtq, **{f"{lgbtq}:until": day}, **said)
+        assert 'id="done"' not in mine.open(again.location).text, verb
+        mine.press(f"{path}/undo", membership=lgbtq)
+
+
+def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_changes_nothing(
+    mine: Mine,
+) -> None:
+    path, village = mine.belong("the-village")
+    mine.press(f"{path}/leave", membership=village)
+    for verb, said in (
+        ("pause", {f"{village}:until": str((now() + timedelta(days=5)).date())}),
+        ("remind", {"remind": "yes"}),
+        ("language", {"language": "es"}),
+        ("resume", {}),
+    ):
+        answer = mine.press(f"{path}/{verb}", membership=village, **said)
+        assert answer.status_code == 303, verb
+        page = mine.open(answer.location)
+        assert page.status_code == 200, verb
+        assert "You left this group." in page.text, verb
+    assert mine.state(village) == (False, None, "en")
+
+
+def test_what_a_press_said_is_not_said_again_when_it_is_so_no_more(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    left = mine.press(f"{path}/leave", membership=village).location
+    assert 'id="done"' in mine.open(left).text
+    mine.press(f"{path}/undo", membership=village)
+    assert 'id="done"' not in mine.open(left).text
+    for bent in ("done=leave&of=x", "done=x&of=" + village, "done=language&of=x&was=zz"):
+        assert 'id="done"' not in mine.open(f"{path}?{bent}").text
+
+
+@LANGUAGES
+def test_all_groups_are_left_after_one_question_and_come_back_together(
+    mine: Mine, code: str
+) -> None:
+    both = mine.join(ADA, "the-village", "lgbtq")
+    [other] = mine.join("grace@dpsk12.org", "the-village")
+    path = mine.link()
+    assert f"{path}/leave-all" in mine.open(f"{path}?lang={code}").text
+    asked = mine.open(f"{path}/leave-all?lang={code}").text
+    assert {mine.state(each)[0] for each in both} == {True}
+    assert all(name in asked for name in ("The Village", "LGBTQ"))
+    [action] = re.findall(r'<form method="post" action="([^"]+)"', asked)
+    named = re.findall(r'name="membership" value="([^"]+)"', asked)
+    assert sorted(named) == sorted(both)
+    page = mine.open(mine.press(action, membership=named).location).text
+    assert SAID["all left"][code] in page
+    assert {mine.state(each)[0] for each in both} == {False}
+    press_undo(mine, page)
+    assert {mine.state(each)[0] for each in both} == {True}
+    assert mine.state(other)[0] is True
+    assert mine.press(f"{path}/leave", membership=[*both, other]).status_code == 404
+    assert {mine.state(each)[0] for each in (*both, other)} == {True}
+    assert mine.press(f"{path}/leave-all").status_code == 405
+
+
+def test_who_is_in_one_group_or_none_is_asked_nothing_about_all(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    page = mine.open(path).text
+    assert "All your groups" not in page
+    assert "leave-all" not in page
+    mine.press(f"{path}/leave", membership=village)
+    assert mine.open(f"{path}/leave-all").location == path
+
+
+@LANGUAGES
+def test_all_groups_pause_together_but_those_that_are_paused_already(mine: Mine, code: str) -> None:
+    both = mine.join(ADA, "the-village", "lgbtq")
+    path, paused = mine.belong("asian")
+    first, later = (str((now() + timedelta(days=days)).date()) for days in (9, 40))
+    mine.press(f"{path}/pause", **a_day(paused, later))
+    before = mine.state(paused)
+    page = mine.follow(f"{path}/pause?lang={code}", **a_day("all", first)).text
+    assert SAID["all paused"][code] in page
+    zone = mine.services.settings.timezone
+    for each in both:
+        assert mine.state(each)[1].astimezone(zone).isoformat()[:10] == first
+    assert mine.state(paused) == before
+    again = mine.press(f"{path}/pause", **a_day("all", first))
+    assert 'id="done"' not in mine.open(again.location).text
+
+
+def a_day(public_id: str, day: object) -> dict[str, str]:
+    """Return what the button beside one group's day sends."""
+    return {"membership": public_id, f"{public_id}:until": str(day)}
+
+
+def test_one_press_pauses_for_a_month_or_for_three(mine: Mine) -> None:
+    both, zone = mine.join(ADA, "the-village", "lgbtq"), mine.services.settings.timezone
+    path, today = mine.link(), now().astimezone(zone).date()
+    for each, months in zip(both, (1, 3), strict=True):
+        found = re.findall(f'name="{each}:until" value="([^"]+)">Pause', mine.open(path).text)
+        days = [today + relativedelta(months=ahead) for ahead in (1, 3)]  # type: ignore[no-untyped-call]
+        assert found == [str(day) for day in days]
+        day = found[0] if months == 1 else found[1]
+        mine.press(f"{path}/pause", **a_day(each, day))
+        assert mine.state(each)[1].astimezone(zone).date() == date.fromisoformat(day)
+
+
+@LANGUAGES
+def test_a_member_pauses_a_group_resumes_it_and_changes_its_language(mine: Mine, code: str) -> None:
+    path, village, lgbtq = mine.belong("the-village", "lgbtq")
+    day = (now() + timedelta(days=40)).date()
+    page = mine.follow(f"{path}/pause", **a_day(village, day)).text
+    assert "You’re still a member" in page
+    paused_until = mine.state(village)[1]
+    assert (
+        paused_until.astimezone(mine.services.settings.timezone).isoformat()[:16] == f"{day}T00:00"
+    )
+    assert mine.state(lgbtq)[1] is None
+
+    resumed = mine.press(f"{path}/resume", membership=village)
+    assert mine.state(village)[1] <= now()
+    assert "You’re still a member" not in mine.open(resumed.location).text
+
+    page = mine.follow(f"{path}/language?lang={code}", membership=village, language="es").text
+    assert SAID["language"][code] in card_of(page, village)
+    assert mine.state(village)[2] == "es"
+    assert mine.state(lgbtq)[2] == "en"
+
+
+def test_a_reminder_is_asked_for_and_ended_and_the_page_says_which(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    for wish, words in (
+        ("yes", "You’ll get an email the day before each meeting."),
+        ("no", "You won’t get emails before meetings anymore."),
+    ):
+        assert words in mine.follow(f"{path}/remind", membership=village, remind=wish).text
+        assert mine.all(select(Subscription.is_reminded)) == [wish == "yes"]
+
+
+@pytest.mark.parametrize(
+    "until", ["", "soon", "2026-13-01", "13/13/2026", "0001-01-01", "9999-12-31", "2026-11-24\0"]
+)
+def test_a_day_that_cannot_be_is_asked_for_again(mine: Mine, until: str) -> None:
+    path, village = mine.belong("the-village")
+    page = mine.press(f"{path}/pause", **a_day(village, until))
+    assert page.status_code == 422
+    assert "<title>Problem" in page.text
+    assert "Choose a date" in page.text
+    assert Form(page.text).fields[f"{village}:until"] == until
+    assert mine.open(f"{path}/pause?lang=es").location == f"{path}?lang=es"
+    assert mine.state(village)[1] is None
+
+
+def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(mine: Mine) -> None:
+    path, village, lgbtq = mine.belong("the-village", "lgbtq")
+    typed = {
+        f"{village}:until": "2027-01-08", f"{lgbtq}:until": "2027-02-09", "all:until": "2027-03-10"
+    }  # fmt: skip
+    switched = mine.press(f"{path}/pause?lang=es", **typed, switch_language="es")
+    assert "Mis grupos" in switched.text
+    assert Form(switched.text).fields == typed
+    one = {**typed, f"{lgbtq}:until": ""}
+    assert mine.press(f"{path}/pause", **one, switch_language="es").status_code == 200
+    page = mine.press(f"{path}/pause", **{**typed, **a_day(village, "soon")}).text
+    assert Form(page).fields == {**typed, f"{village}:until": "soon"}
+    assert "#group-" in page.partition('id="problem"')[2].partition("</div>")[0]
+    assert page.count('aria-invalid="true"') == 1
+    assert mine.state(village)[1] is mine.state(lgbtq)[1] is None
+
+
+def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine: Mine) -> None:
+    [village, lgbtq] = mine.join(ADA, "the-village", "lgbtq")
+    path, day = mine.link(), str((now() + timedelta(days=5)).date())
+    page = mine.press(f"{path}/pause", **{f"{village}:until": day, f"{lgbtq}:until": day})
+    assert (page.status_code, page.text.count(f'value="{day}"')) == (422, 2)
+    assert "Nothing has changed yet." in page.text
+    assert mine.state(village)[1] is mine.state(lgbtq)[1] is None
+    mine.press(f"{path}/pause", **{f"{village}:until": "", f"{lgbtq}:until": day})
+    assert mine.state(village)[1] is None
+    assert mine.state(lgbtq)[1] is not None
+    other = mine.press(f"{path}/pause", **{"another:until": day})
+    assert other.status_code == 404
+
+
+def test_a_pause_ends_within_a_year_and_not_today(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    today = now().astimezone(mine.services.settings.timezone).date()
+    for days, is_wrong in ((0, True), (366, True), (365, False), (1, False)):
+        until = str(today + timedelta(days=days))
+        answer = mine.press(f"{path}/pause", **a_day(village, until))
+        assert (answer.status_code, "<title>Problem" in answer.text) == (
+            (422, True) if is_wrong else (303, False)
+        )
+        assert (mine.state(village)[1] is None) is is_wrong
+
+
+def test_a_link_changes_nobody_elses_membership(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    [other] = mine.join("grace@dpsk12.org", "the-village")
+    path = mine.link()
+    before = mine.state(other)
+    day = str((now() + timedelta(days=5)).date())
+    assert mine.press(f"{path}/leave", membership=other).status_code == 404
+    assert mine.press(f"{path}/undo", membership=other).status_code == 404
+    assert mine.press(f"{path}/pause", **a_day(other, day)).status_code == 404
+    assert mine.press(f"{path}/language", membership=other, language="es").status_code == 404
+    assert mine.press(f"{path}/leave").status_code == 404
+    assert mine.state(other) == before
+
+
+def test_a_language_we_do_not_speak_changes_nothing(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    for code in ("", "xx", "EN"):
+        answer = mine.press(f"{path}/language", membership=village, language=code)
+        assert answer.status_code == 400
+    assert mine.state(village)[2] == "en"
+
+
+def test_opening_changes_nothing(mine: Mine) -> None:
+    path, village = mine.belong("the-village")
+    for verb in ("leave", "undo", "pause", "resume", "language", "remind", "copy"):
+        answer = mine.open(f"{path}/{verb}?membership={village}&language=es&remind=yes")
+        assert (answer.status_code, answer.location) == (303, path)
+        assert mine.open("/my-groups/x/" + verb).location == "/my-groups/x"
+    mine.open(f"{path}/erase")
+    mine.open(f"{path}/leave-all")
+    assert mine.state(village) == (True, None, "en")
+
+
+def test_the_page_says_in_spanish_too(mine: Mine) -> None:
+    said = mine.open(f"{mine.sheet()}?lang=es").text
+    assert '<html lang="es"' in said
+    assert re.search(r"Formas parte desde [a-z]+ de \d{4}<", said)

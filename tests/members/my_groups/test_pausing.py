@@ -1,0 +1,142 @@
+"""A pause acts at once, and an issue's books stay right."""
+
+import time
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import select
+
+from belong_mail.core.db import now
+from belong_mail.delivery import dispatcher
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription
+from tests.browser_client import html_of, link_to, path_of
+from tests.markers import on_both, one_connection
+from tests.members.my_groups.conftest import Mine
+from tests.scenario import ADA
+
+GRACE = "grace@dpsk12.org"
+OTHERS = [f"other{number}@dpsk12.org" for number in range(3)]
+
+
+def in_days(days: int) -> str:
+    return str((now() + timedelta(days=days)).date())
+
+
+def pause(mine: Mine, public_id: str) -> None:
+    with mine.services.writing.begin() as session:
+        members.pause(session, public_id, now() + timedelta(days=30))
+
+
+def resume(mine: Mine, public_id: str) -> None:
+    with mine.services.writing.begin() as session:
+        members.resume(session, public_id)
+
+
+def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine: Mine) -> None:
+    [ada] = mine.join(ADA, "the-village")
+    mine.join(GRACE, "the-village")
+    pause(mine, ada)
+    mine.queue_issue()
+    assert mine.mails() == []
+    assert mine.books() == {"recipients": 1, "accepted": 1}
+    with time_machine.travel(now() + timedelta(days=31)):
+        mine.send_issue()
+    assert len(mine.relay.to(ADA)) == 1
+
+
+@on_both("claims")
+def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(mine: Mine) -> None:
+    [ada] = mine.join(ADA, "the-village")
+    mine.join(GRACE, "the-village")
+    mine.queue_issue()
+    pause(mine, ada)
+    assert mine.mails() == []
+    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+
+
+@one_connection
+def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(mine: Mine) -> None:
+    """Copies read ahead are checked again by then; one leaves, one more may have been begun."""
+    reading = [mine.join(each, "the-village")[0] for each in (ADA, GRACE, *OTHERS)]
+
+    def pause_and_dawdle(_command: str) -> None:
+        if reading:
+            while reading:
+                pause(mine, reading.pop())
+            time.sleep(dispatcher.STALE_SECONDS + 0.1)
+
+    mine.relay.on("DOT", pause_and_dawdle)
+    mine.send_issue()
+    left = len(mine.relay.accepted)
+    assert 1 <= left <= 2
+    assert mine.books() == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
+
+
+def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(mine: Mine) -> None:
+    mine.join(GRACE, "the-village")
+    [ada] = mine.join(ADA, "the-village")
+    mine.join("zoe@dpsk12.org", "the-village")
+    pause(mine, ada)
+    mine.queue_issue()
+    resume(mine, ada)
+    assert mine.mails() == []
+    assert mine.books() == {"recipients": 2, "accepted": 2}
+
+
+def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(mine: Mine) -> None:
+    [ada] = mine.join(ADA, "the-village")
+    mine.queue_issue()
+    mine.worker.step()
+    pause(mine, ada)
+    resume(mine, ada)
+    assert len(mine.mails()) == 1
+
+
+def test_who_joins_again_is_not_paused_any_more(mine: Mine) -> None:
+    [ada] = mine.join(ADA, "the-village")
+    pause(mine, ada)
+    with mine.services.writing.begin() as session:
+        members.leave(session, ada)
+    mine.visitor.join("the-village", ADA)
+    mine.press(link_to(mine.mails()[0], "confirm"))
+    mine.queue_issue()
+    assert "This month with us" in mine.subjects()
+
+
+def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(
+    mine: Mine,
+) -> None:
+    mine.join(ADA, "the-village", "lgbtq")
+    mine.queue_issue()
+    link = path_of(link_to(mine.mails()[0], "leave")).partition("?")[0]
+    page = mine.open(link).text
+    assert "Leave The Village Belong Group" in page
+    assert "LGBTQ" not in page
+    assert ADA not in page
+    assert "my-groups" not in page.partition("<main")[2].partition("</main>")[0]
+
+    page = mine.follow(f"{link}/pause", until=in_days(20)).text
+    assert "Newsletters are paused." in page
+    assert "You’ll get newsletters again." in mine.follow(f"{link}/resume").text
+    mine.press(f"{link}/language", language="es")
+    with time_machine.travel(now() + timedelta(seconds=5)):
+        mine.send_issue()
+    assert '<html lang="es"' in html_of(mine.relay.to(ADA)[-1])
+    [held] = mine.all(select(Subscription).where(Subscription.group.has(slug="lgbtq")))
+    assert (held.is_active, held.pause, held.language) == (True, None, "en")
+
+
+def test_bad_input_from_a_newsletter_changes_nothing(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    mine.queue_issue()
+    link = path_of(link_to(mine.mails()[0], "leave")).partition("?")[0]
+    for until in ("", "tomorrow", "2027-02-31", in_days(-1), in_days(400)):
+        page = mine.press(f"{link}/pause", until=until)
+        assert page.status_code == 422
+        assert "Choose a date" in page.text
+        assert ("like 12/31/2027" in page.text) == (until in {"tomorrow", "2027-02-31"})
+    assert mine.press(f"{link}/language", language="xx").status_code == 400
+    assert mine.open(f"{link}/pause").status_code == 405
+    assert mine.press(f"{link}x/pause", until=in_days(3)).status_code == 404
+    assert "no newsletters until" in mine.open(link).text

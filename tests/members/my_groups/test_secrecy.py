@@ -1,0 +1,176 @@
+"""Facts about a person's groups that neither the database nor its writers can learn."""
+
+import base64
+import json
+from datetime import timedelta
+from itertools import pairwise
+
+import time_machine
+from sqlalchemy import select, text
+
+from belong_mail.core.db import Base, now
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.mailer import SEALED_TO
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.seeds import GROUPS
+from belong_mail.members import self_service as members_self_service
+from belong_mail.members.erasure import ERASURE_COLUMN
+from belong_mail.members.models import Erasure, ManageSession, Subscription
+from belong_mail.members.self_service_tasks import PERMIT
+from tests.db_dump import dump_of, kept_of
+from tests.factories import queue_issue
+from tests.markers import periodic_tasks
+from tests.members.my_groups.conftest import Mine
+from tests.scenario import ADA
+
+pytestmark = periodic_tasks
+
+
+def everything_in(services: Services, but: str) -> str:
+    """Return all values of all tables but one, as text."""
+    with services.reading.begin() as session:
+        return "\n".join(
+            repr(tuple(row))
+            for table in Base.metadata.tables
+            if table != but
+            for row in session.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - our tables
+        )
+
+
+def test_the_database_alone_cannot_join_two_memberships(mine: Mine) -> None:
+    ids = mine.join(ADA, "the-village", "lgbtq")
+    secret = mine.link().rpartition("/")[2]
+    rest = everything_in(mine.services, but="subscriptions")
+    assert secret not in rest
+    assert ADA not in rest
+    assert not any(each in rest for each in ids)
+
+
+def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(mine: Mine) -> None:
+    """Neither while the worker is away, nor by what it leaves behind of issues that waited."""
+    path = mine.sheet()
+    before = kept_of(mine.services)["subscriptions"]
+    mine.follow(f"{path}/erase")
+    assert dump_of(mine.services)["subscriptions"] == before
+    for slug in ("the-village", "lgbtq"):
+        with mine.services.writing.begin() as session:
+            newsletter = queue_issue(session, slug)
+            session.flush()
+            for member in session.scalars(
+                select(Subscription).where(Subscription.group_id == newsletter.group_id)
+            ):
+                waiting = Delivery(
+                    kind="newsletter", newsletter_id=newsletter.id, subscription_id=member.id
+                )
+                session.add(waiting)
+    mine.worker._read_requests()
+    assert dump_of(mine.services)["subscriptions"] == []
+    of_issues = select(Delivery.finished_at).where(Delivery.newsletter_id.is_not(None))
+    first, second = mine.all(of_issues)
+    assert first != second
+
+
+def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_erased(
+    mine: Mine,
+) -> None:
+    """A copy each hour: the rows of one person go at hours of their own, within two days."""
+    slugs = ("the-village", "lgbtq", "asian", "latinx-hispanic", "women-of-color")
+    ids = set(mine.join(ADA, *slugs))
+    [other] = mine.join("grace@dpsk12.org", "the-village")
+    before = kept_of(mine.services)["subscriptions"]
+    mine.press(f"{mine.link()}/erase")
+    mine.drain()
+    assert dump_of(mine.services)["subscriptions"] == before
+    seen: list[set[str]] = [ids]
+    with time_machine.travel(now(), tick=True) as clock:
+        for _ in range(49):
+            clock.shift(timedelta(hours=1))
+            mine.drain()
+            kept = set(mine.all(select(Subscription.public_id)))
+            assert other in kept
+            seen.append(kept & ids)
+    assert seen[-1] == set()
+    vanished = [len(earlier - later) for earlier, later in pairwise(seen)]
+    assert len([number for number in vanished if number]) >= 3
+    assert not dump_of(mine.services)["erasures"]
+
+
+def test_the_length_of_what_is_being_erased_does_not_tell_how_much_it_is(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    mine.join("grace@dpsk12.org", *(each["slug"] for each in GROUPS if "is_upcoming" not in each))
+    for address in (ADA, "grace@dpsk12.org"):
+        mine.press(f"{mine.link(address)}/erase")
+    mine.drain()
+    first, second = mine.all(select(Erasure.wrapped))
+    assert len(first) == len(second)
+
+
+def test_an_erasure_that_the_worker_did_not_make_deletes_nothing(mine: Mine) -> None:
+    [village] = mine.join(ADA, "the-village")
+    said = {"names": [village], "began": "2020-01-01T00:00:00+00:00", "seed": "x"}
+    content = json.dumps(said).encode()
+    with mine.services.writing.begin() as session:
+        for number, wrapped in enumerate(
+            (
+                mine.services.sealer.seal(content, ERASURE_COLUMN),
+                mine.keyring.opener.wrap(content, ERASURE_COLUMN, "another"),
+            )
+        ):
+            session.add(Erasure(address_index=bytes([number]), wrapped=wrapped))
+    mine.drain()
+    assert mine.all(select(Subscription.public_id)) == [village]
+
+
+def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    mine.join("grace@dpsk12.org", "the-village", "lgbtq", "asian", "latinx-hispanic")
+    mine.link()
+    mine.link("grace@dpsk12.org")
+    first, second = mine.all(select(ManageSession.locked))
+    assert len(first) == len(second)
+
+
+def test_a_list_that_the_worker_did_not_make_is_not_believed(mine: Mine) -> None:
+    """An intruder in the web can seal; that must not tell them whose two memberships are."""
+    ids = mine.join(ADA, "the-village") + mine.join("eve@dpsk12.org", "lgbtq")
+    slip = base64.b64encode(mine.services.sealer.seal(json.dumps(ids).encode(), PERMIT)).decode()
+    mine.ask_by_slip(slip, "my-copy", "erase", "change-address")
+    for _ in range(3):
+        mine.worker.step()
+    assert mine.relay.accepted == []
+    assert mine.all(select(Job.failures)) == [3, 3, 3]
+
+
+def test_a_slip_is_refused_when_its_time_is_over(mine: Mine) -> None:
+    """An intruder in the web once, and kept what people opened then, can do nothing with it."""
+    slip = mine.slip(mine.sheet())
+    for hours, kinds in ((0.9, ("my-copy",)), (2.1, ("my-copy", "change-address", "erase"))):
+        with time_machine.travel(now() + timedelta(hours=hours)):
+            mine.ask_by_slip(slip, *kinds)
+            mine.drain()
+        assert len(mine.relay.to(ADA)) == len(mine.relay.accepted) == 2
+    assert (mine.count(Job), mine.members("lgbtq")) == (0, 1)
+
+
+def test_a_link_is_not_mailed_to_another_address_than_it_was_made_for(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    mine.send("/my-groups", email=ADA)
+    mine.worker._read_requests()
+    with mine.services.writing.begin() as session:
+        mail = session.scalars(select(Delivery)).one()
+        mail.sealed_to = mine.services.sealer.seal(b"mallory@dpsk12.org", SEALED_TO)
+    mine.drain()
+    assert [each.recipient for each in mine.relay.accepted] == [ADA]
+
+
+def test_a_link_that_waited_longer_than_it_works_is_not_mailed(mine: Mine) -> None:
+    mine.join(ADA, "the-village")
+    mine.drain()
+    mine.send("/my-groups", email=ADA)
+    mine.worker._read_requests()
+    with mine.services.writing.begin() as session:
+        session.scalars(select(Delivery)).one().created_at -= members_self_service.LINK_MAX_AGE
+    mine.drain()
+    assert mine.relay.accepted == []
+    assert mine.all(select(Delivery.state))[0] == State.EXPIRED

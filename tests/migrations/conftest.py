@@ -1,0 +1,119 @@
+"""Databases of released steps, on both kinds of database, and the app of today on them."""
+
+import gzip
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from alembic import command
+from flask import Flask
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, text
+
+from belong_mail.app import create_app
+from belong_mail.core.db import make_engine
+from belong_mail.core.services import Services
+from belong_mail.ops import schema
+from config import Config
+from tests.migrations import make
+from tests.postgres import drop_all, postgresql
+from tests.servers.smtp import Server
+
+RELEASED = sorted(make.FOLDER.glob("*.sql.gz"))
+
+
+@pytest.fixture(params=RELEASED, ids=lambda file: file.name.removesuffix(".sql.gz"))
+def released(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A SQLite file as that version left it."""
+    file = tmp_path / "released.db"
+    with sqlite3.connect(file) as database:
+        database.executescript(gzip.decompress(request.param.read_bytes()).decode())
+    return file
+
+
+@pytest.fixture(scope="module")
+def blank_postgresql() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def released_url(released: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same database, on each of both: for PostgreSQL the rows are copied, table by table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{released}"
+        return
+    url: str = request.getfixturevalue("blank_postgresql")
+    engine = make_engine(url)
+    copy(released, engine)
+    yield url
+    drop_all(engine)
+    engine.dispose()
+
+
+def copy(released: Path, engine: Engine) -> None:
+    """Copy each row into a PostgreSQL database of the same step."""
+    source, tables, found = create_engine(f"sqlite:///{released}"), MetaData(), MetaData()
+    with source.connect() as reading:
+        step = reading.scalar(text("SELECT version_num FROM alembic_version"))
+        with schema._steps(engine) as config:
+            command.upgrade(config, str(step))
+        tables.reflect(reading)
+        found.reflect(engine)
+        # Last, for a trigger has counted the copies as they came.
+        in_order = sorted(found.sorted_tables, key=lambda table: table.name == "issue_counts")
+        with engine.begin() as writing:
+            for table in in_order:
+                writing.execute(table.delete())
+                rows = reading.execute(tables.tables[table.name].select()).mappings().all()
+                for row in rows:
+                    made = {name: value(table.c[name].type, kept) for name, kept in row.items()}
+                    writing.execute(table.insert().values(made))
+                if "id" in table.c and rows:
+                    name = f"pg_get_serial_sequence('{table.name}', 'id')"
+                    writing.exec_driver_sql(f"SELECT setval({name}, max(id)) FROM {table.name}")  # noqa: S608
+    source.dispose()
+
+
+def value(kind: Any, stored: Any) -> Any:
+    """Give a moment its zone, which SQLite does not keep."""
+    return stored.replace(tzinfo=UTC) if stored and isinstance(kind, DateTime) else stored
+
+
+@pytest.fixture
+def settings(released_url: str, relay: Server, tmp_path: Path) -> dict[str, str]:
+    return {
+        **make.KEYS,
+        "BELONG_BASE_URL": "http://localhost:5000",
+        "BELONG_DATABASE_URL": released_url,
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20",
+        "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+        "BELONG_COPY_TO_OFFICE": "no",
+    }
+
+
+@pytest.fixture
+def upgraded(settings: dict[str, str]) -> Iterator[Flask]:
+    """The app of today on the database, brought up to date by the command, on the same host."""
+    app = create_app(Config.read(settings))
+    services: Services = app.extensions["belong"]
+    cli = app.test_cli_runner()
+    with time_machine.travel(make.MADE_AT + timedelta(minutes=20)):
+        for asked in ("upgrade", "check"):
+            said = cli.invoke(args=["db", asked])
+            assert said.exit_code == 0, said.output
+        same_host(services, Path(settings["BELONG_STATE_FOLDER"]))
+        yield app
+    services.engine.dispose()
+
+
+def same_host(services: Services, folder: Path) -> None:
+    """Leave the state folder of the host that the database knows."""
+    with services.reading.begin() as session:
+        [(name, epoch)] = session.execute(text("SELECT folder, epoch FROM hosts")).all()
+    folder.mkdir(exist_ok=True)
+    (folder / "witness").write_text(json.dumps({"folder": name, "epoch": epoch}))

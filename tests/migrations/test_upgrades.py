@@ -1,0 +1,86 @@
+"""From each released step, made by its own code: what waits leaves once, and all is readable."""
+
+from collections import Counter
+
+import pytest
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.members.wrapped_fields import address_of
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import schema
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import link_to
+from tests.db_dump import dump
+from tests.delivery.factories import books
+from tests.markers import on_both
+from tests.migrations import make
+from tests.migrations.conftest import RELEASED
+from tests.servers.smtp import Server
+
+pytestmark = on_both("migrations")
+
+
+def test_what_waits_in_a_released_database_leaves_once_and_is_read(
+    upgraded: Flask, relay: Server
+) -> None:
+    services: Services = upgraded.extensions["belong"]
+    keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
+    for _ in range(2):
+        worker = make_worker(services, keyring)
+        worker.drain()
+        assert worker.held_because is None
+        worker.engine.close()
+    everyone = (*make.MEMBERS, make.READ, make.UNREAD, make.LEAD, make.WAITING)
+    assert Counter(one.recipient for one in relay.accepted) == dict.fromkeys(everyone, 1)
+    for address in make.MEMBERS:
+        [mail] = relay.to(address)
+        assert mail["Subject"] == "Begun"
+        assert "library" in str(mail.get_body(("plain",)))
+    for address in (make.READ, make.UNREAD):
+        [mail] = relay.to(address)
+        page = upgraded.test_client().get(link_to(mail, "confirm"))
+        assert page.status_code == 200
+    with services.reading.begin() as session:
+        begun, planned = session.scalars(select(Newsletter).order_by(Newsletter.id))
+        assert planned.queued_at is None
+        assert planned.due_at is not None
+        assert session.scalars(select(Job)).all() == []
+        assert {one.state for one in session.scalars(select(Delivery))} == {"accepted"}
+    assert books(services, begun.id) == {"recipients": 3, "accepted": 3}
+
+
+def test_what_is_wrapped_in_a_released_database_opens(upgraded: Flask) -> None:
+    services: Services = upgraded.extensions["belong"]
+    keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
+    with services.reading.begin() as session:
+        members = session.scalars(select(Subscription).order_by(Subscription.id))
+        assert [address_of(keyring, one) for one in members] == [*make.MEMBERS, make.READ]
+        [lead] = session.scalars(select(Account))
+        assert invitations.account_address(keyring.opener, keyring.index, lead) == make.LEAD
+        [entry] = session.scalars(select(WaitlistEntry))
+        assert entry.group.slug == make.UPCOMING
+
+
+@pytest.mark.parametrize("released", RELEASED[-1:], indirect=True)
+def test_a_database_of_the_newest_step_stays_as_it_is(released_url: str) -> None:
+    engine = make_engine(released_url)
+    before = dump(engine)
+    schema.upgrade(engine)
+    assert dump(engine) == before
+    engine.dispose()
+
+
+def test_each_step_has_a_database() -> None:
+    """`python -m tests.migrations.make` makes that of the newest."""
+    steps = ScriptDirectory(str(schema.FOLDER)).walk_revisions()
+    assert {file.name for file in RELEASED} == {f"{step.revision}.sql.gz" for step in steps}

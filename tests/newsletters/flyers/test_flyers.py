@@ -1,0 +1,305 @@
+"""A lead attaches flyers to a newsletter; every member gets exactly these files."""
+
+import gc
+import io
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import files
+from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer
+from belong_mail.newsletters.files import file_name, octets
+from belong_mail.newsletters.models import Flyer, Image, Newsletter, RenderedIssue
+from belong_mail.worker.loop import Worker
+from tests import crawl
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.factories import make_members
+from tests.leads.writing import act, begin
+from tests.markers import on_both
+from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
+from tests.newsletters.pictures.samples import add as add_picture
+from tests.newsletters.pictures.samples import attach, picture
+from tests.servers.smtp import Server
+
+LEAD = "lead-of-the-village@dpsk12.org"
+
+
+def kept(services: Services) -> list[Flyer]:
+    with services.reading.begin() as session:
+        return list(session.scalars(select(Flyer).order_by(Flyer.id)))
+
+
+def content_of(services: Services, kept_flyer: Flyer) -> bytes:
+    with services.reading.begin() as session:
+        return session.scalars(select(Flyer.content).where(Flyer.id == kept_flyer.id)).one()
+
+
+def write(lead: Visitor, page: str, text: str = "Come to tea.", **words: str) -> None:
+    assert lead.send(page, subject="An invitation", text=text, **words).status_code == 303
+
+
+def files_of(mail: EmailMessage) -> list[tuple[str | None, bytes]]:
+    return [(each.get_filename(), each.get_content()) for each in mail.iter_attachments()]
+
+
+def send_to_members(lead: Visitor, page: str, worker: Worker) -> None:
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+
+
+@on_both("octets")
+def test_every_member_gets_the_flyers_as_files_of_the_email(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+    page = begin(lead)
+    assert add_picture(lead, page, picture()).status_code == 303
+    assert attach(lead, page, talkative()).status_code == 303
+    assert attach(lead, page, tagged(), "Té & café: ¿vienes?").status_code == 303
+    source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    write(lead, page, f"Come to tea.\n\n{source}", text_es=f"Ven.\n\n{source}", subject_es="Té")
+    first, second = (content_of(services, each) for each in kept(services))
+    act(lead, page, "test")
+    send_to_members(lead, page, worker)
+    for to in ("member0@dpsk12.org", "member1@dpsk12.org", LEAD):
+        mail = relay.to(to)[-1]
+        assert mail.get_content_type() == "multipart/mixed"
+        [body, one, other] = mail.iter_parts()
+        assert body.get_content_type() == "multipart/alternative"
+        assert files_of(mail) == [
+            ("Tea-on-Friday.pdf", first), ("Te-cafe-vienes.pdf", second),
+        ]  # fmt: skip
+        assert one.get_content_type() == other.get_content_type() == "application/pdf"
+        assert one["Content-Disposition"].content_disposition == "attachment"
+        assert "filename*=utf-8''T%C3%A9%20%26%20caf%C3%A9%20%C2%BFvienes.pdf" in mail.as_string()
+        for words in (text_of(mail), html_of(mail)):
+            assert "Tea on Friday (PDF, 1 p" in words
+        assert "- Té & café: ¿vienes? (PDF, 1 p" in text_of(mail)
+        assert [part.get_content_type() for part in body.walk()].count("image/png") == 1
+        raw = mail.as_bytes()
+        assert max(map(len, raw.split(b"\n"))) < 998
+        assert b"ada.pdf" not in raw
+        assert "http" not in one.as_string()
+    assert relay.to(services.settings.contact_inbox)[-1].get_content_type() == "multipart/mixed"
+
+
+def test_the_page_lists_flyers_and_takes_them_away_again(lead: Visitor, services: Services) -> None:
+    page = begin(lead)
+    write(lead, page)
+    assert "Attached flyers" not in lead.open(page).text
+    attach(lead, page, of_pages(3))
+    attach(lead, page, flyer(), "Tea on friday")
+    one, _other = kept(services)
+    listed = lead.open(f"{page}/flyers?added=1").text
+    assert "PDF, 3 pages" in listed
+    assert "Added. " in listed
+    for shown in (listed, lead.open(page).text, lead.open(f"{page}/release").text):
+        assert f"{page}/flyers/{one.public_id}" in shown
+    checklist = lead.open(f"{page}/release").text
+    assert "Say what matters in the text too" in checklist
+    assert "has no tags for screen readers" in checklist
+    fields = Form(lead.open(page).text).fields
+    preview = lead.press(f"{page}/preview?as=text", **fields).text
+    assert "- Tea on Friday (PDF, 3 pages)" in preview
+    token = Form(lead.open(f"{page}/flyers").text).fields["csrf_token"]
+    answer = lead.press(f"{page}/flyers/{one.public_id}/remove", csrf_token=token)
+    assert answer.status_code == 303
+    assert [each.title for each in kept(services)] == ["Tea on friday"]
+
+
+def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    attach(lead, page, talkative())
+    [one] = kept(services)
+    answer = lead.open(f"{page}/flyers/{one.public_id}")
+    assert answer.data == content_of(services, one)
+    assert b"Lovelace" not in answer.data
+    assert answer.mimetype == "application/pdf"
+    assert answer.headers["Content-Disposition"] == "attachment; filename=Tea-on-Friday.pdf"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("content", "title", "problem"),
+    [
+        (REFUSED["words"][0], "Tea", "isn’t a PDF"),
+        (REFUSED["locked"][0], "Tea", "protected by a password"),
+        (REFUSED["a script at the start"][0], "Tea", "can do things by itself"),
+        (REFUSED["a comment"][0], "Tea", "comments, added text boxes"),
+        (REFUSED["large"][0], "Tea", "can total 5 MB"),
+        (flyer(), " ", "Give the flyer a title."),
+        (flyer(), "x" * 81, "Use at most 80 characters."),
+        (flyer(), "two\nlines", "Keep the title on one line."),
+        (flyer(), "hidden \u202e words", "a character we can’t read"),
+        (flyer(), "Tea of The Village", "“The Village” names the group"),
+    ],
+    ids=["words", "locked", "script", "comment", "large", "mute", "long", "lines", "hidden",
+         "identifying"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bad_files_and_titles_are_explained_and_what_was_typed_stays(
+    lead: Visitor, services: Services, content: bytes, title: str, problem: str
+) -> None:
+    answer = attach(lead, begin(lead), content, title)
+    assert answer.status_code == 422
+    assert problem.casefold() in answer.text.casefold()
+    assert f'value="{title.strip()}"' in answer.text or "\n" in title or not title.strip()
+    assert kept(services) == []
+    del answer
+    gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
+
+
+def test_a_flyer_has_to_be_chosen(lead: Visitor, services: Services) -> None:
+    page = begin(lead)
+    answer = lead.send(f"{page}/flyers", title="Tea")
+    assert answer.status_code == 422
+    assert "Choose a PDF." in answer.text
+    assert kept(services) == []
+
+
+def test_a_title_that_tells_too_much_is_not_sent_however_it_came_about(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = begin(lead)
+    write(lead, page)
+    attach(lead, page, flyer())
+    with services.writing.begin() as session:
+        session.execute(update(Flyer).values(title="Tea of The Village"))
+    assert "The title of a flyer names the group" in lead.open(f"{page}/release").text
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(due_at=now()))
+    worker.drain()
+    assert relay.to("member0@dpsk12.org") == []
+    assert "names the group" in lead.open(f"{page}/sending").text
+
+
+def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    with services.writing.begin() as session:
+        issue = session.scalars(select(Newsletter)).one()
+        size = MAX_FILE - len(flyer()) + 100
+        files.add_flyer(session, issue, "Large", CleanFlyer(b"x" * size, 1, is_tagged=True))
+    answer = attach(lead, page, tagged())
+    assert answer.status_code == 422
+    assert "can total 5 MB" in answer.text
+    with services.writing.begin() as session:
+        session.execute(update(Flyer).values(size=1))
+        issue = session.scalars(select(Newsletter)).one()
+        for number in range(4):
+            clean = CleanFlyer(b"x", 1, is_tagged=True)
+            files.add_flyer(session, issue, f"Tea {number}", clean)
+    fields = Form(lead.open("/lead/").text).fields
+    upload = {"flyer": (io.BytesIO(flyer()), "x.pdf"), "title": "Sixth", **fields}
+    answer = lead.press(f"{page}/flyers", **upload)
+    assert answer.status_code == 422
+    assert "up to 5 flyers" in answer.text
+    assert len(kept(services)) == 5
+
+
+def test_pictures_and_flyers_together_fit_what_servers_take(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    add_picture(lead, page, picture())
+    source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    write(lead, page, source)
+    attach(lead, page, flyer())
+    assert "too large" not in lead.open(f"{page}/release").text
+    with services.writing.begin() as session:
+        session.execute(update(Flyer).values(size=MAX_FILE))
+        assert octets(session.scalars(select(Flyer)).one()) > MAX_FILE * 4 / 3
+    assert "too large" not in lead.open(f"{page}/release").text
+    with services.writing.begin() as session:
+        session.execute(update(Image).values(content=b"x" * 2_500_000))
+    assert (
+        "With its pictures and flyers, the email is too large" in lead.open(f"{page}/release").text
+    )
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+
+
+def test_what_was_released_keeps_its_flyers_and_sends_what_was_frozen(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = begin(lead)
+    write(lead, page)
+    attach(lead, page, flyer())
+    [one] = kept(services)
+    before = content_of(services, one)
+    send_to_members(lead, page, worker)
+    fields = {"csrf_token": Form(lead.open("/lead/").text).fields["csrf_token"]}
+    removal = lead.press(f"{page}/flyers/{one.public_id}/remove", **fields)
+    assert removal.status_code == 409
+    assert lead.open(f"{page}/flyers").location.endswith("/sending")
+    assert f"{page}/flyers/{one.public_id}" in lead.open(f"{page}/read").text
+    assert files_of(relay.to("member0@dpsk12.org")[-1]) == [("Tea-on-Friday.pdf", before)]
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
+
+
+def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_along(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    write(lead, page)
+    attach(lead, page, tagged())
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    copy = lead.press(f"{page}/duplicate", csrf_token=token).location.partition("?")[0]
+    first, second = kept(services)
+    assert content_of(services, first) == content_of(services, second)
+    assert (first.title, first.pages, first.size, first.is_tagged) == (
+        second.title, second.pages, second.size, second.is_tagged,
+    )  # fmt: skip
+    assert f"{copy}/flyers/{second.public_id}" in lead.open(copy).text
+    write(lead, page, template="1")
+    assert len(kept(services)) == 3
+    assert lead.press(f"{page}/delete", csrf_token=token).status_code == 303
+    assert first.public_id not in {each.public_id for each in kept(services)}
+    assert len(kept(services)) == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [("Tea on Friday", "Tea-on-Friday"), ("¡Té!", "Te"), ("../../etc/passwd", "etc-passwd"),
+     ("茶", "flyer"), ('a"\r\nX: b', "a-X-b"), ("-.-", "flyer")],
+)  # fmt: skip
+def test_a_file_has_a_name_that_every_system_knows(title: str, name: str) -> None:
+    assert file_name(title) == name
+
+
+def test_the_office_reads_the_flyers_of_a_newsletter(
+    app: Flask, lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    page = begin(lead)
+    write(lead, page)
+    attach(lead, page, flyer())
+    [one] = kept(services)
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(due_at=now() + timedelta(days=1)))
+    office = crawl.sign_in(app, keyring)
+    there = page.replace("/lead/", "/office/")
+    assert f"{there}/flyers/{one.public_id}" in office.open(f"{there}/read").text
+    answer = office.open(f"{there}/flyers/{one.public_id}")
+    assert answer.data == content_of(services, one)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert office.open(f"{there}/flyers/x").status_code == 404
+    assert lead.open(f"{there}/flyers/{one.public_id}").status_code == 404

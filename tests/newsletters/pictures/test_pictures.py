@@ -1,0 +1,285 @@
+"""A lead adds pictures to an issue; they travel inside the mail, and nothing is fetched."""
+
+import gc
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from PIL import Image as Pillow
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import files
+from belong_mail.newsletters.confinement import EncodedImage
+from belong_mail.newsletters.forms import MAX_BODY
+from belong_mail.newsletters.models import Image, Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.factories import make_members
+from tests.leads.writing import act, begin
+from tests.markers import on_both
+from tests.newsletters.pictures.samples import HTML, SVG, add, file, photograph, picture
+from tests.servers.smtp import Server
+
+
+def added(services: Services) -> list[Image]:
+    with services.reading.begin() as session:
+        return list(session.scalars(select(Image).order_by(Image.id)))
+
+
+def write(lead: Visitor, page: str, text: str, **words: str) -> None:
+    assert lead.send(page, subject="Tea on Friday", text=text, **words).status_code == 303
+
+
+def test_a_description_left_in_the_main_versions_words_is_mentioned(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    add(lead, page, picture(), says="Tea")
+    [image] = added(services)
+    said = "describes a picture in the words of the main version"
+    for words, is_said in (("Tea", True), ("Té", False)):
+        spanish = {"subject_es": "Té", "text_es": f"![{words}](picture:{image.public_id})"}
+        write(lead, page, image.source, **spanish)
+        assert (said in lead.open(f"{page}/release").text) == is_said
+
+
+def token(lead: Visitor) -> Any:
+    return Form(lead.open("/lead/").text).fields["csrf_token"]
+
+
+@on_both("octets")
+def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = begin(lead)
+    assert (
+        add(lead, page, photograph(), "me at home.jpg", "Two [people] & *tea*").status_code == 303
+    )
+    assert add(lead, page, picture(), says="Not shown").status_code == 303
+    [image, _unused] = added(services)
+    listed = lead.open(f"{page}/pictures").text
+    assert f"(picture:{image.public_id})" in listed
+    write(lead, page, f"Look:\n\n{image.source}\n\n![gone](https://example.org/pixel.gif)")
+    checklist = lead.open(f"{page}/release").text
+    assert "You added the picture “Not shown” but" in checklist
+    assert "another website will be left out" in checklist
+
+    act(lead, page, "test")
+    worker.drain()
+    mail = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    [inside] = [part for part in mail.walk() if part.get_content_maintype() == "image"]
+    cid = inside["Content-ID"].strip("<>")
+    html = html_of(mail)
+    assert f'src="cid:{cid}"' in html
+    assert 'alt="Two [people] &amp; *tea*"' in html
+    assert html.count("<img") == 1
+    assert "pixel.gif" not in html
+    assert "[Picture: Two [people] & *tea*]" in text_of(mail)
+    assert Pillow.open(io.BytesIO(inside.get_content())).size == (40, 60)
+    raw = mail.as_string()
+    assert "me at home" not in raw
+    assert "village" not in cid.lower()
+
+
+def test_the_preview_shows_the_picture_and_is_the_mail_apart_from_it(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = begin(lead)
+    add(lead, page, picture())
+    [image] = added(services)
+    write(lead, page, f"Dear {{first_name}},\n\n{image.source}")
+    fields = Form(lead.open(page).text).fields
+    text = {**fields, "subject": "Tea on Friday", "text": f"Dear {{first_name}},\n\n{image.source}"}
+    preview = lead.press(f"{page}/preview?as=phone", **text).text
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    sent = html_of(relay.to("member0@dpsk12.org")[-1])
+    url = preview.split('src="')[1].split('"')[0]
+    assert url.startswith("data:image/png;base64,")
+    leave = sent.split('href="')[1].split('"')[0]
+    cid = f"cid:{image.public_id}@belong-mail"
+    base = services.settings.base_url
+    assert preview.replace(url, cid) == sent.replace(leave, base)
+
+
+def test_another_groups_picture_is_not_shown_in_a_text(
+    lead: Visitor, other_lead: Visitor, services: Services
+) -> None:
+    add(lead, begin(lead), picture())
+    [image] = added(services)
+    page = begin(other_lead, "asian")
+    write(other_lead, page, image.source)
+    assert "isn’t in this newsletter" in other_lead.open(f"{page}/release").text
+    fields = Form(other_lead.open(page).text).fields
+    preview = other_lead.press(f"{page}/preview", **{**fields, "text": image.source}).text
+    assert "<img" not in preview
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "says", "problem"),
+    [
+        (SVG, "tea.svg", "Tea", "Upload a JPEG, PNG or WebP"),
+        (SVG, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
+        (HTML, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
+        (b"", "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
+        (photograph()[:300], "tea.jpg", "Tea", "damaged"),
+        (picture() + b"\0" * 5_000_000, "tea.png", "Tea", "larger than 5 MB"),
+        (picture(), "", "Tea", "Choose a picture."),
+        (picture(), "tea.png", " ", "Describe what the picture shows."),
+        (picture(), "tea.png", "x" * 301, "Use at most 300 characters."),
+        (picture(), "tea.png", "two\nlines", "Keep the description on one line."),
+        (picture(), "tea.png", "hidden \u202e words", "a character we can’t read"),
+    ],
+    ids=[
+        "svg",
+        "svg.png",
+        "html.png",
+        "empty",
+        "truncated",
+        "large",
+        "none",
+        "mute",
+        "long",
+        "lines",
+        "hidden",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bad_files_and_descriptions_are_explained_beside_the_field(
+    lead: Visitor, services: Services, content: bytes, name: str, says: str, problem: str
+) -> None:
+    answer = add(lead, begin(lead), content, name, says)
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert added(services) == []
+    del answer
+    gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
+
+
+def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+
+    def announce(url: str, octets: int) -> TestResponse:
+        kind = "multipart/form-data; boundary=b"
+        length = {"CONTENT_LENGTH": str(octets)}
+        return lead.client.post(url, data=b"--b", content_type=kind, environ_overrides=length)
+
+    for kind in ("pictures", "flyers"):
+        refused = announce(f"{page}/{kind}", MAX_BODY + 1)
+        assert refused.status_code == 413
+        assert "That file is too large" in refused.text
+        assert f'href="{page}/{kind}">Open the page again' in refused.text
+        assert announce(f"{page}/{kind}", MAX_BODY).status_code == 400, "without the page’s token"
+        assert announce(f"{page}/{kind}/x/remove", 300_000).status_code == 413
+    for other in (page, f"{page}/save", f"{page}/preview"):
+        assert announce(other, 300_000).status_code == 413
+    assert added(services) == []
+
+
+def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
+    stranger = app.test_client(use_cookies=False)
+    body = io.BytesIO(b"\0" * 1000)
+    answer = stranger.post("/lead/newsletters/x/pictures", data={"picture": (body, "x.png")})
+    assert answer.status_code == 403
+
+
+def test_the_editors_script_is_told_the_code_or_what_is_wrong(
+    lead: Visitor, services: Services
+) -> None:
+    page, typed = begin(lead), {"csrf_token": token(lead), "description": "IMG_1"}
+
+    def told(content: bytes) -> tuple[int, Any]:
+        lead.headers["Accept"] = "application/json"
+        upload = {"picture": (io.BytesIO(content), "picture"), **typed}
+        answer = lead.press(f"{page}/pictures", **upload)
+        del lead.headers["Accept"]
+        return answer.status_code, answer.json
+
+    answered = told(picture())
+    [image] = added(services)
+    assert answered == (200, {"source": f"![](picture:{image.public_id})"})
+    assert told(SVG) == (422, {"problem": "We can’t use this file. Upload a JPEG, PNG or WebP."})
+    for _ in range(9):
+        assert told(picture())[0] == 200
+    full = "A newsletter can have up to 10 pictures. Remove one to add another."
+    assert told(picture()) == (422, {"problem": full})
+    write(lead, page, answered[1]["source"])
+    assert "A picture has no description" in lead.open(f"{page}/release").text
+
+
+def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    with services.writing.begin() as session:
+        issue = session.scalars(select(Newsletter)).one()
+        encoded = EncodedImage("image/png", picture(), 40, 30)
+        for _ in range(9):
+            files.add_image(session, issue, "Tea", encoded)
+    fields = Form(lead.open(f"{page}/pictures").text).fields
+    assert add(lead, page, picture()).status_code == 303
+    upload = {**fields, "picture": (io.BytesIO(picture()), "x.png"), "description": "Eleventh"}
+    answer = lead.press(f"{page}/pictures", **upload)
+    assert answer.status_code == 422
+    assert "up to 10 pictures" in answer.text
+    first = added(services)[0].public_id
+    removal = lead.press(f"{page}/pictures/{first}/remove", csrf_token=token(lead))
+    assert removal.status_code == 303
+    assert len(added(services)) == 9
+    assert add(lead, page, picture()).status_code == 303
+
+
+def test_what_was_released_keeps_its_pictures(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = begin(lead)
+    add(lead, page, picture())
+    [image] = added(services)
+    write(lead, page, image.source)
+    assert lead.send(f"{page}/release", when="now", minutes="10").status_code == 303
+    lead.headers["Referer"] = f"http://localhost:5000{page}/pictures?added=1"
+    removal = lead.press(f"{page}/pictures/{image.public_id}/remove", csrf_token=token(lead))
+    assert removal.status_code == 409
+    assert f'href="{page}/pictures">Open the page again' in removal.text
+    assert lead.open(f"{page}/pictures").location.endswith("/sending")
+    assert len(added(services)) == 1
+
+
+def test_a_draft_that_is_thrown_away_takes_its_pictures_along(
+    lead: Visitor, services: Services
+) -> None:
+    page = begin(lead)
+    add(lead, page, picture())
+    assert lead.press(f"{page}/delete", csrf_token=token(lead)).status_code == 303
+    assert added(services) == []
+
+
+def test_a_text_with_too_heavy_pictures_is_not_released(lead: Visitor, services: Services) -> None:
+    page = begin(lead)
+    with services.writing.begin() as session:
+        issue = session.scalars(select(Newsletter)).one()
+        noise = Pillow.effect_noise((600, 600), 90)
+        heavy = EncodedImage("image/png", file(noise, "PNG") * 6, 600, 600)
+        sources = [files.add_image(session, issue, "Tea", heavy).source for _ in range(3)]
+        assert session.scalar(select(func.count(Image.id))) == 3
+    write(lead, page, sources[0])
+    assert "too large" not in lead.open(f"{page}/release").text
+    write(lead, page, "\n\n".join(sources))
+    assert "too large for many inboxes" in lead.open(f"{page}/release").text
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422

@@ -1,0 +1,157 @@
+"""Copies of the database: made while mail leaves, put back on hold."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops import grants
+from tests.conftest import KEYS
+from tests.delivery.factories import books, queue
+from tests.factories import make_member
+from tests.markers import on_both, on_sqlite
+from tests.ops.copies import BIN, Settings, members, refused, succeed
+from tests.processes import SECONDS, run, running
+from tests.servers.smtp import Server
+from tests.web_role import role_of
+
+pytestmark = [on_both("copies"), pytest.mark.usefixtures("services")]
+
+ADA = "ada.canary@dpsk12.org"
+
+
+@pytest.fixture
+def given(environment: Settings) -> Settings:
+    """The settings, with PostgreSQL's programs on the path."""
+    return {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_restore_gives_the_webs_role_its_rights(
+    given: Settings, services: Services, tmp_path: Path
+) -> None:
+    copy, role = tmp_path / "copy", role_of(given["BELONG_DATABASE_URL"])
+    succeed(given, "db", "backup", str(copy))
+    succeed({**given, "BELONG_WEB_DATABASE_ROLE": role}, "db", "restore", str(copy))
+    with services.engine.connect() as connection:
+        assert grants.grant_faults(connection, role) == []
+
+
+def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
+    given: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Earlier members are there; email that waited then leaves after the release, and once."""
+    issue = queue(services, keyring, 40)
+    relay.delay = 0.02
+    copy = tmp_path / "copy"
+    with running(given, "worker") as process:
+        relay.wait_for(5, SECONDS)
+        succeed(given, "db", "backup", str(copy))
+        relay.wait_for(40, SECONDS)
+        assert "A worker is running on the database" in refused(given, "db", "restore", str(copy))
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob("copy.*"))
+    relay.delay = 0
+    with services.writing.begin() as session:
+        make_member(session, keyring, ADA)
+    assert members(services) == 41
+    said = succeed(given, "db", "restore", str(copy))
+    assert "on hold" in said
+    assert members(services) == 40
+    before = len(relay.accepted)
+    assert "the database was restored from a copy" in run(given, "hold", "status").stdout
+    assert run(given, "worker", "--drain").returncode == 1
+    assert len(relay.accepted) == before == 40
+    then = books(services, issue)
+    succeed(given, "hold", "release")
+    run(given, "worker", "--drain")
+    assert len(relay.accepted) - before == then.get("queued", 0) + then.get("deferred", 0)
+
+
+def test_a_copy_holds_neither_an_address_nor_a_key(
+    given: Settings, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, ADA)
+    succeed(given, "db", "backup", str(tmp_path / "copy"))
+    held = (tmp_path / "copy").read_bytes()
+    for word in (ADA, ADA.partition("@")[0], KEYS["private"], KEYS["index"], KEYS["secret"]):
+        assert word.encode() not in held
+
+
+def test_what_is_there_is_not_overwritten(given: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "copy"
+    file.write_text("precious")
+    assert "already exists" in refused(given, "db", "backup", str(file))
+    assert file.read_text() == "precious"
+    assert "cannot be written" in refused(given, "db", "backup", str(tmp_path / "no" / "copy"))
+
+
+def test_what_is_no_copy_is_not_put_back(
+    given: Settings, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, ADA)
+    file = tmp_path / "copy"
+    file.write_bytes(b"no copy at all " * 1000)
+    said = refused(given, "db", "restore", str(file))
+    assert "not a database" in said or "cannot read this copy" in said
+    assert members(services) == 1
+    assert run(given, "db", "restore", str(tmp_path / "nowhere")).returncode == 2
+
+
+@on_sqlite
+@pytest.mark.parametrize("by", ["restore", "cp"])
+def test_on_a_new_host_a_copy_is_on_hold_however_it_got_there(
+    by: str, given: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    queue(services, keyring, 2)
+    copy = tmp_path / "copy"
+    succeed(given, "db", "backup", str(copy))
+    there = tmp_path / "there"
+    there.mkdir()
+    other = {
+        **given,
+        "BELONG_DATABASE_URL": f"sqlite:///{there}/belong.db",
+        "BELONG_STATE_FOLDER": str(there / "state"),
+    }
+    if by == "cp":
+        shutil.copy(copy, there / "belong.db")
+    else:
+        succeed(other, "db", "restore", str(copy))
+    assert run(other, "worker", "--drain").returncode == 1
+    assert relay.accepted == []
+    succeed(other, "hold", "release")
+    succeed(other, "worker", "--drain")
+    assert len(relay.accepted) == 2
+
+
+@on_sqlite
+def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
+    given: Settings, services: Services, tmp_path: Path
+) -> None:
+    copy, file = tmp_path / "copy", tmp_path / "belong.db"
+    succeed(given, "db", "backup", str(copy))
+    services.writing.kw["bind"].dispose()
+    for end in ("-wal", "-shm"):
+        (tmp_path / f"belong.db{end}").unlink(missing_ok=True)
+    file.write_bytes(b"no database at all " * 1000)
+    assert "damaged" in refused(given, "db", "backup", str(tmp_path / "other"))
+    assert "move it away" in refused(given, "db", "restore", str(copy))
+    file.rename(tmp_path / "damaged.db")
+    succeed(given, "db", "restore", str(copy))
+    assert "restored from a copy" in run(given, "hold", "status").stdout
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_without_the_programs_of_postgresql_a_sentence_says_so(
+    environment: Settings, tmp_path: Path
+) -> None:
+    bare = {**environment, "PATH": str(tmp_path)}
+    assert "pg_dump is not installed" in refused(bare, "db", "backup", str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").exists()

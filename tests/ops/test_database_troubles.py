@@ -1,0 +1,303 @@
+"""A database that is locked, cut off, read-only, full, lost or damaged."""
+
+import hashlib
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from belong_mail.core.db import error_name
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops.user_errors import FULL, error_message
+from tests.browser_client import Form, Visitor
+from tests.delivery.factories import books, queue
+from tests.factories import queue_issue
+from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
+from tests.ops.troubles import (
+    LITTLE,
+    cut,
+    down,
+    end,
+    full,
+    is_said,
+    locked,
+    once,
+    read_only,
+    wait_until,
+)
+from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
+from tests.servers.actions import Conversation
+from tests.servers.ports import free_port
+from tests.servers.site import Site
+from tests.servers.site import running as site_running
+from tests.servers.smtp import Server
+
+pytestmark = on_both("troubles of a database")
+
+Settings = dict[str, str]
+AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+MOMENTS = pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
+WORDS = "We need an interpreter for the meeting."
+WRITER = "writer@example.org"
+
+
+@pytest.fixture
+def impatient(environment: Settings, database_url: str) -> Settings:
+    """Settings with which nobody waits ten seconds for a lock."""
+    if database_url.startswith("sqlite"):
+        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
+    return environment
+
+
+@pytest.fixture
+def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
+    """A database that nobody can use for a while: locked, or down."""
+    if database_url.startswith("sqlite"):
+        return locked(tmp_path / "belong.db")
+    return down(database_url)
+
+
+def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
+    impatient: Settings, app: Flask, visitor: Visitor, trouble: AbstractContextManager[None],
+    relay: Server,
+) -> None:  # fmt: skip
+    assert impatient
+    form = Form(visitor.open("/contact").text).fields | {
+        "message": WORDS,
+        "topic": "need",
+        "email": WRITER,
+    }
+    with trouble:
+        answer = visitor.client.post("/contact", data=form)
+        assert answer.status_code == 503
+        assert "We couldn’t store your message." in answer.text
+        assert f"{WORDS}</textarea>" in answer.text
+        assert visitor.join("asian", "ada@dpsk12.org").status_code == 503
+    assert visitor.client.post("/contact", data=form).status_code == 303
+    assert app
+    assert relay.accepted == []
+
+
+def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
+    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
+    trouble: AbstractContextManager[None],
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 3)
+    with running(impatient, "worker") as process:
+        relay.wait_for(3, SECONDS)
+        with trouble:
+            said = is_said(process, "Database or state folder cannot be used")
+        with services.writing.begin() as session:
+            queue_issue(session)
+        relay.wait_for(6, SECONDS)
+        assert process.poll() is None
+    assert "Traceback" not in said
+    assert "dpsk12" not in said
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
+    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
+    trouble: AbstractContextManager[None],
+) -> None:  # fmt: skip
+    """It is read, and noted in the journal, while the worker waits for the database."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hesitate(conversation: Conversation) -> None:
+        asked.set()
+        may_answer.wait(SECONDS)
+        conversation.say("250 2.0.0 Ok")
+
+    relay.script("DOT", hesitate)
+    issue = queue(services, keyring, 1)
+    with running(impatient, "worker") as process:
+        assert asked.wait(SECONDS)
+        with trouble:
+            is_said(process, "Database or state folder cannot be used")
+            may_answer.set()
+            time.sleep(1)
+            process.kill()
+            process.wait()
+    assert run(impatient, "worker", "--drain").returncode == 0
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
+    assert len(relay.accepted) == 1
+
+
+@one_by_day("faults")
+@on_postgresql
+@AT_ONCE
+@MOMENTS
+def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, environment: Settings, relay: Server, services: Services, keyring: Keyring,
+    database_url: str,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 3)
+    relay.on(moment, once(lambda: cut(database_url)))
+    with running(environment, "worker") as process:
+        relay.wait_for(3, SECONDS)
+        end(process)
+    finish(environment, relay, services, issue, 3, doubled="DOT" in moment)
+
+
+@one_by_day("faults")
+@on_sqlite
+@AT_ONCE
+@MOMENTS
+def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, impatient: Settings, relay: Server, services: Services, keyring: Keyring,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 3)
+    with ExitStack() as stack:
+        relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))
+        with running(impatient, "worker") as process:
+            said = is_said(process, "Database or state folder cannot be used")
+            stack.close()
+            relay.wait_for(3, SECONDS)
+            end(process)
+    assert "Traceback" not in said
+    finish(impatient, relay, services, issue, 3, doubled="DOT" in moment)
+
+
+@on_postgresql
+def test_a_standby_that_cannot_write_makes_the_worker_wait(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, database_url: str
+) -> None:
+    issue = queue(services, keyring, 2)
+    with running(environment, "worker") as process:
+        relay.wait_for(2, SECONDS)
+        wait_until(lambda: books(services, issue).get("accepted") == 2)
+        with read_only(database_url):
+            is_said(process, "Database or state folder cannot be used")
+        assert process.poll() is None
+    assert books(services, issue) == {"recipients": 2, "accepted": 2}
+
+
+def finish(
+    settings: Settings,
+    relay: Server,
+    services: Services,
+    issue: int,
+    members: int,
+    *,
+    doubled: bool,
+) -> None:
+    """Let a next worker do what is left; nobody is missing, and copies stand in the books."""
+    ended = run(settings, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n"), ended.stderr
+    copies = Counter(one.recipient for one in relay.accepted)
+    assert len(copies) == members
+    balance = books(services, issue)
+    resent = balance.pop("resent", 0)
+    assert balance == {"recipients": members, "accepted": members}
+    assert len(relay.accepted) - members <= resent <= doubled
+
+
+@on_sqlite
+def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Both go on by themselves when there is room again."""
+    port = free_port()
+    given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
+    with site_running(given, tmp_path, port) as site:
+        form = Form(site.browser.get("/contact").text).fields | {
+            "message": WORDS,
+            "topic": "need",
+            "email": WRITER,
+        }
+        site.let_worker_begin()
+        with full([*site.web_processes(), site.worker.pid]):
+            issue = queue(services, keyring, 3)
+            wait_until(lambda: b"cannot be used" in site.words())
+            assert_the_form_keeps(site, form)
+            assert not [word for word in relay.commands if word.startswith("MAIL")]
+        relay.wait_for(3, SECONDS)
+        assert site.browser.post("/contact", form).status_code == 303
+        relay.wait_for(4, SECONDS)
+        assert b"Traceback" not in site.words()
+        assert b"interpreter" not in site.words()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+
+
+def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
+    answer = site.browser.post("/contact", form)
+    assert answer.status_code == 503
+    assert f"{WORDS}</textarea>" in answer.text
+
+
+@on_sqlite
+def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """And nothing of the worker that could not begin stays there."""
+    issue = queue(services, keyring, 1)
+    ended = subprocess.run(
+        ["prlimit", f"--fsize={LITTLE}", *flask("worker")], cwd=ROOT, check=False,
+        env=surroundings(environment), capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: BELONG_STATE_FOLDER cannot be used: File too large.")
+    assert "Traceback" not in ended.stderr
+    assert list((services.settings.state_folder / "workers").iterdir()) == []
+    assert relay.accepted == []
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["worker --drain", "worker", "group list", "purge"])
+def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
+    command: str, environment: Settings, services: Services, tmp_path: Path
+) -> None:
+    services.writing.kw["bind"].dispose()
+    file = tmp_path / "belong.db"
+    file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
+    before = hashlib.sha256(file.read_bytes()).digest()
+    ended = run(environment, *command.split())
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: The database is damaged, or is not a database.")
+    assert "Traceback" not in ended.stderr
+    assert hashlib.sha256(file.read_bytes()).digest() == before
+
+
+@on_sqlite
+def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
+    environment: Settings, app: Flask, visitor: Visitor, services: Services, tmp_path: Path
+) -> None:
+    """An empty database in place of the lost one would look as if nobody belonged."""
+    services.writing.kw["bind"].dispose()
+    file = tmp_path / "belong.db"
+    file.unlink()
+    assert visitor.open("/").status_code == 503
+    for command in (["worker", "--drain"], ["group", "list"], ["db", "check"], ["hold", "status"]):
+        ended = run(environment, *command)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("Error: The database cannot be used")
+    assert not file.exists()
+    assert app
+
+
+def test_a_command_for_which_the_disk_has_no_room_says_so(services: Services) -> None:
+    """Its database says that it is full, as SQLite and PostgreSQL each do."""
+    is_sqlite = services.writing.kw["bind"].dialect.name == "sqlite"
+    write = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$"
+    with services.writing() as session:
+        connection = session.connection()
+        if is_sqlite:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            write = "CREATE TABLE more AS SELECT zeroblob(1000000)"
+        with pytest.raises(OperationalError) as full:
+            connection.exec_driver_sql(write)
+    assert error_message(full.value) == FULL
+    name = "SQLITE_FULL" if is_sqlite else "DiskFull"
+    assert error_name(full.value) == f"OperationalError: {name}"

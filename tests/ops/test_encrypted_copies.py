@@ -1,0 +1,320 @@
+"""Copies that are encrypted to an offline key: put back with it, refused when anything is off."""
+
+import io
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core import encrypted_file
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops import backup_retention
+from tests.db_dump import dump_of
+from tests.dev.checkout import wait_for
+from tests.factories import make_member
+from tests.markers import on_both, on_sqlite, one_by_day
+from tests.ops.copies import BIN, Settings, members, refused, succeed
+from tests.processes import SECONDS, run, running
+
+pytestmark = on_both("copies")
+
+CHUNK = encrypted_file.CHUNK_OCTETS + encrypted_file.TAG_OCTETS
+SIZES = (0, 1, encrypted_file.CHUNK_OCTETS - 1, encrypted_file.CHUNK_OCTETS,
+         encrypted_file.CHUNK_OCTETS + 1, 3 * encrypted_file.CHUNK_OCTETS)  # fmt: skip
+# The exit status of what was stopped by SIGTERM, and went in order.
+STOPPED = 143
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _flipped(whole: bytes, place: int) -> bytes:
+    return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+def _head(whole: bytes) -> int:
+    """Return where the first chunk begins."""
+    end = encrypted_file.END_OF_HEAD.search(whole)
+    assert end
+    return end.end() + encrypted_file.NONCE_OCTETS
+
+
+Break = Callable[[bytes, int], bytes]
+BROKEN: dict[str, Break] = {
+    "cut at its last chunk": lambda whole, head: whole[: len(whole) - (len(whole) - head) % CHUNK],
+    "cut in its head": lambda whole, head: whole[: head - 40],
+    "one bit of the text": lambda whole, head: _flipped(whole, head + CHUNK + 5),
+    "something at its end": lambda whole, _head: whole + bytes(40),
+}
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "usb" / "key"
+
+
+@pytest.fixture
+def given(environment: Settings, key_file: Path) -> Settings:
+    """The settings, with PostgreSQL's programs on the path and the public key of backups."""
+    key_file.parent.mkdir()
+    settings = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    name, _, key = succeed(settings, "keys", "backup", str(key_file)).strip().partition("=")
+    return {**settings, name: key}
+
+
+def test_an_encrypted_copy_is_put_back_with_its_key_alone(
+    given: Settings, services: Services, keyring: Keyring, key_file: Path, tmp_path: Path
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+    copy, scratch = tmp_path / "copy", Path(given["BELONG_STATE_FOLDER"])
+    assert "encrypted" in succeed(given, "db", "backup", str(copy))
+    assert stat.S_IMODE(copy.stat().st_mode) == stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert b"alembic_version" not in copy.read_bytes()
+    with services.writing.begin() as session:
+        make_member(session, keyring, "eva@dpsk12.org")
+    assert "--key-file" in refused(given, "db", "restore", str(copy))
+    assert members(services) == 2
+    services.engine.dispose()
+    assert "on hold" in succeed(given, "db", "restore", str(copy), "--key-file", str(key_file))
+    assert members(services) == 1
+    assert not list(scratch.glob("copy-*"))
+
+
+def test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced(
+    given: Settings, services: Services, key_file: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    succeed(given, "db", "backup", str(copy))
+    before, whole = standing(services), copy.read_bytes()
+    assert len(whole) > _head(whole) + 2 * CHUNK
+    for how, broken in BROKEN.items():
+        copy.write_bytes(broken(whole, _head(whole)))
+        said = refused(given, "db", "restore", str(copy), "--key-file", str(key_file))
+        assert "cut off or changed" in said or "its beginning is damaged" in said, how
+        assert standing(services) == before, how
+    assert not list(Path(given["BELONG_STATE_FOLDER"]).glob("copy-*"))
+    assert run(given, "hold", "status").returncode == 0
+
+
+@on_sqlite
+def test_another_key_or_a_plain_copy_in_its_place_is_refused(
+    given: Settings, services: Services, key_file: Path, tmp_path: Path
+) -> None:
+    assert services
+    copy, other = tmp_path / "copy", tmp_path / "usb" / "other"
+    succeed(given, "db", "backup", str(copy))
+    assert "already exists" in refused(given, "keys", "backup", str(key_file))
+    succeed(given, "keys", "backup", str(other))
+    assert "another key" in refused(given, "db", "restore", str(copy), "--key-file", str(other))
+    other.write_text("no key\n")
+    assert "as one" in refused(given, "db", "restore", str(copy), "--key-file", str(other))
+    plain = {**given, "BELONG_BACKUP_RECIPIENT": ""}
+    succeed(plain, "db", "backup", str(tmp_path / "plain"))
+    said = refused(given, "db", "restore", str(tmp_path / "plain"), "--key-file", str(key_file))
+    assert "not an encrypted copy" in said
+
+
+@on_sqlite
+def test_a_drill_opens_an_encrypted_copy_and_leaves_nothing_in_the_clear(
+    given: Settings, services: Services, keyring: Keyring, key_file: Path, tmp_path: Path
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+    copy = tmp_path / "copy"
+    succeed(given, "db", "backup", str(copy))
+    said = succeed(given, "db", "drill", str(copy), "--key-file", str(key_file))
+    assert "ok\tThe keys here open rows of every kind" in said
+    assert not list(Path(given["BELONG_STATE_FOLDER"]).glob("*-*"))
+    copy.write_bytes(copy.read_bytes()[:-1])
+    assert "damaged" in refused(given, "db", "drill", str(copy), "--key-file", str(key_file))
+
+
+@on_sqlite
+@pytest.mark.parametrize("file_is", ["there", "gone", "open to all"])
+def test_after_a_restore_the_files_are_for_web_and_worker_alone(
+    file_is: str, given: Settings, services: Services, key_file: Path, tmp_path: Path
+) -> None:
+    """As the folder's owner and group, also when root restores."""
+    copy, file = tmp_path / "copy", tmp_path / "belong.db"
+    succeed(given, "db", "backup", str(copy))
+    services.engine.dispose()
+    for end in ("-wal", "-shm"):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+    if file_is == "gone":
+        file.unlink()
+    elif file_is == "open to all":
+        file.chmod(0o666)
+    if os.geteuid() == 0:
+        shutil.chown(tmp_path, 4321, 4321)
+    succeed(given, "db", "restore", str(copy), "--key-file", str(key_file))
+    for each in tmp_path.glob("belong.db*"):
+        assert stat.S_IMODE(each.stat().st_mode) & ~0o060 == 0o600, each
+        assert (each.stat().st_uid, each.stat().st_gid) == _owner(tmp_path), each
+
+
+def standing(services: Services) -> dict[str, object]:
+    """All rows but those that say which commands were run."""
+    return {name: rows for name, rows in dump_of(services).items() if name != "audit_entries"}
+
+
+def _owner(file: Path) -> tuple[int, int]:
+    return file.stat().st_uid, file.stat().st_gid
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_encrypted_opens_again_whatever_its_size(size: int, tmp_path: Path) -> None:
+    private, public = encrypted_file.new_key_pair()
+    encrypted_file.write_key_file(tmp_path / "key", private, public, NOON.date())
+    text, sealed, opened = os.urandom(size), io.BytesIO(), io.BytesIO()
+    encrypted_file.encrypt(io.BytesIO(text), sealed, public)
+    (tmp_path / "copy").write_bytes(sealed.getvalue())
+    assert encrypted_file.looks_whole(tmp_path / "copy")
+    encrypted_file.decrypt(io.BytesIO(sealed.getvalue()), opened, tmp_path / "key")
+    assert opened.getvalue() == text
+
+
+def test_a_folder_keeps_the_last_copies_of_days_and_weeks() -> None:
+    moments = {NOON - timedelta(hours=12 * n) for n in range(120)}
+    kept = backup_retention.kept(moments, 7, 4)
+    assert {NOON - timedelta(days=n) for n in range(7)} <= kept
+    assert len(kept) == 10
+    assert min(kept) > NOON - timedelta(days=30)
+    assert backup_retention.kept(moments, 1, 0) == {NOON}
+
+
+def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path: Path) -> None:
+    """By 30 days, as any copy."""
+    before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
+    names = [
+        backup_retention.file_name(before, "1.0"),
+        backup_retention.file_name(last, "1.0"),
+        backup_retention.file_name(NOON, "1.1"),
+    ]
+    for name in names:
+        (tmp_path / name).write_bytes(b"SQLite format 3\0")
+    assert [gone.name for gone in backup_retention.delete_old(tmp_path, 1, 0)] == [names[1]]
+    later = backup_retention.file_name(NOON + timedelta(days=31), "1.1")
+    (tmp_path / later).write_bytes(b"SQLite format 3\0")
+    backup_retention.delete_old(tmp_path, 1, 0)
+    assert [left.name for left in tmp_path.iterdir()] == [later]
+
+
+def test_when_backups_stop_the_last_ones_stay() -> None:
+    old = {NOON - timedelta(days=400 + n) for n in range(3)}
+    assert backup_retention.kept(old, 3, 0) == old
+
+
+@on_sqlite
+def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
+    given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """A broken one counts as none, and files of others are left alone."""
+    assert services
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    succeed(given, "db", "backup", str(folder))
+    [made] = folder.iterdir()
+    # A further one may be made in the second of this.
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    whole = made.rename(folder / backup_retention.file_name(an_hour_ago))
+    old = folder / backup_retention.file_name(NOON - timedelta(days=99))
+    older = folder / backup_retention.file_name(NOON - timedelta(days=199))
+    shutil.copy(whole, old)
+    shutil.copy(whole, older)
+    broken = folder / backup_retention.file_name(datetime.now(UTC) + timedelta(days=1))
+    broken.write_bytes(whole.read_bytes()[:50])
+    (folder / "belong-by-hand.backup").write_text("mine")
+    assert backup_retention.delete_old(folder, 1, 0) == [older, old]
+    assert {each.name for each in folder.iterdir()} == {
+        whole.name, broken.name, "belong-by-hand.backup"
+    }  # fmt: skip
+    shutil.copy(whole, old)
+    wrong = run(given, "db", "backup", str(tmp_path / "other"), "--keep", "1")
+    assert (
+        wrong.returncode == run(given, "db", "backup", str(folder), "--keep", "0").returncode == 2
+    )
+    assert "Older copies deleted" in succeed(given, "db", "backup", str(folder), "--keep", "1,0")
+    assert not old.exists()
+
+
+@one_by_day("each moment of a copy")
+@on_sqlite
+@pytest.mark.parametrize("command", ["drill", "restore"])
+def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
+    command: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """Stopped while it waits for its key, whose file is a pipe into which nobody writes."""
+    copy, pipe, scratch = tmp_path / "copy", tmp_path / "pipe", Path(given["BELONG_STATE_FOLDER"])
+    succeed(given, "db", "backup", str(copy))
+    services.engine.dispose()
+    os.mkfifo(pipe)
+    with running(given, "db", command, str(copy), "--key-file", str(pipe)) as process:
+        wait_for(lambda: any(scratch.glob("copy-*/copy")))
+        process.terminate()
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == STOPPED, said
+    assert not list(scratch.glob("copy-*"))
+
+
+@one_by_day("each moment of a copy")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("key", ["with one", ""])
+def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
+    key: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """Stopped while pg_dump has said half of what it says."""
+    assert services
+    programs, copies = tmp_path / "programs", tmp_path / "copies"
+    programs.mkdir()
+    copies.mkdir()
+    (programs / "pg_dump").write_text("#!/bin/sh\nhead -c 300000 /dev/zero; exec sleep 600\n")
+    (programs / "pg_dump").chmod(0o755)
+    slow = {**given, "PATH": f"{programs}:{given['PATH']}"}
+    if not key:
+        slow["BELONG_BACKUP_RECIPIENT"] = ""
+    with running(slow, "db", "backup", str(copies)) as process:
+        wait_for(lambda: any(each.stat().st_size for each in copies.iterdir()))
+        process.terminate()
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == STOPPED, said
+    assert list(copies.iterdir()) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("key", ["", "with one"])
+def test_each_backup_sweeps_away_what_killed_commands_left(
+    key: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """Those half a day old; a copy that is being made is left alone, and others’ files are."""
+    assert services
+    copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
+    left = [scratch / "copy-a" / "copy", scratch / "copy-b" / "belong.db"]
+    for moment, end in ((1, ""), (2, "-wal"), (3, "-journal")):
+        name = backup_retention.file_name(NOON - timedelta(days=moment))
+        left.append(copies / f"{name}.part{end}")
+    young = copies / f"{backup_retention.file_name(NOON)}.part"
+    others = copies / "mine.part"
+    for file in (*left, young, others):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("in the clear")
+    before = time.time() - 13 * 60 * 60
+    for place in (*left, *(file.parent for file in left[:2]), others):
+        os.utime(place, (before, before))
+    settings = given if key else {**given, "BELONG_BACKUP_RECIPIENT": ""}
+    succeed(settings, "db", "backup", str(copies))
+    assert not [file for file in left if file.exists()]
+    assert not list(scratch.glob("*-?"))
+    assert (young.exists(), others.exists()) == (True, True)
+
+
+@on_sqlite
+def test_a_setting_that_is_no_key_is_refused_without_its_value(given: Settings) -> None:
+    ended = run({**given, "BELONG_BACKUP_RECIPIENT": "c2hvcnQ="}, "db", "check")
+    assert ended.returncode == 1
+    assert "BELONG_BACKUP_RECIPIENT must be a key" in ended.stderr
+    assert "c2hvcnQ" not in ended.stderr

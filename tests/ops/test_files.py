@@ -1,0 +1,113 @@
+"""Rights to read and write the file of a SQLite database, whichever command made it."""
+
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from belong_mail.core.db import make_engine
+from belong_mail.core.services import Services
+from tests.browser_client import Visitor
+from tests.db_dump import kept_of
+from tests.markers import on_both, on_sqlite
+from tests.ops.troubles import read_only
+from tests.processes import ROOT, SECONDS, flask, run, surroundings
+
+pytestmark = on_both("a database that takes no change")
+
+Settings = dict[str, str]
+ENDS = ("", "-wal", "-shm")
+
+
+def elsewhere(settings: Settings, folder: Path) -> Settings:
+    """Name a database that is not there yet, in a folder of its own."""
+    folder.mkdir()
+    return settings | {
+        "BELONG_DATABASE_URL": f"sqlite:///{folder / 'belong.db'}",
+        "BELONG_STATE_FOLDER": str(folder / "state"),
+    }
+
+
+def run_under(umask: int, settings: Settings, *command: str) -> None:
+    ended = subprocess.run(
+        flask(*command),
+        cwd=ROOT, env=surroundings(settings), umask=umask,
+        check=False, capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+
+
+def modes(file: Path) -> dict[str, int]:
+    """Write to a database, and list the rights to all its files while they are in use."""
+    engine = make_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE groups SET summary = summary")
+    named = {end: file.with_name(file.name + end) for end in ENDS}
+    found = {end: stat.S_IMODE(each.stat().st_mode) for end, each in named.items()}
+    engine.dispose()
+    return found
+
+
+@on_sqlite
+@pytest.mark.parametrize(("command", "umask"), [("upgrade", 0o022), ("restore", 0o077)])
+def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
+    command: str, umask: int, environment: Settings, services: Services, tmp_path: Path
+) -> None:
+    assert services
+    arguments = [command]
+    if command == "restore":
+        arguments.append(str(tmp_path / "copy"))
+        run_under(umask, environment, "db", "backup", arguments[-1])
+    run_under(umask, elsewhere(environment, tmp_path / "there"), "db", *arguments)
+    assert modes(tmp_path / "there" / "belong.db") == dict.fromkeys(ENDS, 0o660)
+
+
+@on_sqlite
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o660), (0o640, 0o660), (0o600, 0o600)])
+def test_an_older_file_is_narrowed_and_one_that_only_its_user_reads_stays_so(
+    before: int, after: int, environment: Settings, app: Flask, tmp_path: Path
+) -> None:
+    """As `db upgrade` and `db restore` left it until now; whoever chose 0600 has one user."""
+    app.extensions["belong"].engine.dispose()
+    (tmp_path / "belong.db").chmod(before)
+    assert run(environment, "db", "upgrade").returncode == 0
+    assert modes(tmp_path / "belong.db") == dict.fromkeys(ENDS, after)
+
+
+@contextmanager
+def written_by_another(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def trouble(
+    environment: Settings, database_url: str, tmp_path: Path
+) -> AbstractContextManager[None]:
+    """Let the database be read, and not written: another writes without end, or a standby."""
+    if not database_url.startswith("sqlite"):
+        return read_only(database_url)
+    environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
+    return written_by_another(tmp_path / "belong.db")
+
+
+def test_a_database_that_takes_no_change_is_not_ready(
+    trouble: AbstractContextManager[None], visitor: Visitor
+) -> None:
+    with trouble:
+        assert visitor.open("/groups/asian").status_code == 200
+        assert visitor.open("/readyz").status_code == 503
+    assert visitor.open("/readyz").status_code == 200
+
+
+def test_asking_whether_it_is_ready_changes_nothing(visitor: Visitor, services: Services) -> None:
+    before = kept_of(services)
+    assert visitor.open("/readyz").status_code == 200
+    assert kept_of(services) == before

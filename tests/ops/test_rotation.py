@@ -1,0 +1,185 @@
+"""A new key takes over: what the old one wrapped is wrapped anew, wherever it was cut off."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from belong_mail.accounts import invitations
+from belong_mail.core import encryption
+from belong_mail.core.db import Base, now
+from belong_mail.core.decryption import Keyring, Opener
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups import mailbox
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.members.wrapped_fields import address_of
+from belong_mail.ops import key_rotation
+from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.conftest import KEYS
+from tests.factories import group_named, make_members, queue_issue
+from tests.markers import on_both, periodic_tasks
+from tests.members.waiting_list.upcoming import wait_for
+from tests.processes import run
+from tests.scenario import ADA, Scenario
+from tests.servers.smtp import Server
+
+pytestmark = periodic_tasks
+
+NEW = encryption.new_keys()
+SHARED = "leads@dpsk12.org"
+NEEDED = "An older private key is still needed, by "
+Settings = dict[str, str]
+
+
+@pytest.fixture
+def both() -> Opener:
+    return Opener((KEYS["private"], NEW["private"]))
+
+
+def still_needed(settings: Settings) -> list[str]:
+    """List what doctor says that an older key is needed by."""
+    said = run(settings, "doctor").stdout.splitlines()
+    return [line.partition(NEEDED)[2] for line in said if NEEDED in line]
+
+
+def left(services: Services, opener: Opener) -> int:
+    with services.reading.begin() as session:
+        return sum(key_rotation.rows_left(session, opener).values())
+
+
+@on_both("locks")
+def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
+    both: Opener, worker_with: Callable[[Keyring], Worker],
+    services: Services, keyring: Keyring, relay: Server,
+) -> None:  # fmt: skip
+    """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
+    with services.writing.begin() as session:
+        make_members(session, keyring, 5)
+        queue_issue(session)
+    relay.script("RCPT member3@dpsk12.org", "450 4.2.1 Later")
+    worker_with(keyring).drain()
+    assert len(relay.accepted) == 4
+    assert left(services, both) == 5 + 2
+    worker_with(Keyring(both, keyring.index)).drain()
+    assert left(services, both) == 0
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now()))
+    worker_with(Keyring(Opener((NEW["private"],)), keyring.index)).drain()
+    assert sorted(one.recipient for one in relay.accepted) == [
+        f"member{number}@dpsk12.org" for number in range(5)
+    ]
+
+
+@on_both("transactions")
+def test_it_goes_on_where_it_was_cut_off(
+    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 7)
+    with services.writing.begin() as session:
+        assert key_rotation.rewrap(session, both, 3) == 3
+    with services.writing() as session:
+        assert key_rotation.rewrap(session, both, 3) == 3
+        session.rollback()
+    assert left(services, both) == 7 - 3
+    worker_with(Keyring(both, keyring.index)).drain()
+    assert left(services, both) == 0
+    with services.writing.begin() as session:
+        assert key_rotation.rewrap(session, both) == 0
+
+
+def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
+    both: Opener, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 3)
+        first, second, _third = session.scalars(select(Subscription).order_by(Subscription.id))
+        members.leave(session, first.public_id)
+        last = second.wrapped_address[-1]
+        second.wrapped_address = second.wrapped_address[:-1] + bytes([last ^ 1])
+    with services.writing.begin() as session:
+        assert key_rotation.rewrap(session, both) == 3 - 1
+    assert left(services, both) == 1
+
+
+def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
+    both: Opener, worker_with: Callable[[Keyring], Worker], visitor: Visitor, worker: Worker,
+    services: Services, keyring: Keyring, relay: Server,
+) -> None:  # fmt: skip
+    wait_for(Scenario(visitor, worker, relay, services, keyring))
+    with services.writing.begin() as session:
+        mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
+    assert left(services, both) >= 2
+    worker_with(Keyring(both, keyring.index)).drain()
+    new = Keyring(Opener((NEW["private"],)), keyring.index)
+    with services.reading.begin() as session:
+        assert mailbox.mailbox_of(new.opener, group_named(session, "the-village")) == SHARED
+        [note] = session.scalars(select(WaitlistEntry))
+        assert address_of(new, note) == ADA
+
+
+def test_who_leads_still_leads_when_the_old_key_is_gone(
+    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        village = group_named(session, "the-village")
+        lead = invitations.invite(session, keyring.opener, keyring.index, village, SHARED)
+    worker_with(Keyring(both, keyring.index)).drain()
+    assert left(services, both) == 0
+    with services.reading.begin() as session:
+        assert invitations.is_proven_lead(session, Opener((NEW["private"],)), lead, village)
+        assert not invitations.is_proven_lead(session, keyring.opener, lead, village)
+
+
+def test_what_still_needs_an_older_key_is_explained(
+    environment: Settings, visitor: Visitor, cli: FlaskCliRunner
+) -> None:
+    """A message to the office and its mails stay under the key of their day, for a month."""
+    typed = {"message": "Where is the library?", "topic": "need", "email": ADA}
+    assert visitor.send("/contact", **typed).status_code == 303
+    printed = cli.invoke(args=["keys", "rotate"]).stdout
+    given = {**environment, **dict(line.split("=", 1) for line in printed.splitlines())}
+    assert run(given, "worker", "--drain").returncode == 0
+    counted = still_needed(given)
+    assert {words.partition(":")[0] for words in counted} == {
+        "1 contact_messages.sealed",
+    }
+    assert all("deleted" in words for words in counted)
+
+
+def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained() -> None:
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if column.name.startswith(("wrapped", "sealed"))
+    }
+    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in WRAPPED_COLUMNS}
+    assert columns - {"thread_entries.sealed"} <= lasting | SHORT_LIVED.keys()
+
+
+def test_with_one_key_nothing_is_wrapped_anew(services: Services, keyring: Keyring) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+        assert key_rotation.rewrap(session, keyring.opener) == 0
+        assert key_rotation.rows_left(session, keyring.opener) == {}
+
+
+def test_the_commands_print_lists_that_fit_together_and_say_what_is_left(
+    environment: Settings, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+    printed = cli.invoke(args=["keys", "rotate"])
+    assert printed.exit_code == 0
+    given = {**environment, **dict(line.split("=", 1) for line in printed.stdout.splitlines())}
+    assert given["BELONG_PRIVATE_KEYS"].startswith(f"{KEYS['private']},")
+    assert len(still_needed(given)) == 1
+    assert run(given, "worker", "--drain").returncode == 0
+    assert still_needed(given) == []
+    assert "Nothing here needs an older private key" in run(given, "doctor").stdout

@@ -1,0 +1,128 @@
+"""A real standby takes over, some seconds behind or with all that the dead server had."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops import schema
+from tests.delivery.factories import books, queue
+from tests.ops.copies import HELD, TOOK_OVER, Settings, doubled, is_held
+from tests.ops.standby import Pair, pair
+from tests.ops.troubles import end, is_said, wait_until
+from tests.processes import SECONDS, run, running
+from tests.servers.smtp import Server
+from tests.web_role import give_rights
+
+MANY = 400
+SOME = 60
+# Deliveries that a worker has on their way at most: that is in doubt, and waits longer.
+IN_HAND = 100
+
+
+@pytest.fixture
+def servers() -> Iterator[Pair]:
+    with pair() as servers:
+        yield servers
+
+
+@pytest.fixture
+def database_url(servers: Pair) -> str:
+    """A database on both servers, given as an operator would name both."""
+    schema.upgrade(engine := make_engine(servers.url))
+    give_rights(engine)
+    engine.dispose()
+    return servers.url
+
+
+@pytest.fixture
+def issue(environment: Settings, services: Services, keyring: Keyring, relay: Server) -> int:
+    """Return an issue that takes some seconds to leave; this host is known to the database."""
+    assert run(environment, "worker", "--drain").returncode == 0
+    relay.delay = 0.02
+    return queue(services, keyring, MANY)
+
+
+@contextmanager
+def lagging(settings: Settings, relay: Server, servers: Pair) -> Iterator[subprocess.Popen[str]]:
+    """Run a worker; the standby has not got what it did lately."""
+    with running(settings, "worker") as process:
+        relay.wait_for(SOME, SECONDS)
+        servers.part()
+        relay.wait_for(len(relay.accepted) + 2 * SOME, SECONDS)
+        yield process
+
+
+def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_asks_for_it(
+    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
+) -> None:
+    with lagging(environment, relay, servers) as process:
+        servers.fail_over()
+        is_said(process, HELD)
+        end(process)
+    is_held(environment, TOOK_OVER)
+    assert run(environment, "worker", "--drain").returncode == 1
+    assert doubled(relay) == 0
+    told = run(environment, "hold", "status").stdout
+    counted = re.findall(r"(\d+) (?:queued|deferred|uncertain)", told)
+    relay.delay = 0
+    assert run(environment, "hold", "release").returncode == 0
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert len({one.recipient for one in relay.accepted}) == MANY
+    assert 2 * SOME - IN_HAND <= doubled(relay) <= sum(map(int, counted))
+    states = books(services, issue)
+    assert states["accepted"] + states.get("uncertain", 0) == MANY
+
+
+def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
+    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
+) -> None:
+    """The worker has died with its server; only its state folder knows what it had done."""
+    with lagging(environment, relay, servers) as process:
+        process.kill()
+        process.communicate(timeout=SECONDS)
+    servers.fail_over()
+    assert run(environment, "worker", "--drain").returncode == 1
+    is_held(environment, TOOK_OVER)
+    have_left = len(relay.accepted)
+    assert run(environment, "hold", "release", "--doubt").stdout.startswith(
+        "Newsletters paused: 1."
+    )
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert len(relay.accepted) == have_left
+    assert doubled(relay) == 0
+    states = books(services, issue)
+    assert states["uncertain"] > 0
+    assert states.get("accepted", 0) < have_left
+
+
+def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_released(
+    environment: Settings,
+    issue: int,
+    relay: Server,
+    services: Services,
+    servers: Pair,
+    tmp_path: Path,
+) -> None:
+    other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
+    assert run(other, "hold", "release").returncode == 0
+    servers.bind()
+    relay.delay = 0.1
+    with running(environment, "worker") as one, running(other, "worker") as two:
+        relay.wait_for(2 * SOME, SECONDS)
+        servers.fail_over()
+        for process in (one, two):
+            is_said(process, HELD)
+        for each in (environment, other):
+            is_held(each, TOOK_OVER)
+            assert run(each, "hold", "release").returncode == 0
+        relay.wait_for(MANY, SECONDS)
+        wait_until(lambda: books(services, issue).get("accepted") == MANY)
+    assert doubled(relay) == 0
+    assert run(environment, "hold", "status").returncode == 0

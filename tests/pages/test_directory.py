@@ -1,0 +1,153 @@
+"""The directory and the groups' pages: the district's groups, and who can see that one joined."""
+
+import re
+from html import unescape
+
+import pytest
+
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from tests.browser_client import Visitor
+from tests.factories import group_named
+from tests.pages.groups import ESTABLISHED, UPCOMING
+
+WHO_SEES = re.compile(r'<th scope="row"[^>]*>([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<')
+WHO_CAN_SEE = {
+    "Other members": "No.",
+    "The group’s leaders": "No, unless you ask to be introduced.",
+    "The Belong office": "It has no list.",
+    "The people who run DPS email": "They can.",
+    "The district": "It could.",
+    "People at a meeting": "They see you.",
+}
+# Phrases of the page that the district has today: our pages say it in words of their own.
+THE_DISTRICTS_OWN_WORDS = (
+    "intentional spaces",
+    "gather, celebrate and create community",
+    "underrepresented backgrounds",
+    "group charter",
+    "goals and group culture",
+    "find their voice",
+    "identify Asian teachers",
+    "frequenting Asian businesses",
+    "look no further",
+    "vivacious discussions",
+    "making change from within",
+    "roadblock",
+    "implications of whiteness",
+    "white ally",
+    "learners, advocates, influencers",
+    "roots/history",
+    "District parent Latino",
+    "advocating for policy change",
+    "holistically",
+    "meeting dates and times anonymously",
+    "consistently act in the lives",
+    "committed to ensuring a safe space",
+    "share it with others",
+    "empowerment, development",
+    "ingrained support system",
+    "caring communities",
+    "self-care for body and soul",
+    "by signing up here",
+    "New groups coming this year",
+)
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def test_the_directory_shows_the_groups_of_the_district(visitor: Visitor) -> None:
+    page = visitor.open("/").text
+    today, soon = page.split('id="upcoming"')
+    for part, expected in ((today, ESTABLISHED), (soon, UPCOMING)):
+        found = re.findall(r'<h3><a href="/groups/([^"]+)">([^<]+)</a></h3>', part)
+        assert dict(found) == expected
+        assert [slug for slug, _ in found] == list(expected)
+
+
+def test_one_group_writes_its_charter_now(visitor: Visitor) -> None:
+    page = visitor.open("/").text
+    assert page.count("Writing our charter now") == 1
+    first_card = page.partition("<h3>")[2].partition("</li>")[0]
+    assert "African American/Black" in first_card
+    assert "Writing our charter now" in first_card
+    assert "Writing our charter now" in visitor.open("/groups/african-american-black").text
+    assert "Writing our charter now" not in visitor.open("/groups/asian").text
+
+
+def test_each_group_that_can_be_joined_has_one_short_line_in_both_languages(
+    visitor: Visitor,
+) -> None:
+    for language in ("en", "es"):
+        lines = re.findall(r"</h3>\s*<p>([^<]+)</p>", visitor.open(f"/?lang={language}").text)
+        assert len(set(lines)) == len(lines) == len(ESTABLISHED)
+        assert all(20 < len(unescape(line)) <= 90 for line in lines)
+
+
+def test_no_page_repeats_the_districts_own_words(visitor: Visitor) -> None:
+    paths = ["/", "/privacy", *(f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING)]
+    paths += [f"/groups/{slug}/join" for slug in ESTABLISHED]
+    for path in paths:
+        words = text_of(visitor.open(path).text).casefold()
+        for phrase in THE_DISTRICTS_OWN_WORDS:
+            assert phrase.casefold() not in words, path
+
+
+def test_the_offices_video_is_hidden_until_it_is_set(visitor: Visitor) -> None:
+    page = visitor.open("/").text
+    assert "Watch members talk" not in page
+    assert "video" not in page.casefold()
+
+
+def test_the_offices_video_is_shown_when_it_is_set(
+    environment: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    environment["BELONG_VIDEO_URL"] = "https://video.example.org/belong"
+    visitor: Visitor = request.getfixturevalue("visitor")
+    assert 'href="https://video.example.org/belong"' in visitor.open("/").text
+    assert "Watch members talk about their groups" in visitor.open("/").text
+
+
+def test_every_group_says_who_can_see_that_one_joined(visitor: Visitor) -> None:
+    paths = ["/privacy", *(f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING)]
+    for path in paths:
+        page = visitor.open(path).text
+        table = page.partition("Who can see that I joined?")[2].partition("</section>")[0]
+        said = dict(WHO_SEES.findall(table))
+        assert said | WHO_CAN_SEE == said, path
+
+
+def test_a_group_that_can_be_joined_leads_to_its_form(visitor: Visitor) -> None:
+    for slug, name in ESTABLISHED.items():
+        page = visitor.open(f"/groups/{slug}").text
+        assert f"<h1>{name}</h1>" in unescape(page)
+        assert f'href="/groups/{slug}/join"' in page
+        assert visitor.open(f"/groups/{slug}/join").status_code == 200
+
+
+def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor: Visitor) -> None:
+    for slug in UPCOMING:
+        page = visitor.open(f"/groups/{slug}").text
+        assert "You can’t join yet" in page
+        assert "/join" not in page
+        assert 'href="/contact"' in page
+        assert visitor.open(f"/groups/{slug}/join").status_code == 404
+
+
+def test_a_retired_group_is_gone(visitor: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        groups.mark_retired(session, group_named(session, "asian"))
+    assert "Asian" not in visitor.open("/").text
+    assert visitor.open("/groups/asian").status_code == 404
+    assert visitor.open("/groups/asian/join").status_code == 404
+
+
+def test_a_group_that_never_was_is_not_there(visitor: Visitor) -> None:
+    for slug in ("nowhere", "ASIAN", "asian%00", "%2e%2e", "a" * 5000, "%ff", "'--"):
+        for language in ("en", "es"):
+            answer = visitor.open(f"/groups/{slug}?lang={language}")
+            assert answer.status_code == 404, slug
+            assert answer.headers["Content-Language"] == language
+            assert 'href="/' in answer.text

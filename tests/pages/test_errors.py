@@ -1,0 +1,108 @@
+"""Errors help: they say what happened, what was not lost, where to go and when to come back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import pytest
+import time_machine
+from flask import Flask, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import TooManyRequests
+
+from tests.browser_client import Visitor
+from tests.pages.groups import ESTABLISHED, UPCOMING
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+NOON = datetime(2026, 11, 24, 19, 0, tzinfo=UTC)
+
+
+def raises(app: Flask, error: Exception) -> None:
+    """Have every page fail."""
+
+    @app.before_request
+    def fail() -> None:
+        raise error
+
+
+SECRET = "ada@dpsk12.org"
+
+
+def fail(*_given: object) -> NoReturn:
+    raise ValueError(f"{SECRET} is not right: {request.path}")
+
+
+@pytest.mark.parametrize("when", ["before", "after", "twice"])
+def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
+    app: Flask, visitor: Visitor, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    if when != "after":
+        app.before_request(fail)
+    if when != "before":
+        app.after_request(fail)
+    answer = visitor.open("/my-groups/s3cret?lang=es")
+    assert answer.status_code == 500
+    assert when == "twice" or "Algo falló de nuestro lado" in answer.text
+    for told in ("ValueError", "self_service.manage", "test_errors:"):
+        assert told in caplog.text, told
+    for kept in (SECRET, "s3cret", "Traceback", "is not right"):
+        assert kept not in caplog.text, kept
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/groups/NOWHERE", "/confirm/x"])
+def test_what_is_not_here_shows_the_groups_that_are(visitor: Visitor, path: str) -> None:
+    for language in ("en", "es"):
+        answer = visitor.open(f"{path}?lang={language}")
+        assert answer.status_code == 404
+        shown = re.findall(r'href="/groups/([a-z-]+)\?lang', answer.text)
+        assert set(shown) == ESTABLISHED.keys() | UPCOMING.keys()
+        assert f'lang="{language}"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("language", "time"),
+    [("en", "Try again in 2 minutes (12:01 PM)"), ("es", "en 2 minutos (12:01 p. m.)")],
+)
+def test_too_many_requests_say_when_to_come_back(
+    app: Flask, visitor: Visitor, language: str, time: str
+) -> None:
+    raises(app, TooManyRequests(retry_after=NOON + timedelta(seconds=90)))
+    with time_machine.travel(NOON, tick=False):
+        answer = visitor.open(f"/contact?lang={language}")
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "90"
+    assert time in " ".join(answer.text.split())
+
+
+def test_a_database_that_fails_says_that_nothing_was_lost_and_how_to_send_again(
+    app: Flask, visitor: Visitor
+) -> None:
+    raises(app, OperationalError(None, None, Exception()))
+    read, sent = visitor.open("/contact"), visitor.press("/contact", message="Hello")
+    for answer in (read, sent):
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "Nothing was saved" in answer.text
+    assert "nothing was lost." in read.text
+    assert "what you typed isn’t lost. Reload this page" in sent.text
+    assert "Hello" not in sent.text
+
+
+def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor: Visitor) -> None:
+    answer = visitor.press("/privacy")
+    assert answer.status_code == 405
+    assert "<h1>Something went wrong with that link or button</h1>" in answer.text
+    assert "Ese enlace o botón no funcionó" in visitor.press("/privacy?lang=es").text
+
+
+@pytest.mark.parametrize("path", ["/contact", "/groups/asian/join", "/sign-in", "/my-groups"])
+def test_the_summary_of_errors_takes_the_focus_without_a_script(
+    visitor: Visitor, path: str
+) -> None:
+    answer = visitor.send(path, email="nobody")
+    assert answer.status_code == 422
+    [summary] = re.findall(r'<div class="problem"[^>]*>', answer.text)
+    assert 'tabindex="-1"' in summary
+    assert " autofocus" in summary
+    assert answer.text.count("autofocus") == 1
+    assert "<title>Problem: " in answer.text

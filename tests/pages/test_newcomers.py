@@ -1,0 +1,135 @@
+"""New colleagues find all groups on a page, on paper and in a mail that we do not send."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from belong_mail.groups.seeds import GROUPS
+from belong_mail.pages.onboarding import QUIET_ZONE_MODULES, qr_code
+from tests.browser_client import Visitor
+from tests.factories import group_named, plan_meeting
+from tests.markers import on_sqlite
+from tests.pages.codes import drawn_in, painted, read
+
+SLUGS = [each["slug"] for each in GROUPS]
+NAMES = [each["name"] for each in GROUPS]
+SUMMARIES = [each.get("summary", {}) for each in GROUPS]
+BASE = "http://localhost:5000"
+
+
+def test_every_short_address_leads_to_its_group_in_the_readers_language(visitor: Visitor) -> None:
+    found = [visitor.open(f"/g/{number}").location for number in range(1, len(SLUGS) + 1)]
+    assert found == [f"/groups/{slug}" for slug in SLUGS]
+    assert visitor.open("/g/1?lang=es").location == f"/groups/{SLUGS[0]}?lang=es"
+
+
+def test_numbers_that_nobody_printed_lead_to_a_kind_page(
+    visitor: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        groups.mark_retired(session, group_named(session, "asian"))
+    for number in ("2", "0", "11", "99999", "100000", "9" * 40, "-1", "x", "1.5"):
+        answer = visitor.open(f"/g/{number}")
+        assert answer.status_code == 404, number
+        assert "See all groups" in answer.text
+
+
+@on_sqlite
+def test_the_page_leads_to_the_sheet_the_mail_and_every_poster(visitor: Visitor) -> None:
+    page = visitor.open("/new-colleagues")
+    assert "Set-Cookie" not in page.headers
+    links = re.findall(r'href="([^"]+)"', page.text)
+    assert {"/new-colleagues/sheet", "/new-colleagues/mail"} <= set(links)
+    assert [link for link in links if link.endswith("/poster")] == [
+        f"/groups/{slug}/poster" for slug in SLUGS
+    ]
+    assert 'href="/new-colleagues"' in visitor.open("/").text
+
+
+@on_sqlite
+def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(
+    visitor: Visitor,
+) -> None:
+    page = visitor.open("/new-colleagues/sheet").text
+    texts = [text for code in drawn_in(page) for text in read(code)]
+    assert texts == [BASE, *(f"{BASE}/g/{number}" for number in range(1, len(SLUGS) + 1))]
+    typed = re.findall(r'<p class="typed">([^<]+)</p>', page)
+    assert [f"http://{each}" for each in typed] == texts[1:]
+    assert page.count("There is room for you.") == page.count("Aquí hay lugar para ti.") == 1
+    for summary in filter(None, SUMMARIES):
+        assert f'<p lang="en">{summary["en"]}</p>' in page
+        assert f'<p lang="es">{summary["es"]}</p>' in page
+
+
+def test_words_that_a_group_has_in_one_language_stand_there_once(
+    visitor: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        groups.add(session, "night", "Night Shift", "For the <night>.", is_upcoming=False)
+    page = visitor.open("/new-colleagues/sheet").text
+    assert page.count("For the &lt;night&gt;.") == 1
+    assert len(drawn_in(page)) == len(SLUGS) + 2
+
+
+@on_sqlite
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_poster_says_what_the_group_is_and_its_code_reads(
+    visitor: Visitor, language: str
+) -> None:
+    for number, (slug, name) in enumerate(zip(SLUGS, NAMES, strict=True), 1):
+        page = visitor.open(f"/groups/{slug}/poster?lang={language}").text
+        assert f">{name}</h1>" in page
+        [code] = drawn_in(page)
+        assert read(code) == [f"{BASE}/g/{number}"]
+        assert f'<p class="typed">localhost:5000/g/{number}</p>' in page
+    assert visitor.open("/groups/nowhere/poster").status_code == 404
+
+
+@on_sqlite
+def test_a_poster_shows_the_next_dates_where_there_are_meetings(
+    services: Services, visitor: Visitor
+) -> None:
+    poster = "/groups/the-village/poster"
+    assert "Next dates" not in visitor.open(poster).text
+    with services.writing.begin() as session:
+        plan_meeting(session, repeats="weekly", place="Room <4>", is_open=True)
+        plan_meeting(session, place="Behind closed doors", is_open=False)
+    page = visitor.open(poster).text
+    assert page.count("4:00–5:00 PM") == 3
+    assert "Room &lt;4&gt;" in page
+    assert "Behind closed doors" not in page
+    assert "Próximas fechas" in visitor.open(f"{poster}?lang=es").text
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("language", "word"), [("en", "Welcome to DPS"), ("es", "Te damos la bienvenida a DPS")]
+)
+def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(
+    visitor: Visitor, language: str, word: str
+) -> None:
+    page = visitor.open(f"/new-colleagues/mail?lang={language}").text
+    assert f'<input id="subject" readonly value="{word}' in page
+    words = page.partition("<textarea")[2].partition("</textarea>")[0]
+    for number, name in enumerate(NAMES, 1):
+        assert f"\n{name}" in words
+        assert f"\n{BASE}/g/{number}\n\n" in words
+    assert "<form" not in page, "nothing can be sent from here"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=120))
+def test_a_code_reads_as_what_was_written_and_is_surrounded_by_white(path: str) -> None:
+    code = qr_code(f"https://belong.example.org/{path}")
+    picture = painted(code.size, code.path)
+    assert read(picture) == [f"https://belong.example.org/{path}"]
+    width = QUIET_ZONE_MODULES * 4
+    inner = picture.crop((width, width, picture.width - width, picture.height - width))
+    empty = picture.copy()
+    empty.paste(255, (width, width, picture.width - width, picture.height - width))
+    assert empty.getextrema() == (255, 255)
+    assert inner.getpixel((0, 0)) == 0, "the corner of a finder pattern"
