@@ -60,7 +60,7 @@ def paths_in(words: str) -> Iterator[str]:
 
 
 @each_document
-def test_paths_exist(document: str) -> None:
+def test_paths_exist(document):
     named = {path for words in quoted(document) for path in paths_in(words)}
     named |= set(re.findall(r"\btests/[\w/]+\.py\b", DOCUMENTS[document]))
     assert {path for path in named if not exists(path)} == set()
@@ -73,7 +73,7 @@ def slugs(document: str) -> set[str]:
 
 
 @each_document
-def test_links_between_documents_lead_somewhere(document: str) -> None:
+def test_links_between_documents_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(document)):
         if "://" in target or target.startswith("/"):
             continue
@@ -110,13 +110,13 @@ def named_commands(document: str) -> Iterator[list[str]]:
 
 
 @each_document
-def test_commands_of_operators_exist_with_their_options(document: str) -> None:
+def test_commands_of_operators_exist_with_their_options(document):
     complaints = [complaint_about(words) for words in named_commands(document)]
     assert [each for each in complaints if each] == []
 
 
 @each_document
-def test_commands_of_developers_exist(document: str) -> None:
+def test_commands_of_developers_exist(document):
     [named] = [each for each in dev.commands()._actions if each.dest == "command" or each.choices]
     for line in commands_of(document):
         for command in re.findall(r"\bdev\.py ([a-z]+)", line):
@@ -138,14 +138,14 @@ def is_defined(dotted: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["architecture", "decisions", "glossary"])
-def test_names_of_functions_and_classes_exist(name: str) -> None:
+def test_names_of_functions_and_classes_exist(name):
     words = quoted(f"docs/{name}.md")
     dotted = {word for word in words if re.fullmatch(r"[a-z]\w*(\.\w+)+", word)} - TOP
     ours = {word for word in dotted if word.split(".")[0] in ROOMS | {"app"}}
     assert {word for word in ours if not is_defined(word)} == set()
 
 
-def test_tests_that_the_threat_model_quotes_exist() -> None:
+def test_tests_that_the_threat_model_quotes_exist():
     """A sentence in its last column is the name of a test; “…” stands for any words."""
     code = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
     names = re.findall(r"def test_(\w+)", code)
@@ -158,7 +158,7 @@ def test_tests_that_the_threat_model_quotes_exist() -> None:
         assert any(all(part in name for part in parts) for name in names), quote
 
 
-def test_headings_that_the_program_sends_operators_to_exist() -> None:
+def test_headings_that_the_program_sends_operators_to_exist():
     said = " ".join(" ".join(each.todo.split()) for each in checks.CHECKS)
     told = re.findall("See “(.+?)” in the operators’ guide", said)
     pages = [text for name, text in DOCUMENTS.items() if name.startswith("docs/operators/")]
@@ -166,7 +166,7 @@ def test_headings_that_the_program_sends_operators_to_exist() -> None:
     assert set(told) <= set(re.findall(r"^#+ (.+)$", "\n".join(pages), re.MULTILINE))
 
 
-def test_the_guide_signs_as_the_tests_of_relays_do() -> None:
+def test_the_guide_signs_as_the_tests_of_relays_do():
     guide = DOCUMENTS["docs/operators/relays.md"]
     [lines] = re.findall(r"```\n((?: *\w+ .*\n)*? *SignHeaders .*\n) *```", guide)
     ours = signing.OPENDKIM.replace("{signed}", signing.ALL)

@@ -14,18 +14,15 @@ from urllib.parse import urlsplit
 
 import grimp
 import pytest
-from flask import Flask
 from jinja2 import Environment, meta
 
 from belong_mail.app import create_app
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.email_templates import EMAILS
 from belong_mail.core.services import Services
 from belong_mail.ops import rooms
 from belong_mail.web.access import Access
-from belong_mail.worker.loop import Worker
 from config import Config
-from tests.browser_client import Visitor, path_of
+from tests.browser_client import path_of
 from tests.crawl import (
     all_of_a_lead,
     lead_stops,
@@ -42,7 +39,6 @@ from tests.crawl import (
 from tests.db_dump import kept_of
 from tests.district_names import DISTRICT
 from tests.markers import on_both, on_sqlite
-from tests.servers.smtp import Server
 from tests.web.rights.table import PART, rights_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +84,7 @@ def called(*words: str) -> set[str]:
     return {name for name in imports().modules if re.split(r"[._]", name)[-1] in words}
 
 
-def test_views_and_forms_use_neither_tasks_nor_emails() -> None:
+def test_views_and_forms_use_neither_tasks_nor_emails():
     of_the_worker = called("tasks", "emails")
     used = {
         each: imports().find_modules_directly_imported_by(each) & of_the_worker
@@ -97,7 +93,7 @@ def test_views_and_forms_use_neither_tasks_nor_emails() -> None:
     assert {each: by for each, by in used.items() if by} == {}
 
 
-def test_no_view_or_form_reaches_decryption_directly_or_through_others() -> None:
+def test_no_view_or_form_reaches_decryption_directly_or_through_others():
     keys = "belong_mail.core.decryption"
     blind = views() | called("forms") | {"belong_mail.web.context"}
     reaching = imports().find_downstream_modules(keys) & blind
@@ -112,7 +108,7 @@ FLASK_USERS = {
 }  # fmt: skip
 
 
-def test_flask_and_its_forms_stay_in_views_forms_and_web() -> None:
+def test_flask_and_its_forms_stay_in_views_forms_and_web():
     users: set[str] = set()
     for package in ("flask", "flask_wtf", "wtforms"):
         users |= imports().find_modules_that_directly_import(package)
@@ -120,7 +116,7 @@ def test_flask_and_its_forms_stay_in_views_forms_and_web() -> None:
     assert {each for each in elsewhere if not each.startswith("belong_mail.web.")} == FLASK_USERS
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_no_module_imports_itself_in_a_circle():
     graph = grimp.build_graph("belong_mail", cache_dir=None)
     names = sorted(graph.modules)
     edges = {name: graph.find_modules_directly_imported_by(name) for name in names}
@@ -128,7 +124,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     TopologicalSorter(edges).prepare()
 
 
-def test_the_contracts_about_imports_hold() -> None:
+def test_the_contracts_about_imports_hold():
     program = Path(sys.executable).with_name("lint-imports")
     answer = subprocess.run(
         [program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -136,7 +132,7 @@ def test_the_contracts_about_imports_hold() -> None:
     assert answer.returncode == 0, answer.stdout
 
 
-def test_functions_have_at_most_40_lines_and_views_20() -> None:
+def test_functions_have_at_most_40_lines_and_views_20():
     short = {*with_pages(), PACKAGE / "pages" / "errors.py"}
     assert len(short) > 15
     long = [
@@ -149,13 +145,13 @@ def test_functions_have_at_most_40_lines_and_views_20() -> None:
     assert long == []
 
 
-def test_nothing_is_patched_in_a_test() -> None:
+def test_nothing_is_patched_in_a_test():
     patching = re.compile(r"^ *(from|import) .*mock|\.(patch|setattr|setitem)\(", re.MULTILINE)
     tests = modules(ROOT / "tests")
     assert [file.name for file in tests if patching.search(file.read_text())] == []
 
 
-def test_services_never_commit_and_only_the_doors_begin() -> None:
+def test_services_never_commit_and_only_the_doors_begin():
     beginning = {
         str(file.relative_to(PACKAGE))
         for file in modules(PACKAGE)
@@ -176,7 +172,7 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
     assert [f for f in modules(PACKAGE) if ".commit(" in f.read_text()] == []
 
 
-def test_no_machine_stands_in_the_repository() -> None:
+def test_no_machine_stands_in_the_repository():
     """No path of this machine and no package index but the lock's default."""
     index = RawConfigParser()
     index.read([Path.home() / ".config/pip/pip.conf", "/etc/pip.conf"])
@@ -192,7 +188,7 @@ def test_no_machine_stands_in_the_repository() -> None:
         assert allowed or not [name for name in names if name in text], file
 
 
-def test_the_map_in_the_readme_is_true() -> None:
+def test_the_map_in_the_readme_is_true():
     _, _, rest = (ROOT / "README.md").read_text().partition("\n## The tree\n")
     top, _, inside = rest.partition("```")[2].partition("```")[0].partition("\nbelong_mail/\n")
     places = [line.split()[0] for line in top.splitlines() if line]
@@ -203,20 +199,15 @@ def test_the_map_in_the_readme_is_true() -> None:
     assert sorted(entries) == sorted(f"{name}/" if "." not in name else name for name in ours)
 
 
-def test_every_email_is_one_file_and_has_a_writer() -> None:
+def test_every_email_is_one_file_and_has_a_writer():
     files = {file.name for file in EMAILS.iterdir() if file.is_file()}
     assert files == {f"{kind}.jinja" for kind in (*rooms.EMAILS, "newsletter")}
 
 
 @on_sqlite
 def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     shown: set[str] = set()
     record_templates(app, shown)
     links = mailed_links(visitor, worker, relay, services, keyring)
@@ -249,9 +240,7 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
 
 
 @on_sqlite
-def test_every_page_is_public_by_its_mark_or_refused_to_strangers(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_every_page_is_public_by_its_mark_or_refused_to_strangers(app, visitor):
     for route in rights_table(app):
         if Access.PUBLIC not in route.marks:
             address = PART.sub("1", route.address)
@@ -263,7 +252,7 @@ def test_every_page_is_public_by_its_mark_or_refused_to_strangers(
 
 
 @on_sqlite
-def test_in_production_there_is_no_page_for_development(environment: dict[str, str]) -> None:
+def test_in_production_there_is_no_page_for_development(environment):
     environment |= {
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": "https://belong.example.org",
@@ -295,8 +284,8 @@ def test_in_production_there_is_no_page_for_development(environment: dict[str, s
     ],
 )
 def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(
-    app: Flask, headers: dict[str, str], address: str
-) -> None:
+    app, headers, address
+):
     client = app.test_client(use_cookies=False)
     from_there = {"REMOTE_ADDR": address}
     for path in ("/dev/mailbox", "/dev/mailbox?since=now", "/dev/mailbox/x/html"):
@@ -306,12 +295,7 @@ def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(
 
 
 @on_sqlite
-def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-    visitor: Visitor,
-) -> None:
+def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(app, services, keyring, visitor):
     lead = sign_in(app, keyring)
     places = list(lead_stops(app, services))
     assert len(places) >= 8
@@ -322,13 +306,8 @@ def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(
 
 @on_both("crawl")
 def test_reading_any_page_or_mailed_link_changes_nothing(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     lead = sign_in(app, keyring)
     lead_places = list(lead_stops(app, services))
     links = mailed_links(visitor, worker, relay, services, keyring)

@@ -1,19 +1,13 @@
 """The journeys from end to end: real app, real database, real mail."""
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.factories import make_member, members_of, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.servers.smtp import Server
 
 pytestmark = [periodic_tasks, on_both("journeys")]
 
 
-def test_a_teacher_joins_and_confirms(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_a_teacher_joins_and_confirms(visitor, worker, relay, services):
     answer = visitor.join("the-village", " Ada@dpsk12.org ")
     assert answer.location.startswith("/check-your-inbox/")
 
@@ -38,8 +32,8 @@ def test_a_teacher_joins_and_confirms(
 
 
 def test_a_member_gets_a_newsletter_and_leaves_with_one_click(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    visitor, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         queue_issue(session)
@@ -56,7 +50,7 @@ def test_a_member_gets_a_newsletter_and_leaves_with_one_click(
         assert members_of(session, "the-village") == 0
 
 
-def test_a_person_writes_to_the_office(visitor: Visitor, worker: Worker, relay: Server) -> None:
+def test_a_person_writes_to_the_office(visitor, worker, relay):
     answer = visitor.send(
         "/contact",
         name="Ada Lovelace",

@@ -251,7 +251,7 @@ def checkout(copied: Path, recipe: Recipe) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_recipe_touches_its_room_and_two_lines_elsewhere(recipe: Recipe) -> None:
+def test_recipe_touches_its_room_and_two_lines_elsewhere(recipe):
     assert len(recipe.elsewhere()) <= 2
     assert all(file.startswith(("templates/", "emails/")) for file in recipe.files)
 
@@ -259,7 +259,7 @@ def test_recipe_touches_its_room_and_two_lines_elsewhere(recipe: Recipe) -> None
 @one_by_day("recipes in a copy")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_recipe_is_all_that_it_takes(recipe: Recipe, checkout: Path) -> None:
+def test_recipe_is_all_that_it_takes(recipe, checkout):
     for name, text in {**recipe.files, TRIED: HEAD + recipe.test}.items():
         (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).write_text(text)

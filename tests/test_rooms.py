@@ -36,7 +36,7 @@ def kinds_of_jobs(base: type[JobKind] = JobKind) -> list[type[JobKind]]:
     return [*listed, *(one for each in base.__subclasses__() for one in kinds_of_jobs(each))]
 
 
-def test_every_kind_of_job_has_one_function() -> None:
+def test_every_kind_of_job_has_one_function():
     kinds = [each.kind for each in kinds_of_jobs() if each.kind and each is not Tried]
     assert len(kinds) == len(set(kinds))
     assert set(kinds) == TASKS.keys()
@@ -62,19 +62,19 @@ class Tried(SealedJob, kind="tried"):
         ({"name": "Ada"}, None),
     ],
 )
-def test_a_job_of_another_form_is_not_read(said: dict[str, object], opened: Tried | None) -> None:
+def test_a_job_of_another_form_is_not_read(said, opened):
     keys = new_keys()
     sealed = Sealer((keys["public"],)).seal(json.dumps(said).encode(), sealed_for("tried"))
     with nullcontext() if opened else pytest.raises(TypeError):
         assert Tried.open(Opener((keys["private"],)), Job(kind="tried", sealed=sealed)) == opened
 
 
-def test_jobs_that_look_an_address_up_are_jobs() -> None:
+def test_jobs_that_look_an_address_up_are_jobs():
     assert TASKS.keys() >= LOOKUPS
     assert len(LOOKUPS) == 11
 
 
-def test_nothing_is_declared_twice() -> None:
+def test_nothing_is_declared_twice():
     declared = Declared[int]()
     declared["sign-in"] = 1
     with pytest.raises(DeclaredTwice, match="sign-in"):
@@ -82,7 +82,7 @@ def test_nothing_is_declared_twice() -> None:
     assert declared["sign-in"] == 1
 
 
-def test_all_that_declares_something_is_loaded_by_the_list_of_rooms() -> None:
+def test_all_that_declares_something_is_loaded_by_the_list_of_rooms():
     declaring = {
         ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
         for file in PACKAGE.rglob("*.py")
@@ -96,12 +96,12 @@ def test_all_that_declares_something_is_loaded_by_the_list_of_rooms() -> None:
     assert declaring - set(known.stdout.split()) == {"belong_mail.monitoring.alerts"}
 
 
-def test_times_of_delivery_are_those_of_emails_that_there_are() -> None:
+def test_times_of_delivery_are_those_of_emails_that_there_are():
     kinds = EMAILS.keys() | {"newsletter"}
     assert set(TRANSACTIONAL) | GIVE_UP_AFTER.keys() <= kinds
 
 
-def test_every_age_of_retention_stands_in_one_module() -> None:
+def test_every_age_of_retention_stands_in_one_module():
     files = PACKAGE.glob("*/retention.py")
     with_ages = {file for file in files if "timedelta(" in file.read_text()}
     assert with_ages == {PACKAGE / "core/retention.py"}
@@ -115,7 +115,7 @@ def test_every_age_of_retention_stands_in_one_module() -> None:
     assert [each for each in entered if "timedelta(" in each] == []
 
 
-def test_columns_that_are_not_wrapped_anew_are_columns() -> None:
+def test_columns_that_are_not_wrapped_anew_are_columns():
     columns = {
         f"{table.name}.{column.name}"
         for table in Base.metadata.sorted_tables
@@ -124,7 +124,7 @@ def test_columns_that_are_not_wrapped_anew_are_columns() -> None:
     assert SHORT_LIVED.keys() <= columns
 
 
-def test_the_schema_alone_knows_every_table() -> None:
+def test_the_schema_alone_knows_every_table():
     code = "from belong_mail.ops.schema import Base; print(*Base.metadata.tables)"
     program = [sys.executable, "-c", code]
     known = subprocess.run(program, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)

@@ -35,7 +35,7 @@ def bare_words(source: str) -> list[str]:
     return [word for word in WORD.findall(TAG.sub(" ", text) + " " + aloud) if word not in NAMES]
 
 
-def test_no_template_says_anything_that_is_not_in_the_catalogs() -> None:
+def test_no_template_says_anything_that_is_not_in_the_catalogs():
     found = {file: bare_words(re.sub(r"&\w+;", " ", file.read_text())) for file in TEMPLATES}
     assert {file: words for file, words in found.items() if words} == {}
 
@@ -54,7 +54,7 @@ def is_named(call: nodes.Call, *names: str) -> bool:
     return isinstance(call.node, nodes.Name) and call.node.name in names
 
 
-def test_no_email_says_anything_that_is_not_in_the_catalogs() -> None:
+def test_no_email_says_anything_that_is_not_in_the_catalogs():
     files = [file for file in TEMPLATES if file.suffix == ".jinja"]
     found = {file.name: bare_parts(file.read_text()) for file in files}
     assert {file: words for file, words in found.items() if words} == {}
@@ -75,6 +75,6 @@ def bare_arguments(source: str) -> Iterator[str]:
                 yield each.value
 
 
-def test_no_form_has_a_label_or_an_error_that_is_not_in_the_catalogs() -> None:
+def test_no_form_has_a_label_or_an_error_that_is_not_in_the_catalogs():
     found = {file.name: list(bare_arguments(file.read_text())) for file in FORMS}
     assert {name: words for name, words in found.items() if words} == {}

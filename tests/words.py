@@ -19,7 +19,7 @@ def said() -> set[str | tuple[str, ...]]:
     """Collect what the sources and templates say, as `pybabel extract` would."""
     root = i18n.TRANSLATIONS.parent
     with (i18n.TRANSLATIONS / "babel.cfg").open() as mapping:
-        methods, options = parse_mapping_cfg(mapping)  # type: ignore[no-untyped-call]
+        methods, options = parse_mapping_cfg(mapping)
     found = extract_from_dir(root, methods, options, KEYWORDS)
     return {message for _file, _line, message, _comments, _context in found}
 

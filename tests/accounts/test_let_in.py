@@ -41,9 +41,7 @@ def link(browser: Visitor, worker: Worker, relay: Server) -> str:
     return link_to(relay.to(LEAD)[-1], "sign-in")
 
 
-def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(
-    owner: Visitor, phone: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(owner, phone, services, worker, relay):
     url = link(phone, worker, relay)
     page = phone.open(url).text
     assert "This account uses a passkey" in page
@@ -56,9 +54,9 @@ def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(
 
 
 def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
-    office: Visitor, owner: Visitor, device: Authenticator, app: Flask, services: Services,
-    worker: Worker, relay: Server,
-) -> None:  # fmt: skip
+    office, owner, device, app, services,
+    worker, relay
+):  # fmt: skip
     phone, page = Visitor(app.test_client()), f"/office/leads/{public_id(services)}"
     assert BUTTON in office.open(page).text
     assert office.act(f"{page}/let_in").status_code == 303
@@ -77,9 +75,7 @@ def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
     assert office.act(f"{page}/let_in").status_code == 404
 
 
-def test_the_operator_lets_in_the_last_one_of_the_office(
-    office: Visitor, app: Flask, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_operator_lets_in_the_last_one_of_the_office(office, app, services, worker, relay):
     add(office, Authenticator())
     worker.drain()
     said = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
@@ -99,7 +95,7 @@ def test_the_operator_lets_in_the_last_one_of_the_office(
     assert (again.exit_code, "with no passkey" in again.output) == (1, True)
 
 
-def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
+def test_nobody_of_the_office_lets_themselves_in(office, services):
     add(office, Authenticator())
     page = f"/office/leads/{public_id(services)}"
     assert BUTTON not in office.open(page).text
@@ -108,9 +104,7 @@ def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Serv
 
 
 @pytest.mark.usefixtures("office", "owner")
-def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(services, worker, relay):
     """Neither its owner, nor whoever wrote into a row that they work for the office."""
     account = public_id(services)
     with services.writing.begin() as session:
@@ -128,9 +122,7 @@ def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
 
 @pytest.mark.usefixtures("owner")
 @pytest.mark.parametrize("whose", ["one account's", "all accounts'"])
-def test_nobody_is_let_in_over_a_limit(
-    whose: str, office: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_nobody_is_let_in_over_a_limit(whose, office, services, worker, relay):
     """An intruder in the web could fill inboxes, and do it so often that nobody reads it."""
     account = public_id(services)
     key, rate = {

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.accounts.jobs import SendProofLink
@@ -12,14 +11,10 @@ from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.accounts.passkeys import ADD, LEAD, add, asked, trail
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
-from tests.servers.smtp import Server
 
 PROOF, BEGIN, FINISH = "/account/proof", "/account/proof/passkey", "/account/proof/passkey/finish"
 
@@ -39,9 +34,7 @@ def is_proved(lead: Visitor) -> bool:
     return lead.act(ADD, name="Mine").status_code != 403
 
 
-def test_a_passkey_proves_who_is_signed_in(
-    owner: Visitor, device: Authenticator, services: Services
-) -> None:
+def test_a_passkey_proves_who_is_signed_in(owner, device, services):
     asked = owner.act(ADD, name="My other phone")
     assert asked.status_code == 403
     assert "Use my passkey" in asked.text
@@ -54,9 +47,7 @@ def test_a_passkey_proves_who_is_signed_in(
     assert trail(services, Kind.PROVEN) == ["passkey"]
 
 
-def test_a_mailbox_proves_nothing_of_who_has_a_passkey(
-    owner: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_a_mailbox_proves_nothing_of_who_has_a_passkey(owner, worker, relay):
     before = len(relay.to(LEAD))
     assert "Use my passkey" in owner.open(PROOF).text
     assert owner.act(PROOF).status_code == 200
@@ -66,8 +57,8 @@ def test_a_mailbox_proves_nothing_of_who_has_a_passkey(
 
 
 def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
-    owner: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    owner, services, worker, relay
+):
     worker.drain()
     before = len(relay.accepted)
     with services.writing.begin() as session:
@@ -81,9 +72,7 @@ def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
     assert owner.open("/lead/").status_code == 200
 
 
-def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(
-    lead: Visitor, device: Authenticator, worker: Worker, relay: Server
-) -> None:
+def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(lead, device, worker, relay):
     lead.act(PROOF)
     worker.drain()
     link = link_to(relay.to(LEAD)[-1], "confirm-identity")
@@ -92,9 +81,9 @@ def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(
 
 
 def test_the_passkey_of_somebody_else_proves_nothing(
-    owner: Visitor, device: Authenticator, app: Flask, keyring: Keyring,
+    owner, device, app, keyring
 
-) -> None:  # fmt: skip
+):  # fmt: skip
     theirs, other = Authenticator(), sign_in(app, keyring, "asian")
     add(other, theirs)
     given = owner.act(FINISH, answer=answer_of(owner, theirs))
@@ -105,9 +94,7 @@ def test_the_passkey_of_somebody_else_proves_nothing(
     assert given.status_code == 303
 
 
-def test_an_answer_to_another_question_proves_nothing(
-    owner: Visitor, device: Authenticator
-) -> None:
+def test_an_answer_to_another_question_proves_nothing(owner, device):
     """One that signs in, one of a session that ended, and one that was used."""
     answer = device.get(asked(owner))
     assert owner.act(FINISH, answer=answer).status_code == 403
@@ -115,9 +102,7 @@ def test_an_answer_to_another_question_proves_nothing(
     assert not is_proved(owner)
 
 
-def test_a_forged_press_of_another_page_proves_nothing(
-    owner: Visitor, device: Authenticator
-) -> None:
+def test_a_forged_press_of_another_page_proves_nothing(owner, device):
     """Nor when its challenge is used up."""
     answer = answer_of(owner, device)
     for _ in range(2):

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -18,11 +17,9 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.accounts.views import CHALLENGE_MAX_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
 from tests.accounts.passkeys import (
     ADD,
     BEGIN,
@@ -43,19 +40,16 @@ from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
 from tests.markers import on_both
 from tests.servers.authenticator import Authenticator, encoded
-from tests.servers.smtp import Server
 
 
-def test_who_has_a_passkey_is_promised_no_sign_in_by_email(phone: Visitor) -> None:
+def test_who_has_a_passkey_is_promised_no_sign_in_by_email(phone):
     words = "an emailed link doesn’t sign you in"
     assert words in phone.open("/sign-in").text
     assert words in finish(phone, "").text
 
 
 @on_both("journeys")
-def test_a_lead_adds_a_passkey_and_signs_in_with_it(
-    owner: Visitor, device: Authenticator, phone: Visitor, services: Services, relay: Server
-) -> None:
+def test_a_lead_adds_a_passkey_and_signs_in_with_it(owner, device, phone, services, relay):
     """The device says who it is; no address is typed and none is named."""
     assert "My phone" in owner.open(PAGE).text
     assert sign_in_by(phone, device).location == "/lead/"
@@ -68,7 +62,7 @@ def test_a_lead_adds_a_passkey_and_signs_in_with_it(
     assert "A passkey was added" in text_of(told)
 
 
-def test_a_device_hears_of_no_group_and_of_no_address(lead: Visitor) -> None:
+def test_a_device_hears_of_no_group_and_of_no_address(lead):
     """It may show the same on a screen for everyone."""
     said = options_to_add(lead)["publicKey"]
     assert said["user"]["name"] == said["user"]["displayName"] == said["rp"]["name"] == "DPS Belong"
@@ -80,7 +74,7 @@ def test_a_device_hears_of_no_group_and_of_no_address(lead: Visitor) -> None:
 
 
 @pytest.mark.usefixtures("owner")
-def test_whoever_asks_is_asked_the_same(phone: Visitor, app: Flask) -> None:
+def test_whoever_asks_is_asked_the_same(phone, app):
     """Nothing names a passkey, and so nobody learns who has one."""
     one, two = asked(phone)["publicKey"], asked(Visitor(app.test_client()))["publicKey"]
     assert one.pop("challenge") != two.pop("challenge")
@@ -88,9 +82,9 @@ def test_whoever_asks_is_asked_the_same(phone: Visitor, app: Flask) -> None:
 
 
 def test_a_removed_passkey_signs_nobody_in(
-    owner: Visitor, device: Authenticator, phone: Visitor, services: Services,
-    worker: Worker, relay: Server,
-) -> None:  # fmt: skip
+    owner, device, phone, services,
+    worker, relay
+):  # fmt: skip
     assert owner.send(PAGE).location == f"{PAGE}?done=removed"
     assert count(services) == 0
     assert sign_in_by(phone, device).status_code == 403
@@ -100,9 +94,7 @@ def test_a_removed_passkey_signs_nobody_in(
     assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
 
 
-def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(
-    owner: Visitor, device: Authenticator, app: Flask
-) -> None:
+def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(owner, device, app):
     for change in (partial(add, owner, Authenticator()), partial(remove_newest, owner)):
         other = Visitor(app.test_client())
         assert sign_in_by(other, device).status_code == 303
@@ -120,9 +112,7 @@ def remove_newest(owner: Visitor) -> TestResponse:
     return owner.act(f"{PAGE}/remove", passkey=name)
 
 
-def test_nobody_removes_the_passkey_of_somebody_else(
-    owner: Visitor, app: Flask, services: Services, keyring: Keyring
-) -> None:
+def test_nobody_removes_the_passkey_of_somebody_else(owner, app, services, keyring):
     other = sign_in(app, keyring, "asian")
     theirs = Form(owner.open(PAGE).text)
     given = other.act(theirs.action, passkey=theirs.fields["passkey"])
@@ -146,9 +136,9 @@ LIES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.usefixtures("owner")
 def test_an_answer_that_is_not_honest_signs_nobody_in(
-    lie: str, device: Authenticator, phone: Visitor,
-    app: Flask,
-) -> None:  # fmt: skip
+    lie, device, phone,
+    app
+):  # fmt: skip
     """All read the same, and the honest device signs in afterwards."""
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
     honest = {**vars(device)}
@@ -164,9 +154,7 @@ def test_an_answer_that_is_not_honest_signs_nobody_in(
 
 
 @pytest.mark.parametrize("lie", [*LIES][:6])
-def test_a_passkey_that_was_not_made_here_is_not_added(
-    lie: str, lead: Visitor, device: Authenticator, services: Services
-) -> None:
+def test_a_passkey_that_was_not_made_here_is_not_added(lie, lead, device, services):
     vars(device).update(LIES[lie])
     given = add(lead, device)
     assert given.status_code == 422
@@ -198,9 +186,7 @@ def test_a_passkey_that_was_not_made_here_is_not_added(
     ],
 )
 @pytest.mark.usefixtures("owner")
-def test_a_bent_answer_signs_nobody_in(
-    changed: dict[str, str], device: Authenticator, phone: Visitor
-) -> None:
+def test_a_bent_answer_signs_nobody_in(changed, device, phone):
     answer = device.get(asked(phone), **changed)
     assert finish(phone, answer).status_code == 403
     assert not is_in(phone)
@@ -212,7 +198,7 @@ def test_a_bent_answer_signs_nobody_in(
     ids=["nothing", "half", "list", "empty", "null", "number", "long", "deep"],
 )
 @pytest.mark.usefixtures("owner")
-def test_what_is_no_answer_signs_nobody_in(answer: str, phone: Visitor) -> None:
+def test_what_is_no_answer_signs_nobody_in(answer, phone):
     asked(phone)
     assert finish(phone, answer).status_code == 403
 
@@ -222,9 +208,7 @@ def test_what_is_no_answer_signs_nobody_in(answer: str, phone: Visitor) -> None:
     [b"", b"\xa3\x63fmt", b"\xa1\x19\x01", b"\x81" * 9000],
     ids=["nothing", "half", "half a number", "deep"],
 )
-def test_what_is_no_attestation_is_not_added(
-    octets: bytes, lead: Visitor, device: Authenticator, services: Services
-) -> None:
+def test_what_is_no_attestation_is_not_added(octets, lead, device, services):
     answer = json.loads(device.create(options_to_add(lead)))
     answer["response"]["attestationObject"] = encoded(octets)
     given = lead.act(ADD, name="My phone", answer=json.dumps(answer))
@@ -233,8 +217,8 @@ def test_what_is_no_attestation_is_not_added(
 
 
 def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
-    owner: Visitor, device: Authenticator, phone: Visitor, services: Services
-) -> None:
+    owner, device, phone, services
+):
     for browser in (owner, phone):
         browser.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"  # no network that is trusted
     token = token_of(phone)
@@ -247,9 +231,7 @@ def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
 
 
 @pytest.mark.usefixtures("owner")
-def test_an_answer_serves_once_even_with_an_older_cookie(
-    device: Authenticator, phone: Visitor, app: Flask
-) -> None:
+def test_an_answer_serves_once_even_with_an_older_cookie(device, phone, app):
     """A thief who copied cookie and answer before it was sent is too late."""
     device.step = 0  # it does not count, so that nothing else refuses
     device.counter = 0
@@ -266,9 +248,7 @@ def test_an_answer_serves_once_even_with_an_older_cookie(
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_challenge_of_another_browser_is_not_answered_here(
-    device: Authenticator, phone: Visitor, app: Flask
-) -> None:
+def test_a_challenge_of_another_browser_is_not_answered_here(device, phone, app):
     answer = device.get(asked(Visitor(app.test_client())))
     asked(phone)
     assert finish(phone, answer).status_code == 403
@@ -276,15 +256,13 @@ def test_a_challenge_of_another_browser_is_not_answered_here(
 
 
 @pytest.mark.usefixtures("owner")
-def test_an_answer_comes_within_five_minutes(device: Authenticator, phone: Visitor) -> None:
+def test_an_answer_comes_within_five_minutes(device, phone):
     answer = device.get(asked(phone))
     with time_machine.travel(now() + CHALLENGE_MAX_AGE + timedelta(seconds=2)):
         assert finish(phone, answer).status_code == 403
 
 
-def test_what_was_asked_to_add_a_passkey_signs_nobody_in(
-    owner: Visitor, device: Authenticator
-) -> None:
+def test_what_was_asked_to_add_a_passkey_signs_nobody_in(owner, device):
     """And what was made is no answer to a sign-in: each challenge is for one purpose."""
     answer = device.get(options_to_add(owner))
     assert finish(owner, answer).status_code == 403
@@ -295,16 +273,16 @@ def test_what_was_asked_to_add_a_passkey_signs_nobody_in(
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_device_makes_no_answer_of_another_kind(device: Authenticator, phone: Visitor) -> None:
+def test_a_device_makes_no_answer_of_another_kind(device, phone):
     assert finish(phone, device.get(asked(phone), "webauthn.create")).status_code == 403
 
 
 @pytest.mark.parametrize("what", ["removed", "gone"])
 @pytest.mark.usefixtures("owner")
 def test_who_may_not_sign_in_does_not_by_a_passkey(
-    what: str, device: Authenticator, phone: Visitor, services: Services,
+    what, device, phone, services
 
-) -> None:  # fmt: skip
+):  # fmt: skip
     end(what, services)
     given = sign_in_by(phone, device)
     assert given.status_code == 403
@@ -315,7 +293,7 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(
 
 @pytest.mark.parametrize("what", ["invited", "removed"])
 @pytest.mark.usefixtures("owner")
-def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services) -> None:
+def test_passkeys_of_who_has_no_right_are_deleted(what, services):
     """Not of who is invited again."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
@@ -338,9 +316,7 @@ def end(what: str, services: Services) -> None:
                 session.delete(right)
 
 
-def test_a_passkey_that_does_not_count_signs_in_again_and_again(
-    lead: Visitor, device: Authenticator, app: Flask
-) -> None:
+def test_a_passkey_that_does_not_count_signs_in_again_and_again(lead, device, app):
     device.step = 0
     add(lead, device)
     for _ in range(2):
@@ -348,9 +324,7 @@ def test_a_passkey_that_does_not_count_signs_in_again_and_again(
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_count_that_goes_back_stands_in_the_trail(
-    device: Authenticator, app: Flask, services: Services
-) -> None:
+def test_a_count_that_goes_back_stands_in_the_trail(device, app, services):
     """Somebody may have copied the passkey: the office sees whose."""
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
     device.counter -= 1
@@ -359,16 +333,16 @@ def test_a_count_that_goes_back_stands_in_the_trail(
 
 
 def test_a_passkey_is_added_to_one_account_once(
-    owner: Visitor, device: Authenticator, app: Flask, services: Services, keyring: Keyring,
+    owner, device, app, services, keyring
 
-) -> None:  # fmt: skip
+):  # fmt: skip
     other = sign_in(app, keyring, "asian")
     for phone in (owner, other):
         assert add(phone, device).status_code == 422
     assert count(services) == 1
 
 
-def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead: Visitor, services: Services) -> None:
+def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, services):
     assert add(lead, Authenticator(), name="").status_code == 422
     for _ in range(MAX_PASSKEYS):
         assert add(lead, Authenticator()).status_code == 303
@@ -381,16 +355,14 @@ def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead: Visitor, services: 
             assert "Please confirm that it’s you" in given.text
 
 
-def test_the_offer_is_made_until_it_is_taken(lead: Visitor, device: Authenticator) -> None:
+def test_the_offer_is_made_until_it_is_taken(lead, device):
     assert "Sign in without email" in lead.open("/lead/").text
     add(lead, device)
     assert "Sign in without email" not in lead.open("/lead/").text
 
 
 @pytest.mark.usefixtures("owner")
-def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(services, worker, relay):
     """A request that a broken web makes up mails no one else, and no more than some a day."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()

@@ -87,9 +87,7 @@ def subjects(scenario: Scenario, address: str) -> list[str]:
     return [str(mail["Subject"]) for mail in scenario.mails(address)]
 
 
-def test_one_invitation_for_two_groups_is_accepted_with_one_press(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_one_invitation_for_two_groups_is_accepted_with_one_press(app, scenario, office):
     invite(office, scenario, NEW, VILLAGE, "asian")
     page = office.open(PAGE).text
     assert page.count("Sam, East") == 2
@@ -106,7 +104,7 @@ def test_one_invitation_for_two_groups_is_accepted_with_one_press(
     assert "hasn’t accepted" not in office.open(PAGE).text
 
 
-def test_one_of_two_groups_can_be_accepted_alone(scenario: Scenario, office: Visitor) -> None:
+def test_one_of_two_groups_can_be_accepted_alone(scenario, office):
     invite(office, scenario, NEW, VILLAGE, "asian")
     link = link_to(scenario.mails(NEW)[-1], "invitation")
     scenario.visitor.press(link, accept=group_id(scenario, "asian"))
@@ -118,9 +116,7 @@ def test_one_of_two_groups_can_be_accepted_alone(scenario: Scenario, office: Vis
 
 
 @on_both("journeys")
-def test_a_colleague_has_the_offices_pages_only_after_accepting(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, office):
     invite(office, scenario, COLLEAGUE, office="y")
     Visitor(app.test_client()).send("/sign-in", email=COLLEAGUE)
     [mail] = scenario.mails(COLLEAGUE)
@@ -140,9 +136,7 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(
     ],
 )
 @on_sqlite
-def test_what_cannot_be_invited_is_said_and_kept(
-    scenario: Scenario, office: Visitor, typed: dict[str, Any], words: str
-) -> None:
+def test_what_cannot_be_invited_is_said_and_kept(scenario, office, typed, words):
     right = {"name": "Sam", "email": NEW, "groups": [group_id(scenario, VILLAGE)]}
     answer = office.send(f"{PAGE}/invite", **{**right, **typed})
     assert answer.status_code == 422
@@ -150,9 +144,7 @@ def test_what_cannot_be_invited_is_said_and_kept(
     assert account_of(scenario, NEW) is None
 
 
-def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(scenario, office):
     """An intruder in the web could have invited, and those who are told need time to say so."""
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
@@ -169,9 +161,7 @@ def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(
         assert subjects(scenario, NEW).count(HELLO) == 3
 
 
-def test_whom_the_office_invites_names_no_mailbox_for_a_day(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_whom_the_office_invites_names_no_mailbox_for_a_day(scenario, office):
     """Members answer to it."""
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
@@ -192,9 +182,7 @@ def test_whom_the_office_invites_names_no_mailbox_for_a_day(
         assert propose() == ["Confirm a shared inbox"]
 
 
-def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(scenario, office):
     """The web’s own row says long since, and does not count."""
     invite(office, scenario, NEW, VILLAGE)
     with scenario.services.writing.begin() as session:
@@ -205,9 +193,7 @@ def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(
             assert HELLO not in subjects(scenario, NEW)
 
 
-def test_the_office_and_other_leads_hear_of_each_new_right(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
     add_office(scenario, COLLEAGUE)
     scenario.invite_lead(LEAD)
     scenario.invite_lead("asian@dpsk12.org", "asian")
@@ -226,7 +212,7 @@ def test_the_office_and_other_leads_hear_of_each_new_right(
     assert "Sam, East accepted" in text_of(scenario.mails(LEAD)[-1])
 
 
-def test_an_invitation_is_sent_again_and_withdrawn(scenario: Scenario, office: Visitor) -> None:
+def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     invite(office, scenario, NEW, VILLAGE)
     for _ in range(5):
         press(office, scenario, NEW, "again")
@@ -237,9 +223,7 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario: Scenario, office: V
     assert scenario.visitor.press(link).status_code == 404
 
 
-def test_an_invitation_to_the_office_is_over_after_a_week(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
     with scenario.services.writing.begin() as session:
@@ -248,9 +232,7 @@ def test_an_invitation_to_the_office_is_over_after_a_week(
     assert scenario.visitor.press(link).status_code == 404
 
 
-def test_removing_a_lead_counts_at_once_and_is_told(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     scenario.invite_lead(LEAD)
     scenario.invite_lead(NEW)
     lead = signed_in(app, scenario.keyring, LEAD)
@@ -265,9 +247,7 @@ def test_removing_a_lead_counts_at_once_and_is_told(
     assert subjects(scenario, OFFICE)[-1] == CHANGED
 
 
-def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(app, scenario, office):
     scenario.invite_lead(LEAD)
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
@@ -280,9 +260,7 @@ def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_the_last_office_account_is_not_removed(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_the_last_office_account_is_not_removed(app, scenario, office):
     answer = press(office, scenario, OFFICE, "remove", "office")
     assert "done=last" in answer.location
     assert "Invite a colleague first" in office.open(answer.location).text
@@ -295,9 +273,7 @@ def test_the_last_office_account_is_not_removed(
     assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
 
 
-def test_a_group_with_fewer_than_two_leads_is_pointed_out(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
     words = "Fewer than two people lead this group"
     alone = office.open(PAGE).text.count(words)
     scenario.invite_lead(LEAD)
@@ -307,9 +283,7 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(
     assert office.open(PAGE).text.count(words) == alone
 
 
-def test_a_leader_stops_leading_and_everyone_concerned_is_told(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
+def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, office):
     scenario.invite_lead(LEAD)
     scenario.invite_lead(NEW)
     scenario.invite_lead(LEAD, "asian")
@@ -331,14 +305,14 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(
     assert link_to(scenario.mails(LEAD)[-1], "invitation")
 
 
-def test_a_name_is_the_offices_and_is_changed_there(scenario: Scenario, office: Visitor) -> None:
+def test_a_name_is_the_offices_and_is_changed_there(scenario, office):
     scenario.invite_lead(LEAD)
     assert "Someone who hasn’t signed in yet" in office.open(PAGE).text
     office.send(f"{PAGE}/{known(scenario, LEAD).public_id}", name="Lee, North")
     assert "Lee, North" in office.open(PAGE).text
 
 
-def test_somebody_without_a_role_is_not_there(scenario: Scenario, office: Visitor) -> None:
+def test_somebody_without_a_role_is_not_there(scenario, office):
     scenario.invite_lead(LEAD)
     person = f"{PAGE}/{known(scenario, LEAD).public_id}"
     press(office, scenario, LEAD, "remove", VILLAGE)
@@ -346,14 +320,14 @@ def test_somebody_without_a_role_is_not_there(scenario: Scenario, office: Visito
     assert office.open(f"{PAGE}/nobody").status_code == 404
 
 
-def test_a_right_of_another_group_is_not_removed(scenario: Scenario, office: Visitor) -> None:
+def test_a_right_of_another_group_is_not_removed(scenario, office):
     scenario.invite_lead(LEAD)
     for role in ("asian", "nowhere"):
         assert press(office, scenario, LEAD, "remove", role).status_code == 404
     assert press(office, scenario, LEAD, "remove").status_code == 400
 
 
-def test_a_row_that_says_office_invites_no_one(scenario: Scenario, office: Visitor) -> None:
+def test_a_row_that_says_office_invites_no_one(scenario, office):
     """An intruder in the web can write it, and has no proof."""
     with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(wrapped_office=None))
@@ -362,9 +336,7 @@ def test_a_row_that_says_office_invites_no_one(scenario: Scenario, office: Visit
     assert scenario.mails(NEW) == []
 
 
-def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(
-    scenario: Scenario,
-) -> None:
+def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenario):
     by = known(scenario, OFFICE)
     groups = [group_id(scenario, VILLAGE)]
 
@@ -383,7 +355,7 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(
     assert subjects(scenario, OFFICE).count(CHANGED) == 40, "each is loud"
 
 
-def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) -> None:
+def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     add_office(scenario, COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, lead = known(scenario, OFFICE), known(scenario, LEAD)
@@ -394,7 +366,7 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) 
     assert scenario.relay.accepted == []
 
 
-def test_a_name_carries_no_link_into_an_email(scenario: Scenario, office: Visitor) -> None:
+def test_a_name_carries_no_link_into_an_email(scenario, office):
     with scenario.services.writing.begin() as session:
         asked = InviteColleague(
             known(scenario, OFFICE).public_id,
@@ -412,9 +384,7 @@ def test_a_name_carries_no_link_into_an_email(scenario: Scenario, office: Visito
     assert office.open(PAGE).status_code == 200
 
 
-def test_it_is_written_down_who_invited_and_removed_whom(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
     press(office, scenario, NEW, "remove", VILLAGE)
@@ -430,9 +400,7 @@ def test_it_is_written_down_who_invited_and_removed_whom(
     assert (Kind.LEAD_ACCEPTED, about) in [(each.kind, each.actor) for each in entries]
 
 
-def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
-    scenario: Scenario, office: Visitor
-) -> None:
+def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario, office):
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
     scenario.worker.drain()

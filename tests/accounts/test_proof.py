@@ -70,16 +70,16 @@ def proofs(services: Services) -> list[str | None]:
 
 
 @on_sqlite
-def test_these_presses_want_a_fresh_proof_and_no_others(app: Flask) -> None:
+def test_these_presses_want_a_fresh_proof_and_no_others(app):
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
 
 
 @on_sqlite
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
 def test_what_was_entered_waits_for_the_proof_and_then_counts(
-    endpoint: str, app: Flask, lead: Visitor, pages: dict[str, str], services: Services,
-    worker: Worker, relay: Server,
-) -> None:  # fmt: skip
+    endpoint, app, lead, pages, services,
+    worker, relay
+):  # fmt: skip
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
     path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
     typed = FORMS.get(endpoint, {"role": "the-village", "approval_rule": "always"})
@@ -115,9 +115,9 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
     ],
 )
 def test_what_is_wrong_is_said_before_a_proof_is_asked_for(
-    endpoint: str, wrong: dict[str, str], words: str, later: Visitor, pages: dict[str, str],
-    services: Services,
-) -> None:  # fmt: skip
+    endpoint, wrong, words, later, pages,
+    services
+):  # fmt: skip
     before = kept_of(services)
     sent = fill_in(later, pages[endpoint], FORMS[endpoint])
     refused = later.press(pages[endpoint], **{**sent, **wrong})
@@ -139,7 +139,7 @@ def page_in(shown: str) -> str:
 
 
 @on_sqlite
-def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[str, str]) -> None:
+def test_who_signed_in_a_moment_ago_notices_nothing(lead, pages):
     path = pages["office.settings"]
     with time_machine.travel(now() + FRESH_PROOF_AGE - timedelta(minutes=1)):
         answer = lead.send(path, **FORMS["office.settings"])
@@ -147,17 +147,13 @@ def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[s
 
 
 @on_sqlite
-def test_pages_are_read_and_newsletters_written_without_a_proof(
-    later: Visitor, pages: dict[str, str]
-) -> None:
+def test_pages_are_read_and_newsletters_written_without_a_proof(later, pages):
     for endpoint in MARKED & pages.keys():
         assert later.open(pages[endpoint]).status_code == 200
     assert later.send(pages["editor.write"], **FORMS["editor.write"]).status_code == 303
 
 
-def test_a_proof_lasts_a_quarter_of_an_hour(
-    later: Visitor, pages: dict[str, str], worker: Worker, relay: Server
-) -> None:
+def test_a_proof_lasts_a_quarter_of_an_hour(later, pages, worker, relay):
     path, typed = pages["office.settings"], FORMS["office.settings"]
     later.press(ask(later, worker, relay))
     proven = now()
@@ -168,9 +164,7 @@ def test_a_proof_lasts_a_quarter_of_an_hour(
 
 
 @on_sqlite
-def test_the_link_asks_on_get_and_works_once(
-    later: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_link_asks_on_get_and_works_once(later, services, worker, relay):
     link = ask(later, worker, relay)
     before = kept_of(services)
     assert "Yes, it’s me" in later.open(link).text
@@ -182,9 +176,9 @@ def test_the_link_asks_on_get_and_works_once(
 
 @on_sqlite
 def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
-    app: Flask, services: Services, keyring: Keyring, later: Visitor, worker: Worker,
-    relay: Server, pages: dict[str, str],
-) -> None:  # fmt: skip
+    app, services, keyring, later, worker,
+    relay, pages
+):  # fmt: skip
     """A thief of a cookie asks for a link, and has its owner open it: that raises nobody."""
     link = ask(later, worker, relay)
     other = sign_in(app, keyring, "asian", "other@dpsk12.org")
@@ -199,9 +193,7 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
 
 
 @on_sqlite
-def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
-    later: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(later, worker, relay, services):
     later.send("/sign-in", email=crawl.LEAD)
     worker.drain()
     signing_in = link_to(relay.to(crawl.LEAD)[-1], "sign-in")
@@ -219,9 +211,7 @@ def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
 
 
 @on_sqlite
-def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
-    later: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(later, worker, relay, services):
     """The row has a hash of the link's secret, which stands in the email alone."""
     later.send("/sign-in", email=crawl.LEAD)
     worker.drain()
@@ -236,8 +226,8 @@ def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
 
 @on_sqlite
 def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
-    app: Flask, later: Visitor, worker: Worker, relay: Server
-) -> None:
+    app, later, worker, relay
+):
     """A few links come; the last one goes on to work, and so does signing in."""
     before = len(relay.to(crawl.LEAD))
     for _ in range(3 * PROOF_RATE.burst):
@@ -252,9 +242,7 @@ def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
 
 
 @on_sqlite
-def test_a_session_that_is_over_or_was_ended_gets_no_link(
-    later: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_a_session_that_is_over_or_was_ended_gets_no_link(later, worker, relay, services):
     before = len(relay.to(crawl.LEAD))
     later.send(ASK)
     with services.writing.begin() as session:
@@ -265,9 +253,7 @@ def test_a_session_that_is_over_or_was_ended_gets_no_link(
 
 
 @on_sqlite
-def test_another_language_shows_the_form_and_does_nothing(
-    later: Visitor, pages: dict[str, str], services: Services, app: Flask
-) -> None:
+def test_another_language_shows_the_form_and_does_nothing(later, pages, services, app):
     path, typed = pages["people.invite"], FORMS["people.invite"]
     sent = fill_in(later, path, typed)
     before = kept_of(services)
@@ -281,7 +267,7 @@ def test_another_language_shows_the_form_and_does_nothing(
 
 
 @on_sqlite
-def test_another_sites_press_is_asked_for_no_proof(later: Visitor, pages: dict[str, str]) -> None:
+def test_another_sites_press_is_asked_for_no_proof(later, pages):
     answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
     assert answer.status_code == 400
     assert NEEDED not in answer.text

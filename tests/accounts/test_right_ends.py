@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -71,7 +70,7 @@ def renew(browser: Visitor, *rights: str) -> None:
 
 
 @on_both("races")
-def test_two_workers_in_the_same_minute_tell_once(scenario: Scenario, services: Services) -> None:
+def test_two_workers_in_the_same_minute_tell_once(scenario, services):
 
     def work(session: Session) -> Work:
         mailer = scenario.worker._mailer
@@ -82,7 +81,7 @@ def test_two_workers_in_the_same_minute_tell_once(scenario: Scenario, services: 
         assert on_day(scenario, now(), INBOX) == [SOON]
 
 
-def test_the_inbox_alone_hears_once_a_month_before(scenario: Scenario) -> None:
+def test_the_inbox_alone_hears_once_a_month_before(scenario):
     begun = now()
     for days, told in ((31, []), (29, [SOON]), (20, [SOON]), (1, [SOON])):
         moment = begun + YEAR - timedelta(days=days)
@@ -91,7 +90,7 @@ def test_the_inbox_alone_hears_once_a_month_before(scenario: Scenario) -> None:
     assert "/office/leads" in text_of(scenario.mails(INBOX)[-1])
 
 
-def test_a_right_that_was_renewed_is_told_of_again(scenario: Scenario, services: Services) -> None:
+def test_a_right_that_was_renewed_is_told_of_again(scenario, services):
     with services.writing.begin() as session:
         session.execute(update(Account).values(office_ends_at=None))
         told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
@@ -99,14 +98,14 @@ def test_a_right_that_was_renewed_is_told_of_again(scenario: Scenario, services:
     assert on_day(scenario, now(), INBOX) == [SOON]
 
 
-def test_of_a_group_that_is_retired_nothing_is_told(scenario: Scenario, services: Services) -> None:
+def test_of_a_group_that_is_retired_nothing_is_told(scenario, services):
     with services.writing.begin() as session:
         group_named(session, VILLAGE).retired_at = now()
         session.execute(update(Account).values(office_ends_at=None))
     assert on_day(scenario, now() + YEAR - timedelta(days=29), INBOX) == []
 
 
-def test_a_right_that_no_one_renews_ends(app: Flask, scenario: Scenario) -> None:
+def test_a_right_that_no_one_renews_ends(app, scenario):
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(hours=1)):
         lead = signed_in(app, scenario.keyring, LEAD)
@@ -122,7 +121,7 @@ def test_a_right_that_no_one_renews_ends(app: Flask, scenario: Scenario) -> None
         assert leads(scenario) == 0
 
 
-def test_one_press_renews_all_but_who_is_left_out(app: Flask, scenario: Scenario) -> None:
+def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     begun = now()
     scenario.invite_lead(LEAD, "asian")
     lead = public_id(scenario, LEAD)
@@ -143,7 +142,7 @@ def test_one_press_renews_all_but_who_is_left_out(app: Flask, scenario: Scenario
     assert leads(scenario) == 1
 
 
-def test_who_was_left_out_is_left_out_after_a_proof_too(app: Flask, scenario: Scenario) -> None:
+def test_who_was_left_out_is_left_out_after_a_proof_too(app, scenario):
     lead = public_id(scenario, LEAD)
     rights = [f"{lead}/{slug}" for slug in (VILLAGE, "asian", "lgbtq")]
     with time_machine.travel(now() + YEAR - timedelta(days=50)):
@@ -154,7 +153,7 @@ def test_who_was_left_out_is_left_out_after_a_proof_too(app: Flask, scenario: Sc
     assert [each in asked.text for each in rights] == [True, True, False]
 
 
-def test_a_colleague_renews_the_office_and_not_oneself(app: Flask, scenario: Scenario) -> None:
+def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
     add_office(scenario, COLLEAGUE)
     own, other = (f"{public_id(scenario, each)}/office" for each in (OFFICE, COLLEAGUE))
     begun = now()
@@ -171,7 +170,7 @@ def test_a_colleague_renews_the_office_and_not_oneself(app: Flask, scenario: Sce
         assert signed_in(app, scenario.keyring, COLLEAGUE).open(PEOPLE).status_code == 200
 
 
-def test_the_last_of_the_office_stays_and_renews_themself(app: Flask, scenario: Scenario) -> None:
+def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):
     own = f"{public_id(scenario, OFFICE)}/office"
     with time_machine.travel(now() + YEAR + timedelta(days=2)):
         scenario.worker.drain()

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.accounts.models import BrowserSession
@@ -31,7 +30,7 @@ def rows(scenario: Scenario) -> list[str]:
         return list(session.scalars(select(BrowserSession.public_id).order_by(BrowserSession.id)))
 
 
-def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, scenario: Scenario) -> None:
+def test_ones_sessions_are_listed_and_one_is_ended(app, scenario):
     phone, here = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, LEAD)
     page = here.open(PAGE).text
     assert page.count("Since ") == 2
@@ -42,7 +41,7 @@ def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, scenario: Scenari
     assert here.open("/lead/").status_code == 200
 
 
-def test_of_a_browser_nothing_is_kept(app: Flask, scenario: Scenario) -> None:
+def test_of_a_browser_nothing_is_kept(app, scenario):
     browser = Visitor(app.test_client(), {"User-Agent": "Canary/1.0"})
     browser.send("/sign-in", email=LEAD)
     browser.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
@@ -50,7 +49,7 @@ def test_of_a_browser_nothing_is_kept(app: Flask, scenario: Scenario) -> None:
     assert "Canary" not in str(dump_of(scenario.services))
 
 
-def test_all_but_this_one_are_ended_with_one_press(app: Flask, scenario: Scenario) -> None:
+def test_all_but_this_one_are_ended_with_one_press(app, scenario):
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
     here, elses = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, OTHER)
     here.act(f"{PAGE}/end", others="1")
@@ -59,9 +58,7 @@ def test_all_but_this_one_are_ended_with_one_press(app: Flask, scenario: Scenari
     assert elses.open("/lead/").status_code == 200
 
 
-def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
     elses, here = signed_in(app, scenario.keyring, OTHER), signed_in(app, scenario.keyring, LEAD)
     page = here.open(PAGE).text
     other, _own = rows(scenario)
@@ -70,7 +67,7 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
     assert elses.open("/lead/").status_code == 200
 
 
-def test_each_page_says_until_when_one_is_signed_in(app: Flask, scenario: Scenario) -> None:
+def test_each_page_says_until_when_one_is_signed_in(app, scenario):
     zone = scenario.services.settings.timezone
     with time_machine.travel(now(), tick=False) as clock:
         lead = signed_in(app, scenario.keyring, LEAD)
@@ -89,6 +86,6 @@ def test_each_page_says_until_when_one_is_signed_in(app: Flask, scenario: Scenar
         assert says(timedelta(hours=12)), "and never beyond half a day"
 
 
-def test_a_stranger_hears_of_no_session(scenario: Scenario) -> None:
+def test_a_stranger_hears_of_no_session(scenario):
     assert "signed in until" not in scenario.visitor.open("/").text
     assert scenario.visitor.open(PAGE).location == "/sign-in"

@@ -8,12 +8,10 @@ from belong_mail.accounts import invitations
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in
 from tests.factories import group_named
 from tests.markers import on_both
-from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
 
@@ -29,9 +27,7 @@ def make_lead(services: Services, keyring: Keyring, address: str, slug: str) -> 
 
 
 @on_both("journeys")
-def test_a_lead_signs_in_once_and_out_again(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_lead_signs_in_once_and_out_again(app, services, keyring, worker, relay):
     make_lead(services, keyring, LEAD, "the-village")
     lead = browser(app)
     assert lead.open("/lead/").location.startswith("/sign-in")
@@ -52,9 +48,9 @@ def test_a_lead_signs_in_once_and_out_again(
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://localhost"}, {}])
 @pytest.mark.parametrize("everywhere", [{}, {"everywhere": "1"}], ids=["here", "everywhere"])
 def test_signing_out_empties_the_browser_where_it_may_be_told_to(
-    everywhere: dict[str, str],
-    app: Flask, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    everywhere,
+    app, services, keyring
+):  # fmt: skip
     """Signing out leaves nothing but what makes the browser known; "everywhere" takes that too."""
     lead = sign_in(app, keyring, "the-village")
     answer = lead.act("/sign-out", **everywhere)
@@ -67,9 +63,7 @@ def test_signing_out_empties_the_browser_where_it_may_be_told_to(
     assert names == ({"belong", "belong-known"} if everywhere else {"belong"})
 
 
-def test_the_link_works_only_in_the_browser_that_asked(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_the_link_works_only_in_the_browser_that_asked(app, services, keyring, worker, relay):
     make_lead(services, keyring, LEAD, "the-village")
     lead, other = browser(app), browser(app)
     lead.send("/sign-in", email=LEAD)
@@ -81,9 +75,7 @@ def test_the_link_works_only_in_the_browser_that_asked(
     assert lead.press(link).status_code == 303
 
 
-def test_a_stranger_gets_the_same_answer_and_no_mail(
-    app: Flask, worker: Worker, relay: Server
-) -> None:
+def test_a_stranger_gets_the_same_answer_and_no_mail(app, worker, relay):
     stranger = browser(app)
     assert stranger.send("/sign-in", email="nobody@dpsk12.org").location == "/sign-in/sent"
     worker.drain()
@@ -94,9 +86,9 @@ def test_a_stranger_gets_the_same_answer_and_no_mail(
     ("language", "subject"), [("en", "Your sign-in link"), ("es", "Tu enlace para iniciar sesión")]
 )
 def test_the_mail_comes_in_the_language_of_the_form(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
-    language: str, subject: str,
-) -> None:  # fmt: skip
+    app, services, keyring, worker, relay,
+    language, subject
+):  # fmt: skip
     make_lead(services, keyring, LEAD, "the-village")
     lead = browser(app)
     sent = lead.send(f"/sign-in?lang={language}", email=LEAD)
@@ -110,9 +102,7 @@ def test_the_mail_comes_in_the_language_of_the_form(
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "\t", "lead", "a@b@dpsk12.org", "x" * 300])
-def test_what_is_no_address_is_asked_for_again_and_kept(
-    visitor: Visitor, services: Services, typed: str
-) -> None:
+def test_what_is_no_address_is_asked_for_again_and_kept(visitor, services, typed):
     answer = visitor.send("/sign-in", email=typed)
     assert answer.status_code == 422
     assert "<title>Problem" in answer.text

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,7 +19,7 @@ MEASURED = {"worker_s", "delivery_octets", "purged_octets", "page.web_ms", "form
 
 @night("benches")
 @pytest.mark.timeout(600)
-def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path: Path) -> None:
+def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path):
     """The bench itself insists on right books, and on answers that were as they must be."""
     try:
         tools.program("usr/sbin/smtp-sink")
@@ -39,7 +38,7 @@ def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path: Pa
     assert table.count("\n") == len(capacity_page.LINES) + 1
 
 
-def test_the_drawing_names_each_size_and_both_databases() -> None:
+def test_the_drawing_names_each_size_and_both_databases():
     rows = [
         {"database": database, "members": members, "worker_s": 100.0, "database_s": server}
         for database, server in (("sqlite", 0.0), ("postgresql", 60.0))
@@ -51,6 +50,6 @@ def test_the_drawing_names_each_size_and_both_databases() -> None:
         assert words in drawing
 
 
-def test_what_was_not_measured_is_a_dash() -> None:
+def test_what_was_not_measured_is_a_dash():
     table = capacity_page.as_markdown([{"database": "sqlite", "members": 10}])
     assert all(line.endswith("| – |") for line in table.splitlines()[2:])

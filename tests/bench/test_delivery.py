@@ -73,9 +73,7 @@ def measured(part: str, request: pytest.FixtureRequest) -> dict[str, float]:
 @night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["core"])
-def test_a_round_measures_us_as_shipped_beside_the_others(
-    measured: dict[str, float], kept: dict[str, Any]
-) -> None:
+def test_a_round_measures_us_as_shipped_beside_the_others(measured, kept):
     """The bench itself insists that each message arrived once, and that the books agree."""
     assert kept["about"]["trouble"] == {}
     for name in ("source", "sqlite", "postgresql", "tls"):
@@ -88,7 +86,7 @@ def test_a_round_measures_us_as_shipped_beside_the_others(
 @night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["calls"])
-def test_a_message_is_one_send_and_two_receives_at_most(measured: dict[str, float]) -> None:
+def test_a_message_is_one_send_and_two_receives_at_most(measured):
     assert measured["calls.sent"] <= 1.1, "a body goes alone where nothing waits behind it"
     assert measured["calls.received"] <= 2.05
 
@@ -96,9 +94,7 @@ def test_a_message_is_one_send_and_two_receives_at_most(measured: dict[str, floa
 @night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["mlmmj"])
-def test_mlmmj_sends_the_same_message_to_every_member_of_its_list(
-    measured: dict[str, float],
-) -> None:
+def test_mlmmj_sends_the_same_message_to_every_member_of_its_list(measured):
     assert measured["mlmmj.cpu"] > 0
 
 
@@ -106,7 +102,7 @@ def bench(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*BENCH, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_figure_is_judged_by_its_median() -> None:
+def test_a_figure_is_judged_by_its_median():
     by_name = {each.figure.measure + each.figure.to: each for each in figures.results(ROUNDS)}
     sqlite = by_name["sqlite.cpusource.cpu"]
     assert sqlite.values == (1.2, 0.9, 2.0)
@@ -117,14 +113,14 @@ def test_a_figure_is_judged_by_its_median() -> None:
     assert by_name["many.peak"].is_held is False
 
 
-def test_what_was_not_measured_is_said() -> None:
+def test_what_was_not_measured_is_said():
     [row] = [line for line in figures.as_text(ROUNDS).splitlines() if "PostgreSQL, to" in line]
     assert "not measured" in row
     assert "✓" not in row
     assert "✗" not in row
 
 
-def test_the_drawing_stands_alone_and_says_what_it_shows() -> None:
+def test_the_drawing_stands_alone_and_says_what_it_shows():
     drawn = ET.fromstring(drawing.draw(ROUNDS))  # noqa: S314 - our own
     name = "{http://www.w3.org/2000/svg}"
     assert drawn.get("role") == "img"
@@ -135,7 +131,7 @@ def test_the_drawing_stands_alone_and_says_what_it_shows() -> None:
     assert {*drawn.iter(f"{name}script"), *drawn.iter(f"{name}image")} == set()
 
 
-def test_the_page_takes_the_table_and_keeps_its_words(tmp_path: Path) -> None:
+def test_the_page_takes_the_table_and_keeps_its_words(tmp_path):
     page = tmp_path / "performance.md"
     page.write_text(delivery.PAGE.read_text())
     before, after = (
@@ -151,25 +147,25 @@ def test_the_page_takes_the_table_and_keeps_its_words(tmp_path: Path) -> None:
         assert text.count("| CPU a message, SQLite, to smtp-source |") == 1
 
 
-def test_the_documents_take_only_whole_rounds() -> None:
+def test_the_documents_take_only_whole_rounds():
     for options in (["--quick"], ["--rounds", "4"]):
         answer = bench("--write-docs", *options)
         assert answer.returncode == 2
         assert "whole rounds" in answer.stderr
 
 
-def test_an_unknown_part_is_refused_with_those_there_are() -> None:
+def test_an_unknown_part_is_refused_with_those_there_are():
     answer = bench("--only", "core,speed")
     assert answer.returncode == 2
     assert "There is no speed; there is core, " in answer.stderr
 
 
-def test_a_process_that_fails_is_no_measurement() -> None:
+def test_a_process_that_fails_is_no_measurement():
     with pytest.raises(Failed, match="no luck"):
         run([sys.executable, "-c", "raise SystemExit('no luck')"], {})
 
 
-def test_the_cost_of_a_process_is_its_own() -> None:
+def test_the_cost_of_a_process_is_its_own():
     work = "data = bytearray(50_000_000); sum(range(5_000_000)); print(len(data))"
     work += "; import time; time.sleep(2)  # Long enough for a look, however busy the machine is."
     idle = run([sys.executable, "-c", "pass"], {})
@@ -179,7 +175,7 @@ def test_the_cost_of_a_process_is_its_own() -> None:
     assert busy.peak - idle.peak > 40_000_000
 
 
-def test_a_far_sink_is_as_far_as_it_says() -> None:
+def test_a_far_sink_is_as_far_as_it_says():
     """A round trip takes at least that long; how much longer is the machine's affair."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         echo = threading.Thread(target=_echo, args=(listener,))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
 from tests.browser.site import Site, sign_in
 from tests.markers import night
@@ -33,7 +33,7 @@ def is_saved(page: Page) -> None:
 
 
 @CUT
-def test_without_a_network_it_says_so_and_saves_when_it_is_back(page: Page) -> None:
+def test_without_a_network_it_says_so_and_saves_when_it_is_back(page):
     page.context.set_offline(True)
     page.fill("[name=text]", WORDS)
     expect(page.locator("#not-saved")).to_have_text(NO_CONNECTION)
@@ -47,7 +47,7 @@ def test_without_a_network_it_says_so_and_saves_when_it_is_back(page: Page) -> N
 
 
 @CUT
-def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page: Page) -> None:
+def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
     asked: list[str] = []
 
     def leave(dialog: Dialog) -> None:
@@ -70,7 +70,7 @@ def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page: Pag
 
 
 @pytest.mark.expected(400, 403)
-def test_after_signing_in_in_another_tab_it_saves_again(page: Page, site: Site) -> None:
+def test_after_signing_in_in_another_tab_it_saves_again(page, site):
     other = page.context.new_page()
     other.goto("/lead/")
     other.get_by_role("button", name="Sign out", exact=True).first.click()
@@ -83,9 +83,7 @@ def test_after_signing_in_in_another_tab_it_saves_again(page: Page, site: Site) 
 
 
 @CUT
-def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(
-    page: Page, browser: Browser
-) -> None:
+def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, browser):
     page.on("dialog", lambda dialog: dialog.accept())
     page.fill("[name=text]", "First.")
     is_saved(page)

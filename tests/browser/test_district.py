@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.signing_in import sign_in_by_link
@@ -29,9 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterat
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
-def test_a_lead_switches_to_the_districts_sign_in(
-    browser: Browser, site: Site, provider: Provider, *, has_script: bool
-) -> None:
+def test_a_lead_switches_to_the_districts_sign_in(browser, site, provider, *, has_script):
     """The provider's page is another site's: the browser goes there and back by itself."""
     site.flask("office", "invite", LEAD)
     context = browser.new_context(

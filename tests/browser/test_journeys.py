@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from belong_mail.core import i18n
 from tests.browser.conftest import Say
-from tests.browser.site import Site, link_in
+from tests.browser.site import link_in
 from tests.markers import one_by_day
 
 OFFICE = "dps-belong@example.org"
@@ -49,9 +49,7 @@ def ask_to_join(page: Page, say: Say, address: str) -> None:
 
 
 @one_by_day("journeys in a browser", of="language")
-def test_a_teacher_joins_within_a_minute(
-    home: Page, say: Say, site: Site, address: str, called: str
-) -> None:
+def test_a_teacher_joins_within_a_minute(home, say, site, address, called):
     ask_to_join(home, say, address)
     home.get_by_role("link", name=say("Open the email")).click()
     expect(home.get_by_text(address).first).to_be_visible()
@@ -65,9 +63,7 @@ def test_a_teacher_joins_within_a_minute(
 
 
 @one_by_day("journeys in a browser", of="language")
-def test_a_member_gets_a_newsletter_leaves_and_comes_back(
-    home: Page, say: Say, site: Site, address: str, called: str
-) -> None:
+def test_a_member_gets_a_newsletter_leaves_and_comes_back(home, say, site, address, called):
     ask_to_join(home, say, address)
     home.goto(link_in(site.mail_to(address), "confirm"))
     home.get_by_role("button", name=say("Join %(group)s", group=called)).click()
@@ -83,9 +79,7 @@ def test_a_member_gets_a_newsletter_leaves_and_comes_back(
 
 
 @one_by_day("journeys in a browser", of="language")
-def test_somebody_whose_address_was_used_is_left_alone(
-    home: Page, say: Say, site: Site, address: str
-) -> None:
+def test_somebody_whose_address_was_used_is_left_alone(home, say, site, address):
     ask_to_join(home, say, address)
     confirm = link_in(site.mail_to(address), "confirm")
     home.goto(confirm)
@@ -97,7 +91,7 @@ def test_somebody_whose_address_was_used_is_left_alone(
 
 
 @one_by_day("journeys in a browser", of="language")
-def test_a_person_writes_to_the_office(home: Page, say: Say, site: Site, address: str) -> None:
+def test_a_person_writes_to_the_office(home, say, site, address):
     home.get_by_role("link", name=say("Write to %(site_name)s")).click()
     home.get_by_label(say("What is it about?")).select_option(say("A concern"))
     home.get_by_role("textbox", name=say("Your message")).fill("Una línea.\nAnother line.")

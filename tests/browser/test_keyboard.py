@@ -27,7 +27,7 @@ def tab(page: Page) -> tuple[str, bool]:
     return ("submit" if kind == "submit" and "big" in name else name), is_seen
 
 
-def test_tab_goes_through_the_form_as_it_is_read(phone: Page) -> None:
+def test_tab_goes_through_the_form_as_it_is_read(phone):
     phone.goto(JOIN)
     stops = [tab(phone) for _ in IN_ORDER]
     names = ["Español" if name == "switch_language" else name for name, _ in stops]
@@ -36,7 +36,7 @@ def test_tab_goes_through_the_form_as_it_is_read(phone: Page) -> None:
 
 
 @night("journeys in a browser")
-def test_the_first_stop_skips_to_the_main_part(phone: Page) -> None:
+def test_the_first_stop_skips_to_the_main_part(phone):
     phone.goto(JOIN)
     phone.keyboard.press("Tab")
     phone.keyboard.press("Enter")
@@ -46,9 +46,7 @@ def test_the_first_stop_skips_to_the_main_part(phone: Page) -> None:
 
 @night("journeys in a browser")
 @pytest.mark.parametrize("path", [JOIN, JOIN + "?lang=es"])
-def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(
-    phone: Page, path: str
-) -> None:
+def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(phone, path):
     phone.goto(path)
     language = phone.locator("html").get_attribute("lang") or ""
     phone.focus("[name=email]")
@@ -59,7 +57,7 @@ def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(
 
 
 @night("journeys in a browser")
-def test_a_whole_request_is_made_by_keyboard(phone: Page) -> None:
+def test_a_whole_request_is_made_by_keyboard(phone):
     phone.goto(JOIN)
     keys = ["keyboard@dpsk12.org", "Tab", "ArrowDown", "Tab", "Ada", "Tab", "Space"]
     keys += ["Tab", "Space", "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Enter"]
@@ -73,7 +71,7 @@ def test_a_whole_request_is_made_by_keyboard(phone: Page) -> None:
 
 
 @pytest.mark.expected(422)
-def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone: Page) -> None:
+def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone):
     phone.goto(JOIN)
     phone.fill("[name=email]", "ada@gmail.com")
     phone.fill("[name=first_name]", "<Ada>")
@@ -99,7 +97,7 @@ def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone: Page) -> Non
 
 @night("journeys in a browser")
 @pytest.mark.expected(422)
-def test_another_language_keeps_what_was_typed(phone: Page) -> None:
+def test_another_language_keeps_what_was_typed(phone):
     phone.goto("/contact")
     phone.select_option("[name=topic]", "concern")
     phone.fill("[name=message]", "Two\nlines & <b>")

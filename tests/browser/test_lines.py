@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.site import SLUG, Site
+from tests.browser.site import SLUG
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
@@ -48,7 +48,7 @@ def bare(phone: Page) -> Page:
     return phone
 
 
-def test_nothing_on_a_public_page_jumps(slow: Page) -> None:
+def test_nothing_on_a_public_page_jumps(slow):
     shifts = {}
     for path in PUBLIC:
         slow.goto(path)
@@ -58,7 +58,7 @@ def test_nothing_on_a_public_page_jumps(slow: Page) -> None:
     assert any(slow.evaluate(SHIFTS) for _ in range(100)), "the test above sees what it is for"
 
 
-def test_a_slow_line_brings_the_first_words_soon(slow: Page, context: BrowserContext) -> None:
+def test_a_slow_line_brings_the_first_words_soon(slow, context):
     """Nothing is kept from one of three times to the next, and one without others' work counts."""
     context.new_cdp_session(slow).send("Network.setCacheDisabled", {"cacheDisabled": True})
     seconds = []
@@ -72,7 +72,7 @@ def test_a_slow_line_brings_the_first_words_soon(slow: Page, context: BrowserCon
     assert min(seconds) < SOON
 
 
-def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow: Page, site: Site) -> None:
+def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow, site):
     for address in ("twice@dpsk12.org", "after.twice@dpsk12.org"):
         slow.goto(JOIN)
         slow.fill("[name=email]", address)
@@ -83,7 +83,7 @@ def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow: Page, site:
     assert len(site.mails_to("twice@dpsk12.org")) == 1
 
 
-def test_without_style_a_page_reads_from_top_to_bottom(bare: Page) -> None:
+def test_without_style_a_page_reads_from_top_to_bottom(bare):
     bare.goto(JOIN)
     said = bare.evaluate(HEARD)
     order = [
@@ -96,7 +96,7 @@ def test_without_style_a_page_reads_from_top_to_bottom(bare: Page) -> None:
     assert places == sorted(places), said
 
 
-def test_without_style_a_form_can_be_sent(bare: Page, site: Site) -> None:
+def test_without_style_a_form_can_be_sent(bare, site):
     bare.goto(JOIN)
     bare.get_by_label("Your work email address").fill("bare@dpsk12.org")
     bare.get_by_role("button", name="Send me the link").click()

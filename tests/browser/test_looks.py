@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page, Response, ViewportSize
+from playwright.sync_api import Page, Response, ViewportSize
 
 from belong_mail.core import i18n
 from tests.browser.chromium import PHONE
-from tests.browser.site import Site
 from tests.browser.strangers import mails, public
-from tests.browser.walks import WALKS, Walk
+from tests.browser.walks import WALKS
 from tests.browser.watch import Watch
 from tests.markers import night
 
@@ -94,7 +93,7 @@ class Findings:
 
 
 @pytest.mark.expected(404)
-def test_public_pages_are_for_everyone_on_any_screen(phone: Page) -> None:
+def test_public_pages_are_for_everyone_on_any_screen(phone):
     """Every other page and mail is looked at during the night."""
     found = Findings(EVERYTHING)
     for name in public(phone):
@@ -108,8 +107,8 @@ def test_public_pages_are_for_everyone_on_any_screen(phone: Page) -> None:
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("walk", WALKS, ids=[walk.who for walk in WALKS])
 def test_every_page_and_mail_is_for_everyone_on_any_screen_and_keeps_to_itself(
-    browser: Browser, site: Site, language: str, walk: Walk
-) -> None:
+    browser, site, language, walk
+):
     rules = EVERYTHING if language == i18n.DEFAULT else COLOURS
     found, watch = Findings(rules), Watch(expected={404, 422})
     context = browser.new_context(base_url=site.url, locale=language, viewport=PHONE)
@@ -130,7 +129,7 @@ def test_every_page_and_mail_is_for_everyone_on_any_screen_and_keeps_to_itself(
     assert {cookie["name"] for cookie in cookies} == (of_leads if walk.who == "leads" else set())
 
 
-def test_a_first_visit_weighs_at_most_15_kb(phone: Page) -> None:
+def test_a_first_visit_weighs_at_most_15_kb(phone):
     got: list[Response] = []
     phone.on("response", lambda response: got.append(response))  # noqa: PLW0108 - playwright marks it
     phone.goto("/", wait_until="networkidle")

@@ -57,8 +57,8 @@ def seat(
 
 
 def test_a_lead_plans_a_meeting_by_keyboard_on_a_phone_and_reads_it_before_it_is_saved(
-    seat: Page, language: str
-) -> None:
+    seat, language
+):
     type_a_meeting(seat, f"Room {language}")
     seat.focus("[name=preview]")
     with seat.expect_navigation():
@@ -78,9 +78,7 @@ def test_a_lead_plans_a_meeting_by_keyboard_on_a_phone_and_reads_it_before_it_is
     expect(seat.get_by_role("status")).to_be_visible()
 
 
-def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
-    phone: Page, seat: Page, language: str
-) -> None:
+def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(phone, seat, language):
     type_a_meeting(seat, f"Room {language}")
     press(seat, "button.big")
     phone.goto(f"/calendar/{FIRST:%Y-%m}")
@@ -100,7 +98,7 @@ def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
 
 
 @pytest.mark.parametrize("has_script", [True], ids=["script"])
-def test_the_next_meetings_stand_where_the_cursor_is(seat: Page, language: str) -> None:
+def test_the_next_meetings_stand_where_the_cursor_is(seat, language):
     type_a_meeting(seat, f"Room 1 {language}")
     press(seat, "button.big")
     seat.goto("/lead/")

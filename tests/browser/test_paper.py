@@ -61,7 +61,7 @@ def busy(site: Site) -> date:
 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_a_busy_month_is_one_landscape_page(desk: Page, busy: date, paper: str) -> None:
+def test_a_busy_month_is_one_landscape_page(desk, busy, paper):
     for path in (
         f"/calendar/{busy:%Y-%m}",
         "/calendar/2020-02",
@@ -77,14 +77,14 @@ def test_a_busy_month_is_one_landscape_page(desk: Page, busy: date, paper: str) 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 @pytest.mark.usefixtures("busy")
-def test_the_sheet_and_every_poster_are_one_page(desk: Page, paper: str) -> None:
+def test_the_sheet_and_every_poster_are_one_page(desk, paper):
     for path in ("/new-colleagues/sheet", *(f"/groups/{slug}/poster" for slug in GROUPS)):
         desk.goto(path)
         assert len(PAGES.findall(desk.pdf(format=paper))) == 1, path
     desk.close()
 
 
-def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk: Page, site: Site) -> None:
+def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk, site):
     for theme in THEMES:
         desk.emulate_media(color_scheme=theme)
         desk.goto("/new-colleagues/sheet")
@@ -95,7 +95,7 @@ def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk: Page, si
 
 
 @pytest.mark.usefixtures("busy")
-def test_a_poster_has_its_groups_color_and_fits_the_narrowest_phone(desk: Page) -> None:
+def test_a_poster_has_its_groups_color_and_fits_the_narrowest_phone(desk):
     for slug in GROUPS:
         desk.goto(f"/groups/{slug}/poster")
         desk.set_viewport_size({"width": 320, "height": 640})
@@ -107,7 +107,7 @@ def test_a_poster_has_its_groups_color_and_fits_the_narrowest_phone(desk: Page) 
     desk.close()
 
 
-def test_on_paper_letters_are_black_and_only_the_sheet_is_there(desk: Page) -> None:
+def test_on_paper_letters_are_black_and_only_the_sheet_is_there(desk):
     desk.emulate_media(color_scheme="dark", media="print")
     for path in ("/new-colleagues/sheet", "/groups/the-village/poster"):
         desk.goto(path)

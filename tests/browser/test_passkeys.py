@@ -46,7 +46,7 @@ def page(context: BrowserContext) -> Page:
     return page
 
 
-def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: Site) -> None:
+def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page, site):
     """Without a link after the first one, and with no page that a mailbox would open."""
     sign_in_by_link(page, site)
     page.get_by_role("link", name="Add a passkey").click()
@@ -74,7 +74,7 @@ def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: 
 
 
 @night("journeys in a browser")
-def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
+def test_a_device_that_says_no_leaves_the_page_as_it_is(page):
     """A person who cancels, or has no passkey here, reads that it did not work and can go on."""
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in with a passkey").click()
@@ -85,7 +85,7 @@ def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
 
 
 @night("journeys in a browser")
-def test_without_script_the_page_says_what_works(browser: Browser, site: Site) -> None:
+def test_without_script_the_page_says_what_works(browser, site):
     context = browser.new_context(base_url=site.url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/sign-in")
@@ -106,7 +106,7 @@ def let_proofs_age(site: Site) -> None:
 
 
 @night("journeys in a browser")
-def test_a_lead_who_lost_the_passkey_is_let_in(page: Page, browser: Browser, site: Site) -> None:
+def test_a_lead_who_lost_the_passkey_is_let_in(page, browser, site):
     """On a new device, an emailed link says whom to ask; then one signs in."""
     sign_in_by_link(page, site)
     page.goto("/account/passkeys/add")

@@ -70,9 +70,7 @@ def paste(text: Locator) -> Callable[[str], bool]:
 
 @night("journeys in a browser")
 @pytest.mark.parametrize("program", ["google-docs", "word"])
-def test_what_is_pasted_keeps_headings_marks_lists_and_links(
-    page: Page, text: Locator, paste: Callable[[str], bool], program: str
-) -> None:
+def test_what_is_pasted_keeps_headings_marks_lists_and_links(page, text, paste, program):
     text.fill("Before.")
     text.press("End")
     assert not paste((CLIPBOARDS / f"{program}.html").read_text())
@@ -90,9 +88,7 @@ def test_what_is_pasted_keeps_headings_marks_lists_and_links(
     expect(text).to_have_value("Before.")
 
 
-def test_nothing_pasted_runs_and_plain_words_are_the_browsers(
-    page: Page, text: Locator, paste: Callable[[str], bool]
-) -> None:
+def test_nothing_pasted_runs_and_plain_words_are_the_browsers(page, text, paste):
     title = page.title()
     assert paste(f"<p>Just <span style='color: red'>words</span></p>{RUNS}")
     assert not paste(f"<b>Bold,</b>then <a href='javascript:alert(1)'>a link</a>{RUNS}")
@@ -101,9 +97,7 @@ def test_nothing_pasted_runs_and_plain_words_are_the_browsers(
 
 
 @night("journeys in a browser")
-def test_a_table_stays_one_and_pictures_are_told_of(
-    page: Page, text: Locator, paste: Callable[[str], bool]
-) -> None:
+def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     rows = [("Day", "Place"), ("Tuesday", "<b>Room</b> 4|5")]
     cells = "".join(f"<tr><td>{day}</td><td><p>{place}</p></td></tr>" for day, place in rows)
     assert not paste(f"<table>{cells}</table><img src=x>")
@@ -119,7 +113,7 @@ def test_a_table_stays_one_and_pictures_are_told_of(
 
 
 @night("journeys in a browser")
-def test_keys_and_tools_mark_words_and_leave_no_sample_words(page: Page, text: Locator) -> None:
+def test_keys_and_tools_mark_words_and_leave_no_sample_words(page, text):
     text.fill("Come to tea")
     for key, marked in (("b", "**tea**"), ("i", "_tea_"), ("k", "[tea](https://)")):
         text.evaluate("it => it.setSelectionRange(8, 11)")

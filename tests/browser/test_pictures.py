@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.test_paste import PASTE, text
 from tests.markers import night
@@ -49,9 +49,7 @@ def cursor_behind(area: Locator, words: str) -> None:
 
 
 @night("journeys in a browser")
-def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(
-    page: Page, text: Locator, tmp_path: Path
-) -> None:
+def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(page, text, tmp_path):
     text.fill("Before.\n\nBehind.")
     cursor_behind(text, "Before.")
     with page.expect_file_chooser() as chooser:
@@ -76,9 +74,7 @@ def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(
 
 @night("journeys in a browser")
 @pytest.mark.expected(422)
-def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_told(
-    page: Page, text: Locator
-) -> None:
+def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_told(page, text):
     text.fill("Before.")
     cursor_behind(text, "Before.")
     added = "Before."

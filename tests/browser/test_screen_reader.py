@@ -1,7 +1,6 @@
 """The pages as a screen reader is told of them: roles, names, descriptions, announcements."""
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.browser.screen_reader import Heard, listen
 from tests.markers import night
@@ -21,7 +20,7 @@ def the(heard: list[Heard], role: str, name: str) -> Heard:
     return found
 
 
-def test_the_directory_is_read_by_landmarks_headings_and_lists(phone: Page) -> None:
+def test_the_directory_is_read_by_landmarks_headings_and_lists(phone):
     phone.goto("/")
     heard = listen(phone)
     assert [each.role for each in heard if each.role in LANDMARKS] == [
@@ -35,12 +34,12 @@ def test_the_directory_is_read_by_landmarks_headings_and_lists(phone: Page) -> N
     assert of(heard, "image", "img", "graphics-symbol", "SvgRoot") == []
 
 
-def test_a_link_that_is_open_already_is_said_to_be(phone: Page) -> None:
+def test_a_link_that_is_open_already_is_said_to_be(phone):
     phone.goto("/contact")
     assert phone.locator("nav [aria-current=page]").inner_text() == "Contact"
 
 
-def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> None:
+def test_the_form_is_read_with_its_hints_and_without_its_traps(phone):
     phone.goto(JOIN)
     heard = listen(phone)
     address = the(heard, "textbox", "Your work email address")
@@ -61,7 +60,7 @@ def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> N
 
 
 @pytest.mark.expected(422)
-def test_errors_are_announced_and_read_with_their_fields(phone: Page) -> None:
+def test_errors_are_announced_and_read_with_their_fields(phone):
     phone.goto(JOIN)
     phone.fill("[name=email]", "ada@gmail.com")
     phone.keyboard.press("Enter")
@@ -79,7 +78,7 @@ def test_errors_are_announced_and_read_with_their_fields(phone: Page) -> None:
 
 
 @pytest.mark.expected(422)
-def test_one_more_press_is_asked_for_politely_with_everything_kept(phone: Page) -> None:
+def test_one_more_press_is_asked_for_politely_with_everything_kept(phone):
     phone.goto(JOIN)
     phone.fill("[name=email]", "ada@dpsk12.org")
     phone.evaluate("() => { document.querySelector('[name=csrf_token]').value = 'too old' }")
@@ -94,7 +93,7 @@ def test_one_more_press_is_asked_for_politely_with_everything_kept(phone: Page) 
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_a_table_stays_a_table_however_it_is_laid_out(phone: Page, width: int) -> None:
+def test_a_table_stays_a_table_however_it_is_laid_out(phone, width):
     phone.set_viewport_size({"width": width, "height": 740})
     phone.goto("/groups/the-village")
     assert of(listen(phone), "table") == ["Who can see that I joined?"]
@@ -109,7 +108,7 @@ def test_a_table_stays_a_table_however_it_is_laid_out(phone: Page, width: int) -
 
 
 @pytest.mark.expected(404)
-def test_a_page_behind_a_bad_link_says_first_what_happened(phone: Page) -> None:
+def test_a_page_behind_a_bad_link_says_first_what_happened(phone):
     phone.goto("/confirm/nothing")
     heard = listen(phone)
     assert phone.title() == "This link doesn’t work anymore · DPS Belong"

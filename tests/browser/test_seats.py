@@ -130,8 +130,8 @@ def keep_the_place(hands: Hands, say: Say, site: Site) -> None:
 
 
 def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_became_of_it(
-    seat: Page, say: Say, slow: Site, language: str
-) -> None:
+    seat, say, slow, language
+):
     hands = come_in(seat, language)
     sign_in(hands, say, slow)
     write(hands, say)
@@ -160,9 +160,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     expect(seat.get_by_role("link", name=say("Group leader sign-in"))).to_be_visible()
 
 
-def test_a_member_pauses_changes_the_language_leaves_and_comes_back(
-    phone: Page, say: Say, site: Site, language: str
-) -> None:
+def test_a_member_pauses_changes_the_language_leaves_and_comes_back(phone, say, site, language):
     address = f"hands.{language}@dpsk12.org"
     join(phone, site, address, language)
     hands = come_in(phone, language)

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
-from tests.browser.site import Site, sign_in
+from tests.browser.site import sign_in
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
@@ -20,9 +20,7 @@ def context_args(context_args: dict[str, Any], *, has_script: bool) -> dict[str,
 
 
 @pytest.mark.expected(400, 403)
-def test_a_newsletter_comes_back_after_signing_in_again(
-    context: BrowserContext, site: Site
-) -> None:
+def test_a_newsletter_comes_back_after_signing_in_again(context, site):
     page = context.new_page()
     page.goto("/sign-in")
     sign_in(page, site)

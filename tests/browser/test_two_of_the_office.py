@@ -152,9 +152,7 @@ def stop_and_end(office: Page) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_two_of_the_office_and_two_leaders_find_everything_by_its_name(
-    people: list[Page], site: Site
-) -> None:
+def test_two_of_the_office_and_two_leaders_find_everything_by_its_name(people, site):
     office, lead, second = people
     site.flask("office", "invite", OFFICE, "--name", "Maria")
     accept(office, site, OFFICE)

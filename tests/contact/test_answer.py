@@ -11,9 +11,7 @@ from belong_mail.accounts import invitations
 from belong_mail.contact import threads
 from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import SOURCE_RATE
-from belong_mail.core.services import Services
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, links_in, text_of
@@ -36,8 +34,8 @@ def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED
 
 @on_both("journeys")
 def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
-    visitor: Visitor, office: Visitor, worker: Worker, relay: Server
-) -> None:
+    visitor, office, worker, relay
+):
     code = write(visitor)
     page = visitor.send("/contact/answer", code=code)
     assert page.status_code == 200
@@ -63,13 +61,13 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     assert "On Sundays too." in visitor.send("/contact/answer", code=code).text
 
 
-def test_the_code_may_be_pasted_with_spaces_and_small_letters(visitor: Visitor) -> None:
+def test_the_code_may_be_pasted_with_spaces_and_small_letters(visitor):
     code = write(visitor)
     for typed in (code.lower(), f"  {code.replace('-', ' ')} ", code.replace("-", "")):
         assert ASKED in visitor.send("/contact/answer", code=typed).text
 
 
-def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, services: Services) -> None:
+def test_wrong_codes_of_every_kind_get_one_answer(visitor, services):
     code = write(visitor)
     over = write(visitor)
     with services.writing.begin() as session:
@@ -87,13 +85,8 @@ def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, services: Se
 
 
 def test_the_code_is_shown_once_and_stands_nowhere(
-    visitor: Visitor,
-    office: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-) -> None:
+    visitor, office, services, keyring, worker, relay
+):
     code = write(visitor)
     answer(office, worker, relay)
     held = repr(dump_of(services))
@@ -111,7 +104,7 @@ def test_the_code_is_shown_once_and_stands_nowhere(
             keyring.opener.open(entry, f"{threads.ENTRY_COLUMN}/{reference}")
 
 
-def test_codes_differ_hold_enough_and_no_letters_that_look_alike() -> None:
+def test_codes_differ_hold_enough_and_no_letters_that_look_alike():
     codes = {threads.new_code() for _ in range(200)}
     assert len(codes) == 200
     letters = set("".join(codes)) - {"-"}
@@ -119,9 +112,7 @@ def test_codes_differ_hold_enough_and_no_letters_that_look_alike() -> None:
     assert len(letters) ** threads.CODE_LENGTH > 2**80
 
 
-def test_the_office_sees_threads_and_never_their_words(
-    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, relay, services):
     write(visitor)
     with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
@@ -140,9 +131,7 @@ def test_the_office_sees_threads_and_never_their_words(
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
 
 
-def test_the_office_loses_the_right_at_once(
-    office: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_the_office_loses_the_right_at_once(office, services, keyring):
     assert office.open("/office/threads").status_code == 200
     with services.writing.begin() as session:
         assert invitations.remove_office(session, keyring.index, OFFICE.upper())
@@ -150,9 +139,7 @@ def test_the_office_loses_the_right_at_once(
     assert office.open("/office/threads").status_code == 404
 
 
-def test_a_thread_dies_thirty_days_after_its_last_message(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
     code = write(visitor)
     later = time_machine.travel(now() + timedelta(days=20), tick=True)
     with later, services.writing.begin() as session:
@@ -168,9 +155,7 @@ def test_a_thread_dies_thirty_days_after_its_last_message(
                 assert session.scalar(select(func.count(ThreadEntry.id))) == 2 * int(is_there)
 
 
-def test_words_that_were_moved_into_another_thread_are_not_shown(
-    visitor: Visitor, services: Services
-) -> None:
+def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, services):
     code, other = write(visitor), write(visitor)
     with services.writing.begin() as session:
         mine, theirs = threads.find_thread(session, code), threads.find_thread(session, other)
@@ -180,9 +165,7 @@ def test_words_that_were_moved_into_another_thread_are_not_shown(
         assert len(threads.read_entries(session, mine, code)) == 1
 
 
-def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
-    visitor: Visitor, services: Services
-) -> None:
+def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(visitor, services):
     code = write(visitor)
     fields = Form(visitor.send("/contact/answer", code=code).text).fields
     long = "a" * 5001
@@ -201,9 +184,7 @@ def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
     assert len(dump_of(services)["thread_entries"]) == 1
 
 
-def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(
-    visitor: Visitor, services: Services
-) -> None:
+def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(visitor, services):
     page = visitor.send("/contact", topic="access", message=ASKED).text
     [code], before = CODE.findall(page), kept_of(services)
     [action] = re.findall(r'formaction="([^"]+)"[^>]*>Español', page)
@@ -217,7 +198,7 @@ def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(
     assert ASKED in visitor.press("/contact/answer", **fields).text
 
 
-def test_a_code_that_is_wrong_opens_nothing_by_the_language_button(visitor: Visitor) -> None:
+def test_a_code_that_is_wrong_opens_nothing_by_the_language_button(visitor):
     fields = Form(visitor.send("/contact/answer", code=write(visitor)).text).fields
     wrong = fields | {"code": "2222-2222-2222-2222-2222", "switch_language": "es"}
     answer = visitor.press("/contact/answer?lang=es", **wrong)
@@ -225,9 +206,7 @@ def test_a_code_that_is_wrong_opens_nothing_by_the_language_button(visitor: Visi
     assert ASKED not in answer.text
 
 
-def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(
-    visitor: Visitor,
-) -> None:
+def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(visitor):
     code = write(visitor)
     visitor.client.environ_base["REMOTE_ADDR"] = "203.0.113.77"
     fields = Form(visitor.open("/contact/answer").text).fields | {"code": code}

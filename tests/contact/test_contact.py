@@ -13,7 +13,7 @@ from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.browser_client import Form, html_of, text_of
 from tests.db_dump import dump_of
 from tests.servers.smtp import Server
 
@@ -40,9 +40,7 @@ def the_mail(worker: Worker, relay: Server) -> EmailMessage:
     return mail
 
 
-def test_the_message_is_kept_sealed_before_the_thanks(
-    visitor: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_the_message_is_kept_sealed_before_the_thanks(visitor, services, keyring):
     answer = visitor.send(
         "/contact", topic="need", message=WORDS, name="Ada Lovelace", email="Ada@DPSK12.org"
     )
@@ -63,8 +61,8 @@ def test_the_message_is_kept_sealed_before_the_thanks(
 
 
 def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    visitor, worker, relay, services, keyring
+):
     visitor.headers |= {
         "User-Agent": "Canary/7.7",
         "X-Forwarded-For": "198.51.100.77",
@@ -90,9 +88,7 @@ def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
             assert trace not in seen
 
 
-def test_the_inbox_gets_reference_topic_writer_and_words(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_the_inbox_gets_reference_topic_writer_and_words(visitor, worker, relay, services):
     typed = {"topic": "access", "message": f"{WORDS}\r\n\r\nThank you\u00a0— Ada", "name": "Ada"}
     visitor.send("/contact", email="ada@dpsk12.org", **typed)
     mail = the_mail(worker, relay)
@@ -108,7 +104,7 @@ def test_the_inbox_gets_reference_topic_writer_and_words(
     assert [one.recipient for one in relay.accepted] == [INBOX, "ada@dpsk12.org"]
 
 
-def test_every_topic_arrives_in_words(visitor: Visitor, worker: Worker, relay: Server) -> None:
+def test_every_topic_arrives_in_words(visitor, worker, relay):
     for topic in TOPICS:
         assert visitor.send("/contact", topic=topic, message=WORDS).status_code == 200
     worker.drain()
@@ -117,9 +113,7 @@ def test_every_topic_arrives_in_words(visitor: Visitor, worker: Worker, relay: S
         assert words in subjects
 
 
-def test_the_page_tells_the_reference_and_an_unknown_one_is_not_there(
-    visitor: Visitor, services: Services
-) -> None:
+def test_the_page_tells_the_reference_and_an_unknown_one_is_not_there(visitor, services):
     answer = visitor.send("/contact", topic="join", message=WORDS, email="ada@example.org")
     [row] = rows(services)
     page = visitor.open(answer.location)
@@ -129,9 +123,7 @@ def test_the_page_tells_the_reference_and_an_unknown_one_is_not_there(
         assert visitor.open(f"/contact/received/{unknown}").status_code == 404
 
 
-def test_references_are_never_the_same_and_have_no_letters_that_look_alike(
-    visitor: Visitor, services: Services
-) -> None:
+def test_references_are_never_the_same_and_have_no_letters_that_look_alike(visitor, services):
     for _ in range(20):
         visitor.send("/contact", topic="join", message=WORDS)
     references = [row.reference for row in rows(services)]
@@ -139,7 +131,7 @@ def test_references_are_never_the_same_and_have_no_letters_that_look_alike(
     assert not set("".join(references)) & set("01OIL")
 
 
-def test_the_notices_stand_on_the_page(visitor: Visitor) -> None:
+def test_the_notices_stand_on_the_page(visitor):
     page = visitor.open("/contact").text
     for words in (
         "No one watches this inbox around the clock",
@@ -176,9 +168,7 @@ BAD: tuple[dict[str, str], ...] = (
 )
 
 
-def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(
-    visitor: Visitor, services: Services
-) -> None:
+def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(visitor, services):
     good = {"topic": "event", "message": WORDS, "name": "Ada", "email": "ada@example.org"}
     for typed in BAD:
         answer = visitor.send("/contact", **good | typed)
@@ -190,9 +180,7 @@ def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(
     assert rows(services) == []
 
 
-def test_words_in_any_script_and_any_markup_arrive_as_they_are(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_words_in_any_script_and_any_markup_arrive_as_they_are(visitor, worker, relay):
     words = (
         "¿Qué tal? 你好 שלום نور 👩🏽\u200d🏫🫨\u200b\ufeff\u00ad <script>alert(1)</script> "
         "{{ 7*7 }} {% raw %} %(x)s ${x}\n.\n..\nFrom here\n=?utf-8?q?x?="
@@ -209,9 +197,7 @@ def test_words_in_any_script_and_any_markup_arrive_as_they_are(
     assert mail.keys().count("Subject") == 1
 
 
-def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(
-    visitor: Visitor, services: Services
-) -> None:
+def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(visitor, services):
     assert Form(visitor.open("/contact").text).fields["topic"] == ""
     for language, said in (("en", "Choose a topic."), ("es", "Elige un tema.")):
         answer = visitor.send(f"/contact?lang={language}", message=WORDS)
@@ -232,8 +218,8 @@ HELP = {
 @pytest.mark.parametrize("settings", [HELP])
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_email(
-    language: str, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+    language, visitor, worker, relay
+):
     page = visitor.open(f"/contact?lang={language}").text
     for link in (
         "tel:911", "tel:800-555-0101", "https://tell.example.org", "tel:555",
@@ -248,7 +234,7 @@ def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_ema
             assert words in part
 
 
-def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor: Visitor) -> None:
+def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor):
     page = visitor.open("/contact").text
     assert '<a href="tel:877-542-7233">877-542-7233</a>' in page
     assert '<a href="https://safe2tell.org">safe2tell.org</a>' in page
@@ -258,9 +244,7 @@ def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("path", ["/contact", "/contact?x=1"])
-def test_whom_to_call_in_a_crisis_is_told_with_a_broken_database(
-    visitor: Visitor, services: Services, path: str
-) -> None:
+def test_whom_to_call_in_a_crisis_is_told_with_a_broken_database(visitor, services, path):
     """A file that is no database gives another error than one that is locked or away."""
     assert visitor.open(path).status_code == 200
     services.engine.dispose()

@@ -61,9 +61,7 @@ def states(services: Services, kind: str) -> list[str]:
         return list(session.scalars(found))
 
 
-def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(
-    visitor: Visitor, services: Services
-) -> None:
+def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(visitor, services):
     page = visitor.open("/contact").text
     assert "The Belong office</option>" in page
     assert "The leaders of The Village Belong Group</option>" in page
@@ -74,8 +72,8 @@ def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(
 
 
 def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+    visitor, worker, relay, services
+):
     page = write(visitor, VILLAGE, email="ada@example.org")
     assert "on its way to the inbox that the leaders of The Village Belong Group share" in page
     assert "Belong office’s inbox" not in page
@@ -99,9 +97,7 @@ def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(
         ("", "", "The office posts its answer where only your code opens it"),
     ],
 )
-def test_what_happens_next_is_said_for_this_message_and_no_other(
-    visitor: Visitor, to: str, email: str, said: str
-) -> None:
+def test_what_happens_next_is_said_for_this_message_and_no_other(visitor, to, email, said):
     page = write(visitor, to, email=email)
     sentences = {
         "answer at the email address you gave",
@@ -111,9 +107,7 @@ def test_what_happens_next_is_said_for_this_message_and_no_other(
     assert {each for each in sentences if each in page} == {said}
 
 
-def test_leads_who_lost_their_mailbox_lose_no_message(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_leads_who_lost_their_mailbox_lose_no_message(visitor, worker, relay, services):
     write(visitor, VILLAGE)
     with services.writing.begin() as session:
         shared_mailbox.remove_mailbox(session, group_named(session, VILLAGE))
@@ -122,9 +116,7 @@ def test_leads_who_lost_their_mailbox_lose_no_message(
 
 
 @pytest.mark.parametrize("to", ["asian", "nowhere", "The-Village", "x" * 5000, "'; --", "\x00"])
-def test_who_cannot_be_written_to_is_refused_and_no_word_is_lost(
-    visitor: Visitor, services: Services, to: str
-) -> None:
+def test_who_cannot_be_written_to_is_refused_and_no_word_is_lost(visitor, services, to):
     answer = visitor.send("/contact", to=to, topic="need", message=WORDS)
     assert answer.status_code == 422
     assert "You can’t message these leaders here." in answer.text
@@ -133,8 +125,8 @@ def test_who_cannot_be_written_to_is_refused_and_no_word_is_lost(
 
 
 def test_whoever_changes_rows_does_not_turn_the_offices_messages_to_leads(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+    visitor, worker, relay, services
+):
     write(visitor)
     assert worker._read_requests()
     with services.writing.begin() as session:
@@ -146,8 +138,8 @@ def test_whoever_changes_rows_does_not_turn_the_offices_messages_to_leads(
 
 
 def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+    visitor, worker, relay, services
+):
     write(visitor, VILLAGE, email=ADA, name="Ada Lovelace")
     assert recipients(worker, relay) == [ADA, SHARED]
     [mail] = relay.to(ADA)
@@ -164,23 +156,19 @@ def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
 
 
 @pytest.mark.parametrize("address", ["", "ada@example.org", "ada@dpsk12.org.example.org"])
-def test_nobody_else_is_told(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, address: str
-) -> None:
+def test_nobody_else_is_told(visitor, worker, relay, services, address):
     write(visitor, email=address)
     assert recipients(worker, relay) == [INBOX]
     assert states(services, "contact-received") == []
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_REFUSED_LOCAL_PARTS": "[0-9]+"}])
-def test_a_student_is_not_told(visitor: Visitor, worker: Worker, relay: Server) -> None:
+def test_a_student_is_not_told(visitor, worker, relay):
     write(visitor, email="123456@dpsk12.org")
     assert recipients(worker, relay) == [INBOX]
 
 
-def test_an_address_is_told_once_a_day_and_again_the_next(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_an_address_is_told_once_a_day_and_again_the_next(visitor, worker, relay, services):
     for typed in (ADA, "ADA@dpsk12.org", ADA):
         write(visitor, email=typed)
     assert recipients(worker, relay) == [ADA, INBOX, INBOX, INBOX]
@@ -191,9 +179,7 @@ def test_an_address_is_told_once_a_day_and_again_the_next(
     assert len(relay.to(ADA)) == 2
 
 
-def test_who_wants_to_be_left_alone_is(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_who_wants_to_be_left_alone_is(visitor, worker, relay, services, keyring):
     index: BlindIndex = keyring.index
     with services.writing.begin() as session:
         suppressions.suppress(session, index, ADA, "asked")
@@ -212,9 +198,7 @@ def ask_for_words(services: Services, reference: str, *addresses: str) -> None:
             )
 
 
-def test_words_that_cannot_be_written_tell_no_guess_apart(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_words_that_cannot_be_written_tell_no_guess_apart(worker, relay, services, keyring):
     """A reference with a marker made the mail to everybody fail, but to who is barred: in silence.
 
     So the books said who had asked never to be emailed.
@@ -226,9 +210,7 @@ def test_words_that_cannot_be_written_tell_no_guess_apart(
     assert states(services, "contact-received") == []
 
 
-def test_guesses_that_ask_for_the_word_are_limited_like_any(
-    worker: Worker, relay: Server, services: Services
-) -> None:
+def test_guesses_that_ask_for_the_word_are_limited_like_any(worker, relay, services):
     with services.writing.begin() as session:
         jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
     guesses = [f"guess{number}@dpsk12.org" for number in range(2, 9)]
@@ -239,9 +221,7 @@ def test_guesses_that_ask_for_the_word_are_limited_like_any(
     assert len(relay.to(INBOX)) == len(guesses) + 2
 
 
-def test_a_message_is_sent_once_however_often_it_is_asked_for(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+def test_a_message_is_sent_once_however_often_it_is_asked_for(visitor, worker, relay, services):
     write(visitor, email=ADA)
     for _ in range(2):
         with services.writing.begin() as session:
@@ -250,9 +230,7 @@ def test_a_message_is_sent_once_however_often_it_is_asked_for(
         assert recipients(worker, relay) == [ADA, INBOX]
 
 
-def test_the_word_comes_in_the_language_of_the_page(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_the_word_comes_in_the_language_of_the_page(visitor, worker, relay):
     visitor.send("/contact?lang=es", topic="need", message="Hola", email=ADA)
     worker.drain()
     [mail] = relay.to(ADA)

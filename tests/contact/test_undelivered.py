@@ -13,7 +13,6 @@ from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.inbound.mail import FULL, bounce, hand_back
 from tests.markers import on_sqlite
@@ -56,8 +55,8 @@ def come_back(services: Services, relay: Server) -> None:
 
 @ALARM
 def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    visitor, services, worker, relay
+):
     reference = write(visitor, services)
     worker.drain()
     assert "undelivered" not in wrong_names(services)
@@ -80,9 +79,7 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
 
 
 @on_sqlite
-def test_one_that_the_relay_refuses_is_told_of_too(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_one_that_the_relay_refuses_is_told_of_too(visitor, services, worker, relay):
     relay.always(f"RCPT {OFFICE}", "550 5.1.1 No such user")
     write(visitor, services)
     worker.drain()
@@ -96,9 +93,7 @@ def test_one_that_the_relay_refuses_is_told_of_too(
 
 
 @on_sqlite
-def test_one_that_was_tried_for_days_is_given_days_again(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, worker, relay):
     relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
     write(visitor, services)
     assert worker._read_requests()
@@ -114,8 +109,8 @@ def test_one_that_was_tried_for_days_is_given_days_again(
 
 
 def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    visitor, services, worker, relay
+):
     """It may have arrived, or not: nobody knows before the operator asks the office."""
     relay.script("DOT", drop(), drop(), drop())
     reference = write(visitor, services)
@@ -134,8 +129,8 @@ def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
 
 @on_sqlite
 def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    visitor, services, worker, relay
+):
     relay.script("DOT", drop())
     relay.script("MAIL", "250 OK", "451 4.3.0 Not now")
     write(visitor, services)
@@ -149,8 +144,8 @@ def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
 @ALARM
 @pytest.mark.parametrize("loss", ["put aside", "deleted"])
 def test_a_message_that_the_worker_does_not_read_is_told_of_and_sent_by_the_office(
-    loss: str, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    loss, visitor, services, worker, relay
+):
     """The web may delete the job, or write one that nobody can read, and not the message."""
     reference = write(visitor, services)
     with services.writing.begin() as session:

@@ -5,7 +5,6 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from flask import Flask
 from sqlalchemy import column, delete, select, table, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
@@ -25,7 +24,7 @@ def message(reference: str = "AAAA-AAAA", at: datetime = AT) -> ContactMessage:
     return ContactMessage(reference=reference, sealed=b"sealed", received_at=at)
 
 
-def test_a_reading_transaction_cannot_write(services: Services) -> None:
+def test_a_reading_transaction_cannot_write(services):
     before = kept_of(services)
     with services.reading() as session:
         session.add(message())
@@ -35,7 +34,7 @@ def test_a_reading_transaction_cannot_write(services: Services) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_a_page_that_is_only_looked_at_cannot_write(app: Flask, method: str) -> None:
+def test_a_page_that_is_only_looked_at_cannot_write(app, method):
     with (
         app.test_request_context("/", method=method),
         pytest.raises(DBAPIError),
@@ -52,7 +51,7 @@ def hold(services: Services, seconds: float, is_held: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(services: Services) -> None:
+def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(services):
     """SQLite alone would find out a tenth of a second later; the least of some waits is ours."""
     late = []
     for _ in range(4):
@@ -69,7 +68,7 @@ def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(services: S
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_waiting_writer_gives_up_after_its_time(database_url: str, services: Services) -> None:
+def test_waiting_writer_gives_up_after_its_time(database_url, services):
     """Not after twice as long: a page waits at most so many seconds."""
     engine = make_engine(f"{database_url}?timeout=0.5")
     with services.writing.begin() as session:
@@ -83,7 +82,7 @@ def test_waiting_writer_gives_up_after_its_time(database_url: str, services: Ser
     engine.dispose()
 
 
-def test_a_form_and_a_command_can(app: Flask, services: Services) -> None:
+def test_a_form_and_a_command_can(app, services):
     with app.test_request_context("/", method="POST"), transaction() as session:
         session.add(message("AAAA-AAAA"))
     with app.app_context(), transaction() as session:
@@ -91,7 +90,7 @@ def test_a_form_and_a_command_can(app: Flask, services: Services) -> None:
     assert len(dump_of(services)["contact_messages"]) == 2
 
 
-def test_a_connection_that_read_can_write_the_next_time(services: Services) -> None:
+def test_a_connection_that_read_can_write_the_next_time(services):
     for number in range(8):
         with services.reading.begin() as session:
             assert len(session.scalars(select(ContactMessage)).all()) == number
@@ -99,7 +98,7 @@ def test_a_connection_that_read_can_write_the_next_time(services: Services) -> N
             session.add(message(f"AAAA-AAA{number}"))
 
 
-def test_an_error_takes_everything_back(app: Flask, services: Services) -> None:
+def test_an_error_takes_everything_back(app, services):
     def fail() -> None:
         with transaction() as session:
             session.add(message())
@@ -111,7 +110,7 @@ def test_an_error_takes_everything_back(app: Flask, services: Services) -> None:
     assert dump_of(services)["contact_messages"] == []
 
 
-def test_no_update_is_lost_between_threads(services: Services) -> None:
+def test_no_update_is_lost_between_threads(services):
     """SQLite's driver begins late by itself and loses updates; ours takes the lock at once."""
     with services.writing.begin() as session:
         session.add(message("0"))
@@ -131,7 +130,7 @@ def test_no_update_is_lost_between_threads(services: Services) -> None:
     assert "80" in row
 
 
-def test_a_moment_comes_back_as_it_was_from_any_zone(services: Services) -> None:
+def test_a_moment_comes_back_as_it_was_from_any_zone(services):
     denver = timezone(timedelta(hours=-7))
     with services.writing.begin() as session:
         session.add(message(at=AT.astimezone(denver)))
@@ -139,7 +138,7 @@ def test_a_moment_comes_back_as_it_was_from_any_zone(services: Services) -> None
         assert session.scalars(select(ContactMessage.received_at)).one() == AT
 
 
-def test_a_time_without_a_zone_is_refused(services: Services) -> None:
+def test_a_time_without_a_zone_is_refused(services):
     naive = AT.replace(tzinfo=None)
     with services.writing() as session:
         session.add(message(at=naive))
@@ -147,7 +146,7 @@ def test_a_time_without_a_zone_is_refused(services: Services) -> None:
             session.flush()
 
 
-def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(services: Services) -> None:
+def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(services):
     with (
         pytest.raises(DBAPIError) as caught,
         services.writing.begin() as session,
@@ -163,7 +162,7 @@ ONE = CompiledStatement(select(text("1")))
 EMPTYING = CompiledStatement(delete(ContactMessage))
 
 
-def test_what_is_handed_to_the_driver_fails_as_any_other_statement(services: Services) -> None:
+def test_what_is_handed_to_the_driver_fails_as_any_other_statement(services):
     with (
         services.writing.begin() as session,
         pytest.raises((OperationalError, ProgrammingError), match="nowhere"),
@@ -174,9 +173,7 @@ def test_what_is_handed_to_the_driver_fails_as_any_other_statement(services: Ser
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(
-    services: Services,
-) -> None:
+def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(services):
     with services.writing() as session:
         connection = session.connection()
         number = session.scalar(text("SELECT pg_backend_pid()"))
@@ -190,7 +187,7 @@ def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_committed_is_on_the_disk(services: Services) -> None:
+def test_what_is_committed_is_on_the_disk(services):
     """A power cut must not take back that somebody joined, nor that a worker has a mail in hand."""
     with services.writing() as session:
         assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -37,7 +37,6 @@ from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import group_named, plan_meeting, queue_issue
 from tests.house_terms import faults, operators_words, seeded
 from tests.markers import on_sqlite
-from tests.scenario import Scenario
 from tests.servers.smtp import Server
 from tests.words import Reader, catalog, english_in, entries, forms, said
 
@@ -63,14 +62,14 @@ MEETING = {
 
 
 @in_each_language
-def test_every_sentence_is_in_the_catalog_and_nothing_else(code: str) -> None:
+def test_every_sentence_is_in_the_catalog_and_nothing_else(code):
     have = {message.id for message in entries(code)}
     assert said() - have == set(), f"say these in translations/{code}: see the top of this file"
     assert have - said() == set(), "nobody says these any more"
 
 
 @in_each_language
-def test_every_sentence_has_a_translation_that_somebody_has_checked(code: str) -> None:
+def test_every_sentence_has_a_translation_that_somebody_has_checked(code):
     for message in entries(code):
         assert not message.fuzzy, message.id
         assert all(form.strip() for form in forms(message.string)), message.id
@@ -78,7 +77,7 @@ def test_every_sentence_has_a_translation_that_somebody_has_checked(code: str) -
 
 
 @in_each_language
-def test_translations_keep_names_links_and_numbers_in_their_places(code: str) -> None:
+def test_translations_keep_names_links_and_numbers_in_their_places(code):
     for message in entries(code):
         assert list(message.check(catalog(code))) == []
         for words, other in zip(forms(message.id), forms(message.string), strict=True):
@@ -92,7 +91,7 @@ def mark_at_end(words: str) -> str:
     return last if last in {".", "?", ":", "!"} else ""
 
 
-def test_translations_end_as_their_sentences_do() -> None:
+def test_translations_end_as_their_sentences_do():
     for message in entries():
         for words, other in zip(forms(message.id), forms(message.string), strict=True):
             assert mark_at_end(words) == mark_at_end(other), message.id
@@ -114,9 +113,7 @@ class Filled(dict[str, object]):
         ("es", "grupo Asian", "1:04 p. m.", r"\b(a|de|en) (<strong>)?grupo A|\blas 1:04|m\.\."),
     ],
 )
-def test_strings_fit_a_group_one_oclock_and_one(
-    code: str, group: str, time: str, wrong: str
-) -> None:
+def test_strings_fit_a_group_one_oclock_and_one(code, group, time, wrong):
     """“De grupo Asian”, “hasta las 1:04” and “1 newsletters” are what a hasty string becomes."""
     values = Filled(group=group, time=time, start=time, end=time, num=1, number=10)
     made = "the %(group)s %(program_name)s Group"
@@ -127,7 +124,7 @@ def test_strings_fit_a_group_one_oclock_and_one(
     assert [each for each in shown if re.search(wrong, each)] == []
 
 
-def test_each_language_says_which_words_are_sensitive() -> None:
+def test_each_language_says_which_words_are_sensitive():
     slugs = {each["slug"] for each in GROUPS}
     for code in i18n.NAMES:
         words = json.loads((i18n.TRANSLATIONS / code / "sensitive_words.json").read_bytes())
@@ -137,7 +134,7 @@ def test_each_language_says_which_words_are_sensitive() -> None:
         assert words["questions"]
 
 
-def test_one_answer_is_singular_and_more_are_plural() -> None:
+def test_one_answer_is_singular_and_more_are_plural():
     translated = i18n.catalog("es")
     singular = "There’s a problem with %(num)s answer"
     plural = f"{singular}s"
@@ -152,13 +149,13 @@ def test_one_answer_is_singular_and_more_are_plural() -> None:
         ("es", "martes 3 de marzo de 2026", "martes 3 de marzo de 2026, 4:05 p. m."),
     ],
 )
-def test_dates_are_said_as_people_in_denver_say_them(code: str, date: str, time: str) -> None:
+def test_dates_are_said_as_people_in_denver_say_them(code, date, time):
     moment = datetime(2026, 3, 3, 23, 5, tzinfo=UTC)
     assert i18n.format_date(moment, code, DENVER) == date
     assert i18n.format_time(moment, code, DENVER) == time
 
 
-def test_a_line_begins_with_a_capital_and_a_sentence_goes_on_without() -> None:
+def test_a_line_begins_with_a_capital_and_a_sentence_goes_on_without():
     assert i18n.at_start("martes 3 de marzo, 4:00 PM") == "Martes 3 de marzo, 4:00 PM"
     assert i18n.at_start("") == ""
 
@@ -183,9 +180,7 @@ def test_a_line_begins_with_a_capital_and_a_sentence_goes_on_without() -> None:
         ("/nothing-here?lang=es", "en", "es"),
     ],
 )
-def test_the_url_chooses_the_language_and_else_the_browser(
-    visitor: Visitor, url: str, accepted: str, language: str
-) -> None:
+def test_the_url_chooses_the_language_and_else_the_browser(visitor, url, accepted, language):
     visitor.headers = {"Accept-Language": accepted} if accepted else {}
     page = visitor.open(url)
     assert Reader(page.text).language == language
@@ -195,7 +190,7 @@ def test_the_url_chooses_the_language_and_else_the_browser(
 
 
 @on_sqlite
-def test_a_chosen_language_stays_over_links_and_forms(visitor: Visitor) -> None:
+def test_a_chosen_language_stays_over_links_and_forms(visitor):
     for path in ("/", "/groups/the-village", "/groups/the-village/join", "/contact", "/privacy"):
         page = visitor.open(f"{path}?lang=es").text
         links = re.findall(r'<a[^>]* href="(/[^"]*)"', page)
@@ -209,8 +204,8 @@ def test_a_chosen_language_stays_over_links_and_forms(visitor: Visitor) -> None:
 
 @on_sqlite
 def test_a_mailed_language_stays_when_its_button_is_pressed_in_an_english_browser(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+    visitor, worker, relay
+):
     visitor.join("the-village", ADA, language="es")
     worker.drain()
     [mail] = relay.to(ADA)
@@ -221,7 +216,7 @@ def test_a_mailed_language_stays_when_its_button_is_pressed_in_an_english_browse
 
 
 @on_sqlite
-def test_a_language_that_was_never_chosen_stands_in_no_link(visitor: Visitor) -> None:
+def test_a_language_that_was_never_chosen_stands_in_no_link(visitor):
     visitor.headers = SPANISH
     page = visitor.open("/?lang=xx").text
     assert "lang=xx" not in page
@@ -230,8 +225,8 @@ def test_a_language_that_was_never_chosen_stands_in_no_link(visitor: Visitor) ->
 
 @on_sqlite
 def test_words_that_are_in_another_language_than_their_page_say_in_which(
-    visitor: Visitor, services: Services, keyring: Keyring
-) -> None:
+    visitor, services, keyring
+):
     """A screen reader says them right (WCAG 3.1.2); in their own language nothing is."""
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
@@ -259,7 +254,7 @@ def test_words_that_are_in_another_language_than_their_page_say_in_which(
 
 
 @on_sqlite
-def test_errors_are_in_the_readers_language_those_of_libraries_too(visitor: Visitor) -> None:
+def test_errors_are_in_the_readers_language_those_of_libraries_too(visitor):
     visitor.headers = SPANISH
     wrong = visitor.send(
         "/contact", topic="none", email="a" * 300, name="n" * 101, message="m" * 5001
@@ -302,9 +297,9 @@ def answers(
 
 @on_sqlite
 def test_every_page_is_spanish_for_who_reads_spanish(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-) -> None:  # fmt: skip
+    app, visitor, worker, relay, services,
+    keyring
+):  # fmt: skip
     seen = {}
     for answer in answers(app, visitor, worker, relay, services, keyring):
         path = answer.request.path
@@ -318,7 +313,7 @@ def test_every_page_is_spanish_for_who_reads_spanish(
 
 
 @on_sqlite
-def test_every_mail_is_spanish_for_who_reads_spanish(scenario: Scenario) -> None:
+def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
     visitor = scenario.visitor
     visitor.headers = SPANISH
     scenario.invite_lead(LEAD)
@@ -348,7 +343,7 @@ def test_every_mail_is_spanish_for_who_reads_spanish(scenario: Scenario) -> None
     } <= {str(mail["Subject"]) for mail in mails}  # fmt: skip
 
 
-def test_the_privacy_guide_says_as_much_in_spanish_as_in_english() -> None:
+def test_the_privacy_guide_says_as_much_in_spanish_as_in_english():
     """Section by section: as many who can see it, as much advice, and sentences alike."""
     guide = (Path(__file__).parents[2] / "docs/privacy.md").read_text()
     first, second = guide.partition("\n## English\n")[2].split("\n## Español\n")
@@ -378,12 +373,12 @@ def _outline(guide: str) -> list[int]:
         ("The Village", "es", "grupo The Village"),
     ],
 )
-def test_sentence_names_the_group_and_not_a_person(name: str, code: str, said: str) -> None:
+def test_sentence_names_the_group_and_not_a_person(name, code, said):
     """Spanish has no article of its own here: its sentences say “el”, “del” or “al”."""
     assert i18n.group_in_sentence(name, code) == said
 
 
-def test_pages_emails_groups_and_commands_say_the_house_terms() -> None:
+def test_pages_emails_groups_and_commands_say_the_house_terms():
     english = [form for words in said() for form in forms(words)]
     spanish = [form for message in entries("es") for form in forms(message.string)]
     for code, texts in (

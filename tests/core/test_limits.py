@@ -44,23 +44,23 @@ def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list
     return waits
 
 
-def test_so_many_at_once_and_the_next_ones_later(sessions: sessionmaker[Session]) -> None:
+def test_so_many_at_once_and_the_next_ones_later(sessions):
     assert uses(sessions, 6) == pytest.approx([0, 0, 0, 10, 20, 30])
 
 
-def test_the_allowance_grows_again_with_time(sessions: sessionmaker[Session]) -> None:
+def test_the_allowance_grows_again_with_time(sessions):
     uses(sessions, 3)
     assert uses(sessions, 2, AT + timedelta(minutes=10)) == pytest.approx([0, 10])
     assert uses(sessions, 4, AT + timedelta(hours=5)) == pytest.approx([0, 0, 0, 10])
 
 
-def test_keys_do_not_share_an_allowance(sessions: sessionmaker[Session]) -> None:
+def test_keys_do_not_share_an_allowance(sessions):
     uses(sessions, 5)
     with sessions.begin() as session:
         assert record_use(session, b"other", RATE, AT) == AT
 
 
-def test_a_limit_survives_a_restart(engine: Engine, sessions: sessionmaker[Session]) -> None:
+def test_a_limit_survives_a_restart(engine, sessions):
     uses(sessions, 3)
     engine.dispose()
     again = make_engine(engine.url.render_as_string(hide_password=False))
@@ -68,14 +68,14 @@ def test_a_limit_survives_a_restart(engine: Engine, sessions: sessionmaker[Sessi
     again.dispose()
 
 
-def test_what_is_rolled_back_is_not_counted(sessions: sessionmaker[Session]) -> None:
+def test_what_is_rolled_back_is_not_counted(sessions):
     with sessions() as session:
         record_use(session, KEY, RATE, AT)
         session.rollback()
     assert uses(sessions, 3) == pytest.approx([0, 0, 0])
 
 
-def test_racing_uses_are_each_counted_once(database_url: str) -> None:
+def test_racing_uses_are_each_counted_once(database_url):
     start, waits = threading.Barrier(8), []
 
     def use() -> None:
@@ -92,7 +92,7 @@ def test_racing_uses_are_each_counted_once(database_url: str) -> None:
     assert sorted(waits) == pytest.approx([0, 0, *range(0, 380, 10)])
 
 
-def test_keys_that_are_whole_again_are_forgotten(sessions: sessionmaker[Session]) -> None:
+def test_keys_that_are_whole_again_are_forgotten(sessions):
     uses(sessions, 3)
     for minutes, kept in ((29, 1), (31, 0)):
         with sessions.begin() as session:
@@ -115,20 +115,20 @@ def tries(
     return waits
 
 
-def test_what_is_refused_costs_nothing(sessions: sessionmaker[Session]) -> None:
+def test_what_is_refused_costs_nothing(sessions):
     assert tries(sessions, 203) == [0, 0, 0, *[None] * 200]
     assert tries(sessions, 2, AT + timedelta(minutes=10)) == [0, None]
     assert tries(sessions, 4, AT + timedelta(minutes=40)) == [0, 0, 0, None]
 
 
-def test_a_wait_has_an_end_beyond_which_uses_are_refused(sessions: sessionmaker[Session]) -> None:
+def test_a_wait_has_an_end_beyond_which_uses_are_refused(sessions):
     waits = tries(sessions, 100, wait=timedelta(minutes=25))
     assert waits[:6] == [0, 0, 0, pytest.approx(10), pytest.approx(20), None]
     assert set(waits[6:]) == {None}
     assert tries(sessions, 1, AT + timedelta(minutes=30)) == [0]
 
 
-def test_of_several_keys_all_are_counted_or_none(sessions: sessionmaker[Session]) -> None:
+def test_of_several_keys_all_are_counted_or_none(sessions):
     plenty = Rate(100, timedelta(hours=1))
     with sessions.begin() as session:
         counted = [
@@ -141,7 +141,7 @@ def test_of_several_keys_all_are_counted_or_none(sessions: sessionmaker[Session]
     assert left.count(AT) == 97
 
 
-def test_every_rate_stands_in_one_module_with_its_reason() -> None:
+def test_every_rate_stands_in_one_module_with_its_reason():
     """Beside the relay's messages a minute, which are a setting."""
     module = Path(rate_limits.__file__)
     package = module.parents[1]

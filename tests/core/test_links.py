@@ -6,16 +6,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.links import PATHS, Links
-from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, links_in
+from tests.browser_client import links_in
 from tests.crawl import GUEST, MEMBER, mailed_links
-from tests.servers.smtp import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -40,7 +35,7 @@ FORGED = {
         "http://localhost:5000",
     ],
 )
-def test_a_link_begins_with_the_base_url_and_works(services: Services, base_url: str) -> None:
+def test_a_link_begins_with_the_base_url_and_works(services, base_url):
     links = Links(base_url, services.tokens)
     link = links.signed("subscriptions.leave", Purpose.LEAVE, "some-id", AT, "es")
     assert link.startswith(f"{base_url}/leave/some-id.")
@@ -50,9 +45,7 @@ def test_a_link_begins_with_the_base_url_and_works(services: Services, base_url:
 
 @pytest.mark.parametrize("base_url", ["https://Belong.example.org:8443", "http://bélong.org/x"])
 @pytest.mark.parametrize("value", ["some-id", "a/b c?d=e&f#g%h+é’<\"@:,;!$'()*~"])
-def test_a_worker_links_as_the_apps_own_url_map_does(
-    app: Flask, services: Services, base_url: str, value: str
-) -> None:
+def test_a_worker_links_as_the_apps_own_url_map_does(app, services, base_url, value):
     """A worker has the paths without the views."""
     links, root = Links(base_url, services.tokens), urlsplit(base_url)
     own = app.url_map.bind(root.netloc, script_name=root.path or "/", url_scheme=root.scheme)
@@ -65,7 +58,7 @@ def test_a_worker_links_as_the_apps_own_url_map_does(
         assert links.plain(endpoint, **spoken) == own.build(endpoint, spoken, force_external=True)
 
 
-def test_every_path_is_linked_to(services: Services) -> None:
+def test_every_path_is_linked_to(services):
     assert services.links
     others = {"belong_mail/core/links.py", "belong_mail/pages/errors.py"}
     files = (ROOT / "belong_mail").rglob("*.py")
@@ -73,12 +66,12 @@ def test_every_path_is_linked_to(services: Services) -> None:
     assert [name for name in PATHS if not any(f'"{name}"' in text for text in texts)] == []
 
 
-def test_a_link_for_machines_has_no_query(services: Services) -> None:
+def test_a_link_for_machines_has_no_query(services):
     link = services.links.signed("subscriptions.one_click", Purpose.ONE_CLICK, "some-id", AT)
     assert urlsplit(link).query == ""
 
 
-def test_links_need_no_request_and_are_the_same_for_every_try(services: Services) -> None:
+def test_links_need_no_request_and_are_the_same_for_every_try(services):
     first, second = (
         services.links.signed("subscriptions.confirm", Purpose.CONFIRM, "some-id", AT, "en")
         for _ in range(2)
@@ -86,9 +79,7 @@ def test_links_need_no_request_and_are_the_same_for_every_try(services: Services
     assert first == second
 
 
-def test_no_header_of_a_request_bends_a_mailed_link(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_no_header_of_a_request_bends_a_mailed_link(visitor, worker, relay, services, keyring):
     visitor.headers = FORGED
     mailed_links(visitor, worker, relay, services, keyring)
     links = [
@@ -102,7 +93,7 @@ def test_no_header_of_a_request_bends_a_mailed_link(
     assert all(link.startswith("http://localhost:5000/") for link in links)
 
 
-def test_no_header_of_a_request_bends_a_redirect(visitor: Visitor) -> None:
+def test_no_header_of_a_request_bends_a_redirect(visitor):
     visitor.headers = FORGED
     for answer in (
         visitor.join("the-village", GUEST),
@@ -117,14 +108,14 @@ def test_no_header_of_a_request_bends_a_redirect(visitor: Visitor) -> None:
     "path",
     ["//evil.example", "//evil.example/..", "/%2f%2fevil.example", "/\\evil.example", "/groups//"],
 )
-def test_no_path_redirects_elsewhere(visitor: Visitor, path: str) -> None:
+def test_no_path_redirects_elsewhere(visitor, path):
     answer = visitor.client.get(path)
     assert answer.status_code in {400, 404, 308}
     location = urlsplit(answer.location or "")
     assert location.hostname in {None, "localhost"}
 
 
-def test_no_next_address_is_followed(visitor: Visitor) -> None:
+def test_no_next_address_is_followed(visitor):
     for name in ("next", "url", "return_to", "redirect"):
         url = f"/contact?{name}=https://evil.example"
         answer = visitor.send(url, message="Hi", topic="need", email=GUEST)

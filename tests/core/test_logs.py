@@ -11,22 +11,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import text
 
 from belong_mail.core import logs
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import delivery_log, outcomes
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
 from tests.district_names import NAMED
 from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import ROOT, running
 from tests.servers.ports import free_port
-from tests.servers.smtp import Server
 
 ADDRESS = "someone@dpsk12.org"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")
@@ -58,7 +53,7 @@ def lines() -> Iterator[Lines]:
         yield lambda: [json.loads(line) for line in said.getvalue().splitlines()]
 
 
-def test_a_line_is_text_that_begins_with_time_level_and_program() -> None:
+def test_a_line_is_text_that_begins_with_time_level_and_program():
     with configured(logs.TEXT) as said:
         logs.event(logging.getLogger("belong_mail.x"), logging.INFO, "a b", n=1, words='c "d"')
         logging.getLogger("a.library").warning("two\nlines")
@@ -69,7 +64,7 @@ def test_a_line_is_text_that_begins_with_time_level_and_program() -> None:
     assert second.endswith("WARNING web: two lines")
 
 
-def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written() -> None:
+def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written():
     guide = (ROOT / "docs" / "operators" / "watch.md").read_text()
     page = guide.partition("### A page of them")[2].partition("```\n")[2].partition("```")[0]
     said = page.splitlines()
@@ -83,7 +78,7 @@ def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written() -> None:
         assert event in told
 
 
-def test_an_error_is_named_without_what_it_says(lines: Lines) -> None:
+def test_an_error_is_named_without_what_it_says(lines):
     try:
         int(ADDRESS)
     except ValueError:
@@ -93,7 +88,7 @@ def test_an_error_is_named_without_what_it_says(lines: Lines) -> None:
     assert ADDRESS not in str(line)
 
 
-def test_a_page_that_is_not_there_is_logged_by_no_path(visitor: Visitor, lines: Lines) -> None:
+def test_a_page_that_is_not_there_is_logged_by_no_path(visitor, lines):
     """A mistyped link's path may have a secret in it, or somebody's address."""
     assert visitor.open(f"/confirm/secret-of-a-link/{ADDRESS}").status_code == 404
     [line] = lines()
@@ -103,9 +98,7 @@ def test_a_page_that_is_not_there_is_logged_by_no_path(visitor: Visitor, lines: 
     assert ADDRESS not in str(line)
 
 
-def test_a_link_that_is_refused_is_logged_by_the_name_of_its_page(
-    visitor: Visitor, worker: Worker, relay: Server, lines: Lines
-) -> None:
+def test_a_link_that_is_refused_is_logged_by_the_name_of_its_page(visitor, worker, relay, lines):
     visitor.join("the-village", ADDRESS)
     worker.drain()
     [mail] = relay.to(ADDRESS)
@@ -122,9 +115,7 @@ BEHIND_TWO = {**NAMED, "BELONG_PROXIES": "2"}
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [BEHIND_TWO])
-def test_a_proxy_that_does_not_say_where_visitors_are_is_told_once(
-    app: Flask, lines: Lines
-) -> None:
+def test_a_proxy_that_does_not_say_where_visitors_are_is_told_once(app, lines):
     client, name = app.test_client(), "belong.example.org"
     for host, came_by in ((name, "192.0.2.1, 10.0.0.1"), ("localhost", "")):
         client.get("/healthz", headers={"Host": host, "X-Forwarded-For": came_by})
@@ -137,16 +128,14 @@ def test_a_proxy_that_does_not_say_where_visitors_are_is_told_once(
     assert "192.0.2.1" not in str(line)
 
 
-def test_a_name_that_is_not_ours_is_logged_as_such(visitor: Visitor, lines: Lines) -> None:
+def test_a_name_that_is_not_ours_is_logged_as_such(visitor, lines):
     assert visitor.client.get("/", headers={"Host": "other.example.org"}).status_code == 400
     [line] = lines()
     assert line["reason"] == "not our host"
     assert "other.example.org" not in str(line)
 
 
-def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
-    visitor: Visitor, lines: Lines
-) -> None:
+def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(visitor, lines):
     assert visitor.open("/").status_code == 200
     for _ in range(2):
         visitor.open("/nowhere")
@@ -159,9 +148,7 @@ def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
 @one_by_day("each style of log")
 @on_sqlite
 @pytest.mark.parametrize("style", [logs.TEXT, logs.JSON])
-def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(
-    environment: dict[str, str], style: str
-) -> None:
+def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(environment, style):
     """Granian has a format of its own, which no reader of JSON understands."""
     port = free_port()
     command = ("web", "--port", str(port), "--workers", "2")
@@ -183,7 +170,7 @@ def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(
 
 
 @on_both("each driver quotes in its own way")
-def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines) -> None:
+def test_a_slow_query_is_logged_without_values(services, lines):
     slow = {
         "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 9e6)"
         " SELECT :address AS found, count(n) FROM c",
@@ -200,9 +187,7 @@ def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines)
 
 
 @on_sqlite
-def test_who_signs_in_is_logged_as_that_somebody_did(
-    app: Flask, keyring: Keyring, lines: Lines
-) -> None:
+def test_who_signs_in_is_logged_as_that_somebody_did(app, keyring, lines):
     sign_in(app, keyring, "asian")
     kinds = [each["kind"] for each in lines() if each["event"] == "recorded"]
     assert "signed_in" in kinds
@@ -215,8 +200,8 @@ def test_who_signs_in_is_logged_as_that_somebody_did(
     ("/contact", {"topic": "need", "message": "Hello"}),
 ])  # fmt: skip
 def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
-    visitor: Visitor, worker: Worker, relay: Server, lines: Lines, form: str, typed: dict[str, str]
-) -> None:
+    visitor, worker, relay, lines, form, typed
+):
     assert visitor.send(form, email=ADDRESS, **typed).status_code == 303
     [stored] = lines()
     assert (stored["event"], len(stored["request"])) == ("stored", 8)
@@ -233,8 +218,8 @@ def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
 
 
 def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server, lines: Lines
-) -> None:
+    services, keyring, worker, relay, lines
+):
     queue(services, keyring, 3)
     relay.script("RCPT member1@dpsk12.org", "550 5.1.1 No such user member1@dpsk12.org")
     worker.drain()
@@ -247,7 +232,7 @@ def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
     assert "@" not in str(lines())
 
 
-def test_a_flood_of_failures_is_told_in_numbers(lines: Lines) -> None:
+def test_a_flood_of_failures_is_told_in_numbers(lines):
     told = delivery_log.DeliveryLog()
     told.note([(number, outcomes.LOST) for number in range(5000)])
     told.tell(is_last=True)
@@ -258,9 +243,7 @@ def test_a_flood_of_failures_is_told_in_numbers(lines: Lines) -> None:
 
 @on_sqlite
 @pytest.mark.parametrize("command", ["worker", "web"])
-def test_each_process_says_when_it_starts_and_the_worker_when_it_stops(
-    environment: dict[str, str], command: str
-) -> None:
+def test_each_process_says_when_it_starts_and_the_worker_when_it_stops(environment, command):
     port = ("--port", str(free_port()), "--workers", "1") if command == "web" else ()
     with running({**environment, "BELONG_LOG_FORMAT": "json"}, command, *port) as process:
         assert process.stdout is not None

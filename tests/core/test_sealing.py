@@ -25,16 +25,16 @@ opener = Opener((OLD["private"],))
 
 
 @given(st.binary(max_size=2000))
-def test_what_was_sealed_opens_to_the_same_bytes(data: bytes) -> None:
+def test_what_was_sealed_opens_to_the_same_bytes(data):
     assert opener.open(sealer.seal(data, PLACE), PLACE) == data
 
 
 @given(st.binary(max_size=2000), st.text(min_size=1, max_size=30))
-def test_what_was_wrapped_opens_to_the_same_bytes(data: bytes, row: str) -> None:
+def test_what_was_wrapped_opens_to_the_same_bytes(data, row):
     assert opener.unwrap(opener.wrap(data, PLACE, row), PLACE, row) == data
 
 
-def test_the_bytes_are_what_the_format_says() -> None:
+def test_the_bytes_are_what_the_format_says():
     name = hashlib.sha256(encryption.decode(OLD["public"])).digest()[:4]
     sealed, wrapped = sealer.seal(ADDRESS, PLACE), opener.wrap(ADDRESS, PLACE, "row")
     assert sealed[:5] == b"\x01" + name
@@ -43,21 +43,21 @@ def test_the_bytes_are_what_the_format_says() -> None:
     assert len(wrapped) == 5 + 12 + encryption.BLOCK_OCTETS + 16
 
 
-def test_sealing_the_same_address_again_gives_other_bytes_throughout() -> None:
+def test_sealing_the_same_address_again_gives_other_bytes_throughout():
     first, second = (sealer.seal(ADDRESS, PLACE)[encryption.HEAD_OCTETS :] for _ in range(2))
     assert sum(a == b for a, b in zip(first, second, strict=True)) < len(first) / 8
     first, second = (opener.wrap(ADDRESS, PLACE, "row")[encryption.HEAD_OCTETS :] for _ in range(2))
     assert sum(a == b for a, b in zip(first, second, strict=True)) < len(first) / 8
 
 
-def test_the_length_tells_no_address_from_another() -> None:
+def test_the_length_tells_no_address_from_another():
     short, long = b"a@b.co", b"x" * 64 + b"@" + b"y" * 185 + b".org"
     assert len(long) == 254
     assert len(sealer.seal(short, PLACE)) == len(sealer.seal(long, PLACE))
     assert len(opener.wrap(short, PLACE, "1")) == len(opener.wrap(long, PLACE, "1"))
 
 
-def test_sealed_bytes_open_with_their_own_key_and_place_alone() -> None:
+def test_sealed_bytes_open_with_their_own_key_and_place_alone():
     sealed = sealer.seal(ADDRESS, PLACE)
     with pytest.raises(DecryptionError):
         Opener((FOREIGN["private"],)).open(sealed, PLACE)
@@ -66,13 +66,13 @@ def test_sealed_bytes_open_with_their_own_key_and_place_alone() -> None:
             opener.open(sealed, place)
 
 
-def test_a_foreign_key_under_our_keys_name_opens_nothing() -> None:
+def test_a_foreign_key_under_our_keys_name_opens_nothing():
     forged = sealer.seal(ADDRESS, PLACE)[:5] + Sealer((FOREIGN["public"],)).seal(ADDRESS, PLACE)[5:]
     with pytest.raises(DecryptionError):
         opener.open(forged, PLACE)
 
 
-def test_wrapped_bytes_do_not_open_in_another_row_or_column() -> None:
+def test_wrapped_bytes_do_not_open_in_another_row_or_column():
     wrapped = opener.wrap(ADDRESS, "subscriptions.wrapped_address", "row-1")
     assert opener.unwrap(wrapped, "subscriptions.wrapped_address", "row-1") == ADDRESS
     for place, row in (
@@ -86,7 +86,7 @@ def test_wrapped_bytes_do_not_open_in_another_row_or_column() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sealed", "wrapped"])
-def test_no_changed_or_cut_bytes_open(kind: str) -> None:
+def test_no_changed_or_cut_bytes_open(kind):
     good = sealer.seal(ADDRESS, PLACE) if kind == "sealed" else opener.wrap(ADDRESS, PLACE, "1")
 
     def read(data: bytes) -> bytes:
@@ -104,13 +104,13 @@ def test_no_changed_or_cut_bytes_open(kind: str) -> None:
             read(odd)
 
 
-def test_the_error_names_the_place_and_nothing_that_was_sealed() -> None:
+def test_the_error_names_the_place_and_nothing_that_was_sealed():
     with pytest.raises(DecryptionError) as caught:
         opener.open(ADDRESS, PLACE)
     assert str(caught.value) == PLACE
 
 
-def test_what_the_web_can_seal_is_not_taken_for_what_the_worker_wrapped() -> None:
+def test_what_the_web_can_seal_is_not_taken_for_what_the_worker_wrapped():
     """Else an intruder in the web could write a lead's account with an address of their own."""
     forged = sealer.seal(b"intruder@example.org", "accounts.wrapped_address")
     relabelled = b"\x02" + forged[1:]
@@ -122,7 +122,7 @@ def test_what_the_web_can_seal_is_not_taken_for_what_the_worker_wrapped() -> Non
         opener.open(opener.wrap(ADDRESS, PLACE, ""), PLACE)
 
 
-def test_after_a_rotation_both_keys_open_and_the_newest_makes() -> None:
+def test_after_a_rotation_both_keys_open_and_the_newest_makes():
     rotated, newest = Opener((OLD["private"], NEW["private"])), Opener((NEW["private"],))
     before, after = sealer.seal(ADDRESS, PLACE), Sealer((OLD["public"], NEW["public"]))
     sealed = after.seal(ADDRESS, PLACE)
@@ -137,7 +137,7 @@ def test_after_a_rotation_both_keys_open_and_the_newest_makes() -> None:
         opener.unwrap(wrapped, PLACE, "1")
 
 
-def test_an_index_tells_groups_uses_addresses_and_keys_apart() -> None:
+def test_an_index_tells_groups_uses_addresses_and_keys_apart():
     index = BlindIndex((OLD["index"],))
     ada = "ada@dpsk12.org"
     names = [
@@ -154,24 +154,24 @@ def test_an_index_tells_groups_uses_addresses_and_keys_apart() -> None:
     assert index.member("group-1", ada) == BlindIndex((OLD["index"],)).member("group-1", ada)
 
 
-def test_scope_and_address_cannot_flow_into_each_other() -> None:
+def test_scope_and_address_cannot_flow_into_each_other():
     index = BlindIndex((OLD["index"],))
     assert index.member("group", "1@x.org") != index.member("group1", "@x.org")
 
 
-def test_a_worker_without_its_keys_says_so() -> None:
+def test_a_worker_without_its_keys_says_so():
     for private, index in (((), (OLD["index"],)), ((OLD["private"],), ())):
         with pytest.raises(KeysMissing):
             worker_keys(private, index)
 
 
 @given(st.binary(max_size=600))
-def test_what_was_filled_up_is_what_it_was(data: bytes) -> None:
+def test_what_was_filled_up_is_what_it_was(data):
     assert encryption.unpad(encryption.pad(data)) == data
 
 
 @pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
-def test_what_was_never_filled_up_is_refused(data: bytes) -> None:
+def test_what_was_never_filled_up_is_refused(data):
     """Anyone with the public key may seal anything."""
     with pytest.raises(ValueError, match="not filled up"):
         encryption.unpad(data)

@@ -5,11 +5,9 @@ import pty
 import shlex
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
-from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select
 
 from belong_mail.core.decryption import Keyring
@@ -45,7 +43,7 @@ EVERY = every_command()
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_each_command_has_an_example_that_names_what_it_takes(name: str) -> None:
+def test_each_command_has_an_example_that_names_what_it_takes(name):
     command = EVERY[name]
     said = command.epilog or (command.help or "").rpartition("\n\n")[2].strip()
     assert said.startswith("Example: "), "no example"
@@ -71,7 +69,7 @@ def test_each_command_has_an_example_that_names_what_it_takes(name: str) -> None
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_times_and_choices_in_an_example_are_taken(name: str) -> None:
+def test_times_and_choices_in_an_example_are_taken(name):
     command = EVERY[name]
     words = shlex.split(command.epilog or "")
     for option in command.params:
@@ -80,17 +78,17 @@ def test_times_and_choices_in_an_example_are_taken(name: str) -> None:
                 option.type.convert(word, option, None)
 
 
-def test_no_example_is_of_a_command_that_is_not_there() -> None:
+def test_no_example_is_of_a_command_that_is_not_there():
     assert set(EXAMPLES) <= set(EVERY)
 
 
 @pytest.mark.parametrize("name", sorted(EVERY.keys() - {*WITHOUT_SETTINGS, "inbound"}))
-def test_each_command_can_be_quiet(name: str) -> None:
+def test_each_command_can_be_quiet(name):
     assert {"-q", "--quiet"} <= {option for each in EVERY[name].params for option in each.opts}
 
 
 @on_sqlite
-def test_a_quiet_command_prints_its_result_alone(cli: FlaskCliRunner) -> None:
+def test_a_quiet_command_prints_its_result_alone(cli):
     done = cli.invoke(args=["group", "add", "chess", "Chess", "--upcoming", "-q"])
     assert (done.exit_code, done.output) == (0, "")
     assert "chess\tupcoming" in cli.invoke(args=["group", "list", "--quiet"]).output
@@ -138,9 +136,7 @@ def is_stopped(services: Services) -> bool:
 
 
 @on_sqlite
-def test_what_cannot_be_undone_is_asked_first_at_a_terminal(
-    environment: dict[str, str], services: Services, keyring: Keyring
-) -> None:
+def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, services, keyring):
     name = issue(services, keyring)
     question = "It cannot be resumed after that. Stop it for good? [y/N]"
     said = at_terminal(environment, "newsletter", "stop", name, answer="n")
@@ -152,9 +148,7 @@ def test_what_cannot_be_undone_is_asked_first_at_a_terminal(
 
 
 @on_sqlite
-def test_yes_answers_and_a_script_is_not_asked(
-    environment: dict[str, str], services: Services, keyring: Keyring
-) -> None:
+def test_yes_answers_and_a_script_is_not_asked(environment, services, keyring):
     name = issue(services, keyring)
     said = at_terminal(environment, "newsletter", "stop", name, "--yes")
     assert (said.returncode, "Stop it for good?" in said.stdout) == (0, False)
@@ -163,9 +157,7 @@ def test_yes_answers_and_a_script_is_not_asked(
 
 
 @on_sqlite
-def test_a_restore_that_is_not_wanted_leaves_the_database(
-    environment: dict[str, str], services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+def test_a_restore_that_is_not_wanted_leaves_the_database(environment, services, keyring, tmp_path):
     copy = str(tmp_path / "copy")
     assert run(environment, "db", "backup", copy).returncode == 0
     name = issue(services, keyring)
@@ -176,9 +168,7 @@ def test_a_restore_that_is_not_wanted_leaves_the_database(
 
 
 @on_sqlite
-def test_long_work_shows_how_far_it_is_at_a_terminal_alone(
-    environment: dict[str, str], services: Services, tmp_path: Path
-) -> None:
+def test_long_work_shows_how_far_it_is_at_a_terminal_alone(environment, services, tmp_path):
     demo = ("demo", "--group", "asian", "--members", "1000")
     shown = at_terminal(environment, *demo).stdout
     assert "Members" in shown
@@ -194,9 +184,7 @@ def test_long_work_shows_how_far_it_is_at_a_terminal_alone(
 
 
 @on_sqlite
-def test_a_worker_that_drains_shows_what_still_waits(
-    environment: dict[str, str], services: Services, keyring: Keyring
-) -> None:
+def test_a_worker_that_drains_shows_what_still_waits(environment, services, keyring):
     issue(services, keyring)
     shown = at_terminal(environment, "worker", "--drain")
     assert shown.returncode == 0

@@ -2,7 +2,6 @@
 
 import string
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,7 +34,7 @@ def limited() -> list[Purpose]:
 
 @pytest.mark.parametrize("purpose", Purpose)
 @pytest.mark.parametrize("endpoint", Purpose)
-def test_a_token_serves_its_own_purpose_alone(purpose: Purpose, endpoint: Purpose) -> None:
+def test_a_token_serves_its_own_purpose_alone(purpose, endpoint):
     token = tokens.sign(purpose, "some-id", datetime.now(UTC))
     if purpose is endpoint:
         assert tokens.read(endpoint, token) == "some-id"
@@ -44,17 +43,17 @@ def test_a_token_serves_its_own_purpose_alone(purpose: Purpose, endpoint: Purpos
             tokens.read(endpoint, token)
 
 
-def test_no_two_purposes_share_a_salt() -> None:
+def test_no_two_purposes_share_a_salt():
     assert len({purpose.salt for purpose in Purpose}) == len(Purpose)
 
 
-def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour() -> None:
+def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour():
     assert Purpose.CONFIRM.max_age == 72 * 3600
     assert Purpose.UNDO_LEAVE.max_age == 3600
 
 
 @pytest.mark.parametrize("purpose", limited())
-def test_a_token_expires_to_the_second(purpose: Purpose) -> None:
+def test_a_token_expires_to_the_second(purpose):
     token = tokens.sign(purpose, "some-id", AT)
     lives = timedelta(seconds=purpose.max_age or 0) + CLOCK_SKEW
     last = AT + lives - CLOCK_SKEW
@@ -65,7 +64,7 @@ def test_a_token_expires_to_the_second(purpose: Purpose) -> None:
 
 
 @pytest.mark.parametrize("purpose", limited())
-def test_clocks_may_differ_by_a_minute_and_no_more(purpose: Purpose) -> None:
+def test_clocks_may_differ_by_a_minute_and_no_more(purpose):
     token = tokens.sign(purpose, "some-id", AT)
     with time_machine.travel(AT - CLOCK_SKEW, tick=False):
         assert tokens.read(purpose, token) == "some-id"
@@ -74,13 +73,13 @@ def test_clocks_may_differ_by_a_minute_and_no_more(purpose: Purpose) -> None:
 
 
 @pytest.mark.parametrize("purpose", [p for p in Purpose if p.max_age is None])
-def test_a_way_out_never_expires(purpose: Purpose) -> None:
+def test_a_way_out_never_expires(purpose):
     token = tokens.sign(purpose, "some-id", AT)
     with time_machine.travel(AT + timedelta(days=3650), tick=False):
         assert tokens.read(purpose, token) == "some-id"
 
 
-def test_secret_keys_can_be_changed_without_breaking_what_was_mailed() -> None:
+def test_secret_keys_can_be_changed_without_breaking_what_was_mailed():
     old = Tokens((OLD,)).sign(Purpose.LEAVE, "some-id", AT)
     both = Tokens((OLD, NEW))
     new = both.sign(Purpose.LEAVE, "some-id", AT)
@@ -91,13 +90,13 @@ def test_secret_keys_can_be_changed_without_breaking_what_was_mailed() -> None:
             Tokens((key,)).read(Purpose.LEAVE, token)
 
 
-def test_a_letter_written_twice_holds_the_same_token() -> None:
+def test_a_letter_written_twice_holds_the_same_token():
     first, second = (tokens.sign(Purpose.CONFIRM, "some-id", AT) for _ in range(2))
     assert first == second
 
 
 @given(st.binary(min_size=16, max_size=16).map(lambda _: new_public_id()))
-def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id: str) -> None:
+def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id):
     said, at, signature = tokens.sign(Purpose.CONFIRM, public_id, AT).split(".")
     assert said == public_id
     assert len(at) == 6
@@ -105,7 +104,7 @@ def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id: str) -
     assert set(signature) <= set(URL_SAFE)
 
 
-def test_another_spelling_of_a_signature_never_means_another_id() -> None:
+def test_another_spelling_of_a_signature_never_means_another_id():
     """Base64 leaves spare bits, so nothing may be keyed on a token's text."""
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
     twins = 0
@@ -142,23 +141,23 @@ def test_another_spelling_of_a_signature_never_means_another_id() -> None:
         lambda token: token * 2,
     ],
 )
-def test_bent_tokens_are_refused(bend: Callable[[str], str]) -> None:
+def test_bent_tokens_are_refused(bend):
     with pytest.raises(TokenInvalid):
         tokens.read(Purpose.LEAVE, bend(tokens.sign(Purpose.LEAVE, "some-id", AT)))
 
 
-def test_every_cut_of_a_token_is_refused() -> None:
+def test_every_cut_of_a_token_is_refused():
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
     assert all(_read(token[:length]) is None for length in range(len(token)))
 
 
-def test_a_token_signed_without_a_time_is_refused() -> None:
+def test_a_token_signed_without_a_time_is_refused():
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
     said, _, signature = token.split(".")
     assert _read(f"{said}.{signature}") is None
 
 
-def test_a_megabyte_is_refused_before_any_cryptography() -> None:
+def test_a_megabyte_is_refused_before_any_cryptography():
     started = time.thread_time()
     for letter in ("a", ".", "=", "é"):
         assert _read(letter * 1_000_000) is None
@@ -168,7 +167,7 @@ def test_a_megabyte_is_refused_before_any_cryptography() -> None:
 
 
 @given(st.text(max_size=300))
-def test_no_text_breaks_reading(text: str) -> None:
+def test_no_text_breaks_reading(text):
     assert _read(text) is None
 
 

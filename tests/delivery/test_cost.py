@@ -4,10 +4,7 @@ import time
 
 from sqlalchemy import event
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.engine import RESULT_WAIT_SECONDS
-from belong_mail.worker.loop import Worker
 from tests.counting import counted
 from tests.delivery.factories import books, queue
 from tests.markers import on_both
@@ -22,8 +19,8 @@ ASIDE = 10
 
 
 def test_many_results_share_a_commit_and_nothing_is_rendered_for_one_recipient(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     """Fewer share one only where it would be long to wait for more."""
     issue = queue(services, keyring, MEMBERS)
     commits: list[object] = []

@@ -45,7 +45,7 @@ def settle(dispatcher: Dispatcher) -> None:
     dispatcher.written()
 
 
-def test_there_is_one_more_connection_for_each_success_until_there_are_enough() -> None:
+def test_there_is_one_more_connection_for_each_success_until_there_are_enough():
     flow, allowed = ConcurrencyLimit(4), []
     for _ in range(6):
         allowed.append(flow.allowed)
@@ -53,7 +53,7 @@ def test_there_is_one_more_connection_for_each_success_until_there_are_enough() 
     assert allowed == [1, 2, 3, 4, 4, 4]
 
 
-def test_trouble_after_successes_halves_them_and_they_come_back_slowly() -> None:
+def test_trouble_after_successes_halves_them_and_they_come_back_slowly():
     limit = ConcurrencyLimit(8)
     for _ in range(20):
         limit.record_success()
@@ -66,13 +66,13 @@ def test_trouble_after_successes_halves_them_and_they_come_back_slowly() -> None
     assert limit.allowed == 5
 
 
-def test_trouble_with_nothing_that_went_well_before_is_a_reason_to_rest() -> None:
+def test_trouble_with_nothing_that_went_well_before_is_a_reason_to_rest():
     limit = ConcurrencyLimit(8)
     assert limit.must_rest()
     assert limit.allowed == 1
 
 
-def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher: Dispatcher) -> None:
+def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
     taken = dispatcher.next_message(0)
     assert taken is not None
@@ -82,7 +82,7 @@ def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher: Dis
     assert dispatcher.results()[-1] == (2, GIVE_BACK)
 
 
-def test_what_no_conversation_can_carry_fails(dispatcher: Dispatcher) -> None:
+def test_what_no_conversation_can_carry_fails(dispatcher):
     claim(dispatcher)
     outgoing = dispatcher.next_message(0)
     assert outgoing is not None
@@ -90,7 +90,7 @@ def test_what_no_conversation_can_carry_fails(dispatcher: Dispatcher) -> None:
     assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
 
 
-def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher: Dispatcher) -> None:
+def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher):
     claim(dispatcher)
     send(dispatcher, CHUNK_MEMBERS - 1)
     assert not dispatcher.pop_wakeup()
@@ -102,7 +102,7 @@ def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher: Dispatcher
     assert dispatcher.pop_wakeup(), "nothing is left to wait for"
 
 
-def test_news_from_before_a_claim_is_stale(dispatcher: Dispatcher) -> None:
+def test_news_from_before_a_claim_is_stale(dispatcher):
     claim(dispatcher)
     send(dispatcher, MAX_IN_HAND)
     settle(dispatcher)
@@ -110,7 +110,7 @@ def test_news_from_before_a_claim_is_stale(dispatcher: Dispatcher) -> None:
     assert not dispatcher.pop_wakeup()
 
 
-def test_a_connection_that_finds_nothing_is_no_news(dispatcher: Dispatcher) -> None:
+def test_a_connection_that_finds_nothing_is_no_news(dispatcher):
     claim(dispatcher)
     dispatcher.hold([MAX_IN_HAND])
     for _ in range(MAX_IN_HAND):
@@ -119,7 +119,7 @@ def test_a_connection_that_finds_nothing_is_no_news(dispatcher: Dispatcher) -> N
     assert not dispatcher.pop_wakeup()
 
 
-def test_no_more_is_claimed_than_left_in_time(dispatcher: Dispatcher) -> None:
+def test_no_more_is_claimed_than_left_in_time(dispatcher):
     claim(dispatcher, too_late=70)
     send(dispatcher, 30)
     assert dispatcher.next_message(0) is None
@@ -129,7 +129,7 @@ def test_no_more_is_claimed_than_left_in_time(dispatcher: Dispatcher) -> None:
     assert dispatcher.most == 30
 
 
-def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher: Dispatcher) -> None:
+def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher):
     dispatcher.most, before = 10, 10
     while dispatcher.most < MAX_IN_HAND:
         claim(dispatcher)
@@ -141,7 +141,7 @@ def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher: Dispatcher) 
     assert dispatcher.most == MAX_IN_HAND
 
 
-def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher: Dispatcher) -> None:
+def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher):
     assert not dispatcher.grows_stale_within(60)
     claim(dispatcher)
     assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)

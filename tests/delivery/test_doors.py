@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
-from tests.servers.smtp import Server
 
 OF_THE_PAGES = {
     "PIL", "alembic", "click", "flask", "flask_wtf",
@@ -38,7 +35,7 @@ def loaded(environment: dict[str, str], door: str) -> set[str]:
 
 
 @on_sqlite
-def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> None:
+def test_a_worker_loads_nothing_of_the_pages(environment):
     modules = loaded(environment, "work")
     assert "belong_mail.worker.process" in modules
     assert modules & OF_THE_PAGES == set()
@@ -55,15 +52,13 @@ def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> Non
     } == set()
 
 
-def test_settings_are_read_without_loading_a_database(environment: dict[str, str]) -> None:
+def test_settings_are_read_without_loading_a_database(environment):
     """Before the web server starts, and for each message that comes back, no more is needed."""
     assert {"sqlalchemy", "psycopg", "flask", "jinja2"} & loaded(environment, "config") == set()
 
 
 @on_sqlite
-def test_a_worker_that_sends_has_become_another_program(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_worker_that_sends_has_become_another_program(environment, relay, services, keyring):
     """Checks its modules by then, and how much memory it took at most, compiled."""
     drained = [*flask("worker"), "--drain"]
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
@@ -105,16 +100,12 @@ def test_a_worker_that_sends_has_become_another_program(
         (["-c"], None),
     ],
 )
-def test_only_who_asks_for_a_worker_becomes_one(
-    arguments: list[str], asked: list[str] | None
-) -> None:
+def test_only_who_asks_for_a_worker_becomes_one(arguments, asked):
     assert worker_arguments(arguments) == asked
 
 
 @on_sqlite
-def test_an_unusual_wish_is_answered_by_the_command(
-    environment: dict[str, str], services: Services
-) -> None:
+def test_an_unusual_wish_is_answered_by_the_command(environment, services):
     assert services
     helped = run(environment, "worker", "--help")
     assert (helped.returncode, "--drain" in helped.stdout) == (0, True)
@@ -125,9 +116,7 @@ def test_an_unusual_wish_is_answered_by_the_command(
 
 
 @on_sqlite
-def test_settings_that_are_not_right_end_a_worker_with_all_complaints(
-    environment: dict[str, str],
-) -> None:
+def test_settings_that_are_not_right_end_a_worker_with_all_complaints(environment):
     bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim"}
     ended = run({**environment, **bad}, "worker", "--drain")
     assert ended.returncode == 1
@@ -137,9 +126,7 @@ def test_settings_that_are_not_right_end_a_worker_with_all_complaints(
 
 
 @on_sqlite
-def test_a_worker_finds_its_settings_from_anywhere(
-    environment: dict[str, str], services: Services, tmp_path: Path
-) -> None:
+def test_a_worker_finds_its_settings_from_anywhere(environment, services, tmp_path):
     assert services
     ended = subprocess.run(
         [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py"), "worker", "--drain"],

@@ -41,8 +41,8 @@ def doubtful(
 
 @pytest.mark.usefixtures("doubtful")
 def test_what_could_not_be_sent_again_is_in_doubt_since_its_answer_was_lost(
-    clock: Clock, worker: Worker, relay: Server, services: Services
-) -> None:
+    clock, worker, relay, services
+):
     """So its member can be erased, and what comes back of it is understood."""
     [before] = deliveries(services)
     clock.shift(LATER)
@@ -60,8 +60,8 @@ def test_what_could_not_be_sent_again_is_in_doubt_since_its_answer_was_lost(
 
 @pytest.mark.usefixtures("doubtful")
 def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
-    clock: Clock, worker: Worker, services: Services
-) -> None:
+    clock, worker, services
+):
     [before] = deliveries(services)
     clock.shift(LATER)
     dead = WorkerLock(services.settings.state_folder / "workers")
@@ -77,9 +77,7 @@ def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
 
 
 @pytest.mark.usefixtures("doubtful")
-def test_a_mark_of_the_first_try_says_nothing_of_the_second(
-    clock: Clock, worker: Worker, services: Services
-) -> None:
+def test_a_mark_of_the_first_try_says_nothing_of_the_second(clock, worker, services):
     """The worker that had no answer claims it again, and is killed before it says a word."""
     clock.shift(LATER)
     engine = worker.engine
@@ -96,8 +94,8 @@ def test_a_mark_of_the_first_try_says_nothing_of_the_second(
 
 @pytest.mark.parametrize("what", ["the member leaves", "the issue is stopped", "it was put off"])
 def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
-    doubtful: int, clock: Clock, worker: Worker, relay: Server, services: Services, what: str
-) -> None:
+    doubtful, clock, worker, relay, services, what
+):
     clock.shift(LATER)
     if what == "it was put off":
         relay.script("RCPT", "451 4.3.0 Later")
@@ -118,8 +116,8 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
 
 @on_both("claims")
 def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more(
-    doubtful: int, clock: Clock, worker: Worker, relay: Server, services: Services
-) -> None:
+    doubtful, clock, worker, relay, services
+):
     [before] = deliveries(services)
     with services.writing.begin() as session:
         release.act(session, session.get_one(Newsletter, doubtful), release.pause)
@@ -134,8 +132,8 @@ def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more
 
 
 def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring)
     relay.always("RCPT", "451 4.3.0 Later")
     worker.drain()
@@ -150,9 +148,7 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
 
 @on_both("leases")
 @pytest.mark.usefixtures("clock")
-def test_six_workers_that_die_before_they_begin_put_nobody_aside(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_six_workers_that_die_before_they_begin_put_nobody_aside(worker, relay, services, keyring):
     issue = queue(services, keyring)
     name = worker.engine._lock.name
     for _ in range(retry.MAX_DEATHS):

@@ -3,12 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import throttle
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.throttle import MAX_IN_HAND
@@ -16,15 +13,12 @@ from tests.delivery.factories import books, queue
 from tests.faults import product
 from tests.markers import on_both
 from tests.servers.link import far_database
-from tests.servers.smtp import Server
 
 MEMBERS = 200
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_an_issue_leaves_by_a_database_that_is_far_away(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, services, keyring):
     """At 40 ms a round trip, none of what is claimed grows stale before its turn comes."""
     issue = queue(services, keyring, MEMBERS)
     with far_database(environment["BELONG_DATABASE_URL"], 0.04) as url:
@@ -37,9 +31,7 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(
 
 
 @on_both("an upsert counts")
-def test_more_given_back_than_sent_is_wrong_for_ten_minutes(
-    services: Services, cli: FlaskCliRunner
-) -> None:
+def test_more_given_back_than_sent_is_wrong_for_ten_minutes(services, cli):
     """A relay that is late once gives back a window; that alone is nothing."""
     with services.writing.begin() as session:
         throttle.count_sent(session, "a", 5, MAX_IN_HAND + 5)
@@ -55,7 +47,7 @@ def test_more_given_back_than_sent_is_wrong_for_ten_minutes(
 
 
 @on_both("an upsert counts")
-def test_what_was_only_given_back_has_not_left(services: Services) -> None:
+def test_what_was_only_given_back_has_not_left(services):
     with services.writing.begin() as session:
         throttle.count_sent(session, "a", 0, 70)
         assert throttle.last_left(session) is None

@@ -147,15 +147,13 @@ def in_every_order(
         yield order
 
 
-def test_of_two_claims_one_has_the_chunk(gated: GatedDatabase, issues: Issues) -> None:
+def test_of_two_claims_one_has_the_chunk(gated, issues):
     for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.claim("two")):
         assert issues.books() == {"recipients": MEMBERS, "sending": MEMBERS}, order
         assert issues.holders() in ({"one"}, {"two"}), order
 
 
-def test_an_issue_that_is_stopped_during_a_claim_adds_up(
-    gated: GatedDatabase, issues: Issues
-) -> None:
+def test_an_issue_that_is_stopped_during_a_claim_adds_up(gated, issues):
     ends = set()
     for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.stop):
         kept = issues.books()
@@ -166,34 +164,26 @@ def test_an_issue_that_is_stopped_during_a_claim_adds_up(
     assert ends == {0, MEMBERS}, "either comes first in some order"
 
 
-def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(
-    gated: GatedDatabase, issues: Issues
-) -> None:
+def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(gated, issues):
     settled = issues.settle("one", outcomes.ACCEPTED)
     for order in in_every_order(gated, issues.begin_claimed, settled, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
         assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
-def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(
-    gated: GatedDatabase, issues: Issues
-) -> None:
+def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(gated, issues):
     settled = issues.settle("one", outcomes.ACCEPTED)
     for order in in_every_order(gated, issues.begin_claimed, settled, issues.stop):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
 
 
-def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(
-    gated: GatedDatabase, issues: Issues
-) -> None:
+def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(gated, issues):
     for order in in_every_order(gated, issues.begin_claimed, issues.recover, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "uncertain": MEMBERS}, order
         assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
-def test_a_worker_that_renews_in_time_keeps_what_it_holds(
-    gated: GatedDatabase, issues: Issues
-) -> None:
+def test_a_worker_that_renews_in_time_keeps_what_it_holds(gated, issues):
     renewed: list[bool] = []
 
     def renew(session: Session) -> None:
@@ -205,14 +195,14 @@ def test_a_worker_that_renews_in_time_keeps_what_it_holds(
     assert set(renewed) == {True, False}, "either comes first in some order"
 
 
-def test_two_that_queue_what_is_due_plan_it_once(gated: GatedDatabase, issues: Issues) -> None:
+def test_two_that_queue_what_is_due_plan_it_once(gated, issues):
     queue = newsletters.queue_due
     for order in in_every_order(gated, issues.begin_due, queue, queue):
         assert issues.rows(Chunk, "planned") == [MEMBERS], order
         assert issues.books() == {"recipients": MEMBERS, "queued": MEMBERS}, order
 
 
-def test_who_leaves_during_a_claim_is_in_the_books(gated: GatedDatabase, issues: Issues) -> None:
+def test_who_leaves_during_a_claim_is_in_the_books(gated, issues):
     ends = set()
     for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.leave):
         kept = issues.books()

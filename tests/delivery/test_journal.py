@@ -1,7 +1,5 @@
 """The journal's file: what is open is known, also after it was full and began anew."""
 
-from pathlib import Path
-
 from belong_mail.delivery.journal import (
     ENTRY_OCTETS,
     FULL_OCTETS,
@@ -12,7 +10,7 @@ from belong_mail.delivery.journal import (
 )
 
 
-def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path: Path) -> None:
+def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
     file = tmp_path / "worker.journal"
     journal = Journal(file)
     journal.write(1, JournalEntry.DOT)

@@ -16,7 +16,7 @@ IDS = st.integers(0, 256**ID_OCTETS - 1)
 
 
 @given(IDS)
-def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -> None:
+def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id):
     number = delivery_id.to_bytes(ID_OCTETS)
     tags = hmac.digest(NEW.encode(), b"belong/names/v1" + number, "sha256")
     return_path = VerpAddresses((OLD, NEW), "example.org").return_path(delivery_id)
@@ -26,7 +26,7 @@ def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -
 
 
 @given(IDS)
-def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int) -> None:
+def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id):
     """The secret keys alone, as the web has them, make none and read none."""
     names = VerpAddresses((OLD, NEW), "example.org", WORKERS)
     message_id = names.message_id(delivery_id, ADA)
@@ -43,14 +43,14 @@ def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int
 
 
 @given(IDS, st.text(max_size=40))
-def test_a_message_id_opens_only_with_whom_it_was_made_for(delivery_id: int, guess: str) -> None:
+def test_a_message_id_opens_only_with_whom_it_was_made_for(delivery_id, guess):
     names = VerpAddresses((NEW,), "example.org", WORKERS)
     [name] = message_names(names.message_id(delivery_id, ADA))
     for other in (guess, BEN, "", ADA.upper()):
         assert names.read_message_id(name, other) == (delivery_id if other == ADA else None)
 
 
-def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours() -> None:
+def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours():
     names = VerpAddresses((NEW,), "example.org", WORKERS)
     return_path, message_id = names.return_path(7), names.message_id(7, ADA)
     assert names.read(message_id.strip("<>")) is None
@@ -61,13 +61,13 @@ def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours() -> None:
         assert names.read_message_id(name, ADA) is None
 
 
-def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours() -> None:
+def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours():
     names = VerpAddresses((NEW,), "example.org", WORKERS)
     made = [names.message_id(number, ADA)[1:45] for number in range(1, 200)]
     assert all(len({each[place] for each in made}) == 16 for place in range(44))
 
 
-def test_a_return_path_is_read_under_every_key_and_no_other() -> None:
+def test_a_return_path_is_read_under_every_key_and_no_other():
     old = VerpAddresses((OLD,), "example.org").return_path(7)
     assert VerpAddresses((OLD, NEW), "example.org").read(old.upper()) == 7
     assert VerpAddresses((NEW,), "example.org").read(old) is None

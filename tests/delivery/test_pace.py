@@ -7,16 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, results
 from belong_mail.delivery.throttle import SendPolicy, send_slots
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.delivery.factories import books, end_lease, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.ops.troubles import once
-from tests.servers.smtp import Server
 
 pytestmark = on_both("one statement of each dialect shares the pace")
 
@@ -33,12 +30,8 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 @TEN_A_DAY
 def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
-    clock: time_machine.Traveller,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 25)
     sent_by_hour = []
     for _ in range(48):
@@ -52,8 +45,8 @@ def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
 
 @TEN_A_DAY
 def test_workers_share_the_quota_and_count_what_another_has_in_hand(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     second = make_worker(services, keyring)
     worker.drain()
     issue = queue(services, keyring, 60)
@@ -65,13 +58,7 @@ def test_workers_share_the_quota_and_count_what_another_has_in_hand(
 
 
 @TEN_A_DAY
-def test_a_new_worker_goes_on_counting(
-    clock: time_machine.Traveller,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+def test_a_new_worker_goes_on_counting(clock, worker, relay, services, keyring):
     queue(services, keyring, 25)
     worker.drain()
     for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20), (50, 25)):
@@ -83,13 +70,7 @@ def test_a_new_worker_goes_on_counting(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10", "BELONG_UNCERTAIN": "hold"}])
-def test_what_a_lost_worker_may_have_sent_counts_as_sent(
-    clock: time_machine.Traveller,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, services, keyring):
     """While it may live it has them in hand; then they are uncertain. A day later there is room."""
     queue(services, keyring, 4)
     with services.writing.begin() as session:
@@ -110,9 +91,7 @@ def test_what_a_lost_worker_may_have_sent_counts_as_sent(
 
 @on_sqlite
 @TEN_A_DAY
-def test_what_the_quota_holds_back_is_said_to_wait(
-    clock: time_machine.Traveller, worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_what_the_quota_holds_back_is_said_to_wait(clock, worker, services, keyring):
     issue = queue(services, keyring, 130)
     worker.drain()
     assert worker.waiting() == {"queued": 120}
@@ -123,12 +102,8 @@ def test_what_the_quota_holds_back_is_said_to_wait(
 @on_sqlite
 @TEN_A_DAY
 def test_what_the_relay_refused_does_not_count_against_the_quota(
-    clock: time_machine.Traveller,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 12)
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
     worker.drain()
@@ -138,9 +113,7 @@ def test_what_the_relay_refused_does_not_count_against_the_quota(
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "600"}])
-def test_messages_leave_one_by_one_at_the_rate_of_the_relay(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, services, keyring):
     """600 a minute is one in a tenth of a second."""
     issue = queue(services, keyring, 11)
     began = time.time()
@@ -152,9 +125,7 @@ def test_messages_leave_one_by_one_at_the_rate_of_the_relay(
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
-def test_a_worker_that_waits_for_its_turn_stops_when_told(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, services, keyring):
     issue = queue(services, keyring, 2)
     relay.on("after DOT", lambda _: worker.engine.stopping.set())
     worker.drain()

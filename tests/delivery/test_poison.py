@@ -2,16 +2,13 @@
 
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from sqlalchemy import text, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results, throttle
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
@@ -19,18 +16,14 @@ from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, end_lease, queue
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, on_sqlite
-from tests.servers.smtp import Server
 
 pytestmark = on_both("what is claimed and read differs by dialect")
 
 
-def test_an_address_that_cannot_be_opened_stops_nobody_else(
-    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_address_that_cannot_be_opened_stops_nobody_else(worker, services, keyring, caplog):
     issue = queue(services, keyring, 3)
     with services.writing.begin() as session:
         session.execute(
@@ -43,9 +36,7 @@ def test_an_address_that_cannot_be_opened_stops_nobody_else(
 
 
 @on_sqlite
-def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
-    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_address_that_no_envelope_can_hold_stops_nobody_else(worker, services, keyring, caplog):
     """However it came into the database: it is checked again before a word is said."""
     bad = "b@dpsk12.org>\r\nDATA"
     with services.writing.begin() as session:
@@ -60,12 +51,8 @@ def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
 
 @on_sqlite
 def test_an_issue_that_cannot_be_written_fails_in_the_books_and_other_issues_go_out(
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    worker, relay, services, keyring, caplog
+):
     """An intruder who writes rows can store words that the editor refuses."""
     poisoned = queue(services, keyring, 120)
     with services.writing.begin() as session:
@@ -80,8 +67,8 @@ def test_an_issue_that_cannot_be_written_fails_in_the_books_and_other_issues_go_
 
 @pytest.mark.parametrize("words", ["Tea", ["Tea"], {"en": 5}, {"en": {"en": "Tea"}}, None, 5])
 def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
-    words: Any, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    words, worker, relay, services, keyring
+):
     """Its columns hold JSON, which the web writes."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -98,9 +85,7 @@ def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
 
 
 @pytest.mark.parametrize("raw", ['{"en": ' + "1" * 5000 + "}", "[" * 100_000])
-def test_an_issue_whose_words_no_parser_takes_stops_no_other(
-    raw: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_issue_whose_words_no_parser_takes_stops_no_other(raw, worker, relay, services, keyring):
     """Python refuses digits without end, and brackets (which PostgreSQL refuses itself)."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -115,9 +100,7 @@ def test_an_issue_whose_words_no_parser_takes_stops_no_other(
     assert "A good one" in [mail["Subject"] for mail in relay.to("ada@dpsk12.org")]
 
 
-def test_words_in_languages_that_are_none_of_ours_are_left_out(
-    services: Services, keyring: Keyring
-) -> None:
+def test_words_in_languages_that_are_none_of_ours_are_left_out(services, keyring):
     """However many the web writes: each would be looked through."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -130,8 +113,8 @@ def test_words_in_languages_that_are_none_of_ours_are_left_out(
 
 @pytest.mark.parametrize("attempts", [-9, 2**31 - 1])
 def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(
-    attempts: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    attempts, worker, relay, services, keyring
+):
     queue(services, keyring, 1)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
@@ -143,9 +126,7 @@ def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(
     assert 0 < delivery.attempts < 2000
 
 
-def test_half_a_character_in_an_issue_goes_out_as_a_question_mark(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_half_a_character_in_an_issue_goes_out_as_a_question_mark(worker, relay, services, keyring):
     """JSON can escape one (a lone surrogate); no message can hold it."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -157,9 +138,7 @@ def test_half_a_character_in_an_issue_goes_out_as_a_question_mark(
 
 
 @on_sqlite
-def test_a_message_of_an_unknown_kind_is_put_aside(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_a_message_of_an_unknown_kind_is_put_aside(worker, services, keyring):
     with services.writing.begin() as session:
         member = make_member(session, keyring, "ada@dpsk12.org")
         outbox.post(session, "no-such-mail", subscription_id=member.id)
@@ -169,12 +148,8 @@ def test_a_message_of_an_unknown_kind_is_put_aside(
 
 
 def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_operator(
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    visitor: Visitor,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    worker, relay, services, visitor, caplog
+):
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         session.add(Job(kind="join", group_id=group.id, sealed=b"ada@dpsk12.org"))
@@ -188,9 +163,7 @@ def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_oper
     assert "dpsk12" not in caplog.text
 
 
-def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services, keyring):
     """Another took over while the message was on its way."""
     issue = queue(services, keyring, 1)
 
@@ -205,9 +178,7 @@ def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_host_whose_clock_is_ahead_takes_over_nothing(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_a_host_whose_clock_is_ahead_takes_over_nothing(worker, services, keyring):
     """Leases are by the clock of the database that hosts share."""
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
@@ -219,8 +190,8 @@ def test_a_host_whose_clock_is_ahead_takes_over_nothing(
 
 
 def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     """Another took it for dead between two renewals; the claim begins the lease anew."""
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
@@ -233,13 +204,7 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
     assert books(services, issue) == {"recipients": 2, "uncertain": 2}
 
 
-def test_two_workers_freeze_an_issue_once(
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
     """Both take a stretch of the same new issue at the same moment."""
     issue = queue(services, keyring, 250)
     others = [worker, *(make_worker(services, keyring) for _ in range(3))]

@@ -9,26 +9,21 @@ import time_machine
 from sqlalchemy import update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.retry import TRANSACTIONAL
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_member, queue_issue
 from tests.markers import on_sqlite
 from tests.processes import SECONDS
-from tests.servers.smtp import Server
 
 MEMBERS = 1000
 
 
 @pytest.mark.parametrize("deaths", [0, 1], ids=["well", "a worker died at it"])
 def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, deaths: int
-) -> None:
+    worker, relay, services, keyring, deaths
+):
     issue = queue(services, keyring, MEMBERS)
     relay.delay = 0.02
     relay.on("RCPT new@dpsk12.org", lambda _: setattr(relay, "delay", 0.0))
@@ -49,9 +44,7 @@ def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
 
 @on_sqlite
 @pytest.mark.one_connection
-def test_what_somebody_waits_for_overtakes_other_letters(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
-) -> None:
+def test_what_somebody_waits_for_overtakes_other_letters(worker, relay, services, keyring, visitor):
     with services.writing.begin() as session:
         for each in range(30):
             member = make_member(session, keyring, f"member{each}@dpsk12.org")
@@ -62,15 +55,13 @@ def test_what_somebody_waits_for_overtakes_other_letters(
     assert (first, len(others)) == ("new@dpsk12.org", 30)
 
 
-def test_what_somebody_waits_for_are_mails_of_ours() -> None:
+def test_what_somebody_waits_for_are_mails_of_ours():
     emails = Path(__file__).resolve().parents[2] / "emails"
     assert [kind for kind in TRANSACTIONAL if not (emails / f"{kind}.jinja").is_file()] == []
 
 
 @on_sqlite
-def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, services, keyring):
     """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
     queue(services, keyring)
     relay.always("RCPT", "450 4.2.1 Later")
@@ -83,8 +74,8 @@ def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(
 
 
 def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_in_hand(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     queue(services, keyring, 3)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
@@ -101,8 +92,8 @@ def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_i
 @on_sqlite
 @pytest.mark.parametrize("verb", ["RCPT", "DATA", "DOT"])
 def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, verb: str
-) -> None:
+    worker, relay, services, keyring, verb
+):
     """Then it is put off, ever longer and at last for good, like a mailbox that is full."""
     queue(services, keyring, 3)
     relay.always(f"{verb} member0@dpsk12.org", "421 4.3.2 Closing")
@@ -121,9 +112,7 @@ def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
 
 
 @on_sqlite
-def test_who_gets_an_answer_about_us_is_tried_after_the_others(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_who_gets_an_answer_about_us_is_tried_after_the_others(worker, relay, services, keyring):
     queue(services, keyring, 3)
     relay.script("RCPT member0@dpsk12.org", "421 4.3.0 Try again later")
     worker.drain()

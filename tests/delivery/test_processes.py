@@ -7,13 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.worker.process import NICENESS
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite
 from tests.processes import SECONDS, complaints_in, run, running
-from tests.servers.smtp import Server, drop
+from tests.servers.smtp import drop
 
 # Seconds for each mail: so a worker is told to stop long before it has sent sixty.
 SLOWLY = 0.3
@@ -39,8 +37,8 @@ def wait_until_listening(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+    environment, relay, services, keyring
+):
     issue = queue(services, keyring, 60)
     relay.delay = SLOWLY
     with running(environment, "worker") as process:
@@ -59,9 +57,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
 
 
 @on_sqlite
-def test_a_draining_worker_that_is_told_to_stop_stops(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_draining_worker_that_is_told_to_stop_stops(environment, relay, services, keyring):
     issue = queue(services, keyring, 60)
     relay.delay = SLOWLY
     with running(environment, "worker", "--drain") as process:
@@ -74,9 +70,7 @@ def test_a_draining_worker_that_is_told_to_stop_stops(
 
 
 @on_sqlite
-def test_an_idle_worker_ends_at_once(
-    environment: dict[str, str], relay: Server, services: Services
-) -> None:
+def test_an_idle_worker_ends_at_once(environment, relay, services):
     state = services.settings.state_folder / "workers"
     with running(environment, "worker") as process:
         wait_until_listening(process)
@@ -89,8 +83,8 @@ def test_an_idle_worker_ends_at_once(
 
 @on_both("on SQLite a worker that waits would keep the lock")
 def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
-    environment: dict[str, str], services: Services
-) -> None:
+    environment, services
+):
     with running(environment, "worker") as process:
         wait_until_listening(process)
         priority = os.getpriority(os.PRIO_PROCESS, process.pid)
@@ -102,9 +96,7 @@ def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
 
 
 @on_sqlite
-def test_a_draining_worker_says_what_waits_for_later(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_draining_worker_says_what_waits_for_later(environment, relay, services, keyring):
     issue = queue(services, keyring, 5)
     relay.script("RCPT", "450 4.2.1 Later")
     relay.script("DOT", drop())
@@ -117,8 +109,8 @@ def test_a_draining_worker_says_what_waits_for_later(
 
 @on_sqlite
 def test_a_draining_worker_whose_relay_is_down_says_that_all_waits(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
+    environment, relay, services, keyring
+):
     queue(services, keyring, 3)
     relay.stop()
     ended = run(environment, "worker", "--drain")

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -88,9 +87,9 @@ def auths(server: Server) -> int:
 
 
 def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong_and_email_waits(
-    authority: Authority, caplog: pytest.LogCaptureFixture,
-    environment: Settings, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    authority, caplog,
+    environment, services, keyring
+):  # fmt: skip
     """Each flaw of a certificate is tried in tests/mail/test_connection.py."""
     issue = queue(services, keyring, 2)
     context, users = authority.server(is_self_signed=True), {"belong": PASSWORD}
@@ -108,9 +107,9 @@ def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong_and_email_waits(
 
 @pytest.mark.parametrize("kind", ["refreshing", "application"])
 def test_email_leaves_with_a_token_of_each_kind_of_key(
-    kind: str, endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
-    environment: Settings, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    kind, endpoint, token_relay, authority,
+    environment, services, keyring
+):  # fmt: skip
     issue = queue(services, keyring, 2)
     key = getattr(endpoint, kind)()
     drain(worker_of(with_token(environment, token_relay, authority.file, key), services, keyring))
@@ -119,9 +118,9 @@ def test_email_leaves_with_a_token_of_each_kind_of_key(
 
 
 def test_a_token_that_ends_in_mid_run_is_replaced_and_each_copy_leaves_once(
-    endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
-    environment: Settings, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    endpoint, token_relay, authority,
+    environment, services, keyring
+):  # fmt: skip
     """The relay hangs up after each fifth message, and takes no token twice.
 
     One connection: with more, a token that another has just got ends before it is shown.
@@ -147,9 +146,9 @@ def test_a_token_that_ends_in_mid_run_is_replaced_and_each_copy_leaves_once(
 
 
 def test_a_user_whom_the_relay_refuses_is_tried_once_and_nothing_is_lost(
-    endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
-    environment: Settings, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    endpoint, token_relay, authority,
+    environment, services, keyring, caplog
+):  # fmt: skip
     issue = queue(services, keyring, 2)
     endpoint.user = "another@example.org"
     settings = with_token(
@@ -163,9 +162,9 @@ def test_a_user_whom_the_relay_refuses_is_tried_once_and_nothing_is_lost(
 
 
 def test_an_endpoint_that_gives_no_token_holds_email_back(
-    endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
-    environment: Settings, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    endpoint, token_relay, authority,
+    environment, services, keyring, caplog
+):  # fmt: skip
     issue = queue(services, keyring, 2)
     endpoint.trouble = (400, b'{"error": "invalid_grant"}')
     settings = with_token(environment, token_relay, authority.file, endpoint.refreshing())
@@ -176,9 +175,9 @@ def test_an_endpoint_that_gives_no_token_holds_email_back(
 
 
 def test_the_doctor_says_what_is_wrong_with_a_token_and_shows_no_secret(
-    endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
-    environment: Settings, app: Flask,
-) -> None:  # fmt: skip
+    endpoint, token_relay, authority,
+    environment, app
+):  # fmt: skip
     assert app
     settings = with_token(environment, token_relay, authority.file, endpoint.refreshing())
     told = run(settings, "doctor").stdout
@@ -205,9 +204,9 @@ def certified_relay(authority: Authority, ours: Ours) -> Iterator[Server]:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_relay_takes_email_by_our_certificate(
-    version: ssl.TLSVersion, certified_relay: Server, authority: Authority, ours: Ours,
-    environment: Settings, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    version, certified_relay, authority, ours,
+    environment, services, keyring
+):  # fmt: skip
     assert certified_relay.manners.context is not None
     certified_relay.manners.context.maximum_version = version
     issue = queue(services, keyring, 2)
@@ -226,9 +225,9 @@ def refused(request: pytest.FixtureRequest, authority: Authority, ours: Ours) ->
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_certificate_that_the_relay_refuses_is_named_and_email_waits(
-    version: ssl.TLSVersion, refused: Path, certified_relay: Server, authority: Authority,
-    environment: Settings, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    version, refused, certified_relay, authority,
+    environment, services, keyring, caplog
+):  # fmt: skip
     assert certified_relay.manners.context is not None
     certified_relay.manners.context.maximum_version = version
     issue = queue(services, keyring, 2)
@@ -241,8 +240,8 @@ def test_a_certificate_that_the_relay_refuses_is_named_and_email_waits(
 
 
 def test_a_certificate_that_cannot_be_shown_is_said_at_the_start(
-    authority: Authority, ours: Ours, environment: Settings, tmp_path: Path
-) -> None:
+    authority, ours, environment, tmp_path
+):
     other = tmp_path / "other.pem"
     other.write_text(authority.leaf().read_text())
     locked = tmp_path / "locked.pem"
@@ -266,7 +265,7 @@ def test_a_certificate_that_cannot_be_shown_is_said_at_the_start(
         assert complaint in str(refusal.value)
 
 
-def test_a_key_that_no_relay_asks_for_is_said(environment: Settings) -> None:
+def test_a_key_that_no_relay_asks_for_is_said(environment):
     with pytest.raises(InvalidSettings, match="BELONG_SMTP_CREDENTIALS is for auth=xoauth2"):
         Config.read({**environment, "BELONG_SMTP_CREDENTIALS": "a-token"})
     url = "smtp://user@relay.example.org?auth=xoauth2"

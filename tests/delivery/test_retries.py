@@ -38,8 +38,8 @@ def times_of(worker: Worker, clock: Clock, count: Callable[[], int]) -> list[int
 
 @on_sqlite
 def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """First after 5 minutes, twice as long each time, at most 3 hours; given up after 48 hours."""
     issue = queue(services, keyring)
     relay.always("RCPT", "450 4.2.1 Later")
@@ -81,9 +81,9 @@ def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
     ],
 )
 def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
-    verb: str, reply: str, state: State,
-    worker: Worker, relay: Server, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    verb, reply, state,
+    worker, relay, services, keyring
+):  # fmt: skip
     issue = queue(services, keyring, 3)
     relay.script(verb, reply)
     worker.drain()
@@ -106,9 +106,9 @@ def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
     ],
 )
 def test_what_is_about_us_costs_nobody_anything(
-    verb: str, reply: str,
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    verb, reply,
+    clock, worker, relay, services, keyring
+):  # fmt: skip
     """One try, then the relay is left alone; no attempt counts, and later all get their copy."""
     issue = queue(services, keyring, 3)
     relay.script(verb, reply)
@@ -125,9 +125,9 @@ def test_what_is_about_us_costs_nobody_anything(
 
 @on_sqlite
 def test_the_log_says_once_that_a_relay_takes_email_again(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    clock, worker, relay, services, keyring,
+    caplog
+):  # fmt: skip
     caplog.set_level("INFO")
     queue(services, keyring, 3)
     relay.script("CONNECT", drop())
@@ -143,8 +143,8 @@ def test_the_log_says_once_that_a_relay_takes_email_again(
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL"])
 def test_a_relay_that_ends_each_conversation_early_is_left_alone(
-    verb: str, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    verb, clock, worker, relay, services, keyring
+):
     """Three in a row are its fault; the time stands still, and a storm would never end."""
     issue = queue(services, keyring, 5)
     relay.always(verb, drop())
@@ -158,8 +158,8 @@ def test_a_relay_that_ends_each_conversation_early_is_left_alone(
 @one_by_day("each reply to each verb")
 @pytest.mark.parametrize("reply", ["501 5.1.7 Bad sender", "530 5.7.0 Log in first", "500 What?"])
 def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour(
-    reply: str, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    reply, clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 3)
     relay.always("MAIL", reply)
     times = times_of(worker, clock, lambda: len(tries(relay)))
@@ -169,8 +169,8 @@ def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour
 
 @on_sqlite
 def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """One try each minute, for somebody may wait for a link, until the issue is late."""
     issue = queue(services, keyring, 250)
     relay.always("CONNECT", drop())
@@ -183,8 +183,8 @@ def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
 
 @on_sqlite
 def test_a_break_after_the_dot_is_uncertain_and_resent_once(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """Each way to break is tried in tests/faults/test_breaks.py."""
     issue = queue(services, keyring, 2)
     relay.script("DOT", drop())
@@ -200,9 +200,7 @@ def test_a_break_after_the_dot_is_uncertain_and_resent_once(
     assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 1}
 
 
-def test_what_is_uncertain_twice_is_not_sent_a_third_time(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_what_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, services, keyring):
     issue = queue(services, keyring)
     relay.script("DOT", drop(), drop())
     for _ in range(30):
@@ -215,8 +213,8 @@ def test_what_is_uncertain_twice_is_not_sent_a_third_time(
 
 @on_sqlite
 def test_a_second_copy_that_is_refused_is_not_counted_as_one(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring)
     relay.script("DOT", drop(), "451 4.3.0 Later", "550 5.7.1 No")
     for _ in range(4):
@@ -230,8 +228,8 @@ def test_a_second_copy_that_is_refused_is_not_counted_as_one(
     ("settings", "copies"), [({"BELONG_UNCERTAIN": "0"}, 2), ({"BELONG_UNCERTAIN": "hold"}, 1)]
 )
 def test_the_setting_says_what_becomes_of_uncertain_issues(
-    copies: int, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    copies, clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring)
     relay.script("DOT", drop())
     worker.drain()
@@ -244,9 +242,7 @@ def test_the_setting_says_what_becomes_of_uncertain_issues(
 
 
 @on_sqlite
-def test_other_mail_that_is_uncertain_is_sent_again_at_once(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_other_mail_that_is_uncertain_is_sent_again_at_once(worker, relay, services, keyring):
     """A second welcome hurts nobody; an issue waits for its setting."""
     _welcome(services, keyring)
     relay.script("DOT", drop())

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, queue
 from tests.faults import product
@@ -54,9 +52,9 @@ def stand_still(worker: Worker) -> None:
 @one_connection
 @pytest.mark.parametrize("verb", ["MAIL", "DATA"])
 def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_nothing_more(
-    verb: str, gate: Callable[[str], threading.Event], worker: Worker, relay: Server,
-    services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    verb, gate, worker, relay,
+    services, keyring
+):  # fmt: skip
     """A message before its final dot has certainly not left, and never does."""
     issue = queue(services, keyring, 3)
     may_go_on = gate(verb)
@@ -79,9 +77,9 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
 @HOLD
 @one_connection
 def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_answer_comes(
-    gate: Callable[[str], threading.Event], worker: Worker, relay: Server,
-    services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    gate, worker, relay,
+    services, keyring
+):  # fmt: skip
     issue = queue(services, keyring, 3)
     may_go_on = gate("DOT")
     worker._turn()
@@ -98,8 +96,8 @@ def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_ans
 
 @HOLD
 def test_a_journal_that_is_older_than_the_database_is_not_believed(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     """The disk took nothing more from some moment on, and the machine did not start anew."""
     issue, folder = queue(services, keyring, 300), services.settings.state_folder / "workers"
     relay.delay = 0.02
@@ -121,8 +119,8 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
 
 @on_sqlite
 def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     """Marks in mapped memory can still be written, and would be lost."""
     issue, folder = queue(services, keyring, 120), services.settings.state_folder / "workers"
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:

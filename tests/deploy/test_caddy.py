@@ -68,9 +68,7 @@ def client(running: caddy.Caddy, authority: Authority) -> Client:
     return Client(running.port, ssl.create_default_context(cafile=authority.file))
 
 
-def test_the_web_hears_who_asks_from_caddy_alone(
-    web: Web, authority: Authority, tmp_path: Path
-) -> None:
+def test_the_web_hears_who_asks_from_caddy_alone(web, authority, tmp_path):
     lies = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "gopher", "Forwarded": "for=me"}
     lies |= {name.replace("-", "_"): value for name, value in lies.items()}
     with caddy.running(tmp_path, authority, web.port) as running:
@@ -85,9 +83,7 @@ def test_the_web_hears_who_asks_from_caddy_alone(
         assert not any("_" in name for name in headers)
 
 
-def test_pages_are_compressed_by_the_web_alone(
-    web: Web, authority: Authority, tmp_path: Path
-) -> None:
+def test_pages_are_compressed_by_the_web_alone(web, authority, tmp_path):
     asks = {"Accept-Encoding": "gzip, zstd, br"}
     with caddy.running(tmp_path, authority, web.port) as running:
         answer = client(running, authority).open("GET", "/", None, asks)
@@ -95,9 +91,7 @@ def test_pages_are_compressed_by_the_web_alone(
     assert "Caddy" not in str(answer.headers)
 
 
-def test_flyers_pass_and_what_is_larger_does_not(
-    web: Web, authority: Authority, tmp_path: Path
-) -> None:
+def test_flyers_pass_and_what_is_larger_does_not(web, authority, tmp_path):
     with caddy.running(tmp_path, authority, web.port) as running:
         visitor = client(running, authority)
         assert visitor.open("POST", "/flyers", "x" * (15 * MEGABYTE)).status_code == 200
@@ -107,7 +101,7 @@ def test_flyers_pass_and_what_is_larger_does_not(
     assert (path, headers["Content-Length"]) == ("/too-long?lang=es", None)
 
 
-def test_plain_http_leads_to_https(web: Web, authority: Authority, tmp_path: Path) -> None:
+def test_plain_http_leads_to_https(web, authority, tmp_path):
     with caddy.running(tmp_path, authority, web.port) as running:
         connection = http.client.HTTPConnection("127.0.0.1", running.plain_port, timeout=60)
         connection.request("GET", "/my-groups/x?y=z", headers={"Host": "localhost"})
@@ -118,9 +112,7 @@ def test_plain_http_leads_to_https(web: Web, authority: Authority, tmp_path: Pat
     assert web.requests == []
 
 
-def test_when_the_web_is_away_the_log_says_so_without_a_path_or_an_address(
-    authority: Authority, tmp_path: Path
-) -> None:
+def test_when_the_web_is_away_the_log_says_so_without_a_path_or_an_address(authority, tmp_path):
     with caddy.running(tmp_path, authority, free_port()) as running:
         visitor = client(running, authority)
         assert visitor.get(f"/my-groups/{SECRET}").status_code == 502

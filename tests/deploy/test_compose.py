@@ -35,7 +35,7 @@ OF_A_SERVICE = {
 }  # fmt: skip
 
 
-def test_it_says_nothing_that_compose_does_not_know() -> None:
+def test_it_says_nothing_that_compose_does_not_know():
     known = {"name", "services", "networks", "volumes", "secrets"}
     assert {name for name in COMPOSE if not name.startswith("x-")} == known
     assert SERVICES.keys() == {"proxy", "web", "worker", "upgrade", "database"}
@@ -50,7 +50,7 @@ def test_it_says_nothing_that_compose_does_not_know() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_no_service_may_more_than_it_needs(name: str) -> None:
+def test_no_service_may_more_than_it_needs(name):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -64,14 +64,14 @@ def test_no_service_may_more_than_it_needs(name: str) -> None:
         assert "ports" not in service
 
 
-def test_every_image_has_a_version() -> None:
+def test_every_image_has_a_version():
     for name, service in SERVICES.items():
         assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", service["image"]), name
     for stage in dockerfile.read(DEPLOY / "Dockerfile"):
         assert re.fullmatch(r"debian:\d+\.\d+-slim", stage.image)
 
 
-def test_the_proxy_does_not_reach_the_database() -> None:
+def test_the_proxy_does_not_reach_the_database():
     reach = {name: set(service["networks"]) for name, service in SERVICES.items()}
     assert reach["proxy"] == {"outside", "pages"}
     assert reach["database"] == {"data"}
@@ -80,7 +80,7 @@ def test_the_proxy_does_not_reach_the_database() -> None:
     assert [name for name in SERVICES if reach[name] & to_the_world] == ["proxy", "worker"]
 
 
-def test_the_web_holds_the_public_key_and_no_other() -> None:
+def test_the_web_holds_the_public_key_and_no_other():
     assert set(SERVICES["web"]["secrets"]) == {"secret", "public", "web-database"}
     assert SERVICES["proxy"].get("secrets") is None
     assert set(SERVICES["worker"]["secrets"]) >= OF_THE_WORKER
@@ -96,7 +96,7 @@ def test_the_web_holds_the_public_key_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_the_settings_are_taken_as_they_stand(name: str, tmp_path: Path) -> None:
+def test_the_settings_are_taken_as_they_stand(name, tmp_path):
     """With secrets as an operator writes them, and nothing that the service is not given."""
     read = Config.read(environment(name, tmp_path, "postgresql+psycopg://u:p@database/belong"))
     assert read.env == "production"
@@ -122,9 +122,7 @@ def server() -> Iterator[URL]:
         yield make_url(url)
 
 
-def test_postgresql_begins_with_two_roles_and_the_web_may_only_what_its_pages_do(
-    server: URL, tmp_path: Path
-) -> None:
+def test_postgresql_begins_with_two_roles_and_the_web_may_only_what_its_pages_do(server, tmp_path):
     """As PostgreSQL's image runs our script, with names of this test's own."""
     own = f"belong_{secrets.token_hex(4)}"
     address = server.set(database=own)
@@ -161,7 +159,7 @@ def test_postgresql_begins_with_two_roles_and_the_web_may_only_what_its_pages_do
 
 
 @pytest.mark.parametrize("without", ["database", "web-database"])
-def test_without_a_password_no_role_is_made(without: str, tmp_path: Path) -> None:
+def test_without_a_password_no_role_is_made(without, tmp_path):
     """A psql that would say so stands in the place of PostgreSQL's."""
     for name in ("database", "web-database"):
         password = "" if name == without else "pa55"

@@ -122,7 +122,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return Replayed(done.returncode, said, done.stdout[-4000:] + done.stderr[-4000:])
 
 
-def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed: Replayed) -> None:
+def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed):
     assert replayed.status == 0, replayed.errors
     assert "belong, version " in replayed.said["version"]
     assert replayed.said["keys"].count("_KEYS=") == 4
@@ -133,19 +133,19 @@ def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed
     assert "Permission denied" in replayed.said["private"]
 
 
-def test_a_copy_of_our_postgresql_can_be_made_inside(replayed: Replayed) -> None:
+def test_a_copy_of_our_postgresql_can_be_made_inside(replayed):
     compose = (ROOT / "deploy" / "compose.yml").read_text()
     [server] = re.findall(r"image: postgres:(\d+)", compose)
     assert f"pg_dump (PostgreSQL) {server}." in replayed.said["dump"]
 
 
-def test_the_image_holds_neither_sources_nor_pip(replayed: Replayed) -> None:
+def test_the_image_holds_neither_sources_nor_pip(replayed):
     files = replayed.said["files"].splitlines()
     assert "/opt/belong-mail/.venv" in files
     assert not [file for file in files if file.startswith("/src") or "pip" in Path(file).name]
 
 
-def test_nothing_secret_is_given_to_the_build() -> None:
+def test_nothing_secret_is_given_to_the_build():
     for name in (
         ".env",
         "var/keys/private",
@@ -172,7 +172,7 @@ def test_nothing_secret_is_given_to_the_build() -> None:
         assert not [name for name in stage.environment() if "KEYS" in name or "PASSWORD" in name]
 
 
-def test_the_image_runs_as_nobody_in_particular_and_installs_by_hash_alone() -> None:
+def test_the_image_runs_as_nobody_in_particular_and_installs_by_hash_alone():
     build, final = dockerfile.read(FILE)
     assert final.last("USER") == WEB
     assert build.image == final.image
@@ -186,6 +186,6 @@ def test_the_image_runs_as_nobody_in_particular_and_installs_by_hash_alone() -> 
     "file",
     ["deploy/Dockerfile", "docs/operators/install.md", "belong_mail/ops/upgrade_command.py"],
 )
-def test_what_is_installed_is_compiled_as_the_worker_runs(file: str) -> None:
+def test_what_is_installed_is_compiled_as_the_worker_runs(file):
     """Its units and the image let it write no compiled file."""
     assert f"{' '.join(INTERPRETER_OPTIONS)} -m compileall -q" in (ROOT / file).read_text()

@@ -34,7 +34,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
-def test_systemd_finds_nothing_wrong_with_units_and_timers(analyze: str, tmp_path: Path) -> None:
+def test_systemd_finds_nothing_wrong_with_units_and_timers(analyze, tmp_path):
     """In copies that name a user and programs which this machine has."""
     for file in (*SERVICES, *TIMERS):
         text = re.sub(r"=belong(-web|-worker)?\n", "=root\n", file.read_text())
@@ -46,7 +46,7 @@ def test_systemd_finds_nothing_wrong_with_units_and_timers(analyze: str, tmp_pat
 
 
 @pytest.mark.parametrize("file", SERVICES, ids=lambda file: file.stem)
-def test_systemd_rates_the_exposure_of_each_service_as_ok(analyze: str, file: Path) -> None:
+def test_systemd_rates_the_exposure_of_each_service_as_ok(analyze, file):
     limit = f"--threshold={TENTHS}"
     done = run(analyze, "security", "--offline=true", "--no-pager", limit, file)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +56,7 @@ def test_systemd_rates_the_exposure_of_each_service_as_ok(analyze: str, file: Pa
 
 
 @pytest.mark.parametrize("file", TIMERS, ids=lambda file: file.stem)
-def test_each_timer_starts_a_service_that_tells_of_its_failure(analyze: str, file: Path) -> None:
+def test_each_timer_starts_a_service_that_tells_of_its_failure(analyze, file):
     service = Unit(file.with_suffix(".service"))
     assert service.one("Type") == "oneshot"
     assert service.one("OnFailure") == "belong-alert@%N.service"
@@ -66,7 +66,7 @@ def test_each_timer_starts_a_service_that_tells_of_its_failure(analyze: str, fil
     assert done.returncode == 0, done.stderr
 
 
-def test_no_unit_but_the_workers_reads_the_workers_settings() -> None:
+def test_no_unit_but_the_workers_reads_the_workers_settings():
     readers = [file.stem for file in SERVICES if "worker.env" in file.read_text()]
     assert readers == sorted(OF_THE_WORKER)
     for file in SERVICES:
@@ -74,7 +74,7 @@ def test_no_unit_but_the_workers_reads_the_workers_settings() -> None:
         assert (user == ["belong-worker"]) == (file.stem in OF_THE_WORKER)
 
 
-def test_what_tells_of_a_failure_sees_neither_data_nor_settings() -> None:
+def test_what_tells_of_a_failure_sees_neither_data_nor_settings():
     unit = Unit(DEPLOY / "belong-alert@.service")
     assert unit.one("EnvironmentFile") == "-/etc/belong-mail/alert.env"
     assert unit.one("DynamicUser") == "yes"
@@ -82,7 +82,7 @@ def test_what_tells_of_a_failure_sees_neither_data_nor_settings() -> None:
     assert hidden == ["-/var/lib/belong-mail", "-/var/lib/belong-worker"]
 
 
-def test_each_service_is_hardened_alike() -> None:
+def test_each_service_is_hardened_alike():
     """All have the worker's: none was left out."""
     start = "NoNewPrivileges=yes\n"
     parts = {
@@ -93,7 +93,7 @@ def test_each_service_is_hardened_alike() -> None:
     assert set(parts.values()) == {parts["belong-worker"]}
 
 
-def test_no_service_reads_another_processs_memory(analyze: str) -> None:
+def test_no_service_reads_another_processs_memory(analyze):
     """The calls for it in `@system-service` are taken away; `ptrace` is not among them."""
     sets = run(analyze, "syscall-filter").stdout
     said = Unit(DEPLOY / "belong-worker.service").said["SystemCallFilter"]
@@ -111,5 +111,5 @@ def _calls_of(name: str, sets: str) -> set[str]:
     return found
 
 
-def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash() -> None:
+def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash():
     assert Unit(DEPLOY / "belong-web.service").one("KillMode") == "mixed"

@@ -5,12 +5,12 @@ import tomllib
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout
+from tests.dev.checkout import ROOT
 
 LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "test")}
 
 
-def test_every_check_has_its_say_even_when_one_complains(ready: Checkout) -> None:
+def test_every_check_has_its_say_even_when_one_complains(ready):
     answer = ready.dev("lint", STAND_IN_COMPLAINS="mypy djlint")
     assert answer.returncode == 1
     assert "mypy speaks" in answer.stdout
@@ -18,15 +18,13 @@ def test_every_check_has_its_say_even_when_one_complains(ready: Checkout) -> Non
     assert answer.stdout.endswith("Not clean: mypy, djlint.\n")
 
 
-def test_checks_that_have_nothing_to_say_are_quiet(ready: Checkout) -> None:
+def test_checks_that_have_nothing_to_say_are_quiet(ready):
     answer = ready.dev("lint")
     assert (answer.returncode, answer.stdout) == (0, "Clean.\n")
 
 
 @pytest.mark.parametrize(("more", "words"), [((), ""), (("--night",), " --night")])
-def test_the_whole_suite_and_the_night_begin_with_the_checks(
-    ready: Checkout, more: tuple[str, ...], words: str
-) -> None:
+def test_the_whole_suite_and_the_night_begin_with_the_checks(ready, more, words):
     answer = ready.dev("test", *more, STAND_IN_PYTEST="5")
     assert answer.returncode == 5
     first, last = answer.stdout.splitlines()
@@ -34,19 +32,19 @@ def test_the_whole_suite_and_the_night_begin_with_the_checks(
     assert last.startswith(f"pytest -n auto{words} of")
 
 
-def test_where_a_check_complains_the_suite_is_not_run(ready: Checkout) -> None:
+def test_where_a_check_complains_the_suite_is_not_run(ready):
     answer = ready.dev("test", STAND_IN_COMPLAINS="lint-imports")
     assert answer.returncode == 1
     assert "pytest" not in answer.stdout
 
 
-def test_arguments_go_to_pytest_as_they_are(ready: Checkout) -> None:
+def test_arguments_go_to_pytest_as_they_are(ready):
     answer = ready.dev("test", "-k", "a or b", "--help", STAND_IN_COMPLAINS="mypy")
     assert answer.returncode == 0
     assert answer.stdout.startswith("pytest -k a or b --help of")
 
 
-def test_benchmarks_are_listed_and_run_by_name(ready: Checkout) -> None:
+def test_benchmarks_are_listed_and_run_by_name(ready):
     folder = ready.root / "tests" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pace.py").write_text("import sys, requirements\nprint(sys.argv[1:])\nsys.exit(7)\n")
@@ -60,13 +58,13 @@ def test_benchmarks_are_listed_and_run_by_name(ready: Checkout) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])
-def test_wrong_use_is_told(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+def test_wrong_use_is_told(checkout, arguments):
     answer = checkout.dev(*arguments)
     assert answer.returncode == 2
     assert answer.stdout.startswith("usage: dev.py")
 
 
-def test_our_locks_name_no_index_and_hold_what_runs() -> None:
+def test_our_locks_name_no_index_and_hold_what_runs():
     pins = {
         name: set(re.findall(r"^\S+==[^\s;]+", file.read_text(), re.MULTILINE))
         for name, file in LOCKS.items()

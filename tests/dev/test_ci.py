@@ -59,9 +59,7 @@ SAID_BEFORE = (
 )
 
 
-def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_picked_by_the_commit(
-    tmp_path: Path,
-) -> None:
+def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_picked_by_the_commit(tmp_path):
     answer = ci(tmp_path, **{name: f"echo {name}" for name in PACKAGES})
     assert answer.returncode == 0
     assert answer.stdout == (
@@ -70,20 +68,20 @@ def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_picked_by_the_
     )
 
 
-def test_it_runs_a_whole_night(tmp_path: Path) -> None:
+def test_it_runs_a_whole_night(tmp_path):
     answer = ci(tmp_path, "--night", **{name: f"echo {name}" for name in PACKAGES})
     assert answer.returncode == 0
     assert answer.stdout == f"{SAID_BEFORE}1111111 true dev.py test --night\n"
 
 
 @pytest.mark.parametrize("red", ["dev.py test", "dev.py test -n auto --night-slice 0123abc"])
-def test_it_is_red_where_either_is(tmp_path: Path, red: str) -> None:
+def test_it_is_red_where_either_is(tmp_path, red):
     python3 = f'[ "$*" != "{red}" ]'
     assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3=python3).returncode == 1
 
 
 @pytest.mark.parametrize("there", [[], *([each] for each in PACKAGES)])
-def test_it_installs_what_lacks_and_tries_twice(tmp_path: Path, there: list[str]) -> None:
+def test_it_installs_what_lacks_and_tries_twice(tmp_path, there):
     programs = {"apt-get": APT_THAT_FAILS_ONCE} | dict.fromkeys(there, "true")
     answer = ci(tmp_path, **programs)
     assert answer.returncode == 0, answer.stderr
@@ -93,7 +91,7 @@ def test_it_installs_what_lacks_and_tries_twice(tmp_path: Path, there: list[str]
 
 
 @pytest.mark.parametrize("missing", PACKAGES)
-def test_it_does_not_pass_without_one_of_them(tmp_path: Path, missing: str) -> None:
+def test_it_does_not_pass_without_one_of_them(tmp_path, missing):
     there = dict.fromkeys(PACKAGES.keys() - {missing}, "true")
     answer = ci(tmp_path, **{"apt-get": "true", **there})
     assert answer.returncode != 0
@@ -148,7 +146,7 @@ def answering(*skipped: str, code: int = 0) -> str:
     return f"echo '{json.dumps({'dependencies': dependencies})}' > var/audit.json; exit {code}"
 
 
-def test_an_audit_asks_about_every_package_and_lists_them(tmp_path: Path) -> None:
+def test_an_audit_asks_about_every_package_and_lists_them(tmp_path):
     said = audit(tmp_path, answering())
     assert said.returncode == 0, said.stderr
     assert "Asked about all " in said.stdout
@@ -163,13 +161,13 @@ def test_an_audit_asks_about_every_package_and_lists_them(tmp_path: Path) -> Non
     [bill_of_materials("flask"), bill_of_materials(version="0.9"), bill_of_materials("belong")],
     ids=["incomplete", "of another version", "whole"],
 )
-def test_an_audit_fails_where_the_bill_of_materials_is_not_whole(sbom: str, tmp_path: Path) -> None:
+def test_an_audit_fails_where_the_bill_of_materials_is_not_whole(sbom, tmp_path):
     is_whole = sbom == bill_of_materials()
     assert (audit(tmp_path, answering(), sbom).returncode == 0) is is_whole
 
 
 @pytest.mark.parametrize("answer", [answering("flask"), answering(code=1)])
-def test_an_audit_fails_that_leaves_one_out_or_finds_something(answer: str, tmp_path: Path) -> None:
+def test_an_audit_fails_that_leaves_one_out_or_finds_something(answer, tmp_path):
     said = audit(tmp_path, answer)
     assert said.returncode != 0
     assert "listed" not in said.stdout
@@ -182,7 +180,7 @@ def read(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text())
 
 
-def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there() -> None:
+def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there():
     jobs = read(".github/workflows/test.yml")["jobs"]
     oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert jobs["suite"]["strategy"]["matrix"]["python"][0] == oldest.removeprefix(">=")
@@ -194,7 +192,7 @@ def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there(
         assert (ROOT / name).stat().st_mode & 0o111
 
 
-def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_materials() -> None:
+def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_materials():
     workflow = read(".github/workflows/release.yml")
     assert workflow[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads `on` as true
     assert workflow["jobs"]["suite"]["uses"] == "./.github/workflows/test.yml"
@@ -207,7 +205,7 @@ def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_mat
     assert "release/wheel/*.whl release/sbom.json" in release["steps"][-1]["run"]
 
 
-def test_what_may_write_a_release_runs_nothing_that_was_fetched_or_is_ours() -> None:
+def test_what_may_write_a_release_runs_nothing_that_was_fetched_or_is_ours():
     workflow = read(".github/workflows/release.yml")
     assert workflow["permissions"] == {"contents": "read"}
     writers = [job for job in workflow["jobs"].values() if "permissions" in job]
@@ -227,7 +225,7 @@ def notes(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_words_of_a_release_are_the_changelogs() -> None:
+def test_the_words_of_a_release_are_the_changelogs():
     said = notes(f"v{VERSION}")
     assert said.returncode == 0, said.stderr
     assert "### Added" in said.stdout
@@ -236,13 +234,13 @@ def test_the_words_of_a_release_are_the_changelogs() -> None:
 
 
 @pytest.mark.parametrize("tag", ["v0.0.1", VERSION, "v"])
-def test_a_tag_that_is_not_the_version_is_refused(tag: str) -> None:
+def test_a_tag_that_is_not_the_version_is_refused(tag):
     said = notes(tag)
     assert (said.returncode, said.stdout) == (1, "")
     assert f"is not v{VERSION}" in said.stderr
 
 
-def test_the_check_before_a_commit_is_the_projects_own() -> None:
+def test_the_check_before_a_commit_is_the_projects_own():
     [repository] = read(".pre-commit-config.yaml")["repos"]
     [hook] = repository["hooks"]
     assert hook["entry"] == "python3 dev.py lint"

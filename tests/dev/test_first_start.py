@@ -7,7 +7,6 @@ import os
 import resource
 import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +58,7 @@ def computed_by_children() -> float:
 @night("installations")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", pythons())
-def test_it_serves_within_a_minute_and_then_within_three_seconds(
-    stranger: Callable[[str], Checkout], python: str
-) -> None:
+def test_it_serves_within_a_minute_and_then_within_three_seconds(stranger, python):
     checkout = stranger(python)
     copy_project(checkout)
     checkout.env |= {

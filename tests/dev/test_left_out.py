@@ -29,7 +29,7 @@ def run_without(folder: Path, *arguments: str, required: str) -> subprocess.Comp
     )
 
 
-def test_what_was_not_tested_is_said_loudly(tmp_path: Path) -> None:
+def test_what_was_not_tested_is_said_loudly(tmp_path):
     """By the process that reports, of what another one ran."""
     ended = run_without(tmp_path, "-m", "pytest", "-n", "1", *TESTS, required="")
     assert ended.returncode == 0
@@ -37,7 +37,7 @@ def test_what_was_not_tested_is_said_loudly(tmp_path: Path) -> None:
         assert f"!!! {missing} !!!" in ended.stdout
 
 
-def test_a_run_fails_where_they_are_required(tmp_path: Path) -> None:
+def test_a_run_fails_where_they_are_required(tmp_path):
     ended = run_without(tmp_path, "-m", "pytest", *TESTS, required="1")
     assert ended.returncode == 1
     for missing in (chromium.MISSING, nginx.MISSING):

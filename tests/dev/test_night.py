@@ -71,7 +71,7 @@ def suite(folder: Path, *runs: str) -> str:
     ).stdout
 
 
-def test_what_is_dear_is_left_for_the_night_and_counted_by_its_reason(tmp_path: Path) -> None:
+def test_what_is_dear_is_left_for_the_night_and_counted_by_its_reason(tmp_path):
     said = suite(tmp_path, "-n 2")
     by_day = (
         "test_cheap", "test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_code[1]",
@@ -85,7 +85,7 @@ def test_what_is_dear_is_left_for_the_night_and_counted_by_its_reason(tmp_path: 
     assert "3 passed" in suite(tmp_path, "test_0.py::test_dear")
 
 
-def test_five_slices_are_the_whole_night_which_leaves_nothing(tmp_path: Path) -> None:
+def test_five_slices_are_the_whole_night_which_leaves_nothing(tmp_path):
     said = suite(tmp_path, *(f"--night-slice {commit}" for commit in COMMITS))
     assert all(f"Slice {each} of 5 of the night, by the commit." in said for each in range(1, 6))
     assert said.count(" PASSED") == 27

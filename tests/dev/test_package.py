@@ -56,7 +56,7 @@ def belong(
     )  # fmt: skip
 
 
-def test_the_wheel_holds_all_that_the_program_reads(wheel: Path) -> None:
+def test_the_wheel_holds_all_that_the_program_reads(wheel):
     """Files that git knows, no more: no leftover of a test, no key, no database."""
     for tree in TREES:
         listed = subprocess.run(
@@ -73,23 +73,19 @@ def test_the_wheel_holds_all_that_the_program_reads(wheel: Path) -> None:
         assert known
 
 
-def test_the_wheel_puts_nothing_beside_its_package(wheel: Path) -> None:
+def test_the_wheel_puts_nothing_beside_its_package(wheel):
     """Another project's `config` or `work` would be found in place of ours, or ours in its."""
     assert {each.name for each in wheel.iterdir() if each.suffix != ".dist-info"} == {"belong_mail"}
 
 
-def test_the_script_is_named_belong_and_needs_what_the_project_needs(
-    metadata: Distribution,
-) -> None:
+def test_the_script_is_named_belong_and_needs_what_the_project_needs(metadata):
     [script] = metadata.entry_points
     assert (script.group, script.name) == ("console_scripts", "belong")
     assert script.value == "belong_mail.ops.cli:main"
     assert any(each.startswith("flask<") for each in metadata.requires or ())
 
 
-def test_help_and_version_need_no_settings(
-    wheel: Path, metadata: Distribution, tmp_path: Path
-) -> None:
+def test_help_and_version_need_no_settings(wheel, metadata, tmp_path):
     said = belong(wheel, tmp_path, "--help", BELONG_ENV="production")
     assert said.returncode == 0, said.stderr
     for name, entry in cli.ENTRIES.items():
@@ -110,7 +106,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, site: Path) -> None:
+def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel, site):
     for arguments, expected in (
         (("group", "list"), "the-village"),
         (("worker", "--drain"), "Nothing is waiting."),
@@ -122,9 +118,7 @@ def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, site: Pa
     assert not (wheel / "var").exists()
 
 
-def test_no_new_keys_are_made_beside_a_database_that_is_there(
-    wheel: Path, site: Path, tmp_path: Path
-) -> None:
+def test_no_new_keys_are_made_beside_a_database_that_is_there(wheel, site, tmp_path):
     """As by someone who runs a command in another folder, without the settings of the site."""
     named = f"sqlite:///{site / 'var/belong.db'}"
     said = belong(wheel, tmp_path, "db", "upgrade", BELONG_DATABASE_URL=named)
@@ -133,9 +127,7 @@ def test_no_new_keys_are_made_beside_a_database_that_is_there(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_setup_needs_no_settings_and_leaves_no_keys_of_development(
-    wheel: Path, tmp_path: Path
-) -> None:
+def test_setup_needs_no_settings_and_leaves_no_keys_of_development(wheel, tmp_path):
     """As whatever reads the settings without any would."""
     said = belong(wheel, tmp_path, "setup", "--yes")
     assert (said.returncode, said.stderr.startswith("Error: ")) == (1, True)
@@ -143,7 +135,7 @@ def test_setup_needs_no_settings_and_leaves_no_keys_of_development(
 
 
 @night("installations")
-def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
+def test_the_web_server_starts_from_the_wheel(wheel, site):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
@@ -160,7 +152,7 @@ def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
 
 
 @night("installations")
-def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel: Path, site: Path) -> None:
+def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel, site):
     """By one process far from the checkout, which says what it found."""
     code = """
 import io, json

@@ -17,7 +17,7 @@ FITTING = {
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_stands_in_one_place():
     """Elsewhere it is read from there, or says what was released when."""
     places = [":!CHANGELOG.md", ":!requirements", ":!SECURITY.md", ":!docs", ":!tests"]
     found = subprocess.run(
@@ -27,13 +27,13 @@ def test_the_version_stands_in_one_place() -> None:
     assert found.stdout.splitlines() == ["pyproject.toml"]
 
 
-def test_licenses_of_all_that_runs_are_listed_and_allow_any_use() -> None:
+def test_licenses_of_all_that_runs_are_listed_and_allow_any_use():
     assert FILE.read_text() == page(), "python -m tests.dev.licenses writes it anew"
     for package in packages():
         assert set(re.split(r" (?:AND|OR) ", license_of(package))) <= FITTING, package
 
 
-def test_every_file_keeps_the_editors_rules() -> None:
+def test_every_file_keeps_the_editors_rules():
     """UTF-8, LF, a newline at the end, no blanks before one, as .editorconfig says."""
     rules = (ROOT / ".editorconfig").read_text()
     assert {"charset = utf-8", "end_of_line = lf", "insert_final_newline = true"} <= {
@@ -52,7 +52,7 @@ def test_every_file_keeps_the_editors_rules() -> None:
         assert not re.search(r"[ \t]+$", text, re.MULTILINE), file
 
 
-def test_the_changelog_has_one_line_a_change_under_the_usual_headings() -> None:
+def test_the_changelog_has_one_line_a_change_under_the_usual_headings():
     """Keep a Changelog 1.1.0."""
     text = (ROOT / "CHANGELOG.md").read_text()
     versions = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.MULTILINE)

@@ -28,7 +28,7 @@ def serving(checkout: Checkout, *arguments: str, **env: str) -> Iterator[subproc
             end(process)
 
 
-def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> None:
+def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready):
     port = free_port()
     process = ready.start("run", "--port", str(port))
     said = words_until(process, "Ctrl-C ends it.")
@@ -41,7 +41,7 @@ def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> N
     assert ready.noted("web")["port"] == port
 
 
-def test_mailed_links_lead_here_unless_the_environment_says_otherwise(ready: Checkout) -> None:
+def test_mailed_links_lead_here_unless_the_environment_says_otherwise(ready):
     port = free_port()
     with serving(ready, "--port", str(port)):
         for process in ("prepare", "web", "worker"):
@@ -53,7 +53,7 @@ def test_mailed_links_lead_here_unless_the_environment_says_otherwise(ready: Che
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> None:
+def test_it_ends_cleanly_when_asked(ready, number):
     """Also where the tests themselves were told to outlive their terminal (`nohup`)."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
@@ -69,7 +69,7 @@ def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> 
     ready.noted("worker-finished")
 
 
-def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready: Checkout) -> None:
+def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready):
     """As CI pressed it once: while the web server's first answer was being thrown away."""
     process = ready.start("run", "--port", str(free_port()), INTERRUPT_IN_DESTRUCTOR="1")
     said, _ = process.communicate(timeout=60)
@@ -80,9 +80,7 @@ def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready: Checko
 
 @pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_when_one_ends_by_itself_the_other_is_ended_too(
-    ready: Checkout, dying: str, name: str, number: signal.Signals
-) -> None:
+def test_when_one_ends_by_itself_the_other_is_ended_too(ready, dying, name, number):
     with serving(ready) as process:
         os.kill(ready.noted(dying)["pid"], number)
         said, _ = process.communicate(timeout=60)
@@ -92,14 +90,14 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(
     ready.noted("worker-finished" if dying == "web" else "web-finished")
 
 
-def test_an_app_that_cannot_be_prepared_is_not_served(ready: Checkout) -> None:
+def test_an_app_that_cannot_be_prepared_is_not_served(ready):
     answer = ready.dev("run", "--port", str(free_port()), STAND_IN_PREPARE="fails")
     assert answer.returncode == 1
     assert "There is no such database." in answer.stdout
     assert not (ready.root / "var" / "web.json").exists()
 
 
-def test_a_web_server_that_never_answers_is_given_up(checkout: Checkout) -> None:
+def test_a_web_server_that_never_answers_is_given_up(checkout):
     hurry(checkout, "SECONDS_TO_SERVE")
     answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_WEB="never answers")
     assert answer.returncode == 1
@@ -107,7 +105,7 @@ def test_a_web_server_that_never_answers_is_given_up(checkout: Checkout) -> None
     assert_all_ended(checkout)
 
 
-def test_a_worker_that_does_not_end_is_killed(checkout: Checkout) -> None:
+def test_a_worker_that_does_not_end_is_killed(checkout):
     hurry(checkout, "SECONDS_TO_END")
     with serving(checkout, STAND_IN_WORKER="is stubborn") as process:
         said = end(process)
@@ -116,7 +114,7 @@ def test_a_worker_that_does_not_end_is_killed(checkout: Checkout) -> None:
     assert_all_ended(checkout)
 
 
-def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout: Checkout) -> None:
+def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout):
     with socket.create_server(("127.0.0.1", 0)) as other:
         answer = checkout.dev("run", "--port", str(other.getsockname()[1]))
     assert answer.returncode == 1
@@ -125,7 +123,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout: Check
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "٣٠٠"])
-def test_what_is_not_a_port_is_wrong_use(checkout: Checkout, port: str) -> None:
+def test_what_is_not_a_port_is_wrong_use(checkout, port):
     answer = checkout.dev("run", "--port", port)
     assert answer.returncode == 2
     assert not (checkout.root / ".venv").exists()
@@ -133,7 +131,7 @@ def test_what_is_not_a_port_is_wrong_use(checkout: Checkout, port: str) -> None:
 
 if sys.platform == "linux":
 
-    def test_even_kill_9_leaves_no_process_behind(ready: Checkout) -> None:
+    def test_even_kill_9_leaves_no_process_behind(ready):
         with serving(ready) as process:
             process.kill()
             process.communicate(timeout=60)

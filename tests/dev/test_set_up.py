@@ -4,13 +4,11 @@ import ast
 import re
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
-from tests.dev.conftest import Bare, NewCheckout
 from tests.dev.pythons import pythons
 from tests.markers import one_by_day
 from tests.servers.ports import free_port
@@ -23,19 +21,17 @@ def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
 
 
 @pytest.mark.parametrize("python", pythons())
-def test_python3_and_pip_are_enough(new_checkout: NewCheckout, python: str) -> None:
+def test_python3_and_pip_are_enough(new_checkout, python):
     assert is_set_up_anew(new_checkout(python).dev("test", "-x"))
 
 
-def test_the_second_time_nothing_is_installed_and_nobody_asked(ready: Checkout) -> None:
+def test_the_second_time_nothing_is_installed_and_nobody_asked(ready):
     assert not is_set_up_anew(ready.dev("test", "-x", HIDE_PIP="1"))
 
 
 @one_by_day("installations")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
-    checkout: Checkout, number: signal.Signals
-) -> None:
+def test_a_set_up_killed_half_way_leaves_nobody_and_heals(checkout, number):
     process = checkout.start("test", "-x", SLOW_PIP="1")
     pid_file = checkout.root / "var" / "pip.pid"
     wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
@@ -60,23 +56,21 @@ def break_by_a_new_lock(venv: Path) -> None:
 
 @one_by_day("installations")
 @pytest.mark.parametrize("harm", [break_by_a_new_lock, break_the_python])
-def test_whatever_became_of_the_environment_it_is_made_whole(
-    checkout: Checkout, harm: Callable[[Path], None]
-) -> None:
+def test_whatever_became_of_the_environment_it_is_made_whole(checkout, harm):
     checkout.dev("test", "-x")
     harm(checkout.root / ".venv")
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert not is_set_up_anew(checkout.dev("test", "-x"))
 
 
-def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout: Checkout) -> None:
+def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout):
     checkout.dev("lint")
     checkout.root = checkout.root.rename(checkout.root.with_name("elsewhere"))
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert checkout.dev("lint").returncode == 0
 
 
-def test_the_environment_is_of_the_python_that_was_called(checkout: Checkout, bare: Bare) -> None:
+def test_the_environment_is_of_the_python_that_was_called(checkout, bare):
     for python in pythons():
         checkout.python = bare(python)
         answer = checkout.dev("test", "-x")
@@ -84,28 +78,28 @@ def test_the_environment_is_of_the_python_that_was_called(checkout: Checkout, ba
         assert f"of {version_of(python)}" in answer.stdout
 
 
-def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready: Checkout) -> None:
+def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready):
     python, ready.python = ready.python, str(ready.root / ".venv" / "bin" / "python")
     answer = ready.dev("test", "-x")
     ready.python = python
     assert not is_set_up_anew(answer)
 
 
-def test_the_test_packages_join_those_of_a_server_that_runs(checkout: Checkout) -> None:
+def test_the_test_packages_join_those_of_a_server_that_runs(checkout):
     set_up_to_run(checkout)
     serving = (checkout.root / ".venv").stat().st_ino
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert (checkout.root / ".venv").stat().st_ino == serving
 
 
-def test_two_that_start_at_once_set_up_once(checkout: Checkout) -> None:
+def test_two_that_start_at_once_set_up_once(checkout):
     both = [checkout.start("test", "-x"), checkout.start("test", "-x")]
     said = [process.communicate(timeout=100)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("Setting up" in words for words in said) == 1
 
 
-def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> None:
+def test_a_package_that_is_not_the_one_locked_is_refused(checkout):
     lock = checkout.root / "requirements" / "test.txt"
     sound = lock.read_text()
     lock.write_text(re.sub(r"sha256:.{4}", "sha256:0000", sound))
@@ -118,7 +112,7 @@ def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> 
     assert is_set_up_anew(checkout.dev("test", "-x"))
 
 
-def test_without_a_network_it_says_what_to_do(checkout: Checkout) -> None:
+def test_without_a_network_it_says_what_to_do(checkout):
     nowhere = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
     answer = checkout.dev("run", "--port", str(free_port()), **nowhere, PIP_RETRIES="0")
     assert answer.returncode == 1
@@ -126,7 +120,7 @@ def test_without_a_network_it_says_what_to_do(checkout: Checkout) -> None:
     assert "Traceback" not in answer.stdout
 
 
-def test_an_older_python_can_read_the_file_and_says_what_it_needs(checkout: Checkout) -> None:
+def test_an_older_python_can_read_the_file_and_says_what_it_needs(checkout):
     ast.parse((ROOT / "dev.py").read_text(), feature_version=(3, 7))
     older = "import runpy, sys; sys.version, sys.version_info = '3.8.2 (old)', (3, 8, 2)\n"
     code = f"{older}runpy.run_path({str(checkout.root / 'dev.py')!r}, run_name='__main__')"

@@ -59,7 +59,7 @@ FETCHING = [
 
 @pytest.mark.parametrize("language", i18n.NAMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_email_is_quiet_and_fetches_nothing(kind: str, language: str) -> None:
+def test_every_email_is_quiet_and_fetches_nothing(kind, language):
     def tells(_header: str, words: str) -> str:
         return next((found for each in DISCREET if (found := identifying_word(each, words))), "")
 
@@ -71,7 +71,7 @@ def test_every_email_is_quiet_and_fetches_nothing(kind: str, language: str) -> N
 
 
 @pytest.mark.parametrize("html", FETCHING)
-def test_what_an_email_would_fetch_or_run_is_known(html: str) -> None:
+def test_what_an_email_would_fetch_or_run_is_known(html):
     assert remote_content(html, {CID})
 
 
@@ -84,7 +84,7 @@ def luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_preview_line_has_no_color_of_what_is_to_be_hidden() -> None:
+def test_the_preview_line_has_no_color_of_what_is_to_be_hidden():
     """Filters take words in the color of their background for a trick."""
     layout = (EMAILS / "parts/layout.html").read_text()
     light, dark = layout.split("@media (prefers-color-scheme: dark)")

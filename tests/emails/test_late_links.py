@@ -63,9 +63,7 @@ def ask(about: str, scenario: Scenario, seat: Visitor, cli: Any) -> None:
     ("about", "hours"),
     [(about, hours) for about, (_, *late) in STILL_SENT.items() for hours in chain(*late)],
 )
-def test_a_link_that_leaves_late_works_or_its_email_has_expired(
-    about: str, hours: float, scenario: Scenario, seat: Visitor, cli: Any
-) -> None:
+def test_a_link_that_leaves_late_works_or_its_email_has_expired(about, hours, scenario, seat, cli):
     to, late, _ = STILL_SENT[about]
     if about == "change-address":
         ask(about, scenario, seat, cli)
@@ -92,9 +90,7 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(
         assert reader.open(link).status_code == 200
 
 
-def test_a_confirmation_is_kept_as_long_as_its_late_link_works(
-    scenario: Scenario, seat: Visitor, cli: Any
-) -> None:
+def test_a_confirmation_is_kept_as_long_as_its_late_link_works(scenario, seat, cli):
     scenario.relay.always("MAIL", DOWN)
     ask("confirm", scenario, seat, cli)
     scenario.worker.drain()
@@ -107,9 +103,7 @@ def test_a_confirmation_is_kept_as_long_as_its_late_link_works(
             assert scenario.visitor.follow(link).status_code == 200
 
 
-def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(
-    scenario: Scenario, seat: Visitor
-) -> None:
+def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(scenario, seat):
     before = len(scenario.mails(LEAD))
     seat.send("/sign-in", email=LEAD)
     with time_machine.travel(now() + timedelta(days=1)):

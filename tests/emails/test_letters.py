@@ -51,7 +51,7 @@ def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
 
 
 @on_sqlite
-def test_the_confirmation_holds_nothing_that_was_typed(scenario: Scenario) -> None:
+def test_the_confirmation_holds_nothing_that_was_typed(scenario):
     scenario.ask(first_name=BAIT)
     one = last(scenario)
     check_letter(one, NAMES)
@@ -62,7 +62,7 @@ def test_the_confirmation_holds_nothing_that_was_typed(scenario: Scenario) -> No
 
 
 @on_sqlite
-def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario: Scenario) -> None:
+def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario):
     scenario.enter()
     check_letter(last(scenario), NAMES)
     scenario.ask()
@@ -70,7 +70,7 @@ def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario: Sce
 
 
 @on_sqlite
-def test_the_code_that_proves_staff_is_quiet(scenario: Scenario) -> None:
+def test_the_code_that_proves_staff_is_quiet(scenario):
     with scenario.services.writing.begin() as session:
         group_named(session, VILLAGE).allows_personal_addresses = True
     scenario.visitor.send(f"/groups/{VILLAGE}/join/personal", email=ADA)
@@ -82,9 +82,7 @@ def test_the_code_that_proves_staff_is_quiet(scenario: Scenario) -> None:
 
 
 @on_sqlite
-def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(
-    scenario: Scenario,
-) -> None:
+def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(scenario):
     scenario.invite_lead(LEAD)
     scenario.enter(introduce_me="y", first_name="Ada &amp; %(name)s")
     [mail] = [one for one in scenario.relay.accepted if one.recipient == LEAD]
@@ -95,9 +93,7 @@ def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(
 
 
 @on_sqlite
-def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
-    scenario: Scenario,
-) -> None:
+def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(scenario):
     words = "Hello\r\nBcc: eve@example.org\n.\n\nFrom here {{ 7*7 }} <script>"
     scenario.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
     check_letter(last(scenario), NAMES)
@@ -109,12 +105,12 @@ def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
 
 
 @on_sqlite
-def test_an_anonymous_message_has_nobody_to_answer(scenario: Scenario) -> None:
+def test_an_anonymous_message_has_nobody_to_answer(scenario):
     scenario.visitor.send("/contact", name="", email="", topic="need", message="We need a room.")
     check_letter(last(scenario), NAMES)
 
 
-def test_a_letter_written_again_is_the_same_letter(scenario: Scenario) -> None:
+def test_a_letter_written_again_is_the_same_letter(scenario):
     """Its answer was lost: the second copy has the first one's Date, Message-ID and links."""
     scenario.relay.script("DOT", drop())
     assert scenario.visitor.join(VILLAGE, ADA).status_code == 303
@@ -128,7 +124,7 @@ def test_a_letter_written_again_is_the_same_letter(scenario: Scenario) -> None:
 
 
 @on_sqlite
-def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario: Scenario) -> None:
+def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario):
     """It takes some milliseconds, and on SQLite each form would wait for them."""
     worker, services = scenario.worker, scenario.services
     scenario.visitor.join("asian", ADA)

@@ -89,14 +89,14 @@ def decoded(part: Message) -> str:
     return content.decode().replace("\r\n", "\n")
 
 
-def test_the_table_has_every_email_and_enough_strings() -> None:
+def test_the_table_has_every_email_and_enough_strings():
     assert set(KINDS) == {file.stem for file in EMAILS.glob("*.jinja")}
     assert len(set(STRINGS)) >= 515
 
 
 @pytest.mark.parametrize("language", i18n.NAMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_of_a_person_are_those_words_in_every_email(kind: str, language: str) -> None:
+def test_words_of_a_person_are_those_words_in_every_email(kind, language):
     """Many of them together: one that ended what it stands in would show in the tags around it."""
     made = [renderer().render(kind, language, **case) for case in contexts(lambda _: "Ada")[kind]]
     for start in range(0, len(STRINGS), TOGETHER):
@@ -114,7 +114,7 @@ def check(kind: str, language: str, written: str, harmless: list[RenderedEmail])
         assert text == before.text.replace("Ada", as_it_is)
 
 
-def test_a_message_arrives_as_those_characters() -> None:
+def test_a_message_arrives_as_those_characters():
     case = contexts(lambda _: "")["contact-message"][0]
     for words in HOSTILE:
         email = renderer().render("contact-message", "en", **{**case, "message": words})
@@ -125,7 +125,7 @@ def test_a_message_arrives_as_those_characters() -> None:
         assert EVIL not in str(Page(html).tags)
 
 
-def test_each_sentence_of_an_email_is_in_some_case_of_it() -> None:
+def test_each_sentence_of_an_email_is_in_some_case_of_it():
     """What other tests give an email leaves nothing out that it may say."""
     for kind, cases in contexts().items():
         made = [renderer().render(kind, "en", **case) for case in cases]
@@ -144,7 +144,7 @@ def longest_piece(sentence: str) -> str:
 
 
 @pytest.mark.parametrize("language", i18n.NAMES)
-def test_html_and_text_lead_to_the_same_pages(language: str) -> None:
+def test_html_and_text_lead_to_the_same_pages(language):
     cases = [(kind, case) for kind, each in contexts().items() for case in each]
     for kind, case in cases:
         email = renderer().render(kind, language, **case)
@@ -164,5 +164,5 @@ def test_html_and_text_lead_to_the_same_pages(language: str) -> None:
         ('At <a href="tel:%(phone)s">%(phone)s</a> or here', "At %(phone)s or here"),
     ],
 )
-def test_marks_of_our_own_sentences_are_read_for_plain_text(sentence: str, expected: str) -> None:
+def test_marks_of_our_own_sentences_are_read_for_plain_text(sentence, expected):
     assert in_plain_text(sentence) == expected

@@ -42,9 +42,7 @@ def send_all(scene: Scene, issue: str) -> None:
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("verb", OPENING)
-def test_a_relay_that_cannot_be_opened_counts_against_nobody(
-    verb: str, way: str, scene: Scene
-) -> None:
+def test_a_relay_that_cannot_be_opened_counts_against_nobody(verb, way, scene):
     """All stay queued, nobody has had an attempt, and the relay is left alone."""
     issue = scene.queue(MEMBERS)
     scene.relay.always(verb, WAYS[way])
@@ -61,7 +59,7 @@ def test_a_relay_that_cannot_be_opened_counts_against_nobody(
 @pytest.mark.parametrize(
     ("way", "verb", "extensions"), in_turn([*WAYS], BEFORE_THE_DOT, [EXTENSIONS, SLOW])
 )
-def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene: Scene) -> None:
+def test_a_break_before_the_dot_makes_no_second_copy(verb, way, scene):
     """A reset may tear an answer out of the wire that was on its way: one may be uncertain."""
     issue = scene.queue(MEMBERS)
     scene.relay.script(verb, None, None, WAYS[way])
@@ -75,7 +73,7 @@ def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene:
 @BOTH_WAYS
 @on_sqlite
 @pytest.mark.parametrize("way", ["drop", "reset"])
-def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> None:
+def test_a_break_in_the_body_makes_no_second_copy(way, scene):
     """Whether its dot was on its way or not, the relay has taken nothing."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("BODY", None, None, WAYS[way])
@@ -91,7 +89,7 @@ def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> Non
     in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
     indirect=["database_url"],
 )
-def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Scene) -> None:
+def test_a_break_after_the_dot_is_sent_again_once_and_shown(way, scene):
     issue = scene.queue(MEMBERS)
     scene.relay.script("DOT", None, None, WAYS[way])
     scene.drain()
@@ -105,7 +103,7 @@ def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Sce
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way: str, scene: Scene) -> None:
+def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way, scene):
     """At most once, and said."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("DOT", None, None, WAYS[way])
@@ -120,9 +118,7 @@ def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way: str, scene
 @on_sqlite
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("verb", ["QUIT", "RSET"])
-def test_what_was_accepted_stays_accepted_however_the_talk_ends(
-    verb: str, way: str, scene: Scene
-) -> None:
+def test_what_was_accepted_stays_accepted_however_the_talk_ends(verb, way, scene):
     """The refused recipient makes a client say RSET, if it ever does."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("RCPT member3@dpsk12.org", "550 5.1.1 No such user")
@@ -135,9 +131,7 @@ def test_what_was_accepted_stays_accepted_however_the_talk_ends(
 
 @on_sqlite
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_replies_that_nobody_asked_for_make_no_second_copy_and_no_false_success(
-    verb: str, scene: Scene
-) -> None:
+def test_replies_that_nobody_asked_for_make_no_second_copy_and_no_false_success(verb, scene):
     """An injected 250 must not be taken for the answer to the next dot."""
     issue = scene.queue(MEMBERS)
     scene.relay.script(verb, None, None, write(b"250 2.0.0 Ok\r\n250 2.0.0 Injected\r\n"))

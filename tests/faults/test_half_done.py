@@ -4,13 +4,11 @@ import pytest
 from sqlalchemy import Engine
 
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.failing import failures
-from tests.faults.scene import Scene
 from tests.markers import night, on_both
 from tests.postgres import postgresql
 
@@ -22,7 +20,7 @@ def engine_of(services: Services) -> Engine:
 
 
 @on_both("transactions")
-def test_an_issue_is_queued_whole_or_not_at_all(services: Services, keyring: Keyring) -> None:
+def test_an_issue_is_queued_whole_or_not_at_all(services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 5)
     before = kept_of(services)
@@ -40,9 +38,7 @@ def test_an_issue_is_queued_whole_or_not_at_all(services: Services, keyring: Key
 
 
 @on_both("transactions")
-def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
-    services: Services, scene: Scene
-) -> None:
+def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(services, scene):
     scene.queue(3)
     scene.drain()
     before = kept_of(services)
@@ -59,9 +55,7 @@ def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
 
 @night("faults")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_migration_that_fails_at_any_statement_can_be_run_again(
-    kind: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_migration_that_fails_at_any_statement_can_be_run_again(kind, tmp_path_factory):
     """Each step is a transaction: it is done, or it was never begun."""
 
     def try_on(url: str) -> None:

@@ -34,7 +34,7 @@ def bring(scene: Scene) -> None:
 
 @pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
 @pytest.mark.parametrize("extensions", [SLOW])
-def test_workers_killed_between_batches_ask_each_person_once(scene: Scene) -> None:
+def test_workers_killed_between_batches_ask_each_person_once(scene):
     """A relay without pipelining: what it has answered was read before the next RCPT."""
     bring(scene)
     for nth in (1, 9, 14):
@@ -53,7 +53,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene: Scene) -> No
 
 
 @on_both("savepoints")
-def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene: Scene) -> None:
+def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
     bring(scene)
     with scene.services.reading.begin() as session:
         batch = import_tasks.next_batch(session, Pace(), now())

@@ -30,7 +30,7 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("moment", ["EHLO", "STARTTLS", "after STARTTLS", "AUTH", "after AUTH"])
-def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene: Scene) -> None:
+def test_a_worker_killed_before_the_first_mail_costs_nothing(moment, scene):
     """Opening the connection."""
     assassin = Assassin()
     scene.relay.on(moment, assassin)
@@ -43,9 +43,7 @@ def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene:
 @ONE_CONNECTION
 @on_sqlite
 @pytest.mark.parametrize(("moment", "nth", "extensions"), in_turn(MOMENTS, [1, 7], WAYS))
-def test_a_worker_killed_before_the_dot_doubles_nothing(
-    moment: str, nth: int, extensions: tuple[str, ...], scene: Scene
-) -> None:
+def test_a_worker_killed_before_the_dot_doubles_nothing(moment, nth, extensions, scene):
     """With pipelining, the last answer may be unread, and the commands that follow.
 
     And after the answer to DATA the dot may be out before the kill is.
@@ -64,7 +62,7 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(
     in_turn(["DOT", "after DOT"], WAYS, ["sqlite", "postgresql"]),
     indirect=["database_url"],
 )
-def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: Scene) -> None:
+def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment, scene):
     """Before the answer, and before the answer is written down."""
     assassin = Assassin(7)
     scene.relay.on(moment, assassin)
@@ -75,9 +73,7 @@ def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: S
 @one_by_day("faults")
 @on_sqlite
 @pytest.mark.parametrize("moment", ["BODY", "DOT", "after DOT", "QUIT"])
-def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(
-    moment: str, scene: Scene
-) -> None:
+def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(moment, scene):
     assassin = Assassin(3)
     if moment == "BODY":
         scene.relay.script("BODY", assassin, assassin, assassin)
@@ -94,7 +90,7 @@ def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(
 
 @ONE_CONNECTION
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
-def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene: Scene) -> None:
+def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene):
     """A second copy is a choice; without it nobody gets two."""
     assassin = Assassin(7)
     scene.relay.on("DOT", assassin)

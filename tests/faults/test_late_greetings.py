@@ -81,9 +81,7 @@ def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> 
     in_turn([leave, pause, stop], ["CONNECT", "AUTH"], ["sqlite", "postgresql"]),
     indirect=["database_url"],
 )
-def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(
-    decide: Callable[[Services, str], None], verb: str, scene: Scene
-) -> None:
+def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(decide, verb, scene):
     issue = scene.queue(1)
     drain_while_late(scene, verb, lambda: decide(scene.services, issue))
     assert scene.copies() == []
@@ -96,7 +94,7 @@ def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO"])
-def test_who_stays_gets_a_copy_over_the_connection_that_took_long(verb: str, scene: Scene) -> None:
+def test_who_stays_gets_a_copy_over_the_connection_that_took_long(verb, scene):
     issue = scene.queue(3)
     drain_while_late(scene, verb, lambda: None)
     assert scene.complaints(issue) == []

@@ -57,9 +57,7 @@ def queue(scene: Scene, members: int) -> str:
     in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
     indirect=["database_url"],
 )
-def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(
-    way: str, scene: Scene
-) -> None:
+def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(way, scene):
     """However many there are: none is uncertain, and none is sent again because of doubt."""
     issue = queue(scene, 1)
     scene.relay.always("BODY", WAYS[way])
@@ -82,7 +80,7 @@ def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
-def test_a_worker_killed_within_a_long_body_doubles_nothing(scene: Scene) -> None:
+def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
     """The journal has no dot of it."""
     issue = queue(scene, 2)
     assassin = Assassin()
@@ -105,7 +103,7 @@ def nap(conversation: Conversation) -> None:
 @on_sqlite
 @PATIENCE
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
-def test_a_long_body_has_time_for_as_long_as_it_moves(scene: Scene) -> None:
+def test_a_long_body_has_time_for_as_long_as_it_moves(scene):
     """RFC 5321, 4.5.3.2.5: the time-out is of each block, here 2.4 seconds."""
     issue = queue(scene, 2)
     scene.relay.script("BODY", nap, *[None] * 30, nap)

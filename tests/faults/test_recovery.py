@@ -9,7 +9,6 @@ from sqlalchemy import select
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
 from tests.faults.assassin import Assassin
-from tests.faults.scene import Scene
 from tests.markers import on_sqlite, one_by_day
 from tests.processes import SECONDS
 
@@ -17,7 +16,7 @@ PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_ti
 MEMBERS = 12
 
 
-def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene: Scene) -> None:
+def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene):
     """Also where every recipient is greylisted, twice."""
     issue = scene.queue(MEMBERS)
     for number in range(MEMBERS):
@@ -36,7 +35,7 @@ def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene: 
 
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
-def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scene: Scene) -> None:
+def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scene):
     """No storm of retries that locks the account; with the right one it goes on."""
     issue = scene.queue(30)
     scene.relay.script("AUTH", "535 5.7.8 Username and Password not accepted")
@@ -67,9 +66,7 @@ def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scen
     ],
 )
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
-    verb: str, reply: str, scene: Scene
-) -> None:
+def test_a_relay_that_has_enough_of_us_gets_the_rest_later(verb, reply, scene):
     """Quota reached in the middle; nobody bounces, nobody is suppressed."""
     issue = scene.queue(MEMBERS)
     scene.relay.script(verb, *[None] * 5)
@@ -87,9 +84,7 @@ def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
 
 @on_sqlite
 @PATIENCE
-def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(
-    scene: Scene,
-) -> None:
+def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(scene):
     """A recipient that kills us must not stop the others."""
     issue = scene.queue(MEMBERS)
     for _ in range(MAX_DEATHS):
@@ -108,7 +103,7 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
 
 @on_sqlite
 @PATIENCE
-def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene: Scene) -> None:
+def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene):
     """As when a machine is short of memory whenever a connection opens."""
     issue = scene.queue(1)
     for _ in range(MAX_DEATHS):

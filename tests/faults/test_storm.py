@@ -29,14 +29,14 @@ def blow(storm: Storm, scene: Scene) -> None:
 
 @night("faults")
 @pytest.mark.timeout(900)
-def test_kills_at_random_moments_lose_nothing(scene: Scene) -> None:
+def test_kills_at_random_moments_lose_nothing(scene):
     storm = Storm(SEED, kills=KILLS // DATABASES)
     blow(storm, scene)
     assert storm.killed > storm.kills / 2
 
 
 @pytest.mark.timeout(max(900, RECIPIENTS))
-def test_kills_and_faults_at_random_moments_lose_nothing(scene: Scene) -> None:
+def test_kills_and_faults_at_random_moments_lose_nothing(scene):
     """In every twentieth transaction something goes wrong."""
     kills = KILLS // DATABASES if RECIPIENTS >= MANY else 5
     storm = Storm(SEED, recipients=RECIPIENTS, kills=kills, share_of_faults=0.05)

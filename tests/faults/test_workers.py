@@ -12,9 +12,8 @@ from sqlalchemy import select, update
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.faults.assassin import Assassin
-from tests.faults.scene import Scene
 from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
@@ -27,7 +26,7 @@ AT_ONCE = 2.0
 
 
 @on_both("claims and leases")
-def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
+def test_workers_that_share_an_issue_send_no_second_copy(scene):
     """Also when the second was started by mistake."""
     issue = scene.queue(MANY)
     with ExitStack() as stack, scene.watched(issue) as wrong:
@@ -40,7 +39,7 @@ def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
 
 @on_both("claims and leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
-def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> None:
+def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene):
     """It stood still for longer than its lease, another host took over, and it woke up.
 
     It is stopped while the lock of the database is ours, and thus not its own.
@@ -74,7 +73,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
 
 
 @on_both("claims and leases")
-def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> None:
+def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
     """It was killed, and its folder is gone with it; only its lease tells the others."""
     issue = scene.queue(30)
     assassin = Assassin(nth=5)
@@ -96,7 +95,7 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> Non
 
 
 @on_sqlite
-def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scene: Scene) -> None:
+def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scene):
     """The final dot is out; leaving now would leave it in doubt."""
     issue = scene.queue(12)
     scene.relay.delay = 0.7
@@ -115,9 +114,7 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
 @night("faults")
 @on_sqlite
 @pytest.mark.parametrize("patience", ["connections=2&timeout=120&dot_timeout=120"])
-def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt(
-    scene: Scene,
-) -> None:
+def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt(scene):
     """Within half a minute, in the middle of an envelope and before a greeting."""
     issue = scene.queue(12)
     scene.relay.script("CONNECT", None)
@@ -137,9 +134,7 @@ def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_lea
     assert scene.complaints(issue) == []
 
 
-def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
-    scene: Scene, visitor: Visitor
-) -> None:
+def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(scene, visitor):
     """Through the link of an earlier issue, while the next one is on its way.
 
     Their copy is written by then, and the relay is slow: its turn comes after the two seconds.
@@ -169,7 +164,7 @@ def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
 
 
 @on_both("locks")
-def test_workers_killed_while_they_read_what_came_back_count_it_once(scene: Scene) -> None:
+def test_workers_killed_while_they_read_what_came_back_count_it_once(scene):
     issue = scene.queue(200)
     scene.finish()
     sent_back = random.sample(scene.copies(), 150)

@@ -2,19 +2,16 @@
 
 from sqlalchemy import select
 
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.factories import group_named
 
 PAGE = "/office/groups/asian"
 LINE = {"audience_en": "Friends are welcome", "audience_es": "Las amistades son bienvenidas"}
 
 
-def test_the_office_says_whom_a_group_welcomes_in_every_language(
-    office: Visitor, visitor: Visitor
-) -> None:
+def test_the_office_says_whom_a_group_welcomes_in_every_language(office, visitor):
     assert "Friends are welcome" not in visitor.open("/groups/asian").text
     answer = office.send(PAGE, **LINE)
     assert answer.status_code == 303
@@ -28,14 +25,14 @@ def test_the_office_says_whom_a_group_welcomes_in_every_language(
     assert "welcome" not in visitor.open("/groups/asian").text.partition('class="columns"')[0]
 
 
-def test_the_office_finds_every_group_from_its_first_page(office: Visitor) -> None:
+def test_the_office_finds_every_group_from_its_first_page(office):
     assert 'href="/office/groups"' in office.open("/office").text
     page = office.open("/office/groups").text
     assert page.count('href="/office/groups/') == 10
     assert page.count("Not written yet: who is welcome") == 9
 
 
-def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> None:
+def test_a_line_that_cannot_be_shown_is_explained_and_kept(office):
     for wrong in ("x" * 161, "one\ntwo", "a\u202eb"):
         answer = office.send(PAGE, **LINE | {"audience_en": wrong})
         assert answer.status_code == 422
@@ -44,9 +41,7 @@ def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> N
     assert office.press(PAGE, **LINE).status_code == 400
 
 
-def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(
-    office: Visitor, services: Services
-) -> None:
+def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(office, services):
     fields = Form(office.open(PAGE).text).fields
     with services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "asian"))
@@ -58,7 +53,7 @@ def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(
         assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
 
 
-def test_a_lead_keeps_the_line_when_the_page_is_edited(office: Visitor, visitor: Visitor) -> None:
+def test_a_lead_keeps_the_line_when_the_page_is_edited(office, visitor):
     office.send(PAGE, **LINE)
     edit = "/lead/groups/asian/page"
     assert "Friends are welcome" in office.send(edit, summary_en="New", preview="1").text

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -78,9 +77,7 @@ def restore(visitor: Visitor) -> int:
     return visitor.act(f"{PAGE}/restore").status_code
 
 
-def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office, scenario, clock):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 43)
         schedule(session, "Late", days=90)
@@ -103,9 +100,7 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(
     }
 
 
-def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario):
     confirm = scenario.confirm_link("new@dpsk12.org")
     office.send(f"{PAGE}/end")
     for answer in (
@@ -125,17 +120,15 @@ def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(
     assert "llega a su fin" in scenario.visitor.open(f"/groups/{SLUG}?lang=es").text
 
 
-def test_what_is_on_its_way_when_the_end_is_set_lets_nobody_in(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_what_is_on_its_way_when_the_end_is_set_lets_nobody_in(office, scenario):
     scenario.visitor.join(SLUG, "new@dpsk12.org")
     office.send(f"{PAGE}/end")
     assert scenario.mails("new@dpsk12.org") == []
 
 
 def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+    office, scenario, clock
+):
     with scenario.services.writing.begin() as session:
         farewell, late = schedule(session, "Farewell", days=5), schedule(session, "Late", days=90)
     office.send(f"{PAGE}/end")
@@ -150,8 +143,8 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
 
 
 def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+    office, scenario, clock
+):
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "ada@dpsk12.org")
     office.send(f"{PAGE}/end")
@@ -173,9 +166,7 @@ def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
 
 
 @on_both("every row of a group")
-def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(office, scenario, clock):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 7)
         make_members(session, scenario.keyring, 2, "asian")
@@ -200,8 +191,8 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
 
 
 def test_what_is_being_sent_or_due_when_the_worker_was_down_is_not_sent_after_the_end(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+    office, scenario, clock
+):
     """The worker comes back after the date, with copies in its books and an issue that is due."""
     scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
     with scenario.services.writing.begin() as session:
@@ -227,9 +218,7 @@ def test_what_is_being_sent_or_due_when_the_worker_was_down_is_not_sent_after_th
     assert sent <= {ENDING}
 
 
-def test_a_group_that_was_to_end_goes_on_and_all_are_told(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+def test_a_group_that_was_to_end_goes_on_and_all_are_told(office, scenario, clock):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
     office.send(f"{PAGE}/end")
@@ -251,8 +240,8 @@ def sign_in_again(office: Visitor, scenario: Scenario) -> Visitor:
 
 
 def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_week(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+    office, scenario, clock
+):
     """An intruder in the web can set any end, and set another one later."""
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
@@ -270,8 +259,8 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
 
 
 def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller, cli: FlaskCliRunner
-) -> None:
+    office, scenario, clock, cli
+):
     def run(*arguments: str) -> int:
         return cli.invoke(args=["group", *arguments]).exit_code
 
@@ -299,8 +288,8 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
 
 
 def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it(
-    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
-) -> None:
+    office, scenario, clock
+):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
         group_named(session, SLUG).ends_at = now() - timedelta(seconds=1)

@@ -46,7 +46,7 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize("subject", SPELLINGS)
-def test_a_discreet_groups_name_is_seen_however_it_is_written(subject: str) -> None:
+def test_a_discreet_groups_name_is_seen_however_it_is_written(subject):
     assert identifying_word(LGBTQ, subject)
     assert not identifying_word(VILLAGE, subject)
 
@@ -62,14 +62,14 @@ def black_hawk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("black_hawk")
-def test_only_the_whole_name_of_a_district_says_nothing_about_a_group() -> None:
+def test_only_the_whole_name_of_a_district_says_nothing_about_a_group():
     educators = Group(slug="educators", name="Black Hawk’s Black Educators")
     assert identifying_word(educators, "An evening of Black joy") == "black"
     assert identifying_word(educators, "Tea with Hawk") == ""
 
 
 @pytest.mark.parametrize("filler", ["\u115f", "\u1160", "\u3164", "\uffa0"])
-def test_a_filler_that_counts_as_a_letter_parts_no_word(filler: str) -> None:
+def test_a_filler_that_counts_as_a_letter_parts_no_word(filler):
     assert readings("lgbt") <= readings(f"l{filler}gbt")
 
 
@@ -89,13 +89,13 @@ def test_a_filler_that_counts_as_a_letter_parts_no_word(filler: str) -> None:
         (AUTOIMMUNE, "Lupus"), (AUTOIMMUNE, "Enfermedades crónicas"),
     ],
 )  # fmt: skip
-def test_an_identifying_word_counts_in_both_languages(group: Group, subject: str) -> None:
+def test_an_identifying_word_counts_in_both_languages(group, subject):
     assert identifying_word(group, subject)
     assert not identifying_word(VILLAGE, subject)
 
 
 @pytest.mark.parametrize("slug", GROUPS)
-def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug: str) -> None:
+def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug):
     group = GROUPS[slug]
     for subject in (f"News from {group.name}", group.name.upper(), slug, f"{group.name}!"):
         assert identifying_word(group, subject), subject
@@ -105,7 +105,7 @@ def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug: str
         assert identifying_word(group, subject) == "", subject
 
 
-def test_words_that_tell_of_one_group_are_free_in_the_others() -> None:
+def test_words_that_tell_of_one_group_are_free_in_the_others():
     assert identifying_word(BLACK, "Black Friday") == "black"
     for slug, group in GROUPS.items():
         assert bool(identifying_word(group, "Black Friday")) == (slug == "african-american-black")
@@ -115,7 +115,7 @@ def test_words_that_tell_of_one_group_are_free_in_the_others() -> None:
     assert identifying_word(ASIAN, "Was I an early bird?") == ""
 
 
-def test_an_added_group_is_named_by_each_word_of_its_name() -> None:
+def test_an_added_group_is_named_by_each_word_of_its_name():
     muslims = Group(slug="muslim-staff", name="Muslim Educators")
     assert identifying_word(muslims, "For our Muslims") == "muslim"
     assert identifying_word(muslims, "For all educators") == ""
@@ -123,7 +123,7 @@ def test_an_added_group_is_named_by_each_word_of_its_name() -> None:
     assert not is_discreet(muslims)
 
 
-def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet() -> None:
+def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet():
     families = Group(slug="families", name="LGBTQ+ Families")
     assert is_discreet(families)
     assert identifying_word(families, "Pride potluck") == "pride"
@@ -131,7 +131,7 @@ def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet() -> None
     assert [slug for slug, group in GROUPS.items() if is_discreet(group)] == list(IDENTIFYING)
 
 
-def test_every_group_of_the_districts_has_words() -> None:
+def test_every_group_of_the_districts_has_words():
     assert list(NAMES) == list(GROUPS)
     assert all(
         readings(word) for words in (*NAMES.values(), *IDENTIFYING.values()) for word in words
@@ -153,6 +153,6 @@ def test_every_group_of_the_districts_has_words() -> None:
     ],
 )
 def test_an_address_names_a_discreet_group_also_where_its_words_run_together(
-    group: Group, address: str, *, is_telling: bool
-) -> None:
+    group, address, *, is_telling
+):
     assert tells_by_address(group, address) is is_telling

@@ -5,10 +5,8 @@ import re
 import pytest
 
 from belong_mail.core.i18n import NAMES
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.seeds import GROUPS
-from tests.browser_client import Visitor
 from tests.factories import group_named
 from tests.words import Reader
 
@@ -109,14 +107,14 @@ def words_of(page: str) -> str:
 
 
 @pytest.mark.parametrize("slug", FACTS)
-def test_each_fact_is_on_its_groups_page_in_both_languages(visitor: Visitor, slug: str) -> None:
+def test_each_fact_is_on_its_groups_page_in_both_languages(visitor, slug):
     pages = [words_of(visitor.open(f"/groups/{slug}?lang={code}").text) for code in ("en", "es")]
     for facts in FACTS[slug]:
         for page, fact in zip(pages, facts, strict=True):
             assert fact in page, slug
 
 
-def test_every_established_group_has_facts_a_mission_and_a_list() -> None:
+def test_every_established_group_has_facts_a_mission_and_a_list():
     established = {each["slug"]: each for each in GROUPS if "is_upcoming" not in each}
     assert set(FACTS) == set(established)
     for own in established.values():
@@ -128,7 +126,7 @@ def test_every_established_group_has_facts_a_mission_and_a_list() -> None:
         assert all(len(each) <= 10 and max(map(len, each)) <= 250 for each in lists)
 
 
-def test_nothing_is_invented_for_groups_that_are_to_come(visitor: Visitor) -> None:
+def test_nothing_is_invented_for_groups_that_are_to_come(visitor):
     for slug in (each["slug"] for each in GROUPS if "is_upcoming" in each):
         for code in NAMES:
             page = visitor.open(f"/groups/{slug}?lang={code}").text
@@ -138,7 +136,7 @@ def test_nothing_is_invented_for_groups_that_are_to_come(visitor: Visitor) -> No
             assert not re.search(r"<p[^>]*>\s*</p>", page)
 
 
-def test_the_directory_says_what_the_groups_are_for(visitor: Visitor) -> None:
+def test_the_directory_says_what_the_groups_are_for(visitor):
     english, spanish = (words_of(visitor.open(f"/?lang={code}").text) for code in ("en", "es"))
     for word in ("diversity and inclusion", "celebrate", "underrepresented", "our students"):
         assert word in english
@@ -146,9 +144,7 @@ def test_the_directory_says_what_the_groups_are_for(visitor: Visitor) -> None:
         assert word in spanish
 
 
-def test_only_the_group_of_which_the_district_says_so_welcomes_all_staff(
-    visitor: Visitor, services: Services
-) -> None:
+def test_only_the_group_of_which_the_district_says_so_welcomes_all_staff(visitor, services):
     with services.reading.begin() as session:
         slugs = [group.slug for group in groups.listed(session)]
     for page in ("", "/poster"):
@@ -160,13 +156,13 @@ def test_only_the_group_of_which_the_district_says_so_welcomes_all_staff(
         assert not [slug for slug in slugs if re.search("open to all|all employees", said[slug])]
 
 
-def test_a_mission_comes_before_the_question_who_can_see(visitor: Visitor) -> None:
+def test_a_mission_comes_before_the_question_who_can_see(visitor):
     page = visitor.open("/groups/the-village").text
     parts = [page.index(f'id="{name}"') for name in ("mission", "activities", "next", "seen")]
     assert parts == sorted(parts)
 
 
-def test_who_can_see_collapses_after_its_first_rows(visitor: Visitor) -> None:
+def test_who_can_see_collapses_after_its_first_rows(visitor):
     seen = visitor.open("/groups/the-village").text.partition('id="seen"')[2]
     first, _, more = seen.partition("</section>")[0].partition("<details")
     assert first.count('scope="row"') == 3
@@ -174,9 +170,7 @@ def test_who_can_see_collapses_after_its_first_rows(visitor: Visitor) -> None:
     assert "The people who run DPS email" in first
 
 
-def test_words_in_another_language_than_the_pages_are_marked(
-    visitor: Visitor, services: Services
-) -> None:
+def test_words_in_another_language_than_the_pages_are_marked(visitor, services):
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         village.mission, village.activities = {"en": "To\n\nlearn."}, {"en": "Tea\nTalks"}
@@ -191,9 +185,7 @@ def test_words_in_another_language_than_the_pages_are_marked(
     assert 'class="mission" lang' not in visitor.open("/groups/the-village?lang=en").text
 
 
-def test_a_title_has_words_alone_whatever_language_a_name_is_in(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_title_has_words_alone_whatever_language_a_name_is_in(visitor, services):
     with services.writing.begin() as session:
         group_named(session, "the-village").name = "Tea & <i>talk</i>"
     page = visitor.open("/groups/the-village/join?lang=es").text

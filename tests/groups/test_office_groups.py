@@ -10,18 +10,15 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.factories import group_named, launch_an_hour_ago, make_member, plan_meeting, queue_issue
 from tests.markers import on_both
-from tests.servers.smtp import Server
 
 NEW = "/office/new-group"
 TYPED = {
@@ -49,9 +46,7 @@ def order(visitor: Visitor) -> list[str]:
 
 
 @on_both("JSON and sequences")
-def test_a_group_is_added_in_both_languages_and_people_can_join_it(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_a_group_is_added_in_both_languages_and_people_can_join_it(office, visitor, worker, relay):
     answer = office.send(NEW, **TYPED)
     assert answer.location == "/office/groups/muslim-educators?done=added"
     added = office.open(answer.location).text
@@ -67,9 +62,9 @@ def test_a_group_is_added_in_both_languages_and_people_can_join_it(
 
 
 def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-) -> None:  # fmt: skip
+    office, visitor, worker, relay, services,
+    keyring
+):  # fmt: skip
     office.send(NEW, **TYPED | {"starts": "upcoming"})
     visitor.send("/groups/muslim-educators/tell-me", email="waits@dpsk12.org")
     worker.drain()
@@ -99,8 +94,8 @@ def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
 
 
 def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server, services: Services
-) -> None:
+    office, visitor, worker, relay, services
+):
     visitor.send("/groups/autoimmune/tell-me", email="waits@dpsk12.org")
     worker.drain()
     with services.writing.begin() as session:
@@ -135,9 +130,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         ),
     ],
 )
-def test_what_cannot_be_a_group_is_explained_and_kept(
-    office: Visitor, services: Services, typed: dict[str, str], said: str
-) -> None:
+def test_what_cannot_be_a_group_is_explained_and_kept(office, services, typed, said):
     answer = office.send(NEW, **TYPED | typed)
     assert answer.status_code == 422
     assert said.casefold() in answer.text.casefold()
@@ -146,17 +139,15 @@ def test_what_cannot_be_a_group_is_explained_and_kept(
         assert len(groups.listed(session)) == 10
 
 
-def test_a_retired_groups_address_is_not_given_to_another(
-    office: Visitor, services: Services
-) -> None:
+def test_a_retired_groups_address_is_not_given_to_another(office, services):
     with services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "the-village"))
     assert office.send(NEW, **TYPED | {"name": "The Village"}).status_code == 422
 
 
 def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker
-) -> None:
+    office, visitor, services, worker
+):
     office.send(NEW, **TYPED)
     page = "/office/groups/muslim-educators"
     assert office.send(page, name="Crescent", identifying_words_es="media luna").status_code == 303
@@ -171,9 +162,7 @@ def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
     assert office.send(page, name="Asian").status_code == 422
 
 
-def test_a_known_group_that_is_renamed_is_known_by_its_new_name_too(
-    office: Visitor, services: Services
-) -> None:
+def test_a_known_group_that_is_renamed_is_known_by_its_new_name_too(office, services):
     office.send("/office/groups/asian", name="Lotus Network")
     group = read(services, "asian")
     for subject in ("Lotus news", "Asian news", "AAPI month"):
@@ -183,9 +172,7 @@ def test_a_known_group_that_is_renamed_is_known_by_its_new_name_too(
     assert is_discreet(read(services, "asian"))
 
 
-def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
-    office: Visitor, visitor: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_a_group_that_is_marked_as_discreet_is_so_everywhere(office, visitor, services, keyring):
     office.send(NEW, **TYPED)
     with services.writing.begin() as session:
         plan_meeting(session, "muslim-educators")
@@ -202,8 +189,8 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
 
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS Muslim Network"}])
 def test_no_email_about_a_group_that_is_marked_comes_from_a_name_that_tells(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+    office, visitor, worker, relay
+):
     office.send(NEW, **TYPED | {"is_discreet": "y"})
     visitor.join("muslim-educators", "new@dpsk12.org")
     worker.drain()
@@ -213,14 +200,8 @@ def test_no_email_about_a_group_that_is_marked_comes_from_a_name_that_tells(
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS Muslim Network"}])
 @pytest.mark.parametrize(("mark", "told"), [({}, 1), ({"is_discreet": "y"}, 0)])
 def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
-    office: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-    mark: dict[str, str],
-    told: int,
-) -> None:
+    office, services, keyring, worker, relay, mark, told
+):
     office.send(NEW, **TYPED | mark)
     box, name = "shared.box@dpsk12.org", "Muslim Educators"
     with services.writing.begin() as session:
@@ -229,9 +210,7 @@ def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
     assert len(relay.to(box)) == told
 
 
-def test_the_districts_discreet_groups_cannot_be_made_less_private(
-    office: Visitor, services: Services
-) -> None:
+def test_the_districts_discreet_groups_cannot_be_made_less_private(office, services):
     for slug in groups.DISCREET:
         assert read(services, slug).is_discreet
     page = "/office/groups/lgbtq"
@@ -244,7 +223,7 @@ def test_the_districts_discreet_groups_cannot_be_made_less_private(
 
 
 @on_both("places are unique")
-def test_groups_change_places_and_those_at_the_ends_stay(office: Visitor, visitor: Visitor) -> None:
+def test_groups_change_places_and_those_at_the_ends_stay(office, visitor):
     before = order(visitor)
     assert press(office, "/office/groups/asian/move", to="up") == 303
     assert order(visitor)[:3] == ["asian", before[0], before[2]]
@@ -255,9 +234,7 @@ def test_groups_change_places_and_those_at_the_ends_stay(office: Visitor, visito
     assert order(visitor) == before
 
 
-def test_a_lead_can_undo_what_the_office_changed_of_their_page(
-    office: Visitor, services: Services
-) -> None:
+def test_a_lead_can_undo_what_the_office_changed_of_their_page(office, services):
     old = read(services, "asian").summary
     office.send("/office/groups/asian", summary_en="Other words")
     assert read(services, "asian").summary["en"] == "Other words"
@@ -266,9 +243,7 @@ def test_a_lead_can_undo_what_the_office_changed_of_their_page(
     assert read(services, "asian").summary == old
 
 
-def test_the_office_lets_a_group_take_personal_addresses_and_the_trail_says_so(
-    office: Visitor, services: Services
-) -> None:
+def test_the_office_lets_a_group_take_personal_addresses_and_the_trail_says_so(office, services):
     page = "/office/groups/asian"
     fields = Form(office.open(page).text).fields
     assert "allows_personal_addresses" not in fields
@@ -286,18 +261,14 @@ def test_the_office_lets_a_group_take_personal_addresses_and_the_trail_says_so(
     ]
 
 
-def test_a_new_group_may_take_personal_addresses_from_the_start(
-    office: Visitor, services: Services
-) -> None:
+def test_a_new_group_may_take_personal_addresses_from_the_start(office, services):
     office.send(NEW, **TYPED)
     assert not read(services, "muslim-educators").allows_personal_addresses
     office.send(NEW, **TYPED | {"name": "Night shift", "allows_personal_addresses": "y"})
     assert read(services, "night-shift").allows_personal_addresses
 
 
-def test_the_trail_says_what_the_office_did_with_a_group(
-    office: Visitor, services: Services
-) -> None:
+def test_the_trail_says_what_the_office_did_with_a_group(office, services):
     page = "/office/groups/asian"
     office.send(page)
     office.send(page, summary_en="Other words")
@@ -319,9 +290,7 @@ def test_the_trail_says_what_the_office_did_with_a_group(
     ]
 
 
-def test_the_list_says_who_leads_and_when_a_group_last_wrote_and_meets_next(
-    office: Visitor, services: Services
-) -> None:
+def test_the_list_says_who_leads_and_when_a_group_last_wrote_and_meets_next(office, services):
     with services.writing.begin() as session:
         plan_meeting(session, "asian", starts_on=date(2027, 3, 2))
         issue = queue_issue(session, "asian")

@@ -66,9 +66,7 @@ def report(scenario: Scenario) -> dict[str, int]:
 
 
 @WAYS
-def test_what_is_scheduled_or_held_is_never_sent(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_what_is_scheduled_or_held_is_never_sent(scenario, cli, retire):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
         for held in (False, True):
@@ -95,9 +93,7 @@ def test_what_is_scheduled_or_held_is_never_sent(
 
 @on_both("claims")
 @WAYS
-def test_what_is_being_sent_stops_and_its_books_add_up(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_what_is_being_sent_stops_and_its_books_add_up(scenario, cli, retire):
     """Two have it, one is to be tried again, and the rest is not planned yet."""
     scenario.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
     with scenario.services.writing.begin() as session:
@@ -115,9 +111,7 @@ def test_what_is_being_sent_stops_and_its_books_add_up(
 
 
 @WAYS
-def test_a_chunk_that_was_not_claimed_is_withdrawn(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_a_chunk_that_was_not_claimed_is_withdrawn(scenario, cli, retire):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 5)
         queue_issue(session)
@@ -129,9 +123,7 @@ def test_a_chunk_that_was_not_claimed_is_withdrawn(
 
 
 @WAYS
-def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retire):
     scenario.invite_lead("lead@dpsk12.org")
     welcomed = scenario.confirm_link("ben@dpsk12.org", is_introduced="y")
     with scenario.services.writing.begin() as session:
@@ -152,9 +144,7 @@ def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(
 
 
 @WAYS
-def test_an_invitation_to_lead_a_retired_group_lets_nobody_in(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_an_invitation_to_lead_a_retired_group_lets_nobody_in(scenario, cli, retire):
     assert cli.invoke(args=["lead", "invite", "lead@dpsk12.org", "--group", SLUG]).exit_code == 0
     scenario.worker.drain()
     retire(scenario, cli)
@@ -166,9 +156,7 @@ def test_an_invitation_to_lead_a_retired_group_lets_nobody_in(
 
 
 @WAYS
-def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(
-    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
-) -> None:
+def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(scenario, cli, retire):
     confirm = scenario.confirm_link("new@dpsk12.org")
     leave = link_to(scenario.enter(), "leave")
     retire(scenario, cli)
@@ -190,16 +178,14 @@ def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(
         assert session.scalar(active) == 0
 
 
-def test_a_sign_up_that_was_on_its_way_is_not_answered(
-    scenario: Scenario, cli: FlaskCliRunner
-) -> None:
+def test_a_sign_up_that_was_on_its_way_is_not_answered(scenario, cli):
     scenario.visitor.join(SLUG, "new@dpsk12.org")
     by_command(scenario, cli)
     drain_for_days(scenario)
     assert scenario.relay.accepted == []
 
 
-def test_other_groups_go_on(scenario: Scenario, cli: FlaskCliRunner) -> None:
+def test_other_groups_go_on(scenario, cli):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 2, "asian")
         queue_issue(session, "asian")

@@ -16,11 +16,10 @@ from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, site_words
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.browser_client import Form, html_of, text_of
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -38,9 +37,7 @@ def minutes_later(worker: Worker, minutes: int = 2) -> None:
 
 
 @on_both("an insert of each dialect")
-def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(
-    office: Visitor, visitor: Visitor
-) -> None:
+def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(office, visitor):
     for name, value, page in (
         ("video_url", VIDEO, "/"),
         ("help_lines", HELP, "/contact"),
@@ -58,8 +55,8 @@ def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(
 
 
 def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
-    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+    office, visitor, worker, relay
+):
     office.send(SETTINGS, postal_address="DPS Belong, 1 Main St, Denver")
     minutes_later(worker)
     minutes_later(worker, 4)
@@ -76,8 +73,8 @@ def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
 
 
 def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
-    office: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    office, services, worker, relay
+):
     office.send(SETTINGS, help_lines=HELP)
     with services.writing.begin() as session:
         session.execute(update(Account).values(is_office=False))
@@ -87,8 +84,8 @@ def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    office, visitor, services, worker, relay
+):
     office.send(SETTINGS, postal_address="DPS Belong, 1 Main St, Denver")
     office.send(SETTINGS, words="sunrise")
     minutes_later(worker)
@@ -114,7 +111,7 @@ def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
 
 
 @on_both("races")
-def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Services) -> None:
+def test_two_workers_at_once_tell_of_a_change_once(office, services):
     office.send(SETTINGS, postal_address="DPS Belong, 1 Main St, Denver")
     told: list[str] = []
 
@@ -142,9 +139,7 @@ def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Se
         ("postal_address", "two\nlines"),
     ],
 )
-def test_what_a_setting_cannot_be_is_explained_and_not_used(
-    office: Visitor, services: Services, name: str, wrong: str
-) -> None:
+def test_what_a_setting_cannot_be_is_explained_and_not_used(office, services, name, wrong):
     answer = office.send(SETTINGS, **{name: wrong})
     assert answer.status_code == 422
     assert "Problem: " in answer.text
@@ -157,15 +152,13 @@ def test_what_a_setting_cannot_be_is_explained_and_not_used(
         assert is_weak or current == services.settings
 
 
-def test_a_page_that_is_saved_as_it_is_changes_nothing(office: Visitor, services: Services) -> None:
+def test_a_page_that_is_saved_as_it_is_changes_nothing(office, services):
     assert office.send(SETTINGS).status_code == 303
     with services.reading.begin() as session:
         assert session.scalars(select(SiteSetting)).all() == []
 
 
-def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(
-    office: Visitor, services: Services
-) -> None:
+def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(office, services):
     for name in ("contact_inbox", "alert_address", "secret_keys", "database_url", "nothing"):
         assert office.send(SETTINGS, **{name: "me@evil.example.org"}).status_code == 303
         with services.writing.begin() as session:
@@ -174,7 +167,7 @@ def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(
             assert site_settings.with_changes(session, services.settings) == services.settings
 
 
-def test_the_trail_names_the_setting_and_not_its_value(office: Visitor, services: Services) -> None:
+def test_the_trail_names_the_setting_and_not_its_value(office, services):
     office.send(SETTINGS, video_url=VIDEO)
     office.send(SETTINGS, video_url=VIDEO)
     with services.reading.begin() as session:
@@ -198,9 +191,7 @@ def scheduled(services: Services, slug: str, subject: str, spanish: str = "") ->
         return issue.public_id
 
 
-def test_no_discreet_group_shows_a_word_of_the_sites_list(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+def test_no_discreet_group_shows_a_word_of_the_sites_list(office, services, worker):
     english, spanish = (
         scheduled(services, "lgbtq", "Sunrises"),
         scheduled(services, "lgbtq", "Breakfast", "Al amanecer"),
@@ -229,9 +220,7 @@ def test_no_discreet_group_shows_a_word_of_the_sites_list(
         ("\n".join(f"word{number}" for number in range(201)), "Use at most 200 lines"),
     ],
 )
-def test_a_list_that_would_keep_back_our_own_emails_is_not_taken(
-    office: Visitor, services: Services, typed: str, said: str
-) -> None:
+def test_a_list_that_would_keep_back_our_own_emails_is_not_taken(office, services, typed, said):
     answer = office.send(SETTINGS, words=typed)
     assert answer.status_code == 422
     assert said in answer.text
@@ -239,7 +228,7 @@ def test_a_list_that_would_keep_back_our_own_emails_is_not_taken(
         assert site_words(session) == ()
 
 
-def test_previews_show_the_postal_line_that_is_set(office: Visitor, services: Services) -> None:
+def test_previews_show_the_postal_line_that_is_set(office, services):
     line = "DPS Belong, 1 Main St, Denver"
     office.send(SETTINGS, postal_address=line)
     with services.writing.begin() as session:

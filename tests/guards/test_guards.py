@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 from tests.guards.sabotage import ROOT, Sabotage, read_catalog
 from tests.markers import night
@@ -12,7 +11,7 @@ from tests.markers import night
 at_night = night("looks at the catalog of guards")
 
 
-def test_guards_have_names_of_their_own() -> None:
+def test_guards_have_names_of_their_own():
     names = Counter(each.name for each in read_catalog())
     assert [name for name, number in names.items() if number > 1] == []
 
@@ -24,7 +23,7 @@ def is_there(test: str) -> bool:
 
 
 @at_night
-def test_each_sabotage_applies_and_names_tests_that_are_there() -> None:
+def test_each_sabotage_applies_and_names_tests_that_are_there():
     wrong = [
         each.name
         for each in read_catalog()
@@ -36,7 +35,7 @@ def test_each_sabotage_applies_and_names_tests_that_are_there() -> None:
 
 
 @at_night
-def test_a_sabotaged_module_compiles_and_names_nothing_undefined(tmp_path: Path) -> None:
+def test_a_sabotaged_module_compiles_and_names_nothing_undefined(tmp_path):
     """One that cannot run turns every test red, whether or not its guard is watched."""
     for sabotage in read_catalog():
         place = sabotage.place(ROOT)
@@ -48,8 +47,8 @@ def test_a_sabotaged_module_compiles_and_names_nothing_undefined(tmp_path: Path)
 
 
 def test_a_sabotage_is_found_wherever_its_function_stands_and_however_its_lines_are_broken(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     module = tmp_path / "belong_mail" / "moved" / "elsewhere.py"
     module.parent.mkdir(parents=True)
     module.write_text(

@@ -16,12 +16,11 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     remaining,
 )
-from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.members.models import Subscription
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
 from tests.inbound.scenario import ADA, BounceScenario
@@ -96,9 +95,7 @@ def bounces_of(scenario: BounceScenario, days: tuple[float, ...], **forged: obje
         scenario.take("", Returned(**given).write())  # type: ignore[arg-type]
 
 
-def test_an_address_that_does_not_exist_ends_its_membership_though_the_path_was_rewritten(
-    scenario: BounceScenario,
-) -> None:
+def test_an_address_that_does_not_exist_ends_its_membership_though_the_path_was_rewritten(scenario):
     scenario.enter(ADA, BEN)
     bounces_of(scenario, (0, 7), returned=lambda _: head_of(scenario.copies()[-1]))
     assert scenario.members() == 1
@@ -107,18 +104,14 @@ def test_an_address_that_does_not_exist_ends_its_membership_though_the_path_was_
 
 @on_sqlite
 @pytest.mark.parametrize("write", [str.upper, str.title], ids=["capitals", "a title"])
-def test_an_address_is_the_same_in_other_letters(
-    write: object, copy: Accepted, scenario: BounceScenario
-) -> None:
-    spelt = write(ADA)  # type: ignore[operator]
+def test_an_address_is_the_same_in_other_letters(write, copy, scenario):
+    spelt = write(ADA)
     scenario.take("", Returned(head_of(copy), (spelt,)).write())
     assert states(scenario).count(State.BOUNCED) == 1
 
 
 @on_sqlite
-def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(copy, scenario):
     text = f"From: MAILER-DAEMON@relay.example.net\nTo: {REWRITTEN}\nSubject: failure notice\n\n"
     text += "Your message could not be delivered: 550 5.1.1 User unknown\n\n"
     text += f"--- Below this line is a copy of the message.\n\n{head_of(copy)}\n\nHello\n"
@@ -128,9 +121,7 @@ def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(
 
 @on_sqlite
 @pytest.mark.parametrize("named", [(BEN,), (), ("ada@elsewhere.example.org",)])
-def test_a_report_that_names_another_recipient_is_about_no_message_of_ours(
-    named: tuple[str, ...], copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_a_report_that_names_another_recipient_is_about_no_message_of_ours(named, copy, scenario):
     before = kept(scenario)
     returned = head_of(copy).replace(f"To: {ADA}", f"To: {BEN}")
     assert returned != head_of(copy)
@@ -139,7 +130,7 @@ def test_a_report_that_names_another_recipient_is_about_no_message_of_ours(
 
 
 @on_sqlite
-def test_guesses_are_not_tried_out_many_at_a_time(copy: Accepted, scenario: BounceScenario) -> None:
+def test_guesses_are_not_tried_out_many_at_a_time(copy, scenario):
     before = kept(scenario)
     guesses = (f"guess{number}@dpsk12.org" for number in range(2))
     scenario.take("", Returned(head_of(copy), (*guesses, ADA)).write())
@@ -150,9 +141,7 @@ OFFICE = "dps-belong@example.org"
 
 
 @pytest.mark.parametrize("column", ["subscription_id", "account_id", "sealed_to"])
-def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(
-    column: str, scenario: BounceScenario, visitor: Visitor
-) -> None:
+def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(column, scenario, visitor):
     """The web names somebody in a row whose email goes to a mailbox that it reads."""
     scenario.enter(ADA)
     wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
@@ -173,9 +162,7 @@ def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(
     assert State.BOUNCED in states(scenario), "it is matched by whom was really written to"
 
 
-def test_guesses_about_one_message_are_few_and_count_as_lookups(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_guesses_about_one_message_are_few_and_count_as_lookups(copy, scenario):
     before, burst = lookups_left(scenario), SAME_MESSAGE_REPORTS_RATE.burst
     for _ in range(burst):
         scenario.take("", Returned(head_of(copy), (BEN,)).write())
@@ -192,9 +179,7 @@ def lookups_left(scenario: BounceScenario) -> int:
 
 
 @on_sqlite
-def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(
-    scenario: BounceScenario,
-) -> None:
+def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(scenario):
     """They know the Message-ID and whose it was, not the way out in the message's head."""
     scenario.enter(ADA, BEN)
     for returned in (lambda _: "", lambda copy: f"Message-ID: {message_id(copy)}\nTo: {ADA}"):
@@ -209,9 +194,7 @@ def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(
 
 
 @on_sqlite
-def test_one_members_way_out_ends_no_other_membership(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_one_members_way_out_ends_no_other_membership(copy, scenario):
     """Ben knows his own link, and has seen the Message-ID of Ada's copy."""
     out = scenario.copies(BEN)[-1].message["List-Unsubscribe"]
     head = f"Message-ID: {message_id(copy)}\nTo: {ADA}\nList-Unsubscribe: {out}"
@@ -220,9 +203,7 @@ def test_one_members_way_out_ends_no_other_membership(
     assert scenario.members() == 2
 
 
-def test_who_can_sign_return_paths_makes_no_message_id(
-    copy: Accepted, scenario: BounceScenario, services: Services
-) -> None:
+def test_who_can_sign_return_paths_makes_no_message_id(copy, scenario, services):
     """The web can: it would try out guesses while it reads the database."""
     keys, domain = services.settings.secret_keys, services.settings.mail_domain
     webs = VerpAddresses(keys, domain, keys[-1].encode()[:32])
@@ -236,27 +217,21 @@ def test_who_can_sign_return_paths_makes_no_message_id(
 
 
 @on_sqlite
-def test_a_complaint_whose_path_was_rewritten_ends_the_membership(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_a_complaint_whose_path_was_rewritten_ends_the_membership(copy, scenario):
     scenario.take("", Returned(head_of(copy), kind="feedback-report").write())
     assert scenario.members() == 1
     assert scenario.copies(BEN)
 
 
 @on_sqlite
-def test_a_complaint_without_the_way_out_ends_nothing(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_a_complaint_without_the_way_out_ends_nothing(copy, scenario):
     head = f"Message-ID: {message_id(copy)}\nTo: {ADA}"
     scenario.take("", Returned(head, kind="feedback-report").write())
     assert scenario.members() == 2
 
 
 @on_sqlite
-def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(
-    scenario: BounceScenario,
-) -> None:
+def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(scenario):
     scenario.enter(ADA)
     scenario.relay.script("DOT", drop())
     scenario.issue()
@@ -266,9 +241,7 @@ def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(
 
 
 @on_sqlite
-def test_our_return_path_counts_before_any_message_id(
-    copy: Accepted, scenario: BounceScenario
-) -> None:
+def test_our_return_path_counts_before_any_message_id(copy, scenario):
     """Ben writes to his own return path, and names Ada's message."""
     bens = scenario.copies(BEN)[-1].return_path
     scenario.take(bens, Returned(head_of(copy)).write())
@@ -278,7 +251,7 @@ def test_our_return_path_counts_before_any_message_id(
 
 
 @on_sqlite
-def test_a_confirmation_email_is_found_as_well(scenario: BounceScenario, visitor: Visitor) -> None:
+def test_a_confirmation_email_is_found_as_well(scenario, visitor):
     visitor.join("the-village", ADA)
     scenario.worker.drain()
     [asked] = scenario.copies()
@@ -288,7 +261,7 @@ def test_a_confirmation_email_is_found_as_well(scenario: BounceScenario, visitor
 
 
 @on_sqlite
-def test_a_message_keeps_its_id_when_it_is_tried_again(scenario: BounceScenario) -> None:
+def test_a_message_keeps_its_id_when_it_is_tried_again(scenario):
     scenario.enter(ADA)
     scenario.relay.script("DOT", "451 4.3.0 Later")
     scenario.issue()

@@ -5,11 +5,9 @@ from datetime import timedelta
 import pytest
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.inbound import bounces
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import Visitor, link_to, text_of
+from tests.browser_client import link_to, text_of
 from tests.factories import queue_issue
 from tests.inbound.mail import SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, BounceScenario
@@ -49,7 +47,7 @@ def bring_back(scenario: BounceScenario, since: timedelta) -> None:
         bounces.restore(bounces.bounced_members(session, now() - since))
 
 
-def test_a_hundred_unknown_at_once_are_not_believed(scenario: BounceScenario) -> None:
+def test_a_hundred_unknown_at_once_are_not_believed(scenario):
     """On neither of two days, and of those within the hour nobody is lost either."""
     enter(scenario, MANY)
     refuse_all(scenario)
@@ -62,7 +60,7 @@ def test_a_hundred_unknown_at_once_are_not_believed(scenario: BounceScenario) ->
 
 
 @on_sqlite
-def test_reports_that_come_later_are_counted_in_the_same_way(scenario: BounceScenario) -> None:
+def test_reports_that_come_later_are_counted_in_the_same_way(scenario):
     enter(scenario, 30)
     for day in (0, 1):
         scenario.pass_days(day)
@@ -73,7 +71,7 @@ def test_reports_that_come_later_are_counted_in_the_same_way(scenario: BounceSce
 
 
 @on_sqlite
-def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario) -> None:
+def test_a_flood_is_over_two_hours_after_its_end(scenario):
     enter(scenario, MANY)
     refuse_all(scenario)
     scenario.pass_days(1.5 / 24)
@@ -83,7 +81,7 @@ def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario) -> No
 
 
 @on_sqlite
-def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
+def test_a_usual_number_is_believed(scenario):
     enter(scenario, 19)
     refuse_all(scenario)
     scenario.pass_days(1)
@@ -92,9 +90,7 @@ def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
 
 
 @on_sqlite
-def test_one_domain_that_errs_does_not_speak_for_another(
-    scenario: BounceScenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
     """A hundred of one domain are not believed; two of another, who have gone, are."""
     enter(scenario, MANY)
     enter(scenario, 2, "schools.example.org")
@@ -109,9 +105,7 @@ def test_one_domain_that_errs_does_not_speak_for_another(
 
 
 @on_sqlite
-def test_who_left_another_domain_within_the_hour_is_not_brought_back(
-    scenario: BounceScenario,
-) -> None:
+def test_who_left_another_domain_within_the_hour_is_not_brought_back(scenario):
     enter(scenario, 2, "schools.example.org")
     refuse_all(scenario)
     scenario.pass_days(1)
@@ -121,9 +115,7 @@ def test_who_left_another_domain_within_the_hour_is_not_brought_back(
 
 
 @pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
-def test_the_office_says_that_they_do_not_exist(
-    scenario: BounceScenario, ended: int, *, comes_again: bool
-) -> None:
+def test_the_office_says_that_they_do_not_exist(scenario, ended, *, comes_again):
     """After a summer many colleagues have gone at once; who has had mail since has not."""
     enter(scenario, 30)
     for day in (0, 1):
@@ -139,9 +131,7 @@ def test_the_office_says_that_they_do_not_exist(
 
 @ALARM
 @on_sqlite
-def test_the_operator_hears_of_it_once(
-    scenario: BounceScenario, services: Services, keyring: Keyring
-) -> None:
+def test_the_operator_hears_of_it_once(scenario, services, keyring):
     enter(scenario, MANY)
     refuse_all(scenario)
     for _ in range(2):
@@ -155,9 +145,7 @@ def test_the_operator_hears_of_it_once(
 
 @ALARM
 @on_sqlite
-def test_the_operator_hears_that_mail_comes_back_because_of_us(
-    scenario: BounceScenario, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_operator_hears_that_mail_comes_back_because_of_us(scenario, services, keyring, caplog):
     scenario.enter(ADA)
     scenario.issue()
     scenario.send_back(why=SPAM)
@@ -172,7 +160,7 @@ def test_the_operator_hears_that_mail_comes_back_because_of_us(
 
 
 @on_sqlite
-def test_doctor_and_figures_say_so_while_it_lasts(scenario: BounceScenario) -> None:
+def test_doctor_and_figures_say_so_while_it_lasts(scenario):
     def is_told() -> bool:
         return "coming_back" in wrong_names(scenario.services)
 
@@ -188,8 +176,8 @@ def test_doctor_and_figures_say_so_while_it_lasts(scenario: BounceScenario) -> N
 @on_sqlite
 @pytest.mark.parametrize(("to", "why"), [(ADA, UNKNOWN), ("ada@elsewhere.example.org", SPAM)])
 def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_liked(
-    to: str, why: tuple[str, str], scenario: BounceScenario, services: Services, keyring: Keyring
-) -> None:
+    to, why, scenario, services, keyring
+):
     scenario.enter(ADA)
     scenario.issue()
     path = scenario.copies()[0].return_path
@@ -201,7 +189,7 @@ def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_l
 
 
 @on_both("times")
-def test_the_office_undoes_what_happened_since_a_time(scenario: BounceScenario) -> None:
+def test_the_office_undoes_what_happened_since_a_time(scenario):
     scenario.enter(ADA, "ben@dpsk12.org", "cleo@dpsk12.org")
     for day in (0, 1):
         scenario.pass_days(day)
@@ -215,7 +203,7 @@ def test_the_office_undoes_what_happened_since_a_time(scenario: BounceScenario) 
     assert scenario.members() == 3
 
 
-def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario: BounceScenario) -> None:
+def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
     """It was planned without them, and its books must stay right; the next one comes."""
     scenario.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
     for day in (0, 1):
@@ -232,9 +220,7 @@ def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario: BounceS
 
 
 @on_sqlite
-def test_who_left_is_not_brought_back_by_the_office(
-    scenario: BounceScenario, visitor: Visitor
-) -> None:
+def test_who_left_is_not_brought_back_by_the_office(scenario, visitor):
     scenario.enter(ADA)
     for day in (0, 1):
         scenario.pass_days(day)

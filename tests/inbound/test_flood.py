@@ -1,23 +1,17 @@
 """Ten thousand reports at once keep nobody waiting who asks for something."""
 
-from typing import Any
-
 from sqlalchemy import func, insert, select
 
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
-from tests.browser_client import Visitor
 from tests.inbound.mail import bounce, hand_back
-from tests.inbound.scenario import ADA, VILLAGE, BounceScenario
+from tests.inbound.scenario import ADA, VILLAGE
 from tests.markers import on_sqlite
 from tests.processes import feed
 
 
 @on_sqlite
-def test_who_asks_to_join_comes_before_what_came_back(
-    scenario: BounceScenario, visitor: Visitor
-) -> None:
+def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
     scenario.enter(*(f"member{number}@dpsk12.org" for number in range(110)))
     issue = scenario.issue()
     for each in scenario.relay.accepted:
@@ -32,7 +26,7 @@ def test_who_asks_to_join_comes_before_what_came_back(
 
 
 @on_sqlite
-def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services: Services) -> None:
+def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli, services):
     """It keeps them, and the disk is not filled."""
     with services.writing.begin() as session:
         session.execute(insert(Job), [{"kind": pipe.RETURNED, "sealed": b"x"}] * 9_999)
@@ -44,8 +38,8 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services
 
 
 def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
-    environment: dict[str, str], scenario: BounceScenario, cli: Any
-) -> None:
+    environment, scenario, cli
+):
     """A stranger without email of ours cannot fill the disk; the mail server says: no such user."""
     scenario.enter(ADA)
     issue = scenario.issue()
@@ -67,9 +61,7 @@ def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
 
 
-def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(
-    cli: Any, services: Services
-) -> None:
+def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(cli, services):
     large = {"kind": pipe.RETURNED, "sealed": b"x" * 250_000}
     with services.writing.begin() as session:
         session.execute(insert(Job), [large] * 399)

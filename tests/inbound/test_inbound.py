@@ -6,8 +6,6 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, make_url, select
@@ -20,7 +18,7 @@ from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
 from tests.db_dump import dump_of
 from tests.inbound.mail import FULL, UNKNOWN, apple, bounce, complaint
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_postgresql, on_sqlite
 from tests.processes import ROOT, SECONDS, feed, flask, surroundings
 
@@ -37,9 +35,7 @@ def requests(services: Services) -> list[Job]:
 
 
 @pytest.mark.parametrize("program", [FLASK, PIPE], ids=["flask", "pipe"])
-def test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it(
-    environment: dict[str, str], services: Services, program: list[str]
-) -> None:
+def test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it(environment, services, program):
     settings = {**environment, **dict.fromkeys(WORKER_ALONE, "")}
     path = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain).return_path(
         1
@@ -54,7 +50,7 @@ def test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it(
 
 
 @on_sqlite
-def test_a_huge_message_is_read_to_its_end_and_kept_in_part(cli: Any, services: Services) -> None:
+def test_a_huge_message_is_read_to_its_end_and_kept_in_part(cli, services):
     """Else the mail server's pipe would break, and it would try for ever."""
     huge = bounce("b+00@example.org", ADA) + b"x" * 60 * MAX_OCTETS
     assert cli.invoke(args=["inbound"], input=huge).exit_code == 0
@@ -63,14 +59,14 @@ def test_a_huge_message_is_read_to_its_end_and_kept_in_part(cli: Any, services: 
 
 
 @on_sqlite
-def test_two_return_paths_are_wrong_use(cli: Any, services: Services) -> None:
+def test_two_return_paths_are_wrong_use(cli, services):
     assert cli.invoke(args=["inbound", "b+00@example.org", "b+01@example.org"]).exit_code == 2
     assert cli.invoke(args=["inbound", "b+00@example.org\nb+01"], input=b"x").exit_code == 2
     assert requests(services) == []
 
 
 @on_sqlite
-def test_a_message_that_cannot_be_kept_fails_in_a_sentence(cli: Any, services: Services) -> None:
+def test_a_message_that_cannot_be_kept_fails_in_a_sentence(cli, services):
     """So that the mail server keeps it, and tries again."""
     with services.writing.kw["bind"].begin() as connection:
         connection.exec_driver_sql("DROP TABLE jobs")
@@ -81,9 +77,7 @@ def test_a_message_that_cannot_be_kept_fails_in_a_sentence(cli: Any, services: S
 
 
 @on_sqlite
-def test_files_are_explained_and_nothing_is_kept(
-    cli: Any, services: Services, tmp_path: Path
-) -> None:
+def test_files_are_explained_and_nothing_is_kept(cli, services, tmp_path):
     path = "b+00@example.org"
     said: dict[str, tuple[bytes, list[object]]] = {
         "unknown.eml": (bounce(path, ADA), ["bounce", "permanent", True, "5.1.1", [ADA]]),
@@ -115,7 +109,7 @@ def test_files_are_explained_and_nothing_is_kept(
 
 
 @on_sqlite
-def test_a_file_may_have_any_name(cli: Any, tmp_path: Path) -> None:
+def test_a_file_may_have_any_name(cli, tmp_path):
     file = tmp_path / os.fsdecode(b"d\xe9j\xe0 vu.eml")
     file.write_bytes(bounce("b+00@example.org", "zoë@dpsk12.org"))
     done = cli.invoke(args=["inbound", "explain", str(file)])
@@ -126,14 +120,12 @@ def test_a_file_may_have_any_name(cli: Any, tmp_path: Path) -> None:
 
 @on_sqlite
 @pytest.mark.parametrize("args", [["explain"], ["explain", "nowhere.eml"]])
-def test_to_explain_nothing_is_wrong_use(cli: Any, args: list[str]) -> None:
+def test_to_explain_nothing_is_wrong_use(cli, args):
     assert cli.invoke(args=["inbound", *args]).exit_code == 2
 
 
 @on_sqlite
-def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(
-    cli: Any, scenario: BounceScenario
-) -> None:
+def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(cli, scenario):
     scenario.enter(ADA, "ben@dpsk12.org")
     issue = scenario.issue()
     ada, ben = (scenario.copies(one)[0].return_path for one in (ADA, "ben@dpsk12.org"))
@@ -153,9 +145,7 @@ def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(
         ("BELONG_DATABASE_URL", "postgresql+psycopg://u:geheim@127.0.0.1:1/x"),
     ],
 )  # fmt: skip
-def test_the_pipe_lets_the_mail_server_try_again(
-    environment: dict[str, str], services: Services, missing: str, value: str
-) -> None:
+def test_the_pipe_lets_the_mail_server_try_again(environment, services, missing, value):
     done = feed({**environment, missing: value}, b"Subject: Tea\r\n\r\nOn Friday?", program=PIPE)
     assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, b"")
     assert done.stderr.startswith(b"Error: ")
@@ -166,9 +156,7 @@ def test_the_pipe_lets_the_mail_server_try_again(
 @pytest.mark.parametrize(
     "name", ["BELONG_DATABASE_URL", "BELONG_PUBLIC_KEYS", "BELONG_SECRET_KEYS"]
 )
-def test_the_pipe_names_no_file_to_the_mail_server(
-    environment: dict[str, str], name: str, tmp_path: Path
-) -> None:
+def test_the_pipe_names_no_file_to_the_mail_server(environment, name, tmp_path):
     """It puts what the pipe says into what it sends back."""
     (tmp_path / "geheim").write_bytes(b"\xff")
     given = {key: value for key, value in environment.items() if key != name}
@@ -179,9 +167,7 @@ def test_the_pipe_names_no_file_to_the_mail_server(
 
 
 @on_postgresql
-def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(
-    environment: dict[str, str], services: Services
-) -> None:
+def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(environment, services):
     """A schema of its own, for example; a + is a blank, and libpq's own reader leaves it."""
     with services.engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA elsewhere")
@@ -202,13 +188,13 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(
     assert requests(services) == []
 
 
-def test_the_pipe_takes_one_return_path(environment: dict[str, str]) -> None:
+def test_the_pipe_takes_one_return_path(environment):
     for arguments in (("b+00@example.org", "b+01@example.org"), ("b+00@example.org\nb+01",)):
         done = feed(environment, b"x", *arguments, program=PIPE)
         assert (done.returncode, b"Traceback" in done.stderr) == (os.EX_USAGE, False)
 
 
-def test_the_pipe_is_told_of_a_flood(environment: dict[str, str], services: Services) -> None:
+def test_the_pipe_is_told_of_a_flood(environment, services):
     with services.writing.begin() as session:
         session.execute(insert(Job), [{"kind": pipe.RETURNED, "sealed": b"x"}] * 10_000)
     done = feed(environment, b"One too many", program=PIPE)
@@ -216,7 +202,7 @@ def test_the_pipe_is_told_of_a_flood(environment: dict[str, str], services: Serv
 
 
 @on_sqlite
-def test_the_pipe_leaves_no_image_of_its_memory(environment: dict[str, str]) -> None:
+def test_the_pipe_leaves_no_image_of_its_memory(environment):
     code = (
         "import resource as r, runpy, sys; most = r.getrlimit(r.RLIMIT_CORE)[1];"
         "r.setrlimit(r.RLIMIT_CORE, (most, most)); sys.argv[1:] = ['b+00@example.org'];"
@@ -230,7 +216,7 @@ def test_the_pipe_leaves_no_image_of_its_memory(environment: dict[str, str]) -> 
         pytest.skip("NOT TESTED: this machine lets nobody leave one")
 
 
-def test_the_pipe_starts_without_what_takes_long_to_load(environment: dict[str, str]) -> None:
+def test_the_pipe_starts_without_what_takes_long_to_load(environment):
     code = "import sys, belong_mail.inbound.pipe; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", code], env=surroundings(environment), text=True,

@@ -14,7 +14,7 @@ def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:
     return hard_bounces.rule_of(delivery) is hard_bounces.UNKNOWN
 
 
-def test_a_membership_is_weighed_as_the_report_says() -> None:
+def test_a_membership_is_weighed_as_the_report_says():
     for sample in SAMPLES:
         report = parse_report(sample.data)
         if report.kind is Kind.BOUNCE and len(report.recipients) == 1:
@@ -22,7 +22,7 @@ def test_a_membership_is_weighed_as_the_report_says() -> None:
             assert kept is report.suppress, sample
 
 
-def test_a_refusal_at_once_is_weighed_as_it_was_judged() -> None:
+def test_a_refusal_at_once_is_weighed_as_it_was_judged():
     for verb, text, _ in CASES:
         if verb in {"RCPT", "DATA", "DOT"}:
             code, _, words = text.partition(" ")
@@ -31,6 +31,6 @@ def test_a_refusal_at_once_is_weighed_as_it_was_judged() -> None:
             assert kept is (classify_reply(reply) is ReplyClass.REFUSED), text
 
 
-def test_a_phrase_says_the_same_as_its_name() -> None:
+def test_a_phrase_says_the_same_as_its_name():
     for phrase in reply_phrases():
         assert phrase in {known_phrase(phrase), known_phrase(f"5.7.0 {phrase}")}

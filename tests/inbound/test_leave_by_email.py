@@ -4,15 +4,12 @@ import json
 import re
 from email.message import EmailMessage
 from email.policy import SMTP
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from belong_mail.core.db import new_public_id
-from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound.pipe import is_forged
 from tests.db_dump import kept_of
@@ -62,7 +59,7 @@ def standing(scenario: BounceScenario) -> tuple[int, int]:
 
 @on_sqlite
 @PIPE
-def test_https_comes_first_then_an_address_of_ones_own(scenario: BounceScenario) -> None:
+def test_https_comes_first_then_an_address_of_ones_own(scenario):
     """RFC 8058 wants https; what stands behind it is for programs that press no links."""
     scenario.enter(ADA, "ben@dpsk12.org")
     scenario.issue()
@@ -81,16 +78,14 @@ def test_https_comes_first_then_an_address_of_ones_own(scenario: BounceScenario)
 
 
 @on_sqlite
-def test_without_a_way_in_there_is_no_address(scenario: BounceScenario) -> None:
+def test_without_a_way_in_there_is_no_address(scenario):
     scenario.enter(ADA)
     scenario.issue()
     assert len(ways_out(scenario.copies()[0])) == 1
 
 
 @PIPE
-def test_an_email_to_it_ends_that_membership_alone_and_once(
-    address: str, scenario: BounceScenario
-) -> None:
+def test_an_email_to_it_ends_that_membership_alone_and_once(address, scenario):
     scenario.take(address, letter(address))
     assert standing(scenario) == (1, 1)
     before = kept_of(scenario.services)
@@ -113,9 +108,7 @@ def test_an_email_to_it_ends_that_membership_alone_and_once(
     ],
     ids=["as asked", "empty", "any words", "another sender", "a person says so", "handed on"],
 )
-def test_the_mailbox_finds_it_in_the_headers_whoever_sent_it(
-    headers: dict[str, str], address: str, scenario: BounceScenario
-) -> None:
+def test_the_mailbox_finds_it_in_the_headers_whoever_sent_it(headers, address, scenario):
     spelt = {name: value.format(address=address.upper()) for name, value in headers.items()}
     scenario.take("", letter(address, **spelt))
     assert standing(scenario) == (1, 1)
@@ -123,9 +116,7 @@ def test_the_mailbox_finds_it_in_the_headers_whoever_sent_it(
 
 @on_sqlite
 @PIPE
-def test_apples_button_ends_it_though_it_is_marked_as_a_reply(
-    address: str, scenario: BounceScenario
-) -> None:
+def test_apples_button_ends_it_though_it_is_marked_as_a_reply(address, scenario):
     scenario.take(address, apple(address))
     assert standing(scenario) == (1, 1)
 
@@ -146,9 +137,7 @@ def test_apples_button_ends_it_though_it_is_marked_as_a_reply(
     ],
     ids=["reply", "generated", "null path", "daemon", "bulk", "responder", "away", "list"],
 )
-def test_what_no_person_wished_ends_nothing(
-    headers: dict[str, str], address: str, scenario: BounceScenario
-) -> None:
+def test_what_no_person_wished_ends_nothing(headers, address, scenario):
     before = kept_of(scenario.services)
     scenario.take(address, letter(address, **headers))
     assert kept_of(scenario.services) == before
@@ -156,9 +145,7 @@ def test_what_no_person_wished_ends_nothing(
 
 @on_sqlite
 @PIPE
-def test_a_bounce_or_a_complaint_that_comes_to_it_ends_nothing(
-    address: str, scenario: BounceScenario
-) -> None:
+def test_a_bounce_or_a_complaint_that_comes_to_it_ends_nothing(address, scenario):
     before = kept_of(scenario.services)
     for message in (bounce(address, ADA), complaint(address)):
         scenario.take(address, message)
@@ -167,9 +154,7 @@ def test_a_bounce_or_a_complaint_that_comes_to_it_ends_nothing(
 
 @on_sqlite
 @PIPE
-def test_a_forged_address_ends_nothing_and_is_refused_at_the_door(
-    address: str, scenario: BounceScenario, services: Services
-) -> None:
+def test_a_forged_address_ends_nothing_and_is_refused_at_the_door(address, scenario, services):
     names = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
     before = kept_of(services)
     for place in (2, 30, 53):
@@ -183,7 +168,7 @@ def test_a_forged_address_ends_nothing_and_is_refused_at_the_door(
 
 @on_sqlite
 @PIPE
-def test_one_who_has_left_and_is_forgotten_has_left(address: str, scenario: BounceScenario) -> None:
+def test_one_who_has_left_and_is_forgotten_has_left(address, scenario):
     scenario.take(address, letter(address))
     scenario.pass_days(31)
     scenario.purge()
@@ -193,9 +178,7 @@ def test_one_who_has_left_and_is_forgotten_has_left(address: str, scenario: Boun
 
 @on_sqlite
 @PIPE
-def test_it_is_explained_as_a_wish_to_leave(
-    address: str, scenario: BounceScenario, cli: Any, tmp_path: Path
-) -> None:
+def test_it_is_explained_as_a_wish_to_leave(address, scenario, cli, tmp_path):
     (tmp_path / "one.eml").write_bytes(letter(address, Subject="x"))
     (tmp_path / "two.eml").write_bytes(letter("b+00@example.org", Subject="x"))
     files = [str(tmp_path / name) for name in ("one.eml", "two.eml")]
@@ -206,7 +189,7 @@ def test_it_is_explained_as_a_wish_to_leave(
 
 
 @given(st.builds(new_public_id))
-def test_an_address_is_read_under_every_key_and_no_other(public_id: str) -> None:
+def test_an_address_is_read_under_every_key_and_no_other(public_id):
     old, new = ("a" * 40,), ("a" * 40, "b" * 40)
     address = VerpAddresses(old, "example.org").leave_address(public_id)
     assert VerpAddresses(new, "example.org").read_leave_address(address.upper()) == public_id

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.factories import make_member
 from tests.inbound.mail import (
     BROKEN_LIMIT,
@@ -40,7 +40,7 @@ def come_back(scenario: BounceScenario, why: Why, days: list[float]) -> None:
         scenario.send_back(why=why)
 
 
-def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario: BounceScenario) -> None:
+def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
     scenario.enter(ADA, "ben@dpsk12.org")
     come_back(scenario, UNKNOWN, [0])
     assert scenario.members() == 2
@@ -61,9 +61,7 @@ def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario: BounceScenario
     ],
 )
 @on_sqlite
-def test_each_reason_has_its_patience(
-    why: Why, days: list[float], scenario: BounceScenario
-) -> None:
+def test_each_reason_has_its_patience(why, days, scenario):
     scenario.enter(ADA)
     come_back(scenario, why, days[:-1])
     assert scenario.members() == 1
@@ -81,9 +79,7 @@ def test_each_reason_has_its_patience(
     ],
 )
 @on_sqlite
-def test_many_in_a_short_time_are_no_more_than_one(
-    why: Why, days: list[float], scenario: BounceScenario
-) -> None:
+def test_many_in_a_short_time_are_no_more_than_one(why, days, scenario):
     scenario.enter(ADA)
     come_back(scenario, why, days)
     assert scenario.members() == 1
@@ -91,15 +87,13 @@ def test_many_in_a_short_time_are_no_more_than_one(
 
 @on_sqlite
 @pytest.mark.parametrize("why", NOT_TO_BLAME)
-def test_what_is_not_the_addresss_fault_ends_no_membership(
-    why: Why, scenario: BounceScenario
-) -> None:
+def test_what_is_not_the_addresss_fault_ends_no_membership(why, scenario):
     scenario.enter(ADA)
     come_back(scenario, why, [0, *[20] * 5])
     assert scenario.members() == 1
 
 
-def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario: BounceScenario) -> None:
+def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario):
     scenario.enter(ADA)
     come_back(scenario, UNKNOWN, [0])
     scenario.pass_days(7)
@@ -111,7 +105,7 @@ def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario: BounceSc
 
 
 @on_sqlite
-def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario: BounceScenario) -> None:
+def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario):
     scenario.enter(ADA)
     for day in (0, 7):
         scenario.pass_days(day)
@@ -126,7 +120,7 @@ def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario: Bounc
     assert states == ["bounced"] * 4
 
 
-def test_a_refusal_at_once_counts_as_one_that_comes_later(scenario: BounceScenario) -> None:
+def test_a_refusal_at_once_counts_as_one_that_comes_later(scenario):
     scenario.enter(ADA)
     scenario.relay.always(f"RCPT {ADA}", "550 5.1.1 User unknown")
     issue = scenario.issue()
@@ -137,9 +131,7 @@ def test_a_refusal_at_once_counts_as_one_that_comes_later(scenario: BounceScenar
 
 
 @on_sqlite
-def test_what_fails_behind_a_mailbox_that_forwards_ends_no_membership(
-    scenario: BounceScenario,
-) -> None:
+def test_what_fails_behind_a_mailbox_that_forwards_ends_no_membership(scenario):
     """The member has got it, or not: but it is another address that does not exist."""
     scenario.enter(ADA)
     for day in (0, 7, 7):
@@ -162,9 +154,7 @@ def test_what_fails_behind_a_mailbox_that_forwards_ends_no_membership(
         ("ada@dpsk12.org.test-google-a.com", "X-Actual-Recipient", 0),
     ],
 )
-def test_the_address_that_was_tried_last_is_the_one_that_failed(
-    scenario: BounceScenario, tried: str, field: str, left: int
-) -> None:
+def test_the_address_that_was_tried_last_is_the_one_that_failed(scenario, tried, field, left):
     """A report names the member's address as well; within the district it is the member's own."""
     scenario.enter(ADA)
     for day in (0, 7):
@@ -177,9 +167,7 @@ def test_the_address_that_was_tried_last_is_the_one_that_failed(
 
 @on_sqlite
 @pytest.mark.parametrize("failed", [PERSONAL, "ada@elsewhere.example.org", "ada@dpsk12.org"])
-def test_a_report_tells_no_domain_of_a_personal_address(
-    scenario: BounceScenario, failed: str
-) -> None:
+def test_a_report_tells_no_domain_of_a_personal_address(scenario, failed):
     """Forged reports would try out providers, if their answers differed."""
     others = "grace@mailbox.example.net"
     with scenario.services.writing.begin() as session:
@@ -195,7 +183,7 @@ def test_a_report_tells_no_domain_of_a_personal_address(
 
 
 @on_sqlite
-def test_two_memberships_of_one_person_are_weighed_apart(scenario: BounceScenario) -> None:
+def test_two_memberships_of_one_person_are_weighed_apart(scenario):
     """One person's acts in two groups meet nowhere: not even that they are unknown."""
     scenario.enter(ADA)
     scenario.enter(ADA, slug="asian")
@@ -206,9 +194,7 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario: BounceScenari
 
 
 @on_sqlite
-def test_who_was_lost_can_join_again_like_anybody(
-    scenario: BounceScenario, visitor: Visitor
-) -> None:
+def test_who_was_lost_can_join_again_like_anybody(scenario, visitor):
     scenario.enter(ADA)
     come_back(scenario, UNKNOWN, [0, 7])
     visitor.join(VILLAGE, ADA)
@@ -222,9 +208,7 @@ def test_who_was_lost_can_join_again_like_anybody(
 
 
 @on_sqlite
-def test_the_membership_of_an_address_that_is_gone_is_forgotten_after_thirty_days(
-    scenario: BounceScenario,
-) -> None:
+def test_the_membership_of_an_address_that_is_gone_is_forgotten_after_thirty_days(scenario):
     scenario.enter(ADA)
     come_back(scenario, UNKNOWN, [0, 7])
     scenario.pass_days(29)

@@ -1,6 +1,5 @@
 """A report is about the delivery that its return path names, changes it once, and nothing else."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,15 +7,13 @@ from sqlalchemy import select
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
-from tests.browser_client import Visitor
 from tests.counts import count_faults
 from tests.db_dump import kept_of
 from tests.inbound.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_sqlite
 from tests.servers.actions import drop
 
@@ -24,9 +21,7 @@ BEN = "ben@dpsk12.org"
 
 
 @pytest.mark.parametrize("why", [UNKNOWN, FULL, SPAM, BROKEN_LIMIT])
-def test_what_was_accepted_and_comes_back_has_bounced(
-    why: tuple[str, str], scenario: BounceScenario
-) -> None:
+def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
     scenario.enter(ADA, BEN)
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
@@ -39,9 +34,7 @@ def test_what_was_accepted_and_comes_back_has_bounced(
         assert (bounced.enhanced, bounced.due_at) == (why[0], None)
 
 
-def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(
-    scenario: BounceScenario,
-) -> None:
+def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(scenario):
     scenario.enter(ADA, BEN)
     issue = scenario.issue()
     with scenario.services.writing.begin() as session:
@@ -54,7 +47,7 @@ def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(
 
 @on_sqlite
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
-def test_what_is_late_or_there_has_not_bounced(action: str, scenario: BounceScenario) -> None:
+def test_what_is_late_or_there_has_not_bounced(action, scenario):
     scenario.enter(ADA)
     issue = scenario.issue()
     path = scenario.copies()[0].return_path
@@ -63,7 +56,7 @@ def test_what_is_late_or_there_has_not_bounced(action: str, scenario: BounceScen
 
 
 @on_both("an insert of each dialect")
-def test_a_report_that_comes_twice_counts_once(scenario: BounceScenario) -> None:
+def test_a_report_that_comes_twice_counts_once(scenario):
     scenario.enter(ADA)
     issue = scenario.issue()
     scenario.send_back()
@@ -74,9 +67,7 @@ def test_a_report_that_comes_twice_counts_once(scenario: BounceScenario) -> None
 
 
 @on_sqlite
-def test_the_messages_own_headers_tell_where_no_return_path_is_given(
-    scenario: BounceScenario,
-) -> None:
+def test_the_messages_own_headers_tell_where_no_return_path_is_given(scenario):
     scenario.enter(ADA)
     issue = scenario.issue()
     path = scenario.copies()[0].return_path
@@ -86,9 +77,7 @@ def test_the_messages_own_headers_tell_where_no_return_path_is_given(
 
 @on_sqlite
 @pytest.mark.parametrize("write", [bounce, complaint])
-def test_a_forged_report_about_somebodys_address_changes_nothing(
-    write: object, scenario: BounceScenario
-) -> None:
+def test_a_forged_report_about_somebodys_address_changes_nothing(write, scenario):
     scenario.enter(ADA)
     scenario.issue()
     path = scenario.copies()[0].return_path
@@ -104,9 +93,7 @@ GUESSES = tuple(f"guess{number}@dpsk12.org" for number in range(20))
 
 
 @pytest.mark.parametrize("why", [UNKNOWN, SPAM])
-def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(
-    why: tuple[str, str], scenario: BounceScenario
-) -> None:
+def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(why, scenario):
     """A thief of the web's secret can sign any return path, and may read the database live."""
     scenario.enter(ADA, BEN)
     for day in (0, 7, 7):
@@ -131,9 +118,7 @@ def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(
 
 
 @on_both("claims")
-def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(
-    scenario: BounceScenario, services: Services
-) -> None:
+def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(scenario, services):
     """Its first copy came back while the second was under way."""
     scenario.enter(ADA)
     issue = scenario.issue()
@@ -155,9 +140,7 @@ def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(
 
 @on_sqlite
 @pytest.mark.parametrize(("action", "state"), [("failed", "bounced"), ("delivered", "accepted")])
-def test_what_comes_back_settles_what_was_uncertain(
-    action: str, state: str, scenario: BounceScenario
-) -> None:
+def test_what_comes_back_settles_what_was_uncertain(action, state, scenario):
     """A report proves that the message had left: nothing is sent a second time."""
     scenario.enter(ADA)
     scenario.relay.script("DOT", drop())
@@ -175,9 +158,7 @@ def test_what_comes_back_settles_what_was_uncertain(
 
 @on_sqlite
 @pytest.mark.parametrize("write", [complaint, apple])
-def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(
-    write: Callable[[str], bytes], scenario: BounceScenario
-) -> None:
+def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenario):
     scenario.enter(ADA, BEN)
     scenario.enter(ADA, slug="asian")
     scenario.issue()
@@ -191,7 +172,7 @@ def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(
 
 @on_sqlite
 @pytest.mark.parametrize("kind", ["not-spam", "auth-failure"])
-def test_who_does_not_complain_about_us_stays(kind: str, scenario: BounceScenario) -> None:
+def test_who_does_not_complain_about_us_stays(kind, scenario):
     scenario.enter(ADA)
     scenario.issue()
     path = scenario.copies()[0].return_path
@@ -200,9 +181,7 @@ def test_who_does_not_complain_about_us_stays(kind: str, scenario: BounceScenari
 
 
 @on_sqlite
-def test_who_complains_of_being_asked_is_never_asked_again(
-    scenario: BounceScenario, visitor: Visitor
-) -> None:
+def test_who_complains_of_being_asked_is_never_asked_again(scenario, visitor):
     """Somebody else typed the address: it is the same as “never mail me again”."""
     visitor.join("the-village", ADA)
     scenario.worker.drain()
@@ -216,7 +195,7 @@ def test_who_complains_of_being_asked_is_never_asked_again(
 
 
 @on_sqlite
-def test_nothing_that_comes_back_is_answered(scenario: BounceScenario) -> None:
+def test_nothing_that_comes_back_is_answered(scenario):
     scenario.enter(ADA)
     scenario.issue()
     path = scenario.copies()[0].return_path
@@ -225,9 +204,7 @@ def test_nothing_that_comes_back_is_answered(scenario: BounceScenario) -> None:
     assert len(scenario.relay.accepted) == 1
 
 
-def test_what_cannot_be_read_is_put_aside_and_stops_nothing(
-    scenario: BounceScenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cannot_be_read_is_put_aside_and_stops_nothing(scenario, caplog):
     scenario.enter(ADA)
     issue = scenario.issue()
     path = scenario.copies()[0].return_path

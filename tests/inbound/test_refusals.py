@@ -37,9 +37,7 @@ def go_on(scenario: BounceScenario, issue: str) -> None:
 
 
 @REFUSALS
-def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
-    scenario: BounceScenario, verb: str, reply: str
-) -> None:
+def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(scenario, verb, reply):
     enter(scenario, MANY)
     scenario.relay.always(verb, reply)
     issue = scenario.issue()
@@ -55,9 +53,7 @@ def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
 
 
 @on_sqlite
-def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(
-    scenario: BounceScenario,
-) -> None:
+def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(scenario):
     enter(scenario, 20)
     scenario.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
     issue = scenario.issue()
@@ -68,9 +64,7 @@ def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_
 
 @on_sqlite
 @pytest.mark.parametrize(("members", "refusals"), [(MANY, 4), (3, 1)])
-def test_a_few_who_refuse_it_hold_up_nobody(
-    scenario: BounceScenario, members: int, refusals: int
-) -> None:
+def test_a_few_who_refuse_it_hold_up_nobody(scenario, members, refusals):
     enter(scenario, members)
     for number in range(refusals):
         scenario.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
@@ -80,9 +74,7 @@ def test_a_few_who_refuse_it_hold_up_nobody(
 
 @on_sqlite
 @pytest.mark.parametrize(("members", "refusals"), [(1, 1), (2, 1), (4, 4), (4, 2), (9, 5)])
-def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(
-    scenario: BounceScenario, members: int, refusals: int
-) -> None:
+def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(scenario, members, refusals):
     enter(scenario, members)
     for number in range(refusals):
         scenario.relay.always(
@@ -98,7 +90,7 @@ def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(
 
 
 @on_sqlite
-def test_many_whose_own_address_fails_are_no_reason_to_pause(scenario: BounceScenario) -> None:
+def test_many_whose_own_address_fails_are_no_reason_to_pause(scenario):
     enter(scenario, 20)
     scenario.relay.always("RCPT", "550 5.2.1 The account is disabled")
     issue = scenario.issue()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -85,7 +84,7 @@ def room(
 
 
 @on_both("journeys")
-def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room: Room) -> None:
+def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room):
     page = room.asked_for()
     assert [str(mail["Subject"]) for mail in room.relay.to(SECOND)].count(SUBJECT) == 1
     assert SUBJECT not in [str(mail["Subject"]) for mail in room.relay.to(LEAD)]
@@ -115,7 +114,7 @@ def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room: Room) -
     assert len(actors) == 2
 
 
-def test_nobody_approves_their_own_newsletter(room: Room) -> None:
+def test_nobody_approves_their_own_newsletter(room):
     page = room.asked_for()
     with room.services.reading.begin() as session:
         seen = session.scalars(select(Approval)).one().digest.hex()
@@ -126,7 +125,7 @@ def test_nobody_approves_their_own_newsletter(room: Room) -> None:
     assert not room.is_sent()
 
 
-def test_asking_again_and_again_fills_no_inbox(room: Room) -> None:
+def test_asking_again_and_again_fills_no_inbox(room):
     page = room.asked_for()
     for _ in range(8):
         assert room.lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
@@ -137,7 +136,7 @@ def test_asking_again_and_again_fills_no_inbox(room: Room) -> None:
 
 
 @pytest.mark.parametrize("change", ["words", "picture", "flyer", "seen", "late", "withdrawn"])
-def test_only_exactly_what_was_asked_for_is_approved(room: Room, change: str) -> None:
+def test_only_exactly_what_was_asked_for_is_approved(room, change):
     page = room.asked_for()
     seen, wait = seen_by(room.second, page), timedelta(0)
     if change == "words":
@@ -161,14 +160,14 @@ def test_only_exactly_what_was_asked_for_is_approved(room: Room, change: str) ->
     assert not room.is_sent()
 
 
-def test_saving_the_same_words_again_keeps_the_request(room: Room) -> None:
+def test_saving_the_same_words_again_keeps_the_request(room):
     page = room.asked_for()
     room.lead.send(page)
     room.approve(page)
     assert room.is_sent()
 
 
-def test_an_undo_voids_the_approval(room: Room) -> None:
+def test_an_undo_voids_the_approval(room):
     page = room.asked_for()
     room.approve(page)
     act(room.lead, page, "undo")
@@ -178,7 +177,7 @@ def test_an_undo_voids_the_approval(room: Room) -> None:
     assert not room.is_sent()
 
 
-def test_an_approval_after_the_time_lets_it_go_out_with_time_to_undo(room: Room) -> None:
+def test_an_approval_after_the_time_lets_it_go_out_with_time_to_undo(room):
     page = write(room.lead)
     at = (now() + timedelta(days=1)).astimezone(room.services.settings.timezone)
     room.lead.send(f"{page}/release", when="later", at=f"{at:%Y-%m-%dT%H:%M}")
@@ -192,7 +191,7 @@ def test_an_approval_after_the_time_lets_it_go_out_with_time_to_undo(room: Room)
     assert timedelta(minutes=9) < due_at - now() <= timedelta(minutes=10)
 
 
-def test_the_worker_holds_what_the_rows_alone_release(room: Room) -> None:
+def test_the_worker_holds_what_the_rows_alone_release(room):
     """Somebody broke into the web, and wrote that the issue is due."""
     page = write(room.lead)
     with room.services.writing.begin() as session:
@@ -211,9 +210,7 @@ def test_the_worker_holds_what_the_rows_alone_release(room: Room) -> None:
 
 
 @pytest.mark.parametrize("forged", ["same", "foreign", "digest"])
-def test_the_worker_believes_two_proven_leads_alone(
-    room: Room, other_lead: Visitor, forged: str
-) -> None:
+def test_the_worker_believes_two_proven_leads_alone(room, other_lead, forged):
     assert other_lead.open("/lead/").status_code == 200
     page = room.asked_for()
     with room.services.writing.begin() as session:
@@ -233,9 +230,7 @@ def test_the_worker_believes_two_proven_leads_alone(
     assert "second leader’s OK" in room.lead.open(f"{page}/sending").text
 
 
-def test_an_operators_command_needs_no_approval_until_its_words_change(
-    room: Room, app: Flask, tmp_path: Path
-) -> None:
+def test_an_operators_command_needs_no_approval_until_its_words_change(room, app, tmp_path):
     file = tmp_path / "tea.md"
     file.write_text("Come.")
     at = (now() + timedelta(hours=2)).astimezone(room.services.settings.timezone)
@@ -253,9 +248,7 @@ def test_an_operators_command_needs_no_approval_until_its_words_change(
     assert room.is_sent()
 
 
-def test_a_discreet_group_with_two_leaders_asks_by_default(
-    app: Flask, services: Services, keyring: Keyring
-) -> None:
+def test_a_discreet_group_with_two_leaders_asks_by_default(app, services, keyring):
     first = sign_in(app, keyring, "lgbtq")
     page = begin(first, "lgbtq")
     first.send(page, subject="Tea", text="Come.")
@@ -267,9 +260,7 @@ def test_a_discreet_group_with_two_leaders_asks_by_default(
         assert not approval.is_wanted(session, group_named(session, "the-village"))
 
 
-def test_leaders_turn_it_on_and_only_the_office_turns_it_off(
-    lead: Visitor, app: Flask, services: Services, keyring: Keyring
-) -> None:
+def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services, keyring):
     setting = "/lead/groups/the-village/second-ok"
     assert "at least two leaders" in lead.open(setting).text
     act(lead, "/lead/groups/the-village", "second-ok", 409)

@@ -55,9 +55,7 @@ def race(
     return answers[0]
 
 
-def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(
-    lead: Visitor, services: Services
-) -> None:
+def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(lead, services):
     with services.writing.begin() as session:
         page = f"/lead/meetings/{plan_meeting(session).public_id}"
 
@@ -71,7 +69,7 @@ def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_while_a_lead_saves_an_issue_its_mails_go_on(services: Services) -> None:
+def test_while_a_lead_saves_an_issue_its_mails_go_on(services):
     """A worker's rows refer to the issue, and do not wait for it."""
     with services.writing.begin() as session:
         issue = queue_issue(session).id
@@ -82,9 +80,7 @@ def test_while_a_lead_saves_an_issue_its_mails_go_on(services: Services) -> None
         worker.flush()
 
 
-def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(
-    lead: Visitor, services: Services
-) -> None:
+def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(lead, services):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Hello", "Words")
         page = f"/lead/newsletters/{issue.public_id}"

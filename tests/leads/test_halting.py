@@ -91,8 +91,8 @@ def sent_after(relay: Server, moment: float) -> list[str]:
 
 
 def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_sends_the_rest(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     issue = start_issue(services, keyring)
     already = len(relay.accepted)
     with under_way(worker, relay):
@@ -111,8 +111,8 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
 
 
 def test_who_leaves_in_the_middle_of_2000_gets_nothing_two_seconds_later(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    services, keyring, worker, relay
+):
     """One far behind, and the one who is next."""
     issue = start_issue(services, keyring)
     leaving = ("member110@dpsk12.org", "member900@dpsk12.org")
@@ -128,9 +128,7 @@ def test_who_leaves_in_the_middle_of_2000_gets_nothing_two_seconds_later(
     assert 1 <= counts(services, issue)[State.WITHDRAWN] <= 2
 
 
-def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
-    lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(lead, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 40)
         issue = queue_issue(session)
@@ -147,13 +145,8 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
 @on_both("claims")
 @pytest.mark.parametrize("verb", ["pause", "stop"])
 def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
-    verb: str,
-    lead: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-) -> None:
+    verb, lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 40)
         issue = queue_issue(session)
@@ -165,9 +158,7 @@ def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
     assert len(relay.accepted) == already
 
 
-def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyring, worker, relay):
     """Whoever holds the web may ask again and again: what a server put off waits as it did."""
     relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
     with services.writing.begin() as session:
@@ -184,9 +175,7 @@ def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(
 
 
 @on_both("locks")
-def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
-    services: Services, keyring: Keyring, worker: Worker
-) -> None:
+def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services, keyring, worker):
     mailer = worker._issue_mailer
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
@@ -205,9 +194,7 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
 
 
 @on_both("claims")
-def test_a_stopped_issue_withdraws_the_rest_for_good(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_stopped_issue_withdraws_the_rest_for_good(lead, services, keyring, worker, relay):
     issue = start_issue(services, keyring)
     with under_way(worker, relay):
         assert "Stop for good?" in lead.open(f"/lead/newsletters/{issue.public_id}/stop").text

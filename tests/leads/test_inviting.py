@@ -10,7 +10,6 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.ops import rooms
 from tests.accounts.passkeys import add
@@ -49,7 +48,7 @@ def listed(cli: Any) -> str:
 
 
 @on_both("journeys")
-def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app: Any) -> None:
+def test_an_invited_lead_accepts_and_signs_in(scenario, cli, app):
     invite(cli)
     assert listed(cli) == "0\t1 invited"
     [mail] = scenario.mails(LEAD)
@@ -80,9 +79,7 @@ def name_of(scenario: Scenario, address: str = LEAD) -> str:
         return account.name if account else ""
 
 
-def test_a_session_that_an_invitation_began_is_unproved(
-    scenario: Scenario, cli: Any, app: Any
-) -> None:
+def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     """The link opens in any browser for days: what much depends on asks for a proof first."""
     invite(cli, LEAD, VILLAGE, "--name", "Ada, North")
     lead = Visitor(app.test_client())
@@ -99,9 +96,7 @@ def test_a_session_that_an_invitation_began_is_unproved(
     assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
 
 
-def test_an_invitation_signs_nobody_in_who_has_a_passkey(
-    scenario: Scenario, cli: Any, app: Any
-) -> None:
+def test_an_invitation_signs_nobody_in_who_has_a_passkey(scenario, cli, app):
     scenario.invite_lead(LEAD, "asian")
     owner = signed_in(app, scenario.keyring, LEAD)
     assert add(owner, Authenticator()).status_code == 303
@@ -114,7 +109,7 @@ def test_an_invitation_signs_nobody_in_who_has_a_passkey(
     assert listed(cli) == "1"
 
 
-def test_who_signs_in_without_a_name_is_asked_for_one(scenario: Scenario, app: Any) -> None:
+def test_who_signs_in_without_a_name_is_asked_for_one(scenario, app):
     scenario.invite_lead(LEAD)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
@@ -127,7 +122,7 @@ def test_who_signs_in_without_a_name_is_asked_for_one(scenario: Scenario, app: A
     assert "What should we call you?" not in lead.open(again).text
 
 
-def test_a_name_that_is_an_address_is_no_name(scenario: Scenario, cli: Any) -> None:
+def test_a_name_that_is_an_address_is_no_name(scenario, cli):
     for command in (["lead", "invite", LEAD, "--group", VILLAGE], ["office", "invite", LEAD]):
         refused = cli.invoke(args=[*command, "--name", LEAD])
         assert refused.exit_code == 2
@@ -137,9 +132,7 @@ def test_a_name_that_is_an_address_is_no_name(scenario: Scenario, cli: Any) -> N
     assert name_of(scenario) == "Ada, North"
 
 
-def test_an_address_need_not_be_an_argument_which_the_machine_would_log(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_an_address_need_not_be_an_argument_which_the_machine_would_log(scenario, cli):
     """The log of `sudo` has arguments; standard input stands nowhere."""
     group = ["--group", VILLAGE]
     result = cli.invoke(args=["lead", "invite", *group], input=f"{LEAD}\n")
@@ -155,7 +148,7 @@ def test_an_address_need_not_be_an_argument_which_the_machine_would_log(
         assert "ADDRESS is missing." in nobody.output
 
 
-def test_a_yes_that_nobody_said_counts_for_nothing(scenario: Scenario, cli: Any) -> None:
+def test_a_yes_that_nobody_said_counts_for_nothing(scenario, cli):
     """An intruder in the web can write a row for a lead of another group."""
     scenario.invite_lead(LEAD, "asian")
     with scenario.services.writing.begin() as session:
@@ -166,9 +159,7 @@ def test_a_yes_that_nobody_said_counts_for_nothing(scenario: Scenario, cli: Any)
     assert listed(cli) == "0\t1 invited"
 
 
-def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(scenario, cli):
     """A mistyped address was mailed what members wrote about themselves."""
     scenario.invite_lead("true.lead@dpsk12.org")
     invite(cli)
@@ -183,14 +174,12 @@ def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(
     assert str(invitation["To"]) == LEAD
 
 
-def test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted(scenario, cli):
     invite(cli)
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_a_lead_of_one_group_accepts_the_next_one_too(scenario: Scenario, cli: Any) -> None:
+def test_a_lead_of_one_group_accepts_the_next_one_too(scenario, cli):
     """For a name that was mistyped may be another lead's."""
     scenario.invite_lead(LEAD, "asian")
     invite(cli)
@@ -202,9 +191,7 @@ def test_a_lead_of_one_group_accepts_the_next_one_too(scenario: Scenario, cli: A
 @pytest.mark.parametrize(
     ("language", "subject"), [("en", "An invitation for you"), ("es", "Una invitación para ti")]
 )
-def test_the_invitation_is_quiet_and_in_the_leads_language(
-    scenario: Scenario, cli: Any, language: str, subject: str
-) -> None:
+def test_the_invitation_is_quiet_and_in_the_leads_language(scenario, cli, language, subject):
     invite(cli, LEAD, "lgbtq", "--language", language)
     [mail] = scenario.mails(LEAD)
     assert mail["Subject"] == subject
@@ -216,9 +203,7 @@ def test_the_invitation_is_quiet_and_in_the_leads_language(
     assert "lgbtq" not in link.lower()
 
 
-def test_an_invitation_ends_after_a_week_and_can_be_sent_again(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_an_invitation_ends_after_a_week_and_can_be_sent_again(scenario, cli):
     invite(cli)
     link = link_to(scenario.mails(LEAD)[-1], "invitation")
     with time_machine.travel(now() + timedelta(days=7, minutes=5)):
@@ -234,7 +219,7 @@ def test_an_invitation_ends_after_a_week_and_can_be_sent_again(
         assert listed(cli) == "1"
 
 
-def test_who_leads_already_is_not_asked_again(scenario: Scenario, cli: Any) -> None:
+def test_who_leads_already_is_not_asked_again(scenario, cli):
     scenario.invite_lead(LEAD)
     result = cli.invoke(args=["lead", "invite", LEAD.upper(), "--group", VILLAGE])
     assert "already leads The Village Belong Group" in result.output
@@ -242,7 +227,7 @@ def test_who_leads_already_is_not_asked_again(scenario: Scenario, cli: Any) -> N
     assert listed(cli) == "1"
 
 
-def test_an_invitation_that_was_taken_back_gives_nothing(scenario: Scenario, cli: Any) -> None:
+def test_an_invitation_that_was_taken_back_gives_nothing(scenario, cli):
     invite(cli)
     link = link_to(scenario.mails(LEAD)[-1], "invitation")
     invite(cli, LEAD, "asian")
@@ -254,7 +239,7 @@ def test_an_invitation_that_was_taken_back_gives_nothing(scenario: Scenario, cli
         assert scenario.visitor.press(each).status_code == 404
 
 
-def test_a_bent_link_accepts_nothing(scenario: Scenario, cli: Any) -> None:
+def test_a_bent_link_accepts_nothing(scenario, cli):
     invite(cli)
     link = link_to(scenario.mails(LEAD)[-1], "invitation").partition("?")[0]
     account, _, rest = link.partition(".")
@@ -263,14 +248,14 @@ def test_a_bent_link_accepts_nothing(scenario: Scenario, cli: Any) -> None:
     assert listed(cli) == "0\t1 invited"
 
 
-def test_who_wants_no_mail_is_not_invited(scenario: Scenario, cli: Any) -> None:
+def test_who_wants_no_mail_is_not_invited(scenario, cli):
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, LEAD, "asked")
     invite(cli)
     assert scenario.mails(LEAD) == []
 
 
-def test_who_never_accepts_is_forgotten(scenario: Scenario, cli: Any) -> None:
+def test_who_never_accepts_is_forgotten(scenario, cli):
     scenario.invite_lead("true.lead@dpsk12.org")
     invite(cli)
     invite(cli, "true.lead@dpsk12.org", "asian")
@@ -283,7 +268,7 @@ def test_who_never_accepts_is_forgotten(scenario: Scenario, cli: Any) -> None:
     assert listed(cli) == "1"
 
 
-def test_an_invitation_that_still_waits_is_not_forgotten(scenario: Scenario, cli: Any) -> None:
+def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
     invite(cli)
     with scenario.services.writing.begin() as session:
         rooms.purge_all(session, now() + timedelta(days=9))
@@ -294,7 +279,7 @@ def test_an_invitation_that_still_waits_is_not_forgotten(scenario: Scenario, cli
 
 
 @pytest.mark.parametrize("settings", [PRODUCTION])
-def test_in_production_only_staff_are_invited(cli: Any, services: Services) -> None:
+def test_in_production_only_staff_are_invited(cli, services):
     own = f"lead@{services.settings.mail_domain}"
     result = cli.invoke(args=["lead", "invite", own, "--group", VILLAGE])
     assert result.exit_code == 2

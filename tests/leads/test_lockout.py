@@ -60,16 +60,14 @@ def gets_a_link(scenario: Scenario, lead: Visitor) -> bool:
     return len(scenario.mails(LEAD)) == before + 1
 
 
-def test_refused_requests_lengthen_nobodys_wait(app: Flask, scenario: Scenario) -> None:
+def test_refused_requests_lengthen_nobodys_wait(app, scenario):
     """Two hundred forms made a lead wait for 39 hours, forty for eight."""
     flood(app, scenario, 40)
     with time_machine.travel(now() + timedelta(minutes=16)):
         assert gets_a_link(scenario, browser(app))
 
 
-def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(app, scenario):
     lead = browser(app)
     sign_in(scenario, lead)
     lead.act("/sign-out")
@@ -80,22 +78,18 @@ def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
 
 
-def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(app, scenario):
     flood(app, scenario, 12, ELSEWHERE)
     assert gets_a_link(scenario, browser(app))
 
 
-def test_a_lead_beside_a_flooding_browser_gets_a_link(app: Flask, scenario: Scenario) -> None:
+def test_a_lead_beside_a_flooding_browser_gets_a_link(app, scenario):
     """One browser, whose cookies stay, in the same building."""
     flood(app, scenario, 12, cookies=True)
     assert gets_a_link(scenario, browser(app))
 
 
-def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(app, scenario):
     """From everywhere at once, and the lead's browser is new: a link is there all the same."""
     flood_from_everywhere(app, scenario)
     lead = browser(app)
@@ -117,13 +111,11 @@ def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
         rate_limits.PROOF_RATE,
     ],
 )
-def test_a_link_comes_before_the_one_before_it_has_ended(rate: rate_limits.Rate) -> None:
+def test_a_link_comes_before_the_one_before_it_has_ended(rate):
     assert rate.per / rate.burst <= LINK_MAX_AGE
 
 
-def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(app, scenario):
     """In a browser of which nothing is known: by a link of its own, or the newest one."""
     begun = now()
     for step in range(0, 24 * 60, 155):
@@ -138,7 +130,7 @@ def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(
             assert lead.open("/lead/").status_code == 200
 
 
-def test_who_asked_for_another_lead_cannot_use_a_leads_link(app: Flask, scenario: Scenario) -> None:
+def test_who_asked_for_another_lead_cannot_use_a_leads_link(app, scenario):
     scenario.invite_lead(OTHER_LEAD)
     other = browser(app)
     other.send("/sign-in", email=OTHER_LEAD)
@@ -147,7 +139,7 @@ def test_who_asked_for_another_lead_cannot_use_a_leads_link(app: Flask, scenario
     assert other.press(link).status_code == 403
 
 
-def test_a_link_serves_nobody_who_asked_before_its_time(app: Flask, scenario: Scenario) -> None:
+def test_a_link_serves_nobody_who_asked_before_its_time(app, scenario):
     early = browser(app)
     early.send("/sign-in", email=LEAD)
     scenario.worker.drain()
@@ -158,9 +150,7 @@ def test_a_link_serves_nobody_who_asked_before_its_time(app: Flask, scenario: Sc
 
 
 @pytest.mark.parametrize("sources", [1, 24])
-def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(
-    sources: int, app: Flask, scenario: Scenario
-) -> None:
+def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(sources, app, scenario):
     begun = now()
     for step in range(24):
         with time_machine.travel(begun + timedelta(minutes=15 * step)):
@@ -169,7 +159,7 @@ def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(
     assert HANDFUL <= len(scenario.relay.to(LEAD)) <= HANDFUL * (hours + 1)
 
 
-def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, scenario: Scenario) -> None:
+def test_a_proof_of_one_account_gives_nothing_to_another(app, scenario):
     """A lead's own browser is a stranger's for every other lead's address."""
     scenario.invite_lead(OTHER_LEAD)
     lead = browser(app)
@@ -179,7 +169,7 @@ def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, scenario: S
     assert not gets_a_link(scenario, lead)
 
 
-def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, scenario: Scenario) -> None:
+def test_a_forged_or_foreign_cookie_is_no_proof(app, scenario):
     lead = browser(app)
     sign_in(scenario, lead)
     flood_from_everywhere(app, scenario)
@@ -191,7 +181,7 @@ def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, scenario: Scenario) 
         assert not gets_a_link(scenario, stranger)
 
 
-def test_what_makes_a_browser_known_names_nobody(app: Flask, scenario: Scenario) -> None:
+def test_what_makes_a_browser_known_names_nobody(app, scenario):
     lead = browser(app)
     sign_in(scenario, lead)
     cookie = lead.client.get_cookie("belong-known")
@@ -204,9 +194,7 @@ def test_what_makes_a_browser_known_names_nobody(app: Flask, scenario: Scenario)
     assert "lead" not in cookie.value
 
 
-def test_the_page_answers_alike_with_and_without_a_known_browser(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_the_page_answers_alike_with_and_without_a_known_browser(app, scenario):
     lead, stranger = browser(app), browser(app)
     sign_in(scenario, lead)
     answers = []

@@ -46,8 +46,8 @@ def subjects(relay: Server, address: str) -> list[str]:
 
 
 def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     of_mailbox, of_lead = propose(lead, worker, relay)
     assert WAITING in lead.open(PAGE).text
     assert "No shared inbox is set" in lead.open(PAGE).text
@@ -67,9 +67,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_one_link_pressed_often_is_still_one_yes(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server, first: int
-) -> None:
+def test_one_link_pressed_often_is_still_one_yes(lead, services, keyring, worker, relay, first):
     link = propose(lead, worker, relay)[first]
     for _ in range(3):
         assert lead.follow(link).status_code == 200
@@ -78,8 +76,8 @@ def test_one_link_pressed_often_is_still_one_yes(
 
 
 def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goes_now(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         mailboxes.wrap_mailbox(keyring.opener, group, OLD)
@@ -99,13 +97,8 @@ def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goe
 
 
 def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_one_after(
-    lead: Visitor,
-    visitor: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-) -> None:
+    lead, visitor, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         mailboxes.wrap_mailbox(keyring.opener, group_named(session, "the-village"), OLD)
         make_member(session, keyring, ADA)
@@ -124,8 +117,8 @@ def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_on
 
 
 def test_a_lead_whose_own_address_is_the_mailbox_is_asked_once(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     link, same = propose(lead, worker, relay, LEAD)
     assert link == same
     assert subjects(relay, LEAD).count("Confirm a shared inbox") == 1
@@ -134,9 +127,7 @@ def test_a_lead_whose_own_address_is_the_mailbox_is_asked_once(
     assert mailbox(services, keyring) == LEAD
 
 
-def test_the_links_are_too_old_after_three_days_and_the_row_goes(
-    lead: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_links_are_too_old_after_three_days_and_the_row_goes(lead, services, worker, relay):
     link, _ = propose(lead, worker, relay)
     with time_machine.travel(now() + timedelta(hours=72, minutes=2)):
         assert lead.press(link).status_code == 404
@@ -146,8 +137,8 @@ def test_the_links_are_too_old_after_three_days_and_the_row_goes(
 
 
 def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     earlier = propose(lead, worker, relay)
     later = propose(lead, worker, relay, OLD)
     assert [lead.press(link).status_code for link in earlier] == [404, 404]
@@ -166,8 +157,8 @@ def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
 
 
 def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         suppressions.suppress(session, keyring.index, NEW, "asked")
     lead.send(PAGE, **SUMMARY, mailbox=NEW)

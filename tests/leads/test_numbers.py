@@ -8,7 +8,6 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
@@ -21,7 +20,6 @@ from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, make_members
 from tests.leads.writing import write
 from tests.markers import on_both, periodic_tasks
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -44,9 +42,7 @@ def set_members(services: Services, number: int) -> None:
         session.execute(left.values(ended_at=now()))
 
 
-def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(
-    lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(lead, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 60)
     shown = []
@@ -59,9 +55,7 @@ def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(
     ]  # fmt: skip
 
 
-def test_a_large_group_is_counted_in_steps_and_its_number_stands_until_the_last(
-    services: Services, keyring: Keyring
-) -> None:
+def test_a_large_group_is_counted_in_steps_and_its_number_stands_until_the_last(services, keyring):
     """Counting a million takes seconds: no statement looks at more than a step."""
     counts, shown = MemberCounts(at_once=10), []
     with services.writing.begin() as session:
@@ -74,9 +68,7 @@ def test_a_large_group_is_counted_in_steps_and_its_number_stands_until_the_last(
     assert shown == [(False, None)] * 3 + [(True, 30), (False, 30)]
 
 
-def test_looking_again_counts_nothing_anew(
-    lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_looking_again_counts_nothing_anew(lead, services, keyring):
     told(lead, services)
     with services.writing.begin() as session:
         make_members(session, keyring, 30)
@@ -84,9 +76,7 @@ def test_looking_again_counts_nothing_anew(
     assert "About 30 members" in told(lead, services)
 
 
-def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(
-    lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(lead, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 39)
         make_member(session, keyring, "lead@dpsk12.org")
@@ -100,9 +90,7 @@ def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(
         assert len(session.scalars(select(Subscription.id)).all()) == 70
 
 
-def test_an_address_that_is_moved_is_counted_by_its_new_one(
-    services: Services, keyring: Keyring
-) -> None:
+def test_an_address_that_is_moved_is_counted_by_its_new_one(services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 9)
         make_member(session, keyring, "lead@dpsk12.org")
@@ -139,8 +127,8 @@ def percent(lead: Visitor, page: str) -> int:
 
 
 def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 19)
     page = write(lead)
@@ -160,15 +148,15 @@ def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
     assert relay.accepted
 
 
-def test_thousands_have_a_comma(lead: Visitor, services: Services) -> None:
+def test_thousands_have_a_comma(lead, services):
     with services.writing.begin() as session:
         session.execute(update(Group).values(members_shown=3000))
     assert "About 3,000 members" in lead.open("/lead/").text
 
 
 def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+    lead, services, keyring, worker
+):
     """A lead compares the reports of issue after issue, while one person comes and goes."""
     with services.writing.begin() as session:
         make_members(session, keyring, 40)
@@ -181,9 +169,7 @@ def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(
 
 
 @on_both("counts")
-def test_the_worker_counts_members_each_minute(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+def test_the_worker_counts_members_each_minute(lead, services, keyring, worker):
     with services.writing.begin() as session:
         make_members(session, keyring, 21)
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):

@@ -2,11 +2,8 @@
 
 import pytest
 
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.browser_client import Form, link_to, text_of
 from tests.factories import group_named, plan_meeting
-from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
 TYPED = {
@@ -18,7 +15,7 @@ TYPED = {
 }
 
 
-def test_bad_input_is_kept_and_explained(lead: Visitor) -> None:
+def test_bad_input_is_kept_and_explained(lead):
     answer = lead.send(PAGE, **{**TYPED, "resources-0-url": "javascript:alert(1)"})
     assert answer.status_code == 422
     assert "begins with https://" in answer.text
@@ -28,9 +25,7 @@ def test_bad_input_is_kept_and_explained(lead: Visitor) -> None:
     assert lead.send(PAGE, **{**TYPED, "mailbox": "leads@example.com"}).status_code == 422
 
 
-def test_the_welcome_mail_carries_the_leads_words(
-    lead: Visitor, visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_the_welcome_mail_carries_the_leads_words(lead, visitor, worker, relay):
     lead.send(PAGE, **TYPED)
     visitor.join("the-village", "ada@dpsk12.org")
     worker.drain()
@@ -47,7 +42,7 @@ MISSION = {
 }
 
 
-def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead: Visitor) -> None:
+def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead):
     before, typed = lead.open("/groups/the-village").text, TYPED | MISSION
     preview = lead.send(PAGE, **typed, preview="1").text
     assert "<p>We stand by students.</p><p>We learn from each other.</p>" in preview
@@ -73,7 +68,7 @@ def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead: Visit
     assert lead.open("/groups/the-village").text == public
 
 
-def test_a_mission_has_800_characters_and_a_list_ten_lines(lead: Visitor) -> None:
+def test_a_mission_has_800_characters_and_a_list_ten_lines(lead):
     ten = "\r\n".join("x" * 250 for _ in range(10))
     assert lead.send(PAGE, mission_en="x" * 800, activities_en=ten).status_code == 303
     for wrong, why in (
@@ -87,7 +82,7 @@ def test_a_mission_has_800_characters_and_a_list_ten_lines(lead: Visitor) -> Non
         assert why in answer.text
 
 
-def test_markup_in_a_mission_is_shown_as_it_is(lead: Visitor) -> None:
+def test_markup_in_a_mission_is_shown_as_it_is(lead):
     lead.send(PAGE, mission_en="<b>We</b>", activities_en="<i>Tea</i>")
     public = lead.open("/groups/the-village").text
     assert "<p>&lt;b&gt;We&lt;/b&gt;</p>" in public
@@ -103,7 +98,7 @@ def test_markup_in_a_mission_is_shown_as_it_is(lead: Visitor) -> None:
         ("https://help.example.org/line", "https://help.example.org/line"),
     ],
 )
-def test_a_resource_is_a_link_or_a_phone_number(lead: Visitor, typed: str, stored: str) -> None:
+def test_a_resource_is_a_link_or_a_phone_number(lead, typed, stored):
     resource = {"resources-0-title_en": "Help line", "resources-0-url": typed}
     assert lead.send(PAGE, **resource).status_code == 303
     public = lead.open("/groups/the-village").text
@@ -116,14 +111,14 @@ def test_a_resource_is_a_link_or_a_phone_number(lead: Visitor, typed: str, store
     "typed",
     ["12", "tel:", "tel:one", "1" * 16, "http://x.org", "mailto:a@b.c", "tel:1;ext=javascript"],
 )
-def test_no_other_kind_of_address_is_a_resource(lead: Visitor, typed: str) -> None:
+def test_no_other_kind_of_address_is_a_resource(lead, typed):
     resource = {"resources-0-title_en": "Help line", "resources-0-url": typed}
     answer = lead.send(PAGE, **resource)
     assert answer.status_code == 422
     assert "Enter a link that begins with https://, or a phone number." in answer.text
 
 
-def test_a_lead_cannot_say_whom_the_group_welcomes(lead: Visitor) -> None:
+def test_a_lead_cannot_say_whom_the_group_welcomes(lead):
     assert lead.send(PAGE, audience_en="Come, all", audience="Come, all").status_code == 303
     assert "Come, all" not in lead.open("/groups/the-village").text
 
@@ -132,8 +127,8 @@ WORDS = {"welcome_en": "Come <in>\n& sit down", "welcome_es": "Pasa <ya>"}
 
 
 def test_the_welcome_email_is_previewed_in_each_language_and_nothing_is_stored(
-    lead: Visitor, other_lead: Visitor, services: Services
-) -> None:
+    lead, other_lead, services
+):
     with services.writing.begin() as session:
         plan_meeting(session, place="Room 4")
     fields = {**Form(lead.open(PAGE).text).fields, **WORDS}

@@ -4,12 +4,10 @@ import re
 from datetime import datetime, timedelta
 
 import time_machine
-from flask import Flask
 from sqlalchemy import delete, select
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -37,9 +35,7 @@ def release(lead: Visitor, page: str, worker: Worker) -> None:
         worker.drain()
 
 
-def test_a_newsletter_that_went_out_is_read_again_in_each_language(
-    lead: Visitor, worker: Worker
-) -> None:
+def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, worker):
     assert "No newsletter has been sent yet." in lead.open(PAST).text
     page = write(lead, **WORDS)
     begin(lead)
@@ -60,20 +56,15 @@ def test_a_newsletter_that_went_out_is_read_again_in_each_language(
 
 
 def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
-    lead: Visitor,
-    other_lead: Visitor,
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-) -> None:
+    lead, other_lead, app, services, keyring, worker
+):
     page = write(lead)
     release(lead, page, worker)
     address = "second@dpsk12.org"
     second = sign_in(app, keyring, "the-village", address)
     assert "Written by a group leader. Sent by a group leader." in second.open(f"{page}/read").text
     with services.writing.begin() as session:
-        session.scalars(select(Account).order_by(Account.id)).first().name = "Sam <3"  # type: ignore[union-attr]
+        session.scalars(select(Account).order_by(Account.id)).first().name = "Sam <3"
     write(second)  # another newsletter has another writer
     named = "Written by Sam &lt;3. Sent by Sam &lt;3."
     assert named in second.open(f"{page}/read").text
@@ -88,9 +79,7 @@ def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
     assert "sent it." not in shown
 
 
-def test_what_was_undone_or_sent_by_a_command_is_nobodys(
-    lead: Visitor, services: Services, worker: Worker
-) -> None:
+def test_what_was_undone_or_sent_by_a_command_is_nobodys(lead, services, worker):
     page = write(lead)
     assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303
     assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
@@ -103,7 +92,7 @@ def test_what_was_undone_or_sent_by_a_command_is_nobodys(
     assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
-def test_a_picture_is_shown_where_it_stood(lead: Visitor, worker: Worker) -> None:
+def test_a_picture_is_shown_where_it_stood(lead, worker):
     page = begin(lead)
     assert add(lead, page, picture(), says="Twelve people").status_code == 303
     source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
@@ -116,9 +105,7 @@ def test_a_picture_is_shown_where_it_stood(lead: Visitor, worker: Worker) -> Non
     assert 'alt="Twelve people"' in shown
 
 
-def test_the_report_after_a_stop_is_true(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+def test_the_report_after_a_stop_is_true(lead, services, keyring, worker):
     """It was stopped when there was nothing left to stop: then nobody missed it."""
     with services.writing.begin() as session:
         make_members(session, keyring, 30)
@@ -151,9 +138,7 @@ def found(lead: Visitor, query: str) -> list[str]:
 
 
 @on_both("a search by each dialect")
-def test_past_newsletters_are_found_by_words_in_any_language(
-    lead: Visitor, services: Services
-) -> None:
+def test_past_newsletters_are_found_by_words_in_any_language(lead, services):
     at = now() - timedelta(days=30)
     tea = sent(services, "Tea & cake", "100% of_us came.", at, title="Té", words="¡Vengan, niños!")
     walk = sent(services, "A walk", "In the “hills”.", at + timedelta(days=1))
@@ -170,9 +155,7 @@ def test_past_newsletters_are_found_by_words_in_any_language(
     assert lead.open(f"{PAST}?words={'a' * 101}").status_code == 422
 
 
-def test_past_newsletters_come_in_pages_that_keep_the_search(
-    lead: Visitor, services: Services
-) -> None:
+def test_past_newsletters_come_in_pages_that_keep_the_search(lead, services):
     at = now() - timedelta(days=60)
     pages = [sent(services, f"Tea {n}", "Tea.", at + timedelta(hours=n)) for n in range(21)]
     assert found(lead, "") == pages[:0:-1]
@@ -185,8 +168,8 @@ def test_past_newsletters_come_in_pages_that_keep_the_search(
 
 
 def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
-    lead: Visitor, other_lead: Visitor, services: Services, worker: Worker
-) -> None:
+    lead, other_lead, services, worker
+):
     page = begin(lead)
     assert add(lead, page, picture(), says="Twelve people").status_code == 303
     source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]

@@ -5,21 +5,15 @@ from datetime import timedelta
 import time_machine
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.members.counts import MemberCounts
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, text_of
+from tests.browser_client import html_of, text_of
 from tests.factories import make_members
 from tests.leads.writing import act, write
 from tests.markers import on_both
-from tests.servers.smtp import Server
 
 
 @on_both("journeys")
-def test_a_lead_writes_tests_and_releases(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_lead_writes_tests_and_releases(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 12)
         MemberCounts().go_on(session)
@@ -46,9 +40,7 @@ def test_a_lead_writes_tests_and_releases(
     assert copy["Subject"] == "Tea on Friday"
 
 
-def test_an_issue_is_taken_back_while_there_is_time(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_an_issue_is_taken_back_while_there_is_time(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     page = write(lead)
@@ -60,7 +52,7 @@ def test_an_issue_is_taken_back_while_there_is_time(
     assert "draft" in lead.open(f"{page}/sending").text
 
 
-def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead: Visitor, worker: Worker) -> None:
+def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, worker):
     page = write(lead)
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):

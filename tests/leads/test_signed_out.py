@@ -82,9 +82,7 @@ def forms_in(page: str, path: str) -> Iterator[str]:
             yield path_of(unescape(action[1])).partition("?")[0] if action else path
 
 
-def test_every_form_of_a_lead_and_of_the_office_is_tried_here(
-    app: Flask, lead: Visitor, pages: dict[str, str]
-) -> None:
+def test_every_form_of_a_lead_and_of_the_office_is_tried_here(app, lead, pages):
     """A new form fails here until it is entered in FORMS; a new button in WITHOUT_WORDS."""
     adapter = app.url_map.bind("localhost")
     found = {
@@ -113,9 +111,9 @@ def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
 @ENDS
 @pytest.mark.parametrize("endpoint", FORMS)
 def test_what_was_typed_is_saved_after_signing_in_again(
-    endpoint: str, end: End, lead: Visitor, pages: dict[str, str], services: Services,
-    again: Callable[[Visitor], Visitor],
-) -> None:  # fmt: skip
+    endpoint, end, lead, pages, services,
+    again
+):  # fmt: skip
     typed, path = FORMS[endpoint], pages[endpoint]
     sent = fill_in(lead, path, typed)
     with end(lead):
@@ -150,9 +148,7 @@ def test_what_was_typed_is_saved_after_signing_in_again(
 
 @one_by_day("each end of a session with each form")
 @ENDS
-def test_a_form_in_another_language_is_kept_in_it(
-    end: End, lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], Visitor]
-) -> None:
+def test_a_form_in_another_language_is_kept_in_it(end, lead, pages, again):
     path, typed = pages["editor.write"], FORMS["editor.write"]
     sent = fill_in(lead, path, typed)
     with end(lead):
@@ -165,8 +161,8 @@ def test_a_form_in_another_language_is_kept_in_it(
 
 
 def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
-    app: Flask, lead: Visitor, pages: dict[str, str], services: Services
-) -> None:
+    app, lead, pages, services
+):
     """Also where a page of the same address asks first: nothing acts on a form without a token."""
     in_flight = {"releases.act pause", "releases.act undo", "releases.act resume"}
     for endpoint in sorted(WITHOUT_WORDS - {"editor.preview"} - in_flight):
@@ -185,9 +181,7 @@ def assert_old_token_does_nothing(path: str, lead: Visitor, services: Services) 
     assert kept_of(services) == before, path
 
 
-def test_a_picture_has_to_be_chosen_again_and_its_description_stays(
-    lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], Visitor]
-) -> None:
+def test_a_picture_has_to_be_chosen_again_and_its_description_stays(lead, pages, again):
     typed, path = FORMS["pictures.add"], pages["pictures.add"]
     sent = fill_in(lead, path, typed)
     chosen = {"picture": (io.BytesIO(picture() + b"\0" * 400_000), "tea.png")}
@@ -200,9 +194,7 @@ def test_a_picture_has_to_be_chosen_again_and_its_description_stays(
     assert_shown(shown, typed)
 
 
-def test_nothing_large_is_read_from_a_browser_that_never_signed_in(
-    app: Flask, pages: dict[str, str]
-) -> None:
+def test_nothing_large_is_read_from_a_browser_that_never_signed_in(app, pages):
     stranger = Visitor(app.test_client(use_cookies=False))
     large = {"picture": (io.BytesIO(b"\0" * 400_000), "tea.png"), "description": "Mine and yours"}
     answer = stranger.press(pages["pictures.add"], **large)
@@ -210,7 +202,7 @@ def test_nothing_large_is_read_from_a_browser_that_never_signed_in(
     assert "Mine and yours" not in answer.text
 
 
-def test_words_of_another_site_are_not_even_shown(lead: Visitor, pages: dict[str, str]) -> None:
+def test_words_of_another_site_are_not_even_shown(lead, pages):
     with sit_still(lead):
         lead.headers = {"Origin": "https://evil.example"}
         answer = lead.press(pages["editor.write"], text="Words of another site")
@@ -219,9 +211,9 @@ def test_words_of_another_site_are_not_even_shown(lead: Visitor, pages: dict[str
 
 
 def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(
-    app: Flask, keyring: Keyring,
-    pages: dict[str, str],
-) -> None:  # fmt: skip
+    app, keyring,
+    pages
+):  # fmt: skip
     """The group is not theirs: what was typed is not shown as if it could be saved."""
     other = sign_in(app, keyring, "asian")
     answer = other.press(pages["editor.write"], text="Mine now", csrf_token="old")

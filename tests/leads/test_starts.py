@@ -7,15 +7,11 @@ from sqlalchemy import select, update
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.factories import make_members, plan_meeting
 from tests.leads.writing import act, begin
 from tests.newsletters.pictures.samples import add, picture
-from tests.servers.smtp import Server
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
          "text_es": "Hola"}  # fmt: skip
@@ -46,7 +42,7 @@ def words_of(lead: Visitor, page: str) -> dict[str, str]:
     return {name: fields[name] for name in WORDS}
 
 
-def test_newsletters_start_from_the_template_that_a_leader_saved(lead: Visitor) -> None:
+def test_newsletters_start_from_the_template_that_a_leader_saved(lead):
     assert "Start from the group’s template" not in lead.open("/lead/").text
     draft = begin(lead)
     assert add(lead, draft, picture(), says="Twelve people").status_code == 303
@@ -63,9 +59,7 @@ def test_newsletters_start_from_the_template_that_a_leader_saved(lead: Visitor) 
     assert words_of(lead, start(lead, "template"))["subject"] == "Tea"
 
 
-def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, services):
     save_template(lead)
     template = template_of(lead)
     assert "Draft" in lead.open("/lead/").text
@@ -85,9 +79,7 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(
     assert words_of(lead, start(lead, "template"))["subject"] == ""
 
 
-def test_a_template_never_goes_out(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_template_never_goes_out(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     save_template(lead)
@@ -104,16 +96,14 @@ def test_a_template_never_goes_out(
     assert relay.to("member0@dpsk12.org") == []
 
 
-def test_the_template_of_another_group_is_not_there(lead: Visitor, other_lead: Visitor) -> None:
+def test_the_template_of_another_group_is_not_there(lead, other_lead):
     save_template(lead)
     template = template_of(lead)
     assert other_lead.open(template).status_code == 404
     assert "Start from the group’s template" not in other_lead.open("/lead/").text
 
 
-def test_a_newsletter_starts_with_the_next_meetings_in_each_language(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_newsletter_starts_with_the_next_meetings_in_each_language(lead, services):
     assert "Start with the next meetings" not in lead.open("/lead/").text
     assert words_of(lead, start(lead, "meetings"))["subject"] == ""
     with services.writing.begin() as session:
@@ -134,8 +124,8 @@ def test_a_newsletter_starts_with_the_next_meetings_in_each_language(
 
 
 def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_dates(
-    lead: Visitor, services: Services
-) -> None:
+    lead, services
+):
     with services.writing.begin() as session:
         plan_meeting(session)
     lead.send(begin(lead), **WORDS)

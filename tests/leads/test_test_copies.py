@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, text_of
 from tests.clients import sign_in
@@ -54,8 +53,8 @@ def ask(lead: Visitor, page: str, whom: str) -> str:
     ("whom", "to_lead", "to_second"), [("me", 2, 0), ("others", 0, 2), ("all", 2, 2)]
 )
 def test_a_test_goes_in_each_language_to_whom_the_leader_chose(
-    lead: Visitor, services: Services, inboxes: Inboxes, whom: str, to_lead: int, to_second: int
-) -> None:
+    lead, services, inboxes, whom, to_lead, to_second
+):
     page = write(lead, **BOTH)
     shown = lead.open(f"{page}/release").text
     assert "Send it to the other leader" in shown
@@ -75,15 +74,13 @@ def test_a_test_goes_in_each_language_to_whom_the_leader_chose(
 
 
 @pytest.mark.usefixtures("second")
-def test_a_test_in_one_language_comes_once(lead: Visitor, inboxes: Inboxes) -> None:
+def test_a_test_in_one_language_comes_once(lead, inboxes):
     ask(lead, write(lead), "all")
     for address in (LEAD, SECOND):
         assert inboxes.tests_to(address) == ["[Test] Tea on Friday"]
 
 
-def test_nobody_fills_a_colleagues_inbox_with_tests(
-    lead: Visitor, second: Visitor, inboxes: Inboxes
-) -> None:
+def test_nobody_fills_a_colleagues_inbox_with_tests(lead, second, inboxes):
     page = write(lead)
     for _ in range(6):
         assert "emailing the test copies" in ask(lead, page, "others")
@@ -95,5 +92,5 @@ def test_nobody_fills_a_colleagues_inbox_with_tests(
     assert "Try again in an hour." in ask(lead, page, "me")
 
 
-def test_a_leader_alone_is_offered_no_colleagues(lead: Visitor) -> None:
+def test_a_leader_alone_is_offered_no_colleagues(lead):
     assert "other leader" not in lead.open(f"{write(lead)}/release").text

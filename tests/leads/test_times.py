@@ -9,19 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters.release import InvalidLocalTime, local_moment
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, text_of
+from tests.browser_client import Form, text_of
 from tests.factories import make_members
 from tests.leads.writing import write
-from tests.servers.smtp import Server
 
 DENVER = ZoneInfo("America/Denver")
 
 
-def test_an_hour_that_the_clocks_skip_is_explained_and_another_offered(lead: Visitor) -> None:
+def test_an_hour_that_the_clocks_skip_is_explained_and_another_offered(lead):
     page = write(lead)
     answer = lead.send(f"{page}/release", when="later", at="2027-03-14T02:30")
     assert answer.status_code == 422
@@ -29,13 +25,13 @@ def test_an_hour_that_the_clocks_skip_is_explained_and_another_offered(lead: Vis
     assert "3:30 AM" in answer.text
 
 
-def test_of_an_hour_that_comes_twice_the_first_is_taken() -> None:
+def test_of_an_hour_that_comes_twice_the_first_is_taken():
     moment = local_moment(datetime(2026, 11, 1, 1, 30), DENVER)  # noqa: DTZ001
     assert moment == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
 
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2037, 12, 31)))  # noqa: DTZ001
-def test_every_local_time_exists_or_its_neighbour_does(local: datetime) -> None:
+def test_every_local_time_exists_or_its_neighbour_does(local):
     try:
         shown = local_moment(local, DENVER).astimezone(DENVER)
     except InvalidLocalTime as skipped:
@@ -44,7 +40,7 @@ def test_every_local_time_exists_or_its_neighbour_does(local: datetime) -> None:
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2020-01-01T10:00"])
-def test_a_time_that_is_missing_odd_or_past_is_refused(lead: Visitor, at: str) -> None:
+def test_a_time_that_is_missing_odd_or_past_is_refused(lead, at):
     page = write(lead)
     answer = lead.send(f"{page}/release", when="later", at=at)
     assert answer.status_code == 422
@@ -53,9 +49,7 @@ def test_a_time_that_is_missing_odd_or_past_is_refused(lead: Visitor, at: str) -
     assert "draft" in lead.open(f"{page}/sending").text
 
 
-def test_an_issue_for_later_leaves_then_and_not_before(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_an_issue_for_later_leaves_then_and_not_before(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     page = write(lead)
@@ -70,8 +64,8 @@ def test_an_issue_for_later_leaves_then_and_not_before(
 
 
 def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_asked(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     page = write(lead)
@@ -91,9 +85,7 @@ def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_aske
     assert len(relay.to("member1@dpsk12.org")) == 1
 
 
-def test_a_leads_own_mails_come_in_the_language_that_they_choose(
-    lead: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_a_leads_own_mails_come_in_the_language_that_they_choose(lead, worker, relay):
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     assert "Our emails to you are in <strong>English</strong>" in lead.open("/lead/").text
     assert lead.press("/lead/language", language="fr", csrf_token=token).status_code == 400
@@ -109,8 +101,8 @@ def test_a_leads_own_mails_come_in_the_language_that_they_choose(
 
 
 def test_releasing_twice_or_undoing_too_late_changes_nothing(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = write(lead)
@@ -123,7 +115,7 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(
     assert len(relay.to("member0@dpsk12.org")) == 1
 
 
-def test_an_issue_without_words_cannot_be_released(lead: Visitor) -> None:
+def test_an_issue_without_words_cannot_be_released(lead):
     page = write(lead)
     lead.send(page, subject="", text="")
     answer = lead.send(f"{page}/release", when="now", minutes="1")

@@ -7,14 +7,10 @@ import pytest
 import time_machine
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import make_members
 from tests.leads.writing import act, begin, write
-from tests.servers.smtp import Server
 
 
 def preview(lead: Visitor, page: str, kind: str = "", **words: str) -> str:
@@ -32,7 +28,7 @@ def draft(lead: Visitor, slug: str, **words: str) -> str:
 
 
 @pytest.mark.parametrize("field", ["subject", "text", "subject_es", "text_es"])
-def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead: Visitor, field: str) -> None:
+def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead, field):
     page = begin(lead)
     typed = {
         "subject": "Tea",
@@ -48,10 +44,10 @@ def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead: Visitor, 
         assert kept == field or words in answer.text
     saved = lead.press(f"{page}/save", **{**Form(answer.text).fields, field: "Dear {frist_name}"})
     assert saved.status_code == 422
-    assert "{frist_name}" in saved.json["problem"]  # type: ignore[index]
+    assert "{frist_name}" in saved.json["problem"]
 
 
-def test_no_braces_are_a_template_language(lead: Visitor, worker: Worker, relay: Server) -> None:
+def test_no_braces_are_a_template_language(lead, worker, relay):
     words = "{{7*7}} ${x} %(x)s {% if 1 %} {first_name} {0} {} {{first_name}} <%= 1 %>"
     page = write(lead, subject="For {first_name}: {{7*7}}", text="{group}: " + words)
     act(lead, page, "test")
@@ -63,7 +59,7 @@ def test_no_braces_are_a_template_language(lead: Visitor, worker: Worker, relay:
     assert "49" not in html_of(mail).partition("<h1")[2].partition("This copy is for you")[0]
 
 
-def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
+def test_two_pages_at_once_lose_nothing(lead):
     page = begin(lead)
     early = Form(lead.open(page).text).fields
     assert (
@@ -82,16 +78,14 @@ def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
     assert "First and second words" in lead.open(page).text
 
 
-def test_two_leads_of_one_group_share_its_drafts(
-    lead: Visitor, app: object, keyring: Keyring
-) -> None:
+def test_two_leads_of_one_group_share_its_drafts(lead, app, keyring):
     page = begin(lead)
     lead.send(page, subject="Ours", text="Only ours")
-    second = sign_in(app, keyring, "the-village")  # type: ignore[arg-type]
+    second = sign_in(app, keyring, "the-village")
     assert "Only ours" in second.open(page).text
 
 
-def test_words_are_saved_while_they_are_typed(lead: Visitor) -> None:
+def test_words_are_saved_while_they_are_typed(lead):
     page = begin(lead)
     fields = Form(lead.open(page).text).fields
     answer = lead.press(f"{page}/save", **{**fields, "subject": "Tea", "text": "Some words"})
@@ -102,9 +96,7 @@ def test_words_are_saved_while_they_are_typed(lead: Visitor) -> None:
     assert "Some more words" in lead.open(page).text
 
 
-def test_the_preview_is_the_mail_that_goes_out(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_the_preview_is_the_mail_that_goes_out(lead, services, keyring, worker, relay):
     words = {
         "subject": "Tea & cake",
         "preheader": "For {first_name} & friends",
@@ -126,7 +118,7 @@ def test_the_preview_is_the_mail_that_goes_out(
     assert preview(lead, page, "nonsense", **words) == expected
 
 
-def test_the_preview_shows_what_an_inbox_shows_in_each_language(lead: Visitor) -> None:
+def test_the_preview_shows_what_an_inbox_shows_in_each_language(lead):
     page = begin(lead)
     words = {"subject": "Tea", "text": "Come.", "subject_es": "Té", "text_es": "Vengan."}
     shown = preview(lead, page, "inbox", **words)
@@ -137,7 +129,7 @@ def test_the_preview_shows_what_an_inbox_shows_in_each_language(lead: Visitor) -
     assert "News from your Belong group." not in shown
 
 
-def test_the_preview_shows_dark_plain_and_spanish(lead: Visitor) -> None:
+def test_the_preview_shows_dark_plain_and_spanish(lead):
     page = begin(lead)
     words = {"subject": "Tea", "text": "**Come**", "subject_es": "Té", "text_es": "**Vengan**"}
     assert "prefers-color-scheme: dark" in preview(lead, page, "phone", **words)
@@ -151,7 +143,7 @@ def test_the_preview_shows_dark_plain_and_spanish(lead: Visitor) -> None:
     assert "Come" in preview(lead, page, "es", subject="Tea", text="Come")
 
 
-def test_the_preview_is_fenced_in_and_stores_nothing(lead: Visitor) -> None:
+def test_the_preview_is_fenced_in_and_stores_nothing(lead):
     page = begin(lead)
     fields = Form(lead.open(page).text).fields
     words = {
@@ -172,11 +164,11 @@ def test_the_preview_is_fenced_in_and_stores_nothing(lead: Visitor) -> None:
     "subject",
     ["=?utf-8?q?Tea=0D=0ABcc:_x?=", "Tea\nBcc: x", "Tea\u2028x", "Tea \u202e x", "x" * 201],
 )
-def test_a_subject_that_hides_something_is_refused(lead: Visitor, subject: str) -> None:
+def test_a_subject_that_hides_something_is_refused(lead, subject):
     assert lead.send(begin(lead), subject=subject, text="Words").status_code == 422
 
 
-def test_the_checklist_names_what_is_missing_or_misleads(lead: Visitor) -> None:
+def test_the_checklist_names_what_is_missing_or_misleads(lead):
     page = draft(
         lead,
         "the-village",
@@ -200,7 +192,7 @@ def test_the_checklist_names_what_is_missing_or_misleads(lead: Visitor) -> None:
     "target",
     ["https:evil.example", "https:/evil.example", "HTTPS:///evil.example", "http:evil.example/"],
 )
-def test_a_link_leads_elsewhere_however_many_slashes_it_has(lead: Visitor, target: str) -> None:
+def test_a_link_leads_elsewhere_however_many_slashes_it_has(lead, target):
     page = draft(lead, "the-village", subject="Tea", text=f"[www.dpsk12.org]({target})")
     assert "A link says “www.dpsk12.org”" in lead.open(f"{page}/release").text
     page = draft(lead, "the-village", subject="Tea", text="[dpsk12.org](https:///dpsk12.org/a)")
@@ -215,15 +207,13 @@ def test_a_link_leads_elsewhere_however_many_slashes_it_has(lead: Visitor, targe
     ],
     ids=["a name in a link", "marks"],
 )
-def test_the_checklist_refuses_what_would_tell_a_name_or_take_for_ever(
-    lead: Visitor, text: str, said: str
-) -> None:
+def test_the_checklist_refuses_what_would_tell_a_name_or_take_for_ever(lead, text, said):
     page = draft(lead, "the-village", subject="Tea", text=text)
     assert said in lead.open(f"{page}/release").text
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
 
 
-def test_an_empty_draft_and_one_that_gmail_cuts_are_not_released(lead: Visitor) -> None:
+def test_an_empty_draft_and_one_that_gmail_cuts_are_not_released(lead):
     page = begin(lead)
     assert "Add a subject." in lead.open(f"{page}/release").text
     page = write(lead, text="word " * 15_000)
@@ -233,9 +223,7 @@ def test_an_empty_draft_and_one_that_gmail_cuts_are_not_released(lead: Visitor) 
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
 
 
-def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_same(
-    lead: Visitor,
-) -> None:
+def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_same(lead):
     page = draft(lead, "the-village")
     checklist = lead.open(f"{page}/release").text
     said = "There’s no Spanish version. Members who chose Spanish will get the main version."
@@ -256,13 +244,13 @@ def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_sam
         ("two\nlines", "Keep the preview line on one line."),
     ],
 )
-def test_a_preview_line_is_short_and_hides_nothing(lead: Visitor, line: str, said: str) -> None:
+def test_a_preview_line_is_short_and_hides_nothing(lead, line, said):
     answer = lead.send(begin(lead), subject="Tea", text="Come.", preheader=line)
     assert answer.status_code == 422
     assert said in answer.text
 
 
-def test_a_preview_line_is_kept_with_the_draft(lead: Visitor) -> None:
+def test_a_preview_line_is_kept_with_the_draft(lead):
     page = draft(lead, "the-village", preheader="Cake & tea", preheader_es="Pastel")
     fields = Form(lead.open(page).text).fields
     assert (fields["preheader"], fields["preheader_es"]) == ("Cake & tea", "Pastel")
@@ -270,7 +258,7 @@ def test_a_preview_line_is_kept_with_the_draft(lead: Visitor) -> None:
     assert "would learn the reader’s name" in lead.open(f"{unsafe}/release").text
 
 
-def test_the_buttons_say_where_they_lead(lead: Visitor) -> None:
+def test_the_buttons_say_where_they_lead(lead):
     page = begin(lead)
     for button, place in (("pictures", "/pictures"), ("release", "/release")):
         answer = lead.send(page, subject="Tea", text="Kept", **{button: "1"})
@@ -279,7 +267,7 @@ def test_the_buttons_say_where_they_lead(lead: Visitor) -> None:
 
 
 @pytest.mark.parametrize("target", ["", "https://", "HTTP:/", "mailto:", "<>", " "])
-def test_a_link_without_an_address_is_refused(lead: Visitor, target: str) -> None:
+def test_a_link_without_an_address_is_refused(lead, target):
     page = draft(lead, "the-village", text=f"[Sign up]({target}) and [tea](https://example.org)")
     checklist = lead.open(f"{page}/release").text
     assert "The link “Sign up” has no address." in checklist

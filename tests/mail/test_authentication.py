@@ -45,7 +45,7 @@ def judged(record: str, more: dict[str, list[str]] | None = None) -> str:
         ("v=spf1 exists:%{l1r+}.x -all", "pass"),
     ],
 )  # fmt: skip
-def test_spf_is_evaluated_as_its_standard_says(record: str, result: str) -> None:
+def test_spf_is_evaluated_as_its_standard_says(record, result):
     more = {
         "host_example": [US], "near_example": ["192.0.2.200"], "other_example": ["198.51.100.1"],
         "mx_example": ["10 host.example."], "good_example": ["v=spf1 ip4:192.0.2.7 -all"],
@@ -55,7 +55,7 @@ def test_spf_is_evaluated_as_its_standard_says(record: str, result: str) -> None
     assert judged(record, more) == result
 
 
-def test_spf_asks_dns_for_at_most_ten_terms_and_two_names_that_are_not_there() -> None:
+def test_spf_asks_dns_for_at_most_ten_terms_and_two_names_that_are_not_there():
     ten = " ".join(f"a:h{number}.example" for number in range(10))
     hosts = {f"h{number}_example": ["198.51.100.1"] for number in range(12)}
     assert judged(f"v=spf1 {ten} -all", hosts) == "fail"
@@ -65,7 +65,7 @@ def test_spf_asks_dns_for_at_most_ten_terms_and_two_names_that_are_not_there() -
     assert judged("v=spf1 a:x.example a:y.example a:z.example -all") == PERMERROR
 
 
-def test_two_records_are_an_error_and_a_silent_server_is_none() -> None:
+def test_two_records_are_an_error_and_a_silent_server_is_none():
     records = {("example.org", "TXT"): ["v=spf1 -all"] * 2}
     assert spf.evaluate(US, "example.org", "a@example.org", "x", of(records))[0] == PERMERROR
 
@@ -81,7 +81,7 @@ def published(records: dict[str, str], domain: str) -> str:
     return found.published_at if found else ""
 
 
-def test_a_policy_is_found_by_walking_up_the_tree() -> None:
+def test_a_policy_is_found_by_walking_up_the_tree():
     plain = "v=DMARC1; p=none"
     assert published({}, "a.mail.example.org") == ""
     assert published({"example.org": plain}, "a.mail.example.org") == "example.org"
@@ -95,7 +95,7 @@ def test_a_policy_is_found_by_walking_up_the_tree() -> None:
     assert published({**suffix, "example.org": plain}, "a.example.org") == "example.org"
 
 
-def test_a_walk_asks_at_most_eight_times() -> None:
+def test_a_walk_asks_at_most_eight_times():
     asked = []
 
     def lookup(name: str, _kind: str) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_walk_asks_at_most_eight_times() -> None:
     assert asked[-1] == "_dmarc.com"
 
 
-def test_a_policy_of_a_domain_above_is_that_of_its_subdomains() -> None:
+def test_a_policy_of_a_domain_above_is_that_of_its_subdomains():
     records: Records = {
         ("_dmarc.example.org", "TXT"): ["v=DMARC1; p=reject; sp=quarantine; adkim=s"],
         ("_dmarc.two.example", "TXT"): ["v=DMARC1; p=none", "v=DMARC1; p=reject"],
@@ -151,7 +151,7 @@ def verdict(fields: str) -> Verdict | None:
     return verdict_of(BytesParser().parsebytes(f"{fields}Subject: Hello\n\nHello\n".encode()))
 
 
-def test_the_verdict_of_the_server_that_received_it_is_read() -> None:
+def test_the_verdict_of_the_server_that_received_it_is_read():
     said = verdict(BY_GMAIL)
     assert said is not None
     assert (said.server, said.signers) == ("mx.google.com", ["example.org"])
@@ -191,11 +191,11 @@ def test_the_verdict_of_the_server_that_received_it_is_read() -> None:
         "another field",
     ],
 )  # fmt: skip
-def test_a_verdict_that_another_server_or_the_author_wrote_is_none(fields: str) -> None:
+def test_a_verdict_that_another_server_or_the_author_wrote_is_none(fields):
     assert verdict(fields) is None
 
 
-def test_servers_of_one_house_speak_for_each_other() -> None:
+def test_servers_of_one_house_speak_for_each_other():
     inside = "Received: from mx.example.com by imap.example.com with LMTP; x\n"
     said = verdict(inside + RECEIVED + PASS.format(server="MX.example.com 1"))
     assert said is not None

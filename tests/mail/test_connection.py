@@ -5,7 +5,6 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -45,9 +44,7 @@ def greet(server: Server, relay: Relay) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "CRAM-MD5 PLAIN", "login plain"])
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-def test_a_verified_relay_gets_the_password(
-    authority: Authority, relay: Relay, tls: Tls, mechanisms: str, host: str
-) -> None:
+def test_a_verified_relay_gets_the_password(authority, relay, tls, mechanisms, host):
     users = {"belong": PASSWORD}
     context = authority.server()
     with Server(tls=tls, context=context, users=users, mechanisms=mechanisms) as server:
@@ -68,9 +65,7 @@ CERTIFICATES = {
 
 @pytest.mark.parametrize("kind", [*CERTIFICATES, "of an unknown authority"])
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-def test_a_certificate_that_proves_nothing_is_refused(
-    authority: Authority, relay: Relay, tls: Tls, kind: str
-) -> None:
+def test_a_certificate_that_proves_nothing_is_refused(authority, relay, tls, kind):
     context = authority.server(**CERTIFICATES.get(kind, {}))  # type: ignore[arg-type]
     if kind == "of an unknown authority":
         relay = replace(relay, ca=None)
@@ -85,9 +80,7 @@ def test_a_certificate_that_proves_nothing_is_refused(
     assert "AUTH" not in "".join(server.commands).upper()
 
 
-def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(
-    authority: Authority, relay: Relay, tmp_path: Path
-) -> None:
+def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(authority, relay, tmp_path):
     """A worker that runs for months sees that an authority has gone, and that another has come."""
     (tmp_path / "other").mkdir()
     other = Authority.make(tmp_path / "other")
@@ -104,8 +97,8 @@ def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(
 
 
 def test_what_the_machine_trusts_is_read_again_after_a_refusal(
-    authority: Authority, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    authority, relay, tmp_path, monkeypatch
+):
     """Where the relay's URL names no authorities, those of the system count."""
     (tmp_path / "other").mkdir()
     trusted = tmp_path / "trusted.pem"
@@ -119,7 +112,7 @@ def test_what_the_machine_trusts_is_read_again_after_a_refusal(
         greet(server, relay)
 
 
-def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
+def test_old_tls_is_refused(authority, relay):
     context = authority.server()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -133,7 +126,7 @@ def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
     assert unreachable.value.phase == "CONNECT"
 
 
-def test_a_relay_without_starttls_gets_nothing(relay: Relay) -> None:
+def test_a_relay_without_starttls_gets_nothing(relay):
     with (
         Server(users={"belong": PASSWORD}) as server,
         pytest.raises(RelayUnavailable) as unreachable,
@@ -160,7 +153,7 @@ STARTTLS_FAULTS: dict[str, Action | str] = {
 
 
 @pytest.mark.parametrize("fault", STARTTLS_FAULTS)
-def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fault: str) -> None:
+def test_without_tls_there_is_no_password(authority, relay, fault):
     began = time.monotonic()
     users = {"belong": PASSWORD}
     with Server(tls="starttls", context=authority.server(), users=users) as server:
@@ -172,7 +165,7 @@ def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fa
         assert time.monotonic() - began < 10, "who hangs or drips does so for twenty seconds"
 
 
-def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Authority) -> None:
+def test_a_handshake_that_never_ends_is_given_up(relay, authority):
     with Server(tls="none") as server:
         server.script("CONNECT", hang(20))
         with pytest.raises(RelayUnavailable) as unreachable:
@@ -191,9 +184,7 @@ def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Author
         ("500 What?", ReplyClass.CREDENTIALS),
     ],
 )
-def test_a_refused_password_is_tried_once_and_named_nowhere(
-    authority: Authority, relay: Relay, answer: str, verdict: ReplyClass
-) -> None:
+def test_a_refused_password_is_tried_once_and_named_nowhere(authority, relay, answer, verdict):
     users = {"belong": PASSWORD}
     with Server(tls="implicit", context=authority.server(), users=users) as server:
         server.script("AUTH", f"{answer}: {PASSWORD} is wrong")
@@ -208,9 +199,7 @@ def test_a_refused_password_is_tried_once_and_named_nowhere(
 
 
 @pytest.mark.parametrize("mechanisms", ["CRAM-MD5", "GSSAPI XOAUTH2"])
-def test_a_relay_that_wants_another_log_in_is_unreachable(
-    authority: Authority, relay: Relay, mechanisms: str
-) -> None:
+def test_a_relay_that_wants_another_log_in_is_unreachable(authority, relay, mechanisms):
     users = {"belong": PASSWORD}
     context = authority.server()
     with (
@@ -222,9 +211,7 @@ def test_a_relay_that_wants_another_log_in_is_unreachable(
 
 
 @pytest.mark.parametrize("challenge", ["334 not base64!", "334 ====", "334 \u00ff", "250 What?"])
-def test_a_strange_challenge_is_no_welcome(
-    authority: Authority, relay: Relay, challenge: str
-) -> None:
+def test_a_strange_challenge_is_no_welcome(authority, relay, challenge):
     users = {"belong": PASSWORD}
     context = authority.server()
     with Server(tls="implicit", context=context, users=users, mechanisms="LOGIN") as server:

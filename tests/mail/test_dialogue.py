@@ -78,7 +78,7 @@ def check_patiently(check: Check, verb: str, fault: str, mode: str) -> None:
         hand.close()
 
 
-def test_a_message_is_handed_over(server: Server, transport: Hand, note: Note) -> None:
+def test_a_message_is_handed_over(server, transport, note):
     reply = transport.send(ENVELOPE, note)
     assert (reply.code, reply.verb) == (250, "DOT")
     [accepted] = server.accepted
@@ -109,9 +109,7 @@ def check_before_the_dot(
 
 @pytest.mark.parametrize("fault", QUICK)
 @pytest.mark.parametrize("verb", BEFORE_THE_DOT)
-def test_a_fault_before_the_dot_hands_nothing_over(
-    server: Server, transport: Hand, note: Note, verb: str, fault: str
-) -> None:
+def test_a_fault_before_the_dot_hands_nothing_over(server, transport, note, verb, fault):
     check_before_the_dot(server, transport, note, verb, fault)
 
 
@@ -125,16 +123,14 @@ def check_body(server: Server, transport: Hand, note: Note, verb: str, fault: st
 
 
 @pytest.mark.parametrize("fault", QUICK)
-def test_a_fault_within_the_body_is_never_taken_for_success(
-    server: Server, transport: Hand, note: Note, fault: str
-) -> None:
+def test_a_fault_within_the_body_is_never_taken_for_success(server, transport, note, fault):
     check_body(server, transport, note, "BODY", fault)
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
 def test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come(
-    server: Server, transport: Hand, note: Note, verb: str
-) -> None:
+    server, transport, note, verb
+):
     code = b"354" if verb == "DATA" else b"250"
     server.script(verb, write(code + b" " + b"a" * MAX_REPLY_LINE + b"\r\n"))
     with pytest.raises(AnswerLost if verb == "DOT" else RelayUnavailable):
@@ -145,8 +141,8 @@ def test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come(
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DOT"])
 def test_a_line_that_is_longer_than_it_may_be_but_not_endless_is_taken(
-    server: Server, transport: Hand, note: Note, verb: str
-) -> None:
+    server, transport, note, verb
+):
     """RFC 5321 4.5.3.1.5 allows 512 octets; who writes some more is understood."""
     server.script(verb, "250 " + "a" * 1500)
     assert transport.send(ENVELOPE, note).code == 250
@@ -162,9 +158,7 @@ def check_dot(server: Server, transport: Hand, note: Note, verb: str, fault: str
 
 
 @pytest.mark.parametrize("fault", [*QUICK, "an answer to something else"])
-def test_after_the_dot_a_lost_answer_is_known_to_be_lost(
-    server: Server, transport: Hand, note: Note, fault: str
-) -> None:
+def test_after_the_dot_a_lost_answer_is_known_to_be_lost(server, transport, note, fault):
     check_dot(server, transport, note, "DOT", fault)
 
 
@@ -176,9 +170,7 @@ def check_goodbye(server: Server, transport: Hand, note: Note, verb: str, fault:
 
 
 @pytest.mark.parametrize("fault", QUICK)
-def test_what_was_accepted_stays_accepted_when_goodbye_fails(
-    server: Server, transport: Hand, note: Note, fault: str
-) -> None:
+def test_what_was_accepted_stays_accepted_when_goodbye_fails(server, transport, note, fault):
     check_goodbye(server, transport, note, "QUIT", fault)
 
 
@@ -190,13 +182,11 @@ def check_reset(server: Server, transport: Hand, note: Note, verb: str, fault: s
 
 
 @pytest.mark.parametrize("fault", QUICK)
-def test_a_refusal_stands_when_the_reset_after_it_fails(
-    server: Server, transport: Hand, note: Note, fault: str
-) -> None:
+def test_a_refusal_stands_when_the_reset_after_it_fails(server, transport, note, fault):
     check_reset(server, transport, note, "RSET", fault)
 
 
-def test_a_server_that_hangs_or_drips_is_like_any_other_fault() -> None:
+def test_a_server_that_hangs_or_drips_is_like_any_other_fault():
     """At each verb, however we speak; all at once, for each is given up after some seconds."""
     checks: list[tuple[Check, list[str]]] = [
         (check_before_the_dot, BEFORE_THE_DOT),
@@ -213,9 +203,7 @@ def test_a_server_that_hangs_or_drips_is_like_any_other_fault() -> None:
 
 @pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 500, 501, 503, 530, 550, 552, 553, 554])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_a_refusal_is_returned_and_leaves_nothing_behind(
-    server: Server, transport: Hand, note: Note, verb: str, code: int
-) -> None:
+def test_a_refusal_is_returned_and_leaves_nothing_behind(server, transport, note, verb, code):
     server.script(verb, f"{code} 5.0.0 No\n{code} 5.0.0 not you")
     reply = transport.send(ENVELOPE, note)
     assert (reply.code, reply.verb) == (code, verb)
@@ -230,9 +218,7 @@ def test_a_refusal_is_returned_and_leaves_nothing_behind(
 
 @pytest.mark.parametrize("code", [421, 454, 500, 502, 550, 554])
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO"])
-def test_a_relay_that_does_not_want_us_is_unreachable(
-    server: Server, transport: Hand, note: Note, verb: str, code: int
-) -> None:
+def test_a_relay_that_does_not_want_us_is_unreachable(server, transport, note, verb, code):
     server.script(verb, f"{code} ada@dpsk12.org is not welcome")
     with pytest.raises(RelayUnavailable) as unreachable:
         transport.send(ENVELOPE, note)
@@ -241,7 +227,7 @@ def test_a_relay_that_does_not_want_us_is_unreachable(
     assert "ada" not in str(unreachable.value)
 
 
-def test_nobody_listens(server: Server, relay: Relay, note: Note) -> None:
+def test_nobody_listens(server, relay, note):
     server.stop()
     with pytest.raises(RelayUnavailable) as unreachable:
         Hand(relay).send(ENVELOPE, note)
@@ -308,7 +294,7 @@ def the_dot_has_a_time_of_its_own(server: Server, relay: Relay, note: Note) -> N
     transport.close()
 
 
-def test_time_is_counted_from_the_question_to_the_whole_answer() -> None:
+def test_time_is_counted_from_the_question_to_the_whole_answer():
     """All at once, for each takes its time: six seconds, the first of them."""
 
     def check(named: Callable[[Server, Relay, Note], None]) -> None:
@@ -326,16 +312,14 @@ def test_time_is_counted_from_the_question_to_the_whole_answer() -> None:
     at_once({name: partial(check, each) for name, each in named.items()})
 
 
-def test_a_reply_has_an_end(server: Server, transport: Hand, note: Note) -> None:
+def test_a_reply_has_an_end(server, transport, note):
     server.script("MAIL", write(b"250-more\r\n" * 101 + b"250 Ok\r\n"))
     with pytest.raises(RelayUnavailable):
         transport.send(ENVELOPE, note)
 
 
 @pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"451 4.3.0 Slow\r\n", b"421 Bye\r\n", b"x"])
-def test_an_answer_that_comes_too_early_is_none(
-    server: Server, transport: Hand, note: Note, said: bytes
-) -> None:
+def test_an_answer_that_comes_too_early_is_none(server, transport, note, said):
     server.script("DATA", write(b"354 Go ahead\r\n" + said))
     with pytest.raises(RelayUnavailable) as unreachable:
         transport.send(ENVELOPE, note)
@@ -343,9 +327,7 @@ def test_an_answer_that_comes_too_early_is_none(
     assert note.accepted == []
 
 
-def test_a_surplus_answer_does_not_speak_for_the_next_message(
-    server: Server, transport: Hand, note: Note
-) -> None:
+def test_a_surplus_answer_does_not_speak_for_the_next_message(server, transport, note):
     server.script("DOT", write(b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"))
     server.script("RCPT", "250 Ok", "550 5.1.1 No such user")
     assert transport.send(ENVELOPE, note).code == 250
@@ -354,7 +336,7 @@ def test_a_surplus_answer_does_not_speak_for_the_next_message(
     assert server.connections == 2
 
 
-def test_a_failure_to_note_the_dot_sends_no_dot(server: Server, transport: Hand) -> None:
+def test_a_failure_to_note_the_dot_sends_no_dot(server, transport):
     def fail() -> None:
         raise RelayUnavailable("JOURNAL", "no room")
 
@@ -365,15 +347,13 @@ def test_a_failure_to_note_the_dot_sends_no_dot(server: Server, transport: Hand)
     assert transport.send(ENVELOPE, lambda: None).code == 250
 
 
-def test_one_connection_carries_many_messages(server: Server, transport: Hand, note: Note) -> None:
+def test_one_connection_carries_many_messages(server, transport, note):
     transport.send_all([ENVELOPE] * (MAX_TRANSACTIONS + 1), note)
     assert server.connections == 2
     assert len(server.accepted) == MAX_TRANSACTIONS + 1
 
 
-def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(
-    server: Server, relay: Relay, note: Note
-) -> None:
+def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(server, relay, note):
     """A minute, where nobody says otherwise."""
     hand = Hand(relay, idle=0.5)
     assert MAX_IDLE_SECONDS == 60.0
@@ -391,9 +371,7 @@ def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(
 
 
 @pytest.mark.parametrize("goodbye", [drop(), reset, drop(b"421 4.4.2 Idle for too long\r\n")])
-def test_a_connection_that_died_meanwhile_is_opened_anew(
-    server: Server, transport: Hand, note: Note, goodbye: Action
-) -> None:
+def test_a_connection_that_died_meanwhile_is_opened_anew(server, transport, note, goodbye):
     transport.send(ENVELOPE, note)
     server.script("MAIL", goodbye)
     assert transport.send(ENVELOPE, note).code == 250
@@ -401,9 +379,7 @@ def test_a_connection_that_died_meanwhile_is_opened_anew(
     assert server.connections == 2
 
 
-def test_a_relay_that_hangs_up_at_once_is_tried_once(
-    server: Server, transport: Hand, note: Note
-) -> None:
+def test_a_relay_that_hangs_up_at_once_is_tried_once(server, transport, note):
     transport.send(ENVELOPE, note)
     server.always("MAIL", drop())
     with pytest.raises(RelayUnavailable):
@@ -421,18 +397,14 @@ WITHOUT_SENSE = [
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("line", WITHOUT_SENSE, ids=lambda line: repr(line[:30]))
-def test_an_announcement_without_sense_keeps_no_mail_back(
-    server: Server, transport: Hand, note: Note, line: bytes
-) -> None:
+def test_an_announcement_without_sense_keeps_no_mail_back(server, transport, note, line):
     """Believing a limit of nothing would open connections without end."""
     server.script("EHLO", write(b"250-relay\r\n250-PIPELINING\r\n250 " + line + b"\r\n"))
     assert [transport.send(ENVELOPE, note).code for _ in range(2)] == [250, 250]
     assert server.connections == 1
 
 
-def test_reports_are_asked_for_where_they_are_offered(
-    server: Server, transport: Hand, note: Note
-) -> None:
+def test_reports_are_asked_for_where_they_are_offered(server, transport, note):
     tagged = replace(ENVELOPE, return_path="b+a=1@example.org", recipient="ada+x=y@dpsk12.org")
     transport.send(tagged, note)
     assert server.commands[1:3] == [
@@ -441,7 +413,7 @@ def test_reports_are_asked_for_where_they_are_offered(
     ]
 
 
-def test_nothing_is_asked_for_where_nothing_is_offered(relay: Relay, note: Note) -> None:
+def test_nothing_is_asked_for_where_nothing_is_offered(relay, note):
     with Server(extensions=()) as server:
         transport = Hand(replace(relay, port=server.port))
         transport.send(ENVELOPE, note)
@@ -452,14 +424,12 @@ def test_nothing_is_asked_for_where_nothing_is_offered(relay: Relay, note: Note)
         ]
 
 
-def test_a_message_from_nobody_asks_for_no_report(
-    server: Server, transport: Hand, note: Note
-) -> None:
+def test_a_message_from_nobody_asks_for_no_report(server, transport, note):
     transport.send(replace(ENVELOPE, return_path=""), note)
     assert server.commands[1:3] == [f"MAIL FROM:<> SIZE={len(MESSAGE)}", "RCPT TO:<ada@dpsk12.org>"]
 
 
-def test_a_message_that_is_too_large_is_not_offered(relay: Relay, note: Note) -> None:
+def test_a_message_that_is_too_large_is_not_offered(relay, note):
     with Server(extensions=("SIZE 20",)) as server:
         transport = Hand(replace(relay, port=server.port))
         reply = transport.send(ENVELOPE, note)
@@ -472,9 +442,7 @@ def test_a_message_that_is_too_large_is_not_offered(relay: Relay, note: Note) ->
     "address",
     ["b@x.org>\r\nDATA", "b@x.org\nDATA", "b c@x.org", "<b@x.org>", "a@x.org,b@x.org", ""],
 )
-def test_no_command_is_smuggled_in_by_an_address(
-    server: Server, transport: Hand, note: Note, address: str
-) -> None:
+def test_no_command_is_smuggled_in_by_an_address(server, transport, note, address):
     with pytest.raises(InvalidAddress):
         transport.send(replace(ENVELOPE, recipient=address), note)
     if address:
@@ -498,9 +466,7 @@ def test_no_command_is_smuggled_in_by_an_address(
         b"",
     ],
 )
-def test_unfinished_bytes_are_not_sent(
-    server: Server, transport: Hand, note: Note, message: bytes
-) -> None:
+def test_unfinished_bytes_are_not_sent(server, transport, note, message):
     with pytest.raises(InvalidMessage):
         transport.send(replace(ENVELOPE, message=message), note)
     assert server.accepted == []
@@ -510,16 +476,14 @@ def test_unfinished_bytes_are_not_sent(
 @pytest.mark.parametrize(
     "body", [b".\r\n", b"..\r\n", b".a\r\n\r\n.\r\n.\r\n", b"a\r\n.\r\nQUIT\r\n"]
 )
-def test_dots_arrive_as_they_were_written(
-    server: Server, transport: Hand, note: Note, body: bytes
-) -> None:
+def test_dots_arrive_as_they_were_written(server, transport, note, body):
     for message in (body, b"a: b\r\n\r\n" + body):
         transport.send(replace(ENVELOPE, message=message), note)
         assert server.accepted.pop().data == message
     assert server.accepted == []
 
 
-def test_lmtp_says_lhlo(relay: Relay, note: Note) -> None:
+def test_lmtp_says_lhlo(relay, note):
     with Server() as server:
         transport = Hand(replace(relay, port=server.port, scheme="lmtp"))
         assert transport.send(ENVELOPE, note).code == 250

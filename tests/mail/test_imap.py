@@ -31,13 +31,11 @@ def parsed(url: str, credentials: str = "") -> Any:
         ([(b"1 (X {5}", b"UID 9"), (b" UID 5 BODY[]<0> {2}", b"ab"), b")"], [(5, b"ab")]),
     ],
 )
-def test_a_body_is_found_wherever_the_server_puts_its_number(
-    answers: list[Any], found: list[tuple[int, bytes]]
-) -> None:
+def test_a_body_is_found_wherever_the_server_puts_its_number(answers, found):
     assert list(_bodies(answers)) == found
 
 
-def test_a_url_names_user_server_and_folder() -> None:
+def test_a_url_names_user_server_and_folder():
     place = parsed("imaps://b@example.org:x%20y@imap.example.org/Bounces%20here?read=Done")
     assert (place.user, place.host, place.port) == ("b@example.org", "imap.example.org", 993)
     assert (place.folder, place.read_folder, place.password) == ("Bounces here", "Done", "x y")
@@ -46,12 +44,12 @@ def test_a_url_names_user_server_and_folder() -> None:
     assert "b@example" not in repr(place)
 
 
-def test_a_password_may_have_any_sign_and_the_folder_is_the_inbox_if_none_is_named() -> None:
+def test_a_password_may_have_any_sign_and_the_folder_is_the_inbox_if_none_is_named():
     assert parsed("imaps://b:a%2Fb@imap.example.org").password == "a/b"
     assert parsed("imaps://b:a%2Fb@imap.example.org").folder == "INBOX"
 
 
-def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_path: Path) -> None:
+def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_path):
     place = parsed(BY_TOKEN, json.dumps(REFRESH))
     assert place.credentials is not None
     assert place.credentials.read()["token_uri"] == "https://oauth2.googleapis.com/token"
@@ -90,9 +88,7 @@ def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_p
         (BY_TOKEN, json.dumps(REFRESH | {"token_uri": "http://b.example"}), "https://"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words_without_a_value(
-    url: str, credentials: str, complaint: str
-) -> None:
+def test_what_cannot_be_used_is_refused_in_words_without_a_value(url, credentials, complaint):
     with pytest.raises(InvalidMailbox, match=complaint) as refused:
         parsed(url, credentials)
     for value in ("imap.example.org", "pässword", "digest", "b.example"):

@@ -44,7 +44,7 @@ def rules(template: MessageTemplate, tells: object = silent) -> set[Rule]:
     return {problem.rule for problem in lint(template, expected)}
 
 
-def test_what_is_ours_or_was_typed_is_no_problem() -> None:
+def test_what_is_ours_or_was_typed_is_no_problem():
     leave = f"{ROOT}/leave/{slot('leave')}?lang=en"
     html = (
         '<!DOCTYPE html><!--[if mso]><table width="600"><tr><td><![endif]-->'
@@ -67,7 +67,7 @@ def test_what_is_ours_or_was_typed_is_no_problem() -> None:
         TYPED + "&utm_source=belong", f"{ROOT}:8443/", "https://[", "JaVaScRiPt:x",
     ],
 )  # fmt: skip
-def test_a_link_that_nobody_typed_is_a_problem(target: str) -> None:
+def test_a_link_that_nobody_typed_is_a_problem(target):
     assert Rule.LINK in rules(message(f'<p><a href="{target}">x</a></p>'))
 
 
@@ -87,7 +87,7 @@ def of_links(html: str, *typed: str) -> list[Problem]:
         "https://dps.us1.list-manage.com/track/click?u=1", "HTTPS://TinyURL.com/abc",
     ],
 )  # fmt: skip
-def test_a_link_through_a_site_that_counts_who_follows_is_a_problem(target: str) -> None:
+def test_a_link_through_a_site_that_counts_who_follows_is_a_problem(target):
     [problem] = of_links(f'<p><a href="{target.replace("&", "&amp;")}">x</a></p>', target)
     assert problem.rule is Rule.REDIRECT
     assert problem.named in target.lower()
@@ -102,13 +102,13 @@ def test_a_link_through_a_site_that_counts_who_follows_is_a_problem(target: str)
         ("https://x.example.net/", "ht&#116;ps&colon;//dpsk12.org"),
     ],
 )
-def test_a_link_whose_words_are_another_address_is_a_problem(target: str, words: str) -> None:
+def test_a_link_whose_words_are_another_address_is_a_problem(target, words):
     found = of_links(f'<p><a href="{target}">{words}</a></p>', target)
     assert [problem.rule for problem in found] == [Rule.LINK]
     assert "dpsk12.org" in found[0].named
 
 
-def test_a_link_leads_to_a_part_of_the_site_that_its_words_name() -> None:
+def test_a_link_leads_to_a_part_of_the_site_that_its_words_name():
     target = "https://staff.dpsk12.org/tea"
     assert of_links(f'<p><a href="{target}">https://dpsk12.org</a></p>', target) == []
     assert of_links(f'<p><a href="{target}">Our Node.js class</a></p>', target) == []
@@ -131,13 +131,11 @@ def test_a_link_leads_to_a_part_of_the_site_that_its_words_name() -> None:
         (f"<p>{slot('number')}</p>", "x"),
     ],
 )
-def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(
-    html: str, text: str
-) -> None:
+def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(html, text):
     assert Rule.PERSONAL in rules(message(html, text))
 
 
-def test_a_slot_of_another_name_is_a_problem_wherever_it_stands() -> None:
+def test_a_slot_of_another_name_is_a_problem_wherever_it_stands():
     assert rules(message(f"<p>{slot('number')}</p>")) == {Rule.PERSONAL}
     further = ("X-Number", slot("number"))
     assert rules(message("", "x", further)) == {Rule.PERSONAL}
@@ -159,30 +157,30 @@ def tells(_header: str, words: str) -> str:
         ("Precedence", "tea for two"),
     ],
 )
-def test_every_header_is_looked_at_also_where_it_is_encoded(further: tuple[str, str]) -> None:
+def test_every_header_is_looked_at_also_where_it_is_encoded(further):
     if further[0] == "Reply-To":
         further = ("X-Reply-To", further[1])
     assert rules(message("", "x", further), tells) == {Rule.HEADER}
 
 
 @pytest.mark.parametrize("subject", ["Tea for two", "Tea%20for two", "Tea for two " + "é" * 90])
-def test_a_subject_is_read_as_it_is_decoded(subject: str) -> None:
+def test_a_subject_is_read_as_it_is_decoded(subject):
     assert rules(message("", subject=subject), tells) == {Rule.HEADER}
 
 
 @pytest.mark.parametrize("spelled", ["Tea for two.pdf", "Té · tea for two.pdf"])
-def test_an_attached_files_name_is_a_header(spelled: str) -> None:
+def test_an_attached_files_name_is_a_header(spelled):
     file = AttachedFile("flyer.pdf", spelled, "application/pdf", b"%PDF")
     assert rules(message("", files=(file,)), tells) == {Rule.HEADER}
 
 
-def test_the_preview_line_is_a_header_and_the_body_is_not() -> None:
+def test_the_preview_line_is_a_header_and_the_body_is_not():
     hidden = '<div class="preheader">{}</div><p>Tea for two</p>'
     assert rules(message(hidden.format("Tea")), tells) == set()
     assert rules(message(hidden.format("T&#101;a for <em>two</em>")), tells) == {Rule.HEADER}
 
 
-def test_the_words_that_all_messages_share_name_no_group() -> None:
+def test_the_words_that_all_messages_share_name_no_group():
     """A group may be called “List”; by chance a random name may hold any word."""
 
     def any_word(_header: str, words: str) -> str:
@@ -201,7 +199,7 @@ def test_the_words_that_all_messages_share_name_no_group() -> None:
         "https://dpsk12.us1.list-manage.com/subscribe?u=1&id=2", "https://forms.gle/x1",
     ],
 )  # fmt: skip
-def test_what_people_share_of_maps_meetings_and_forms_passes(target: str) -> None:
+def test_what_people_share_of_maps_meetings_and_forms_passes(target):
     escaped = target.replace("&", "&amp;")
     assert of_links(f'<p><a href="{escaped}">here</a></p>', target) == []
 
@@ -216,7 +214,7 @@ def test_what_people_share_of_maps_meetings_and_forms_passes(target: str) -> Non
         ("https://dpsk12.org.", "https://dpsk12.org"),
     ],
 )
-def test_an_address_is_the_same_in_letters_of_any_alphabet(words: str, target: str) -> None:
+def test_an_address_is_the_same_in_letters_of_any_alphabet(words, target):
     assert of_links(f'<p><a href="{target}">{words}</a></p>', target) == []
 
 
@@ -228,7 +226,7 @@ def test_an_address_is_the_same_in_letters_of_any_alphabet(words: str, target: s
         "https://user@dpsk12.org",
     ],
 )  # fmt: skip
-def test_words_that_look_like_another_address_are_seen_in_disguise(words: str) -> None:
+def test_words_that_look_like_another_address_are_seen_in_disguise(words):
     target = "https://x.example.net/"
     [problem] = of_links(f'<p><a href="{target}">{words}</a></p>', target)
     assert (problem.rule, problem.named) == (Rule.LINK, "dpsk12.org")

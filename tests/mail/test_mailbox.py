@@ -2,7 +2,6 @@
 
 import stat
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +28,7 @@ def nothing() -> None:
     """Nothing is to be noted before the dot."""
 
 
-def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path: Path) -> None:
+def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path):
     folder = tmp_path / "mailbox"
     noted: list[str] = []
     FolderTransport(folder).keep(ENVELOPE, lambda: noted.append("dot"))
@@ -44,7 +43,7 @@ def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path: Path) -> None:
     assert dev_mailbox.find_mail(folder, kept.name) == kept
 
 
-def test_files_are_private_and_named_after_nobody(tmp_path: Path) -> None:
+def test_files_are_private_and_named_after_nobody(tmp_path):
     folder = tmp_path / "deep" / "mailbox"
     FolderTransport(folder).keep(replace(ENVELOPE, recipient="lovelace@dpsk12.org"), nothing)
     [file] = folder.iterdir()
@@ -53,7 +52,7 @@ def test_files_are_private_and_named_after_nobody(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_newest_stand_first_and_the_oldest_go(tmp_path: Path) -> None:
+def test_the_newest_stand_first_and_the_oldest_go(tmp_path):
     kept_in = FolderTransport(tmp_path)
     for number in range(MAX_MESSAGES + 3):
         kept_in.keep(Envelope("", f"ada{number}@dpsk12.org", MESSAGE), nothing)
@@ -66,14 +65,14 @@ def test_the_newest_stand_first_and_the_oldest_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../secret", "/etc/passwd", "a" * 37, "0" * 20 + "-" + "g" * 16, "x\0y"]
 )
-def test_only_its_own_names_are_found(tmp_path: Path, name: str) -> None:
+def test_only_its_own_names_are_found(tmp_path, name):
     (tmp_path / "secret.mail").write_text("secret")
     assert dev_mailbox.find_mail(tmp_path / "mailbox", name) is None
     assert dev_mailbox.find_mail(tmp_path / "mailbox", "0" * 20 + "-" + "0" * 16) is None
     assert dev_mailbox.newest_mails(tmp_path / "mailbox", 5) == []
 
 
-def test_a_message_that_is_not_noted_is_not_kept(tmp_path: Path) -> None:
+def test_a_message_that_is_not_noted_is_not_kept(tmp_path):
     def fail() -> None:
         raise TimeoutError
 

@@ -160,11 +160,11 @@ def assert_harmless(html: str) -> None:
         assert name != "href" or re.match(r"(?i)https?://|mailto:", value)
 
 
-def test_a_newsletter_is_readable_as_text() -> None:
+def test_a_newsletter_is_readable_as_text():
     assert to_text(NEWSLETTER) == AS_TEXT
 
 
-def test_a_newsletter_has_its_shape_in_html() -> None:
+def test_a_newsletter_has_its_shape_in_html():
     html = to_html(NEWSLETTER)
     assert_harmless(html)
     for piece in (
@@ -187,19 +187,19 @@ def test_a_newsletter_has_its_shape_in_html() -> None:
         ("1363", "2343"), ("123456", "234566"),
     ],
 )  # fmt: skip
-def test_headings_go_down_from_the_subject_without_a_gap(marks: str, tags: str) -> None:
+def test_headings_go_down_from_the_subject_without_a_gap(marks, tags):
     html = to_html("\n\n".join(f"{'#' * int(mark)} Words" for mark in marks))
     assert "".join(re.findall(r"<h(\d) ", html)) == tags
 
 
-def test_both_parts_have_the_same_links() -> None:
+def test_both_parts_have_the_same_links():
     linked = {value for _, name, value in Reader(to_html(NEWSLETTER)).attributes if name == "href"}
     text = to_text(NEWSLETTER)
     assert linked
     assert all(re.sub(r"^(mailto:|http://)", "", link) in text for link in linked)
 
 
-def test_a_link_shows_where_it_leads() -> None:
+def test_a_link_shows_where_it_leads():
     assert to_text("[org](https://example.org)") == "org (https://example.org)\n"
     assert to_text("[example.org](https://example.org/)") == "example.org\n"
     assert to_text("[](https://example.org/x)") == " (https://example.org/x)\n"
@@ -214,7 +214,7 @@ See you there.
 """
 
 
-def test_a_link_in_two_brackets_on_its_line_is_a_button() -> None:
+def test_a_link_in_two_brackets_on_its_line_is_a_button():
     html = to_html(BUTTONS)
     assert_harmless(html)
     paragraphs = re.findall(r'<p dir="auto">(.*)</p>', html)
@@ -240,38 +240,38 @@ def test_a_link_in_two_brackets_on_its_line_is_a_button() -> None:
         "[[a]](https://example.org) [[b]](https://example.org)",
     ],
 )  # fmt: skip
-def test_no_other_link_is_a_button(source: str) -> None:
+def test_no_other_link_is_a_button(source):
     html = to_html(source)
     assert_harmless(html)
     assert "button" not in html
 
 
-def test_line_breaks_that_people_type_are_kept() -> None:
+def test_line_breaks_that_people_type_are_kept():
     assert to_html("Ada\nBen\n") == '<p dir="auto">Ada<br>\nBen</p>\n'
     assert to_text("Ada\nBen\n") == "Ada\nBen\n"
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_attack_survives(attack: str) -> None:
+def test_no_attack_survives(attack):
     html = to_html(attack)
     assert_harmless(html)
     assert to_text(attack)
 
 
-def test_a_slot_is_never_a_links_target() -> None:
+def test_a_slot_is_never_a_links_target():
     html = to_html(f"[leave]({slot('leave')}) <https://example.org/{slot('leave')}>")
     assert all(slot("leave") not in value for _, _, value in Reader(html).attributes)
     assert "leave" in html
 
 
-def test_half_a_character_is_replaced() -> None:
+def test_half_a_character_is_replaced():
     assert to_html("a \ud800") == '<p dir="auto">a \ufffd</p>\n'
     assert to_text("a \ud800") == "a \ufffd\n"
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300) | st.text("[]()<>!*_`#-+|>\\& \n\t:/.@aw1", max_size=300))
-def test_nothing_that_is_typed_breaks_it(source: str) -> None:
+def test_nothing_that_is_typed_breaks_it(source):
     assert_harmless(to_html(source))
     assert to_text(source) == "" or to_text(source).endswith("\n")
 
@@ -294,19 +294,19 @@ def work(source: str) -> int:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_text_takes_no_more_work_than_a_long_newsletter(kind: str) -> None:
+def test_hostile_text_takes_no_more_work_than_a_long_newsletter(kind):
     text = HOSTILE[kind]
     assert work(text[: len(text) // DEAREST_PART.get(kind, 1)]) <= MOST_WORK
 
 
 @night("each length of hostile Markdown")
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_text_of_no_length_takes_more_work(kind: str) -> None:
+def test_hostile_text_of_no_length_takes_more_work(kind):
     text = HOSTILE[kind]
     assert max(work(text[: len(text) // part]) for part in (1, 2, 4, 8, 16)) <= MOST_WORK
 
 
-def test_a_long_newsletter_keeps_its_marks() -> None:
+def test_a_long_newsletter_keeps_its_marks():
     source = "Come to **tea** with [us](https://example.org/), _all_ of you!\n\n" * 1400
     assert len(source) > 80_000
     assert to_html(source).count("<strong>") == to_html(source).count("<em>") == 1400
@@ -314,7 +314,7 @@ def test_a_long_newsletter_keeps_its_marks() -> None:
     assert to_html(table).count("<td>") == 4000
 
 
-def test_a_text_of_nothing_but_marks_stays_as_it_is_typed() -> None:
+def test_a_text_of_nothing_but_marks_stays_as_it_is_typed():
     source = "*a* " * 20_000
     assert "<em>" not in to_html(source)
     assert to_text(source) == source.rstrip() + "\n"

@@ -69,7 +69,7 @@ def assert_fit_for_any_relay(message: bytes) -> None:
     assert head.count(b"boundary=") == 1
 
 
-def test_a_reader_sees_what_was_written() -> None:
+def test_a_reader_sees_what_was_written():
     message = wire().fill(VALUES)
     mail = parse(message)
     assert_fit_for_any_relay(message)
@@ -83,7 +83,7 @@ def test_a_reader_sees_what_was_written() -> None:
     assert f'<a href="{VALUES["leave"]}">Leave</a>' in html
 
 
-def test_links_for_machines_are_written_raw() -> None:
+def test_links_for_machines_are_written_raw():
     message = wire().fill(VALUES)
     assert f"\r\nList-Unsubscribe: <{VALUES['leave']}>\r\n".encode() in message
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in message
@@ -99,7 +99,7 @@ ODD = ANY | st.lists(st.sampled_from(TRICKY), max_size=5).map("\n".join)
 
 @settings(max_examples=600, deadline=None)
 @given(before=ODD, value=ODD, after=ODD)
-def test_a_slot_takes_any_value_between_any_words(before: str, value: str, after: str) -> None:
+def test_a_slot_takes_any_value_between_any_words(before, value, after):
     before, value, after = (clean_text(part) for part in (before, value, after))
     body = f"x{before}{slot('first_name')}{after}"
     message = wire(body, body).fill({**VALUES, "first_name": value})
@@ -107,11 +107,11 @@ def test_a_slot_takes_any_value_between_any_words(before: str, value: str, after
     assert parts(message) == [f"x{before}{value}{after}", f"x{before}{escape(value)}{after}"]
 
 
-def test_windows_line_ends_are_line_ends() -> None:
+def test_windows_line_ends_are_line_ends():
     assert parts(wire("a\r\nb\r\n", "<p>\r\n</p>").fill(kept(VALUES))) == ["a\nb\n", "<p>\n</p>"]
 
 
-def test_smuggled_ends_of_data_are_text() -> None:
+def test_smuggled_ends_of_data_are_text():
     ends = ["\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r\n\0.\r\n", "\r\n.\0\r\n"]
     body = "".join(f"before{end}MAIL FROM:<x@example.org>" for end in ends)
     message = wire(body, f"<p>{body}</p>").fill(kept(VALUES))
@@ -132,13 +132,13 @@ def test_smuggled_ends_of_data_are_text() -> None:
         ("leave", "a" * 1000),
     ],
 )
-def test_no_value_of_a_slot_lets_a_header_in(name: str, value: str) -> None:
+def test_no_value_of_a_slot_lets_a_header_in(name, value):
     with pytest.raises(InvalidHeader) as refusal:
         wire().fill({**VALUES, name: value})
     assert "Bcc" not in str(refusal.value)
 
 
-def test_two_halves_do_not_make_an_encoded_word() -> None:
+def test_two_halves_do_not_make_an_encoded_word():
     joined = compose(
         [*HEADERS, ("Feedback-ID", f"={slot('id')}?=")], "words", "<p>words</p>", boundary="abc"
     )
@@ -146,7 +146,7 @@ def test_two_halves_do_not_make_an_encoded_word() -> None:
         joined.fill({**kept(VALUES), "id": "?utf-8?q?=0ABcc=3A_x"})
 
 
-def test_a_subject_may_hold_a_slot() -> None:
+def test_a_subject_may_hold_a_slot():
     headers = [*HEADERS[:2], ("Subject", f"For {slot('first_name')}"), *HEADERS[3:]]
     message = compose(headers, "words", "<p>words</p>", boundary="abc").fill(
         {**VALUES, "first_name": "Zoë 👩"}
@@ -157,17 +157,17 @@ def test_a_subject_may_hold_a_slot() -> None:
 @pytest.mark.parametrize(
     "values", [kept(VALUES), {**VALUES, "surplus": "x"}, {}, {**kept(VALUES), "last_name": "x"}]
 )
-def test_each_slot_has_exactly_one_value(values: dict[str, str]) -> None:
+def test_each_slot_has_exactly_one_value(values):
     with pytest.raises(InvalidMessage):
         wire().fill(values)
 
 
-def test_a_value_is_never_a_template() -> None:
+def test_a_value_is_never_a_template():
     value = f"{slot('leave')} {{{{ config }}}} %(leave)s {{0.__class__}} ${{env:HOME}}"
     assert parts(wire().fill({**VALUES, "first_name": value}))[0].startswith(f"Hello {value},")
 
 
-def test_what_is_kept_makes_the_same_message() -> None:
+def test_what_is_kept_makes_the_same_message():
     original = wire()
     restored = MessageTemplate.from_bytes(original.to_bytes())
     assert restored == original
@@ -175,7 +175,7 @@ def test_what_is_kept_makes_the_same_message() -> None:
     assert restored.fill(VALUES) == original.fill(VALUES)
 
 
-def test_people_cannot_type_slots_or_controls() -> None:
+def test_people_cannot_type_slots_or_controls():
     assert (
         clean_text(f"a{slot('leave')}b\x00\x08\x1b\x85c\r\nd\re\tf\ud800") == "abc\nd\ne\tf\ufffd"
     )
@@ -195,18 +195,18 @@ def test_people_cannot_type_slots_or_controls() -> None:
         ("a", "a", "a" * 61),
     ],
 )
-def test_a_message_has_two_parts_and_a_plain_boundary(text: str, html: str, boundary: str) -> None:
+def test_a_message_has_two_parts_and_a_plain_boundary(text, html, boundary):
     with pytest.raises(InvalidMessage):
         compose(HEADERS, text, html, boundary=boundary)
 
 
 @pytest.mark.parametrize("name", ["Bcc", "Content-Type", "MIME-Version", "Subject"])
-def test_a_surplus_header_is_refused(name: str) -> None:
+def test_a_surplus_header_is_refused(name):
     with pytest.raises(InvalidHeader):
         compose([*HEADERS, (name, "x")], "words", "<p>words</p>", boundary="abc")
 
 
-def test_finished_bytes_are_mistrusted() -> None:
+def test_finished_bytes_are_mistrusted():
     message = wire().fill(VALUES)
     verify(message, NAMES)
     with pytest.raises(InvalidHeader):
@@ -228,7 +228,7 @@ def test_finished_bytes_are_mistrusted() -> None:
             verify(message.replace(old, new), NAMES)
 
 
-def test_a_date_is_in_utc() -> None:
+def test_a_date_is_in_utc():
     denver = timezone(timedelta(hours=-7))
     assert date_header(datetime(2026, 11, 24, 2, 30, tzinfo=denver)) == date_header(WHEN)
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", date_header(WHEN))

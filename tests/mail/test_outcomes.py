@@ -11,7 +11,7 @@ from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from tests.mail.outcomes import CASES
 
 
-def test_the_table_is_long_enough_to_mean_something() -> None:
+def test_the_table_is_long_enough_to_mean_something():
     assert len({written for _, written, _ in CASES}) >= 150
 
 
@@ -19,14 +19,14 @@ def reply_of(verb: str, written: str) -> Reply:
     return Reply(int(written[:3]), written[4:], verb)
 
 
-def test_a_reply_means() -> None:
+def test_a_reply_means():
     judged = {
         (verb, written): classify_reply(reply_of(verb, written)) for verb, written, _ in CASES
     }
     assert judged == {(verb, written): verdict for verb, written, verdict in CASES}
 
 
-def test_only_a_permanent_answer_about_the_recipient_suppresses() -> None:
+def test_only_a_permanent_answer_about_the_recipient_suppresses():
     for verb, written, verdict in CASES:
         for other in ("MAIL", "EHLO", "STARTTLS", "AUTH", "CONNECT"):
             assert classify_reply(reply_of(other, written)) is not ReplyClass.REFUSED, written
@@ -48,11 +48,11 @@ def test_only_a_permanent_answer_about_the_recipient_suppresses() -> None:
         ("", ""),
     ],
 )
-def test_the_enhanced_code_stands_first_and_agrees(text: str, code: str) -> None:
+def test_the_enhanced_code_stands_first_and_agrees(text, code):
     assert Reply(550, text, "RCPT").enhanced == code
 
 
-def test_a_phrase_is_ours_and_quotes_nobody() -> None:
+def test_a_phrase_is_ours_and_quotes_nobody():
     quoting = "5.1.1 <ada@dpsk12.org>: Recipient address rejected: User unknown"
     assert known_phrase(quoting) == "no such user"
     assert known_phrase("Mailbox full") == "mailbox full"
@@ -60,12 +60,12 @@ def test_a_phrase_is_ours_and_quotes_nobody() -> None:
 
 
 @given(st.integers(100, 999), st.text(max_size=400), st.sampled_from(["MAIL", "RCPT", "DOT", "X"]))
-def test_any_reply_is_judged(code: int, text: str, verb: str) -> None:
+def test_any_reply_is_judged(code, text, verb):
     verdict = classify_reply(Reply(code, text, verb))
     assert (verdict is ReplyClass.ACCEPTED) == (200 <= code < 300)
 
 
-def test_of_a_long_text_the_beginning_is_judged() -> None:
+def test_of_a_long_text_the_beginning_is_judged():
     """However much a relay says, the one thread that sends has other things to do."""
     told = "5.0.0 " + "x " * 900 + "No such user here"
     assert classify_reply(Reply(550, told, "RCPT")) is ReplyClass.REFUSED
@@ -74,7 +74,7 @@ def test_of_a_long_text_the_beginning_is_judged() -> None:
     assert known_phrase(buried) == ""
 
 
-def test_the_longest_reply_there_can_be_costs_little() -> None:
+def test_the_longest_reply_there_can_be_costs_little():
     text = "\n".join(["5.1.1 " + "account " * 240] * 100)
     began = time.process_time()
     for _ in range(10):
@@ -82,7 +82,7 @@ def test_the_longest_reply_there_can_be_costs_little() -> None:
     assert time.process_time() - began < 2
 
 
-def test_a_hostile_text_is_judged_at_once() -> None:
+def test_a_hostile_text_is_judged_at_once():
     began = time.process_time()
     for text in (
         "user " * 20_000,

@@ -10,7 +10,7 @@ MAIL = Path(phrases.__file__).parent
 FILE = tomllib.loads((MAIL / "phrases.toml").read_text(encoding="utf-8"))
 
 
-def test_every_phrase_of_a_message_is_asked_for_and_can_be_matched() -> None:
+def test_every_phrase_of_a_message_is_asked_for_and_can_be_matched():
     sources = "".join(each.read_text() for each in (MAIL / "bounces").glob("*.py"))
     lines = "".join("".join(each) for each in FILE["messages"].values())
     for name in FILE["messages"]:
@@ -18,13 +18,13 @@ def test_every_phrase_of_a_message_is_asked_for_and_can_be_matched() -> None:
         phrases.message_phrase(name)
 
 
-def test_a_rule_names_phrases_of_the_file_alone() -> None:
+def test_a_rule_names_phrases_of_the_file_alone():
     named = frozenset().union(*(rule.says for rule in RULES))
     assert named <= FILE["replies"].keys()
     assert {each.unless for each in phrases.reply_phrases().values()} <= {"", *FILE["replies"]}
 
 
-def test_no_phrase_is_found_in_a_text_of_no_words() -> None:
+def test_no_phrase_is_found_in_a_text_of_no_words():
     assert not list(phrases.phrases_in_reply("x y z"))
     for name in FILE["messages"]:
         assert not phrases.is_said(name, "x y z"), name

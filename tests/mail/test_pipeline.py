@@ -11,7 +11,7 @@ from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
 from belong_mail.mail.smtp.replies import Reply
 from tests.counting import counted
 from tests.mail.hand import AnswerLost, Hand, Outcome
-from tests.servers.actions import Action, Conversation
+from tests.servers.actions import Conversation
 from tests.servers.conversation import ANSWERS
 from tests.servers.smtp import Server, drop, reset, write
 
@@ -40,9 +40,7 @@ def codes(outcomes: list[Outcome]) -> list[int | str]:
 
 
 @pytest.mark.parametrize("lines", [1, 3_000])
-def test_a_message_costs_one_send_and_two_receives_at_most(
-    lines: int, server: Server, hand: Hand
-) -> None:
+def test_a_message_costs_one_send_and_two_receives_at_most(lines, server, hand):
     """Up to 64,000 octets."""
     message = MESSAGE + b"Twenty octets, so.\r\n" * lines
     copies = [replace(each, message=message) for each in EVERYBODY * 8]
@@ -54,9 +52,7 @@ def test_a_message_costs_one_send_and_two_receives_at_most(
     assert counts["recv"] <= 2 * 40 + 2 * greeting
 
 
-def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(
-    server: Server, hand: Hand
-) -> None:
+def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(server, hand):
     """Else a relay that holds small answers back (RFC 896) waits 40 ms for each message."""
 
     def hesitate(conversation: Conversation) -> None:
@@ -71,12 +67,10 @@ def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(
     assert counts["setsockopt"] - to_begin_with >= acknowledged
 
 
-def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(
-    server: Server, hand: Hand
-) -> None:
+def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(server, hand):
     order: list[str] = []
     for moment in ("MAIL", "DOT", "after DOT"):
-        server.on(moment, lambda _, moment=moment: order.append(moment))  # type: ignore[misc]
+        server.on(moment, lambda _, moment=moment: order.append(moment))
     hand.send_all(EVERYBODY, quiet)
     hand.close()
     assert order == ["MAIL", "DOT", "after DOT"] * 5
@@ -86,9 +80,7 @@ def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
 @pytest.mark.parametrize("number", range(5))
-def test_a_refusal_is_of_the_one_it_is_about(
-    server: Server, hand: Hand, verb: str, number: int
-) -> None:
+def test_a_refusal_is_of_the_one_it_is_about(server, hand, verb, number):
     server.script(verb, *[ANSWERS[verb]] * number, "550 5.7.1 Not this one")
     outcomes = hand.send_all(EVERYBODY, quiet)
     assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["550"]
@@ -96,9 +88,7 @@ def test_a_refusal_is_of_the_one_it_is_about(
     assert server.connections == 1
 
 
-def test_a_go_ahead_without_a_recipient_is_answered_by_a_lone_dot(
-    server: Server, hand: Hand
-) -> None:
+def test_a_go_ahead_without_a_recipient_is_answered_by_a_lone_dot(server, hand):
     """RFC 2920, 3.1: the relay waits for a message, and must not get one."""
     server.script("RCPT", "550 5.1.1 No such user")
     server.script("DATA UNINVITED", "354 Go ahead")
@@ -111,8 +101,8 @@ def test_a_go_ahead_without_a_recipient_is_answered_by_a_lone_dot(
 @pytest.mark.parametrize("fault", [drop(), reset, drop(b"25"), write(b"hello\r\n")])
 @pytest.mark.parametrize("number", range(4))
 def test_an_answer_lost_in_the_middle_is_of_one_and_the_others_go_out_once(
-    server: Server, hand: Hand, fault: Action, number: int
-) -> None:
+    server, hand, fault, number
+):
     server.script("DOT", *[ANSWERS["DOT"]] * number, fault)
     outcomes = hand.send_all(EVERYBODY, quiet)
     assert codes(outcomes) == [250] * number + ["AnswerLost"] + [250] * (4 - number)
@@ -122,9 +112,7 @@ def test_an_answer_lost_in_the_middle_is_of_one_and_the_others_go_out_once(
 
 @pytest.mark.parametrize("verb", ["RCPT", "DATA"])
 @pytest.mark.parametrize("number", range(1, 4))
-def test_a_break_in_an_envelope_leaves_the_message_before_it_accepted(
-    server: Server, hand: Hand, verb: str, number: int
-) -> None:
+def test_a_break_in_an_envelope_leaves_the_message_before_it_accepted(server, hand, verb, number):
     server.script(verb, *[ANSWERS[verb]] * number, drop())
     outcomes = hand.send_all(EVERYBODY, quiet)
     assert codes(outcomes).count(250) == 4
@@ -135,24 +123,22 @@ def test_a_break_in_an_envelope_leaves_the_message_before_it_accepted(
 @pytest.mark.parametrize("goodbye", [drop(), "421 4.3.2 Enough for one connection"])
 @pytest.mark.parametrize("number", range(1, 4))
 def test_a_relay_that_ends_the_connection_between_messages_costs_nobody_anything(
-    server: Server, hand: Hand, goodbye: Action | str, number: int
-) -> None:
+    server, hand, goodbye, number
+):
     server.script("MAIL", *[ANSWERS["MAIL"]] * number, goodbye)
     assert codes(hand.send_all(EVERYBODY, quiet)) == [250] * 5
     assert sorted(got(server)) == sorted(NAMES)
     assert server.connections == 2
 
 
-def test_a_message_that_no_conversation_can_carry_stops_nobody_else(
-    server: Server, hand: Hand
-) -> None:
+def test_a_message_that_no_conversation_can_carry_stops_nobody_else(server, hand):
     bad = replace(EVERYBODY[2], recipient="b@x.org>\r\nDATA")
     outcomes = hand.send_all([*EVERYBODY[:2], bad, *EVERYBODY[3:]], quiet)
     assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["InvalidAddress"]
     assert got(server) == ["ada", "ben", "dan", "eva"]
 
 
-def test_a_relays_limit_ends_a_connection_before_one_too_many_is_said(relay: Relay) -> None:
+def test_a_relays_limit_ends_a_connection_before_one_too_many_is_said(relay):
     with Server(extensions=("PIPELINING", "LIMITS MAILMAX=2")) as server:
         hand = Hand(replace(relay, port=server.port))
         assert codes(hand.send_all(EVERYBODY, quiet)) == [250] * 5
@@ -161,7 +147,7 @@ def test_a_relays_limit_ends_a_connection_before_one_too_many_is_said(relay: Rel
         assert len([one for one in server.commands if one.startswith("MAIL")]) == 5
 
 
-def test_a_relay_that_does_not_announce_it_is_asked_step_by_step(relay: Relay) -> None:
+def test_a_relay_that_does_not_announce_it_is_asked_step_by_step(relay):
     with Server(extensions=()) as server, counted() as counts:
         hand = Hand(replace(relay, port=server.port))
         hand.send_all(EVERYBODY, quiet)

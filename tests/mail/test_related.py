@@ -31,7 +31,7 @@ def wire(*pictures: InlineFile) -> MessageTemplate:
     return compose(HEADERS, "Tea", HTML, boundary="abc", pictures=pictures)
 
 
-def test_pictures_stand_beside_the_html_and_the_text_comes_first() -> None:
+def test_pictures_stand_beside_the_html_and_the_text_comes_first():
     parsed = message_from_bytes(wire(ONE, TWO).fill(VALUES), policy=policy.default)
     kinds = [part.get_content_type() for part in parsed.walk()]
     assert kinds == [
@@ -54,17 +54,17 @@ def test_pictures_stand_beside_the_html_and_the_text_comes_first() -> None:
     assert first["Content-Transfer-Encoding"] == "base64"
 
 
-def test_a_message_without_pictures_has_no_related_part() -> None:
+def test_a_message_without_pictures_has_no_related_part():
     assert b"related" not in wire().fill(VALUES)
 
 
-def test_a_kept_wire_gives_the_same_bytes() -> None:
+def test_a_kept_wire_gives_the_same_bytes():
     kept = MessageTemplate.from_bytes(wire(ONE, TWO).to_bytes())
     assert kept.fill(VALUES) == wire(ONE, TWO).fill(VALUES)
     assert len(kept.fill(VALUES)) - kept.size < 200
 
 
-def test_a_large_message_is_built_and_kept_quickly() -> None:
+def test_a_large_message_is_built_and_kept_quickly():
     picture = InlineFile("big@belong-mail", "image/jpeg", os.urandom(3_600_000))
     began = time.thread_time()
     built = wire(picture)
@@ -84,12 +84,12 @@ def test_a_large_message_is_built_and_kept_quickly() -> None:
         InlineFile("a@b", "image/png", b""),
     ],
 )
-def test_a_strange_picture_is_refused(picture: InlineFile) -> None:
+def test_a_strange_picture_is_refused(picture):
     with pytest.raises(InvalidMessage):
         wire(picture)
 
 
-def test_a_given_picture_is_shown_with_its_words_and_size() -> None:
+def test_a_given_picture_is_shown_with_its_words_and_size():
     html = to_html('![Tea & "cake" *now*](picture:a_-1 "title")', PICTURES)
     assert 'src="cid:a_-1@belong-mail"' in html
     assert 'alt="Tea &amp; &quot;cake&quot; now"' in html
@@ -114,7 +114,7 @@ def test_a_given_picture_is_shown_with_its_words_and_size() -> None:
         "a_-1",
     ],
 )
-def test_any_other_image_is_left_out_and_its_words_stay(target: str) -> None:
+def test_any_other_image_is_left_out_and_its_words_stay(target):
     html = to_html(f"before ![some words]({target}) after", PICTURES)
     assert "<img" not in html
     assert "some words" in html
@@ -132,7 +132,7 @@ def test_any_other_image_is_left_out_and_its_words_stay(target: str) -> None:
         "![![x](https://example.org/p.gif)](picture:a_-1)",
     ],
 )
-def test_a_picture_opens_no_door(attack: str) -> None:
+def test_a_picture_opens_no_door(attack):
     html = to_html(attack, PICTURES)
     assert "<a" not in html
     assert html.count("<img") <= 1
@@ -141,7 +141,7 @@ def test_a_picture_opens_no_door(attack: str) -> None:
     assert "onload" not in html
 
 
-def test_a_name_stands_in_a_description_as_a_slot() -> None:
+def test_a_name_stands_in_a_description_as_a_slot():
     html = to_html(f"![{slot('first_name')}](picture:a_-1)", PICTURES)
     built = compose(HEADERS, "Tea", html, boundary="abc", pictures=[ONE])
     finished = built.fill({**VALUES, "first_name": '"><script>'})
@@ -150,7 +150,7 @@ def test_a_name_stands_in_a_description_as_a_slot() -> None:
     assert "&quot;&gt;&lt;script&gt;" in "".join(parsed.get_content().split())
 
 
-def test_the_outline_lists_links_and_images_as_they_are_written() -> None:
+def test_the_outline_lists_links_and_images_as_they_are_written():
     first = "[a ![b](picture:1)](https://example.org) <https://x.example.org>"
     source = f"{first}\n\n![*c* `d`][r]\n\n[r]: /r"
     assert list(links_of(source)) == [
@@ -166,9 +166,7 @@ def test_the_outline_lists_links_and_images_as_they_are_written() -> None:
      ("Tea", HTML, [])],
     ids=["text", "html", "another picture", "no picture"],
 )  # fmt: skip
-def test_bytes_that_do_not_say_what_was_written_are_refused(
-    text: str, html: str, pictures: list[InlineFile]
-) -> None:
+def test_bytes_that_do_not_say_what_was_written_are_refused(text, html, pictures):
     filled = wire(ONE).fill(VALUES)
     meant = HTML.replace(slot("first_name"), "Ada")
     mime._compare(filled, ("Tea", meant), [ONE])
@@ -179,7 +177,7 @@ def test_bytes_that_do_not_say_what_was_written_are_refused(
 PDF = AttachedFile("Te.pdf", "Té.pdf", "application/pdf", b"%PDF-1.7\r\n.\r\n--=m_abc--\r\n" * 9)
 
 
-def test_attached_files_come_after_words_and_pictures() -> None:
+def test_attached_files_come_after_words_and_pictures():
     built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[PDF, PDF])
     mail = message_from_bytes(built.fill(VALUES), policy=policy.default)
     kinds = [part.get_content_type() for part in mail.walk()]
@@ -201,12 +199,12 @@ def test_attached_files_come_after_words_and_pictures() -> None:
         AttachedFile("a.pdf", "a.pdf", "application/pdf", b""),
     ],
 )
-def test_a_file_that_is_none_of_ours_is_not_attached(file: AttachedFile) -> None:
+def test_a_file_that_is_none_of_ours_is_not_attached(file):
     with pytest.raises(InvalidMessage):
         compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
 
 
-def test_a_spelled_name_adds_no_header() -> None:
+def test_a_spelled_name_adds_no_header():
     file = AttachedFile("a.pdf", 'a"\r\nBcc: eve@example.org\r\n.pdf', "application/pdf", b"%PDF")
     built = compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
     [part] = message_from_bytes(
@@ -216,7 +214,7 @@ def test_a_spelled_name_adds_no_header() -> None:
     assert part.get_filename() == "a.pdf"
 
 
-def test_what_all_copies_end_with_is_cut_off_whole() -> None:
+def test_what_all_copies_end_with_is_cut_off_whole():
     large = AttachedFile("a.pdf", "a.pdf", "application/pdf", b"%PDF" + bytes(200_000))
     built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[large])
     head, end = built.without_end()

@@ -1,7 +1,5 @@
 """The relay's URL: read, or refused in words that hold no password."""
 
-from pathlib import Path
-
 import pytest
 
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
@@ -9,7 +7,7 @@ from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 EHLO = "belong.example.org"
 
 
-def test_a_relay_is_read_from_its_url(tmp_path: Path) -> None:
+def test_a_relay_is_read_from_its_url(tmp_path):
     ca = tmp_path / "ca.pem"
     ca.touch()
     relay = parse_relay(
@@ -38,7 +36,7 @@ def test_a_relay_is_read_from_its_url(tmp_path: Path) -> None:
         ("lmtp://127.0.0.9:24/?tls=none", 24, "none"),
     ],
 )
-def test_each_scheme_has_its_port_and_its_tls(url: str, port: int, tls: str) -> None:
+def test_each_scheme_has_its_port_and_its_tls(url, port, tls):
     relay = parse_relay(url, ehlo=EHLO)
     assert (relay.port, relay.tls) == (port, tls)
     assert (relay.timeout, relay.dot_timeout) == (300, 600)
@@ -89,7 +87,7 @@ def test_each_scheme_has_its_port_and_its_tls(url: str, port: int, tls: str) -> 
         "smtp://relay\r\n.example.org",
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_without_the_password(url: str) -> None:
+def test_a_url_that_cannot_be_used_is_refused_without_the_password(url):
     with pytest.raises(InvalidRelay) as refusal:
         parse_relay(url, ehlo=EHLO)
     assert str(refusal.value).endswith(".")
@@ -98,6 +96,6 @@ def test_a_url_that_cannot_be_used_is_refused_without_the_password(url: str) -> 
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x\r\nMAIL", "-x", "ü.example.org"])
-def test_the_name_for_ehlo_is_a_host_name(name: str) -> None:
+def test_the_name_for_ehlo_is_a_host_name(name):
     with pytest.raises(InvalidRelay):
         parse_relay("smtp://relay.example.org", ehlo=name)

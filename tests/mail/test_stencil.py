@@ -88,19 +88,19 @@ PLAIN = {
 @settings(max_examples=1000, deadline=None)
 @given(st.fixed_dictionaries({name: edge | ANY for name, edge in EDGE.items()}))
 @example({**PLAIN, "first_name": "x\ny", "leave": "x\ny"})
-def test_an_issue_is_the_same_for_whatever_values(values: dict[str, str]) -> None:
+def test_an_issue_is_the_same_for_whatever_values(values):
     assert outcome(QUICK.fill, values) == outcome(ISSUE.fill, values)
 
 
 @settings(max_examples=1000, deadline=None)
 @given(name=st.sampled_from(sorted(PLAIN)), data=st.data())
-def test_one_value_among_plain_ones_makes_no_difference(name: str, data: st.DataObject) -> None:
+def test_one_value_among_plain_ones_makes_no_difference(name, data):
     values = {**PLAIN, name: data.draw(EDGE[name] | ANY)}
     assert outcome(QUICK.fill, values) == outcome(ISSUE.fill, values)
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_header_is_the_same_between_whatever_words(header: str) -> None:
+def test_a_header_is_the_same_between_whatever_words(header):
     for before, after in product(FIXED, FIXED):
         wire = MessageTemplate.of([HeaderSlot(header, (before, "value", after))])
         quick = FastTemplate(wire)
@@ -112,7 +112,7 @@ def test_a_header_is_the_same_between_whatever_words(header: str) -> None:
 @pytest.mark.parametrize("header", HEADERS)
 @settings(max_examples=300, deadline=None)
 @given(value=EDGE["to"] | EDGE["id"] | EDGE["leave"] | EDGE["first_name"])
-def test_a_header_is_the_same_for_values_at_the_edge(header: str, value: str) -> None:
+def test_a_header_is_the_same_for_values_at_the_edge(header, value):
     wire = MessageTemplate.of([HeaderSlot(header, ("", "value", ""))])
     assert outcome(FastTemplate(wire).fill, {"value": value}) == outcome(
         wire.fill, {"value": value}
@@ -121,24 +121,24 @@ def test_a_header_is_the_same_for_values_at_the_edge(header: str, value: str) ->
 
 @settings(max_examples=500, deadline=None)
 @given(EDGE["leave"] | EDGE["first_name"] | ANY)
-def test_a_body_is_quoted_and_escaped_for_whatever_value(value: str) -> None:
+def test_a_body_is_quoted_and_escaped_for_whatever_value(value):
     for each in (value, *AWKWARD):
         assert BODY.fill({"value": each}) == b"%b" + quote(each) + b"\r\n" + quote(escape(each))
 
 
-def test_each_slot_has_exactly_one_value_here_too() -> None:
+def test_each_slot_has_exactly_one_value_here_too():
     for values in ({}, {**PLAIN, "surplus": "x"}, {"to": PLAIN["to"]}):
         assert "not those of" in str(outcome(FastTemplate(ISSUE).fill, values))
 
 
-def test_a_message_without_slots_and_one_with_two_in_a_line_are_filled_with_care() -> None:
+def test_a_message_without_slots_and_one_with_two_in_a_line_are_filled_with_care():
     fixed = MessageTemplate.of([b"words\r\n"])
     assert FastTemplate(fixed).fill({}) == b"words\r\n"
     double = MessageTemplate.of([HeaderSlot("X-Two", ("", "one", " ", "two", ""))])
     assert FastTemplate(double).fill({"one": "a", "two": "b"}) == b"X-Two: a b\r\n"
 
 
-def test_what_members_are_mostly_called_needs_one_look() -> None:
+def test_what_members_are_mostly_called_needs_one_look():
     """So it stays the quick way: an address, a token, a number, a short name in the subject."""
     template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots))
     assert template.fill(PLAIN) == ISSUE.fill(PLAIN)

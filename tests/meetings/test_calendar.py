@@ -6,15 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import demo_data, rooms
-from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.browser_client import Form, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
 from tests.scenario import ADA, Scenario
@@ -32,7 +30,7 @@ def scenario(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, services: Services) -> None:
+def test_anyone_sees_dates_by_group_and_month(visitor, services):
     with time_machine.travel(NOON, tick=False):
         with services.writing.begin() as session:
             plan_meeting(session, repeats="weekly-2")
@@ -47,7 +45,7 @@ def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, services: Servic
         assert visitor.open("/calendar?group=%27").status_code == 404
 
 
-def test_how_to_subscribe_stands_above_the_dates(visitor: Visitor, services: Services) -> None:
+def test_how_to_subscribe_stands_above_the_dates(visitor, services):
     with services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2")
     page = visitor.open("/calendar?lang=en").text
@@ -63,9 +61,7 @@ def test_how_to_subscribe_stands_above_the_dates(visitor: Visitor, services: Ser
     assert "doesn’t reveal which group" in one
 
 
-def test_what_is_empty_says_so_in_a_sentence(
-    visitor: Visitor, lead: Visitor, services: Services
-) -> None:
+def test_what_is_empty_says_so_in_a_sentence(visitor, lead, services):
     assert "No group has meetings planned yet." in visitor.open("/calendar").text
     assert "No meetings are planned in December 2026." in visitor.open("/calendar/2026-12").text
     assert "No hay reuniones planeadas en diciembre de 2026." in (
@@ -79,16 +75,14 @@ def test_what_is_empty_says_so_in_a_sentence(
     assert "See the meetings of all groups" in page
 
 
-def test_the_calendar_says_who_else_may_know(visitor: Visitor) -> None:
+def test_the_calendar_says_who_else_may_know(visitor):
     page = visitor.open("/calendar").text
     assert "This site doesn’t record who looks." in page
     for word in ("network", "history", "The company or employer that runs the service"):
         assert word in page
 
 
-def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
-    scenario: Scenario, app: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(scenario, app, caplog):
     before = kept_of(scenario.services)
     caplog.set_level(logging.DEBUG)
     client = app.test_client()
@@ -103,14 +97,12 @@ def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
     assert kept_of(scenario.services) == before
 
 
-def test_a_signed_in_lead_gets_the_same_page_as_everybody(
-    scenario: Scenario, lead: Visitor
-) -> None:
+def test_a_signed_in_lead_gets_the_same_page_as_everybody(scenario, lead):
     for path in ("/calendar", "/calendar.ics"):
         assert lead.open(path).data == scenario.visitor.open(path).data
 
 
-def test_a_month_stands_on_one_sheet(visitor: Visitor, services: Services) -> None:
+def test_a_month_stands_on_one_sheet(visitor, services):
     with time_machine.travel(NOON, tick=False), services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2", is_open=True)
     page = visitor.open("/calendar/2026-12").text
@@ -125,9 +117,7 @@ def test_a_month_stands_on_one_sheet(visitor: Visitor, services: Services) -> No
         assert visitor.open(f"/calendar/{month}").status_code == 200
 
 
-def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(
-    scenario: Scenario,
-) -> None:
+def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(scenario):
     month = f"{now():%Y-%m}"
     paths = ("/calendar", "/groups/the-village", f"/calendar/{month}")
     for path in paths:
@@ -137,7 +127,7 @@ def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(
     assert "Members get the location by email." in scenario.visitor.open("/groups/the-village").text
 
 
-def test_a_welcome_names_the_next_meetings_with_their_place(scenario: Scenario) -> None:
+def test_a_welcome_names_the_next_meetings_with_their_place(scenario):
     link = scenario.confirm_link()
     page = scenario.visitor.follow(link).text
     assert PLACE in page
@@ -150,9 +140,7 @@ def test_a_welcome_names_the_next_meetings_with_their_place(scenario: Scenario) 
     assert not re.search("Village|Tea|Room", quiet)
 
 
-def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(
-    scenario: Scenario,
-) -> None:
+def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(scenario):
     leave = link_to(scenario.enter(), "leave")
     scenario.visitor.send("/my-groups", email=ADA)
     sheet = link_to(scenario.mails()[-1], "my-groups")
@@ -164,9 +152,7 @@ def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(
     assert LINK not in forwarded
 
 
-def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
-    scenario: Scenario, lead: Visitor
-) -> None:
+def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(scenario, lead):
     with scenario.services.writing.begin() as session:
         issue = Newsletter(
             group=group_named(session, "the-village"), subject={"en": "Hello", "es": "Hola"},
@@ -186,9 +172,7 @@ def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
     assert f'href="{LINK}"' in preview
 
 
-def test_an_issue_of_a_group_without_meetings_stays_as_it_is(
-    lead: Visitor, services: Services
-) -> None:
+def test_an_issue_of_a_group_without_meetings_stays_as_it_is(lead, services):
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         issue = Newsletter(group=group, subject={"en": "Hello"}, text={"en": "Come."})
@@ -199,9 +183,7 @@ def test_an_issue_of_a_group_without_meetings_stays_as_it_is(
     assert Form(lead.open(page).text).fields["text"] == "Come."
 
 
-def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellation(
-    services: Services,
-) -> None:
+def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellation(services):
     today = now().date()
     with services.writing.begin() as session:
         plan_meeting(session, starts_on=today)
@@ -219,7 +201,7 @@ def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellati
     assert left == [5, 3, 2, 1, 1]
 
 
-def test_the_sample_has_three_months_of_meetings_and_says_so(scenario: Scenario) -> None:
+def test_the_sample_has_three_months_of_meetings_and_says_so(scenario):
     with scenario.services.writing.begin() as session:
         demo_data.fill_demo(session, scenario.keyring)
     today = now().date()

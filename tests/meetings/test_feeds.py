@@ -23,7 +23,6 @@ from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.service import DayOverride
-from tests.browser_client import Visitor
 from tests.factories import group_named, plan_meeting
 
 DENVER = ZoneInfo("America/Denver")
@@ -125,7 +124,7 @@ def planned(plan: dict[str, object]) -> Meeting:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLANS)
-def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan: dict[str, object]) -> None:
+def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan):
     meeting = planned(plan)
     days = recurrence.next_days(meeting, FIRST, 31)
     cancelled, moved = plan["cancelled"], plan["moved"]
@@ -142,7 +141,7 @@ def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan: dict[str,
     assert held(read(written)) == ours(meeting)
 
 
-def test_the_zone_in_the_feed_changes_its_clocks_when_denver_does() -> None:
+def test_the_zone_in_the_feed_changes_its_clocks_when_denver_does():
     """Found by reading the rules of the VTIMEZONE alone, not the zone's name."""
     lines = unfolded(ical.calendar_of_meetings([], DENVER, "en", "Calendar").decode())
     parts = " ".join(lines)
@@ -166,9 +165,7 @@ def hours(text: str) -> timedelta:
     return timedelta(hours=int(text[:3]))
 
 
-def test_a_meeting_keeps_its_name_and_numbers_its_changes(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_meeting_keeps_its_name_and_numbers_its_changes(visitor, services):
     public_id = stored(services, repeats="weekly")
     [first] = events(visitor.open(FEED).text)
     with services.writing.begin() as session:
@@ -181,9 +178,7 @@ def test_a_meeting_keeps_its_name_and_numbers_its_changes(
     assert all(each.dtstamp >= first.dtstamp for each in changed)
 
 
-def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name(
-    visitor: Visitor, services: Services
-) -> None:
+def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name(visitor, services):
     public_id = stored(services, repeats="weekly", exceptions=["2026-12-29"])
     with services.writing.begin() as session:
         meeting = the(session, public_id)
@@ -199,9 +194,7 @@ def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name
     assert [f"{each:%m-%d %H}" for each in begins] == ["12-08 16", "12-23 09", "01-05 16"]
 
 
-def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(visitor, services):
     public_id = stored(services, repeats="weekly")
     with services.writing.begin() as session:
         meetings.cancel(the(session, public_id))
@@ -209,7 +202,7 @@ def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(
     assert (event.uid, event.status, event.sequence) == (public_id, EventStatus.CANCELLED, 1)
 
 
-def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, services: Services) -> None:
+def test_what_members_alone_may_know_is_in_no_feed(visitor, services):
     public_id = stored(services, contact="Ana in room 9")
     for path in ("/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
         text = " ".join(unfolded(visitor.open(path).text))
@@ -222,9 +215,7 @@ def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, services: S
 
 
 @pytest.mark.parametrize("slug", ["lgbtq", "people-with-disabilities", "autoimmune"])
-def test_a_discreet_group_says_belong_meeting_and_nothing_else(
-    visitor: Visitor, services: Services, slug: str
-) -> None:
+def test_a_discreet_group_says_belong_meeting_and_nothing_else(visitor, services, slug):
     title = {"en": "Rainbow tea", "es": "Té arcoíris"}
     public_id = stored(
         services, slug, title=title, is_open=True, contact="Ana", access=["asl"], repeats="weekly"
@@ -247,8 +238,8 @@ def test_a_discreet_group_says_belong_meeting_and_nothing_else(
 
 
 def test_no_person_stands_in_a_feed_and_colleagues_see_no_more_than_that_one_is_busy(
-    visitor: Visitor, services: Services
-) -> None:
+    visitor, services
+):
     stored(services)
     text = visitor.open("/calendar.ics").text
     assert not re.search("ORGANIZER|ATTENDEE|mailto|VALARM", text)
@@ -256,8 +247,8 @@ def test_no_person_stands_in_a_feed_and_colleagues_see_no_more_than_that_one_is_
 
 
 def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has_none(
-    visitor: Visitor, services: Services
-) -> None:
+    visitor, services
+):
     ids = {stored(services, slug) for slug in ("asian", "the-village", "lgbtq")}
     assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == ids
     assert len(events(visitor.open(FEED).text)) == 1
@@ -267,9 +258,7 @@ def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has
     assert visitor.open(FEED).status_code == 404
 
 
-def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(
-    visitor: Visitor, services: Services
-) -> None:
+def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(visitor, services):
     public_id = stored(services, repeats="weekly")
     answer = visitor.open(f"/meetings/{public_id}/2026-12-15.ics")
     [event] = events(answer.text)
@@ -281,7 +270,7 @@ def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(
     assert visitor.open(f"/meetings/nobody/{TUESDAY}.ics").status_code == 404
 
 
-def test_no_browser_keeps_a_calendar(visitor: Visitor, services: Services) -> None:
+def test_no_browser_keeps_a_calendar(visitor, services):
     public_id = stored(services, repeats="weekly")
     for path in ("/calendar", "/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
         answer = visitor.open(path)
@@ -289,9 +278,7 @@ def test_no_browser_keeps_a_calendar(visitor: Visitor, services: Services) -> No
         assert not {"ETag", "Last-Modified", "Set-Cookie"} & {*answer.headers.keys()}, path
 
 
-def test_a_feed_says_where_it_comes_from_and_is_well_formed(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_feed_says_where_it_comes_from_and_is_well_formed(visitor, services):
     stored(services, title={"en": "Tea, cake; and\\more", "es": "Té"}, is_open=True)
     answer = visitor.open(FEED)
     assert answer.content_type == "text/calendar; charset=utf-8"
@@ -302,9 +289,7 @@ def test_a_feed_says_where_it_comes_from_and_is_well_formed(
     assert event.summary == "The Village: Tea, cake; and\\more"
 
 
-def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(
-    services: Services, visitor: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(services, visitor, caplog):
     """A line break in a link, by whoever writes rows, took the whole district's calendar away."""
     stored(services, title={"en": "Good"})
     stored(

@@ -58,9 +58,7 @@ def calendar_link(scenario: Scenario, slug: str = "the-village") -> str:
     return link_to(scenario.mails()[-1], "my-calendar")
 
 
-def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(
-    scenario: Scenario,
-) -> None:
+def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(scenario):
     link = calendar_link(scenario)
     mail = scenario.mails()[-1]
     assert f"{WITH_PLACE}:" in text_of(mail)
@@ -79,7 +77,7 @@ def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(
     assert kept_of(scenario.services) == before
 
 
-def test_my_groups_offers_it_and_each_date_by_itself(scenario: Scenario) -> None:
+def test_my_groups_offers_it_and_each_date_by_itself(scenario):
     calendar_link(scenario)
     scenario.visitor.send("/my-groups", email=ADA)
     page = scenario.visitor.open(link_to(scenario.mails()[-1], "my-groups")).text
@@ -99,7 +97,7 @@ def test_my_groups_offers_it_and_each_date_by_itself(scenario: Scenario) -> None
     assert "/meetings/" not in page, "the public entry has no place"
 
 
-def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario: Scenario) -> None:
+def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario):
     scenario.visitor.join("the-village", ADA)
     page = scenario.visitor.follow(link_to(scenario.mails()[-1], "confirm")).text
     [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
@@ -107,7 +105,7 @@ def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario: Sc
     assert event.location == PLACE
 
 
-def test_another_groups_meetings_are_not_in_it(scenario: Scenario) -> None:
+def test_another_groups_meetings_are_not_in_it(scenario):
     link = calendar_link(scenario)
     text = scenario.visitor.open(link).text
     assert not re.search("Walk|Rainbow", text)
@@ -121,7 +119,7 @@ def test_another_groups_meetings_are_not_in_it(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("end", ["leaves", "is erased", "moves", "joins again", "retires"])
-def test_it_tells_nothing_once_the_membership_is_over(scenario: Scenario, end: str) -> None:
+def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
     link = calendar_link(scenario)
     [meeting_id] = re.findall(r"UID:(\S+)", scenario.visitor.open(link).text)
     if end == "retires":
@@ -144,14 +142,14 @@ def test_it_tells_nothing_once_the_membership_is_over(scenario: Scenario, end: s
         assert not re.search("Room 4|Village|Tea", answer.text)
 
 
-def test_a_pause_does_not_end_it(scenario: Scenario) -> None:
+def test_a_pause_does_not_end_it(scenario):
     link = calendar_link(scenario)
     change(scenario, paused_until=now() + WEEK)
     [event] = events(scenario.visitor.open(link).text)
     assert event.location == PLACE
 
 
-def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario: Scenario) -> None:
+def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario):
     link = calendar_link(scenario)
     leave = link_to(scenario.mails()[-1], "leave")
     swapped = link.replace("/my-calendar/", "/leave/")
@@ -160,7 +158,7 @@ def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario: Scenario) ->
     assert scenario.visitor.press(link).status_code in {403, 404, 405}
 
 
-def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario: Scenario) -> None:
+def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario):
     link = calendar_link(scenario, "lgbtq")
     text = scenario.visitor.open(link).text
     [event] = events(text)
@@ -170,9 +168,7 @@ def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario: Scena
     assert "Reunión de Belong" in scenario.visitor.open(link.replace("lang=en", "lang=es")).text
 
 
-def test_where_a_discreet_group_meets_is_left_out_of_its_calendar_if_it_names_it(
-    scenario: Scenario,
-) -> None:
+def test_where_a_discreet_group_meets_is_left_out_of_its_calendar_if_it_names_it(scenario):
     link = calendar_link(scenario, "lgbtq")
     with scenario.services.writing.begin() as session:
         found = select(Meeting).where(Meeting.group == group_named(session, "lgbtq"))

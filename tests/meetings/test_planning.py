@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from belong_mail.core.services import Services
 from belong_mail.meetings.models import Meeting
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
 from tests.markers import on_both
@@ -61,9 +61,7 @@ def plain(page: str) -> str:
     return re.sub("<[^>]+>", "", page)
 
 
-def test_a_meeting_is_said_in_words_before_anything_is_saved(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_meeting_is_said_in_words_before_anything_is_saved(lead, services):
     page = lead.send(NEW, **FULL, preview="1")
     assert page.status_code == 200
     assert IN_WORDS in page.text
@@ -79,9 +77,7 @@ def test_a_meeting_is_said_in_words_before_anything_is_saved(
     }
 
 
-def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(lead, visitor, services):
     answer = lead.send(NEW, **FULL)
     assert answer.status_code == 303
     assert IN_WORDS in lead.open(answer.location).text
@@ -94,9 +90,7 @@ def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(
     assert "Ana, room 9" in shown
 
 
-def test_place_and_link_are_for_members_unless_a_lead_says_otherwise(
-    lead: Visitor, services: Services
-) -> None:
+def test_place_and_link_are_for_members_unless_a_lead_says_otherwise(lead, services):
     assert Form(lead.open(NEW).text).fields["is_open"] == "members"
     lead.send(NEW, **{**FULL, "is_open": "members"})
     assert not only(services).is_open
@@ -106,9 +100,7 @@ def test_place_and_link_are_for_members_unless_a_lead_says_otherwise(
     ("language", "first", "exceptions"),
     [("en", "12/8/2026", "12/22/2026"), ("es", "8/12/2026", "22/12/2026")],
 )
-def test_days_are_typed_and_shown_as_people_write_them(
-    lead: Visitor, services: Services, language: str, first: str, exceptions: str
-) -> None:
+def test_days_are_typed_and_shown_as_people_write_them(lead, services, language, first, exceptions):
     typed = {**FULL, "starts_on": first, "exceptions": exceptions}
     assert lead.send(f"{NEW}?lang={language}", **typed).status_code == 303
     meeting = only(services)
@@ -117,9 +109,7 @@ def test_days_are_typed_and_shown_as_people_write_them(
     assert Form(lead.open(page).text).fields["exceptions"] == exceptions
 
 
-def test_a_series_that_has_begun_is_changed_and_its_first_day_stays(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_series_that_has_begun_is_changed_and_its_first_day_stays(lead, services):
     with services.writing.begin() as session:
         plan_meeting(session, starts_on=date(2026, 11, 3), repeats="weekly")
     page = f"/lead/meetings/{only(services).public_id}"
@@ -194,9 +184,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("wrong", BAD)
 @pytest.mark.parametrize("button", ["preview", "submit"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_cannot_be_is_explained_and_everything_typed_stays(
-    lead: Visitor, services: Services, wrong: str, button: str
-) -> None:
+def test_what_cannot_be_is_explained_and_everything_typed_stays(lead, services, wrong, button):
     typed, expected = BAD[wrong]
     page = lead.send(NEW, **{**FULL, **typed, button: "1"})
     assert page.status_code == 422
@@ -209,7 +197,7 @@ def test_what_cannot_be_is_explained_and_everything_typed_stays(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_errors_are_spanish_for_who_reads_spanish(lead: Visitor) -> None:
+def test_errors_are_spanish_for_who_reads_spanish(lead):
     lead.headers = {"Accept-Language": "es"}
     page = lead.send(NEW, **{**FULL, "ends_at": "15:00", "starts_on": "2027-02-31"}).text
     assert "Elige una fecha, como 31/12/2027." in page
@@ -222,16 +210,12 @@ def test_errors_are_spanish_for_who_reads_spanish(lead: Visitor) -> None:
 
 @pytest.mark.parametrize("typed", ["4:30 PM", "4:30pm", "04:30 p. m.", "16:30"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_time_may_be_typed_as_people_say_it(
-    lead: Visitor, services: Services, typed: str
-) -> None:
+def test_a_time_may_be_typed_as_people_say_it(lead, services, typed):
     assert lead.send(NEW, **{**FULL, "starts_at": typed}).status_code == 303
     assert f"{only(services).starts_at:%H:%M}" == "16:30"
 
 
-def test_all_of_a_meeting_is_changed_and_its_calendars_hear_of_it(
-    lead: Visitor, services: Services
-) -> None:
+def test_all_of_a_meeting_is_changed_and_its_calendars_hear_of_it(lead, services):
     lead.send(NEW, **FULL)
     page = f"/lead/meetings/{only(services).public_id}"
     assert Form(lead.open(page).text).fields["place"] == "Room 4"
@@ -242,8 +226,8 @@ def test_all_of_a_meeting_is_changed_and_its_calendars_hear_of_it(
 
 
 def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_all(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
+    lead, visitor, services
+):
     lead.send(NEW, **FULL)
     page = f"/lead/meetings/{only(services).public_id}"
     assert "Cancel the whole series?" in lead.open(f"{page}/cancel").text
@@ -259,9 +243,7 @@ def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_al
 
 
 @on_both("days and times")
-def test_one_day_is_moved_and_cancelled_and_held_as_usual(
-    lead: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, visitor, services):
     lead.send(NEW, **FULL)
     day = f"/lead/meetings/{only(services).public_id}/2026-12-08"
     moved = {"held_on": "2026-12-09", "starts_at": "09:00", "ends_at": "10:00", "place": "Room 7"}
@@ -280,7 +262,7 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(
     assert only(services).sequence == 3
 
 
-def test_a_day_that_cannot_be_moved_so_says_why(lead: Visitor, services: Services) -> None:
+def test_a_day_that_cannot_be_moved_so_says_why(lead, services):
     lead.send(NEW, **FULL)
     day = f"/lead/meetings/{only(services).public_id}/2026-12-08"
     for typed, expected in (
@@ -302,7 +284,7 @@ def test_a_day_that_cannot_be_moved_so_says_why(lead: Visitor, services: Service
     assert only(services).sequence == 0
 
 
-def test_a_day_that_is_none_of_the_meeting_is_not_there(lead: Visitor, services: Services) -> None:
+def test_a_day_that_is_none_of_the_meeting_is_not_there(lead, services):
     lead.send(NEW, **FULL)
     page = f"/lead/meetings/{only(services).public_id}"
     for day in ("2026-12-09", "2026-12-22", "2026-02-31", "today", "20261208x"):
@@ -310,9 +292,7 @@ def test_a_day_that_is_none_of_the_meeting_is_not_there(lead: Visitor, services:
         assert lead.act(f"{page}/{day}/cancel").status_code == 404, day
 
 
-def test_a_changed_rule_forgets_what_was_special_about_days_that_are_none_any_more(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_changed_rule_forgets_what_was_special_about_days_that_are_none_any_more(lead, services):
     lead.send(NEW, **{**FULL, "repeats": "weekly", "exceptions": ""})
     page = f"/lead/meetings/{only(services).public_id}"
     for day in ("2026-12-15", "2026-12-22"):
@@ -322,7 +302,7 @@ def test_a_changed_rule_forgets_what_was_special_about_days_that_are_none_any_mo
     assert [str(day) for day in kept] == ["2026-12-22"]
 
 
-def test_a_lead_without_the_forms_token_plans_nothing(lead: Visitor, services: Services) -> None:
+def test_a_lead_without_the_forms_token_plans_nothing(lead, services):
     with services.writing.begin() as session:
         page = f"/lead/meetings/{plan_meeting(session).public_id}"
         assert group_named(session, "the-village").id
@@ -333,8 +313,8 @@ def test_a_lead_without_the_forms_token_plans_nothing(lead: Visitor, services: S
 
 
 def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_stored(
-    lead: Visitor, services: Services
-) -> None:
+    lead, services
+):
     lead.send(NEW, **FULL)
     page = f"/lead/meetings/{only(services).public_id}"
     mine = Form(lead.open(page).text).fields | {"title_en": "Coffee"}
@@ -353,9 +333,7 @@ def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_s
     assert (only(services).title["en"], only(services).place) == ("Coffee", "Room 4")
 
 
-def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(
-    lead: Visitor, services: Services
-) -> None:
+def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(lead, services):
     lead.send(NEW, **FULL)
     page = f"/lead/meetings/{only(services).public_id}/2026-12-08"
     mine = Form(lead.open(page).text).fields | {"place": "Room 5"}

@@ -79,9 +79,7 @@ def states(scenario: Scenario) -> list[str]:
         return list(session.scalars(found.order_by(Delivery.id)))
 
 
-def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
-    scenario: Scenario, clock: Traveller
-) -> None:
+def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(scenario, clock):
     assert mails(scenario) == []
     clock.shift(HOUR)
     [mail] = mails(scenario)
@@ -97,8 +95,8 @@ def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
 
 @on_both("an insert of each dialect")
 def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_looked_for(
-    scenario: Scenario, clock: Traveller
-) -> None:
+    scenario, clock
+):
     clock.shift(HOUR)
     for _ in range(3):
         assert len(mails(scenario)) == 1
@@ -110,7 +108,7 @@ def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_l
 
 
 @on_both("races")
-def test_two_workers_at_once_remind_once(scenario: Scenario, clock: Traveller) -> None:
+def test_two_workers_at_once_remind_once(scenario, clock):
     clock.shift(HOUR)
     other = Thread(target=due, args=(scenario,))
     with scenario.services.writing.begin() as session:
@@ -131,9 +129,7 @@ def test_two_workers_at_once_remind_once(scenario: Scenario, clock: Traveller) -
         "https://nam01.safelinks.protection.outlook.com/?url=x",
     ],
 )
-def test_a_link_that_no_newsletter_may_have_is_left_out(
-    scenario: Scenario, clock: Traveller, link: str
-) -> None:
+def test_a_link_that_no_newsletter_may_have_is_left_out(scenario, clock, link):
     """The form refuses it; whoever writes the row is not asked."""
     with scenario.services.writing.begin() as session:
         session.scalars(select(Meeting)).one().link = link
@@ -144,12 +140,12 @@ def test_a_link_that_no_newsletter_may_have_is_left_out(
     assert link.partition(":")[2] not in text_of(mail) + html_of(mail)
 
 
-def test_the_worker_itself_looks(scenario: Scenario, clock: Traveller) -> None:
+def test_the_worker_itself_looks(scenario, clock):
     clock.shift(HOUR)
     assert [each["Subject"] for each in scenario.mails()] == ["A meeting is coming up"]
 
 
-def test_who_leaves_while_it_waits_gets_none(scenario: Scenario, clock: Traveller) -> None:
+def test_who_leaves_while_it_waits_gets_none(scenario, clock):
     clock.shift(HOUR)
     due(scenario)
     change(scenario, ended_at=datetime.now(UTC))
@@ -160,9 +156,7 @@ def test_who_leaves_while_it_waits_gets_none(scenario: Scenario, clock: Travelle
 @pytest.mark.parametrize(
     "changed", [{"paused_until": MONDAY + timedelta(30)}, {"is_reminded": False}]
 )
-def test_a_pause_and_a_changed_mind_count_at_the_last_moment(
-    scenario: Scenario, clock: Traveller, changed: dict[str, object]
-) -> None:
+def test_a_pause_and_a_changed_mind_count_at_the_last_moment(scenario, clock, changed):
     clock.shift(HOUR)
     due(scenario)
     change(scenario, **changed)
@@ -170,9 +164,7 @@ def test_a_pause_and_a_changed_mind_count_at_the_last_moment(
     assert states(scenario) == ["withdrawn"]
 
 
-def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(
-    scenario: Scenario, clock: Traveller
-) -> None:
+def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(scenario, clock):
     clock.shift(HOUR)
     due(scenario)
     with scenario.services.writing.begin() as session:
@@ -190,7 +182,7 @@ def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(
     assert "Room 9" in text_of(mail)
 
 
-def test_a_meeting_that_has_begun_needs_no_reminder(scenario: Scenario, clock: Traveller) -> None:
+def test_a_meeting_that_has_begun_needs_no_reminder(scenario, clock):
     clock.shift(HOUR)
     due(scenario)
     clock.move_to(MONDAY + timedelta(days=1, hours=9))
@@ -198,14 +190,12 @@ def test_a_meeting_that_has_begun_needs_no_reminder(scenario: Scenario, clock: T
     assert states(scenario) == ["expired"]
 
 
-def test_after_downtime_a_meeting_of_today_is_still_told(
-    scenario: Scenario, clock: Traveller
-) -> None:
+def test_after_downtime_a_meeting_of_today_is_still_told(scenario, clock):
     clock.move_to(MONDAY + timedelta(days=1, hours=-1))
     assert len(mails(scenario)) == 1
 
 
-def test_a_retired_groups_meetings_are_silent(scenario: Scenario, clock: Traveller) -> None:
+def test_a_retired_groups_meetings_are_silent(scenario, clock):
     clock.shift(HOUR)
     with scenario.services.writing.begin() as session:
         session.get_one(Group, meeting(scenario).group_id).retired_at = datetime.now(UTC)
@@ -213,7 +203,7 @@ def test_a_retired_groups_meetings_are_silent(scenario: Scenario, clock: Travell
     assert dump_of(scenario.services)["reminders"] == []
 
 
-def test_members_ask_for_it_and_end_it_on_their_own_page(scenario: Scenario) -> None:
+def test_members_ask_for_it_and_end_it_on_their_own_page(scenario):
     scenario.visitor.send("/my-groups", email=BEN)
     sheet = link_to(scenario.mails(BEN)[-1], "my-groups").partition("?")[0]
     [membership] = re.findall(
@@ -230,9 +220,7 @@ def test_members_ask_for_it_and_end_it_on_their_own_page(scenario: Scenario) -> 
         assert found.is_reminded is is_wanted
 
 
-def test_from_a_newsletter_too_and_who_joins_again_begins_without(
-    scenario: Scenario, clock: Traveller
-) -> None:
+def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, clock):
     leave = link_to(scenario.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
     assert scenario.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
     found = scenario.subscription("carmen@dpsk12.org")
@@ -248,14 +236,14 @@ def test_from_a_newsletter_too_and_who_joins_again_begins_without(
     assert not found.is_reminded
 
 
-def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(scenario: Scenario) -> None:
+def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(scenario):
     scenario.visitor.send("/my-groups", email=ADA)
     sheet = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
     scenario.visitor.press(f"{sheet}/copy")
     assert "Gets an email before meetings" in text_of(scenario.mails()[-1])
 
 
-def test_a_reminder_speaks_the_members_language(scenario: Scenario, clock: Traveller) -> None:
+def test_a_reminder_speaks_the_members_language(scenario, clock):
     change(scenario, language="es")
     clock.shift(HOUR)
     due(scenario)

@@ -23,9 +23,7 @@ def clock(scenario: Scenario, after: timedelta, language: str = "en") -> str:
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_the_page_says_when_another_email_can_come_and_leads_back(
-    scenario: Scenario, language: str
-) -> None:
+def test_the_page_says_when_another_email_can_come_and_leads_back(scenario, language):
     with time_machine.travel(now(), tick=False):
         answer = scenario.visitor.send(f"/groups/{VILLAGE}/join?lang={language}", email=ADA)
         page = scenario.visitor.open(answer.location).text
@@ -39,7 +37,7 @@ def test_the_page_says_when_another_email_can_come_and_leads_back(
     assert VILLAGE not in answer.location
 
 
-def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(scenario: Scenario) -> None:
+def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(scenario):
     with time_machine.travel(now(), tick=False) as clock_now:
         scenario.confirm_link()
         clock_now.shift(CONFIRMATION_GAP - timedelta(minutes=1))
@@ -49,7 +47,7 @@ def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(scenario: Sce
         assert len(scenario.mails()) == 2
 
 
-def test_once_that_time_has_come_the_page_says_that_it_is_now(scenario: Scenario) -> None:
+def test_once_that_time_has_come_the_page_says_that_it_is_now(scenario):
     with time_machine.travel(now(), tick=False) as clock_now:
         place = scenario.visitor.join(VILLAGE, ADA).location
         assert "You can get another email now" not in scenario.visitor.open(place).text
@@ -59,7 +57,7 @@ def test_once_that_time_has_come_the_page_says_that_it_is_now(scenario: Scenario
     assert JOIN in page
 
 
-def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario: Scenario) -> None:
+def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario):
     scenario.visitor.join(VILLAGE, ADA)
     with scenario.services.writing.begin() as session:
         used = {"used_until": (now() + TRUSTED_SOURCE_RATE.per).timestamp() + 300}
@@ -69,14 +67,14 @@ def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario: Scenar
     assert "Your email will be sent around" in page
 
 
-def test_another_language_keeps_the_group_and_the_time(scenario: Scenario) -> None:
+def test_another_language_keeps_the_group_and_the_time(scenario):
     with time_machine.travel(now(), tick=False):
         page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
         [spanish] = re.findall(r'href="(/check-your-inbox/[^"]+lang=es)"', page)
         assert clock(scenario, CONFIRMATION_GAP, "es") in scenario.visitor.open(spanish).text
 
 
-def test_without_its_name_the_page_still_helps(scenario: Scenario) -> None:
+def test_without_its_name_the_page_still_helps(scenario):
     foreign = scenario.services.tokens.sign(Purpose.FORM, "left", now())
     with time_machine.travel(now() - timedelta(hours=49)):
         old = scenario.visitor.join(VILLAGE, ADA).location
@@ -89,7 +87,7 @@ def test_without_its_name_the_page_still_helps(scenario: Scenario) -> None:
     assert scenario.visitor.open(f"/undo/{token}").status_code == 404
 
 
-def test_the_email_says_what_the_page_says_to_look_for(scenario: Scenario) -> None:
+def test_the_email_says_what_the_page_says_to_look_for(scenario):
     page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
     [mail] = scenario.mails()
     assert f"<dd>{mail['Subject']}</dd>" in page

@@ -37,7 +37,7 @@ def kinds(scenario: Scenario) -> Counter[str]:
         return Counter(session.scalars(select(Delivery.kind)))
 
 
-def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario: Scenario) -> None:
+def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario):
     answer = scenario.visitor.open(scenario.confirm_link())
     assert answer.text.count("<button") == 1
     assert "<script" not in answer.text
@@ -53,7 +53,7 @@ def without_own_address(page: str) -> str:
     return re.sub('/welcome/[^?"]+', "", page)
 
 
-def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario) -> None:
+def test_pressing_again_shows_the_same_and_does_nothing_more(scenario):
     link = scenario.confirm_link()
     first = scenario.visitor.follow(link)
     assert "Welcome! You’re in." in first.text
@@ -73,7 +73,7 @@ def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario)
 
 
 @on_both("locks")
-def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario) -> None:
+def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario):
     """Rows that were read before the wait for the lock are not trusted after it."""
     scenario.confirm_link()
     with scenario.services.writing.begin() as session:
@@ -90,7 +90,7 @@ def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario
             members.confirm(session, scenario.services.sealer, pending.confirm_id)
 
 
-def test_any_browser_may_confirm(scenario: Scenario) -> None:
+def test_any_browser_may_confirm(scenario):
     link = scenario.confirm_link()
     phone = Visitor(
         scenario.visitor.client.application.test_client(use_cookies=False),
@@ -101,7 +101,7 @@ def test_any_browser_may_confirm(scenario: Scenario) -> None:
     assert scenario.is_member()
 
 
-def test_the_link_works_for_three_days(scenario: Scenario) -> None:
+def test_the_link_works_for_three_days(scenario):
     asked_at = now()
     link = scenario.confirm_link()
     with time_machine.travel(asked_at + timedelta(hours=71, minutes=59)):
@@ -112,7 +112,7 @@ def test_the_link_works_for_three_days(scenario: Scenario) -> None:
     assert not scenario.is_member()
 
 
-def test_bent_foreign_and_unknown_links_find_the_same_page(scenario: Scenario) -> None:
+def test_bent_foreign_and_unknown_links_find_the_same_page(scenario):
     good = token_of(scenario.confirm_link())
     sign = scenario.services.tokens.sign
     public_id, _, rest = good.partition(".")
@@ -144,14 +144,14 @@ def test_bent_foreign_and_unknown_links_find_the_same_page(scenario: Scenario) -
     assert not scenario.is_member()
 
 
-def test_the_page_for_a_dead_link_speaks_spanish(scenario: Scenario) -> None:
+def test_the_page_for_a_dead_link_speaks_spanish(scenario):
     answer = scenario.visitor.open("/confirm/x?lang=es")
     assert answer.status_code == 404
     assert answer.headers["Content-Language"] == "es"
     assert OVER not in answer.text
 
 
-def test_each_link_grants_what_its_email_asked(scenario: Scenario) -> None:
+def test_each_link_grants_what_its_email_asked(scenario):
     first = scenario.confirm_link(first_name="Ada", language="en")
     with time_machine.travel(now() + timedelta(minutes=16)):
         second = scenario.confirm_link(first_name="Augusta", language="es")
@@ -166,7 +166,7 @@ def test_each_link_grants_what_its_email_asked(scenario: Scenario) -> None:
     assert found.language == "es"
 
 
-def test_an_early_link_still_works_after_a_second_request(scenario: Scenario) -> None:
+def test_an_early_link_still_works_after_a_second_request(scenario):
     first = scenario.confirm_link(first_name="Ada")
     with time_machine.travel(now() + timedelta(minutes=16)):
         scenario.confirm_link(first_name="Augusta")
@@ -175,7 +175,7 @@ def test_an_early_link_still_works_after_a_second_request(scenario: Scenario) ->
     assert scenario.is_member()
 
 
-def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario: Scenario) -> None:
+def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario):
     mail = scenario.ask(language="es")
     assert mail["Subject"] != "Confirm your request to DPS Belong"
     link = link_to(mail, "confirm")
@@ -186,7 +186,7 @@ def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario: Scenario) -> 
 
 
 @on_both("what is stored")
-def test_two_memberships_of_one_person_have_nothing_in_common(scenario: Scenario) -> None:
+def test_two_memberships_of_one_person_have_nothing_in_common(scenario):
     scenario.enter()
     scenario.enter(slug="lgbtq")
     with scenario.services.reading.begin() as session:
@@ -196,7 +196,7 @@ def test_two_memberships_of_one_person_have_nothing_in_common(scenario: Scenario
         assert one.wrapped_address != other.wrapped_address
 
 
-def test_a_letter_never_asks_about_somebody_elses_wish(scenario: Scenario) -> None:
+def test_a_letter_never_asks_about_somebody_elses_wish(scenario):
     """Nor does it when its row names another's: it was fixed when it was asked for."""
     scenario.visitor.join(VILLAGE, ADA)
     with scenario.services.writing.begin() as session:

@@ -2,12 +2,10 @@
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.mail.address import correct_domain
 from belong_mail.members.jobs import Join
 from tests.browser_client import Form
-from tests.scenario import Scenario
 
 JOIN, TELL_ME = "/groups/the-village/join", "/groups/autoimmune/tell-me"
 MY_GROUPS, AGAIN, CONTACT, SIGN_IN = "/my-groups", "/email-me-again", "/contact", "/sign-in"
@@ -27,16 +25,16 @@ OTHERS = (
 
 
 @pytest.mark.parametrize("host", SLIPS)
-def test_a_slip_in_the_domain_is_recognized(host: str) -> None:
+def test_a_slip_in_the_domain_is_recognized(host):
     assert correct_domain(f" ada@{host} ", ("example.org", "dpsk12.org")) == MEANT
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_other_domains_are_left_alone(host: str) -> None:
+def test_other_domains_are_left_alone(host):
     assert correct_domain(f"ada@{host}", ("dpsk12.org",)) is None
 
 
-def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few() -> None:
+def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few():
     assert correct_domain("ada@dpsk13.org", ("dpsk12.org", "dpsk33.org")) == "ada@dpsk12.org"
     assert correct_domain("ada@ax.co", ("dp.co",)) is None
     assert correct_domain("a b@dspk12.org", ("dpsk12.org",)) is None
@@ -47,9 +45,7 @@ def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few() -> None:
     ("language", "words"),
     [("en", "Did you mean dpsk12.org?"), ("es", "¿Quisiste decir dpsk12.org?")],
 )
-def test_every_form_asks_and_its_button_fills_the_field(
-    scenario: Scenario, path: str, language: str, words: str
-) -> None:
+def test_every_form_asks_and_its_button_fills_the_field(scenario, path, language, words):
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
     page = scenario.visitor.send(f"{path}?lang={language}", **typed)
     assert page.status_code == 422
@@ -69,9 +65,7 @@ def test_every_form_asks_and_its_button_fills_the_field(
     assert scenario.visitor.press(path, **again).status_code == 303
 
 
-def test_all_else_that_was_typed_stays_when_the_button_is_pressed(
-    scenario: Scenario, keyring: Keyring
-) -> None:
+def test_all_else_that_was_typed_stays_when_the_button_is_pressed(scenario, keyring):
     scenario.invite_lead("lead@dpsk12.org")
     typed = {"first_name": "Ada", "language": "es", "introduce_me": "y", "question-1": "1"}
     page = scenario.visitor.join("the-village", "ada@dpsk12.com", **typed)
@@ -86,7 +80,7 @@ def test_all_else_that_was_typed_stays_when_the_button_is_pressed(
 
 
 @pytest.mark.parametrize("path", [MY_GROUPS, AGAIN, CONTACT])
-def test_where_any_address_may_be_typed_it_is_asked_once(scenario: Scenario, path: str) -> None:
+def test_where_any_address_may_be_typed_it_is_asked_once(scenario, path):
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
     page = scenario.visitor.send(path, **typed)
     assert "send the form again as it is" in page.text
@@ -98,7 +92,7 @@ def test_where_any_address_may_be_typed_it_is_asked_once(scenario: Scenario, pat
 
 
 @pytest.mark.parametrize("path", [JOIN, TELL_ME])
-def test_where_only_staff_may_join_a_slip_is_never_taken(scenario: Scenario, path: str) -> None:
+def test_where_only_staff_may_join_a_slip_is_never_taken(scenario, path):
     page = scenario.visitor.send(path, email="ada@dspk12.org")
     assert "as_typed" not in page.text
     forced = Form(page.text).fields | {"as_typed": "ada@dspk12.org"}
@@ -106,7 +100,7 @@ def test_where_only_staff_may_join_a_slip_is_never_taken(scenario: Scenario, pat
     assert scenario.rows("jobs") == 0
 
 
-def test_a_button_for_a_field_that_holds_no_address_does_nothing(scenario: Scenario) -> None:
+def test_a_button_for_a_field_that_holds_no_address_does_nothing(scenario):
     fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": "ada@gmail.com"}
     for name in ("email", "language", "submit", "trap", "nothing", "csrf_token"):
         answer = scenario.visitor.press(JOIN, **fields, use_suggestion=name)

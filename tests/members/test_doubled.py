@@ -4,13 +4,10 @@ import threading
 import time
 from typing import Any
 
-import pytest
 from sqlalchemy import delete, event, update
 
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.db_dump import dump_of
 from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
@@ -44,8 +41,8 @@ class Elsewhere:
 
 @on_both("races")
 def test_a_request_that_another_worker_has_answered_meanwhile_ends_no_worker(
-    visitor: Visitor, worker: Worker, services: Services, caplog: pytest.LogCaptureFixture
-) -> None:
+    visitor, worker, services, caplog
+):
     """Ours could not read it; before it is counted, the row is held by the other, and gone."""
     visitor.join(VILLAGE, ADA)
     with services.writing.begin() as session:

@@ -49,7 +49,7 @@ def link(scenario: Scenario) -> str:
     return link_to(scenario.relay.to(ADA)[-1], "email-me-again")
 
 
-def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Scenario) -> None:
+def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
     url = link(alone)
     [mail] = alone.relay.to(ADA)[-1:]
     for part in (str(mail), text_of(mail), html_of(mail)):
@@ -72,9 +72,7 @@ def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Scenario) -> N
 @pytest.mark.parametrize(
     ("code", "words"), [("en", "You already used this link"), ("es", "Ya usaste este enlace")]
 )
-def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
-    alone: Scenario, code: str, words: str
-) -> None:
+def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(alone, code, words):
     url = link(alone).partition("?")[0]
     alone.visitor.follow(url)
     assert alone.rows("jobs") == 1
@@ -86,7 +84,7 @@ def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
     assert not is_alone(alone)
 
 
-def test_it_is_said_in_spanish(alone: Scenario) -> None:
+def test_it_is_said_in_spanish(alone):
     alone.visitor.headers = {"Accept-Language": "es"}
     assert "Escríbanme de nuevo" in alone.visitor.open(PAGE).text
     url = link(alone)
@@ -94,7 +92,7 @@ def test_it_is_said_in_spanish(alone: Scenario) -> None:
     assert "Alguna vez nos pediste" in text_of(alone.relay.to(ADA)[-1])
 
 
-def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Scenario) -> None:
+def test_one_email_a_week_at_most_and_none_to_anybody_else(alone):
     alone.enter(BOB)
     assert [ask(alone), ask(alone), ask(alone, ADA.upper()), ask(alone, BOB)] == [1, 0, 0, 0]
     assert ask(alone, "stranger@dpsk12.org") == ask(alone, "somebody@example.org") == 0
@@ -104,7 +102,7 @@ def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Scenario) -> N
         assert ask(alone) == 1
 
 
-def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -> None:
+def test_another_reason_than_having_asked_is_lifted_by_nobody(alone):
     url = link(alone)
     with alone.services.writing.begin() as session:
         session.scalars(select(Suppression)).one().reason = "complained"
@@ -115,9 +113,7 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -
     assert is_alone(alone)
 
 
-def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(
-    alone: Scenario,
-) -> None:
+def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(alone):
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=73)):
         over = alone.visitor.follow(url)
@@ -130,7 +126,7 @@ def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_a
     assert is_alone(alone)
 
 
-def test_a_break_in_to_the_web_lifts_nothing(alone: Scenario) -> None:
+def test_a_break_in_to_the_web_lifts_nothing(alone):
     """It has the secret key, knows every index in the database, and may ask the worker anything."""
     url = link(alone)
     token = url.rpartition("/")[2].partition("?")[0]
@@ -152,9 +148,7 @@ def test_a_break_in_to_the_web_lifts_nothing(alone: Scenario) -> None:
     assert alone.rows("suppressions") == 2
 
 
-def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(
-    alone: Scenario,
-) -> None:
+def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alone):
     alone.visitor.send(PAGE, email=ADA)
     alone.worker._read_requests()
     got = len(alone.relay.to(ADA))

@@ -66,7 +66,7 @@ def use_up(scenario: Scenario, wait: timedelta) -> None:
         session.merge(Limit(key=rate_limits.ALL_FORMS, used_until=until))
 
 
-def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, scenario: Scenario) -> None:
+def test_one_sources_flood_delays_nobody_elses_confirmation(app, scenario):
     """It put an honest person's email 23 minutes off; and its own wait had no end."""
     fields = form(app)
     with time_machine.travel(now(), tick=False):
@@ -87,8 +87,8 @@ def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, scenario
     [("en", "Please wait a moment", "isn’t lost"), ("es", "Espera un momento", "no se perdió")],
 )
 def test_what_is_refused_is_said_with_a_time_and_can_be_sent_again(
-    language: str, said: str, kept: str, app: Flask, scenario: Scenario
-) -> None:
+    language, said, kept, app, scenario
+):
     fields = form(app)
     page = f"{JOIN}?lang={language}"
     with time_machine.travel(now(), tick=False):
@@ -106,9 +106,7 @@ def test_what_is_refused_is_said_with_a_time_and_can_be_sent_again(
 
 
 @on_both("limits")
-def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(
-    app: Flask, scenario: Scenario
-) -> None:
+def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(app, scenario):
     fields = form(app)
     with time_machine.travel(now(), tick=False):
         use_up(scenario, timedelta(minutes=10))
@@ -124,7 +122,7 @@ def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(
 
 
 @on_both("counts")
-def test_forms_cannot_fill_the_database(app: Flask, scenario: Scenario) -> None:
+def test_forms_cannot_fill_the_database(app, scenario):
     fields = form(app)
     fill_up(scenario, rate_limits.MAX_WAITING_JOBS)
     before = scenario.rows("limits")
@@ -138,7 +136,7 @@ def test_forms_cannot_fill_the_database(app: Flask, scenario: Scenario) -> None:
     assert fields
 
 
-def test_as_the_line_grows_each_source_has_less_of_it(app: Flask, scenario: Scenario) -> None:
+def test_as_the_line_grows_each_source_has_less_of_it(app, scenario):
     fields = form(app)
     fill_up(scenario, rate_limits.BUSY_WAITING_JOBS)
     with time_machine.travel(now(), tick=False):
@@ -146,7 +144,7 @@ def test_as_the_line_grows_each_source_has_less_of_it(app: Flask, scenario: Scen
     assert answers.count(303) == FORMS_OF_A_SOURCE // 10
 
 
-def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, scenario: Scenario) -> None:
+def test_a_lead_who_is_known_signs_in_through_any_flood(app, scenario):
     scenario.invite_lead(LEAD)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
@@ -157,7 +155,7 @@ def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, scenario: Sc
     assert len(scenario.mails(LEAD)) == 2
 
 
-def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
+def test_the_operator_hears_of_a_flood_once(scenario):
     services = scenario.services
 
     def count(number: int) -> None:
@@ -183,7 +181,7 @@ def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
         assert told() == 2
 
 
-def test_who_says_never_again_many_times_leaves_one_request(scenario: Scenario) -> None:
+def test_who_says_never_again_many_times_leaves_one_request(scenario):
     link = link_to(scenario.ask(), "not-me")
     for _ in range(5):
         assert scenario.visitor.follow(link, choice="never").status_code == 200

@@ -26,7 +26,7 @@ def ask(scenario: Scenario, times: int, slug: str = VILLAGE) -> None:
         assert scenario.visitor.client.post(path, data=data).status_code == 303
 
 
-def test_fifty_requests_make_one_mail(scenario: Scenario) -> None:
+def test_fifty_requests_make_one_mail(scenario):
     ask(scenario, 50)
     assert len(scenario.mails()) == 1
     ask(scenario, 5)
@@ -34,7 +34,7 @@ def test_fifty_requests_make_one_mail(scenario: Scenario) -> None:
     assert scenario.rows("deliveries") == 2, "one has gone, one waits for all the others"
 
 
-def test_whoever_types_it_an_address_gets_three_mails_a_day_at_most(scenario: Scenario) -> None:
+def test_whoever_types_it_an_address_gets_three_mails_a_day_at_most(scenario):
     begun = now()
     for step in range(24):
         with time_machine.travel(begun + timedelta(minutes=59 * step)):
@@ -43,7 +43,7 @@ def test_whoever_types_it_an_address_gets_three_mails_a_day_at_most(scenario: Sc
     assert 1 <= len(scenario.relay.to(ADA)) <= 3
 
 
-def test_in_a_week_of_requests_it_is_about_one_a_day(scenario: Scenario) -> None:
+def test_in_a_week_of_requests_it_is_about_one_a_day(scenario):
     begun = now()
     for day in range(7):
         for hour in (0, 8, 16):
@@ -53,7 +53,7 @@ def test_in_a_week_of_requests_it_is_about_one_a_day(scenario: Scenario) -> None
     assert 7 <= len(scenario.relay.to(ADA)) <= 9
 
 
-def test_one_address_can_join_every_group_in_a_day(scenario: Scenario) -> None:
+def test_one_address_can_join_every_group_in_a_day(scenario):
     with scenario.services.writing.begin() as session:
         for slug in ("ninth", "tenth"):
             groups.add(session, slug, slug, "", is_upcoming=False)
@@ -65,7 +65,7 @@ def test_one_address_can_join_every_group_in_a_day(scenario: Scenario) -> None:
     assert len(scenario.mails()) == 10
 
 
-def test_after_all_groups_an_address_gets_a_few_mails_a_day(scenario: Scenario) -> None:
+def test_after_all_groups_an_address_gets_a_few_mails_a_day(scenario):
     with scenario.services.reading.begin() as session:
         slugs = [group.slug for group in groups.listed(session) if group.is_open]
     begun = now()
@@ -78,7 +78,7 @@ def test_after_all_groups_an_address_gets_a_few_mails_a_day(scenario: Scenario) 
 
 
 @on_both("limits")
-def test_the_limits_survive_a_restart_of_the_worker(scenario: Scenario) -> None:
+def test_the_limits_survive_a_restart_of_the_worker(scenario):
     ask(scenario, 3)
     assert len(scenario.mails()) == 1
     scenario.engine.dispose()
@@ -98,9 +98,7 @@ def typed_by_a_stranger(scenario: Scenario, times: int = 1, source: str = OUTSID
             scenario.worker.drain()
 
 
-def test_a_stranger_who_types_an_address_all_day_delays_nothing_of_its_owner(
-    scenario: Scenario,
-) -> None:
+def test_a_stranger_who_types_an_address_all_day_delays_nothing_of_its_owner(scenario):
     """The stranger's own limits hold back what they ask, not what Ada asks from elsewhere."""
     begun = now()
     for hour in (0, 1, 2):
@@ -116,7 +114,7 @@ def test_a_stranger_who_types_an_address_all_day_delays_nothing_of_its_owner(
         assert "Ada" in text_of(scenario.mails()[-1])
 
 
-def test_strangers_everywhere_delay_a_confirmation_by_a_day_at_most(scenario: Scenario) -> None:
+def test_strangers_everywhere_delay_a_confirmation_by_a_day_at_most(scenario):
     begun = now()
     for number in range(6):
         with time_machine.travel(begun + timedelta(hours=number)):
@@ -155,7 +153,7 @@ def post_from(scenario: Scenario, source: str, times: int, slug: str = VILLAGE) 
         assert answer.status_code == 303
 
 
-def test_a_whole_school_gets_through_at_once_and_a_flood_waits(scenario: Scenario) -> None:
+def test_a_whole_school_gets_through_at_once_and_a_flood_waits(scenario):
     begun = now()
     with time_machine.travel(begun, tick=False):
         post_from(scenario, INSIDE, 300)
@@ -178,20 +176,20 @@ def waits(scenario: Scenario, source: str, times: int) -> int:
         return sum(throttle(session) > now() for _ in range(times))
 
 
-def test_neighbours_in_an_ipv6_network_count_as_one_source(scenario: Scenario) -> None:
+def test_neighbours_in_an_ipv6_network_count_as_one_source(scenario):
     with time_machine.travel(now(), tick=False):
         assert waits(scenario, "2001:db8::1", 20) == 0
         assert waits(scenario, "2001:db8::ffff:2", 20) == 10
         assert waits(scenario, "2001:db8:0:1::1", 1) == 0
 
 
-def test_the_districts_own_network_has_more_room(scenario: Scenario) -> None:
+def test_the_districts_own_network_has_more_room(scenario):
     with time_machine.travel(now(), tick=False):
         assert waits(scenario, "127.0.0.1", 300) == 0
         assert waits(scenario, "127.0.0.1", 1) == 1
 
 
-def test_a_new_day_gives_sources_new_names(scenario: Scenario) -> None:
+def test_a_new_day_gives_sources_new_names(scenario):
     waits(scenario, OUTSIDE, 1)
     before = scenario.rows("limits")
     with time_machine.travel(now() + timedelta(days=1)):
@@ -199,7 +197,7 @@ def test_a_new_day_gives_sources_new_names(scenario: Scenario) -> None:
     assert scenario.rows("limits") == before + 1
 
 
-def test_no_source_can_be_read_from_the_limits(scenario: Scenario) -> None:
+def test_no_source_can_be_read_from_the_limits(scenario):
     post_from(scenario, OUTSIDE, 1)
     with scenario.services.reading.begin() as session:
         keys = session.connection().exec_driver_sql("SELECT key FROM limits").scalars().all()
@@ -207,7 +205,7 @@ def test_no_source_can_be_read_from_the_limits(scenario: Scenario) -> None:
     assert all(OUTSIDE.encode() not in bytes(key) for key in keys)
 
 
-def test_a_header_does_not_make_somebody_a_new_source(scenario: Scenario) -> None:
+def test_a_header_does_not_make_somebody_a_new_source(scenario):
     client = scenario.visitor.client
     data = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA}
     before = scenario.rows("limits")

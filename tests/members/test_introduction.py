@@ -36,14 +36,14 @@ def kept_answers(scenario: Scenario) -> int:
         return sum(each is not None for each in held)
 
 
-def test_the_tick_is_off_and_says_what_it_means(scenario: Scenario) -> None:
+def test_the_tick_is_off_and_says_what_it_means(scenario):
     scenario.invite_lead(LEAD)
     page = scenario.visitor.open("/groups/the-village/join")
     assert "introduce_me" not in Form(page.text).fields
     assert "We don’t keep a copy, but their inboxes do." in page.text
 
 
-def test_without_a_lead_there_is_nobody_to_be_introduced_to(scenario: Scenario) -> None:
+def test_without_a_lead_there_is_nobody_to_be_introduced_to(scenario):
     page = scenario.visitor.open("/groups/the-village/join").text
     assert "introduce_me" not in page
     assert "question-1" not in page
@@ -51,7 +51,7 @@ def test_without_a_lead_there_is_nobody_to_be_introduced_to(scenario: Scenario) 
     assert kept_answers(scenario) == 0
 
 
-def test_the_leads_are_told_after_the_button_and_not_before(scenario: Scenario) -> None:
+def test_the_leads_are_told_after_the_button_and_not_before(scenario):
     for lead in (LEAD, "second.lead@dpsk12.org"):
         scenario.invite_lead(lead)
     link = scenario.confirm_link(**TYPED)
@@ -71,13 +71,13 @@ def test_the_leads_are_told_after_the_button_and_not_before(scenario: Scenario) 
     assert kept_answers(scenario) == 0
 
 
-def test_nobody_but_the_asking_person_gets_a_reply_to(scenario: Scenario) -> None:
+def test_nobody_but_the_asking_person_gets_a_reply_to(scenario):
     scenario.invite_lead(LEAD)
     scenario.enter(**TYPED)
     assert [mail["Reply-To"] for mail in scenario.mails()] == [None, None]
 
 
-def test_without_the_tick_the_answers_are_never_stored(scenario: Scenario) -> None:
+def test_without_the_tick_the_answers_are_never_stored(scenario):
     scenario.invite_lead(LEAD)
     typed = {name: value for name, value in TYPED.items() if name != "introduce_me"}
     scenario.visitor.join("the-village", ADA, **typed)
@@ -95,7 +95,7 @@ def test_without_the_tick_the_answers_are_never_stored(scenario: Scenario) -> No
     assert kept_answers(scenario) == 0
 
 
-def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(scenario: Scenario) -> None:
+def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(scenario):
     scenario.invite_lead(LEAD)
     scenario.confirm_link(**TYPED)
     assert kept_answers(scenario) == 1
@@ -103,7 +103,7 @@ def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(scenario: S
         assert kept_answers(scenario) == 0
 
 
-def test_pressing_twice_introduces_once(scenario: Scenario) -> None:
+def test_pressing_twice_introduces_once(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     for _ in range(3):
@@ -113,7 +113,7 @@ def test_pressing_twice_introduces_once(scenario: Scenario) -> None:
     assert TOLD not in scenario.visitor.open(link).text
 
 
-def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario: Scenario) -> None:
+def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario):
     scenario.invite_lead(LEAD)
     plain = scenario.confirm_link()
     with time_machine.travel(now() + timedelta(minutes=16)):
@@ -128,7 +128,7 @@ def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario: Scen
     assert subjects.count("Welcome! You’re in.") == 1
 
 
-def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario: Scenario) -> None:
+def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     scenario.visitor.follow(link)
@@ -140,7 +140,7 @@ def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario: Scenari
     assert kept_answers(scenario) == 0
 
 
-def test_a_lead_who_is_one_no_more_is_told_nothing(scenario: Scenario) -> None:
+def test_a_lead_who_is_one_no_more_is_told_nothing(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     with scenario.services.writing.begin() as session:

@@ -95,7 +95,7 @@ def stored(scenario: Scenario, keyring: Keyring) -> Join:
         return Join.open(keyring.opener, request)
 
 
-def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario: Scenario) -> None:
+def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario):
     refused = dict.fromkeys(NOT_OURS, "Use your DPS email address. It ends in @dpsk12.org.")
     for typed, words in (refused | dict.fromkeys(MISTYPED, "Did you mean dpsk12.org?")).items():
         answer = scenario.visitor.join("the-village", typed)
@@ -105,7 +105,7 @@ def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario: Scenar
     assert nothing_is_stored(scenario)
 
 
-def test_what_is_no_address_is_refused_and_stays_in_the_field(scenario: Scenario) -> None:
+def test_what_is_no_address_is_refused_and_stays_in_the_field(scenario):
     for typed in NOT_ADDRESSES:
         answer = scenario.visitor.join("the-village", typed, first_name="Ada")
         assert answer.status_code == 422, typed
@@ -114,7 +114,7 @@ def test_what_is_no_address_is_refused_and_stays_in_the_field(scenario: Scenario
     assert nothing_is_stored(scenario)
 
 
-def test_an_empty_form_says_what_is_missing(scenario: Scenario) -> None:
+def test_an_empty_form_says_what_is_missing(scenario):
     for typed in ("", "   ", "\t\r\n"):
         answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422
@@ -123,7 +123,7 @@ def test_an_empty_form_says_what_is_missing(scenario: Scenario) -> None:
     assert nothing_is_stored(scenario)
 
 
-def test_errors_speak_the_readers_language(scenario: Scenario) -> None:
+def test_errors_speak_the_readers_language(scenario):
     scenario.visitor.headers["Accept-Language"] = "es-MX,es;q=0.9,en;q=0.5"
     for typed in ("ada@gmail.com", "ada", "a" * 300 + "@dpsk12.org"):
         answer = scenario.visitor.join("the-village", typed)
@@ -132,15 +132,13 @@ def test_errors_speak_the_readers_language(scenario: Scenario) -> None:
         assert not any(words in answer.text for words in english)
 
 
-def test_every_spelling_of_a_staff_address_is_taken(scenario: Scenario, keyring: Keyring) -> None:
+def test_every_spelling_of_a_staff_address_is_taken(scenario, keyring):
     for typed, meant in OURS.items():
         assert scenario.visitor.join("the-village", typed).status_code == 303, typed
         assert stored(scenario, keyring).address == meant
 
 
-def test_an_address_of_a_class_account_can_be_refused(
-    environment: dict[str, str], request: pytest.FixtureRequest
-) -> None:
+def test_an_address_of_a_class_account_can_be_refused(environment, request):
     environment["BELONG_REFUSED_LOCAL_PARTS"] = r"^\d+$|^student\."
     scenario: Scenario = request.getfixturevalue("scenario")
     for typed in ("123456@dpsk12.org", "student.ada@dpsk12.org"):
@@ -150,7 +148,7 @@ def test_an_address_of_a_class_account_can_be_refused(
     assert scenario.visitor.join("the-village", ADA).status_code == 303
 
 
-def test_markup_in_any_field_stays_text(leads: Scenario) -> None:
+def test_markup_in_any_field_stays_text(leads):
     questions = ("question-1", "question-2")
     for typed in MARKUP:
         fields = dict.fromkeys(("email", "first_name", "language", *questions), typed)
@@ -165,7 +163,7 @@ def test_markup_in_any_field_stays_text(leads: Scenario) -> None:
     assert nothing_is_stored(leads)
 
 
-def test_a_name_is_one_line_of_plain_words(scenario: Scenario) -> None:
+def test_a_name_is_one_line_of_plain_words(scenario):
     bad = (*HIDDEN, "Ada\r\nBcc: x", "Ada\nLovelace", "Ada\u2028Lovelace", "Ada\tLovelace")
     links = ("http://example.org", "www.example.org", "ada@example.org", "<b>", "{{ x }}")
     for typed in (*bad, *links, "a" * 61):
@@ -174,7 +172,7 @@ def test_a_name_is_one_line_of_plain_words(scenario: Scenario) -> None:
     assert nothing_is_stored(scenario)
 
 
-def test_names_of_all_people_are_taken(scenario: Scenario, keyring: Keyring) -> None:
+def test_names_of_all_people_are_taken(scenario, keyring):
     for typed in (
         "Ada",
         "Zoë",
@@ -190,7 +188,7 @@ def test_names_of_all_people_are_taken(scenario: Scenario, keyring: Keyring) -> 
         assert stored(scenario, keyring).first_name == typed
 
 
-def test_answers_take_the_words_people_paste(leads: Scenario, keyring: Keyring) -> None:
+def test_answers_take_the_words_people_paste(leads, keyring):
     leads.invite_lead("lead@dpsk12.org", "asian")
     pasted = "Un\u00a0café\u200b, por favor\ufeff — and tea 🫨👩🏽\u200d🏫\r\nThank\u00ady you"
     typed: dict[str, Any] = {"introduce_me": "y", "question-1": pasted}
@@ -199,7 +197,7 @@ def test_answers_take_the_words_people_paste(leads: Scenario, keyring: Keyring) 
     assert answer == pasted
 
 
-def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads: Scenario) -> None:
+def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads):
     leads.invite_lead("lead@dpsk12.org", "asian")
     for typed in (*HIDDEN, "a" * 501):
         answer = leads.visitor.join("asian", ADA, **{"question-1": typed})
@@ -220,7 +218,7 @@ TYPED_EVERYWHERE: dict[str, Any] = {
 }
 
 
-def test_all_that_was_typed_stays_beside_the_error(leads: Scenario) -> None:
+def test_all_that_was_typed_stays_beside_the_error(leads):
     typed = TYPED_EVERYWHERE
     answer = leads.visitor.send(JOIN, **typed)
     assert answer.status_code == 422
@@ -228,7 +226,7 @@ def test_all_that_was_typed_stays_beside_the_error(leads: Scenario) -> None:
     assert {name: kept[name] for name in typed} == typed
 
 
-def test_changing_the_language_keeps_what_was_typed(leads: Scenario) -> None:
+def test_changing_the_language_keeps_what_was_typed(leads):
     typed = TYPED_EVERYWHERE | {"email": "not finis"}
     answer = leads.visitor.client.post(
         f"{JOIN}?lang=es", data=typed | {"switch_language": "es", "csrf_token": "whatever"}
@@ -254,7 +252,7 @@ def asks_once_more(scenario: Scenario, answer: TestResponse) -> bool:
     )
 
 
-def test_a_form_that_was_open_too_long_asks_for_one_more_press(scenario: Scenario) -> None:
+def test_a_form_that_was_open_too_long_asks_for_one_more_press(scenario):
     fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
     with time_machine.travel(now() + timedelta(hours=23)):
         assert scenario.visitor.press(JOIN, **fields).status_code == 303
@@ -262,9 +260,7 @@ def test_a_form_that_was_open_too_long_asks_for_one_more_press(scenario: Scenari
         assert asks_once_more(scenario, scenario.visitor.press(JOIN, **fields))
 
 
-def test_a_form_without_its_time_or_in_the_robots_trap_asks_for_one_more_press(
-    scenario: Scenario,
-) -> None:
+def test_a_form_without_its_time_or_in_the_robots_trap_asks_for_one_more_press(scenario):
     fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
     good = fields.pop("csrf_token")
     foreign = scenario.services.tokens.sign(Purpose.LEAVE, new_public_id(), now())
@@ -274,7 +270,7 @@ def test_a_form_without_its_time_or_in_the_robots_trap_asks_for_one_more_press(
         assert asks_once_more(scenario, scenario.visitor.press(JOIN, **{**fields, **typed})), typed
 
 
-def test_of_two_addresses_the_first_counts(scenario: Scenario, keyring: Keyring) -> None:
+def test_of_two_addresses_the_first_counts(scenario, keyring):
     fields = Form(scenario.visitor.open(JOIN).text).fields
     data = fields | {"email": [ADA, "eve@dpsk12.org"]}
     assert scenario.visitor.client.post(JOIN, data=data).status_code == 303
@@ -283,7 +279,7 @@ def test_of_two_addresses_the_first_counts(scenario: Scenario, keyring: Keyring)
     assert scenario.visitor.client.post(JOIN, data=data).status_code == 422
 
 
-def test_fields_that_nobody_asked_for_change_nothing(scenario: Scenario, keyring: Keyring) -> None:
+def test_fields_that_nobody_asked_for_change_nothing(scenario, keyring):
     extra = {"group_id": "2", "confirmed_at": "2026-01-01", "is_active": "1", "kind": "never-mail"}
     answer = scenario.visitor.join("the-village", ADA, introduce_me="y", is_introduced="1", **extra)
     assert answer.status_code == 303
@@ -296,7 +292,7 @@ def test_fields_that_nobody_asked_for_change_nothing(scenario: Scenario, keyring
     assert stored(scenario, keyring) == signup
 
 
-def test_a_group_that_cannot_be_joined_has_no_form(scenario: Scenario) -> None:
+def test_a_group_that_cannot_be_joined_has_no_form(scenario):
     with scenario.services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "asian"))
     before = kept_of(scenario.services)
@@ -307,14 +303,14 @@ def test_a_group_that_cannot_be_joined_has_no_form(scenario: Scenario) -> None:
     assert kept_of(scenario.services) == before
 
 
-def test_a_flood_of_fields_is_refused(scenario: Scenario) -> None:
+def test_a_flood_of_fields_is_refused(scenario):
     many = {f"f{n}": "x" for n in range(1000)}
     answer = scenario.visitor.client.post(JOIN, data=many, content_type="multipart/form-data")
     assert answer.status_code == 413
     assert nothing_is_stored(scenario)
 
 
-def test_a_forged_host_bends_no_link(scenario: Scenario) -> None:
+def test_a_forged_host_bends_no_link(scenario):
     scenario.visitor.headers |= {
         "X-Forwarded-Host": "evil.example.org", "Forwarded": "host=evil.example.org"
     }  # fmt: skip
@@ -325,7 +321,7 @@ def test_a_forged_host_bends_no_link(scenario: Scenario) -> None:
 
 
 @on_sqlite
-def test_a_wrong_form_is_answered_while_somebody_else_writes(scenario: Scenario) -> None:
+def test_a_wrong_form_is_answered_while_somebody_else_writes(scenario):
     with scenario.services.writing.begin() as session:
         session.connection()
         assert scenario.visitor.join("the-village", "nobody").status_code == 422

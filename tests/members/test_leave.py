@@ -42,7 +42,7 @@ def states(scenario: Scenario) -> dict[str, int]:
         return newsletters.report(session, issue)
 
 
-def test_the_footers_link_asks_and_the_button_acts(scenario: Scenario) -> None:
+def test_the_footers_link_asks_and_the_button_acts(scenario):
     _, link = links(scenario)
     before = kept_of(scenario.services)
     page = scenario.visitor.open(link)
@@ -57,7 +57,7 @@ def test_the_footers_link_asks_and_the_button_acts(scenario: Scenario) -> None:
     assert not scenario.is_member()
 
 
-def test_leaving_one_group_leaves_no_other(scenario: Scenario) -> None:
+def test_leaving_one_group_leaves_no_other(scenario):
     links(scenario, "lgbtq")
     _, link = links(scenario)
     scenario.visitor.follow(link)
@@ -66,7 +66,7 @@ def test_leaving_one_group_leaves_no_other(scenario: Scenario) -> None:
     assert "LGBTQ" not in scenario.visitor.open(link).text
 
 
-def test_one_click_leaves_without_cookie_page_or_redirect(scenario: Scenario) -> None:
+def test_one_click_leaves_without_cookie_page_or_redirect(scenario):
     link, footer = links(scenario)
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         for _ in range(2):
@@ -96,15 +96,15 @@ def test_one_click_leaves_without_cookie_page_or_redirect(scenario: Scenario) ->
     ],
     ids=["plain", "a line end", "spellings", "a part with a type"],
 )
-def test_one_click_as_senders_write_it(scenario: Scenario, kind: str, body: bytes) -> None:
+def test_one_click_as_senders_write_it(scenario, kind, body):
     link, _ = links(scenario)
     assert scenario.visitor.client.post(link, data=body, content_type=kind).status_code == 204
     assert not scenario.is_member()
 
 
 def test_a_look_that_carries_the_one_click_words_changes_nothing_and_alarms_nobody(
-    scenario: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
+    scenario, caplog
+):
     link, _ = links(scenario)
     caplog.clear()
     for method in ("GET", "HEAD"):
@@ -118,7 +118,7 @@ def test_a_look_that_carries_the_one_click_words_changes_nothing_and_alarms_nobo
     assert "You’ve left the group" in scenario.visitor.follow(action).text
 
 
-def test_a_post_that_is_not_one_click_is_refused(scenario: Scenario) -> None:
+def test_a_post_that_is_not_one_click_is_refused(scenario):
     link, _ = links(scenario)
     bodies: list[dict[str, Any]] = [{}, {"x": "List-Unsubscribe"}]
     bodies += [{"List-Unsubscribe": value} for value in ("", "x", "one-click", ["x", "One-Click"])]
@@ -137,9 +137,7 @@ def test_a_post_that_is_not_one_click_is_refused(scenario: Scenario) -> None:
         {"Origin": "null"},
     ],
 )
-def test_one_click_comes_through_from_a_webmails_page(
-    scenario: Scenario, headers: dict[str, str]
-) -> None:
+def test_one_click_comes_through_from_a_webmails_page(scenario, headers):
     link, footer = links(scenario)
     scenario.visitor.headers = headers
     assert scenario.visitor.follow(footer, **BODY).status_code == 403
@@ -150,7 +148,7 @@ def test_one_click_comes_through_from_a_webmails_page(
     assert not scenario.is_member()
 
 
-def test_one_click_after_the_row_is_gone_is_still_fine(scenario: Scenario) -> None:
+def test_one_click_after_the_row_is_gone_is_still_fine(scenario):
     link, footer = links(scenario)
     scenario.visitor.follow(link, **BODY)
     with time_machine.travel(now() + timedelta(days=31)):
@@ -161,9 +159,7 @@ def test_one_click_after_the_row_is_gone_is_still_fine(scenario: Scenario) -> No
         assert scenario.visitor.open(footer).status_code == 410
 
 
-def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhile(
-    scenario: Scenario,
-) -> None:
+def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhile(scenario):
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "aaron@dpsk12.org")
     _, link = links(scenario)
@@ -189,7 +185,7 @@ def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhil
         assert scenario.mails()[-1]["Subject"] == "With Ada again"
 
 
-def test_undoing_a_leave_keeps_a_pause(scenario: Scenario) -> None:
+def test_undoing_a_leave_keeps_a_pause(scenario):
     _, link = links(scenario)
     until = now() + timedelta(days=9)
     with scenario.services.writing.begin() as session:
@@ -201,7 +197,7 @@ def test_undoing_a_leave_keeps_a_pause(scenario: Scenario) -> None:
     assert after.pause == until
 
 
-def test_leaving_holds_back_mail_that_already_waits(scenario: Scenario) -> None:
+def test_leaving_holds_back_mail_that_already_waits(scenario):
     link, _ = links(scenario)
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "bob@dpsk12.org")
@@ -212,7 +208,7 @@ def test_leaving_holds_back_mail_that_already_waits(scenario: Scenario) -> None:
     assert states(scenario) == states(scenario) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_who_leaves_before_the_welcome_has_left_gets_none(scenario: Scenario) -> None:
+def test_who_leaves_before_the_welcome_has_left_gets_none(scenario):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     with scenario.services.writing.begin() as session:
@@ -222,7 +218,7 @@ def test_who_leaves_before_the_welcome_has_left_gets_none(scenario: Scenario) ->
 
 
 @on_both("claims")
-def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> None:
+def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario):
     """The delivery exists already: the engine asks once more before it writes the message."""
     link, _ = links(scenario)
     scenario.relay.script("RCPT", "450 4.2.1 Try later")
@@ -237,7 +233,7 @@ def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> N
 
 
 @on_both("journeys")
-def test_leaving_can_be_undone_within_the_hour(scenario: Scenario) -> None:
+def test_leaving_can_be_undone_within_the_hour(scenario):
     _, link = links(scenario)
     undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=59)):
@@ -252,7 +248,7 @@ def test_leaving_can_be_undone_within_the_hour(scenario: Scenario) -> None:
         assert scenario.mails()[-1]["Subject"] == "After coming back"
 
 
-def test_after_the_hour_leaving_is_not_undone(scenario: Scenario) -> None:
+def test_after_the_hour_leaving_is_not_undone(scenario):
     _, link = links(scenario)
     undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=62)):
@@ -263,7 +259,7 @@ def test_after_the_hour_leaving_is_not_undone(scenario: Scenario) -> None:
         assert "/undo/" not in again.text
 
 
-def test_pressing_leave_late_again_does_not_open_the_way_back(scenario: Scenario) -> None:
+def test_pressing_leave_late_again_does_not_open_the_way_back(scenario):
     _, link = links(scenario)
     scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(minutes=55)):
@@ -273,7 +269,7 @@ def test_pressing_leave_late_again_does_not_open_the_way_back(scenario: Scenario
     assert not scenario.is_member()
 
 
-def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario: Scenario) -> None:
+def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(link_to(scenario.relay.to(ADA)[0], "confirm"))
     leave = link_to(scenario.mails()[-1], "leave")
@@ -284,7 +280,7 @@ def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario: Scenar
     assert not scenario.is_member()
 
 
-def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario: Scenario) -> None:
+def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario):
     _, link = links(scenario)
     scenario.visitor.follow(link)
     scenario.enter()
@@ -293,7 +289,7 @@ def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario: Scena
     assert not scenario.is_member()
 
 
-def test_leaving_in_spanish(scenario: Scenario) -> None:
+def test_leaving_in_spanish(scenario):
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA, language="es")
         queue_issue(session)

@@ -8,10 +8,10 @@ from belong_mail.core.db import now
 from tests.browser_client import link_to
 from tests.db_dump import dump_of
 from tests.factories import queue_issue
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 
-def test_somebody_elses_slip_is_forgotten(scenario: Scenario) -> None:
+def test_somebody_elses_slip_is_forgotten(scenario):
     mail = scenario.ask()
     page = scenario.visitor.open(link_to(mail, "not-me"))
     assert "Cancel the request" in page.text
@@ -28,7 +28,7 @@ def test_somebody_elses_slip_is_forgotten(scenario: Scenario) -> None:
     assert scenario.is_member(), "another day"
 
 
-def test_never_mail_me_again_holds_in_every_group(scenario: Scenario) -> None:
+def test_never_mail_me_again_holds_in_every_group(scenario):
     scenario.enter(slug="lgbtq")
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
     done = scenario.visitor.follow(not_me, choice="never")
@@ -49,7 +49,7 @@ def test_never_mail_me_again_holds_in_every_group(scenario: Scenario) -> None:
     assert scenario.rows("jobs") == 0
 
 
-def test_mail_that_already_waits_stays_here(scenario: Scenario) -> None:
+def test_mail_that_already_waits_stays_here(scenario):
     scenario.enter(slug="lgbtq")
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
     scenario.visitor.join(VILLAGE, ADA)
@@ -60,7 +60,7 @@ def test_mail_that_already_waits_stays_here(scenario: Scenario) -> None:
     assert len(scenario.mails()) == got
 
 
-def test_pressing_again_changes_nothing(scenario: Scenario) -> None:
+def test_pressing_again_changes_nothing(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     for choice in ("never", "never", "forget"):
         assert scenario.visitor.follow(not_me, choice=choice).status_code == 200
@@ -69,14 +69,14 @@ def test_pressing_again_changes_nothing(scenario: Scenario) -> None:
     assert not scenario.is_member()
 
 
-def test_a_press_without_a_choice_only_forgets(scenario: Scenario) -> None:
+def test_a_press_without_a_choice_only_forgets(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     assert "We canceled the request" in scenario.visitor.follow(not_me).text
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 0
 
 
-def test_the_link_on_the_confirm_page_works_like_the_mailed_one(scenario: Scenario) -> None:
+def test_the_link_on_the_confirm_page_works_like_the_mailed_one(scenario):
     page = scenario.visitor.open(scenario.confirm_link()).text
     path = page.partition('href="/not-me/')[2].partition('"')[0]
     assert scenario.visitor.open(f"/not-me/{path}").status_code == 200

@@ -102,7 +102,7 @@ def write_ask(scenario: Scenario, address: str) -> None:
         said.ask(session, scenario.services.sealer)
 
 
-def test_staff_join_with_a_personal_address(allowing: Scenario) -> None:
+def test_staff_join_with_a_personal_address(allowing):
     """The whole way: a code, in any case and spacing, the form, a link to the personal one."""
     page, code = ask_code(allowing)
     assert enter(allowing, page, f"  {code.replace('-', ' ').lower()} ").status_code == 303
@@ -116,7 +116,7 @@ def test_staff_join_with_a_personal_address(allowing: Scenario) -> None:
 
 
 @on_sqlite
-def test_a_group_that_does_not_allow_it_shows_no_way(scenario: Scenario) -> None:
+def test_a_group_that_does_not_allow_it_shows_no_way(scenario):
     """Off by default, for every group."""
     for slug in (VILLAGE, "asian"):
         assert "personal" not in scenario.visitor.open(f"/groups/{slug}").text
@@ -126,7 +126,7 @@ def test_a_group_that_does_not_allow_it_shows_no_way(scenario: Scenario) -> None
 
 
 @on_sqlite
-def test_a_group_that_allows_it_says_so_on_its_page_and_form(allowing: Scenario) -> None:
+def test_a_group_that_allows_it_says_so_on_its_page_and_form(allowing):
     for page in (f"/groups/{VILLAGE}", f"/groups/{VILLAGE}/join"):
         assert f'href="{ASK}' in allowing.visitor.open(page).text
     words = allowing.visitor.open(ASK).text
@@ -140,9 +140,7 @@ def test_a_group_that_allows_it_says_so_on_its_page_and_form(allowing: Scenario)
 
 
 @on_sqlite
-def test_the_email_with_the_code_names_no_group_has_no_link_and_speaks_as_the_page_does(
-    allowing: Scenario,
-) -> None:
+def test_the_email_with_the_code_names_no_group_has_no_link_and_speaks_as_the_page_does(allowing):
     ask_code(allowing)
     [mail] = allowing.relay.to(ADA)
     assert mail["Subject"] == "Your code from Belong"
@@ -157,7 +155,7 @@ def test_the_email_with_the_code_names_no_group_has_no_link_and_speaks_as_the_pa
     assert allowing.relay.to(ADA)[1]["Subject"] == "Tu código de Belong"
 
 
-def test_who_is_barred_or_wants_no_email_gets_no_code(allowing: Scenario) -> None:
+def test_who_is_barred_or_wants_no_email_gets_no_code(allowing):
     """A member, somebody unknown, somebody who wants no email, and one whom the office bars."""
     allowing.enter("member@dpsk12.org")
     known = {"member@dpsk12.org": 1, "new@dpsk12.org": 1, "never@dpsk12.org": 0}
@@ -174,7 +172,7 @@ def test_who_is_barred_or_wants_no_email_gets_no_code(allowing: Scenario) -> Non
         assert len(allowing.relay.to(address)) == before + comes, address
 
 
-def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing: Scenario) -> None:
+def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing):
     write_ask(allowing, OTHER)
     assert allowing.mails(OTHER) == []
     allow(allowing, is_allowed=False)
@@ -183,7 +181,7 @@ def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing: 
 
 
 @on_sqlite
-def test_what_is_typed_stays_when_something_is_wrong(allowing: Scenario) -> None:
+def test_what_is_typed_stays_when_something_is_wrong(allowing):
     page, code = ask_code(allowing)
     wrong: dict[str, tuple[dict[str, str], str]] = {
         "no code": ({"code": ""}, "Enter the code."),
@@ -208,7 +206,7 @@ def slip(code: str) -> str:
     return ("3" if code[0] != "3" else "4") + code[1:]
 
 
-def test_nothing_is_sent_to_a_personal_address_without_a_right_code(allowing: Scenario) -> None:
+def test_nothing_is_sent_to_a_personal_address_without_a_right_code(allowing):
     """The page cannot tell this code from a right one, and answers as ever."""
     page, code = ask_code(allowing)
     for made_up in ("2222222222", "ZZZZZZZZZZ"):
@@ -221,7 +219,7 @@ def test_nothing_is_sent_to_a_personal_address_without_a_right_code(allowing: Sc
 
 
 @on_both("races")
-def test_a_code_works_once(allowing: Scenario) -> None:
+def test_a_code_works_once(allowing):
     """Uses are counted by days: the next day's beginning must not make it whole."""
     midnight = end_of_day(now()) + timedelta(days=1)
     with time_machine.travel(midnight - timedelta(minutes=20), tick=True) as clock:
@@ -235,7 +233,7 @@ def test_a_code_works_once(allowing: Scenario) -> None:
         assert len(allowing.relay.to(HOME)) == 1
 
 
-def test_a_code_is_for_its_page_alone(allowing: Scenario) -> None:
+def test_a_code_is_for_its_page_alone(allowing):
     """Another page says so at once; a web that says nothing is not believed."""
     _first, code = ask_code(allowing)
     second, _other = ask_code(allowing)
@@ -246,7 +244,7 @@ def test_a_code_is_for_its_page_alone(allowing: Scenario) -> None:
     assert allowing.relay.to(HOME) == []
 
 
-def test_a_code_is_for_its_group_alone(allowing: Scenario) -> None:
+def test_a_code_is_for_its_group_alone(allowing):
     allow(allowing, slug="asian")
     page, code = ask_code(allowing)
     write_join(allowing, nonce_of(page), code, slug="asian")
@@ -255,9 +253,7 @@ def test_a_code_is_for_its_group_alone(allowing: Scenario) -> None:
     assert len(allowing.relay.to(HOME)) == 1
 
 
-def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(
-    allowing: Scenario,
-) -> None:
+def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(allowing):
     """Neither as a usual sign-up, nor with a code that it made up, nor in another group."""
     nonce = new_public_id()
     for job in (Join, JoinByCode):
@@ -269,7 +265,7 @@ def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(
     assert allowing.mails(HOME) == []
 
 
-def test_a_code_is_over_after_four_hours_and_not_before_three(allowing: Scenario) -> None:
+def test_a_code_is_over_after_four_hours_and_not_before_three(allowing):
     start = now().replace(minute=59, second=0, microsecond=0)
     for after, comes in ((timedelta(hours=3), 1), (timedelta(hours=4), 0)):
         address = f"after{after.seconds}@home.example"
@@ -281,7 +277,7 @@ def test_a_code_is_over_after_four_hours_and_not_before_three(allowing: Scenario
 
 
 @on_sqlite
-def test_a_page_that_was_open_for_too_long_leads_to_a_new_code(allowing: Scenario) -> None:
+def test_a_page_that_was_open_for_too_long_leads_to_a_new_code(allowing):
     page, _code = ask_code(allowing)
     with time_machine.travel(now() + timedelta(hours=4, minutes=5)):
         answer = allowing.visitor.open(page)
@@ -298,7 +294,7 @@ def test_a_page_that_was_open_for_too_long_leads_to_a_new_code(allowing: Scenari
         (0, "The group doesn’t take personal email addresses anymore."),
     ],
 )
-def test_what_was_typed_too_late_is_shown_again(allowing: Scenario, hours: int, words: str) -> None:
+def test_what_was_typed_too_late_is_shown_again(allowing, hours, words):
     """With a link that opens in a new tab: no form is sent, and nothing typed is lost."""
     page, code = ask_code(allowing)
     typed = {"email": HOME, "code": code, "first_name": "Ada"}
@@ -317,7 +313,7 @@ def test_what_was_typed_too_late_is_shown_again(allowing: Scenario, hours: int, 
 
 
 @on_sqlite
-def test_who_comes_after_the_office_ended_it_is_told_so(allowing: Scenario) -> None:
+def test_who_comes_after_the_office_ended_it_is_told_so(allowing):
     page, _code = ask_code(allowing)
     allow(allowing, is_allowed=False)
     answers = allowing.visitor.open(page), allowing.visitor.open(ASK), allowing.visitor.press(ASK)
@@ -328,7 +324,7 @@ def test_who_comes_after_the_office_ended_it_is_told_so(allowing: Scenario) -> N
 
 
 @on_sqlite
-def test_the_pages_say_who_can_tell_and_why_no_code_comes(allowing: Scenario) -> None:
+def test_the_pages_say_who_can_tell_and_why_no_code_comes(allowing):
     told = "If only one does, they can tell that you asked for it."
     for page in (ASK, "/privacy"):
         assert told in allowing.visitor.open(page).text
@@ -339,7 +335,7 @@ def test_the_pages_say_who_can_tell_and_why_no_code_comes(allowing: Scenario) ->
     assert 'href="/email-me-again"' in words
 
 
-def test_a_code_is_judged_by_when_the_form_was_sent(allowing: Scenario) -> None:
+def test_a_code_is_judged_by_when_the_form_was_sent(allowing):
     """Sent in time and read late it counts; an hour back is as far as a row is believed."""
     start = now().replace(minute=30, second=0, microsecond=0)
     for minutes, comes in ((45, 1), (75, 0)):
@@ -352,7 +348,7 @@ def test_a_code_is_judged_by_when_the_form_was_sent(allowing: Scenario) -> None:
             assert len(allowing.mails(address)) == comes, minutes
 
 
-def test_a_code_that_is_over_is_not_emailed(allowing: Scenario) -> None:
+def test_a_code_that_is_over_is_not_emailed(allowing):
     """After an outage: neither when the request is read late, nor when the email leaves late."""
     allowing.visitor.send(ASK, email=ADA)
     with time_machine.travel(now() + timedelta(hours=5), tick=True):
@@ -362,7 +358,7 @@ def test_a_code_that_is_over_is_not_emailed(allowing: Scenario) -> None:
             assert left.state == State.EXPIRED
 
 
-def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing: Scenario) -> None:
+def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing):
     """Else one keyed hash of a source would stand beside both addresses, for a day."""
     page, code = ask_code(allowing)
     write_join(allowing, nonce_of(page), code, source="somewhere")
@@ -375,7 +371,7 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing: Scen
             assert session.get(WorkerLimit, index.limited(f"confirm/somewhere/{name}")) is None
 
 
-def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing: Scenario) -> None:
+def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing):
     """The worker checks what the page does, for whoever broke into the web writes without it."""
     odd = ("Ada <ada@home.example>", "a=?b@home.example", "a@HOME.example")
     for address in ("head@dpsk12.org", *odd):
@@ -385,7 +381,7 @@ def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing:
         assert allowing.rows("subscriptions") == 0, address
 
 
-def test_one_staff_address_gets_so_many_codes_a_day(allowing: Scenario) -> None:
+def test_one_staff_address_gets_so_many_codes_a_day(allowing):
     """From one source four, from all sources ten; the answers stay the same."""
     for _each in range(STAFF_CODE_SOURCE_RATE.burst + 2):
         ask_code(allowing)
@@ -402,9 +398,7 @@ def test_one_staff_address_gets_so_many_codes_a_day(allowing: Scenario) -> None:
         assert len(allowing.mails(ADA)) == STAFF_CODE_RATE.burst + 1
 
 
-def test_the_two_addresses_are_never_written_down_together(
-    allowing: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_two_addresses_are_never_written_down_together(allowing, caplog):
     """Not in the clear, and when all is done not sealed either; no id and no hour joins them."""
     caplog.set_level("DEBUG")
     before = dump_of(allowing.services)
@@ -437,7 +431,7 @@ def added(before: Dump, after: Dump) -> dict[str, list[tuple[object, ...]]]:
     return {table: rows for table, rows in found.items() if rows and table not in ALIVE}
 
 
-def test_what_is_kept_of_a_code_says_no_hour(allowing: Scenario) -> None:
+def test_what_is_kept_of_a_code_says_no_hour(allowing):
     """A test of a staff address by its keyed hash tells the day, not the minute."""
     page, code = ask_code(allowing)
     enter(allowing, page, code)
@@ -462,7 +456,7 @@ def list_of_a_personal_address(allowing: Scenario) -> str:
     return path_of(link_to(allowing.mails(HOME)[-1], "my-groups")).partition("?")[0]
 
 
-def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing: Scenario) -> None:
+def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing):
     """The pair would be written down: it is refused kindly, with the way to go instead."""
     sheet = list_of_a_personal_address(allowing)
     words = allowing.visitor.open(sheet).text
@@ -480,7 +474,7 @@ def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing: Scenar
     assert allowing.is_member(HOME)
 
 
-def test_the_worker_moves_no_personal_address_whatever_the_web_wrote(allowing: Scenario) -> None:
+def test_the_worker_moves_no_personal_address_whatever_the_web_wrote(allowing):
     secret = list_of_a_personal_address(allowing).rpartition("/")[2]
     with allowing.services.writing.begin() as session:
         members_self_service.ask_worker(
@@ -491,7 +485,7 @@ def test_the_worker_moves_no_personal_address_whatever_the_web_wrote(allowing: S
     assert allowing.rows("address_changes") == 0
 
 
-def test_who_is_in_already_hears_so_at_the_personal_address(allowing: Scenario) -> None:
+def test_who_is_in_already_hears_so_at_the_personal_address(allowing):
     for _each in range(2):
         page, code = ask_code(allowing)
         enter(allowing, page, code)

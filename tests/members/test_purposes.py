@@ -38,7 +38,7 @@ def ids(scenario: Scenario) -> list[str]:
         ]
 
 
-def test_a_token_of_one_purpose_opens_no_other_page(scenario: Scenario) -> None:
+def test_a_token_of_one_purpose_opens_no_other_page(scenario):
     names = ids(scenario)
     before = kept_of(scenario.services)
     for page, right in PAGES.items():
@@ -51,7 +51,7 @@ def test_a_token_of_one_purpose_opens_no_other_page(scenario: Scenario) -> None:
     assert kept_of(scenario.services) == before
 
 
-def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario: Scenario) -> None:
+def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario):
     member, _asked, pending = ids(scenario)
     before = kept_of(scenario.services)
     for page, name in (
@@ -68,7 +68,7 @@ def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario: Scenario)
 
 
 @pytest.mark.parametrize("page", ["leave", "not-me", "one-click"])
-def test_links_that_end_something_work_for_ever(scenario: Scenario, page: str) -> None:
+def test_links_that_end_something_work_for_ever(scenario, page):
     with scenario.services.writing.begin() as session:
         member = make_member(session, scenario.keyring, ADA)
         token = scenario.services.tokens.sign(PAGES[page], member.public_id, now())

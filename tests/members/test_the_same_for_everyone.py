@@ -74,9 +74,7 @@ def seen_by_a_stranger(answer: TestResponse, nonce: str) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("page", [JOIN, PERSONAL, PATH, "/my-groups", "/email-me-again"])
-def test_nobody_learns_from_the_page_or_the_statements_who_belongs(
-    page: str, town: Scenario
-) -> None:
+def test_nobody_learns_from_the_page_or_the_statements_who_belongs(page, town):
     fields = Form(town.visitor.open(page).text).fields
     town.visitor.open(town.visitor.send(page, email="somebody@dpsk12.org").location)
     typed = [address(state) for state in STATES]
@@ -102,7 +100,7 @@ def test_nobody_learns_from_the_page_or_the_statements_who_belongs(
     assert all(seen == statements[0] for seen in statements)
 
 
-def test_each_address_gets_the_mail_that_helps_it_or_none(town: Scenario) -> None:
+def test_each_address_gets_the_mail_that_helps_it_or_none(town):
     before = {state: len(town.relay.to(address(state))) for state in STATES}
     for state in STATES:
         for _ in range(5 if state == "is-member" else 1):
@@ -129,9 +127,7 @@ def test_each_address_gets_the_mail_that_helps_it_or_none(town: Scenario) -> Non
 @pytest.mark.parametrize(
     ("host", "typed"), [("dpsk12.org", {"language": "xx"}), ("dspk12.org", {})]
 )
-def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(
-    host: str, typed: dict[str, str], town: Scenario
-) -> None:
+def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(host, typed, town):
     pages = {
         town.visitor.join("the-village", f"{state}@{host}", **typed)
         .text.replace(state, "somebody")
@@ -141,7 +137,7 @@ def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(
     assert len(pages) == 1
 
 
-def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Scenario) -> None:
+def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town):
     """Only a coarse check: the statements are the same, see above.
 
     The quickest of each is what a machine does that is not busy with anything else.

@@ -12,7 +12,7 @@ from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.ops import rooms
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -32,9 +32,7 @@ def leave_path(scenario: Scenario) -> str:
     ("language", "words"),
     [("en", "You’re already in"), ("es", "Ya formas parte del grupo")],
 )
-def test_a_used_confirmation_link_says_that_they_are_in(
-    scenario: Scenario, language: str, words: str
-) -> None:
+def test_a_used_confirmation_link_says_that_they_are_in(scenario, language, words):
     link = scenario.confirm_link(language=language)
     scenario.visitor.follow(link)
     scenario.worker.drain()
@@ -48,7 +46,7 @@ def test_a_used_confirmation_link_says_that_they_are_in(
     assert kept_of(scenario.services) == before
 
 
-def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: Scenario) -> None:
+def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(days=40)):
@@ -61,7 +59,7 @@ def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: 
     assert scenario.is_member()
 
 
-def test_what_the_database_and_the_webs_keys_tell_confirms_nobody(scenario: Scenario) -> None:
+def test_what_the_database_and_the_webs_keys_tell_confirms_nobody(scenario):
     """The row has a hash of the link's secret, which stands in the email alone."""
     scenario.confirm_link()
     with scenario.services.reading.begin() as session:
@@ -73,9 +71,7 @@ def test_what_the_database_and_the_webs_keys_tell_confirms_nobody(scenario: Scen
 
 
 @pytest.mark.parametrize("days", [0, 10])
-def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(
-    scenario: Scenario, days: int
-) -> None:
+def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(scenario, days):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     scenario.visitor.follow(link_to(scenario.mails()[-1], "leave"))
@@ -89,7 +85,7 @@ def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(
     assert not scenario.is_member()
 
 
-def test_a_confirmation_link_of_a_canceled_request_says_so(scenario: Scenario) -> None:
+def test_a_confirmation_link_of_a_canceled_request_says_so(scenario):
     mail = scenario.ask()
     scenario.visitor.follow(link_to(mail, "not-me"), choice="forget")
     confirm = link_to(mail, "confirm")
@@ -102,7 +98,7 @@ def test_a_confirmation_link_of_a_canceled_request_says_so(scenario: Scenario) -
     assert not scenario.is_member()
 
 
-def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario: Scenario) -> None:
+def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario):
     mail = scenario.ask()
     scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
     scenario.worker.drain()
@@ -111,7 +107,7 @@ def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario: Scen
     assert f"/groups/{VILLAGE}/join" not in page
 
 
-def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario: Scenario) -> None:
+def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario):
     link = leave_path(scenario)
     scenario.visitor.follow(link)
     before = kept_of(scenario.services)
@@ -128,7 +124,7 @@ def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario: Scenario) -
     assert kept_of(scenario.services) == before
 
 
-def test_of_a_group_that_has_ended_no_form_is_offered(scenario: Scenario) -> None:
+def test_of_a_group_that_has_ended_no_form_is_offered(scenario):
     link = leave_path(scenario)
     scenario.visitor.follow(link)
     with scenario.services.writing.begin() as session:
@@ -139,7 +135,7 @@ def test_of_a_group_that_has_ended_no_form_is_offered(scenario: Scenario) -> Non
     assert "/join" not in page.text
 
 
-def test_a_membership_that_ended_because_email_came_back_says_so(scenario: Scenario) -> None:
+def test_a_membership_that_ended_because_email_came_back_says_so(scenario):
     link = leave_path(scenario)
     with scenario.services.writing.begin() as session:
         [member] = session.scalars(select(Subscription))
@@ -159,9 +155,7 @@ def test_a_membership_that_ended_because_email_came_back_says_so(scenario: Scena
     ],
 )
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_after_leaving_nothing_else_is_done_and_the_page_explains(
-    scenario: Scenario, verb: str, typed: dict[str, str], language: str
-) -> None:
+def test_after_leaving_nothing_else_is_done_and_the_page_explains(scenario, verb, typed, language):
     link = leave_path(scenario)
     scenario.visitor.follow(link)
     before = kept_of(scenario.services)
@@ -176,7 +170,7 @@ def test_after_leaving_nothing_else_is_done_and_the_page_explains(
     assert kept_of(scenario.services) == before
 
 
-def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
+def test_when_the_row_is_gone_every_link_explains(scenario):
     mail = scenario.ask()
     scenario.visitor.follow(link_to(mail, "confirm"))
     leave = link_to(scenario.mails()[-1], "leave")
@@ -196,7 +190,7 @@ def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
         assert "ya no hace falta" in scenario.visitor.open(f"{path}?lang=es").text
 
 
-def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -> None:
+def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario):
     mail = scenario.ask()
     scenario.visitor.follow(link_to(mail, "confirm"))
     not_me = link_to(mail, "not-me")
@@ -218,7 +212,7 @@ def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -
 
 
 @pytest.mark.parametrize("choice", ["forget", "never"])
-def test_a_used_not_me_link_says_that_it_was_used(scenario: Scenario, choice: str) -> None:
+def test_a_used_not_me_link_says_that_it_was_used(scenario, choice):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(not_me, choice=choice)
     scenario.worker.drain()
@@ -231,7 +225,7 @@ def test_a_used_not_me_link_says_that_it_was_used(scenario: Scenario, choice: st
     assert "Este enlace ya se usó" in scenario.visitor.open(not_me.replace("=en", "=es")).text
 
 
-def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario: Scenario) -> None:
+def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(not_me, choice="forget")
     with time_machine.travel(now() + timedelta(days=1)):
@@ -242,7 +236,7 @@ def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario: Scenar
     assert "It has been used" in page.text
 
 
-def test_not_me_asks_again_once_somebody_has_asked_again(scenario: Scenario) -> None:
+def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(not_me, choice="forget")
     assert "Cancel the request</button>" not in scenario.visitor.open(not_me).text
@@ -251,7 +245,7 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario: Scenario) -> 
     assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 
-def test_an_undo_link_that_was_used_says_that_they_are_in(scenario: Scenario) -> None:
+def test_an_undo_link_that_was_used_says_that_they_are_in(scenario):
     left = scenario.visitor.follow(leave_path(scenario)).text
     undo = "/undo/" + left.partition('action="/undo/')[2].partition('"')[0]
     scenario.visitor.follow(undo)
@@ -260,7 +254,7 @@ def test_an_undo_link_that_was_used_says_that_they_are_in(scenario: Scenario) ->
     assert "You’ve left" not in page
 
 
-def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor: Visitor) -> None:
+def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),
         ("/confirm-identity/x", "/sign-in"),

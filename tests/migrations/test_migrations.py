@@ -71,7 +71,7 @@ def command(engine: Engine, *arguments: str) -> Result:
     return result
 
 
-def test_the_steps_make_what_the_models_say(empty: Engine) -> None:
+def test_the_steps_make_what_the_models_say(empty):
     """Tables, columns, types, unique columns, foreign keys and indexes; checks by name."""
     schema.upgrade(empty)
     assert schema.differences(empty) == []
@@ -98,7 +98,7 @@ def plain(condition: object) -> str:
     return re.sub(r"::\w+|[()]", "", said)
 
 
-def test_tables_are_named_as_their_classes() -> None:
+def test_tables_are_named_as_their_classes():
     for mapper in Base.registry.mappers:
         singular = re.sub(r"(?<!^)([A-Z])", r"_\1", mapper.class_.__name__).lower()
         plurals = {f"{singular}s", f"{singular}es", f"{singular.removesuffix('y')}ies"}
@@ -121,14 +121,14 @@ FIND_TRIGGERS = {
 }
 
 
-def test_the_steps_make_the_triggers(empty: Engine) -> None:
+def test_the_steps_make_the_triggers(empty):
     schema.upgrade(empty)
     kind = empty.dialect.name
     with empty.connect() as connection:
         assert set(connection.scalars(text(FIND_TRIGGERS[kind]))) == TRIGGERS[kind]
 
 
-def test_upgrade_seeds_when_it_is_asked_and_once(empty: Engine) -> None:
+def test_upgrade_seeds_when_it_is_asked_and_once(empty):
     """A new database is nobody's: another district's office adds its own groups."""
     up_to_date = "The database is up to date.\n"
     there = f"The database has groups already, so none were added.\n{up_to_date}"
@@ -141,7 +141,7 @@ def test_upgrade_seeds_when_it_is_asked_and_once(empty: Engine) -> None:
     assert command(empty, "db", "upgrade", "--seed", "lakeside").exit_code == 2
 
 
-def test_check_says_whether_the_database_is_up_to_date(empty: Engine) -> None:
+def test_check_says_whether_the_database_is_up_to_date(empty):
     result = command(empty, "db", "check")
     assert result.exit_code == 1
     assert "Run `db upgrade`" in result.output
@@ -153,14 +153,14 @@ def test_check_says_whether_the_database_is_up_to_date(empty: Engine) -> None:
     assert command(empty, "db", "check").exit_code == 1
 
 
-def test_the_worker_refuses_a_database_that_is_not_up_to_date(empty: Engine) -> None:
+def test_the_worker_refuses_a_database_that_is_not_up_to_date(empty):
     ended = run(settings_for(empty), "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("Error: The database cannot be used")
     assert "Traceback" not in ended.stderr
 
 
-def test_a_step_that_is_not_known_is_said_in_a_sentence(empty: Engine) -> None:
+def test_a_step_that_is_not_known_is_said_in_a_sentence(empty):
     """A newer version was here."""
     schema.upgrade(empty)
     _set_step(empty, "99.0")
@@ -177,9 +177,7 @@ def test_a_step_that_is_not_known_is_said_in_a_sentence(empty: Engine) -> None:
     [("db", "upgrade"), ("db", "check"), ("db", "downgrade"), ("worker", "--drain"), ("status",)],
     ids=" ".join,
 )
-def test_a_database_of_before_1_0_is_told_to_start_anew(
-    empty: Engine, arguments: tuple[str, ...]
-) -> None:
+def test_a_database_of_before_1_0_is_told_to_start_anew(empty, arguments):
     schema.upgrade(empty)
     _set_step(empty, "0046")
     ended = run(settings_for(empty), *arguments)
@@ -189,7 +187,7 @@ def test_a_database_of_before_1_0_is_told_to_start_anew(
     assert "Traceback" not in ended.stderr
 
 
-def test_the_first_step_is_not_undone(empty: Engine) -> None:
+def test_the_first_step_is_not_undone(empty):
     """It would drop everything."""
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     refused = command(empty, "db", "downgrade")
@@ -198,7 +196,7 @@ def test_the_first_step_is_not_undone(empty: Engine) -> None:
     assert command(empty, "db", "check").exit_code == 0
 
 
-def test_a_database_that_is_not_what_its_step_says_stays_as_it_is(empty: Engine) -> None:
+def test_a_database_that_is_not_what_its_step_says_stays_as_it_is(empty):
     with empty.begin() as connection:
         connection.execute(text("CREATE TABLE passkeys (id INTEGER)"))
     ended = run(settings_for(empty), "db", "upgrade")
@@ -267,7 +265,7 @@ def _groups(engine: Engine, name: str) -> list[object]:
         return [*groups, connection.scalar(text("SELECT count(*) FROM questions"))]
 
 
-def test_a_later_step_keeps_every_row_up_and_down(empty: Engine, tmp_path: Path) -> None:
+def test_a_later_step_keeps_every_row_up_and_down(empty, tmp_path):
     """Rows that refer to a table that SQLite makes anew stay, too."""
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     before = _groups(empty, "name")
@@ -285,7 +283,7 @@ def test_a_later_step_keeps_every_row_up_and_down(empty: Engine, tmp_path: Path)
 
 
 @pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
-def test_a_later_step_waits_for_keys_that_open_what_is_there(empty: Engine, tmp_path: Path) -> None:
+def test_a_later_step_waits_for_keys_that_open_what_is_there(empty, tmp_path):
     keyring = Keyring(*worker_keys((KEYS["private"],), (KEYS["index"],)))
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     with Session(empty) as session, session.begin():
@@ -303,9 +301,7 @@ def test_a_later_step_waits_for_keys_that_open_what_is_there(empty: Engine, tmp_
     assert in_version(later, empty, "db", "upgrade").returncode == 0
 
 
-def test_a_later_step_that_fails_half_way_leaves_everything_as_it_was(
-    empty: Engine, tmp_path: Path
-) -> None:
+def test_a_later_step_that_fails_half_way_leaves_everything_as_it_was(empty, tmp_path):
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     before = _groups(empty, "name")
     failed = in_version(later_version(tmp_path / "later", LATER), empty, "db", "upgrade")
@@ -314,7 +310,7 @@ def test_a_later_step_that_fails_half_way_leaves_everything_as_it_was(
     assert command(empty, "db", "check").exit_code == 0
 
 
-def test_three_who_upgrade_at_once_end_well(empty: Engine) -> None:
+def test_three_who_upgrade_at_once_end_well(empty):
     settings = settings_for(empty)
     with ThreadPoolExecutor() as pool:
         ends = list(pool.map(lambda _: run(settings, "db", "upgrade", "--seed", "dps"), range(3)))
@@ -326,7 +322,7 @@ def test_three_who_upgrade_at_once_end_well(empty: Engine) -> None:
 
 
 @pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
-def test_who_upgrades_waits_while_another_does(empty: Engine) -> None:
+def test_who_upgrades_waits_while_another_does(empty):
     waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with ThreadPoolExecutor() as pool:
         with empty.begin() as connection:
@@ -344,7 +340,7 @@ def _set_step(engine: Engine, step: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = :step"), {"step": step})
 
 
-def test_steps_are_named_by_their_versions_and_import_nothing_of_ours() -> None:
+def test_steps_are_named_by_their_versions_and_import_nothing_of_ours():
     steps = list(ScriptDirectory(str(MIGRATIONS)).walk_revisions())
     assert steps[0].revision == NEWEST_REVISION
     assert steps[-1].revision == "1.0"

@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 from alembic.script import ScriptDirectory
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.accounts import invitations
@@ -25,14 +24,11 @@ from tests.delivery.factories import books
 from tests.markers import on_both
 from tests.migrations import make
 from tests.migrations.conftest import RELEASED
-from tests.servers.smtp import Server
 
 pytestmark = on_both("migrations")
 
 
-def test_what_waits_in_a_released_database_leaves_once_and_is_read(
-    upgraded: Flask, relay: Server
-) -> None:
+def test_what_waits_in_a_released_database_leaves_once_and_is_read(upgraded, relay):
     services: Services = upgraded.extensions["belong"]
     keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
     for _ in range(2):
@@ -59,7 +55,7 @@ def test_what_waits_in_a_released_database_leaves_once_and_is_read(
     assert books(services, begun.id) == {"recipients": 3, "accepted": 3}
 
 
-def test_what_is_wrapped_in_a_released_database_opens(upgraded: Flask) -> None:
+def test_what_is_wrapped_in_a_released_database_opens(upgraded):
     services: Services = upgraded.extensions["belong"]
     keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
     with services.reading.begin() as session:
@@ -72,7 +68,7 @@ def test_what_is_wrapped_in_a_released_database_opens(upgraded: Flask) -> None:
 
 
 @pytest.mark.parametrize("released", RELEASED[-1:], indirect=True)
-def test_a_database_of_the_newest_step_stays_as_it_is(released_url: str) -> None:
+def test_a_database_of_the_newest_step_stays_as_it_is(released_url):
     engine = make_engine(released_url)
     before = dump(engine)
     schema.upgrade(engine)
@@ -80,7 +76,7 @@ def test_a_database_of_the_newest_step_stays_as_it_is(released_url: str) -> None
     engine.dispose()
 
 
-def test_each_step_has_a_database() -> None:
+def test_each_step_has_a_database():
     """`python -m tests.migrations.make` makes that of the newest."""
     steps = ScriptDirectory(str(schema.FOLDER)).walk_revisions()
     assert {file.name for file in RELEASED} == {f"{step.revision}.sql.gz" for step in steps}

@@ -4,7 +4,6 @@ import math
 import re
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ CAUSES: dict[str, dict[str, str]] = {
 SOUND = {"belong_worker_missing": f"0x{MINUTES}", "belong_disk_free_bytes": f"1000000000x{MINUTES}"}
 
 
-def test_the_rules_are_written_down() -> None:
+def test_the_rules_are_written_down():
     """Write them anew with: python -m tests.monitoring.rules."""
     assert RULES.read_text() == alert_rules()
 
@@ -55,7 +54,7 @@ def exported(app: Flask) -> dict[str, str]:
 
 @on_sqlite
 @WITH_TOKEN
-def test_each_alert_comes_with_its_cause_alone(exported: Mapping[str, str], tmp_path: Path) -> None:
+def test_each_alert_comes_with_its_cause_alone(exported, tmp_path):
     """As promtool sees it: of a site as it is when new, and with one thing wrong after another."""
     # promtool cannot write nan, which compares like nothing at all.
     known = {series: value for series, value in exported.items() if value != "nan"}

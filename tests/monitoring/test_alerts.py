@@ -19,7 +19,6 @@ from belong_mail.worker.loop import make_worker
 from tests.browser_client import text_of
 from tests.delivery.factories import queue
 from tests.factories import queue_issue
-from tests.servers.smtp import Server
 
 OPERATOR, COLLEAGUE = "operator@example.org", "colleague@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
@@ -42,9 +41,7 @@ def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
 
 
 @ALARM
-def test_the_operator_hears_once_that_mail_waits(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_the_operator_hears_once_that_mail_waits(services, keyring, relay):
     queue(services, keyring, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     assert work(services, keyring) == 0
@@ -61,9 +58,7 @@ def test_the_operator_hears_once_that_mail_waits(
 
 
 @ALARM
-def test_what_waits_because_a_lead_paused_it_is_no_alarm(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, relay):
     """Even what a worker had in hand just then, which may go on at once."""
     issue = queue(services, keyring, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
@@ -75,9 +70,7 @@ def test_what_waits_because_a_lead_paused_it_is_no_alarm(
 
 
 @ALARM
-def test_a_trouble_that_lasts_is_told_again_after_six_hours(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, relay):
     queue(services, keyring, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
@@ -95,9 +88,7 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(
 
 
 @BOTH
-def test_each_of_two_addresses_is_told_once(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_each_of_two_addresses_is_told_once(services, keyring, relay):
     queue(services, keyring, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
@@ -108,9 +99,7 @@ def test_each_of_two_addresses_is_told_once(
 
 
 @BOTH
-def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(services, keyring, relay):
     """Neither a forged one, nor one whose address the settings name no more."""
     with services.writing.begin() as session:
         for sealed_to in (services.sealer.seal(b"eve@dpsk12.org", SEALED_TO), b"forged"):
@@ -123,9 +112,7 @@ def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(
     assert [one.recipient for one in relay.accepted] == [OPERATOR]
 
 
-def test_without_an_address_nobody_is_told(
-    services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_without_an_address_nobody_is_told(services, keyring, relay):
     queue(services, keyring, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)

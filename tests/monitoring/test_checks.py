@@ -11,10 +11,8 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, text, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.encrypted_file import new_key_pair
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.monitoring.checks import CHECKS
@@ -23,13 +21,13 @@ from belong_mail.monitoring.metrics import exposition
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import ROOT, flask, run, surroundings
-from tests.servers.smtp import Server, drop
+from tests.servers.smtp import drop
 
 pytestmark = periodic_tasks
 
@@ -53,8 +51,8 @@ def ready(visitor: Visitor) -> str:
 
 @on_sqlite
 def test_a_backup_that_did_not_come_is_noticed_where_one_ever_came(
-    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services, tmp_path: Path
-) -> None:
+    clock, worker, cli, services, tmp_path
+):
     """From a day and a half on; who backs up in another way is not told of it."""
     clock.shift(99 * HOUR)
     worker.drain()
@@ -74,16 +72,12 @@ def test_a_backup_that_did_not_come_is_noticed_where_one_ever_came(
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_BACKUP_RECIPIENT": new_key_pair()[1]}])
-def test_a_backup_that_was_set_up_and_never_made_is_noticed(
-    worker: Worker, cli: FlaskCliRunner
-) -> None:
+def test_a_backup_that_was_set_up_and_never_made_is_noticed(worker, cli):
     worker.drain()
     assert status(cli) == ["No backup has been made yet. Run `db backup`, each night."]
 
 
-def test_a_worker_that_died_is_noticed_though_nothing_waits(
-    clock: Clock, worker: Worker, cli: FlaskCliRunner, visitor: Visitor
-) -> None:
+def test_a_worker_that_died_is_noticed_though_nothing_waits(clock, worker, cli, visitor):
     assert status(cli) == [
         "No worker has run on this database yet. Start one: nothing is read or sent."
     ]
@@ -102,8 +96,8 @@ def test_a_worker_that_died_is_noticed_though_nothing_waits(
 
 
 def test_a_worker_that_only_starts_again_and_again_is_a_dead_one(
-    clock: Clock, worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
-) -> None:
+    clock, worker, services, keyring, cli
+):
     """Such as one that falls over its first turn: it looks in each time, and does nothing."""
     worker.drain()
     for _ in range(5):
@@ -114,9 +108,7 @@ def test_a_worker_that_only_starts_again_and_again_is_a_dead_one(
     assert "(now 5 minutes)" in status(cli)[0]
 
 
-def test_a_long_lived_worker_shows_that_it_lives(
-    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services
-) -> None:
+def test_a_long_lived_worker_shows_that_it_lives(clock, worker, cli, services):
     """Each turn that met the database writes down that the turns before it ended well."""
     for _ in range(3):
         worker._meet_at = 0.0
@@ -127,9 +119,7 @@ def test_a_long_lived_worker_shows_that_it_lives(
         assert session.scalar(select(Host.worked_at)) == now() - timedelta(seconds=90)
 
 
-def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(
-    worker: Worker, services: Services, cli: FlaskCliRunner, visitor: Visitor
-) -> None:
+def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(worker, services, cli, visitor):
     worker.drain()
     with services.writing.begin() as session:
         session.execute(update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
@@ -138,9 +128,7 @@ def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(
     assert ready(visitor).startswith(ahead)
 
 
-def test_a_held_worker_is_on_hold_and_not_dead(
-    worker: Worker, cli: FlaskCliRunner, visitor: Visitor
-) -> None:
+def test_a_held_worker_is_on_hold_and_not_dead(worker, cli, visitor):
     worker.drain()
     cli.invoke(args=["hold", "begin"])
     worker._meet_at = 0.0
@@ -150,9 +138,7 @@ def test_a_held_worker_is_on_hold_and_not_dead(
 
 
 @on_sqlite
-def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(environment, tmp_path):
     """A disk of one megabyte, on which the state folder stands."""
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("NOT TESTED: disks that are nearly full; mounting needs root")
@@ -171,7 +157,7 @@ def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
     assert free not in usual.stdout
 
 
-def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Services) -> None:
+def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services):
     [disk] = [check for check in CHECKS if check.name == "disk_free_bytes"]
     assert disk.stops
     assert disk.is_wrong(disk.limit - 1)
@@ -181,9 +167,7 @@ def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Ser
 
 
 @on_sqlite
-def test_a_file_that_the_web_cannot_write_to_is_noticed(
-    worker: Worker, cli: FlaskCliRunner, services: Services
-) -> None:
+def test_a_file_that_the_web_cannot_write_to_is_noticed(worker, cli, services):
     """Its folder is shared with a group, and the file, its log or its index is not."""
     worker.drain()
     file = Path(services.engine.url.database or "")
@@ -204,9 +188,7 @@ def test_a_file_that_the_web_cannot_write_to_is_noticed(
     assert status(cli) == [words]
 
 
-def test_requests_that_nobody_reads_are_noticed(
-    clock: Clock, visitor: Visitor, cli: FlaskCliRunner, services: Services
-) -> None:
+def test_requests_that_nobody_reads_are_noticed(clock, visitor, cli, services):
     visitor.join("asian", "ada@dpsk12.org")
     clock.shift(16 * MINUTE)
     waits = "Requests have been waiting to be read for more than 15 minutes (now 16 minutes)."
@@ -218,9 +200,7 @@ def test_requests_that_nobody_reads_are_noticed(
 
 
 @on_both("migrations")
-def test_an_old_schema_is_not_ready(
-    visitor: Visitor, services: Services, cli: FlaskCliRunner
-) -> None:
+def test_an_old_schema_is_not_ready(visitor, services, cli):
     with services.writing.begin() as session:
         version = session.scalar(text("SELECT version_num FROM alembic_version"))
         session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
@@ -234,9 +214,7 @@ def test_an_old_schema_is_not_ready(
             session.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
 
 
-def test_whatever_stands_in_a_state_too_long_is_said(
-    worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
-) -> None:
+def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, cli):
     worker.drain()
     assert status(cli) == []
     with services.writing.begin() as session:
@@ -263,9 +241,7 @@ def test_whatever_stands_in_a_state_too_long_is_said(
 
 
 @on_sqlite
-def test_status_without_a_database_is_a_sentence_and_exit_1(
-    cli: FlaskCliRunner, services: Services, tmp_path: Path
-) -> None:
+def test_status_without_a_database_is_a_sentence_and_exit_1(cli, services, tmp_path):
     services.engine.dispose()
     (tmp_path / "belong.db").rename(tmp_path / "gone")
     ended = cli.invoke(args=["status"])
@@ -276,8 +252,8 @@ def test_status_without_a_database_is_a_sentence_and_exit_1(
 
 @pytest.mark.parametrize("trouble", ["451 at RCPT", "breaks at DATA"])
 def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
-    trouble: str, clock: Clock, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+    trouble, clock, worker, relay, visitor
+):
     """However long the relay was away, and whatever it said meanwhile."""
     {
         "451 at RCPT": lambda: relay.always("RCPT", "451 4.3.0 Lookup failed"),
@@ -294,9 +270,7 @@ def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
     assert len(relay.to("ada@dpsk12.org")) == 1
 
 
-def test_a_mailbox_that_is_full_is_not_asked_each_minute(
-    clock: Clock, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+def test_a_mailbox_that_is_full_is_not_asked_each_minute(clock, worker, relay, visitor):
     relay.always("RCPT", "452 4.2.2 Mailbox full")
     visitor.join("asian", "ada@dpsk12.org")
     for _ in range(30):
@@ -307,9 +281,9 @@ def test_a_mailbox_that_is_full_is_not_asked_each_minute(
 
 @on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    clock, worker, relay, services, keyring,
+    cli
+):  # fmt: skip
     """The password was wrong, for which it waits a quarter of an hour; the quota for an hour."""
     queue(services, keyring, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
@@ -325,9 +299,7 @@ def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     assert len(relay.accepted) == 3
 
 
-def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, cli: FlaskCliRunner
-) -> None:
+def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(worker, relay, services, keyring, cli):
     issue = queue(services, keyring, 2)
     relay.always("DOT", drop())
     worker.drain()
@@ -340,9 +312,7 @@ def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(
     assert [one.due_at for one in deliveries(services)] == before
 
 
-def test_try_now_lets_nothing_out_that_a_limit_has_put_off(
-    clock: Clock, worker: Worker, relay: Server, visitor: Visitor, cli: FlaskCliRunner
-) -> None:
+def test_try_now_lets_nothing_out_that_a_limit_has_put_off(clock, worker, relay, visitor, cli):
     """Else a stranger's flood of confirmations would leave with the operator's help."""
     assert clock
     for address in ("ada@dpsk12.org", "ada@dpsk12.org", "ada@dpsk12.org"):

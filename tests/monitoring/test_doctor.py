@@ -4,7 +4,6 @@ import os
 import ssl
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import dns.exception
 import pytest
@@ -12,15 +11,11 @@ from flask import Flask
 from sqlalchemy import update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.mail.smtp import connection
 from belong_mail.mail.smtp.connection import RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import queue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import doctor as told
@@ -36,14 +31,14 @@ HOUR = 3600
 
 
 @on_both("rights and files")
-def test_all_is_well_where_all_is_well(environment: Settings) -> None:
+def test_all_is_well_where_all_is_well(environment):
     code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     assert (code, bad) == (0, [])
     assert "The database schema is up to date." in well
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_database_that_answers_before_its_disk_does_is_said(environment: Settings) -> None:
+def test_a_database_that_answers_before_its_disk_does_is_said(environment):
     careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
     code, _, bad = told({**environment, **careless})
     expected = "PostgreSQL's synchronous_commit is off, so a power cut loses data. Turn it on."
@@ -51,7 +46,7 @@ def test_a_database_that_answers_before_its_disk_does_is_said(environment: Setti
 
 
 @on_sqlite
-def test_the_relay_is_greeted_and_no_message_is_begun(environment: Settings, relay: Server) -> None:
+def test_the_relay_is_greeted_and_no_message_is_begun(environment, relay):
     _, well, _ = told(environment)
     assert any("The relay answers, without TLS, on this machine" in words for words in well)
     assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
@@ -62,9 +57,7 @@ def test_the_relay_is_greeted_and_no_message_is_begun(environment: Settings, rel
 
 
 @on_sqlite
-def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(
-    environment: Settings,
-) -> None:
+def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(environment):
     with Server() as relay:
         _, _, bad = told({**environment, "BELONG_SMTP_URL": f"smtp://localhost:{relay.port}"})
     [said] = [words for words in bad if "at STARTTLS" in words]
@@ -72,9 +65,7 @@ def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(
     assert "certificate" not in said
 
 
-def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(
-    tmp_path: Path,
-) -> None:
+def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(tmp_path):
     authority = Authority.make(tmp_path, has_usage=False)
     with Server(tls="starttls", context=authority.server()) as server:
         url = f"smtp://localhost:{server.port}?ca={authority.file}"
@@ -87,7 +78,7 @@ def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(
 
 
 @on_sqlite
-def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment: Settings) -> None:
+def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment):
     for size, is_small in (("9999999", True), ("10000000", False), ("0", False)):
         with Server(extensions=(f"SIZE {size}",)) as relay:
             _, _, bad = told(
@@ -98,8 +89,8 @@ def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment: S
 
 @on_sqlite
 def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
-    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    environment, services, keyring, worker, relay
+):
     queue(services, keyring, 1)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     worker.drain()
@@ -111,9 +102,7 @@ def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
 
 
 @on_sqlite
-def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
-    environment: Settings, tmp_path: Path
-) -> None:
+def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(environment, tmp_path):
     file = tmp_path / "private"
     file.write_text(environment["BELONG_PRIVATE_KEYS"])
     file.chmod(0o640)
@@ -129,7 +118,7 @@ def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
     assert os.environ.get("BELONG_PRIVATE_KEYS_FILE") is None
 
 
-def test_the_records_of_the_mail_domain_are_judged() -> None:
+def test_the_records_of_the_mail_domain_are_judged():
     good = {
         ("d.example", "TXT"): ["v=spf1 include:relay.example -all", "something else"],
         ("_dmarc.d.example", "TXT"): ["v=DMARC1; p=reject"],
@@ -145,7 +134,7 @@ def test_the_records_of_the_mail_domain_are_judged() -> None:
     assert judged({**good, ("d.example", "TXT"): ["v=spf1 -all"] * 2}) == ["SPF"]
 
 
-def test_spf_is_looked_up_for_the_relays_own_address(services: Services) -> None:
+def test_spf_is_looked_up_for_the_relays_own_address(services):
     url = "smtp://relay.d.example:25"
     settings = replace(services.settings, smtp_url=url, mail_domain="d.example")
     records = {
@@ -168,7 +157,7 @@ def test_spf_is_looked_up_for_the_relays_own_address(services: Services) -> None
     ]
 
 
-def test_without_dns_the_records_are_skipped_with_words() -> None:
+def test_without_dns_the_records_are_skipped_with_words():
     def unreachable(_name: str, _kind: str) -> list[str]:
         raise dns.exception.Timeout
 
@@ -193,7 +182,7 @@ def figures(app: Flask) -> dict[str, str]:
 
 @on_both("counts")
 @WITH_TOKEN
-def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
+def test_the_figures_are_totals_and_name_no_group(figures):
     assert figures['belong_deliveries{state="queued"}'] == "0"
     assert figures["belong_on_hold"] == "0"
     assert figures["belong_worker_missing"] == "1"
@@ -205,7 +194,7 @@ def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> No
 @on_sqlite
 @WITH_TOKEN
 @pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN])
-def test_without_the_token_there_is_no_such_page(visitor: Visitor, given: str | None) -> None:
+def test_without_the_token_there_is_no_such_page(visitor, given):
     headers = {} if given is None else {"Authorization": given}
     answer = visitor.client.get("/metrics", headers=headers)
     assert answer.status_code == 404
@@ -213,6 +202,6 @@ def test_without_the_token_there_is_no_such_page(visitor: Visitor, given: str | 
 
 
 @on_sqlite
-def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
+def test_where_no_token_is_set_none_opens_the_figures(visitor):
     for given in ("Bearer ", "Bearer", ""):
         assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404

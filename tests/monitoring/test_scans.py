@@ -23,8 +23,6 @@ from belong_mail.monitoring.measures import Site, deliveries
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, one_by_day, periodic_tasks
 
@@ -155,9 +153,7 @@ def age(services: Services) -> None:
     "settings",
     [{"BELONG_ALERT_ADDRESS": "o@example.org"}],
 )
-def test_no_periodic_task_reads_a_large_table_whole(
-    visitor: Visitor, worker: Worker, services: Services, filled: Engine
-) -> None:
+def test_no_periodic_task_reads_a_large_table_whole(visitor, worker, services, filled):
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     with services.writing.begin() as session:
         outbox.post(session, "welcome-member", subscription_id=10)
@@ -175,8 +171,8 @@ def test_no_periodic_task_reads_a_large_table_whole(
 
 
 def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
-    worker: Worker, services: Services, filled: Engine, tmp_path: Any
-) -> None:
+    worker, services, filled, tmp_path
+):
     worker.drain()
     lost = WorkerLock(tmp_path / "elsewhere" / "workers")
     with services.writing.begin() as session:
@@ -199,9 +195,7 @@ def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "100"}])
-def test_to_count_a_day_no_large_table_is_read_whole(
-    worker: Worker, services: Services, filled: Engine
-) -> None:
+def test_to_count_a_day_no_large_table_is_read_whole(worker, services, filled):
     with services.writing.begin() as session:
         outbox.post(session, "welcome-member", subscription_id=10)
     with watched(filled) as plans:
@@ -210,9 +204,7 @@ def test_to_count_a_day_no_large_table_is_read_whole(
     assert plans.seen > 3
 
 
-def test_to_plan_an_issue_no_other_groups_members_are_read(
-    services: Services, filled: Engine
-) -> None:
+def test_to_plan_an_issue_no_other_groups_members_are_read(services, filled):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "asian"), "June", "Hello")
         with watched(filled) as plans:
@@ -224,8 +216,8 @@ def test_to_plan_an_issue_no_other_groups_members_are_read(
 @one_by_day("each state of an issue", of="database_url")
 @pytest.mark.parametrize("moment", ["sending", "deferred", "at rest"])
 def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
-    services: Services, filled: Engine, moment: str
-) -> None:
+    services, filled, moment
+):
     """In any state: what is in hand is found by the leases, the rest is counted."""
     with services.writing.begin() as session:
         in_hand = update(Delivery).where(Delivery.id.between(20, 80))

@@ -16,11 +16,9 @@ from belong_mail.members import service as subscriptions
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, one_connection
-from tests.servers.smtp import Server
 
 
 def leave(services: Services, keyring: Keyring, address: str) -> None:
@@ -38,9 +36,7 @@ def _find(services: Services, keyring: Keyring, address: str) -> Subscription:
 
 
 @on_both("claims")
-def test_the_books_balance_before_while_and_after(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_the_books_balance_before_while_and_after(worker, relay, services, keyring):
     issue = queue(services, keyring, 45)
     assert books(services, issue) == {"recipients": 45, "queued": 45}
     while_sending: list[dict[str, int]] = []
@@ -55,9 +51,7 @@ def test_the_books_balance_before_while_and_after(
     }  # fmt: skip
 
 
-def test_who_leaves_before_their_copy_is_written_has_withdrawn(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_who_leaves_before_their_copy_is_written_has_withdrawn(worker, relay, services, keyring):
     issue = queue(services, keyring, 3)
     leave(services, keyring, "member1@dpsk12.org")
     assert books(services, issue) == {"recipients": 3, "queued": 3}
@@ -67,9 +61,7 @@ def test_who_leaves_before_their_copy_is_written_has_withdrawn(
 
 
 @one_connection
-def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, services, keyring):
     """A copy that was read ahead two seconds ago is checked again; one more may have been begun."""
     issue = queue(services, keyring, 5)
     staying = [f"member{number}@dpsk12.org" for number in range(5)]
@@ -88,8 +80,8 @@ def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
 
 
 def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
         subscription = _find(services, keyring, "member1@dpsk12.org")
@@ -103,8 +95,8 @@ def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
 
 
 def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     """Nor is who only asks, who comes later, or a member of another group."""
     with services.writing.begin() as session:
         make_member(session, keyring, "first@dpsk12.org")
@@ -121,9 +113,7 @@ def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
-def test_an_issue_is_queued_once_however_often_it_is_asked(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_issue_is_queued_once_however_often_it_is_asked(worker, relay, services, keyring):
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
         newsletters.queue(session, session.get_one(Newsletter, issue))
@@ -135,9 +125,7 @@ def test_an_issue_is_queued_once_however_often_it_is_asked(
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
-def test_an_issue_waits_for_its_time(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_issue_waits_for_its_time(worker, relay, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
         issue = newsletters.draft(session, group_named(session, "the-village"), "Soon", "Hello")
@@ -155,8 +143,8 @@ def test_an_issue_waits_for_its_time(
 @on_both("claims")
 @pytest.mark.parametrize("members", [0, 1, 99, 100, 101, 250])
 def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
-    members: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    members, worker, relay, services, keyring
+):
     issue = queue(services, keyring, members)
     worker.drain()
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == members
@@ -165,9 +153,7 @@ def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
 
 @on_both("races")
 @pytest.mark.parametrize("comes", ["confirms", "ends a pause"])
-def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(
-    worker: Worker, services: Services, keyring: Keyring, comes: str
-) -> None:
+def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(worker, services, keyring, comes):
     """The page's clock is late, or its transaction is open while the worker's looks."""
     with services.writing.begin() as session:
         _, late, _ = (make_member(session, keyring, f"{each}@dpsk12.org") for each in range(3))

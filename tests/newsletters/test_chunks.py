@@ -16,11 +16,9 @@ from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
 from tests.markers import on_both, on_postgresql
-from tests.servers.smtp import Server
 
 pytestmark = on_both("claims and their locks")
 
@@ -45,8 +43,8 @@ def queue_in_both_languages(services: Services, keyring: Keyring) -> int:
 
 
 def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     """Each copy names its own delivery and its own member, in their order."""
     issue = queue_in_both_languages(services, keyring)
     with services.writing.begin() as session:
@@ -61,8 +59,8 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
 
 
 def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
-    worker: Worker, services: Services, keyring: Keyring, relay: Server
-) -> None:
+    worker, services, keyring, relay
+):
     """The first, one of the midst and the last are away while the issue is queued."""
     with services.writing.begin() as session:
         members = [make_member(session, keyring, name) for name in names(CHUNK_MEMBERS + 4)]
@@ -84,9 +82,7 @@ def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_grou
     assert len({one.recipient for one in relay.accepted} - {"else@dpsk12.org"}) == number
 
 
-def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services, keyring):
     issue = queue(services, keyring, 2 * CHUNK_MEMBERS + 1)
     with services.writing.begin() as session:
         ids = select(Subscription.id).order_by(Subscription.id).limit(2 * CHUNK_MEMBERS)
@@ -100,9 +96,7 @@ def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(
     }
 
 
-def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(worker, services, keyring):
     issue = queue(services, keyring, 4)
     with services.writing.begin() as session:
         assert claims.claim_chunk(session, OWNER, worker._issue_mailer, 3) == []
@@ -110,9 +104,7 @@ def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
     assert books(services, issue) == {"recipients": 4, "sending": 3, "queued": 1}
 
 
-def test_only_what_is_still_ours_is_settled(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_only_what_is_still_ours_is_settled(worker, services, keyring):
     """Two of five acceptances come late: one was given back, another worker holds the other."""
     issue = queue(services, keyring, 5)
     with services.writing.begin() as session:
@@ -130,8 +122,8 @@ def test_only_what_is_still_ours_is_settled(
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     queue(services, keyring, 70)
     owner = worker.engine._lock.name
     with services.writing.begin() as session:
@@ -155,8 +147,8 @@ def pages(session: Session) -> dict[int, str]:
 
 
 def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
-    worker: Worker, services: Services, keyring: Keyring, relay: Server
-) -> None:
+    worker, services, keyring, relay
+):
     """Readers of Spanish come later, when the bytes of the first claim would be at hand."""
     with services.writing.begin() as session:
         make_members(session, keyring, CHUNK_MEMBERS)
@@ -182,9 +174,7 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
-def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
-    worker: Worker, services: Services
-) -> None:
+def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(worker, services):
     mailer = worker._issue_mailer
     with services.writing.begin() as session:
         issue = queue_issue(session).id
@@ -202,8 +192,8 @@ def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
 
 @on_postgresql
 def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     issue = queue(services, keyring, 3)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:
@@ -217,8 +207,8 @@ def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
 
 @on_postgresql
 def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    worker, services, keyring
+):
     issue = queue(services, keyring, CHUNK_MEMBERS + 1)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:

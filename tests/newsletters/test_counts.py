@@ -70,7 +70,7 @@ def bounce(session: Session, number: int = 0) -> None:
     assert outcomes.apply_bounce(delivery, 550, "5.1.1", "")
 
 
-def test_what_is_written_out_is_counted(services: Services, sent: int) -> None:
+def test_what_is_written_out_is_counted(services, sent):
     with services.writing.begin() as session:
         copy = {"kind": "newsletter", "newsletter_id": sent, "finished_at": now()}
         session.execute(insert(Delivery), [{**copy, "state": State.SENDING}] * 2)
@@ -79,7 +79,7 @@ def test_what_is_written_out_is_counted(services: Services, sent: int) -> None:
     assert (found["sending"], found["queued"], found["accepted"]) == (2, 3, MEMBERS)
 
 
-def test_what_bounces_later_is_in_the_counts(services: Services, sent: int) -> None:
+def test_what_bounces_later_is_in_the_counts(services, sent):
     for number in (0, 2):
         with services.writing.begin() as session:
             bounce(session, number)
@@ -90,9 +90,7 @@ def test_what_bounces_later_is_in_the_counts(services: Services, sent: int) -> N
     }
 
 
-def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(
-    services: Services, sent: int
-) -> None:
+def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(services, sent):
     with services.writing.begin() as session:
         doubtful = update(Delivery).where(Delivery.newsletter_id == sent)
         session.execute(doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))
@@ -124,7 +122,7 @@ def waiting_copies(services: Services, issue: int) -> None:
 
 
 @pytest.mark.parametrize("what", ["stop", "erase", "expire", "copy"])
-def test_whatever_changes_what_waits_is_counted(services: Services, sent: int, what: str) -> None:
+def test_whatever_changes_what_waits_is_counted(services, sent, what):
     waiting_copies(services, sent)
     with services.writing.begin() as session:
         issue = session.get_one(Newsletter, sent)
@@ -145,7 +143,7 @@ def test_whatever_changes_what_waits_is_counted(services: Services, sent: int, w
     assert books(services, sent) == {"recipients": MEMBERS, **expected[what]}
 
 
-def test_what_is_undone_is_not_counted(services: Services, sent: int) -> None:
+def test_what_is_undone_is_not_counted(services, sent):
     with services.writing() as session:
         bounce(session)
         session.flush()
@@ -154,9 +152,7 @@ def test_what_is_undone_is_not_counted(services: Services, sent: int) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(
-    services: Services, sent: int
-) -> None:
+def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(services, sent):
     """Both have counted before either is done."""
     turns = iter(range(2))
     with services.writing.begin() as first, services.writing.begin() as second:
@@ -167,9 +163,7 @@ def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(
     assert books(services, sent) == {"recipients": MEMBERS, "accepted": 2, "bounced": 2}
 
 
-def test_rows_of_an_issue_go_after_400_days_and_its_counts_stay(
-    services: Services, sent: int
-) -> None:
+def test_rows_of_an_issue_go_after_400_days_and_its_counts_stay(services, sent):
     with services.writing.begin() as session:
         bounce(session)
     before = books(services, sent)
@@ -180,7 +174,7 @@ def test_rows_of_an_issue_go_after_400_days_and_its_counts_stay(
     assert report(services, sent) == before
 
 
-def test_metrics_count_copies_and_single_messages(services: Services, sent: int) -> None:
+def test_metrics_count_copies_and_single_messages(services, sent):
     waiting_copies(services, sent)
     with services.writing.begin() as session:
         session.execute(insert(Delivery), [{"kind": "sign-in", "sealed_to": b"x"}] * 2)
@@ -192,7 +186,7 @@ def test_metrics_count_copies_and_single_messages(services: Services, sent: int)
     assert expected["queued"] == 3
 
 
-def test_neither_metrics_nor_a_report_read_an_issues_rows(services: Services, sent: int) -> None:
+def test_neither_metrics_nor_a_report_read_an_issues_rows(services, sent):
     """They say the same when the rows are not there."""
     before = books(services, sent)
     with services.writing.begin() as session:
@@ -202,9 +196,7 @@ def test_neither_metrics_nor_a_report_read_an_issues_rows(services: Services, se
 
 
 @pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "paused"])
-def test_an_issue_of_which_something_waits_has_not_ended(
-    services: Services, sent: int, waits: str
-) -> None:
+def test_an_issue_of_which_something_waits_has_not_ended(services, sent, waits):
     with services.writing.begin() as session:
         one = update(Delivery).where(Delivery.id == ids(session)[0])
         if waits == "deferred":
@@ -220,18 +212,14 @@ def test_an_issue_of_which_something_waits_has_not_ended(
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
 
 
-def test_two_workers_log_an_issues_end_once(
-    services: Services, sent: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_two_workers_log_an_issues_end_once(services, sent, caplog):
     caplog.set_level("INFO")
     do_twice_at_once(services, partial(newsletters.log_endings, at=now()))
     assert ended_issues(services) == [sent]
     assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
 
 
-def test_a_worker_logs_an_issues_end_by_itself(
-    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_worker_logs_an_issues_end_by_itself(worker, services, keyring, caplog):
     caplog.set_level("INFO")
     issue = queue(services, keyring, MEMBERS)
     worker.drain()
@@ -246,7 +234,7 @@ def test_a_worker_logs_an_issues_end_by_itself(
     ]
 
 
-def test_counts_are_few_however_many_copies_there_are(services: Services, sent: int) -> None:
+def test_counts_are_few_however_many_copies_there_are(services, sent):
     with services.writing.begin() as session:
         copy = {"kind": "newsletter", "newsletter_id": sent, "state": State.SENDING}
         session.execute(insert(Delivery), [copy | {"due_at": None, "finished_at": now()}] * 500)

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
 from belong_mail.core import i18n
@@ -20,14 +18,13 @@ from belong_mail.mail.message.linter import Rule
 from belong_mail.newsletters import checklist, issue_mailer
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Newsletter, RenderedIssue
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor, html_of, links_in, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.writing import act, begin
 from tests.markers import on_sqlite
 from tests.remote_content import remote_content
-from tests.servers.smtp import Server
 
 SLUG = "lgbtq"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
@@ -97,9 +94,7 @@ def problems(services: Services, **words: Any) -> list[str]:
 
 @on_sqlite
 @pytest.mark.parametrize("text", HARMLESS_AS_SENT)
-def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(
-    services: Services, text: str
-) -> None:
+def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(services, text):
     words = {"text": {"en": text, "es": text}, "subject": {"en": "A", "es": "B"}}
     assert problems(services, **words) == []
     assert [remote_content(each.rendered.html) for each in rendered(services, **words)] == [[], []]
@@ -108,9 +103,7 @@ def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(
 @on_sqlite
 @pytest.mark.usefixtures("members")
 @pytest.mark.parametrize(("text", "said"), REFUSED)
-def test_a_lead_reads_why_an_issue_is_not_sent(
-    lead: Visitor, worker: Worker, relay: Server, text: str, said: str
-) -> None:
+def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, text, said):
     for words in ({"text": text}, {"text_es": text, "subject_es": "Té", "text": "Come."}):
         page = begin(lead, SLUG)
         assert lead.send(page, **{"subject": "Tea", **words}).status_code == 303
@@ -125,14 +118,7 @@ def test_a_lead_reads_why_an_issue_is_not_sent(
 @on_sqlite
 @pytest.mark.parametrize("when", [[], ["--at", "2099-07-01T09:00:00"]])
 @pytest.mark.parametrize(("text", "said"), REFUSED)
-def test_the_command_line_queues_none_of_it(
-    cli: FlaskCliRunner,
-    tmp_path: Path,
-    services: Services,
-    when: list[str],
-    text: str,
-    said: str,
-) -> None:
+def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text, said):
     file = tmp_path / "issue.md"
     file.write_text(text)
     sent = cli.invoke(args=["newsletter", "send", SLUG, str(file), "--subject", "Tea", *when])
@@ -152,9 +138,9 @@ def test_the_command_line_queues_none_of_it(
     ],
 )
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
-    lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner,
-    written: tuple[str, str], reason: str, said: str,
-) -> None:  # fmt: skip
+    lead, services, worker, relay, cli,
+    written, reason, said
+):  # fmt: skip
     """An intruder who writes rows can schedule anything."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), *written)
@@ -183,8 +169,8 @@ def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
 
 @pytest.mark.usefixtures("members")
 def test_what_was_queued_without_the_gate_is_paused_before_a_copy_leaves(
-    lead: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    lead, services, worker, relay
+):
     with services.writing.begin() as session:
         public_id = queue_issue(session, SLUG, text=REFUSED[0][0]).public_id
     worker.drain()
@@ -198,9 +184,7 @@ def test_what_was_queued_without_the_gate_is_paused_before_a_copy_leaves(
 
 
 @pytest.mark.usefixtures("members")
-def test_bytes_that_were_made_without_the_gate_do_not_leave(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_bytes_that_were_made_without_the_gate_do_not_leave(services, keyring, worker, relay):
     """The gate reads what leaves, not what it was made of."""
     with services.writing.begin() as session:
         queue_issue(session, SLUG, subject="Tea")
@@ -234,9 +218,7 @@ def test_bytes_that_were_made_without_the_gate_do_not_leave(
         "=?utf-8?b?TEdCVFE=?=", "{group}", "re: l.g.b.t", "🏳️\u200d🌈", "arcoíris",
     ],
 )  # fmt: skip
-def test_no_disguise_brings_a_name_into_a_header(
-    services: Services, told: str, language: str
-) -> None:
+def test_no_disguise_brings_a_name_into_a_header(services, told, language):
     words = {"en": "Tea", language: told}
     texts = dict.fromkeys(words, "Come.")
     for column in ("subject", "preheader"):
@@ -246,8 +228,8 @@ def test_no_disguise_brings_a_name_into_a_header(
 
 @on_sqlite
 def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
-    services: Services, keyring: Keyring, worker: Worker, caplog: pytest.LogCaptureFixture
-) -> None:
+    services, keyring, worker, caplog
+):
     mailer = worker._mailer
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
@@ -268,9 +250,7 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
 
 
 @pytest.mark.usefixtures("members")
-def test_two_copies_differ_in_links_and_greeting_alone(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
     with services.writing.begin() as session:
         queue_issue(session, SLUG, subject="Tea, {first_name}", text="Dear {first_name}, come.")
     worker.drain()

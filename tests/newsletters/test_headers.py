@@ -44,7 +44,7 @@ def sent(worker: Worker, relay: Server, services: Services, keyring: Keyring) ->
     return relay.accepted
 
 
-def test_a_newsletter_has_just_these_headers_each_once(sent: list[Accepted]) -> None:
+def test_a_newsletter_has_just_these_headers_each_once(sent):
     for one in sent:
         headers = check_form(one.data)
         assert list(headers) == [
@@ -64,8 +64,8 @@ def test_a_newsletter_has_just_these_headers_each_once(sent: list[Accepted]) -> 
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": LONG_URL}])
 def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     """F2: the standard library breaks it from 76 characters on."""
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
@@ -78,20 +78,20 @@ def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(
     assert f"\r\nList-Unsubscribe: {value}\r\n".encode() in one.data
 
 
-def test_no_encoded_word_stands_where_machines_read(sent: list[Accepted]) -> None:
+def test_no_encoded_word_stands_where_machines_read(sent):
     for name, value in header_lines(sent[0].data):
         if name not in {"Subject", "From"}:
             assert "=?" not in value, name
 
 
-def test_each_member_has_one_message_and_one_envelope_of_their_own(sent: list[Accepted]) -> None:
+def test_each_member_has_one_message_and_one_envelope_of_their_own(sent):
     assert sorted(one.recipient for one in sent) == sorted(MEMBERS)
     assert len({one.return_path for one in sent}) == len(MEMBERS)
     for name in ("Message-ID", "List-Unsubscribe"):
         assert len({dict(header_lines(one.data))[name] for one in sent}) == len(MEMBERS)
 
 
-def test_the_return_path_is_short_lower_case_and_tells_nothing(sent: list[Accepted]) -> None:
+def test_the_return_path_is_short_lower_case_and_tells_nothing(sent):
     for one in sent:
         local, _, domain = one.return_path.partition("@")
         assert re.fullmatch(r"b\+[0-9a-f]{32}", local)
@@ -99,7 +99,7 @@ def test_the_return_path_is_short_lower_case_and_tells_nothing(sent: list[Accept
         assert domain == "example.org"
 
 
-def test_nobody_else_stands_in_a_members_message(sent: list[Accepted]) -> None:
+def test_nobody_else_stands_in_a_members_message(sent):
     [ada, ben] = sorted(sent, key=lambda one: one.recipient)
     for one, other in ((ada, ben), (ben, ada)):
         text = one.data.decode().lower()
@@ -109,7 +109,7 @@ def test_nobody_else_stands_in_a_members_message(sent: list[Accepted]) -> None:
         assert others_own not in one.data.decode()
 
 
-def test_headers_and_envelope_never_name_group_or_member(sent: list[Accepted]) -> None:
+def test_headers_and_envelope_never_name_group_or_member(sent):
     """Sorters and administrators see headers: the body alone names the group."""
     for one in sent:
         quiet = [one.return_path] + [
@@ -120,9 +120,7 @@ def test_headers_and_envelope_never_name_group_or_member(sent: list[Accepted]) -
                 assert telling not in line.lower(), line
 
 
-def test_a_group_has_one_silent_list_id_for_its_whole_life(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_group_has_one_silent_list_id_for_its_whole_life(worker, relay, services, keyring):
     with services.writing.begin() as session:
         for slug in ("the-village", "lgbtq"):
             make_member(session, keyring, ADA, slug)
@@ -144,9 +142,7 @@ def test_a_group_has_one_silent_list_id_for_its_whole_life(
 
 
 @on_sqlite
-def test_nobody_without_the_workers_key_works_out_a_list_id(
-    sent: list[Accepted], services: Services
-) -> None:
+def test_nobody_without_the_workers_key_works_out_a_list_id(sent, services):
     """The public id stands on pages; what is known to everybody must not lead to the header."""
     with services.reading.begin() as session:
         public_id = group_named(session, "the-village").public_id
@@ -162,8 +158,8 @@ def test_nobody_without_the_workers_key_works_out_a_list_id(
 
 
 def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         for member in MEMBERS:
             make_member(session, keyring, member)
@@ -176,9 +172,7 @@ def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_
     assert abs(parsedate_to_datetime(value) - released_at) < timedelta(seconds=60)
 
 
-def test_a_message_that_is_tried_again_is_the_same_message(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_message_that_is_tried_again_is_the_same_message(worker, relay, services, keyring):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         queue_issue(session)
@@ -195,9 +189,7 @@ def test_a_message_that_is_tried_again_is_the_same_message(
 
 @on_sqlite
 @pytest.mark.parametrize("subject", SUBJECTS, ids=range(len(SUBJECTS)))
-def test_a_subject_arrives_as_it_was_written(
-    subject: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_subject_arrives_as_it_was_written(subject, worker, relay, services, keyring):
     """F3: the standard library loses spaces, and puts encoded words side by side."""
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
@@ -221,7 +213,7 @@ def test_a_subject_arrives_as_it_was_written(
     ],
     ids=range(8),
 )  # fmt: skip
-def test_a_subject_that_could_become_a_header_is_refused(subject: str, services: Services) -> None:
+def test_a_subject_that_could_become_a_header_is_refused(subject, services):
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
     with (
         pytest.raises(newsletters.InvalidNewsletter),
@@ -231,9 +223,7 @@ def test_a_subject_that_could_become_a_header_is_refused(subject: str, services:
 
 
 @on_sqlite
-def test_a_text_cannot_write_headers_or_slots(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_text_cannot_write_headers_or_slots(worker, relay, services, keyring):
     slot = "\ue000" + "".join(chr(0xE100 + ord(letter)) for letter in "to") + "\ue001"
     text = f"Bcc: eve@example.org\r\n\r\n{slot}\n\n.\n\n..\n\nFrom here\n\n=?utf-8?q?=0A?="
     with services.writing.begin() as session:

@@ -19,7 +19,6 @@ from tests.clients import sign_in
 from tests.factories import group_named, make_member
 from tests.leads.writing import act, begin
 from tests.markers import on_sqlite
-from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 ADA = "ada@dpsk12.org"
@@ -52,9 +51,7 @@ def send(
     worker.drain()
 
 
-def test_outlook_finds_a_width_and_a_padding_in_tables(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_outlook_finds_a_width_and_a_padding_in_tables(worker, relay, services, keyring):
     """It draws with Word, which knows neither the padding of a block nor its greatest width."""
     send(worker, services, keyring)
     html = html_of(relay.to(ADA)[0])
@@ -70,9 +67,7 @@ def test_outlook_finds_a_width_and_a_padding_in_tables(
         assert 'role="presentation"' in table or 'dir="auto"' in table
 
 
-def test_what_people_wrote_runs_its_own_way_and_keeps_its_lines(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_what_people_wrote_runs_its_own_way_and_keeps_its_lines(worker, relay, services, keyring):
     send(worker, services, keyring)
     [mail] = relay.to(ADA)
     html = html_of(mail).replace("\r\n", "\n")
@@ -85,9 +80,7 @@ def test_what_people_wrote_runs_its_own_way_and_keeps_its_lines(
     assert "Say that you come:\nhttps://example.org/come" in text
 
 
-def test_a_plain_newsletter_is_small(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_plain_newsletter_is_small(worker, relay, services, keyring):
     send(worker, services, keyring)
     assert len(html_of(relay.to(ADA)[0]).encode()) < 12_000
 
@@ -104,14 +97,8 @@ def test_a_plain_newsletter_is_small(
     ],
 )
 def test_an_inbox_shows_the_preview_line_and_nothing_of_the_text(
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-    language: str,
-    words: dict[str, dict[str, str]],
-    expected: str,
-) -> None:
+    worker, relay, services, keyring, language, words, expected
+):
     send(worker, services, keyring, language, **words)
     html = html_of(relay.to(ADA)[0])
     found = PREHEADER.search(html)
@@ -124,8 +111,8 @@ def test_an_inbox_shows_the_preview_line_and_nothing_of_the_text(
 
 
 def test_who_gave_no_name_is_called_a_colleague_in_the_language_of_the_words(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    worker, relay, services, keyring
+):
     send(worker, services, keyring, "es")
     assert "Dear colleague," in text_of(relay.to(ADA)[0])
 
@@ -142,18 +129,14 @@ def test_who_gave_no_name_is_called_a_colleague_in_the_language_of_the_words(
         ("El grupo {group} se reúne", "es", "El grupo Asian se reúne"),
     ],
 )
-def test_a_group_in_a_text_is_called_as_in_a_sentence(
-    services: Services, text: str, language: str, expected: str
-) -> None:
+def test_a_group_in_a_text_is_called_as_in_a_sentence(services, text, language, expected):
     with services.reading.begin() as session:
         filled = fill_text(text, group_named(session, "asian"), language)
     assert re.sub("=+", "===", markdown.to_text(filled)).strip() == expected
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
-def test_copies_for_a_leader_and_the_office_say_so_and_leave_no_group(
-    app: Any, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_copies_for_a_leader_and_the_office_say_so_and_leave_no_group(app, keyring, worker, relay):
     lead = sign_in(app, keyring, "the-village")
     page = begin(lead)
     assert lead.send(page, subject="Tea", text="Come.").status_code == 303

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account
@@ -29,12 +28,11 @@ from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.newsletters import release as releases
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.writing import act, begin
-from tests.servers.smtp import Server
 from tests.smtp_raw import header_lines
 
 SLUG = "lgbtq"
@@ -83,8 +81,8 @@ def without_ids(line: str, list_id: str) -> str:
 @pytest.mark.parametrize("field", ["subject", "preheader"])
 @pytest.mark.parametrize("words", TELLING)
 def test_an_issue_whose_subject_or_preview_line_tells_is_not_released_and_the_lead_reads_why(
-    lead: Visitor, words: str, field: str, worker: Worker, relay: Server
-) -> None:
+    lead, words, field, worker, relay
+):
     in_spanish = {"subject_es": "B", "text_es": "A", f"{field}_es": words}
     for typed in ({field: words}, in_spanish):
         page = draft(lead, **typed)
@@ -101,9 +99,7 @@ def test_an_issue_whose_subject_or_preview_line_tells_is_not_released_and_the_le
 
 @pytest.mark.parametrize("when", [[], ["--at", "2099-07-01T09:00:00"]])
 @pytest.mark.parametrize("subject", TELLING)
-def test_the_command_line_queues_no_subject_that_tells(
-    cli: FlaskCliRunner, issue_file: str, subject: str, when: list[str], services: Services
-) -> None:
+def test_the_command_line_queues_no_subject_that_tells(cli, issue_file, subject, when, services):
     sent = cli.invoke(args=["newsletter", "send", SLUG, issue_file, "--subject", subject, *when])
     assert sent.exit_code == 1
     assert "The subject or preview line says “" in sent.stderr
@@ -112,9 +108,7 @@ def test_the_command_line_queues_no_subject_that_tells(
 
 
 @pytest.mark.parametrize("words", TELLING)
-def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(
-    services: Services, words: str
-) -> None:
+def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(services, words):
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         for column, language in product(("subject", "preheader"), i18n.NAMES):
@@ -131,8 +125,8 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(
 @pytest.mark.usefixtures("members")
 @pytest.mark.parametrize("column", ["subject", "preheader"])
 def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
-    lead: Visitor, services: Services, worker: Worker, relay: Server, column: str
-) -> None:
+    lead, services, worker, relay, column
+):
     with services.writing.begin() as session:
         public_id = queue_issue(session, SLUG).public_id
         session.execute(update(Newsletter).values({column: {"en": "News from {group}"}}))
@@ -156,8 +150,8 @@ def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
 
 @pytest.mark.usefixtures("members")
 def test_copies_that_wait_for_a_second_try_stay_where_their_subject_tells(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    services, keyring, worker, relay
+):
     relay.script("RCPT", *["451 4.3.0 Later"] * 3)
     with services.writing.begin() as session:
         queue_issue(session, SLUG)
@@ -178,13 +172,8 @@ def test_copies_that_wait_for_a_second_try_stay_where_their_subject_tells(
 
 @pytest.mark.usefixtures("members")
 def test_every_header_of_a_discreet_groups_emails_is_silent(
-    lead: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-    visitor: Visitor,
-) -> None:
+    lead, services, keyring, worker, relay, visitor
+):
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         mailbox.wrap_mailbox(keyring.opener, group, "lgbtq-leads@dpsk12.org")
@@ -210,8 +199,8 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
 @pytest.mark.usefixtures("members")
 def test_no_email_about_a_discreet_group_comes_from_a_name_that_tells(
-    services: Services, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+    services, worker, relay, visitor
+):
     with services.writing.begin() as session:
         queue_issue(session, SLUG)
     visitor.join(SLUG, "new@dpsk12.org")
@@ -220,8 +209,8 @@ def test_no_email_about_a_discreet_group_comes_from_a_name_that_tells(
 
 
 def test_a_mailbox_that_names_the_group_is_refused_and_the_worker_does_not_ask_it(
-    lead: Visitor, worker: Worker, relay: Server
-) -> None:
+    lead, worker, relay
+):
     page = f"/lead/groups/{SLUG}/page"
     typed = {"summary_en": "Company.", "mailbox": "lgbtq-leads@dpsk12.org"}
     refused = lead.send(page, **typed)
@@ -232,9 +221,7 @@ def test_a_mailbox_that_names_the_group_is_refused_and_the_worker_does_not_ask_i
     assert len(relay.to("group6@dpsk12.org")) == 1
 
 
-def test_the_worker_asks_no_mailbox_that_names_the_group(
-    lead: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_worker_asks_no_mailbox_that_names_the_group(lead, services, worker, relay):
     """An intruder in the web can write down any proposal."""
     with services.writing.begin() as session:
         group, account = group_named(session, SLUG), session.scalars(select(Account)).one()
@@ -246,7 +233,7 @@ def test_the_worker_asks_no_mailbox_that_names_the_group(
     assert lead.open(f"/lead/groups/{SLUG}/page").status_code == 200
 
 
-def test_a_single_email_that_would_tell_is_not_written(services: Services) -> None:
+def test_a_single_email_that_would_tell_is_not_written(services):
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         for telling in ("About LGBTQ+", "P R I D E"):
@@ -262,9 +249,7 @@ def test_a_single_email_that_would_tell_is_not_written(services: Services) -> No
 
 
 @pytest.mark.parametrize("language", i18n.NAMES)
-def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(
-    services: Services, language: str
-) -> None:
+def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(services, language):
     """Our own words, in each language, tell of none of the district's groups."""
     catalog = i18n.catalog(language)
     with services.reading.begin() as session:

@@ -10,10 +10,9 @@ from belong_mail.core.services import Services
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, links_in, text_of
+from tests.browser_client import html_of, link_to, links_in, text_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
-from tests.servers.smtp import Server
 from tests.smtp_raw import Page, check_form
 
 pytestmark = on_sqlite
@@ -41,9 +40,7 @@ def send(
     worker.drain()
 
 
-def test_both_parts_say_and_link_the_same(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_both_parts_say_and_link_the_same(worker, relay, services, keyring):
     send(worker, services, keyring, ISSUE)
     [mail] = relay.to(ADA)
     kinds = [part.get_content_type() for part in mail.walk()]
@@ -101,8 +98,8 @@ def make_named(session: Session, keyring: Keyring) -> None:
     ids=range(len(NAMED_LINKS + HIDDEN_LINKS)),
 )  # fmt: skip
 def test_no_link_is_ever_filled_with_the_readers_name_and_beside_a_hidden_one_nothing_is(
-    text: str, filled: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    text, filled, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         make_named(session, keyring)
         with pytest.raises(newsletters.InvalidNewsletter):
@@ -117,9 +114,7 @@ def test_no_link_is_ever_filled_with_the_readers_name_and_beside_a_hidden_one_no
 
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
-def test_words_beside_a_link_hold_the_readers_name(
-    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_words_beside_a_link_hold_the_readers_name(text, worker, relay, services, keyring):
     with services.writing.begin() as session:
         make_named(session, keyring)
         queue_issue(session, text=text)
@@ -135,9 +130,7 @@ def test_words_beside_a_link_hold_the_readers_name(
      "=" * 999, "tab\tand trailing   \nspace ", "\ufeffbyte order", "a\u2028b\u2029c"],
     ids=range(8),
 )  # fmt: skip
-def test_odd_texts_arrive_in_good_form(
-    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_odd_texts_arrive_in_good_form(text, worker, relay, services, keyring):
     send(worker, services, keyring, text)
     [one] = relay.accepted
     check_form(one.data)
@@ -145,9 +138,7 @@ def test_odd_texts_arrive_in_good_form(
     assert re.sub(r"\W", "", text)[:500] in re.sub(r"\W", "", text_of(one.message))
 
 
-def test_the_footer_leaves_this_group_at_once(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
-) -> None:
+def test_the_footer_leaves_this_group_at_once(worker, relay, services, keyring, visitor):
     send(worker, services, keyring, "Hello")
     [mail] = relay.to(ADA)
     link = link_to(mail, "leave")
@@ -161,9 +152,7 @@ def test_the_footer_leaves_this_group_at_once(
     assert len(relay.accepted) == 1
 
 
-def test_the_last_lines_of_the_text_are_lines_of_their_own(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_the_last_lines_of_the_text_are_lines_of_their_own(worker, relay, services, keyring):
     send(worker, services, keyring, ISSUE)
     [mail] = relay.to(ADA)
     said = "If you reply, the Belong office will see your email address."
@@ -171,9 +160,7 @@ def test_the_last_lines_of_the_text_are_lines_of_their_own(
     assert lines[lines.index(said) + 1] == "DPS Belong"
 
 
-def test_the_footer_speaks_the_members_language(
-    worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_the_footer_speaks_the_members_language(worker, relay, services, keyring):
     send(worker, services, keyring, "Hola", language="es")
     [mail] = relay.to(ADA)
     assert "You’re getting this because" not in text_of(mail)
@@ -184,7 +171,7 @@ def test_the_footer_speaks_the_members_language(
 @pytest.mark.parametrize(
     "text", ["", "  \n\t ", "x" * 100_001, "\0\x01", "[a]: http://b.example.org"]
 )  # fmt: skip
-def test_a_text_without_words_or_without_end_is_refused(text: str, services: Services) -> None:
+def test_a_text_without_words_or_without_end_is_refused(text, services):
     with (
         pytest.raises(newsletters.InvalidNewsletter, match="The text must have words"),
         services.writing.begin() as session,

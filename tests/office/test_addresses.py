@@ -31,9 +31,7 @@ def told(scenario: Scenario, address: str = ADA) -> list[str]:
     return [each for each in subjects if each == "You’re no longer in a group"]
 
 
-def test_an_address_leaves_that_group_alone_and_is_told_of_it(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_an_address_leaves_that_group_alone_and_is_told_of_it(office, scenario):
     scenario.enter()
     scenario.enter(slug="asian")
     answer = ask(office, f" {ADA.upper()} ")
@@ -52,9 +50,7 @@ def test_an_address_leaves_that_group_alone_and_is_told_of_it(
     assert scenario.is_member()
 
 
-def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(office, scenario):
     welcome = scenario.enter()
     asked = scenario.confirm_link(BOB)
     leave = link_to(welcome, "leave")
@@ -69,9 +65,7 @@ def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(
     assert told(scenario) == told(scenario, BOB) == ["You’re no longer in a group"]
 
 
-def test_a_guess_by_the_office_is_heard_whatever_the_web_says_of_the_membership(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_a_guess_by_the_office_is_heard_whatever_the_web_says_of_the_membership(office, scenario):
     """Whoever broke into the web marks all members as gone, guesses, and marks them back."""
     scenario.enter()
     with scenario.services.writing.begin() as session:
@@ -80,9 +74,7 @@ def test_a_guess_by_the_office_is_heard_whatever_the_web_says_of_the_membership(
     assert told(scenario) == ["You’re no longer in a group"]
 
 
-def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(office, scenario):
     scenario.enter()
     ask(office, what="bar")
     assert len(told(scenario)) == 1
@@ -100,9 +92,7 @@ def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(
     assert scenario.is_member()
 
 
-def test_one_who_is_no_member_is_barred_as_well_and_hears_nothing(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_one_who_is_no_member_is_barred_as_well_and_hears_nothing(office, scenario):
     ask(office, BOB, "bar")
     assert scenario.mails(BOB) == []
     scenario.visitor.join(VILLAGE, BOB)
@@ -110,9 +100,7 @@ def test_one_who_is_no_member_is_barred_as_well_and_hears_nothing(
     assert scenario.rows("barred_addresses") == 1
 
 
-def test_nobody_moves_to_an_address_that_a_group_does_not_let_in(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_nobody_moves_to_an_address_that_a_group_does_not_let_in(office, scenario):
     scenario.enter()
     scenario.enter(slug="asian")
     ask(office, BOB, "bar")
@@ -125,9 +113,7 @@ def test_nobody_moves_to_an_address_that_a_group_does_not_let_in(
     assert scenario.is_member(BOB, "asian")
 
 
-def test_the_page_answers_alike_in_the_same_statements_for_every_address(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_the_page_answers_alike_in_the_same_statements_for_every_address(office, scenario):
     scenario.enter()
     ask(office, "first@dpsk12.org")
     scenario.worker.drain()
@@ -139,9 +125,7 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(
     assert len(answers) == 1
 
 
-def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(office, scenario):
     for what in (members.REMOVE, members.BAR, members.LET_IN):
         ask(office, what=what)
     scenario.worker.drain()
@@ -155,7 +139,7 @@ def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(
     assert ADA not in repr(dump_of(scenario.services))
 
 
-def test_so_many_addresses_a_day_and_no_more(office: Visitor) -> None:
+def test_so_many_addresses_a_day_and_no_more(office):
     for number in range(REMOVAL_RATE.burst):
         assert ask(office, f"no{number}@dpsk12.org").status_code == 303
     answer = ask(office)
@@ -164,9 +148,7 @@ def test_so_many_addresses_a_day_and_no_more(office: Visitor) -> None:
     assert Form(answer.text).fields["email"] == ADA
 
 
-def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(office, scenario):
     scenario.enter()
     sealed = [f"no{number}@dpsk12.org" for number in range(REMOVAL_RATE.burst)] + [ADA]
     with scenario.services.writing.begin() as session:
@@ -180,9 +162,7 @@ def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(
 
 
 @pytest.mark.parametrize("wrong", [{"email": ""}, {"email": "x"}, {"what": "all"}, {"group": "no"}])
-def test_what_cannot_be_done_is_explained_and_kept(
-    office: Visitor, scenario: Scenario, wrong: dict[str, str]
-) -> None:
+def test_what_cannot_be_done_is_explained_and_kept(office, scenario, wrong):
     typed = {"group": VILLAGE, "email": ADA, "what": "bar", **wrong}
     before = kept_of(scenario.services)
     answer = office.press(PAGE, **{**Form(office.open(PAGE).text).fields, **typed})

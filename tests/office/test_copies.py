@@ -5,11 +5,8 @@ from datetime import timedelta
 import pytest
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 INBOX = "inbox@dpsk12.org"
 
@@ -19,9 +16,7 @@ def set_to(copies: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("settings", "copies"), [(set_to("yes"), 1), (set_to("no"), 0)])
-def test_the_environment_says_whether_the_office_gets_a_copy(
-    services: Services, worker: Worker, relay: Server, copies: int
-) -> None:
+def test_the_environment_says_whether_the_office_gets_a_copy(services, worker, relay, copies):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "asian"), "Tea", "Come.")
         issue.due_at = now() - timedelta(seconds=1)

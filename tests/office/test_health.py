@@ -2,8 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
@@ -21,13 +19,11 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
-from tests.servers.smtp import Server
 
 PAGE = "/office/health"
 
@@ -43,7 +39,7 @@ def kinds(services: Services) -> list[str]:
         return list(session.scalars(select(audit.AuditEntry.kind)))
 
 
-def test_all_is_said_to_be_well_when_it_is(office: Visitor, worker: Worker) -> None:
+def test_all_is_said_to_be_well_when_it_is(office, worker):
     worker.drain()
     said = words(office)
     for sentence in (
@@ -56,9 +52,7 @@ def test_all_is_said_to_be_well_when_it_is(office: Visitor, worker: Worker) -> N
     assert "Todo está bien: los correos salen" in words(office, f"{PAGE}?lang=es")
 
 
-def test_a_dead_worker_and_old_email_are_told(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+def test_a_dead_worker_and_old_email_are_told(office, services, worker):
     worker.drain()
     with services.writing.begin() as session:
         session.add(
@@ -77,9 +71,7 @@ def test_a_dead_worker_and_old_email_are_told(
     assert "Forms that people sent have been waiting for more than 15 minutes." in said
 
 
-def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(
-    office: Visitor, services: Services
-) -> None:
+def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(office, services):
     assert "mailbox" not in words(office)
     with services.writing.begin() as session:
         session.add(InboundMailbox(name=b"one"))
@@ -95,9 +87,7 @@ def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(
     assert "El buzón al que llegan los correos devueltos lleva una hora sin leerse." in spanish
 
 
-def test_a_hold_is_told_without_a_command(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+def test_a_hold_is_told_without_a_command(office, services, worker):
     worker.drain()
     with services.writing.begin() as session:
         session.execute(update(hold.Host).values(held_because="asked"))
@@ -105,8 +95,8 @@ def test_a_hold_is_told_without_a_command(
 
 
 def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    office, visitor, services, worker, relay
+):
     def wait() -> None:
         with services.writing.begin() as session:
             later = session.scalars(select(Delivery).order_by(Delivery.id.desc())).first()
@@ -129,17 +119,13 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
 
 
 @on_sqlite
-def test_the_last_backup_is_known_once_one_was_made(
-    office: Visitor, cli: Any, tmp_path: Path
-) -> None:
+def test_the_last_backup_is_known_once_one_was_made(office, cli, tmp_path):
     made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
     assert made.exit_code == 0, made.output
     assert "The last one that we know of was made on" in words(office)
 
 
-def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(
-    office: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, services, keyring):
     with services.writing.begin() as session:
         for number in range(23):
             address = f"left{number}@dpsk12.org"
@@ -160,7 +146,7 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(
 
 
 @on_both("races")
-def test_two_workers_note_the_same_figure_at_once(services: Services) -> None:
+def test_two_workers_note_the_same_figure_at_once(services):
     do_twice_at_once(services, lambda session: figures.note(session, figures.COUNTED, 1))
     with services.reading.begin() as session:
         assert session.get_one(figures.Figure, figures.COUNTED).number == 1
@@ -195,8 +181,8 @@ def active(services: Services) -> int:
 @on_both("locks")
 @pytest.mark.usefixtures("broken")
 def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought_back(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+    office, services, worker
+):
     assert "Many addresses bounced as unknown within an hour." in words(office)
     before = kept_of(services)
     assert "Have these people really left?" in words(office, f"{PAGE}/bounces/accept")

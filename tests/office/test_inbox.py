@@ -10,10 +10,8 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.inbound.mail import FULL, bounce, hand_back
-from tests.servers.smtp import Server
 
 PAGE = "/office/inbox"
 INBOX = "dps-belong@example.org"
@@ -24,9 +22,7 @@ def kinds(services: Services) -> list[str]:
         return list(session.scalars(select(audit.AuditEntry.kind)))
 
 
-def test_who_waits_for_an_answer_is_listed_with_topic_and_age(
-    office: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_who_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, services):
     assert "No one is waiting for an answer." in office.open(PAGE).text
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     page = office.open(PAGE).text
@@ -44,8 +40,8 @@ def test_who_waits_for_an_answer_is_listed_with_topic_and_age(
 
 
 def test_a_message_that_came_back_is_sent_again_by_one_press(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    office, visitor, services, worker, relay
+):
     assert "Every message was delivered" in office.open(PAGE).text
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     worker.drain()
@@ -65,8 +61,8 @@ def test_a_message_that_came_back_is_sent_again_by_one_press(
 
 
 def test_asking_again_and_again_sends_a_message_again_once_in_ten_minutes(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
-) -> None:
+    office, visitor, services, worker, relay
+):
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     worker.drain()
     for _ in range(3):

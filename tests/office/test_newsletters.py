@@ -16,7 +16,6 @@ from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
 from tests.scenario import VILLAGE, Scenario
-from tests.servers.smtp import Server
 
 LIST = "/office/newsletters"
 LEAD, SECOND, OFFICE = "one@dpsk12.org", "two@dpsk12.org", "office@dpsk12.org"
@@ -63,8 +62,8 @@ def press(office: Visitor, page: str, verb: str) -> int:
 
 
 def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+    office, services, keyring, worker
+):
     scheduled(services)
     scheduled(services, "lgbtq", "Picnic")
     queued(services, keyring)
@@ -82,8 +81,8 @@ def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
 
 @on_both("counts")
 def test_exact_numbers_of_copies_are_shown_by_what_became_of_them(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    office, services, keyring, worker, relay
+):
     page = queued(services, keyring)
     relay.always("RCPT member3@dpsk12.org", "550 5.1.1 No such user")
     worker.drain()
@@ -98,8 +97,8 @@ def count(office: Visitor, page: str, words: str) -> int:
 
 
 def test_the_office_reads_a_newsletter_before_and_after_it_went_out(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+    office, services, keyring, worker
+):
     waits = scheduled(services)
     assert "Come to lunch." in office.open(f"{waits}/read").text
     page = queued(services, keyring)
@@ -109,8 +108,8 @@ def test_the_office_reads_a_newsletter_before_and_after_it_went_out(
 
 
 def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    office, services, keyring, worker, relay
+):
     page = queued(services, keyring)
     assert press(office, page, "pause") == 303
     worker.drain()
@@ -129,8 +128,8 @@ def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left
 
 
 def test_a_paused_newsletter_goes_on_when_the_office_says_so(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    office, services, keyring, worker, relay
+):
     page = queued(services, keyring)
     press(office, page, "pause")
     assert "Paused" in office.open(LIST).text.partition("Sent, or on their way")[0]
@@ -141,8 +140,8 @@ def test_a_paused_newsletter_goes_on_when_the_office_says_so(
 
 
 def test_what_is_held_is_sent_or_canceled_when_its_leaders_are_away(
-    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    office, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org", "asian")
     first, second = held(services, worker), held(services, worker)
@@ -164,9 +163,7 @@ def test_what_is_held_is_sent_or_canceled_when_its_leaders_are_away(
     assert len(relay.to("ada@dpsk12.org")) == 1
 
 
-def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(office, services, worker):
     page = held(services, worker)
     assert "Send it now" in office.open(page).text
     with services.writing.begin() as session:
@@ -180,8 +177,8 @@ def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(
 
 
 def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
-    office: Visitor, services: Services, worker: Worker
-) -> None:
+    office, services, worker
+):
     page = scheduled(services)
     assert press(office, page, "send") == 409
     assert press(office, page, "cancel") == 303
@@ -191,7 +188,7 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
     assert state_of(services, page) == "draft"
 
 
-def test_older_newsletters_are_on_further_pages(office: Visitor, services: Services) -> None:
+def test_older_newsletters_are_on_further_pages(office, services):
     with services.writing.begin() as session:
         for number in range(31):
             queue_issue(session, subject=f"Number {number:02}")
@@ -211,9 +208,7 @@ def told(scenario: Scenario, address: str) -> list[str]:
     return [each for each in subjects if each.startswith("The Belong office")]
 
 
-def test_leaders_are_emailed_which_newsletter_the_office_paused_or_stopped(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_leaders_are_emailed_which_newsletter_the_office_paused_or_stopped(office, scenario):
     for address in (LEAD, SECOND, OFFICE):
         scenario.invite_lead(address, "lgbtq")
     with scenario.services.writing.begin() as session:
@@ -231,9 +226,7 @@ def test_leaders_are_emailed_which_newsletter_the_office_paused_or_stopped(
     assert told(scenario, OFFICE) == []
 
 
-def test_leaders_are_emailed_what_the_office_sent_or_canceled(
-    office: Visitor, scenario: Scenario, services: Services, worker: Worker
-) -> None:
+def test_leaders_are_emailed_what_the_office_sent_or_canceled(office, scenario, services, worker):
     scenario.invite_lead(LEAD, "asian")
     first, second = held(services, worker), held(services, worker)
     press(office, first, "send")
@@ -242,7 +235,7 @@ def test_leaders_are_emailed_what_the_office_sent_or_canceled(
     assert told(scenario, LEAD)[1:] == ["The Belong office canceled your newsletter"]
 
 
-def test_what_is_no_longer_so_is_not_emailed(office: Visitor, scenario: Scenario) -> None:
+def test_what_is_no_longer_so_is_not_emailed(office, scenario):
     scenario.invite_lead(LEAD, VILLAGE)
     with scenario.services.writing.begin() as session:
         page = f"{LIST}/{queue_issue(session).public_id}"

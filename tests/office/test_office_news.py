@@ -1,21 +1,18 @@
 """Office news needs no code: it is a group that the office leads, as docs/office.md says."""
 
-from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
-from tests.scenario import Scenario
 
 OFFICE, READER = "office@dpsk12.org", "reader@dpsk12.org"
 SLUG = "office-news"
 
 
 def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
-    app: Flask, office: Visitor, visitor: Visitor, scenario: Scenario, services: Services
-) -> None:
+    app, office, visitor, scenario, services
+):
     described = {"summary_en": "News of the office.", "summary_es": "Noticias de la oficina."}
     answer = office.send("/office/new-group", name="Office News", starts="now", **described)
     assert answer.location == f"/office/groups/{SLUG}?done=added"

@@ -1,7 +1,5 @@
 """The office writes the questions of a form, and some are never asked."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy import update
 
@@ -9,7 +7,7 @@ from belong_mail.core.services import Services
 from belong_mail.groups.models import Question
 from belong_mail.groups.questions import asks_sensitive
 from belong_mail.groups.seeds import GROUPS
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.factories import group_named
 
 PAGE = "/office/groups/the-village/questions"
@@ -30,9 +28,7 @@ def asked(services: Services) -> list[Question]:
 
 
 @pytest.mark.usefixtures("lead")
-def test_a_question_that_the_office_adds_is_on_the_form(
-    office: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_a_question_that_the_office_adds_is_on_the_form(office, visitor, services):
     answer = office.send(PAGE, **SNACK)
     assert "Question added." in office.open(answer.location).text
     question = asked(services)[-1]
@@ -48,9 +44,7 @@ def test_a_question_that_the_office_adds_is_on_the_form(
 
 
 @pytest.mark.usefixtures("lead")
-def test_the_office_removes_a_question_at_once(
-    office: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_the_office_removes_a_question_at_once(office, visitor, services):
     """The group has a lead, or its form would ask nothing."""
     assert "Where do you work with students?" in visitor.open(JOIN).text
     question_id = asked(services)[0].id
@@ -68,9 +62,7 @@ def test_the_office_removes_a_question_at_once(
     "words", [{"label": {"en": "Tea?", "es": "¿Tu género?"}}, {"options": [{"en": "My religion"}]}]
 )
 @pytest.mark.usefixtures("lead")
-def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(
-    visitor: Visitor, services: Services, words: dict[str, Any]
-) -> None:
+def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(visitor, services, words):
     """An intruder in the web can write any question into the database."""
     said = {"position": 9, "kind": "choices", "label": {"en": "Tea?"}, "options": [{"en": "Yes"}]}
     with services.writing.begin() as session:
@@ -106,9 +98,7 @@ BAD: tuple[dict[str, str], ...] = (
 
 
 @pytest.mark.parametrize("wrong", BAD, ids=str)
-def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(
-    office: Visitor, services: Services, wrong: dict[str, str]
-) -> None:
+def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(office, services, wrong):
     before = len(asked(services))
     answer = office.send(PAGE, **SNACK | wrong)
     assert answer.status_code == 422
@@ -119,7 +109,7 @@ def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(
 
 
 @pytest.mark.usefixtures("lead")
-def test_markup_is_shown_as_it_is(office: Visitor, visitor: Visitor) -> None:
+def test_markup_is_shown_as_it_is(office, visitor):
     words = "<script>alert(1)</script> {{ 7*7 }} %(x)s"
     assert office.send(PAGE, label_en=words, kind="consent").status_code == 303
     for page in (office.open(PAGE).text, visitor.open(JOIN).text):
@@ -127,7 +117,7 @@ def test_markup_is_shown_as_it_is(office: Visitor, visitor: Visitor) -> None:
         assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7*7 }} %(x)s" in page
 
 
-def test_a_form_bears_eight_questions(office: Visitor, services: Services) -> None:
+def test_a_form_bears_eight_questions(office, services):
     fields = Form(office.open(PAGE).text).fields | SNACK
     while len(asked(services)) < 8:
         assert office.press(PAGE, **fields).status_code == 303
@@ -146,11 +136,11 @@ def test_a_form_bears_eight_questions(office: Visitor, services: Services) -> No
         "¿De qué raza?", "Orientación sexual", "Tu GÉNERO", "¿Qué fe tienes?", "Discapacidad",
     ],
 )  # fmt: skip
-def test_who_somebody_is_is_never_asked(words: str) -> None:
+def test_who_somebody_is_is_never_asked(words):
     assert asks_sensitive(words)
 
 
-def test_what_groups_ask_today_may_be_asked() -> None:
+def test_what_groups_ask_today_may_be_asked():
     asked = [one for each in GROUPS for one in each.get("questions", ())]
     said = [words for one in asked for words in (one["label"], *one.get("options", ()))]
     said += [{"en": "Do you trace your interest to a café?", "es": "¿Generosa ayuda, café?"}]

@@ -11,24 +11,19 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import Result
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
-from belong_mail.worker.loop import Worker
 from tests.conftest import KEYS
 from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, run, running, surroundings, wait_until_served
 from tests.servers.ports import free_port
-from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 # Operators script against these.
@@ -67,7 +62,7 @@ def said(result: Result, exit_code: int, words: str) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_there_are_these_commands_and_no_more() -> None:
+def test_there_are_these_commands_and_no_more():
     found = set()
     for name in cli_module.ENTRIES:
         command = cli_module.load(name)
@@ -79,7 +74,7 @@ def test_there_are_these_commands_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_explains_itself(command: str, cli: FlaskCliRunner) -> None:
+def test_each_command_explains_itself(command, cli):
     result = cli.invoke(args=[*command.split(), "--help"])
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -88,7 +83,7 @@ def test_each_command_explains_itself(command: str, cli: FlaskCliRunner) -> None
 
 
 @pytest.mark.parametrize("group", ["", *sorted({name.split()[0] for name in COMMANDS})])
-def test_lists_of_commands_say_each_in_one_whole_line(group: str, cli: FlaskCliRunner) -> None:
+def test_lists_of_commands_say_each_in_one_whole_line(group, cli):
     """Click cuts a long line with “...”."""
     shown = cli.invoke(args=[*group.split(), "--help"]).output.partition("\nCommands:\n")[2]
     lines = [line.split(maxsplit=1) for line in shown.splitlines() if line.strip()]
@@ -97,21 +92,12 @@ def test_lists_of_commands_say_each_in_one_whole_line(group: str, cli: FlaskCliR
 
 
 @pytest.mark.parametrize("name", cli_module.ENTRIES)
-def test_commands_that_are_loaded_late_are_listed_by_their_own_words(
-    name: str, cli: FlaskCliRunner
-) -> None:
+def test_commands_that_are_loaded_late_are_listed_by_their_own_words(name, cli):
     first = cli.invoke(args=[name, "--help"]).output.splitlines()[2].strip()
     assert cli_module.ENTRIES[name].words == first
 
 
-def test_an_issue_is_sent_from_a_file_and_reported(
-    cli: FlaskCliRunner,
-    issue: str,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+def test_an_issue_is_sent_from_a_file_and_reported(cli, issue, worker, relay, services, keyring):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     sent = cli.invoke(
@@ -133,8 +119,8 @@ def test_an_issue_is_sent_from_a_file_and_reported(
 
 
 def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
-    cli: FlaskCliRunner, issue: str, worker: Worker, services: Services, keyring: Keyring
-) -> None:
+    cli, issue, worker, services, keyring
+):
     def send(*more: str) -> str:
         words = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
         sent = cli.invoke(args=[*words, *more])
@@ -160,9 +146,7 @@ def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
     assert "Hi" not in cli.invoke(args=["newsletter", "list"]).output
 
 
-def test_a_file_that_begins_with_a_byte_order_mark_keeps_its_heading(
-    cli: FlaskCliRunner, issue: str, services: Services
-) -> None:
+def test_a_file_that_begins_with_a_byte_order_mark_keeps_its_heading(cli, issue, services):
     Path(issue).write_text("\ufeff# Hello", encoding="utf-8")
     cli.invoke(args=["newsletter", "send", "the-village", issue, "--subject", "Hi"])
     with services.reading.begin() as session:
@@ -171,14 +155,8 @@ def test_a_file_that_begins_with_a_byte_order_mark_keeps_its_heading(
 
 @pytest.mark.parametrize("at", ["2099-07-01 09:00", "2099-07-01T09:00", "2099-07-01T09:00:00"])
 def test_an_issue_for_later_waits_in_the_districts_time(
-    at: str,
-    cli: FlaskCliRunner,
-    issue: str,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    at, cli, issue, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     command = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
@@ -190,9 +168,7 @@ def test_an_issue_for_later_waits_in_the_districts_time(
     assert due == datetime(2099, 7, 1, 15, tzinfo=UTC)
 
 
-def test_no_command_that_reports_shows_a_members_address(
-    cli: FlaskCliRunner, issue: str, worker: Worker, services: Services, keyring: Keyring
-) -> None:
+def test_no_command_that_reports_shows_a_members_address(cli, issue, worker, services, keyring):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     command = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
@@ -207,9 +183,7 @@ def test_no_command_that_reports_shows_a_members_address(
         assert "ada" not in shown.output
 
 
-def test_a_subject_that_names_the_group_is_refused_and_nothing_is_kept(
-    cli: FlaskCliRunner, issue: str, services: Services
-) -> None:
+def test_a_subject_that_names_the_group_is_refused_and_nothing_is_kept(cli, issue, services):
     command = ["newsletter", "send", "the-village", issue, "--json", "--subject"]
     for when in ([], ["--at", "2099-07-01T09:00:00"]):
         for subject in ("News of the Village", "News from {group}"):
@@ -234,9 +208,9 @@ def test_a_subject_that_names_the_group_is_refused_and_nothing_is_kept(
     ],
 )
 def test_an_issue_that_is_not_right_is_refused_and_nothing_is_kept(
-    content: bytes | None, subject: str, options: list[str], words: str,
-    cli: FlaskCliRunner, tmp_path: Path, services: Services,
-) -> None:  # fmt: skip
+    content, subject, options, words,
+    cli, tmp_path, services
+):  # fmt: skip
     file = tmp_path / "issue.md"
     if content is not None:
         file.write_bytes(content)
@@ -246,9 +220,7 @@ def test_an_issue_that_is_not_right_is_refused_and_nothing_is_kept(
         assert session.scalars(select(Newsletter)).all() == []
 
 
-def test_an_unknown_group_folder_or_issue_is_wrong_use(
-    cli: FlaskCliRunner, issue: str, tmp_path: Path
-) -> None:
+def test_an_unknown_group_folder_or_issue_is_wrong_use(cli, issue, tmp_path):
     send = ["newsletter", "send"]
     said(cli.invoke(args=[*send, "no-such", issue, "--subject", "Hi"]), 2, "no group “no-such”")
     said(cli.invoke(args=[*send, "the-village", str(tmp_path), "--subject", "Hi"]), 2, "directory")
@@ -260,13 +232,8 @@ def test_an_unknown_group_folder_or_issue_is_wrong_use(
 
 @pytest.mark.parametrize("verb", ["release", "cancel"])
 def test_a_held_issue_of_a_group_without_leads_is_freed_by_the_office(
-    verb: str,
-    cli: FlaskCliRunner,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    verb, cli, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         issue = newsletters.draft(session, group_named(session, "the-village"), "Hi", "Hello")
@@ -286,7 +253,7 @@ def test_a_held_issue_of_a_group_without_leads_is_freed_by_the_office(
     said(cli.invoke(args=["newsletter", verb, "no-such"]), 2, "no newsletter “no-such”")
 
 
-def test_groups_are_listed_added_and_retired(cli: FlaskCliRunner) -> None:
+def test_groups_are_listed_added_and_retired(cli):
     lines = cli.invoke(args=["group", "list"]).output.splitlines()
     assert len(lines) == 10
     assert lines[0].split("\t")[1:] == ["established", "African American/Black"]
@@ -299,9 +266,7 @@ def test_groups_are_listed_added_and_retired(cli: FlaskCliRunner) -> None:
     said(cli.invoke(args=["group", "retire", "new-one"]), 2, "no group")
 
 
-def test_a_lead_is_invited_in_a_language_and_a_second_invitation_keeps_it(
-    cli: FlaskCliRunner, services: Services
-) -> None:
+def test_a_lead_is_invited_in_a_language_and_a_second_invitation_keeps_it(cli, services):
     invite = ["lead", "invite", LEAD, "--group"]
     for options, language in (
         (["asian"], "en"),
@@ -314,7 +279,7 @@ def test_a_lead_is_invited_in_a_language_and_a_second_invitation_keeps_it(
     said(cli.invoke(args=[*invite, "asian", "--language", "fr"]), 2, "--language")
 
 
-def test_leads_are_counted_and_never_named(cli: FlaskCliRunner) -> None:
+def test_leads_are_counted_and_never_named(cli):
     group = ["--group", "the-village"]
     outputs = [cli.invoke(args=["lead", "invite", LEAD, *group]).output]
     outputs.append(cli.invoke(args=["lead", "list"]).output)
@@ -331,9 +296,7 @@ def test_leads_are_counted_and_never_named(cli: FlaskCliRunner) -> None:
     assert LEAD not in "".join(outputs).lower()
 
 
-def test_made_up_members_are_confirmed_and_for_development_only(
-    cli: FlaskCliRunner, environment: dict[str, str], services: Services
-) -> None:
+def test_made_up_members_are_confirmed_and_for_development_only(cli, environment, services):
     demo = ["demo", "--group", "asian", "--members"]
     said(cli.invoke(args=[*demo, "1234"]), 0, "asian: 1234")
     said(cli.invoke(args=[*demo, "1"]), 0, "asian: 1")
@@ -348,7 +311,7 @@ def test_made_up_members_are_confirmed_and_for_development_only(
     )  # fmt: skip
 
 
-def test_new_keys_are_settings_that_fit_together(cli: FlaskCliRunner, services: Services) -> None:
+def test_new_keys_are_settings_that_fit_together(cli, services):
     outputs = [cli.invoke(args=["keys", "new"]).output for _ in range(2)]
     made = [dict(line.split("=", 1) for line in output.splitlines()) for output in outputs]
     assert list(made[0]) == [f"BELONG_{kind.upper()}_KEYS" for kind in KEYS]
@@ -357,15 +320,13 @@ def test_new_keys_are_settings_that_fit_together(cli: FlaskCliRunner, services: 
     assert run(given, "keys", "new").returncode == 0
 
 
-def test_purge_says_what_it_removed(cli: FlaskCliRunner) -> None:
+def test_purge_says_what_it_removed(cli):
     result = cli.invoke(args=["purge"])
     assert result.exit_code == 0
     assert all(re.fullmatch(r"[a-z ]+\t0", line) for line in result.output.splitlines())
 
 
-def test_prepare_fills_an_empty_instance_once(
-    environment: dict[str, str], services: Services
-) -> None:
+def test_prepare_fills_an_empty_instance_once(environment, services):
     for _ in range(2):
         assert run(environment, "prepare").returncode == 0
     with services.reading.begin() as session:
@@ -380,9 +341,7 @@ def test_prepare_fills_an_empty_instance_once(
         (f"lead invite {LEAD} --group asian", "BELONG_PRIVATE_KEYS"),
     ],
 )
-def test_what_only_the_worker_may_do_needs_its_keys(
-    command: str, missing: str, environment: dict[str, str], app: object
-) -> None:
+def test_what_only_the_worker_may_do_needs_its_keys(command, missing, environment, app):
     assert app
     ended = run({**environment, missing: ""}, *command.split())
     assert ended.returncode == 1
@@ -390,9 +349,7 @@ def test_what_only_the_worker_may_do_needs_its_keys(
 
 
 @pytest.mark.parametrize("command", ["db upgrade", "worker"])
-def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(
-    command: str, environment: dict[str, str]
-) -> None:
+def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(command, environment):
     url = "sqlite:////no/such/folder/x.db"
     ended = run({**environment, "BELONG_DATABASE_URL": url}, *command.split())
     assert ended.returncode == 1
@@ -401,9 +358,7 @@ def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_settings_that_are_not_right_end_every_command_with_all_complaints(
-    environment: dict[str, str],
-) -> None:
+def test_settings_that_are_not_right_end_every_command_with_all_complaints(environment):
     bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim", "BELONG_SMTP_URL": "geheim"}
     ended = run({**environment, **bad}, "group", "list")
     assert ended.returncode == 1
@@ -414,22 +369,20 @@ def test_settings_that_are_not_right_end_every_command_with_all_complaints(
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "0.0.0.0", "::", "belong.example.org"])  # noqa: S104
-def test_development_listens_to_this_machine_alone(host: str, environment: dict[str, str]) -> None:
+def test_development_listens_to_this_machine_alone(host, environment):
     ended = run(environment, "web", "--host", host, "--port", str(free_port()))
     assert ended.returncode == 2
     assert "BELONG_ENV=production" in ended.stderr
 
 
-def test_production_is_served_behind_a_proxy_alone(environment: dict[str, str]) -> None:
+def test_production_is_served_behind_a_proxy_alone(environment):
     ended = run(production(environment), "web", "--port", str(free_port()))
     assert ended.returncode == 1
     assert "BELONG_PROXIES is 0" in ended.stderr
     assert "Set it to 1 behind one nginx or Caddy" in ended.stderr
 
 
-def test_the_web_server_forgets_the_workers_keys(
-    environment: dict[str, str], app: object, tmp_path: Path
-) -> None:
+def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
     """Given as values and as files: no process of it has them in its environment.
 
     Told to stop while its workers may still be starting, it stops all the same.
@@ -453,9 +406,7 @@ def test_the_web_server_forgets_the_workers_keys(
     assert process.returncode == 0
 
 
-def test_in_production_no_command_shows_its_memory_to_another_process(
-    environment: dict[str, str],
-) -> None:
+def test_in_production_no_command_shows_its_memory_to_another_process(environment):
     code = "import wsgi, ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
     asked = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=surroundings(production(environment)),

@@ -23,7 +23,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import release_hold
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.worker.loop import Worker, make_worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
@@ -62,9 +61,9 @@ def copies(relay: Server) -> Counter[str]:
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
-    moment: str, jump: timedelta,
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-) -> None:  # fmt: skip
+    moment, jump,
+    clock, worker, relay, services, keyring
+):  # fmt: skip
     """Another worker of this host looks just then: it sees by the lock that the first one lives."""
     issue = queue(services, keyring, 3)
     own = make_services(services.settings)  # with connections of its own, as a process has
@@ -88,13 +87,8 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
-    moment: str,
-    elsewhere: Worker,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    moment, elsewhere, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 5)
     relay.on(moment, once(elsewhere.drain))
     worker.drain()
@@ -105,13 +99,8 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
 @on_both("leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
-    elsewhere: Worker,
-    clock: Clock,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    elsewhere, clock, worker, relay, services, keyring
+):
     """Only the lease tells of another host: after a jump of a day it is over.
 
     The late one's copies may have left, so they wait; meanwhile it says that they have.
@@ -131,9 +120,9 @@ def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
 
 
 def test_ten_years_that_pass_in_a_moment_expire_nothing(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-    visitor: Visitor, cli: FlaskCliRunner, caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    clock, worker, relay, services, keyring,
+    visitor, cli, caplog
+):  # fmt: skip
     visitor.join("asian", "new@dpsk12.org")
     worker.drain()
     with services.writing.begin() as session:
@@ -155,9 +144,9 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
 
 
 def test_a_clock_that_is_right_after_all_is_released(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    clock, worker, relay, services, keyring,
+    cli
+):  # fmt: skip
     """The machine stood in a cupboard over the summer."""
     worker.drain()
     clock.shift(90 * DAY)
@@ -174,9 +163,7 @@ def test_a_clock_that_is_right_after_all_is_released(
 
 
 @on_sqlite
-def test_an_hour_that_comes_again_sends_nothing_again(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_hour_that_comes_again_sends_nothing_again(clock, worker, relay, services, keyring):
     queue(services, keyring, 3)
     worker.drain()
     for _ in range(4):
@@ -202,9 +189,7 @@ NIGHTS = changes()
 
 
 @on_sqlite
-def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(
-    cli: FlaskCliRunner, services: Services, tmp_path: Path
-) -> None:
+def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(cli, services, tmp_path):
     """02:30 that does not exist is 03:30; of 01:30 that comes twice it is the first."""
     assert len(NIGHTS) == 24
     file = tmp_path / "issue.md"
@@ -236,9 +221,9 @@ def settle_at(clock: Clock, worker: Worker, cli: FlaskCliRunner, ahead: timedelt
 
 @AHEAD
 def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_says_so(
-    ahead: timedelta, clock: Clock, worker: Worker, relay: Server, visitor: Visitor,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    ahead, clock, worker, relay, visitor,
+    cli
+):  # fmt: skip
     """A message that had been put off at once; what limits of that time put off, when it comes."""
     worker.drain()
     clock.shift(ahead)
@@ -258,9 +243,7 @@ def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_
 
 
 @pytest.mark.parametrize("ahead", [8 * HOUR], ids=str)
-def test_forms_of_strangers_are_taken_again_once_the_operator_says_so(
-    ahead: timedelta, clock: Clock, services: Services, cli: FlaskCliRunner
-) -> None:
+def test_forms_of_strangers_are_taken_again_once_the_operator_says_so(ahead, clock, services, cli):
     def take_form() -> datetime | None:
         wait = timedelta(minutes=5)
         with services.writing.begin() as session:
@@ -280,9 +263,9 @@ def doctor_words(cli: FlaskCliRunner) -> list[str]:
 
 @AHEAD
 def test_a_web_whose_clock_was_ahead_leaves_joins_that_status_names_with_their_cure(
-    ahead: timedelta, clock: Clock, worker: Worker, relay: Server, visitor: Visitor,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    ahead, clock, worker, relay, visitor,
+    cli
+):  # fmt: skip
     """No worker ran meanwhile, so that none can have seen the wrong clock."""
     worker.drain()
     clock.shift(ahead)
@@ -300,10 +283,10 @@ def test_a_web_whose_clock_was_ahead_leaves_joins_that_status_names_with_their_c
 @AHEAD
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "6000", "BELONG_DAILY_QUOTA": "50"}])
 def test_pace_quota_and_rest_of_a_clock_that_was_ahead_hold_nothing_back_after_that(
-    ahead: timedelta, clock: Clock, worker: Worker, relay: Server,
-    services: Services, keyring: Keyring,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    ahead, clock, worker, relay,
+    services, keyring,
+    cli
+):  # fmt: skip
     worker.drain()
     clock.shift(ahead)
     first = queue(services, keyring, 1)
@@ -325,9 +308,7 @@ def queue_more(services: Services) -> int:
         return queue_issue(session).id
 
 
-def test_periodic_tasks_are_done_again_after_a_clock_that_was_ahead(
-    clock: Clock, worker: Worker
-) -> None:
+def test_periodic_tasks_are_done_again_after_a_clock_that_was_ahead(clock, worker):
     clock.shift(DAY)
     worker.drain()
     assert not worker._is_purge_due()
@@ -337,8 +318,8 @@ def test_periodic_tasks_are_done_again_after_a_clock_that_was_ahead(
 
 @on_both("leases by the database's clock")
 def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """Its worker had a folder of its own and is gone: only the lease tells."""
     assert clock
     issue = queue(services, keyring, 1)
@@ -354,10 +335,10 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
 
 
 def test_what_rules_explain_keeps_its_time(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
-    visitor: Visitor,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    clock, worker, relay, services, keyring,
+    visitor,
+    cli
+):  # fmt: skip
     """Doubt, limits of a person, and the hour that a lead chose; a second try is made now."""
     assert clock
     relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
@@ -384,10 +365,10 @@ def test_what_rules_explain_keeps_its_time(
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "168h"}])
 @pytest.mark.parametrize("ahead", [timedelta(minutes=3), 8 * HOUR], ids=str)
 def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
-    ahead: timedelta, clock: Clock, worker: Worker, relay: Server,
-    services: Services, keyring: Keyring,
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    ahead, clock, worker, relay,
+    services, keyring,
+    cli
+):  # fmt: skip
     """One whose answer was lost before the clock was wrong, and one meanwhile: both wait a week."""
     relay.always("DOT", drop())
     queue(services, keyring, 1)
@@ -412,8 +393,8 @@ def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_copy_in_doubt_is_not_sent_sooner_because_the_setting_says_never(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """It waited for the days that the setting had said before."""
     relay.script("DOT member0@dpsk12.org", drop())
     queue(services, keyring, 1)

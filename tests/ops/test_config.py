@@ -2,7 +2,6 @@
 
 from dataclasses import fields
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url
@@ -54,12 +53,12 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_the_settings_are_these_and_no_more() -> None:
+def test_the_settings_are_these_and_no_more():
     assert {f"BELONG_{name}" for name in NAMES} == {*SETTINGS}
     assert len(SETTINGS) == 41
 
 
-def test_development_needs_keys_alone() -> None:
+def test_development_needs_keys_alone():
     read = Config.read(GIVEN)
     assert read.is_development
     assert read.base_url == "http://localhost:5000"
@@ -83,7 +82,7 @@ def test_development_needs_keys_alone() -> None:
         "http://localhost.example.org", "http://127.0.0.1.example.org", "http://[2001:db8::1]",
     ],
 )  # fmt: skip
-def test_development_is_not_for_others(url: str) -> None:
+def test_development_is_not_for_others(url):
     """Without BELONG_ENV, everybody's email would show at /dev/mailbox."""
     for env in ({}, {"BELONG_ENV": "development"}):
         [said] = complaints({**GIVEN, **env, "BELONG_BASE_URL": url})
@@ -92,23 +91,23 @@ def test_development_is_not_for_others(url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2:80", "[::1]:5000", "belong.localhost"])
-def test_development_is_for_this_machine(host: str) -> None:
+def test_development_is_for_this_machine(host):
     assert Config.read({**GIVEN, "BELONG_BASE_URL": f"http://{host}"}).is_development
 
 
-def test_an_empty_value_is_as_good_as_none() -> None:
+def test_an_empty_value_is_as_good_as_none():
     empty = {f"BELONG_{each.name.upper()}": "" for each in fields(Config)}
     assert Config.read({**empty, **GIVEN}) == Config.read(GIVEN)
 
 
-def test_production_is_read_whole() -> None:
+def test_production_is_read_whole():
     read = Config.read(PRODUCTION)
     assert not read.is_development
     assert read.database_url.startswith("postgresql+psycopg://")
     assert read.secret_keys == (KEYS["secret"],)
 
 
-def test_the_web_server_needs_neither_private_nor_index_key() -> None:
+def test_the_web_server_needs_neither_private_nor_index_key():
     blind = {**PRODUCTION, "BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
     read = Config.read(blind)
     assert (read.private_keys, read.index_keys) == ((), ())
@@ -116,13 +115,13 @@ def test_the_web_server_needs_neither_private_nor_index_key() -> None:
     assert Config.read(blind) == read
 
 
-def test_what_opens_mailbox_and_relay_is_kept_from_the_web_server() -> None:
+def test_what_opens_mailbox_and_relay_is_kept_from_the_web_server():
     secret = [each.name for each in fields(Config) if each.metadata["read"] is settings.secret]
     assert {f"BELONG_{name.upper()}" for name in secret} <= set(WORKER_ALONE)
     assert len(secret) == 3
 
 
-def test_production_has_no_default_for_what_matters() -> None:
+def test_production_has_no_default_for_what_matters():
     said = complaints({"BELONG_ENV": "production"})
     assert {line.partition(" ")[0] for line in said} == {
         "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS",
@@ -131,7 +130,7 @@ def test_production_has_no_default_for_what_matters() -> None:
     assert all(" is missing: " in line for line in said)
 
 
-def test_production_that_says_nothing_of_its_district_is_denvers() -> None:
+def test_production_that_says_nothing_of_its_district_is_denvers():
     unnamed = {name: value for name, value in PRODUCTION.items() if name not in DISTRICT}
     read = Config.read(unnamed)
     assert (read.site_name, read.district_short, read.mail_from) == (
@@ -143,7 +142,7 @@ def test_production_that_says_nothing_of_its_district_is_denvers() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES_OF_DISTRICT)
-def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name: str) -> None:
+def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name):
     unnamed = {each: value for each, value in PRODUCTION.items() if each not in DISTRICT}
     said = complaints({**unnamed, name: "Lakeside"})
     assert {line.partition(" ")[0] for line in said} == {*OF_DISTRICT} - {name}
@@ -153,9 +152,7 @@ def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name:
 
 
 @pytest.mark.parametrize("between", [", ", "\n\n"])
-def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisis(
-    between: str,
-) -> None:
+def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisis(between):
     safety, crisis = "Safe Tip 800-555-0100 https://tip.example.org", "988 988 https://988.example"
     given = {**PRODUCTION, "BELONG_HELP_LINES": f"{safety}{between}{crisis}"}
     read = Config.read(given).help_lines
@@ -225,7 +222,7 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
     ],
     ids=lambda word: word if len(word) < 40 else "long",
 )  # fmt: skip
-def test_each_bad_value_gets_one_clear_complaint(name: str, value: str) -> None:
+def test_each_bad_value_gets_one_clear_complaint(name, value):
     setting = f"BELONG_{name}"
     start = complaints({**PRODUCTION, setting: value})
     about = [line for line in start if line.startswith((setting, "BELONG_PUBLIC", "BELONG_PRIV"))]
@@ -239,7 +236,7 @@ ISSUER = {"BELONG_OIDC_ISSUER": "https://accounts.google.com"}
 CLIENT = {"BELONG_OIDC_CLIENT_ID": "belong", "BELONG_OIDC_CLIENT_SECRET": "geheim"}
 
 
-def test_an_identity_provider_is_set_whole_for_the_web_and_named_for_the_worker() -> None:
+def test_an_identity_provider_is_set_whole_for_the_web_and_named_for_the_worker():
     assert Config.read({**PRODUCTION, **ISSUER}).oidc_issuer == "https://accounts.google.com"
     whole = {**ISSUER, **CLIENT, "BELONG_OIDC_REQUIRED_CLAIM": "hd=dpsk12.org"}
     assert Config.read({**PRODUCTION, **whole}).oidc_client_id == "belong"
@@ -248,12 +245,12 @@ def test_an_identity_provider_is_set_whole_for_the_web_and_named_for_the_worker(
         assert len(complaints({**PRODUCTION, **less})) == 1
 
 
-def test_an_issuer_stays_as_it_is_to_the_last_character() -> None:
+def test_an_issuer_stays_as_it_is_to_the_last_character():
     issuer = "https://login.example.org/"
     assert Config.read({**PRODUCTION, "BELONG_OIDC_ISSUER": issuer}).oidc_issuer == issuer
 
 
-def test_a_provider_without_tls_is_for_development_on_this_machine() -> None:
+def test_a_provider_without_tls_is_for_development_on_this_machine():
     here = {"BELONG_OIDC_ISSUER": "http://127.0.0.1:8000", **CLIENT}
     assert Config.read({**GIVEN, **here}).oidc_issuer == "http://127.0.0.1:8000"
     assert complaints({**PRODUCTION, **here}) == [
@@ -261,7 +258,7 @@ def test_a_provider_without_tls_is_for_development_on_this_machine() -> None:
     ]
 
 
-def test_sqlite_knows_no_roles() -> None:
+def test_sqlite_knows_no_roles():
     role = {"BELONG_WEB_DATABASE_ROLE": "belong_web"}
     assert Config.read({**PRODUCTION, **role}).web_database_role == "belong_web"
     [said] = complaints({**PRODUCTION, **role, "BELONG_DATABASE_URL": "sqlite:///x.db"})
@@ -269,13 +266,13 @@ def test_sqlite_knows_no_roles() -> None:
 
 
 @pytest.mark.parametrize("token", ["short", "bücher" * 9, "a" * 31])
-def test_a_token_that_can_be_guessed_or_typed_in_no_header_is_refused(token: str) -> None:
+def test_a_token_that_can_be_guessed_or_typed_in_no_header_is_refused(token):
     [said] = complaints({**PRODUCTION, "BELONG_METRICS_TOKEN": token})
     assert said.startswith("BELONG_METRICS_TOKEN must be 32 ASCII characters")
     assert Config.read({**PRODUCTION, "BELONG_METRICS_TOKEN": "a" * 32}).metrics_token == "a" * 32
 
 
-def test_all_complaints_come_at_once() -> None:
+def test_all_complaints_come_at_once():
     said = complaints(
         {
             **PRODUCTION,
@@ -298,27 +295,27 @@ def test_all_complaints_come_at_once() -> None:
 @pytest.mark.parametrize(
     "name", ["BELONG_COLOUR", "BELONG_", "BELONG_FILE", "BELONG_ENV_FILE_FILE"]
 )
-def test_an_unknown_name_stops_the_start(name: str) -> None:
+def test_an_unknown_name_stops_the_start(name):
     assert complaints({**PRODUCTION, name: "geheim"}) == [
         f"{name} is not a setting; .env.example lists them all."
     ]
 
 
-def test_a_name_of_another_program_is_none_of_our_business() -> None:
+def test_a_name_of_another_program_is_none_of_our_business():
     assert Config.read({**PRODUCTION, "PATH": "/bin", "MY_BELONG_X": "1"}) == Config.read(
         PRODUCTION
     )
 
 
 @pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "BELONG_ENV"])
-def test_each_setting_may_come_from_a_file(name: str, tmp_path: Path) -> None:
+def test_each_setting_may_come_from_a_file(name, tmp_path):
     file = tmp_path / "value"
     file.write_text(PRODUCTION[name] + "\n")
     given = {key: value for key, value in PRODUCTION.items() if key != name}
     assert Config.read({**given, f"{name}_FILE": str(file)}) == Config.read(PRODUCTION)
 
 
-def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path: Path) -> None:
+def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path):
     missing = {"BELONG_MAIL_FROM_FILE": str(tmp_path / "geheim")}
     assert Config.read({**PRODUCTION, **missing, "BELONG_MAIL_FROM": "Us"}).mail_from == "Us"
     said = complaints({**PRODUCTION, **missing})
@@ -339,7 +336,7 @@ def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path: Path) -> Non
         "postgresql+psycopg://u@one/belong?sslmode=verify-full&options=-c+lock_timeout%3D20s",
     ],
 )
-def test_a_url_is_read_as_sqlalchemy_reads_it(url: str) -> None:
+def test_a_url_is_read_as_sqlalchemy_reads_it(url):
     """The mail server's pipe reads it without SQLAlchemy, and is to reach the same database."""
     assert Config.read({**PRODUCTION, "BELONG_DATABASE_URL": url}).database_url == url
     [], told = create_engine(url).dialect.create_connect_args(make_url(url))
@@ -347,13 +344,13 @@ def test_a_url_is_read_as_sqlalchemy_reads_it(url: str) -> None:
     assert drivers.parse_postgresql_url(url) == of_sqlalchemy
 
 
-def test_a_file_may_have_any_name() -> None:
+def test_a_file_may_have_any_name():
     given = Config.read({**GIVEN, "BELONG_DATABASE_URL": "sqlite:////srv/50%25%23%3F.db?timeout=3"})
     assert drivers.parse_sqlite_url(given.database_url) == ("/srv/50%#?.db", 3)
     assert make_url(given.database_url).database == "/srv/50%#?.db"
 
 
-def test_relative_paths_start_at_the_projects_root() -> None:
+def test_relative_paths_start_at_the_projects_root():
     given = {**GIVEN, "BELONG_DATABASE_URL": "sqlite:///my/x.db", "BELONG_STATE_FOLDER": "my"}
     read = Config.read(given)
     assert read.database_url == f"sqlite:///{ROOT}/my/x.db"
@@ -371,11 +368,11 @@ def test_relative_paths_start_at_the_projects_root() -> None:
         ("hold", None),
     ],
 )
-def test_the_wait_of_uncertain_issues_is_read(value: str, wait: timedelta | None) -> None:
+def test_the_wait_of_uncertain_issues_is_read(value, wait):
     assert Config.read({**PRODUCTION, "BELONG_UNCERTAIN": value}).uncertain == wait
 
 
-def test_old_and_new_keys_stand_side_by_side() -> None:
+def test_old_and_new_keys_stand_side_by_side():
     both = {
         name: f"{KEYS[kind]}, {OTHER_KEYS[kind]}"
         for name, kind in config.KEYS.items()
@@ -385,19 +382,19 @@ def test_old_and_new_keys_stand_side_by_side() -> None:
     assert len(read.secret_keys) == len(read.public_keys) == len(read.private_keys) == 2
 
 
-def test_the_settings_do_not_change() -> None:
+def test_the_settings_do_not_change():
     with pytest.raises(AttributeError):
         Config.read(GIVEN).env = "production"  # type: ignore[misc]
 
 
-def test_the_example_lists_every_setting_and_is_up_to_date() -> None:
+def test_the_example_lists_every_setting_and_is_up_to_date():
     """Written by: python3 dev.py docs."""
     assert (ROOT / ".env.example").read_text() == config.example()
     named = [line for line in config.example().splitlines() if line.startswith("#BELONG_")]
     assert sorted(line[1:].partition("=")[0] for line in named) == sorted(SETTINGS)
 
 
-def test_the_examples_defaults_are_those_of_development() -> None:
+def test_the_examples_defaults_are_those_of_development():
     lines = (line[1:] for line in config.example().splitlines() if line.startswith("#BELONG_"))
     pairs = (line.partition("=") for line in lines)
     shown = {name: value.strip("'") for name, _, value in pairs if not name.endswith("_KEYS")}

@@ -2,12 +2,9 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.ops import grants
 from tests.conftest import KEYS
 from tests.delivery.factories import books, queue
@@ -15,7 +12,6 @@ from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
 from tests.ops.copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
-from tests.servers.smtp import Server
 from tests.web_role import role_of
 
 pytestmark = [on_both("copies"), pytest.mark.usefixtures("services")]
@@ -30,9 +26,7 @@ def given(environment: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_restore_gives_the_webs_role_its_rights(
-    given: Settings, services: Services, tmp_path: Path
-) -> None:
+def test_a_restore_gives_the_webs_role_its_rights(given, services, tmp_path):
     copy, role = tmp_path / "copy", role_of(given["BELONG_DATABASE_URL"])
     succeed(given, "db", "backup", str(copy))
     succeed({**given, "BELONG_WEB_DATABASE_ROLE": role}, "db", "restore", str(copy))
@@ -41,8 +35,8 @@ def test_a_restore_gives_the_webs_role_its_rights(
 
 
 def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
-    given: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    given, relay, services, keyring, tmp_path
+):
     """Earlier members are there; email that waited then leaves after the release, and once."""
     issue = queue(services, keyring, 40)
     relay.delay = 0.02
@@ -73,9 +67,7 @@ def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
     assert len(relay.accepted) - before == then.get("queued", 0) + then.get("deferred", 0)
 
 
-def test_a_copy_holds_neither_an_address_nor_a_key(
-    given: Settings, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+def test_a_copy_holds_neither_an_address_nor_a_key(given, services, keyring, tmp_path):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
     succeed(given, "db", "backup", str(tmp_path / "copy"))
@@ -84,7 +76,7 @@ def test_a_copy_holds_neither_an_address_nor_a_key(
         assert word.encode() not in held
 
 
-def test_what_is_there_is_not_overwritten(given: Settings, tmp_path: Path) -> None:
+def test_what_is_there_is_not_overwritten(given, tmp_path):
     file = tmp_path / "copy"
     file.write_text("precious")
     assert "already exists" in refused(given, "db", "backup", str(file))
@@ -92,9 +84,7 @@ def test_what_is_there_is_not_overwritten(given: Settings, tmp_path: Path) -> No
     assert "cannot be written" in refused(given, "db", "backup", str(tmp_path / "no" / "copy"))
 
 
-def test_what_is_no_copy_is_not_put_back(
-    given: Settings, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+def test_what_is_no_copy_is_not_put_back(given, services, keyring, tmp_path):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
     file = tmp_path / "copy"
@@ -108,8 +98,8 @@ def test_what_is_no_copy_is_not_put_back(
 @on_sqlite
 @pytest.mark.parametrize("by", ["restore", "cp"])
 def test_on_a_new_host_a_copy_is_on_hold_however_it_got_there(
-    by: str, given: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    by, given, relay, services, keyring, tmp_path
+):
     queue(services, keyring, 2)
     copy = tmp_path / "copy"
     succeed(given, "db", "backup", str(copy))
@@ -133,8 +123,8 @@ def test_on_a_new_host_a_copy_is_on_hold_however_it_got_there(
 
 @on_sqlite
 def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
-    given: Settings, services: Services, tmp_path: Path
-) -> None:
+    given, services, tmp_path
+):
     copy, file = tmp_path / "copy", tmp_path / "belong.db"
     succeed(given, "db", "backup", str(copy))
     services.writing.kw["bind"].dispose()
@@ -149,9 +139,7 @@ def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_without_the_programs_of_postgresql_a_sentence_says_so(
-    environment: Settings, tmp_path: Path
-) -> None:
+def test_without_the_programs_of_postgresql_a_sentence_says_so(environment, tmp_path):
     bare = {**environment, "PATH": str(tmp_path)}
     assert "pg_dump is not installed" in refused(bare, "db", "backup", str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()

@@ -57,9 +57,7 @@ def server(said: str) -> Iterator[int]:
         ("something else", "Check BELONG_DATABASE_URL"),
     ],
 )
-def test_each_refusal_of_a_server_has_its_own_sentence(
-    said: str, words: str, environment: dict[str, str]
-) -> None:
+def test_each_refusal_of_a_server_has_its_own_sentence(said, words, environment):
     with server(said) as port:
         ended = run({**environment, "BELONG_DATABASE_URL": URL.format(port)}, "group", "list")
     assert ended.returncode == 1
@@ -69,7 +67,7 @@ def test_each_refusal_of_a_server_has_its_own_sentence(
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_server_that_is_stopped_does_not_answer(environment: dict[str, str]) -> None:
+def test_a_server_that_is_stopped_does_not_answer(environment):
     url = URL.format(free_port())
     ended = run({**environment, "BELONG_DATABASE_URL": url}, "db", "check")
     assert ended.returncode == 1

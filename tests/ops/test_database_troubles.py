@@ -9,14 +9,12 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import error_name
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops.user_errors import FULL, error_message
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
@@ -65,9 +63,9 @@ def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
 
 
 def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
-    impatient: Settings, app: Flask, visitor: Visitor, trouble: AbstractContextManager[None],
-    relay: Server,
-) -> None:  # fmt: skip
+    impatient, app, visitor, trouble,
+    relay
+):  # fmt: skip
     assert impatient
     form = Form(visitor.open("/contact").text).fields | {
         "message": WORDS,
@@ -86,9 +84,9 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
 
 
 def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
-    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
-    trouble: AbstractContextManager[None],
-) -> None:  # fmt: skip
+    impatient, relay, services, keyring,
+    trouble
+):  # fmt: skip
     issue = queue(services, keyring, 3)
     with running(impatient, "worker") as process:
         relay.wait_for(3, SECONDS)
@@ -105,9 +103,9 @@ def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
-    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
-    trouble: AbstractContextManager[None],
-) -> None:  # fmt: skip
+    impatient, relay, services, keyring,
+    trouble
+):  # fmt: skip
     """It is read, and noted in the journal, while the worker waits for the database."""
     asked, may_answer = threading.Event(), threading.Event()
 
@@ -136,9 +134,9 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
 @AT_ONCE
 @MOMENTS
 def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
-    moment: str, environment: Settings, relay: Server, services: Services, keyring: Keyring,
-    database_url: str,
-) -> None:  # fmt: skip
+    moment, environment, relay, services, keyring,
+    database_url
+):  # fmt: skip
     issue = queue(services, keyring, 3)
     relay.on(moment, once(lambda: cut(database_url)))
     with running(environment, "worker") as process:
@@ -152,9 +150,9 @@ def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
 @AT_ONCE
 @MOMENTS
 def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
-    moment: str, impatient: Settings, relay: Server, services: Services, keyring: Keyring,
-    tmp_path: Path,
-) -> None:  # fmt: skip
+    moment, impatient, relay, services, keyring,
+    tmp_path
+):  # fmt: skip
     issue = queue(services, keyring, 3)
     with ExitStack() as stack:
         relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))
@@ -169,8 +167,8 @@ def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
 
 @on_postgresql
 def test_a_standby_that_cannot_write_makes_the_worker_wait(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, database_url: str
-) -> None:
+    environment, relay, services, keyring, database_url
+):
     issue = queue(services, keyring, 2)
     with running(environment, "worker") as process:
         relay.wait_for(2, SECONDS)
@@ -203,8 +201,8 @@ def finish(
 
 @on_sqlite
 def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     """Both go on by themselves when there is room again."""
     port = free_port()
     given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
@@ -236,8 +234,8 @@ def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
 
 @on_sqlite
 def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    environment, relay, services, keyring
+):
     """And nothing of the worker that could not begin stays there."""
     issue = queue(services, keyring, 1)
     ended = subprocess.run(
@@ -256,8 +254,8 @@ def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
 @on_sqlite
 @pytest.mark.parametrize("command", ["worker --drain", "worker", "group list", "purge"])
 def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
-    command: str, environment: Settings, services: Services, tmp_path: Path
-) -> None:
+    command, environment, services, tmp_path
+):
     services.writing.kw["bind"].dispose()
     file = tmp_path / "belong.db"
     file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
@@ -271,8 +269,8 @@ def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
 
 @on_sqlite
 def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
-    environment: Settings, app: Flask, visitor: Visitor, services: Services, tmp_path: Path
-) -> None:
+    environment, app, visitor, services, tmp_path
+):
     """An empty database in place of the lost one would look as if nobody belonged."""
     services.writing.kw["bind"].dispose()
     file = tmp_path / "belong.db"
@@ -286,7 +284,7 @@ def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
     assert app
 
 
-def test_a_command_for_which_the_disk_has_no_room_says_so(services: Services) -> None:
+def test_a_command_for_which_the_disk_has_no_room_says_so(services):
     """Its database says that it is full, as SQLite and PostgreSQL each do."""
     is_sqlite = services.writing.kw["bind"].dialect.name == "sqlite"
     write = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$"

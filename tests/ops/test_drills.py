@@ -9,15 +9,12 @@ from sqlalchemy import inspect, text
 
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
 from tests.markers import on_both
 from tests.ops.copies import BIN, Settings, succeed
 from tests.postgres import postgresql
 from tests.processes import run
-from tests.servers.smtp import Server
 
 pytestmark = on_both("copies")
 
@@ -43,9 +40,9 @@ def into(database_url: str) -> Iterator[list[str]]:
 
 
 def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
-    given: Settings, into: list[str], relay: Server, services: Services, keyring: Keyring,
-    tmp_path: Path,
-) -> None:  # fmt: skip
+    given, into, relay, services, keyring,
+    tmp_path
+):  # fmt: skip
     """Email that waits in the copy is not sent, and the database in use is as it was."""
     queue(services, keyring, 40)
     drill = ("db", "drill", str(tmp_path / "copy"), *into)
@@ -69,9 +66,7 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
         engine.dispose()
 
 
-def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(
-    given: Settings, into: list[str], services: Services, tmp_path: Path
-) -> None:
+def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(given, into, services, tmp_path):
     torn, before = tmp_path / "torn", dump_of(services)
     torn.write_bytes(b"SQLite format 3\0" + bytes(5000))
     ended = run(given, "db", "drill", str(torn), *into)

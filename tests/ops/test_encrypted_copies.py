@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from belong_mail.core import encrypted_file
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import backup_retention
 from tests.db_dump import dump_of
@@ -67,8 +66,8 @@ def given(environment: Settings, key_file: Path) -> Settings:
 
 
 def test_an_encrypted_copy_is_put_back_with_its_key_alone(
-    given: Settings, services: Services, keyring: Keyring, key_file: Path, tmp_path: Path
-) -> None:
+    given, services, keyring, key_file, tmp_path
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     copy, scratch = tmp_path / "copy", Path(given["BELONG_STATE_FOLDER"])
@@ -86,8 +85,8 @@ def test_an_encrypted_copy_is_put_back_with_its_key_alone(
 
 
 def test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced(
-    given: Settings, services: Services, key_file: Path, tmp_path: Path
-) -> None:
+    given, services, key_file, tmp_path
+):
     copy = tmp_path / "copy"
     succeed(given, "db", "backup", str(copy))
     before, whole = standing(services), copy.read_bytes()
@@ -102,9 +101,7 @@ def test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced(
 
 
 @on_sqlite
-def test_another_key_or_a_plain_copy_in_its_place_is_refused(
-    given: Settings, services: Services, key_file: Path, tmp_path: Path
-) -> None:
+def test_another_key_or_a_plain_copy_in_its_place_is_refused(given, services, key_file, tmp_path):
     assert services
     copy, other = tmp_path / "copy", tmp_path / "usb" / "other"
     succeed(given, "db", "backup", str(copy))
@@ -121,8 +118,8 @@ def test_another_key_or_a_plain_copy_in_its_place_is_refused(
 
 @on_sqlite
 def test_a_drill_opens_an_encrypted_copy_and_leaves_nothing_in_the_clear(
-    given: Settings, services: Services, keyring: Keyring, key_file: Path, tmp_path: Path
-) -> None:
+    given, services, keyring, key_file, tmp_path
+):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     copy = tmp_path / "copy"
@@ -137,8 +134,8 @@ def test_a_drill_opens_an_encrypted_copy_and_leaves_nothing_in_the_clear(
 @on_sqlite
 @pytest.mark.parametrize("file_is", ["there", "gone", "open to all"])
 def test_after_a_restore_the_files_are_for_web_and_worker_alone(
-    file_is: str, given: Settings, services: Services, key_file: Path, tmp_path: Path
-) -> None:
+    file_is, given, services, key_file, tmp_path
+):
     """As the folder's owner and group, also when root restores."""
     copy, file = tmp_path / "copy", tmp_path / "belong.db"
     succeed(given, "db", "backup", str(copy))
@@ -167,7 +164,7 @@ def _owner(file: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_is_encrypted_opens_again_whatever_its_size(size: int, tmp_path: Path) -> None:
+def test_what_is_encrypted_opens_again_whatever_its_size(size, tmp_path):
     private, public = encrypted_file.new_key_pair()
     encrypted_file.write_key_file(tmp_path / "key", private, public, NOON.date())
     text, sealed, opened = os.urandom(size), io.BytesIO(), io.BytesIO()
@@ -178,7 +175,7 @@ def test_what_is_encrypted_opens_again_whatever_its_size(size: int, tmp_path: Pa
     assert opened.getvalue() == text
 
 
-def test_a_folder_keeps_the_last_copies_of_days_and_weeks() -> None:
+def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
     moments = {NOON - timedelta(hours=12 * n) for n in range(120)}
     kept = backup_retention.kept(moments, 7, 4)
     assert {NOON - timedelta(days=n) for n in range(7)} <= kept
@@ -187,7 +184,7 @@ def test_a_folder_keeps_the_last_copies_of_days_and_weeks() -> None:
     assert backup_retention.kept(moments, 1, 0) == {NOON}
 
 
-def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path: Path) -> None:
+def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
     """By 30 days, as any copy."""
     before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
     names = [
@@ -204,15 +201,15 @@ def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path
     assert [left.name for left in tmp_path.iterdir()] == [later]
 
 
-def test_when_backups_stop_the_last_ones_stay() -> None:
+def test_when_backups_stop_the_last_ones_stay():
     old = {NOON - timedelta(days=400 + n) for n in range(3)}
     assert backup_retention.kept(old, 3, 0) == old
 
 
 @on_sqlite
 def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
-    given: Settings, services: Services, tmp_path: Path
-) -> None:
+    given, services, tmp_path
+):
     """A broken one counts as none, and files of others are left alone."""
     assert services
     folder = tmp_path / "copies"
@@ -245,9 +242,7 @@ def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
 @one_by_day("each moment of a copy")
 @on_sqlite
 @pytest.mark.parametrize("command", ["drill", "restore"])
-def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
-    command: str, given: Settings, services: Services, tmp_path: Path
-) -> None:
+def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(command, given, services, tmp_path):
     """Stopped while it waits for its key, whose file is a pipe into which nobody writes."""
     copy, pipe, scratch = tmp_path / "copy", tmp_path / "pipe", Path(given["BELONG_STATE_FOLDER"])
     succeed(given, "db", "backup", str(copy))
@@ -264,9 +259,7 @@ def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
 @one_by_day("each moment of a copy")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("key", ["with one", ""])
-def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
-    key: str, given: Settings, services: Services, tmp_path: Path
-) -> None:
+def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(key, given, services, tmp_path):
     """Stopped while pg_dump has said half of what it says."""
     assert services
     programs, copies = tmp_path / "programs", tmp_path / "copies"
@@ -287,9 +280,7 @@ def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
 
 @on_sqlite
 @pytest.mark.parametrize("key", ["", "with one"])
-def test_each_backup_sweeps_away_what_killed_commands_left(
-    key: str, given: Settings, services: Services, tmp_path: Path
-) -> None:
+def test_each_backup_sweeps_away_what_killed_commands_left(key, given, services, tmp_path):
     """Those half a day old; a copy that is being made is left alone, and others’ files are."""
     assert services
     copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
@@ -313,7 +304,7 @@ def test_each_backup_sweeps_away_what_killed_commands_left(
 
 
 @on_sqlite
-def test_a_setting_that_is_no_key_is_refused_without_its_value(given: Settings) -> None:
+def test_a_setting_that_is_no_key_is_refused_without_its_value(given):
     ended = run({**given, "BELONG_BACKUP_RECIPIENT": "c2hvcnQ="}, "db", "check")
     assert ended.returncode == 1
     assert "BELONG_BACKUP_RECIPIENT must be a key" in ended.stderr

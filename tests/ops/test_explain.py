@@ -43,9 +43,7 @@ def act(scenario: Scenario, address: str) -> None:
     assert scenario.visitor.send("/contact", **typed).status_code == 303
 
 
-def test_members_and_others_who_do_the_same_are_answered_in_the_same_words(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_members_and_others_who_do_the_same_are_answered_in_the_same_words(scenario, cli):
     become_member(scenario, MEMBER)
     begun = now()
     for hours in (0, 0.1, 0.3, 14, 25, 26):
@@ -61,7 +59,7 @@ def test_members_and_others_who_do_the_same_are_answered_in_the_same_words(
     assert len(scenario.relay.to(MEMBER)) == len(scenario.relay.to(STRANGER))
 
 
-def test_the_same_is_read_for_members_and_others(scenario: Scenario, cli: Any) -> None:
+def test_the_same_is_read_for_members_and_others(scenario, cli):
     become_member(scenario, MEMBER)
     for each in range(5):
         act(scenario, f"colleague{each}@dpsk12.org")
@@ -74,9 +72,7 @@ def test_the_same_is_read_for_members_and_others(scenario: Scenario, cli: Any) -
     assert asked[0] == asked[1]
 
 
-def test_it_names_no_group_and_no_address_and_says_what_it_leaves_out(
-    scenario: Scenario, cli: Any
-) -> None:
+def test_it_names_no_group_and_no_address_and_says_what_it_leaves_out(scenario, cli):
     scenario.enter(MEMBER)
     said = explained(cli, MEMBER)
     with scenario.services.reading.begin() as session:
@@ -88,14 +84,14 @@ def test_it_names_no_group_and_no_address_and_says_what_it_leaves_out(
     assert LEFT_OUT in said
 
 
-def test_the_relays_answer_and_the_next_try_are_said(scenario: Scenario, cli: Any) -> None:
+def test_the_relays_answer_and_the_next_try_are_said(scenario, cli):
     scenario.relay.script(f"RCPT {ADA}", "450 4.2.2 Mailbox full")
     scenario.visitor.join(VILLAGE, ADA)
     scenario.worker.drain()
     assert re.search(r"deferred 450 4\.2\.2 .*; due \d\d:\d\d", explained(cli, ADA))
 
 
-def test_the_limits_are_those_that_the_worker_counts(scenario: Scenario, cli: Any) -> None:
+def test_the_limits_are_those_that_the_worker_counts(scenario, cli):
     scenario.invite_lead(ADA)
     act(scenario, ADA)
     scenario.worker.drain()
@@ -113,14 +109,14 @@ def test_the_limits_are_those_that_the_worker_counts(scenario: Scenario, cli: An
     assert "Email me again: 1 at once, then one each 168 hours; used up now." in explained(cli, ADA)
 
 
-def test_the_mark_is_said_with_its_day(scenario: Scenario, cli: Any) -> None:
+def test_the_mark_is_said_with_its_day(scenario, cli):
     assert "Never email: no." in explained(cli, ADA)
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, suppressions.BY_REQUEST)
     assert f"Never email: yes, since {now().date()}." in explained(cli, ADA)
 
 
-def test_a_personal_address_is_not_told_apart_by_my_groups(scenario: Scenario, cli: Any) -> None:
+def test_a_personal_address_is_not_told_apart_by_my_groups(scenario, cli):
     become_member(scenario, "grace@example.com")
     for address in ("grace@example.com", "nobody@example.com"):
         scenario.visitor.send("/my-groups", email=address)
@@ -129,7 +125,7 @@ def test_a_personal_address_is_not_told_apart_by_my_groups(scenario: Scenario, c
     assert explained(cli, "grace@example.com") == explained(cli, "nobody@example.com")
 
 
-def test_the_trail_and_the_inbox_hear_that_it_was_asked(scenario: Scenario, cli: Any) -> None:
+def test_the_trail_and_the_inbox_hear_that_it_was_asked(scenario, cli):
     explained(cli, ADA)
     [told] = scenario.mails(OFFICE)
     assert "belong explain" in text_of(told)
@@ -139,7 +135,7 @@ def test_the_trail_and_the_inbox_hear_that_it_was_asked(scenario: Scenario, cli:
         assert (entry.kind, entry.role, entry.detail) == ("command run", "operator", "explain")
 
 
-def test_after_a_day_nothing_is_known_of_anyone(scenario: Scenario, cli: Any) -> None:
+def test_after_a_day_nothing_is_known_of_anyone(scenario, cli):
     act(scenario, STRANGER)
     scenario.worker.drain()
     with time_machine.travel(now() + timedelta(days=1, minutes=1)):

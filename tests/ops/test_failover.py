@@ -55,8 +55,8 @@ def lagging(settings: Settings, relay: Server, url: str) -> Iterator[subprocess.
 @one_by_day("faults")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
-    ending: signal.Signals, environment: Settings, issue: int, relay: Server, database_url: str
-) -> None:
+    ending, environment, issue, relay, database_url
+):
     """By its journal or its epoch, where an older copy is on the same timeline."""
     assert issue
     with lagging(environment, relay, database_url) as process:
@@ -68,9 +68,7 @@ def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
     assert doubled(relay) == 0
 
 
-def test_what_one_host_misses_holds_the_others(
-    environment: Settings, other: Settings, issue: int, relay: Server, database_url: str
-) -> None:
+def test_what_one_host_misses_holds_the_others(environment, other, issue, relay, database_url):
     assert issue
     with lagging(environment, relay, database_url) as process:
         go_back(database_url)

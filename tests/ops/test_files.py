@@ -8,11 +8,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
 from belong_mail.core.db import make_engine
-from belong_mail.core.services import Services
-from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.markers import on_both, on_sqlite
 from tests.ops.troubles import read_only
@@ -56,8 +53,8 @@ def modes(file: Path) -> dict[str, int]:
 @on_sqlite
 @pytest.mark.parametrize(("command", "umask"), [("upgrade", 0o022), ("restore", 0o077)])
 def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
-    command: str, umask: int, environment: Settings, services: Services, tmp_path: Path
-) -> None:
+    command, umask, environment, services, tmp_path
+):
     assert services
     arguments = [command]
     if command == "restore":
@@ -70,8 +67,8 @@ def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
 @on_sqlite
 @pytest.mark.parametrize(("before", "after"), [(0o644, 0o660), (0o640, 0o660), (0o600, 0o600)])
 def test_an_older_file_is_narrowed_and_one_that_only_its_user_reads_stays_so(
-    before: int, after: int, environment: Settings, app: Flask, tmp_path: Path
-) -> None:
+    before, after, environment, app, tmp_path
+):
     """As `db upgrade` and `db restore` left it until now; whoever chose 0600 has one user."""
     app.extensions["belong"].engine.dispose()
     (tmp_path / "belong.db").chmod(before)
@@ -98,16 +95,14 @@ def trouble(
     return written_by_another(tmp_path / "belong.db")
 
 
-def test_a_database_that_takes_no_change_is_not_ready(
-    trouble: AbstractContextManager[None], visitor: Visitor
-) -> None:
+def test_a_database_that_takes_no_change_is_not_ready(trouble, visitor):
     with trouble:
         assert visitor.open("/groups/asian").status_code == 200
         assert visitor.open("/readyz").status_code == 503
     assert visitor.open("/readyz").status_code == 200
 
 
-def test_asking_whether_it_is_ready_changes_nothing(visitor: Visitor, services: Services) -> None:
+def test_asking_whether_it_is_ready_changes_nothing(visitor, services):
     before = kept_of(services)
     assert visitor.open("/readyz").status_code == 200
     assert kept_of(services) == before

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskCliRunner
 from sqlalchemy import Engine, delete, select, text, update
 
 from belong_mail.core.db import Base
@@ -16,14 +15,13 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import REASONS, Host
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.processes import run
-from tests.servers.smtp import Server
 
 on_both_traces = on_both("traces of a copied database")
 
@@ -57,8 +55,8 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
 
 @on_both_traces
 def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    environment, relay, services, keyring
+):
     queue(services, keyring, 2)
     for _ in range(3):
         assert drain(environment) == (0, NOTHING_WAITS)
@@ -68,9 +66,9 @@ def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
 
 
 def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then_all_once(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring,
-    tmp_path: Path, visitor: Visitor,
-) -> None:  # fmt: skip
+    environment, relay, services, keyring,
+    tmp_path, visitor
+):  # fmt: skip
     """A copy of the database on another machine; or a second machine that is to join."""
     assert drain(environment) == (0, NOTHING_WAITS)
     issue = queue(services, keyring, 3)
@@ -101,8 +99,8 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
 
 
 def test_a_host_that_waits_for_its_release_does_not_stop_the_others(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     assert drain(environment) == (0, NOTHING_WAITS)
     queue(services, keyring, 2)
     assert drain(elsewhere(environment, tmp_path))[0] == 1
@@ -119,9 +117,7 @@ def _put_back(services: Services, rows: list[tuple[str, int]]) -> None:
 
 
 @on_both_traces
-def test_an_older_database_under_the_same_host_is_on_hold(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_older_database_under_the_same_host_is_on_hold(environment, relay, services, keyring):
     assert drain(environment) == (0, NOTHING_WAITS)
     with services.reading.begin() as session:
         then = [(host.folder, host.epoch) for host in session.scalars(select(Host))]
@@ -140,8 +136,8 @@ def test_an_older_database_under_the_same_host_is_on_hold(
 
 
 def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     """Neither one that nobody has worked on, nor one from which email was sent."""
     queue(services, keyring, 1)
     other = elsewhere(environment, tmp_path)
@@ -163,8 +159,8 @@ def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
     ],
 )
 def test_a_cloned_machine_a_moved_database_or_a_twin_of_this_host_is_on_hold(
-    key: str, value: object, words: str, environment: Settings, services: Services
-) -> None:
+    key, value, words, environment, services
+):
     assert services
     assert drain(environment) == (0, NOTHING_WAITS)
     seen = json.loads(witness(environment).read_text())
@@ -176,9 +172,7 @@ def test_a_cloned_machine_a_moved_database_or_a_twin_of_this_host_is_on_hold(
     assert not is_held(environment)
 
 
-def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(
-    environment: Settings, services: Services
-) -> None:
+def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environment, services):
     assert drain(environment) == (0, NOTHING_WAITS)
     seen = json.loads(witness(environment).read_text())
     with services.writing.begin() as session:
@@ -189,8 +183,8 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(
 
 @on_both_traces
 def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    environment, relay, services, keyring
+):
     assert drain(environment) == (0, NOTHING_WAITS)
     assert run(environment, "hold", "begin").returncode == 0
     queue(services, keyring, 1)
@@ -202,9 +196,7 @@ def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
     assert run(environment, "hold", "release").stdout == "Sending is not on hold.\n"
 
 
-def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
-    worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
-) -> None:
+def test_a_held_worker_deletes_nothing_and_takes_nothing_over(worker, services, keyring, cli):
     worker.drain()
     queue(services, keyring, 1)
     with services.writing.begin() as session:
@@ -220,9 +212,9 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
-    worker: Worker, services: Services, keyring: Keyring, relay: Server, cli: FlaskCliRunner,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    worker, services, keyring, relay, cli,
+    caplog
+):  # fmt: skip
     """Copies that it had begun are finished and written down; the rest waits for the release."""
     caplog.set_level("INFO")
     issue = queue(services, keyring, 60)
@@ -261,9 +253,7 @@ def rows_of(services: Services) -> list[object]:
 
 
 @on_sqlite
-def test_mail_that_stays_on_this_machine_needs_no_release(
-    environment: Settings, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+def test_mail_that_stays_on_this_machine_needs_no_release(environment, services, keyring, tmp_path):
     """A copy may be looked at, with `mailbox:` in place of a relay."""
     assert drain(environment) == (0, NOTHING_WAITS)
     queue(services, keyring, 1)
@@ -272,9 +262,7 @@ def test_mail_that_stays_on_this_machine_needs_no_release(
 
 
 @on_sqlite
-def test_a_witness_that_cannot_be_read_ends_with_a_sentence(
-    environment: Settings, services: Services
-) -> None:
+def test_a_witness_that_cannot_be_read_ends_with_a_sentence(environment, services):
     assert services
     drain(environment)
     witness(environment).write_text("{")
@@ -287,9 +275,9 @@ def test_a_witness_that_cannot_be_read_ends_with_a_sentence(
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_leads_read_on_their_pages_that_sending_is_on_hold(
-    language: str, environment: Settings, visitor: Visitor, make_lead: Callable[[], Visitor],
-    cli: FlaskCliRunner,
-) -> None:  # fmt: skip
+    language, environment, visitor, make_lead,
+    cli
+):  # fmt: skip
     words = {"en": "Sending is on hold.", "es": "Los envíos están en pausa."}[language]
     lead = make_lead()
     page = f"/lead/?lang={language}"
@@ -308,8 +296,8 @@ def make_lead(app: object, keyring: Keyring) -> Callable[[], Visitor]:
 
 
 def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_uncertain(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
-) -> None:
+    environment, relay, services, keyring, visitor
+):
     """A copy made while an issue left: what it holds as waiting may have left since."""
     assert drain(environment) == (0, NOTHING_WAITS)
     begun = queue(services, keyring, 5)
@@ -336,8 +324,8 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}, {"BELONG_UNCERTAIN": "0"}])
 def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_again(
-    settings: Settings, environment: Settings, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    settings, environment, relay, services, keyring
+):
     assert drain(environment) == (0, NOTHING_WAITS)
     issue = queue(services, keyring, 2)
     relay.always("RCPT", "451 4.3.0 Later")

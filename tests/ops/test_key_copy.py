@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -46,9 +45,7 @@ def used(environment: Settings, services: Services, keyring: Keyring) -> Setting
 @one_by_day("each form of a copy", of="database_url")
 @on_both("the worker's own rights")
 @pytest.mark.parametrize("form", [lines, archive])
-def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(
-    form: object, used: Settings, tmp_path: Path
-) -> None:
+def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(form, used, tmp_path):
     assert callable(form)
     copy = tmp_path / "copy"
     assert NEVER in run(used, "doctor").stdout
@@ -78,9 +75,7 @@ def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(
         (archive(KEYS)[:700], "It has no "),
     ],
 )
-def test_what_is_no_whole_copy_is_refused_in_a_sentence(
-    content: bytes, said: str, used: Settings, tmp_path: Path
-) -> None:
+def test_what_is_no_whole_copy_is_refused_in_a_sentence(content, said, used, tmp_path):
     copy = tmp_path / "copy"
     copy.write_bytes(content)
     refused = run(used, "keys", "check", str(copy))

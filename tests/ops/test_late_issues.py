@@ -56,8 +56,8 @@ def asked(relay: Server) -> int:
 @on_both("times")
 @pytest.mark.parametrize("settings", [{}, {"BELONG_SEND_RATE": "6000"}], ids=["", "paced"])
 def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
-) -> None:
+    clock, worker, relay, services, keyring, lead
+):
     """The relay is away for five days; then the lead, who has read why, lets it go on."""
     issue = queue(services, keyring, 3)
     relay.always("MAIL", AWAY)
@@ -78,9 +78,7 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
     assert lead
 
 
-def test_an_outage_of_less_than_an_hour_asks_nobody(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
-) -> None:
+def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, services, keyring, lead):
     issue = queue(services, keyring, 3)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 50)
@@ -92,8 +90,8 @@ def test_an_outage_of_less_than_an_hour_asks_nobody(
 
 
 def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when_asked(
-    app: Flask, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    app, clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 6)
     relay.script("MAIL", None, None)
     relay.always("MAIL", AWAY)
@@ -113,8 +111,8 @@ def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when
 
 
 def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not_at_once(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
-) -> None:
+    clock, worker, relay, services, keyring, lead
+):
     issue = queue(services, keyring, 1)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 70)
@@ -130,8 +128,8 @@ def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not
 
 
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
-) -> None:
+    clock, worker, relay, services, keyring, lead
+):
     issue = queue(services, keyring, 3)
     clock.shift(5 * DAY)
     late = make_worker(services, keyring)
@@ -145,8 +143,8 @@ def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
 
 
 def test_what_was_put_off_for_one_member_expires_with_the_outage(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     """All others have it; the rest of the issue is no reason to ask anybody."""
     issue = queue(services, keyring, 3)
     relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again later")
@@ -161,9 +159,7 @@ def test_what_was_put_off_for_one_member_expires_with_the_outage(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
-def test_a_quota_of_our_own_is_no_outage(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_a_quota_of_our_own_is_no_outage(clock, worker, relay, services, keyring):
     issue = queue(services, keyring, 5)
     for _ in range(80):
         worker.drain()
@@ -173,8 +169,8 @@ def test_a_quota_of_our_own_is_no_outage(
 
 
 def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    clock, worker, relay, services, keyring
+):
     issue = queue(services, keyring, 3)
     relay.always("MAIL", "550 5.4.5 Daily SMTP relay limit exceeded")
     for _ in range(20):
@@ -188,8 +184,8 @@ def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
 
 
 def test_a_lead_who_has_decided_gets_no_question_about_it(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
-) -> None:
+    clock, worker, relay, services, keyring, lead
+):
     """The question waits for the relay as well; meanwhile the lead has read the page."""
     issue = queue(services, keyring, 1)
     relay.always("MAIL", AWAY)
@@ -204,10 +200,10 @@ def test_a_lead_who_has_decided_gets_no_question_about_it(
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_question_names_the_reason_in_the_leads_language(
-    language: str, clock: Clock, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-    lead: Visitor,
-) -> None:  # fmt: skip
+    language, clock, worker, relay, services,
+    keyring,
+    lead
+):  # fmt: skip
     assert lead
     words = {"en": "because no email could go out", "es": "no pudo salir ningún correo"}[language]
     with services.writing.begin() as session:
@@ -230,9 +226,7 @@ def _name(services: Services, issue: int) -> str:
         return session.get_one(Newsletter, issue).public_id
 
 
-def test_an_issue_queued_while_another_leaves_is_not_late(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_an_issue_queued_while_another_leaves_is_not_late(clock, worker, relay, services, keyring):
     """Nothing has left for days, for there was nothing."""
     first = queue(services, keyring, 1)
     worker.drain()

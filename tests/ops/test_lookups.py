@@ -15,12 +15,10 @@ from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
 from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.factories import group_named
 from tests.markers import periodic_tasks
-from tests.scenario import ADA, Scenario
-from tests.servers.smtp import Server
+from tests.scenario import ADA
 
 pytestmark = periodic_tasks
 
@@ -51,9 +49,7 @@ def left(services: Services) -> int:
         return len(list(session.scalars(select(Job.id))))
 
 
-def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(
-    services: Services, worker: Worker
-) -> None:
+def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(services, worker):
     """Of all kinds together, each of which looks an address up."""
     guess(services, 450, "interest", "my-groups", "email-again", *CODES)
     with time_machine.travel(now(), tick=False) as clock:
@@ -64,7 +60,7 @@ def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(
 
 
 @ALARM
-def test_the_operator_hears_of_it_once(services: Services, worker: Worker, relay: Server) -> None:
+def test_the_operator_hears_of_it_once(services, worker, relay):
     guess(services, 250, "my-groups")
     for minutes in range(3):
         with time_machine.travel(now() + timedelta(minutes=minutes)):
@@ -76,9 +72,7 @@ def test_the_operator_hears_of_it_once(services: Services, worker: Worker, relay
 
 
 @ALARM
-def test_more_in_a_day_than_people_send_is_told_too(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+def test_more_in_a_day_than_people_send_is_told_too(services, worker, relay):
     guess(services, 30, "my-groups")
     with services.writing.begin() as session:
         until = (now() + timedelta(days=1)).timestamp()
@@ -91,9 +85,7 @@ def test_more_in_a_day_than_people_send_is_told_too(
 
 
 @ALARM
-def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(services, worker, relay):
     guess(services, 120, "join")
     worker.drain()
     assert left(services) == 0
@@ -102,9 +94,7 @@ def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(
         assert len(list(session.scalars(select(Subscription.id)))) == 120
 
 
-def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(
-    scenario: Scenario, visitor: Visitor, services: Services
-) -> None:
+def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(scenario, visitor, services):
     scenario.invite_lead("lead@dpsk12.org")
     link = scenario.confirm_link(introduce_me="y", first_name="Ada")
     guess(services, 350, "my-groups")

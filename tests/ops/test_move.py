@@ -15,7 +15,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Engine,
-    Executable,
     Integer,
     LargeBinary,
     String,
@@ -28,9 +27,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Double
 
 from belong_mail.core.db import Base, make_engine
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Image
 from belong_mail.ops import move, schema
@@ -39,7 +36,6 @@ from tests.factories import make_members, queue_issue
 from tests.markers import on_both
 from tests.postgres import postgresql
 from tests.processes import SECONDS, run, running
-from tests.servers.smtp import Server
 
 pytestmark = on_both("moving from one to the other")
 
@@ -118,7 +114,7 @@ def as_stored(engine: Engine) -> dict[str, list[Any]]:
         }
 
 
-def test_every_row_of_every_table_arrives_as_it_was(services: Services, target: Engine) -> None:
+def test_every_row_of_every_table_arrives_as_it_was(services, target):
     fill(services.engine)
     before = as_stored(services.engine)
     assert min(map(len, before.values())) == ROWS
@@ -132,7 +128,7 @@ def test_every_row_of_every_table_arrives_as_it_was(services: Services, target: 
         assert job.id == FIRST + ROWS + 1
 
 
-def test_what_was_interrupted_is_not_gone_on_with(services: Services, target: Engine) -> None:
+def test_what_was_interrupted_is_not_gone_on_with(services, target):
     """The source stays as it was, not on hold."""
     fill(services.engine)
     before = dump(services.engine)
@@ -148,7 +144,7 @@ def test_what_was_interrupted_is_not_gone_on_with(services: Services, target: En
     assert dump(services.engine) == before
 
 
-def test_a_database_that_is_in_use_is_left_alone(services: Services, target: Engine) -> None:
+def test_a_database_that_is_in_use_is_left_alone(services, target):
     fill(services.engine)
     schema.upgrade(target)
     with Session(target) as session, session.begin():
@@ -159,7 +155,7 @@ def test_a_database_that_is_in_use_is_left_alone(services: Services, target: Eng
     assert dump(target) == before
 
 
-def test_a_database_is_not_moved_to_itself(services: Services) -> None:
+def test_a_database_is_not_moved_to_itself(services):
     target = make_engine(services.settings.database_url)
     with pytest.raises(move.InvalidMove, match="Name another one"):
         move.move(services.engine, target, lambda _rows: None, left)
@@ -174,9 +170,7 @@ def test_a_database_is_not_moved_to_itself(services: Services) -> None:
     ],
     ids=["changed", "missing"],
 )
-def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(
-    table: str, statement: Executable, services: Services, target: Engine
-) -> None:
+def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(table, statement, services, target):
     """The other database may be another's to write to; what is there in the end is compared."""
     fill(services.engine)
     told: list[int] = []
@@ -191,7 +185,7 @@ def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(
         move.move(services.engine, target, spoil, left)
 
 
-def test_nobody_writes_to_the_source_meanwhile(services: Services, target: Engine) -> None:
+def test_nobody_writes_to_the_source_meanwhile(services, target):
     refused: list[bool] = []
     hasty = make_engine(hurried(services.settings.database_url))
 
@@ -216,9 +210,9 @@ def hurried(url: str) -> str:
 
 
 def test_who_runs_it_goes_on_in_the_other_database(
-    environment: dict[str, str], services: Services, keyring: Keyring, relay: Server,
-    other: str, tmp_path: Path,
-) -> None:  # fmt: skip
+    environment, services, keyring, relay,
+    other, tmp_path
+):  # fmt: skip
     """Waiting email leaves from there, once, and nothing more from where it was."""
     with services.writing.begin() as session:
         make_members(session, keyring, MEMBERS)

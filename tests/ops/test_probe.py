@@ -56,9 +56,7 @@ def judged(environment: Settings, tmp_path: Path, raw: bytes) -> Told:
         return told(settings, "--probe-file", str(file), "--dns", names.address)
 
 
-def test_a_newsletter_that_was_saved_is_judged_like_a_probe(
-    environment: Settings, tmp_path: Path, newsletter: bytes
-) -> None:
+def test_a_newsletter_that_was_saved_is_judged_like_a_probe(environment, tmp_path, newsletter):
     code, well, wrong = judged(environment, tmp_path, arrived(newsletter))
     assert (code, wrong) == (0, [])
     assert {
@@ -72,8 +70,8 @@ def test_a_newsletter_that_was_saved_is_judged_like_a_probe(
 
 
 def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
-    environment: Settings, tmp_path: Path, newsletter: bytes
-) -> None:
+    environment, tmp_path, newsletter
+):
     newsletter = newsletter.replace(b"Return-Path: <b+", b"Return-Path: <b+0")
     raw = arrived(newsletter, "dkim=fail; spf=fail; dmarc=fail", SIGNATURE.replace("h=", "l=9; h="))
     code, _, wrong = judged(environment, tmp_path, raw)
@@ -107,17 +105,15 @@ def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
     ids=["no verdict", "a verdict of neither", "unsigned", "another's signature", "uncovered"],
 )  # fmt: skip
 def test_each_fault_of_a_signature_is_said(
-    verdict: str, signature: str, sentence: str, environment: Settings, tmp_path: Path,
-    newsletter: bytes,
-) -> None:  # fmt: skip
+    verdict, signature, sentence, environment, tmp_path,
+    newsletter
+):  # fmt: skip
     code, _, wrong = judged(environment, tmp_path, arrived(newsletter, verdict, signature))
     assert code == 1
     assert any(words.startswith(sentence) for words in wrong), wrong
 
 
-def test_a_second_signature_may_be_broken(
-    environment: Settings, tmp_path: Path, newsletter: bytes
-) -> None:
+def test_a_second_signature_may_be_broken(environment, tmp_path, newsletter):
     verdict = (
         "dkim=fail header.d=relay.example.net; dkim=pass header.i=@news.example.org; dmarc=pass"
     )
@@ -127,18 +123,14 @@ def test_a_second_signature_may_be_broken(
     assert "DKIM: signed for news.example.org, which aligns with From." in well
 
 
-def test_a_verdict_from_the_way_is_not_believed(
-    environment: Settings, tmp_path: Path, newsletter: bytes
-) -> None:
+def test_a_verdict_from_the_way_is_not_believed(environment, tmp_path, newsletter):
     forged = f"Authentication-Results: relay.example.org; {PASSED}\r\n".encode()
     code, _, wrong = judged(environment, tmp_path, arrived(forged + newsletter, ""))
     assert code == 1
     assert any(words.startswith("The server that received it says nothing") for words in wrong)
 
 
-def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(
-    environment: Settings, relay: Server
-) -> None:
+def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(environment, relay):
     with DnsServer(Habits().records) as names:
         code, _, wrong = told(environment, "--probe", "--dns", names.address)
     assert code == 1
@@ -146,9 +138,7 @@ def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(
     assert relay.accepted == []
 
 
-def test_dns_that_does_not_answer_leaves_the_rest_to_be_said(
-    environment: Settings, tmp_path: Path, newsletter: bytes
-) -> None:
+def test_dns_that_does_not_answer_leaves_the_rest_to_be_said(environment, tmp_path, newsletter):
     file = tmp_path / "newsletter.eml"
     file.write_bytes(arrived(newsletter))
     with DnsServer({}) as names:
@@ -158,9 +148,7 @@ def test_dns_that_does_not_answer_leaves_the_rest_to_be_said(
     assert "DMARC: mx.example.com says pass." in well
 
 
-def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(
-    services: Services, newsletter: bytes
-) -> None:
+def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(services, newsletter):
     written = probe.write_probe(services)
     own = [name for name, _ in header_lines(written.envelope.message)]
     assert own == [name for name, _ in header_lines(newsletter) if name != "Return-Path"]
@@ -172,7 +160,7 @@ def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(
     assert parse_report(written.envelope.message).kind is Kind.OTHER
 
 
-def test_a_copy_on_hold_sends_no_probe(environment: Settings, relay: Server) -> None:
+def test_a_copy_on_hold_sends_no_probe(environment, relay):
     assert run(environment, "hold", "begin").returncode == 0
     mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
     _, _, wrong = told(environment | mailbox, "--probe", "--dns", "127.0.0.1:1")
@@ -180,7 +168,7 @@ def test_a_copy_on_hold_sends_no_probe(environment: Settings, relay: Server) -> 
     assert relay.accepted == []
 
 
-def test_a_relay_that_refuses_the_probe_is_said(environment: Settings, relay: Server) -> None:
+def test_a_relay_that_refuses_the_probe_is_said(environment, relay):
     relay.always("RCPT", "550 5.7.1 Not through me")
     mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
     with DnsServer(Habits().records) as names:

@@ -1,6 +1,5 @@
 """The retention clock: what is kept how long, row by row, as the privacy page says."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -59,19 +58,13 @@ def ask_unreadably(scenario: Scenario) -> None:
         (ask_unreadably, "jobs", 1, WEEK),
     ],
 )
-def test_rows_stay_until_their_age_and_go_then(
-    scenario: Scenario,
-    begin: Callable[[Scenario], object],
-    table: str,
-    rows: int,
-    age: timedelta,
-) -> None:
+def test_rows_stay_until_their_age_and_go_then(scenario, begin, table, rows, age):
     begin(scenario)
     assert after(scenario, age - MOMENT)[table] == rows
     assert after(scenario, age + MOMENT)[table] == 0
 
 
-def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario: Scenario) -> None:
+def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario):
     scenario.enter(first_name="Ada")
     later = after(scenario, timedelta(days=1000))
     assert later["subscriptions"] == 1
@@ -79,7 +72,7 @@ def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario: Scenario
     assert scenario.is_member()
 
 
-def test_who_asks_again_in_the_last_days_can_still_confirm(scenario: Scenario) -> None:
+def test_who_asks_again_in_the_last_days_can_still_confirm(scenario):
     leave(scenario)
     with time_machine.travel(now() + MONTH - timedelta(days=1)):
         link = scenario.confirm_link()
@@ -89,13 +82,13 @@ def test_who_asks_again_in_the_last_days_can_still_confirm(scenario: Scenario) -
         assert scenario.is_member()
 
 
-def test_a_refused_request_goes_at_once(scenario: Scenario) -> None:
+def test_a_refused_request_goes_at_once(scenario):
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="forget")
     gone = after(scenario, timedelta(0))
     assert (gone["pending_confirmations"], gone["subscriptions"]) == (0, 0)
 
 
-def test_of_who_is_left_alone_only_the_mark_stays(scenario: Scenario) -> None:
+def test_of_who_is_left_alone_only_the_mark_stays(scenario):
     scenario.enter(slug="lgbtq")
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
     assert after(scenario, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
@@ -105,7 +98,7 @@ def test_of_who_is_left_alone_only_the_mark_stays(scenario: Scenario) -> None:
     assert after(scenario, timedelta(days=10_000))["suppressions"] == 1
 
 
-def test_a_membership_stays_while_mail_to_it_waits(scenario: Scenario) -> None:
+def test_a_membership_stays_while_mail_to_it_waits(scenario):
     scenario.enter()
     found = scenario.subscription()
     assert found is not None
@@ -117,7 +110,7 @@ def test_a_membership_stays_while_mail_to_it_waits(scenario: Scenario) -> None:
     assert after(scenario, MONTH + MOMENT)["subscriptions"] == 0
 
 
-def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario: Scenario) -> None:
+def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario):
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA)
         queue_issue(session)
@@ -137,7 +130,7 @@ def report_of(scenario: Scenario, number: int = -1) -> dict[str, int]:
         return newsletters.report(session, issues[number])
 
 
-def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario: Scenario) -> None:
+def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 5)
         queue_issue(session)
@@ -153,7 +146,7 @@ def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario: Scen
     assert before["resent"] == 1
 
 
-def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario: Scenario) -> None:
+def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
     """A little goes at a time; what is counted and what is not add up at each moment."""
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 1)
@@ -175,7 +168,7 @@ def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario: Scenari
     assert issue.counted_at is not None
 
 
-def test_an_old_issue_that_is_paused_keeps_what_waits(scenario: Scenario) -> None:
+def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
     """And no other issue has to wait for it."""
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
@@ -195,7 +188,7 @@ def test_an_old_issue_that_is_paused_keeps_what_waits(scenario: Scenario) -> Non
     assert reports[0]["queued"] == 1
 
 
-def test_mail_that_still_waits_is_never_cleared_away(scenario: Scenario) -> None:
+def test_mail_that_still_waits_is_never_cleared_away(scenario):
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.visitor.join(VILLAGE, ADA)
@@ -208,7 +201,7 @@ def test_mail_that_still_waits_is_never_cleared_away(scenario: Scenario) -> None
     )
 
 
-def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario: Scenario) -> None:
+def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario):
     typed = {"topic": "need", "message": "Hello", "email": "ada@example.org"}
     answer = scenario.visitor.send("/contact", **typed)
     with time_machine.travel(now() + timedelta(days=3)):
@@ -221,7 +214,7 @@ def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario: 
 
 
 @pytest.mark.parametrize("state", [State.BOUNCED, State.FAILED, State.EXPIRED])
-def test_a_message_that_never_reached_the_office_stays(scenario: Scenario, state: State) -> None:
+def test_a_message_that_never_reached_the_office_stays(scenario, state):
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
@@ -230,12 +223,12 @@ def test_a_message_that_never_reached_the_office_stays(scenario: Scenario, state
     assert (kept["contact_messages"], kept["deliveries"]) == (1, 1)
 
 
-def test_a_request_that_only_waits_is_never_cleared_away(scenario: Scenario) -> None:
+def test_a_request_that_only_waits_is_never_cleared_away(scenario):
     scenario.visitor.join(VILLAGE, ADA)
     assert after(scenario, timedelta(days=365))["jobs"] == 1
 
 
-def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario: Scenario) -> None:
+def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario):
     scenario.ask()
     before, later = after(scenario, timedelta(0)), after(scenario, timedelta(days=4))
     for table in ("limits", "worker_limits"):
@@ -243,7 +236,7 @@ def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario: Scena
         assert later[table] == 0
 
 
-def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
+def test_the_clock_says_what_it_removed(scenario):
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.ask()
     with scenario.services.writing.begin() as session:
@@ -255,7 +248,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
     }  # fmt: skip
 
 
-def test_the_worker_runs_the_clock_by_itself(scenario: Scenario) -> None:
+def test_the_worker_runs_the_clock_by_itself(scenario):
     scenario.ask()
     with time_machine.travel(now() + WEEK + MOMENT):
         scenario.worker.step()
@@ -263,7 +256,7 @@ def test_the_worker_runs_the_clock_by_itself(scenario: Scenario) -> None:
 
 
 @on_both("every rule deletes")
-def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
+def test_the_worker_leaves_nothing_that_is_over(scenario):
     """It asks first of which rows there are any that are over; `purge` does not ask."""
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.ask()
@@ -275,7 +268,7 @@ def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
         assert scenario.rows(table) == 0
 
 
-def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario: Scenario) -> None:
+def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario):
     """One asks of all that could be over: each rule on its own takes twice as many in all."""
     scenario.enter()
     with time_machine.travel(now() + MOMENT), statements_of(scenario.engine) as statements:
@@ -284,7 +277,7 @@ def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario: Scenar
 
 
 @on_both("what is stored")
-def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario) -> None:
+def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario):
     scenario.visitor.press(link_to(scenario.enter(first_name="Ada"), "leave"))
     found = scenario.subscription()
     assert found is not None
@@ -294,9 +287,7 @@ def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario
     assert all(repr(trace) not in everything for trace in traces)
 
 
-def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(
-    scenario: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(scenario, caplog):
     """No other task, no issue that is due, and not the worker."""
     scenario.ask()
     with scenario.services.writing.begin() as session:
@@ -319,9 +310,7 @@ def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(
 
 
 @on_both("transactions")
-def test_rules_that_cannot_be_asked_together_run_alone_and_the_log_says_so(
-    scenario: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rules_that_cannot_be_asked_together_run_alone_and_the_log_says_so(scenario, caplog):
     scenario.ask()
 
     def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -343,7 +332,7 @@ def test_rules_that_cannot_be_asked_together_run_alone_and_the_log_says_so(
     assert ADA not in caplog.text
 
 
-def test_much_that_is_over_goes_a_little_at_a_time(scenario: Scenario) -> None:
+def test_much_that_is_over_goes_a_little_at_a_time(scenario):
     """No transaction is long, and what is left does not wait for the next minute."""
     with scenario.services.writing.begin() as session:
         at = now() - timedelta(days=2)

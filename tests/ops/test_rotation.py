@@ -1,9 +1,6 @@
 """A new key takes over: what the old one wrapped is wrapped anew, wherever it was cut off."""
 
-from collections.abc import Callable
-
 import pytest
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations
@@ -18,15 +15,12 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import address_of
 from belong_mail.ops import key_rotation
 from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.members.waiting_list.upcoming import wait_for
 from tests.processes import run
 from tests.scenario import ADA, Scenario
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -54,9 +48,9 @@ def left(services: Services, opener: Opener) -> int:
 
 @on_both("locks")
 def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
-    both: Opener, worker_with: Callable[[Keyring], Worker],
-    services: Services, keyring: Keyring, relay: Server,
-) -> None:  # fmt: skip
+    both, worker_with,
+    services, keyring, relay
+):  # fmt: skip
     """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
     with services.writing.begin() as session:
         make_members(session, keyring, 5)
@@ -76,9 +70,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
 
 
 @on_both("transactions")
-def test_it_goes_on_where_it_was_cut_off(
-    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
-) -> None:
+def test_it_goes_on_where_it_was_cut_off(both, worker_with, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 7)
     with services.writing.begin() as session:
@@ -93,9 +85,7 @@ def test_it_goes_on_where_it_was_cut_off(
         assert key_rotation.rewrap(session, both) == 0
 
 
-def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
-    both: Opener, services: Services, keyring: Keyring
-) -> None:
+def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(both, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 3)
         first, second, _third = session.scalars(select(Subscription).order_by(Subscription.id))
@@ -108,9 +98,9 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
 
 
 def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
-    both: Opener, worker_with: Callable[[Keyring], Worker], visitor: Visitor, worker: Worker,
-    services: Services, keyring: Keyring, relay: Server,
-) -> None:  # fmt: skip
+    both, worker_with, visitor, worker,
+    services, keyring, relay
+):  # fmt: skip
     wait_for(Scenario(visitor, worker, relay, services, keyring))
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
@@ -123,9 +113,7 @@ def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
         assert address_of(new, note) == ADA
 
 
-def test_who_leads_still_leads_when_the_old_key_is_gone(
-    both: Opener, worker_with: Callable[[Keyring], Worker], services: Services, keyring: Keyring
-) -> None:
+def test_who_leads_still_leads_when_the_old_key_is_gone(both, worker_with, services, keyring):
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lead = invitations.invite(session, keyring.opener, keyring.index, village, SHARED)
@@ -136,9 +124,7 @@ def test_who_leads_still_leads_when_the_old_key_is_gone(
         assert not invitations.is_proven_lead(session, keyring.opener, lead, village)
 
 
-def test_what_still_needs_an_older_key_is_explained(
-    environment: Settings, visitor: Visitor, cli: FlaskCliRunner
-) -> None:
+def test_what_still_needs_an_older_key_is_explained(environment, visitor, cli):
     """A message to the office and its mails stay under the key of their day, for a month."""
     typed = {"message": "Where is the library?", "topic": "need", "email": ADA}
     assert visitor.send("/contact", **typed).status_code == 303
@@ -152,7 +138,7 @@ def test_what_still_needs_an_older_key_is_explained(
     assert all("deleted" in words for words in counted)
 
 
-def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained() -> None:
+def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained():
     columns = {
         f"{table.name}.{column.name}"
         for table in Base.metadata.sorted_tables
@@ -163,7 +149,7 @@ def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained() -> None:
     assert columns - {"thread_entries.sealed"} <= lasting | SHORT_LIVED.keys()
 
 
-def test_with_one_key_nothing_is_wrapped_anew(services: Services, keyring: Keyring) -> None:
+def test_with_one_key_nothing_is_wrapped_anew(services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
         assert key_rotation.rewrap(session, keyring.opener) == 0
@@ -171,8 +157,8 @@ def test_with_one_key_nothing_is_wrapped_anew(services: Services, keyring: Keyri
 
 
 def test_the_commands_print_lists_that_fit_together_and_say_what_is_left(
-    environment: Settings, services: Services, keyring: Keyring, cli: FlaskCliRunner
-) -> None:
+    environment, services, keyring, cli
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     printed = cli.invoke(args=["keys", "rotate"])

@@ -41,14 +41,14 @@ def words_of_the_program() -> str:
     return re.sub(r'"\s*f?"', "", "\n".join(texts))
 
 
-def test_each_symptom_of_the_table_is_what_the_program_says() -> None:
+def test_each_symptom_of_the_table_is_what_the_program_says():
     program, found = words_of_the_program(), " ".join(said for said, _ in symptoms())
     said = [part.strip() for each in re.findall("“(.*?)”", found) for part in each.split("…")]
     assert len(said) > 20
     assert [each for each in said if each not in program] == []
 
 
-def test_the_table_leads_to_each_runbook_for_something_that_breaks() -> None:
+def test_the_table_leads_to_each_runbook_for_something_that_breaks():
     there = set(re.findall(r"^## (.+)$", RUNBOOKS.read_text(), re.MULTILINE))
     told = set(re.findall(r"\[([^]]+)\]\(#", "\n".join(where for _, where in symptoms())))
     # A mistake of one’s own, a leak, and what somebody says show in no log.
@@ -85,7 +85,7 @@ def rotation() -> str:
     return "\n".join(found)
 
 
-def test_rotated_lists_take_the_place_of_the_old_ones(keys: Path) -> None:
+def test_rotated_lists_take_the_place_of_the_old_ones(keys):
     (keys.parent / "belong-keys").write_text(ROTATED)
     done = follow(rotation(), keys)
     assert (done.stdout, done.stderr) == ("restarted\nrestarted\n", "")
@@ -95,7 +95,7 @@ def test_rotated_lists_take_the_place_of_the_old_ones(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_when_the_rotation_failed_no_key_is_lost(wrong: str, keys: Path) -> None:
+def test_when_the_rotation_failed_no_key_is_lost(wrong, keys):
     (keys.parent / "belong-keys").write_text(WRONG[wrong])
     done = follow(rotation(), keys)
     assert (done.stdout, "private was left as it is" in done.stderr) == ("", True)
@@ -104,7 +104,7 @@ def test_when_the_rotation_failed_no_key_is_lost(wrong: str, keys: Path) -> None
     }
 
 
-def test_after_a_leak_the_old_secret_is_gone(keys: Path) -> None:
+def test_after_a_leak_the_old_secret_is_gone(keys):
     [script] = [each for each in blocks(RUNBOOKS) if "token_urlsafe" in each]
     done = follow(script, keys)
     assert (done.stdout, done.stderr) == ("restarted\n", "")
@@ -114,7 +114,7 @@ def test_after_a_leak_the_old_secret_is_gone(keys: Path) -> None:
     assert (keys / "secret").stat().st_mode & 0o777 == 0o640
 
 
-def test_the_runbook_for_a_leak_deletes_all_that_the_threat_model_names() -> None:
+def test_the_runbook_for_a_leak_deletes_all_that_the_threat_model_names():
     [block] = re.findall(r"```sql\n(.*?)```", RUNBOOKS.read_text(), re.DOTALL)
     deleted = set(re.findall(r"DELETE FROM (\w+);", block))
     [named] = re.findall(
@@ -123,7 +123,7 @@ def test_the_runbook_for_a_leak_deletes_all_that_the_threat_model_names() -> Non
     assert deleted == set(re.findall(r"`(\w+)`", named))
 
 
-def test_what_an_intruder_left_is_deleted_by_the_command_as_it_stands(tmp_path: Path) -> None:
+def test_what_an_intruder_left_is_deleted_by_the_command_as_it_stands(tmp_path):
     [script] = [each for each in blocks(RUNBOOKS) if "DELETE FROM" in each]
     [block] = re.findall(r"```sql\n(.*?)```", RUNBOOKS.read_text(), re.DOTALL)
     tables = re.findall(r"DELETE FROM (\w+);", block)
@@ -145,7 +145,7 @@ def test_what_an_intruder_left_is_deleted_by_the_command_as_it_stands(tmp_path: 
     assert left == ["subscriptions"]
 
 
-def test_a_lost_key_comes_back_from_the_copy_and_newer_ones_stay(keys: Path) -> None:
+def test_a_lost_key_comes_back_from_the_copy_and_newer_ones_stay(keys):
     folder = keys.parent
     [save] = [each for each in blocks(INSTALL) if "tar -C" in each]
     [bring] = [each for each in blocks(RUNBOOKS) if "tar -C" in each]

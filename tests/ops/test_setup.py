@@ -15,7 +15,6 @@ from sqlalchemy import make_url
 
 from belong_mail.core import encryption
 from belong_mail.core.db import has_tables
-from belong_mail.core.services import Services
 from belong_mail.ops import setup_answers
 from belong_mail.ops.setup_answers import CRISIS_LINE, ETC, QUESTIONS
 from belong_mail.ops.setup_command import (
@@ -137,9 +136,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read(
-    root: Path,
-) -> None:
+def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read(root):
     done(setup(root))
     for path, (mode, owner, group) in SECRETS.items():
         about = (root / path).stat()
@@ -160,7 +157,7 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
     assert set(shared.rpartition(":")[2].split(",")) == {"belong-web", "belong-worker"}
 
 
-def test_run_again_it_changes_nothing(root: Path) -> None:
+def test_run_again_it_changes_nothing(root):
     done(setup(root))
     (root / "etc/belong-mail/web.env").write_text("BELONG_SMTP_URL=smtp://mine.example.org\n")
     before = standing(root)
@@ -170,7 +167,7 @@ def test_run_again_it_changes_nothing(root: Path) -> None:
     assert "no flag changes them: edit the files in /etc/belong-mail." in said
 
 
-def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
+def test_what_is_missing_is_made_and_keys_stay(root):
     done(setup(root))
     before = standing(root)
     lost = ("etc/belong-mail/worker.env", "etc/belong-mail/keys/relay")
@@ -182,42 +179,40 @@ def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
     assert {name: after[name][3] for name in after} == {name: before[name][3] for name in before}
 
 
-def test_who_is_not_root_is_told_so() -> None:
+def test_who_is_not_root_is_told_so():
     with as_nobody():
         refused = setup(Path("/"))
     assert (refused.exit_code, "sudo" in refused.output) == (1, True)
     assert not Path(ETC).exists()
 
 
-def test_where_users_or_folders_are_missing_nothing_is_made(root: Path) -> None:
+def test_where_users_or_folders_are_missing_nothing_is_made(root):
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     refuse(root, "docs/operators/install.md")
 
 
-def test_where_the_program_is_not_in_its_place_nothing_is_made() -> None:
+def test_where_the_program_is_not_in_its_place_nothing_is_made():
     refused = setup(Path("/"))
     assert (refused.exit_code, PROGRAM in refused.output) == (1, True)
     assert not Path(ETC).exists()
 
 
 @pytest.mark.parametrize("lost", encryption.KINDS)
-def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None:
+def test_no_new_keys_are_made_where_some_are_left(root, lost):
     done(setup(root))
     (root / "etc/belong-mail/keys" / lost).unlink()
     refuse(root, "Bring the missing ones back")
 
 
 @pytest.mark.parametrize("left", USED)
-def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, left: str) -> None:
+def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root, left):
     """As on a machine that was restored from a backup, which has no keys in it."""
     (root / left.removeprefix("/")).write_text("")
     assert left in refuse(root, "Bring the keys back")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_database_of_a_server_that_is_in_use_shows(
-    environment: dict[str, str], services: Services
-) -> None:
+def test_a_database_of_a_server_that_is_in_use_shows(environment, services):
     assert services
     url = make_url(environment["BELONG_DATABASE_URL"])
     found = [
@@ -227,7 +222,7 @@ def test_a_database_of_a_server_that_is_in_use_shows(
     assert found == [True, False, False]
 
 
-def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
+def test_it_asks_what_it_needs_and_a_password(root):
     asked = {**FLAGS, "relay": "sam@relay.example.org:465\npa55/w0rd", "help-lines": SAFE_TIP}
     said = done(setup(root, answers=typed(asked, "y")))
     assert [each.words for each in QUESTIONS if said.count(each.words) != 1] == []
@@ -240,13 +235,13 @@ def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
     assert str(worker.help_lines) == SAFE_TIP.replace(", ", "\n")
 
 
-def test_who_says_no_gets_nothing(root: Path) -> None:
+def test_who_says_no_gets_nothing(root):
     before = standing(root)
     assert setup(root, answers=typed(FLAGS, "n")).exit_code == 1
     assert standing(root) == before
 
 
-def test_with_postgresql_each_has_a_url_of_its_own(root: Path, tmp_path: Path) -> None:
+def test_with_postgresql_each_has_a_url_of_its_own(root, tmp_path):
     file = tmp_path / "url"
     file.write_text(POSTGRESQL.format("belong_worker") + "\n")
     web_url = POSTGRESQL.format("belong_web")
@@ -258,7 +253,7 @@ def test_with_postgresql_each_has_a_url_of_its_own(root: Path, tmp_path: Path) -
         assert stat.S_IMODE((root / "etc/belong-mail/keys" / name).stat().st_mode) == mode
 
 
-def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> None:
+def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root):
     wrong = refuse(
         root, "--base-url", 2, base_url="http://belong.example.org", domains="@", short="<b>",
         timezone="Lakeside", help_lines="SafeTip", office="nobody",
@@ -270,7 +265,7 @@ def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> N
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
 
 
-def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
+def test_what_is_special_to_a_shell_is_read_as_it_was_given(root):
     """By the shell that hands bounces over, and by systemd, by its rules for quotes."""
     given = {
         "BELONG_CONTACT_INBOX": "a&b.o'brien@example.org",
@@ -286,7 +281,7 @@ def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["$(id)", "`id`", "relay\\"])
-def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
+def test_no_relay_says_something_to_the_shell(root, host):
     refuse(root, "--relay", 2, relay=f"smtp://{host}:587")
 
 
@@ -301,8 +296,6 @@ def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
          "lmtp://relay.example.org:24"),
     ],
 )  # fmt: skip
-def test_the_web_is_told_of_the_relay_without_its_password(
-    relay: str, url: str, of_the_web: str
-) -> None:
+def test_the_web_is_told_of_the_relay_without_its_password(relay, url, of_the_web):
     made = setup_answers.relay_url(relay, "p:w")
     assert (made, setup_answers.for_the_web(made)) == (url, of_the_web)

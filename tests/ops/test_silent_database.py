@@ -15,7 +15,6 @@ from sqlalchemy import Connection, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import make_engine, now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops.hold import Host
@@ -28,7 +27,6 @@ from tests.servers.network import FarTunnel, Network, require
 from tests.servers.ports import free_port
 from tests.servers.site import Browser, Site
 from tests.servers.site import running as site_running
-from tests.servers.smtp import Server
 from tests.servers.tunnel import Tunnel
 
 pytestmark = on_postgresql
@@ -80,8 +78,8 @@ def look(site: Site, path: str) -> tuple[int, float]:
 
 @one_by_day("networks that fail")
 def test_while_the_database_is_silent_each_page_says_so_soon_and_the_process_stays_alive(
-    site: Site, tunnel: Tunnel, services: Services
-) -> None:
+    site, tunnel, services
+):
     wait_until(lambda: _is_met(services, now() - timedelta(hours=1)))
     tunnel.swallow()
     paths = ["/"] * VISITORS + ["/healthz"]
@@ -98,8 +96,8 @@ def test_while_the_database_is_silent_each_page_says_so_soon_and_the_process_sta
 
 @one_by_day("networks that fail")
 def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
-    beyond: Settings, tunnel: Tunnel, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    beyond, tunnel, relay, services, keyring
+):
     issue = queue(services, keyring, 3)
     with running(beyond, "worker") as process:
         relay.wait_for(3, SECONDS)
@@ -119,8 +117,8 @@ def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
 @pytest.mark.parametrize("tunnel", ["silent", "dropped", "deaf"], indirect=True)
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
-    beyond: Settings, tunnel: Tunnel, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    beyond, tunnel, relay, services, keyring
+):
     issue = queue(services, keyring, 120)
     relay.delay = 0.05
     with running(beyond, "worker") as process:
@@ -135,7 +133,7 @@ def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
 
 
 @pytest.mark.parametrize("tunnel", ["dropped"], indirect=True)
-def test_who_has_time_learns_that_the_server_is_gone(services: Services, tunnel: Tunnel) -> None:
+def test_who_has_time_learns_that_the_server_is_gone(services, tunnel):
     """One waits for an answer while it is lost, the other speaks to nobody."""
     engine = make_engine(tunnel.url).execution_options(has_time=True)
     with ThreadPoolExecutor(2) as people, engine.connect() as one, engine.connect() as other:
@@ -155,8 +153,8 @@ def test_who_has_time_learns_that_the_server_is_gone(services: Services, tunnel:
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "1000", "BELONG_SEND_RATE": "6000"}])
 def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_only(
-    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    environment, relay, services, keyring, tmp_path
+):
     """It keeps the locks of the relay's day, the same for all hosts, and of what it claims.
 
     It has done its periodic tasks before: then what it is stopped at is a claim.
@@ -228,7 +226,7 @@ def _set(url: str, name: str) -> str:
         engine.dispose()
 
 
-def test_what_the_url_says_counts_more_than_our_limits(database_url: str) -> None:
+def test_what_the_url_says_counts_more_than_our_limits(database_url):
     given = make_url(database_url).update_query_dict({"options": "-c lock_timeout=20s"})
     url = given.render_as_string(hide_password=False)
     names = ("lock_timeout", "idle_in_transaction_session_timeout")
@@ -236,7 +234,7 @@ def test_what_the_url_says_counts_more_than_our_limits(database_url: str) -> Non
     assert [_set(url, name) for name in names] == ["20s", "15s"]
 
 
-def test_who_has_time_may_wait(services: Services) -> None:
+def test_who_has_time_may_wait(services):
     """A step of the schema waits for locks, and may take minutes."""
     with services.engine.execution_options(has_time=True).begin() as connection:
         assert connection.scalar(text("SELECT current_setting('lock_timeout')")) == "0"

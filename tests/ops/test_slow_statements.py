@@ -7,14 +7,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.drivers import STATEMENT_SECONDS
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import SLOW_REQUEST_REST, Worker
+from belong_mail.worker.loop import SLOW_REQUEST_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.delivery.factories import books, queue
-from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -25,7 +22,7 @@ def count_for_long(session: Session, *_: object) -> None:
     session.execute(text("SELECT pg_sleep(30)"))
 
 
-def test_the_server_ends_a_statement_before_we_stop_waiting(services: Services) -> None:
+def test_the_server_ends_a_statement_before_we_stop_waiting(services):
     shown = text("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'")
     with services.engine.connect() as connection:
         assert 0 < connection.scalar(shown) < 1000 * STATEMENT_SECONDS
@@ -33,9 +30,7 @@ def test_the_server_ends_a_statement_before_we_stop_waiting(services: Services) 
         assert connection.scalar(shown) == 0
 
 
-def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(
-    services: Services, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, caplog):
     done: list[str] = []
     clock = [0.0]
 
@@ -60,9 +55,7 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(
     assert "It is too slow for 60 s: OperationalError: QueryCanceled" in caplog.messages
 
 
-def test_email_leaves_while_a_count_takes_too_long(
-    worker: Worker, services: Services, keyring: Keyring, relay: Server
-) -> None:
+def test_email_leaves_while_a_count_takes_too_long(worker, services, keyring, relay):
     issue = queue(services, keyring, 3)
     worker._periodic_tasks._tasks["Leads see old numbers"] = count_for_long
     worker.drain()
@@ -70,9 +63,7 @@ def test_email_leaves_while_a_count_takes_too_long(
     assert len(relay.accepted) == 3
 
 
-def test_a_request_that_takes_too_long_waits_and_is_not_given_up(
-    worker: Worker, services: Services
-) -> None:
+def test_a_request_that_takes_too_long_waits_and_is_not_given_up(worker, services):
     worker._tasks["a-kind"] = lambda work: count_for_long(work.session)
     with services.writing.begin() as session:
         session.add(Job(kind="a-kind", sealed=b""))

@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -60,8 +59,8 @@ def lagging(settings: Settings, relay: Server, servers: Pair) -> Iterator[subpro
 
 
 def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_asks_for_it(
-    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
-) -> None:
+    environment, issue, relay, services, servers
+):
     with lagging(environment, relay, servers) as process:
         servers.fail_over()
         is_said(process, HELD)
@@ -81,8 +80,8 @@ def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_
 
 
 def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
-    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
-) -> None:
+    environment, issue, relay, services, servers
+):
     """The worker has died with its server; only its state folder knows what it had done."""
     with lagging(environment, relay, servers) as process:
         process.kill()
@@ -103,13 +102,8 @@ def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
 
 
 def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_released(
-    environment: Settings,
-    issue: int,
-    relay: Server,
-    services: Services,
-    servers: Pair,
-    tmp_path: Path,
-) -> None:
+    environment, issue, relay, services, servers, tmp_path
+):
     other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(other, "hold", "release").returncode == 0
     servers.bind()

@@ -103,9 +103,7 @@ def require_upgraded(machine: Machine) -> None:
     ]
 
 
-def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(
-    machine: Machine, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(machine, capfd):
     assert machine.run() == 0
     require_upgraded(machine)
     assert len(machine.calls) == CALLS
@@ -121,7 +119,7 @@ def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(
     assert "8 of 8. Ask the doctor …" in said
 
 
-def test_the_second_time_it_brings_up_to_date_starts_and_asks_the_doctor(machine: Machine) -> None:
+def test_the_second_time_it_brings_up_to_date_starts_and_asks_the_doctor(machine):
     assert machine.run() == 0
     assert machine.run() == 0
     require_upgraded(machine)
@@ -129,9 +127,7 @@ def test_the_second_time_it_brings_up_to_date_starts_and_asks_the_doctor(machine
 
 
 @pytest.mark.parametrize("cut", range(1, CALLS + 1))
-def test_an_upgrade_cut_off_before_any_call_goes_on_when_it_is_run_again(
-    machine: Machine, cut: int
-) -> None:
+def test_an_upgrade_cut_off_before_any_call_goes_on_when_it_is_run_again(machine, cut):
     assert machine.run(cut) != 0
     first = machine.calls
     assert (machine.home / LINK).is_symlink()  # so there is a `belong` to run again
@@ -142,7 +138,7 @@ def test_an_upgrade_cut_off_before_any_call_goes_on_when_it_is_run_again(
     assert {call.split()[0] for call in calls if "db upgrade" in call} == {NEW}
 
 
-def test_what_git_left_half_replaced_is_replaced(machine: Machine) -> None:
+def test_what_git_left_half_replaced_is_replaced(machine):
     machine.run(cut=7)
     (machine.home / ".git/index.lock").touch()
     (machine.home / "version").write_text("1.")
@@ -151,9 +147,7 @@ def test_what_git_left_half_replaced_is_replaced(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(("command", "step"), [("backup", 3), ("upgrade", 6)])
-def test_a_step_that_fails_is_named_and_nothing_after_it_is_done(
-    machine: Machine, command: str, step: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_step_that_fails_is_named_and_nothing_after_it_is_done(machine, command, step, capfd):
     (machine.home / f"no-{command}").touch()
     assert machine.run() == 1
     assert f"Step {step} failed; see above." in capfd.readouterr().err
@@ -163,9 +157,7 @@ def test_a_step_that_fails_is_named_and_nothing_after_it_is_done(
     require_upgraded(machine)
 
 
-def test_without_its_origin_nothing_is_changed(
-    machine: Machine, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_without_its_origin_nothing_is_changed(machine, capfd):
     (machine.home.parent / "origin").rename(machine.home.parent / "moved")
     assert machine.run() == 1
     assert "git fetch failed; see above. Nothing was changed." in capfd.readouterr().err

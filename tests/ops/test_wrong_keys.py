@@ -1,7 +1,6 @@
 """A worker whose keys do not open the database waits, says so, and loses nothing."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -17,14 +16,13 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books
 from tests.factories import make_member, make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import run
 from tests.scenario import ADA
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -48,8 +46,8 @@ def issue_for(services: Services, keyring: Keyring, members: int) -> int:
 
 @ALARM
 def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
-    environment: Settings, services: Services, keyring: Keyring, relay: Server, visitor: Visitor
-) -> None:
+    environment, services, keyring, relay, visitor
+):
     issue = issue_for(services, keyring, 200)
     visitor.join("lgbtq", ADA)
     wrong = pair(environment, OTHER)
@@ -69,9 +67,7 @@ def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
     assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
 
 
-def test_doctor_names_each_kind_that_does_not_open(
-    environment: Settings, services: Services, keyring: Keyring, visitor: Visitor
-) -> None:
+def test_doctor_names_each_kind_that_does_not_open(environment, services, keyring, visitor):
     issue_for(services, keyring, 3)
     visitor.send("/contact", message="Where is the library?", topic="need")
     quiet = {**environment, "BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
@@ -87,8 +83,8 @@ def test_doctor_names_each_kind_that_does_not_open(
 @on_sqlite
 @pytest.mark.parametrize("arguments", ["keys rotate", "db downgrade", "db move sqlite:///{}"])
 def test_nothing_that_keys_must_open_later_is_begun_with_others(
-    arguments: str, environment: Settings, services: Services, keyring: Keyring, tmp_path: Path
-) -> None:
+    arguments, environment, services, keyring, tmp_path
+):
     issue_for(services, keyring, 3)
     there = tmp_path / "there.db"
     refused = run(pair(environment, OTHER), *arguments.format(there).split())
@@ -98,9 +94,7 @@ def test_nothing_that_keys_must_open_later_is_begun_with_others(
     assert not there.exists()
 
 
-def test_a_key_that_was_taken_away_too_soon_is_missed(
-    services: Services, keyring: Keyring, worker_with: Make, relay: Server
-) -> None:
+def test_a_key_that_was_taken_away_too_soon_is_missed(services, keyring, worker_with, relay):
     """Half of the members are wrapped under a key that is here, half under one that is not."""
     newer = Keyring(Opener((KEYS["private"], OTHER["private"])), keyring.index)
     with services.writing.begin() as session:
@@ -117,8 +111,8 @@ def test_a_key_that_was_taken_away_too_soon_is_missed(
 
 
 def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
-    services: Services, keyring: Keyring, worker_with: Make
-) -> None:
+    services, keyring, worker_with
+):
     older = worker_with(keyring)
     issue_for(services, keyring, 3)
     older.drain()
@@ -139,9 +133,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
 
 @on_both("transactions")
 @pytest.mark.parametrize("poison", [b"\x02none" + b"x" * 300, b"\x01", b"\x02"])
-def test_one_row_that_cannot_be_opened_fails_alone(
-    poison: bytes, services: Services, keyring: Keyring, worker_with: Make
-) -> None:
+def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, worker_with):
     """Also one that names a key that was never here."""
     issue = issue_for(services, keyring, 5)
     with services.writing.begin() as session:
@@ -156,9 +148,7 @@ def test_one_row_that_cannot_be_opened_fails_alone(
     assert books(services, issue) == {"recipients": 5, "accepted": 4, "failed": 1}
 
 
-def test_a_wrong_index_key_takes_nobody_for_somebody_else(
-    services: Services, keyring: Keyring, worker_with: Make, visitor: Visitor
-) -> None:
+def test_a_wrong_index_key_takes_nobody_for_somebody_else(services, keyring, worker_with, visitor):
     issue = issue_for(services, keyring, 3)
     visitor.join("the-village", "member1@dpsk12.org")
     worker = worker_with(Keyring(keyring.opener, BlindIndex((OTHER["index"],))))
@@ -168,8 +158,8 @@ def test_a_wrong_index_key_takes_nobody_for_somebody_else(
 
 
 def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
-    environment: Settings, services: Services, keyring: Keyring, relay: Server, visitor: Visitor
-) -> None:
+    environment, services, keyring, relay, visitor
+):
     """The web had the new public key before the worker had the private one."""
     issue_for(services, keyring, 3)
     visitor.join("lgbtq", ADA)
@@ -188,9 +178,7 @@ def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
     assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
 
 
-def test_a_note_outlives_a_missing_key(
-    services: Services, keyring: Keyring, worker_with: Make, visitor: Visitor
-) -> None:
+def test_a_note_outlives_a_missing_key(services, keyring, worker_with, visitor):
     visitor.send("/groups/autoimmune/tell-me", email=ADA)
     worker = worker_with(keyring)
     worker.drain()

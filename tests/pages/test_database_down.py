@@ -7,8 +7,6 @@ from flask import Flask
 
 from belong_mail.app import create_app
 from config import Config
-from tests.browser_client import Visitor
-from tests.servers.smtp import Server
 
 BROKEN = (
     "sqlite:////nowhere/at/all/belong.db",
@@ -31,25 +29,21 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 
 @pytest.mark.usefixtures("relay")
 @pytest.mark.parametrize("path", ["/", "/groups/asian", "/groups/asian/join"])
-def test_a_page_says_that_it_cannot_do_it_right_now(visitor: Visitor, path: str) -> None:
+def test_a_page_says_that_it_cannot_do_it_right_now(visitor, path):
     answer = visitor.open(path)
     assert answer.status_code == 503
     assert "We can’t do this right now" in answer.text
     assert "Nothing was saved" in answer.text
 
 
-def test_who_watches_the_site_reads_one_sentence(
-    visitor: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_who_watches_the_site_reads_one_sentence(visitor, caplog):
     answer = visitor.open("/readyz")
     assert (answer.status_code, answer.mimetype) == (503, "text/plain")
     assert answer.text == "The database does not answer, or takes no changes.\n"
     assert "The database cannot be used" in caplog.text
 
 
-def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(
-    visitor: Visitor, relay: Server
-) -> None:
+def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(visitor, relay):
     token = visitor.open("/contact").text.partition('name="csrf_token"')[2]
     token = token.partition('value="')[2].partition('"')[0]
     fields = {"csrf_token": token, "topic": "need", "message": "We need an interpreter."}
@@ -61,9 +55,7 @@ def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(
     assert relay.accepted == []
 
 
-def test_neither_page_nor_log_tells_where_the_database_is(
-    visitor: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_neither_page_nor_log_tells_where_the_database_is(visitor, caplog):
     page = visitor.open("/").text
     for word in ("secret", "nowhere", "127.0.0.1", "sqlite", "psycopg", "Traceback"):
         assert word not in page
@@ -71,6 +63,6 @@ def test_neither_page_nor_log_tells_where_the_database_is(
     assert "The database cannot be used" in caplog.text
 
 
-def test_the_process_is_live_though_it_is_not_ready(visitor: Visitor) -> None:
+def test_the_process_is_live_though_it_is_not_ready(visitor):
     assert visitor.open("/healthz").status_code == 200
     assert visitor.open("/privacy").status_code == 200

@@ -3,9 +3,6 @@
 import re
 from html import unescape
 
-import pytest
-
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from tests.browser_client import Visitor
 from tests.factories import group_named
@@ -58,7 +55,7 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
-def test_the_directory_shows_the_groups_of_the_district(visitor: Visitor) -> None:
+def test_the_directory_shows_the_groups_of_the_district(visitor):
     page = visitor.open("/").text
     today, soon = page.split('id="upcoming"')
     for part, expected in ((today, ESTABLISHED), (soon, UPCOMING)):
@@ -67,7 +64,7 @@ def test_the_directory_shows_the_groups_of_the_district(visitor: Visitor) -> Non
         assert [slug for slug, _ in found] == list(expected)
 
 
-def test_one_group_writes_its_charter_now(visitor: Visitor) -> None:
+def test_one_group_writes_its_charter_now(visitor):
     page = visitor.open("/").text
     assert page.count("Writing our charter now") == 1
     first_card = page.partition("<h3>")[2].partition("</li>")[0]
@@ -77,16 +74,14 @@ def test_one_group_writes_its_charter_now(visitor: Visitor) -> None:
     assert "Writing our charter now" not in visitor.open("/groups/asian").text
 
 
-def test_each_group_that_can_be_joined_has_one_short_line_in_both_languages(
-    visitor: Visitor,
-) -> None:
+def test_each_group_that_can_be_joined_has_one_short_line_in_both_languages(visitor):
     for language in ("en", "es"):
         lines = re.findall(r"</h3>\s*<p>([^<]+)</p>", visitor.open(f"/?lang={language}").text)
         assert len(set(lines)) == len(lines) == len(ESTABLISHED)
         assert all(20 < len(unescape(line)) <= 90 for line in lines)
 
 
-def test_no_page_repeats_the_districts_own_words(visitor: Visitor) -> None:
+def test_no_page_repeats_the_districts_own_words(visitor):
     paths = ["/", "/privacy", *(f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING)]
     paths += [f"/groups/{slug}/join" for slug in ESTABLISHED]
     for path in paths:
@@ -95,22 +90,20 @@ def test_no_page_repeats_the_districts_own_words(visitor: Visitor) -> None:
             assert phrase.casefold() not in words, path
 
 
-def test_the_offices_video_is_hidden_until_it_is_set(visitor: Visitor) -> None:
+def test_the_offices_video_is_hidden_until_it_is_set(visitor):
     page = visitor.open("/").text
     assert "Watch members talk" not in page
     assert "video" not in page.casefold()
 
 
-def test_the_offices_video_is_shown_when_it_is_set(
-    environment: dict[str, str], request: pytest.FixtureRequest
-) -> None:
+def test_the_offices_video_is_shown_when_it_is_set(environment, request):
     environment["BELONG_VIDEO_URL"] = "https://video.example.org/belong"
     visitor: Visitor = request.getfixturevalue("visitor")
     assert 'href="https://video.example.org/belong"' in visitor.open("/").text
     assert "Watch members talk about their groups" in visitor.open("/").text
 
 
-def test_every_group_says_who_can_see_that_one_joined(visitor: Visitor) -> None:
+def test_every_group_says_who_can_see_that_one_joined(visitor):
     paths = ["/privacy", *(f"/groups/{slug}" for slug in ESTABLISHED | UPCOMING)]
     for path in paths:
         page = visitor.open(path).text
@@ -119,7 +112,7 @@ def test_every_group_says_who_can_see_that_one_joined(visitor: Visitor) -> None:
         assert said | WHO_CAN_SEE == said, path
 
 
-def test_a_group_that_can_be_joined_leads_to_its_form(visitor: Visitor) -> None:
+def test_a_group_that_can_be_joined_leads_to_its_form(visitor):
     for slug, name in ESTABLISHED.items():
         page = visitor.open(f"/groups/{slug}").text
         assert f"<h1>{name}</h1>" in unescape(page)
@@ -127,7 +120,7 @@ def test_a_group_that_can_be_joined_leads_to_its_form(visitor: Visitor) -> None:
         assert visitor.open(f"/groups/{slug}/join").status_code == 200
 
 
-def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor: Visitor) -> None:
+def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor):
     for slug in UPCOMING:
         page = visitor.open(f"/groups/{slug}").text
         assert "You can’t join yet" in page
@@ -136,7 +129,7 @@ def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor: Visitor) -> No
         assert visitor.open(f"/groups/{slug}/join").status_code == 404
 
 
-def test_a_retired_group_is_gone(visitor: Visitor, services: Services) -> None:
+def test_a_retired_group_is_gone(visitor, services):
     with services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "asian"))
     assert "Asian" not in visitor.open("/").text
@@ -144,7 +137,7 @@ def test_a_retired_group_is_gone(visitor: Visitor, services: Services) -> None:
     assert visitor.open("/groups/asian/join").status_code == 404
 
 
-def test_a_group_that_never_was_is_not_there(visitor: Visitor) -> None:
+def test_a_group_that_never_was_is_not_there(visitor):
     for slug in ("nowhere", "ASIAN", "asian%00", "%2e%2e", "a" * 5000, "%ff", "'--"):
         for language in ("en", "es"):
             answer = visitor.open(f"/groups/{slug}?lang={language}")

@@ -10,7 +10,6 @@ from flask import Flask, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import TooManyRequests
 
-from tests.browser_client import Visitor
 from tests.pages.groups import ESTABLISHED, UPCOMING
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -34,8 +33,8 @@ def fail(*_given: object) -> NoReturn:
 
 @pytest.mark.parametrize("when", ["before", "after", "twice"])
 def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
-    app: Flask, visitor: Visitor, caplog: pytest.LogCaptureFixture, when: str
-) -> None:
+    app, visitor, caplog, when
+):
     if when != "after":
         app.before_request(fail)
     if when != "before":
@@ -50,7 +49,7 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/groups/NOWHERE", "/confirm/x"])
-def test_what_is_not_here_shows_the_groups_that_are(visitor: Visitor, path: str) -> None:
+def test_what_is_not_here_shows_the_groups_that_are(visitor, path):
     for language in ("en", "es"):
         answer = visitor.open(f"{path}?lang={language}")
         assert answer.status_code == 404
@@ -63,9 +62,7 @@ def test_what_is_not_here_shows_the_groups_that_are(visitor: Visitor, path: str)
     ("language", "time"),
     [("en", "Try again in 2 minutes (12:01 PM)"), ("es", "en 2 minutos (12:01 p. m.)")],
 )
-def test_too_many_requests_say_when_to_come_back(
-    app: Flask, visitor: Visitor, language: str, time: str
-) -> None:
+def test_too_many_requests_say_when_to_come_back(app, visitor, language, time):
     raises(app, TooManyRequests(retry_after=NOON + timedelta(seconds=90)))
     with time_machine.travel(NOON, tick=False):
         answer = visitor.open(f"/contact?lang={language}")
@@ -74,9 +71,7 @@ def test_too_many_requests_say_when_to_come_back(
     assert time in " ".join(answer.text.split())
 
 
-def test_a_database_that_fails_says_that_nothing_was_lost_and_how_to_send_again(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_a_database_that_fails_says_that_nothing_was_lost_and_how_to_send_again(app, visitor):
     raises(app, OperationalError(None, None, Exception()))
     read, sent = visitor.open("/contact"), visitor.press("/contact", message="Hello")
     for answer in (read, sent):
@@ -88,7 +83,7 @@ def test_a_database_that_fails_says_that_nothing_was_lost_and_how_to_send_again(
     assert "Hello" not in sent.text
 
 
-def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor: Visitor) -> None:
+def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor):
     answer = visitor.press("/privacy")
     assert answer.status_code == 405
     assert "<h1>Something went wrong with that link or button</h1>" in answer.text
@@ -96,9 +91,7 @@ def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor: Vi
 
 
 @pytest.mark.parametrize("path", ["/contact", "/groups/asian/join", "/sign-in", "/my-groups"])
-def test_the_summary_of_errors_takes_the_focus_without_a_script(
-    visitor: Visitor, path: str
-) -> None:
+def test_the_summary_of_errors_takes_the_focus_without_a_script(visitor, path):
     answer = visitor.send(path, email="nobody")
     assert answer.status_code == 422
     [summary] = re.findall(r'<div class="problem"[^>]*>', answer.text)

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from tests.browser_client import Visitor
-
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -15,7 +13,7 @@ def fields(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("at", [datetime(2026, 11, 24, 19, tzinfo=UTC), datetime(2031, 1, 1)])  # noqa: DTZ001
-def test_whoever_found_a_hole_finds_whom_to_tell(visitor: Visitor, at: datetime) -> None:
+def test_whoever_found_a_hole_finds_whom_to_tell(visitor, at):
     with time_machine.travel(at, tick=False):
         answer = visitor.open("/.well-known/security.txt?lang=es")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -28,14 +26,14 @@ def test_whoever_found_a_hole_finds_whom_to_tell(visitor: Visitor, at: datetime)
     assert visitor.open("/contact").status_code == 200
 
 
-def test_the_public_pages_may_be_found_and_a_leads_may_not(visitor: Visitor) -> None:
+def test_the_public_pages_may_be_found_and_a_leads_may_not(visitor):
     answer = visitor.open("/robots.txt")
     assert answer.mimetype == "text/plain"
     assert fields(answer.text) == {"User-agent": "*", "Disallow": "/lead/"}
     assert "noindex" not in visitor.open("/").text
 
 
-def test_the_icon_is_found_where_browsers_look_for_it(visitor: Visitor) -> None:
+def test_the_icon_is_found_where_browsers_look_for_it(visitor):
     answer = visitor.open("/favicon.ico")
     assert (answer.status_code, answer.location) == (308, "/static/logo.svg")
     assert visitor.client.get(answer.location, buffered=True).mimetype == "image/svg+xml"

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.pages.onboarding import QUIET_ZONE_MODULES, qr_code
-from tests.browser_client import Visitor
 from tests.factories import group_named, plan_meeting
 from tests.markers import on_sqlite
 from tests.pages.codes import drawn_in, painted, read
@@ -21,15 +19,13 @@ SUMMARIES = [each.get("summary", {}) for each in GROUPS]
 BASE = "http://localhost:5000"
 
 
-def test_every_short_address_leads_to_its_group_in_the_readers_language(visitor: Visitor) -> None:
+def test_every_short_address_leads_to_its_group_in_the_readers_language(visitor):
     found = [visitor.open(f"/g/{number}").location for number in range(1, len(SLUGS) + 1)]
     assert found == [f"/groups/{slug}" for slug in SLUGS]
     assert visitor.open("/g/1?lang=es").location == f"/groups/{SLUGS[0]}?lang=es"
 
 
-def test_numbers_that_nobody_printed_lead_to_a_kind_page(
-    visitor: Visitor, services: Services
-) -> None:
+def test_numbers_that_nobody_printed_lead_to_a_kind_page(visitor, services):
     with services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "asian"))
     for number in ("2", "0", "11", "99999", "100000", "9" * 40, "-1", "x", "1.5"):
@@ -39,7 +35,7 @@ def test_numbers_that_nobody_printed_lead_to_a_kind_page(
 
 
 @on_sqlite
-def test_the_page_leads_to_the_sheet_the_mail_and_every_poster(visitor: Visitor) -> None:
+def test_the_page_leads_to_the_sheet_the_mail_and_every_poster(visitor):
     page = visitor.open("/new-colleagues")
     assert "Set-Cookie" not in page.headers
     links = re.findall(r'href="([^"]+)"', page.text)
@@ -51,9 +47,7 @@ def test_the_page_leads_to_the_sheet_the_mail_and_every_poster(visitor: Visitor)
 
 
 @on_sqlite
-def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(
-    visitor: Visitor,
-) -> None:
+def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(visitor):
     page = visitor.open("/new-colleagues/sheet").text
     texts = [text for code in drawn_in(page) for text in read(code)]
     assert texts == [BASE, *(f"{BASE}/g/{number}" for number in range(1, len(SLUGS) + 1))]
@@ -65,9 +59,7 @@ def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(
         assert f'<p lang="es">{summary["es"]}</p>' in page
 
 
-def test_words_that_a_group_has_in_one_language_stand_there_once(
-    visitor: Visitor, services: Services
-) -> None:
+def test_words_that_a_group_has_in_one_language_stand_there_once(visitor, services):
     with services.writing.begin() as session:
         groups.add(session, "night", "Night Shift", "For the <night>.", is_upcoming=False)
     page = visitor.open("/new-colleagues/sheet").text
@@ -77,9 +69,7 @@ def test_words_that_a_group_has_in_one_language_stand_there_once(
 
 @on_sqlite
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_a_poster_says_what_the_group_is_and_its_code_reads(
-    visitor: Visitor, language: str
-) -> None:
+def test_a_poster_says_what_the_group_is_and_its_code_reads(visitor, language):
     for number, (slug, name) in enumerate(zip(SLUGS, NAMES, strict=True), 1):
         page = visitor.open(f"/groups/{slug}/poster?lang={language}").text
         assert f">{name}</h1>" in page
@@ -90,9 +80,7 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(
 
 
 @on_sqlite
-def test_a_poster_shows_the_next_dates_where_there_are_meetings(
-    services: Services, visitor: Visitor
-) -> None:
+def test_a_poster_shows_the_next_dates_where_there_are_meetings(services, visitor):
     poster = "/groups/the-village/poster"
     assert "Next dates" not in visitor.open(poster).text
     with services.writing.begin() as session:
@@ -109,9 +97,7 @@ def test_a_poster_shows_the_next_dates_where_there_are_meetings(
 @pytest.mark.parametrize(
     ("language", "word"), [("en", "Welcome to DPS"), ("es", "Te damos la bienvenida a DPS")]
 )
-def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(
-    visitor: Visitor, language: str, word: str
-) -> None:
+def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(visitor, language, word):
     page = visitor.open(f"/new-colleagues/mail?lang={language}").text
     assert f'<input id="subject" readonly value="{word}' in page
     words = page.partition("<textarea")[2].partition("</textarea>")[0]
@@ -123,7 +109,7 @@ def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=120))
-def test_a_code_reads_as_what_was_written_and_is_surrounded_by_white(path: str) -> None:
+def test_a_code_reads_as_what_was_written_and_is_surrounded_by_white(path):
     code = qr_code(f"https://belong.example.org/{path}")
     picture = painted(code.size, code.path)
     assert read(picture) == [f"https://belong.example.org/{path}"]

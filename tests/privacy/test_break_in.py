@@ -2,14 +2,11 @@
 
 import json
 
-from flask import Flask
 from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads import mailbox as shared_mailbox
@@ -18,12 +15,11 @@ from belong_mail.mail.message.mime import compose
 from belong_mail.mail.message.template import slot
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import RenderedIssue
-from belong_mail.worker.loop import Worker, make_worker
-from tests.browser_client import Visitor, link_to
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.servers.smtp import Server
 
 pytestmark = [periodic_tasks, on_both("rights of the web's role")]
 
@@ -32,9 +28,7 @@ INTRUDER = "mallory@example.org"
 OF_STAFF = "mallory@dpsk12.org"
 
 
-def test_an_intruder_is_not_introduced_to_the_members(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_an_intruder_is_not_introduced_to_the_members(services, keyring, worker, relay):
     seal = services.sealer.seal
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -52,9 +46,7 @@ def test_an_intruder_is_not_introduced_to_the_members(
     assert relay.accepted == []
 
 
-def test_an_intruder_does_not_get_the_messages_to_the_office(
-    services: Services, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+def test_an_intruder_does_not_get_the_messages_to_the_office(services, worker, relay, visitor):
     visitor.send("/contact", topic="concern", message="Something very private.")
     worker.drain()
     with services.writing.begin() as session:
@@ -65,9 +57,7 @@ def test_an_intruder_does_not_get_the_messages_to_the_office(
     assert {each.recipient for each in relay.accepted} == {"dps-belong@example.org"}
 
 
-def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         queue_issue(session)
@@ -93,8 +83,8 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
 
 
 def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+    services, keyring, worker, relay, visitor
+):
     """Anybody with the public key can seal; what the worker wrapped for another row is refused."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
@@ -117,8 +107,8 @@ def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
 
 
 def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    app, services, keyring, worker, relay
+):
     """They may ask in a lead’s name, forge links and rows; the lead’s own mail is out of reach."""
     visitor = sign_in(app, keyring, "the-village")
     with services.writing.begin() as session:
@@ -146,8 +136,8 @@ def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
 
 
 def test_an_intruder_without_a_lead_whose_mail_they_read_gets_no_mailbox_asked(
-    services: Services, worker: Worker, relay: Server
-) -> None:
+    services, worker, relay
+):
     with services.writing.begin() as session:
         forged = services.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
         account = Account(address_index=b"forged", wrapped_address=forged)

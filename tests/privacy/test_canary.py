@@ -25,7 +25,6 @@ from tests.privacy.journey import (
     WORDS,
     WORKER_KEYS,
     WRITER,
-    Evidence,
     message_of,
 )
 
@@ -37,7 +36,7 @@ TOKEN_PAGES = (
 WANDERING = tuple(each.partition("@")[0] for each in (WANDERER, WANDERER_NEW, WAITING))
 
 
-def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
+def test_the_walk_went_all_the_way(evidence):
     """Otherwise the absence of a canary would prove nothing."""
     subjects = [mail["Subject"] for mail in evidence.to(CANARY)]
     assert subjects == [
@@ -67,7 +66,7 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
     assert len(evidence.rows) > 20
 
 
-def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence) -> None:
+def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence):
     introduction = evidence.to(LEAD)[0]
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
@@ -78,15 +77,13 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence
     assert WRITER in text_of(message)
 
 
-def test_the_database_never_held_the_canary(evidence: Evidence) -> None:
+def test_the_database_never_held_the_canary(evidence):
     words = (*WORDS, *WANDERING)
     assert found_in(evidence.tables, words) == []
     assert [found for file in evidence.files for found in found_in(file, words)] == []
 
 
-def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
-    evidence: Evidence,
-) -> None:
+def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(evidence):
     [code] = evidence.codes
     words = (code, code.replace("-", ""))
     places = [evidence.tables, evidence.logs, *evidence.files, "\n".join(evidence.urls).encode()]
@@ -94,13 +91,13 @@ def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
     assert [found for mail in evidence.mails for found in found_in(mail.data, words)] == []
 
 
-def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
+def test_the_logs_do_not_hold_the_canary(evidence):
     assert b"cannot be read" in evidence.logs
     assert b"Emails bounce because of our setup: spam or reputation" in evidence.logs
     assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
-def test_no_address_of_a_page_holds_the_canary(evidence: Evidence) -> None:
+def test_no_address_of_a_page_holds_the_canary(evidence):
     hrefs = [
         link for page in evidence.pages for link in re.findall(rb'(?:href|action)="([^"]*)"', page)
     ]
@@ -116,7 +113,7 @@ def test_no_address_of_a_page_holds_the_canary(evidence: Evidence) -> None:
     assert found_in(urls, (*WORDS, *WANDERING, BYSTANDER)) == []
 
 
-def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence: Evidence) -> None:
+def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence):
     showing = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
     assert len(showing) == 1
     assert b"example.org" in showing[0]
@@ -126,13 +123,13 @@ def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence: Evidenc
     )
 
 
-def test_a_test_and_the_offices_copy_hold_nobodys_address_or_name(evidence: Evidence) -> None:
+def test_a_test_and_the_offices_copy_hold_nobodys_address_or_name(evidence):
     for mail in (evidence.to(LEAD)[2], evidence.to(INBOX)[0]):
         assert found_in(mail.as_bytes(), (*WORDS, BYSTANDER)) == []
         assert "come to tea" in text_of(mail)
 
 
-def test_the_cookie_of_a_lead_names_nobody_not_even_the_lead(evidence: Evidence) -> None:
+def test_the_cookie_of_a_lead_names_nobody_not_even_the_lead(evidence):
     for cookie in evidence.cookies:
         payload = cookie.partition("=")[2]
         said = base64_decode(payload.lstrip(".").partition(".")[0]) if payload else b""
@@ -141,7 +138,7 @@ def test_the_cookie_of_a_lead_names_nobody_not_even_the_lead(evidence: Evidence)
             assert found_in(form, (*WORDS, BYSTANDER, LEAD, LEAD.partition("@")[0], MAIN)) == []
 
 
-def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None:
+def test_other_peoples_mail_does_not_hold_the_canary(evidence):
     for mail in evidence.mails:
         if mail.recipient not in {CANARY, LEAD, INBOX}:
             everything = mail.data + mail.return_path.encode()
@@ -151,13 +148,13 @@ def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None
             assert not stands_in(mail.return_path.encode(), CANARY.partition("@")[0])
 
 
-def test_what_was_typed_stands_in_no_mail_before_the_confirmation(evidence: Evidence) -> None:
+def test_what_was_typed_stands_in_no_mail_before_the_confirmation(evidence):
     for mail in evidence.to(CANARY):
         if mail["Subject"] == "Confirm your request to DPS Belong":
             assert found_in(mail.as_bytes(), (FIRST_NAME, ANSWER)) == []
 
 
-def test_no_header_of_a_mail_names_a_group(evidence: Evidence) -> None:
+def test_no_header_of_a_mail_names_a_group(evidence):
     for mail in evidence.mails:
         message = message_of(mail)
         headers = "\n".join(f"{name}: {value}" for name, value in message.items())
@@ -167,7 +164,7 @@ def test_no_header_of_a_mail_names_a_group(evidence: Evidence) -> None:
             assert not stands_in(raw, name) or len(name) < 8, name
 
 
-def test_no_link_that_acts_names_a_group(evidence: Evidence) -> None:
+def test_no_link_that_acts_names_a_group(evidence):
     links = [
         link
         for mail in evidence.mails
@@ -182,7 +179,7 @@ def test_no_link_that_acts_names_a_group(evidence: Evidence) -> None:
         assert not any(slug in link for slug in GROUPS), link
 
 
-def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence: Evidence) -> None:
+def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence):
     assert len(evidence.web_memory) >= 4
     memory = b"\n".join(evidence.web_memory)
     assert evidence.environment["BELONG_PUBLIC_KEYS"].encode() in memory
@@ -190,7 +187,7 @@ def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence: Evid
         assert evidence.environment[name].encode() not in memory, name
 
 
-def test_the_old_address_and_the_new_learn_nothing_of_each_other(evidence: Evidence) -> None:
+def test_the_old_address_and_the_new_learn_nothing_of_each_other(evidence):
     """Readers of one of the two mailboxes are told that something changed, not to what."""
     for mail in evidence.mails:
         for own, other in ((WANDERER, WANDERER_NEW), (WANDERER_NEW, WANDERER)):

@@ -10,7 +10,6 @@ from email.message import EmailMessage
 
 import pytest
 import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -142,8 +141,8 @@ def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
 @pytest.mark.parametrize("is_put_back", [False, True], ids=["left so", "put back"])
 @pytest.mark.parametrize("is_made_lead", [False, True], ids=["their own lead", "made lead"])
 def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
-    scenario: Scenario, *, is_put_back: bool, is_made_lead: bool
-) -> None:
+    scenario, *, is_put_back, is_made_lead
+):
     """As it was done (issue 11, B.2): the sign-up is the intruder's own, the row is another's."""
     with scenario.services.writing.begin() as session:
         victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
@@ -164,9 +163,7 @@ def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_a_member_of_ones_own_group_is_introduced_by_their_own_sign_up_alone(
-    scenario: Scenario,
-) -> None:
+def test_a_member_of_ones_own_group_is_introduced_by_their_own_sign_up_alone(scenario):
     """The index of a colleague in the same group is exchanged, and put back again."""
     with scenario.services.writing.begin() as session:
         victim = make_member(session, scenario.keyring, BOB, THEIRS)
@@ -194,8 +191,8 @@ def asked_for_introduction(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("is_with_proof", [False, True], ids=["a bare row", "with a stolen proof"])
 def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
-    scenario: Scenario, *, is_with_proof: bool
-) -> None:
+    scenario, *, is_with_proof
+):
     with scenario.services.writing.begin() as session:
         let_lead(session, scenario)
         if is_with_proof:
@@ -217,9 +214,7 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
     ],
     ids=["address", "and name", "and index", "name alone"],
 )
-def test_an_account_that_is_given_another_address_is_not_told_of_new_members(
-    scenario: Scenario, columns: tuple[str, ...]
-) -> None:
+def test_an_account_that_is_given_another_address_is_not_told_of_new_members(scenario, columns):
     with scenario.services.writing.begin() as session:
         lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
         session.delete(row(session, ADA, OURS, scenario))
@@ -228,9 +223,7 @@ def test_an_account_that_is_given_another_address_is_not_told_of_new_members(
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(
-    scenario: Scenario, cli: FlaskCliRunner
-) -> None:
+def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(scenario, cli):
     """The office invites somebody, whose index stands in the intruder's row by then."""
     with scenario.services.writing.begin() as session:
         account(session, MALLORY, scenario).address_index = scenario.keyring.index.account(BOB)
@@ -245,7 +238,7 @@ def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(
         )
 
 
-def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario: Scenario) -> None:
+def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario):
     with scenario.services.writing.begin() as session:
         session.delete(row(session, ADA, OURS, scenario))
     link = scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
@@ -258,7 +251,7 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario: Sc
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None:
+def test_what_was_typed_for_one_group_joins_no_other(scenario):
     """A sealed introduction is moved to the intruder's group, and confirmed by them."""
     with scenario.services.writing.begin() as session:
         signup = Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
@@ -276,9 +269,7 @@ def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None
 
 
 @pytest.mark.parametrize("kind", ["my-groups", "interest", "sign-in", "erase", "propose-mailbox"])
-def test_what_was_asked_as_one_kind_is_not_answered_as_another(
-    scenario: Scenario, kind: str
-) -> None:
+def test_what_was_asked_as_one_kind_is_not_answered_as_another(scenario, kind):
     """A visitor's sealed request does not become something that they never asked for."""
     with scenario.services.writing.begin() as session:
         signup = Join(ADA, "en")
@@ -295,7 +286,7 @@ def test_what_was_asked_as_one_kind_is_not_answered_as_another(
 
 
 @pytest.mark.parametrize("kind", ["my-copy", "my-groups", "erased", "confirm-mailbox"])
-def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario: Scenario, kind: str) -> None:
+def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario, kind):
     """As it was done: “you are in no group” becomes the copy of what is held, of others' rows."""
     address = "mallory2@dpsk12.org"
     scenario.visitor.send("/my-groups", email=address)
@@ -309,7 +300,7 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario: Scenario, k
     assert scenario.relay.to(address) == []
 
 
-def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario: Scenario) -> None:
+def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario):
     """The intruder asks for their own copy, and puts their own index into others' rows.
 
     They know it from a sign-up of their own in each group, which the worker wrote down.
@@ -326,7 +317,7 @@ def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario: Scenario
     assert "LGBTQ" not in copy
 
 
-def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario: Scenario) -> None:
+def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario):
     link = _link_of_mallory(scenario)
     with scenario.services.writing.begin() as session:
         victim = row(session, ADA, OURS, scenario)
@@ -342,7 +333,7 @@ def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario: Scenario) 
     assert not scenario.is_member(MALLORY, THEIRS)
 
 
-def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario: Scenario) -> None:
+def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario):
     """The public id of the intruder's row is given to another row between asking and confirming."""
     new = "mallory.new@dpsk12.org"
     link = _link_of_mallory(scenario)
@@ -361,7 +352,7 @@ def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario: Scen
     assert len(scenario.relay.to(new)) == 1
 
 
-def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario: Scenario) -> None:
+def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario):
     wait_for(scenario, ADA)
     with scenario.services.writing.begin() as session:
         note = session.scalars(select(WaitlistEntry)).one()
@@ -375,9 +366,7 @@ def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario: Scenario) -
 
 
 @pytest.mark.parametrize("way", ["members move", "groups exchange names", "the issue moves"])
-def test_replies_to_an_issue_never_go_to_another_groups_mailbox(
-    scenario: Scenario, way: str
-) -> None:
+def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
     """The members of one group get no copy of an issue whose replies go to the intruder."""
     with scenario.services.writing.begin() as session:
         theirs, ours = group_named(session, THEIRS), group_named(session, OURS)
@@ -417,9 +406,7 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(
     ],
     ids="+".join,
 )
-def test_a_copy_of_an_issue_says_only_its_own_readers_name(
-    scenario: Scenario, columns: tuple[str, ...]
-) -> None:
+def test_a_copy_of_an_issue_says_only_its_own_readers_name(scenario, columns):
     """When any two rows are exchanged, a first name goes only to its owner, in their own group."""
     with scenario.services.writing.begin() as session:
         victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
@@ -437,7 +424,7 @@ def test_a_copy_of_an_issue_says_only_its_own_readers_name(
         assert "LGBTQ" not in all_of(mail)
 
 
-def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario: Scenario) -> None:
+def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario):
     """Two of one group have exchanged theirs: the worker cannot tell who asked for what."""
     with scenario.services.writing.begin() as session:
         pair = row(session, ADA, OURS, scenario), row(session, BOB, OURS, scenario)
@@ -448,7 +435,7 @@ def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario: Scenario) ->
     assert scenario.relay.accepted == []
 
 
-def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario: Scenario) -> None:
+def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario):
     """Rows of one person, and of two, that exchange group and index fail alike."""
     columns = "group_id", "address_index"
     with scenario.services.writing.begin() as session:
@@ -466,9 +453,7 @@ def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario: Scen
     assert scenario.relay.accepted == []
 
 
-def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(
-    scenario: Scenario,
-) -> None:
+def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(scenario):
     with scenario.services.writing.begin() as session:
         session.delete(row(session, ADA, OURS, scenario))
     scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
@@ -486,7 +471,7 @@ def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario: Scenario) -> None:
+def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario):
     """An old copy of a member's row, in the intruder's group, brings them nothing of it."""
     with scenario.services.writing.begin() as session:
         victim = row(session, ADA, OURS, scenario)
@@ -501,7 +486,7 @@ def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario: Scenario) -> None:
     assert len(scenario.relay.to(MALLORY)) == 1
 
 
-def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) -> None:
+def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     """Joining, waiting, moving, naming a mailbox, asking for a list, writing to the office."""
     seal, link = scenario.services.sealer, _link_of_mallory(scenario)
     secret = path_of(link).rpartition("/")[2]
@@ -526,7 +511,7 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
 
 
 @pytest.mark.parametrize("kind", ["newsletter-copy", "alert"])
-def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario: Scenario, kind: str) -> None:
+def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario, kind):
     with scenario.services.writing.begin() as session:
         issue = queue_issue(session, THEIRS)
         forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
@@ -538,7 +523,7 @@ def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario: Scenario, 
 @pytest.mark.parametrize(
     "kind", ["newsletter-test", "issue-held", "office-acted", "mailbox-changed"]
 )
-def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario: Scenario, kind: str) -> None:
+def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario, kind):
     with scenario.services.writing.begin() as session:
         let_lead(session, scenario)
         issue = queue_issue(session, OURS)
@@ -550,7 +535,7 @@ def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario: Scenario, k
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["from the first", "at the last button"])
-def test_who_made_themselves_a_lead_names_no_mailbox(scenario: Scenario, *, is_late: bool) -> None:
+def test_who_made_themselves_a_lead_names_no_mailbox(scenario, *, is_late):
     """Nor does somebody whose right is gone when the last link is pressed."""
     slug = THEIRS if is_late else OURS
     with scenario.services.writing.begin() as session:
@@ -569,7 +554,7 @@ def test_who_made_themselves_a_lead_names_no_mailbox(scenario: Scenario, *, is_l
         assert mailbox.mailbox_of(scenario.keyring.opener, group_named(session, slug)) in ("", BOX)
 
 
-def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario: Scenario) -> None:
+def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario):
     with scenario.services.writing.begin() as session:
         lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
         exchange(session, lead, mallory, "address_index")

@@ -11,12 +11,9 @@ from urllib.parse import quote
 
 from belong_mail.core import encryption
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.members.jobs import Join
-from tests.browser_client import Visitor
 from tests.factories import make_member
 from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
 
@@ -51,7 +48,7 @@ def web_secrets(evidence: Evidence) -> list[bytes]:
     return [b"", secret.encode(), public.encode(), encryption.decode(public), *salted]
 
 
-def test_no_hash_of_a_guess_stands_in_the_database(evidence: Evidence) -> None:
+def test_no_hash_of_a_guess_stands_in_the_database(evidence):
     cells = b"\n".join(set(cells_of(evidence.rows)))
     octets, letters = (windows(cells, size) for size in (SHORTEST, 2 * SHORTEST))
     tried = 0
@@ -80,7 +77,7 @@ def _typed(guess: str) -> bytes:
     return json.dumps(asdict(Join(address=guess, language="en"))).encode()
 
 
-def test_sealing_a_guess_again_gives_nothing_to_compare(evidence: Evidence) -> None:
+def test_sealing_a_guess_again_gives_nothing_to_compare(evidence):
     sealer = Sealer((evidence.environment["BELONG_PUBLIC_KEYS"],))
     cells = set(cells_of(evidence.rows))
     for guess in guesses():
@@ -91,7 +88,7 @@ def test_sealing_a_guess_again_gives_nothing_to_compare(evidence: Evidence) -> N
                 assert not any(sealed[5:37] in cell for cell in cells)
 
 
-def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence: Evidence) -> None:
+def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence):
     """The canary's address is longer than the bystander's, and has a name beside it."""
     assert len(CANARY) != len(BYSTANDER)
     by_column: dict[str, set[int]] = {}
@@ -106,7 +103,7 @@ def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence: Evide
     assert all(len(sizes) == 1 for sizes in lengths.values()), by_column
 
 
-def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence: Evidence) -> None:
+def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence):
     """Index, public id and wrapped bytes of one person differ from group to group."""
     seen: dict[bytes, set[object]] = {}
     for dump in evidence.rows:
@@ -118,9 +115,7 @@ def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence: E
     assert all(len(rows) == 1 for rows in seen.values())
 
 
-def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(
-    visitor: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(visitor, services, keyring):
     """A thief of the secret key can sign anything, but has no name to sign."""
     with services.writing.begin() as session:
         make_member(session, keyring, CANARY)

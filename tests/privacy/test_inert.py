@@ -7,19 +7,14 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to, links_in, path_of
 from tests.crawl import MEMBER, MOVED, SLUG, bare, mailed_links, pressed, sign_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.markers import on_both
-from tests.servers.smtp import Server
 
 MACHINES: tuple[dict[str, str], ...] = (
     {},
@@ -62,8 +57,8 @@ def open_in_all_ways(browser: Visitor, links: Iterable[str]) -> set[int]:
 
 
 def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    visitor, worker, relay, services, keyring
+):
     links = mailed_links(visitor, worker, relay, services, keyring)
     before = kept_of(services)
     assert open_in_all_ways(visitor, links.values()) == {200}
@@ -71,13 +66,8 @@ def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
 
 
 def test_so_do_the_links_of_the_mails_that_only_tell(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     sheet = bare(links["my-groups"])
@@ -105,9 +95,7 @@ def test_so_do_the_links_of_the_mails_that_only_tell(
     assert kept_of(services) == before
 
 
-def test_the_same_links_act_when_pressed(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+def test_the_same_links_act_when_pressed(visitor, worker, relay, services, keyring):
     links = mailed_links(visitor, worker, relay, services, keyring)
     before = kept_of(services)
     for name, answer in pressed(visitor, links):
@@ -125,8 +113,8 @@ def test_the_same_links_act_when_pressed(
 @on_both("races")
 @pytest.mark.parametrize("name", ["confirm", "one-click", "leave", "not-me"])
 def test_pressed_many_times_at_once_a_link_acts_once(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring, name: str
-) -> None:
+    visitor, worker, relay, services, keyring, name
+):
     link = mailed_links(visitor, worker, relay, services, keyring)[name]
     with ThreadPoolExecutor(4) as pool:
         presses = [

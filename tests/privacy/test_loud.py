@@ -54,7 +54,7 @@ MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
     "settings", [{"BELONG_ALERT_ADDRESS": OPERATOR, "BELONG_SEND_RATE": "600"}]
 )
 @by_the_role
-def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario: Scenario) -> None:
+def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario):
     """It may write any key into its table, and knows those of the worker's that are no hashes."""
     assert "worker_limits" not in WEB
     scenario.ask()
@@ -88,9 +88,7 @@ SILENCERS = {
 
 
 @pytest.mark.parametrize("silencer", SILENCERS)
-def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
-    silencer: str, scenario: Scenario
-) -> None:
+def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(silencer, scenario):
     """A member, a stranger or a leader is guessed, at every door."""
     scenario.invite_lead(LEAD)
     scenario.enter(MEMBER)
@@ -107,7 +105,7 @@ def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
 
 
 @by_the_role
-def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario: Scenario) -> None:
+def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario):
     """Else the audit trail would say unheard that a guess is a leader's."""
     scenario.invite_lead(LEAD)
     silence(scenario, SILENCERS["the right"])
@@ -154,7 +152,7 @@ def invite_quietly(scenario: Scenario) -> None:
 
 
 @by_the_role
-def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
+def test_nobody_accepts_without_the_email(scenario):
     """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
     invite_quietly(scenario)
     account, group = ids(scenario, NEW)
@@ -174,7 +172,7 @@ def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("silencer", ["the right", "the office"])
 @by_the_role
-def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: Scenario) -> None:
+def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer, scenario):
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         invite_office(session, scenario.keyring.opener, scenario.keyring.index, COLLEAGUE)
@@ -190,7 +188,7 @@ def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: S
 
 
 @by_the_role
-def test_a_right_that_the_web_ends_by_a_row_is_told(scenario: Scenario) -> None:
+def test_a_right_that_the_web_ends_by_a_row_is_told(scenario):
     scenario.invite_lead(LEAD)
     silence(scenario, SILENCERS["the right"])
     with time_machine.travel(now() + timedelta(minutes=2)):
@@ -329,23 +327,19 @@ def require_loud(scenario: Scenario, name: str, columns: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-def test_extremes_of_a_table_keep_no_guess_unheard(name: str, scenario: Scenario) -> None:
+def test_extremes_of_a_table_keep_no_guess_unheard(name, scenario):
     require_loud(scenario, name, [column for table, column in COLUMNS if table == name])
 
 
 @night("by table runs each day")
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
-def test_extremes_of_a_column_keep_no_guess_unheard(
-    name: str, column: str, scenario: Scenario
-) -> None:
+def test_extremes_of_a_column_keep_no_guess_unheard(name, column, scenario):
     require_loud(scenario, name, [column])
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 @by_the_role
-def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
-    scenario: Scenario, settings: dict[str, str]
-) -> None:
+def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(scenario, settings):
     """The web writes a group's words, and could make any subject one that must not leave."""
     assert settings
     scenario.enter(MEMBER)
@@ -359,7 +353,7 @@ def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
 
 
 @by_the_role
-def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:
+def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario):
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
         wanted = Join(MEMBER, "zz", group=group.public_id)
@@ -369,9 +363,7 @@ def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 @by_the_role
-def test_the_operator_hears_that_a_list_is_asked(
-    scenario: Scenario, settings: dict[str, str]
-) -> None:
+def test_the_operator_hears_that_a_list_is_asked(scenario, settings):
     """Members of a list are not told: it would be a way to try out guesses unheard."""
     assert settings
     with scenario.services.writing.begin() as session:

@@ -76,9 +76,7 @@ def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("language", [None, [], "\ud800"])
-def test_a_list_in_an_odd_language_fails_for_nobody_alone(
-    language: object, scenario: Scenario
-) -> None:
+def test_a_list_in_an_odd_language_fails_for_nobody_alone(language, scenario):
     """It failed for a stranger, uncounted, and was read for a member."""
     for address in (KNOWN, UNKNOWN):
         with scenario.services.writing.begin() as session:
@@ -98,9 +96,7 @@ def test_a_list_in_an_odd_language_fails_for_nobody_alone(
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_guess_with_odd_words_tells_nothing_or_emails_who_is_guessed(
-    door: str, scenario: Scenario
-) -> None:
+def test_a_guess_with_odd_words_tells_nothing_or_emails_who_is_guessed(door, scenario):
     honest, at_first = DOORS[door], len(scenario.relay.to(KNOWN))
     odd = [(name, value) for name in honest for value in ODD]
     cases = [(spelling, honest) for spelling in SPELLINGS]

@@ -5,29 +5,22 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Chunk
 from belong_mail.members.models import AddressChange
 from belong_mail.newsletters import release
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
 from tests.crawl import LEAD, MEMBER, MOVED, invite, lead_stops, mailed_links, sign_in
 from tests.factories import make_members, queue_issue
-from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(app, services, keyring, worker, relay):
     invite(services, keyring)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
@@ -38,9 +31,7 @@ def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
             assert lead.open(link).status_code == status
 
 
-def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
-    app: Flask, services: Services, keyring: Keyring
-) -> None:
+def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(app, services, keyring):
     lead = sign_in(app, keyring)
     [delete] = [place for place in lead_stops(app, services) if place.endswith("/delete")]
     page = lead.open(delete.removesuffix("/delete"))
@@ -55,9 +46,7 @@ def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
     assert "<script" not in answer.text
 
 
-def test_a_paused_issue_is_not_even_read_ahead(
-    services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_a_paused_issue_is_not_even_read_ahead(services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 3)
         release.act(session, queue_issue(session), release.pause)
@@ -68,8 +57,8 @@ def test_a_paused_issue_is_not_even_read_ahead(
 
 
 def test_nobody_moves_to_an_address_that_has_not_confirmed(
-    visitor: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    visitor, services, keyring, worker, relay
+):
     mailed_links(visitor, worker, relay, services, keyring)
     with services.writing.begin() as session:
         change = session.scalars(select(AddressChange)).one()

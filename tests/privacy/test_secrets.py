@@ -6,9 +6,6 @@ from http.cookies import SimpleCookie
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.canary import stands_in
 from tests.crawl import bare, sign_in
@@ -16,20 +13,14 @@ from tests.db_dump import Dump, dump_of
 from tests.factories import make_member
 from tests.privacy.journey import cells_of
 from tests.privacy.windows import COMMON, windows_of
-from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
 GROUPS = ("the-village", "lgbtq", "asian")
 
 
 def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
     visitor.send("/my-groups", email=ADA)
@@ -51,8 +42,8 @@ def token_of(app: Flask, lead: Visitor) -> str:
 
 
 def test_two_memberships_cannot_be_joined_before_during_or_after_their_sheet(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+    visitor, worker, relay, services, keyring
+):
     with services.writing.begin() as session:
         for slug in GROUPS:
             make_member(session, keyring, ADA, slug)

@@ -22,12 +22,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from belong_mail.app import create_app
 from belong_mail.core.db import Base, make_engine
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
-from belong_mail.worker.loop import Worker
 from config import Config
 from tests import crawl
 from tests.browser_client import Visitor, link_to, text_of
@@ -36,7 +33,6 @@ from tests.factories import members_of, queue_issue
 from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
-from tests.servers.smtp import Server
 from tests.web_role import is_listed, role_of, unlisted, url_of_web
 
 pytestmark = on_both("rights of the web's role")
@@ -85,46 +81,46 @@ def refusal(engine: Engine, statement: str | Executable) -> str:
 
 
 @pytest.mark.parametrize(("table", "column"), FIXED)
-def test_what_no_page_changes_the_web_cannot_change(web: Engine, table: str, column: str) -> None:
+def test_what_no_page_changes_the_web_cannot_change(web, table, column):
     changed = update(TABLES[table]).values({column: null()})
     assert f"permission denied for table {table}" in refusal(web, changed)
 
 
 @pytest.mark.parametrize(("table", "column"), UNFILLED)
-def test_what_no_page_fills_the_web_cannot_fill(web: Engine, table: str, column: str) -> None:
+def test_what_no_page_fills_the_web_cannot_fill(web, table, column):
     filled = insert(Table(table, MetaData(), Column(column))).values({column: None})
     assert f"permission denied for table {table}" in refusal(web, filled)
 
 
 @pytest.mark.parametrize("table", KEPT)
-def test_what_no_page_deletes_the_web_cannot_delete(web: Engine, table: str) -> None:
+def test_what_no_page_deletes_the_web_cannot_delete(web, table):
     assert f"permission denied for table {table}" in refusal(web, delete(TABLES[table]))
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web: Engine, table: str) -> None:
+def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web, table):
     assert "permission denied" in refusal(web, f"TRUNCATE {table} CASCADE")
     assert "permission denied" in refusal(web, TRIGGER.format(table))
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name not in WEB])
-def test_what_no_page_reads_the_web_cannot_read(web: Engine, table: str) -> None:
+def test_what_no_page_reads_the_web_cannot_read(web, table):
     assert "permission denied" in refusal(web, select(TABLES[table]))
 
 
 @pytest.mark.parametrize("statement", DEFINING)
-def test_the_web_defines_nothing(web: Engine, statement: str) -> None:
+def test_the_web_defines_nothing(web, statement):
     said = refusal(web, statement)
     assert "permission denied" in said or "must be owner" in said
 
 
-def test_the_web_does_not_become_the_owner(web: Engine, migrated_postgresql: Engine) -> None:
+def test_the_web_does_not_become_the_owner(web, migrated_postgresql):
     with migrated_postgresql.connect() as connection:
         owner = connection.scalar(text("SELECT current_user"))
     assert "permission denied to set role" in refusal(web, f'SET ROLE "{owner}"')
 
 
-def test_what_names_or_hides_somebody_is_the_workers_alone() -> None:
+def test_what_names_or_hides_somebody_is_the_workers_alone():
     """The list itself: whoever adds to it has to mean it."""
     secret = ("_index", "_hash", "_key", "public_id", "confirm_id", "kind", "slug")
     changeable = {(table, name) for table, rights in WEB.items() for name in rights.update.split()}
@@ -143,7 +139,7 @@ def test_what_names_or_hides_somebody_is_the_workers_alone() -> None:
 
 
 @on_postgresql
-def test_the_web_deletes_no_sent_issue_and_plans_none(services: Services, web: Engine) -> None:
+def test_the_web_deletes_no_sent_issue_and_plans_none(services, web):
     with services.writing.begin() as session:
         group_id = queue_issue(session).group_id
     with web.begin() as connection:
@@ -163,14 +159,7 @@ def site(environment: Settings) -> Iterator[Flask]:
 
 
 @on_postgresql
-def test_a_whole_life_with_two_roles(
-    site: Flask,
-    environment: Settings,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-) -> None:
+def test_a_whole_life_with_two_roles(site, environment, services, keyring, worker, relay):
     visitor = Visitor(site.test_client(use_cookies=False))
     crawl.invite(services, keyring)
     typed = {"first_name": "Ada", "introduce_me": "y"}
@@ -203,9 +192,7 @@ def test_a_whole_life_with_two_roles(
 
 
 @on_postgresql
-def test_every_page_and_button_works_with_two_roles(
-    site: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_every_page_and_button_works_with_two_roles(site, services, keyring, worker, relay):
     visitor = Visitor(site.test_client(use_cookies=False))
     links = crawl.mailed_links(visitor, worker, relay, services, keyring)
     for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
@@ -229,9 +216,7 @@ def doctor(settings: Settings) -> tuple[int, str]:
 
 
 @on_postgresql
-def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
-    environment: Settings, services: Services
-) -> None:
+def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(environment, services):
     settings, role = named(environment), role_of(environment["BELONG_DATABASE_URL"])
     assert "share one PostgreSQL role" in doctor({**settings, "BELONG_WEB_DATABASE_ROLE": ""})[1]
     code, said = doctor(settings)
@@ -261,9 +246,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
 
 
 @on_postgresql
-def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(
-    environment: Settings, services: Services, web: Engine
-) -> None:
+def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(environment, services, web):
     settings = named(environment)
     with services.writing.begin() as session:
         session.execute(text("CREATE TABLE notes (id int)"))
@@ -282,9 +265,7 @@ def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(
 @pytest.mark.parametrize(
     ("role", "why"), [("nobody_here", "has no role nobody_here"), ("postgres", "is a superuser")]
 )
-def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(
-    environment: Settings, services: Services, role: str, why: str
-) -> None:
+def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(environment, services, role, why):
     assert services
     settings = {**named(environment), "BELONG_WEB_DATABASE_ROLE": role}
     ended = run(settings, "db", "upgrade")
@@ -309,7 +290,7 @@ def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(
         ),
     ],
 )
-def test_a_page_that_needs_more_than_is_listed_is_told_what(sql: str, missing: str) -> None:
+def test_a_page_that_needs_more_than_is_listed_is_told_what(sql, missing):
     """Every test with the app ends with this question, on both databases."""
     assert any(missing in each for each in unlisted(sql))
     assert unlisted("SELECT id FROM groups") == []

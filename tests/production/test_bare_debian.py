@@ -52,7 +52,7 @@ def machine() -> Iterator[Path]:
         yield root
 
 
-def test_what_the_web_must_not_read_it_cannot(machine: Path) -> None:
+def test_what_the_web_must_not_read_it_cannot(machine):
     for name in ("keys/private", "keys/index", "keys/relay", "alert.env"):
         asked = as_web(machine, f"cat /etc/belong-mail/{name}")
         assert "Permission denied" in asked.stderr
@@ -66,7 +66,7 @@ def as_web(machine: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_copies_are_encrypted_to_the_key_on_the_stick(machine: Path) -> None:
+def test_copies_are_encrypted_to_the_key_on_the_stick(machine):
     [copy] = (machine / "var/lib/belong-worker/copies").iterdir()
     assert copy.read_bytes().startswith(b"age-encryption.org/v1\n")
     assert "BELONG_BACKUP_RECIPIENT=" in (machine / "etc/belong-mail/worker.env").read_text()
@@ -128,7 +128,7 @@ def live(machine: Path) -> Iterator[Booted]:
         yield there
 
 
-def test_setup_run_again_changes_nothing(machine: Path, live: Booted) -> None:
+def test_setup_run_again_changes_nothing(machine, live):
     """Also where copies and settings of the guide's later steps have come to be."""
     said = (machine / "root/said").read_text()
     assert "Everything is there already." in said
@@ -136,12 +136,12 @@ def test_setup_run_again_changes_nothing(machine: Path, live: Booted) -> None:
     assert live.must(PRINT_ALL) == (machine / "root/before").read_text()
 
 
-def test_everybody_gets_pages_through_the_proxy(live: Booted) -> None:
+def test_everybody_gets_pages_through_the_proxy(live):
     page = live.must(f"""python3 -c '{VISIT}\nprint(visit("/groups/asian")[1])'""")
     assert "<h1>Asian" in page
 
 
-def test_systemd_runs_web_and_worker_which_are_ready_and_may_do_little(live: Booted) -> None:
+def test_systemd_runs_web_and_worker_which_are_ready_and_may_do_little(live):
     assert live.must(f"systemctl is-active {' '.join(SERVICES)}").split() == ["active"] * 2
     assert live.must(READY).strip() == "ok"
     for name, least in zip(SERVICES, (3, 1), strict=True):
@@ -153,7 +153,7 @@ def test_systemd_runs_web_and_worker_which_are_ready_and_may_do_little(live: Boo
         assert len(found) >= least * len(HARDENED)
 
 
-def test_the_last_step_of_the_guide_finds_services_and_timers_at_work(live: Booted) -> None:
+def test_the_last_step_of_the_guide_finds_services_and_timers_at_work(live):
     looks, _, doctor = steps()[7].partition("sudo ")  # the doctor comes by its unit, below
     assert doctor == "-u belong-worker belong doctor\n"
     said = live.must(looks)
@@ -162,7 +162,7 @@ def test_the_last_step_of_the_guide_finds_services_and_timers_at_work(live: Boot
         assert re.search(rf" belong-{name}.timer +belong-{name}.service$", said, re.MULTILINE)
 
 
-def test_what_timers_start_ends_as_it_should_and_a_failure_is_told(live: Booted) -> None:
+def test_what_timers_start_ends_as_it_should_and_a_failure_is_told(live):
     said = live.must(f"""{FUNCTIONS}
     touch /tmp/before
     systemctl start belong-backup belong-status
@@ -185,7 +185,7 @@ def test_what_timers_start_ends_as_it_should_and_a_failure_is_told(live: Booted)
     ]  # fmt: skip
 
 
-def test_a_killed_worker_is_started_again(live: Booted) -> None:
+def test_a_killed_worker_is_started_again(live):
     said = live.must(f"""{FUNCTIONS}
     before=$(main belong-worker)
     kill -KILL $before
@@ -202,7 +202,7 @@ def test_a_killed_worker_is_started_again(live: Booted) -> None:
     assert said.split()[-2:] == ["success", "1"]
 
 
-def test_a_reload_replaces_both_web_processes_and_no_visitor_notices(live: Booted) -> None:
+def test_a_reload_replaces_both_web_processes_and_no_visitor_notices(live):
     said = live.must(f"""{FUNCTIONS}
     before="$(processes belong-web)"
     first=$(main belong-web)
@@ -222,9 +222,7 @@ print(*answers)
     assert said.split() == ["200", "0"]
 
 
-def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(
-    live: Booted,
-) -> None:
+def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(live):
     """An address comes in by a form, and is in the hands of web and worker before."""
     path = "/groups/asian/join"
     page = live.must(f"""python3 -c '{VISIT}\nprint(visit("{path}")[1])'""")

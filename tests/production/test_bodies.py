@@ -81,7 +81,7 @@ def write(client: Client) -> int:
 
 
 @one_by_day("a second proxy")
-def test_forms_whose_bodies_never_end_keep_nobody_out(proxied: Proxied) -> None:
+def test_forms_whose_bodies_never_end_keep_nobody_out(proxied):
     """By far more than there are threads: four were enough without a proxy that waits for them."""
     with ExitStack() as all_open:
         for number in range(UNFINISHED):
@@ -99,9 +99,7 @@ def test_forms_whose_bodies_never_end_keep_nobody_out(proxied: Proxied) -> None:
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("size", [50 * MEGABYTE, 5 * MEGABYTE, MEGABYTE // 2])
-def test_what_is_too_long_gets_the_sites_own_page(
-    proxied: Proxied, language: str, size: int
-) -> None:
+def test_what_is_too_long_gets_the_sites_own_page(proxied, language, size):
     """From the proxy above 16 MB, else from the web: a sentence with what the reader can do."""
     status, page = answer_to_a_long_form(proxied, f"/contact?lang={language}", size)
     assert status.startswith("HTTP/1.1 413 ")
@@ -141,7 +139,7 @@ def exchange(connection: ssl.SSLSocket, left: int) -> bytes:
     return said
 
 
-def test_a_form_that_is_cut_short_does_nothing(proxied: Proxied) -> None:
+def test_a_form_that_is_cut_short_does_nothing(proxied):
     before = messages(proxied.stage)
     token = proxied.client().get("/contact").text.partition('name="csrf_token"')[2]
     token = token.partition('value="')[2].partition('"')[0]
@@ -154,7 +152,7 @@ def test_a_form_that_is_cut_short_does_nothing(proxied: Proxied) -> None:
     assert messages(proxied.stage) == before + 1
 
 
-def test_a_request_that_runs_at_sigterm_ends_well(proxied: Proxied) -> None:
+def test_a_request_that_runs_at_sigterm_ends_well(proxied):
     """A form waits for SQLite's lock while the web is told to stop: it is stored and answered."""
     stage, answers = proxied.stage, []
     before = messages(stage)

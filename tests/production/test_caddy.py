@@ -1,7 +1,6 @@
 """The site behind Caddy in place of nginx: a member joins, leaves, and is not logged."""
 
 import ssl
-from pathlib import Path
 
 import pytest
 
@@ -9,13 +8,12 @@ from tests.browser.site import SLUG, link_in
 from tests.deploy import caddy
 from tests.markers import night
 from tests.production.client import Client
-from tests.production.stage import Stage
 
 pytestmark = night("installations")
 
 
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
-def test_a_member_joins_through_caddy(stage: Stage, tmp_path: Path) -> None:
+def test_a_member_joins_through_caddy(stage, tmp_path):
     address = "caddy@dpsk12.org"
     with caddy.running(tmp_path, stage.authority, stage.web_port) as running:
         visitor = Client(running.port, ssl.create_default_context(cafile=stage.authority.file))

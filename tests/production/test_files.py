@@ -21,12 +21,12 @@ DEPLOY = ROOT / "deploy"
 SERVERS = {"postfix": "postfix-master.cf", "exim": "exim-transport"}
 
 
-def test_every_file_that_we_ship_stands_in_the_guide() -> None:
+def test_every_file_that_we_ship_stands_in_the_guide():
     guide = "".join(page.read_text() for page in (ROOT / "docs" / "operators").glob("*.md"))
     assert [file.name for file in DEPLOY.iterdir() if f"{file.name}" not in guide] == []
 
 
-def test_the_guides_settings_are_read_alike_by_the_shell_and_by_systemd(stage: Stage) -> None:
+def test_the_guides_settings_are_read_alike_by_the_shell_and_by_systemd(stage):
     for name in ("common", "web", "worker"):
         file = stage.installation.etc / f"{name}.env"
         script = f"set -a; . {file}; env -0"
@@ -35,7 +35,7 @@ def test_the_guides_settings_are_read_alike_by_the_shell_and_by_systemd(stage: S
         assert read == settings(file)
 
 
-def test_web_and_worker_have_settings_of_their_own(stage: Stage) -> None:
+def test_web_and_worker_have_settings_of_their_own(stage):
     """No process of the web has a key that opens, nor may its user read one."""
     if not IS_ROOT:
         pytest.skip("NOT TESTED: what is in the environment of web and worker; root alone sees it")
@@ -53,7 +53,7 @@ def test_web_and_worker_have_settings_of_their_own(stage: Stage) -> None:
     assert 0 not in owners.values()
 
 
-def test_no_process_leaves_an_image_of_its_memory(stage: Stage) -> None:
+def test_no_process_leaves_an_image_of_its_memory(stage):
     pids = [*stage.pids("web"), stage.processes["worker"].pid]
     assert len(pids) >= 4
     for pid in pids:
@@ -63,14 +63,14 @@ def test_no_process_leaves_an_image_of_its_memory(stage: Stage) -> None:
         assert stage.unit(unit).one("LimitCORE") == "0"
 
 
-def test_no_process_of_web_or_worker_shows_its_memory_to_another(stage: Stage) -> None:
+def test_no_process_of_web_or_worker_shows_its_memory_to_another(stage):
     """The kernel gives root what it has of a process that may not be looked into."""
     pids = [*stage.pids("web"), stage.processes["worker"].pid]
     assert len(pids) >= 4
     assert [pid for pid in pids if Path(f"/proc/{pid}/environ").stat().st_uid != 0] == []
 
 
-def test_the_proxy_keeps_what_people_type_in_memory(stage: Stage) -> None:
+def test_the_proxy_keeps_what_people_type_in_memory(stage):
     """A file of a form would change the folder that the proxy makes it in."""
     folder = stage.folder / "nginx" / "body"
     before = folder.stat().st_mtime_ns
@@ -80,7 +80,7 @@ def test_the_proxy_keeps_what_people_type_in_memory(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
-def test_sqlites_file_is_what_web_and_worker_share(stage: Stage) -> None:
+def test_sqlites_file_is_what_web_and_worker_share(stage):
     folder = stage.folder / "var" / "lib" / "belong-mail"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o2770
     for file in folder.iterdir():
@@ -89,7 +89,7 @@ def test_sqlites_file_is_what_web_and_worker_share(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_what_comes_back_passes_the_pipe_line(stage: Stage, server: str) -> None:
+def test_what_comes_back_passes_the_pipe_line(stage, server):
     """As that mail server runs it: one user, one group, hardly an environment."""
     address = f"{server}.{stage.port}@dpsk12.org"
     client = stage.client()
@@ -134,7 +134,7 @@ def bounced(stage: Stage) -> int:
     return number
 
 
-def test_plain_http_leads_to_https_and_is_not_logged(stage: Stage) -> None:
+def test_plain_http_leads_to_https_and_is_not_logged(stage):
     connection = http.client.HTTPConnection("127.0.0.1", stage.plain_port, timeout=60)
     connection.request("GET", "/my-groups/x?y=z", headers={"Host": "evil.example"})
     answer = connection.getresponse()

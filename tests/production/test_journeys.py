@@ -21,9 +21,7 @@ pytestmark = [night("installations"), pytest.mark.timeout(180)]
 KNOWN = "__Host-belong-known"
 
 
-def test_a_teacher_joins_changes_moves_erases_leaves_and_writes_to_the_office(
-    stage: Stage, seat: Page
-) -> None:
+def test_a_teacher_joins_changes_moves_erases_leaves_and_writes_to_the_office(stage, seat):
     for stop in members(seat, stage, TEACHER):
         assert stop
     leaver = "leaver.en@dpsk12.org"
@@ -43,7 +41,7 @@ def test_a_teacher_joins_changes_moves_erases_leaves_and_writes_to_the_office(
     assert seat.context.cookies() == []
 
 
-def test_a_lead_and_the_office_press_every_button(stage: Stage, seat: Page) -> None:
+def test_a_lead_and_the_office_press_every_button(stage, seat):
     for stop in leads(seat, stage, LEAD):
         assert stop
     cookies = seat.context.cookies()

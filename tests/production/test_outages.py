@@ -66,7 +66,7 @@ def has_come_to(answers: Counter[int], number: int) -> bool:
 
 
 @night("installations")
-def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) -> None:
+def test_a_dead_web_process_is_replaced_while_the_other_answers(stage):
     """One after the other dies: what it had in hand may be lost, and nothing after that."""
     stage.wait_until(lambda: listening(stage) == 2)
     first = answering(stage)
@@ -82,7 +82,7 @@ def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) ->
 
 
 @night("installations")
-def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage: Stage) -> None:
+def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage):
     """As `systemctl reload belong-web` does, through the proxy."""
     reload = shlex.split(stage.unit("web").one("ExecReload"))
     stage.wait_until(lambda: listening(stage) == 2)
@@ -106,7 +106,7 @@ def outage(stage: Stage) -> Iterator[Stage]:
     stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
 
 
-def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage: Stage) -> None:
+def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage):
     client = outage.client()
     came_from = {**OUR_OWN_FORM, "Referer": f"https://localhost/my-groups/{SECRET}"}
     for _ in range(3):
@@ -151,9 +151,7 @@ def standstill(stage: Stage) -> Iterator[Stage]:
 
 @night("installations")
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
-def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(
-    standstill: Stage,
-) -> None:
+def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(standstill):
     """`db restore` left 0640: pages came, /readyz said 200, and every form answered 503."""
     stage = standstill
     stage.flask("db", "restore", str(stage.folder / "var/lib/belong-worker/copy"))

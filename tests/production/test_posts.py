@@ -73,7 +73,7 @@ def path(app: Flask, rule: Rule) -> str:
         return app.url_map.bind("localhost").build(rule.endpoint, values, "POST")
 
 
-def test_every_form_is_taken_over_https(app: Flask, lead: Client) -> None:
+def test_every_form_is_taken_over_https(app, lead):
     """None of the leads' was: Flask-WTF missed a Referer, which our own pages forbid."""
     token = Form(lead.get("/lead/").text).fields["csrf_token"]
     found = {}
@@ -87,9 +87,7 @@ def test_every_form_is_taken_over_https(app: Flask, lead: Client) -> None:
     assert lead.get("/lead/").status_code == 302
 
 
-def test_no_form_is_taken_from_another_site_nor_a_leads_without_its_token(
-    app: Flask, stage: Stage, lead: Client
-) -> None:
+def test_no_form_is_taken_from_another_site_nor_a_leads_without_its_token(app, stage, lead):
     elsewhere = {**OUR_OWN_FORM, "Sec-Fetch-Site": "cross-site"}
     referring = {**OUR_OWN_FORM, "Referer": f"{stage.url}/lead/"}
     for rule in posting(app):

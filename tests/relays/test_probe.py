@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.services import Services
 from belong_mail.monitoring.probe_report import COVERED
 from tests.inbound.imap.inbox import Inbox
 from tests.markers import night, on_sqlite
@@ -56,9 +55,7 @@ def probe(environment: dict[str, str], inbox: Inbox, habits: Habits, wait: str =
     return ended.returncode, well, [words for mark, _, words in lines if mark == "WRONG"]
 
 
-def test_all_is_well_where_the_relay_signs_and_changes_nothing(
-    environment: dict[str, str], inbox: Inbox, services: Services
-) -> None:
+def test_all_is_well_where_the_relay_signs_and_changes_nothing(environment, inbox, services):
     assert services
     code, well, wrong = probe(environment, inbox, Habits())
     assert (code, wrong) == (0, [])
@@ -99,9 +96,7 @@ def test_all_is_well_where_the_relay_signs_and_changes_nothing(
     ],
     ids=["unsigned", "not aligned", "a field uncovered", "return path rewritten", "no verdict"],
 )
-def test_what_a_relay_does_wrong_is_said(
-    habits: Habits, sentence: str, environment: dict[str, str], inbox: Inbox, services: Services
-) -> None:
+def test_what_a_relay_does_wrong_is_said(habits, sentence, environment, inbox, services):
     assert services
     code, _, wrong = probe(environment, inbox, habits)
     assert code == 1
@@ -109,9 +104,7 @@ def test_what_a_relay_does_wrong_is_said(
     assert inbox.counts() == (0, 0)
 
 
-def test_what_does_not_arrive_is_waited_for_and_said(
-    environment: dict[str, str], inbox: Inbox, services: Services
-) -> None:
+def test_what_does_not_arrive_is_waited_for_and_said(environment, inbox, services):
     assert services
     code, _, wrong = probe(environment, inbox, Habits(is_delivering=False), wait="2")
     assert code == 1

@@ -8,8 +8,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.ops.demo_data import add_members
 from tests.factories import group_named, queue_issue
@@ -45,9 +43,9 @@ def wait_for_log(log: Log, number: int) -> None:
 @pytest.mark.parametrize("is_pipelining", [True, False], ids=["pipelining", "slow"])
 @pytest.mark.parametrize("server", [postfix, exim])
 def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
-    server: Started, *, is_pipelining: bool, kills: int,
-    services: Services, keyring: Keyring, environment: dict[str, str],
-) -> None:  # fmt: skip
+    server, *, is_pipelining, kills,
+    services, keyring, environment
+):  # fmt: skip
     """With kills on the way: once, and once more where the books say so."""
     with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), MEMBERS)
@@ -73,8 +71,8 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
 
 @pytest.mark.parametrize("server", [postfix, exim])
 def test_what_a_real_server_takes_and_sends_back_has_bounced(
-    server: Started, services: Services, keyring: Keyring, environment: dict[str, str]
-) -> None:
+    server, services, keyring, environment
+):
     """An address with a 7 before the @ is unknown to it, as it finds out later."""
     with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), SOME)

@@ -47,9 +47,7 @@ def machines(tmp_path: Path) -> Iterator[Fleet]:
         sys.stdout.write("\n".join([*made.told, ""]))
 
 
-def test_hosts_that_die_or_are_cut_off_in_the_middle_of_an_issue_lose_and_double_nothing(
-    machines: Fleet,
-) -> None:
+def test_hosts_that_die_or_are_cut_off_in_the_middle_of_an_issue_lose_and_double_nothing(machines):
     """Each member got the issue, the report is true, and whoever joined meanwhile is a member."""
     troubles = Troubles()
     issue = machines.queue()

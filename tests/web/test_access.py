@@ -9,8 +9,6 @@ from sqlalchemy import update
 
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.web import access
 from belong_mail.web.access import (
     Access,
@@ -21,7 +19,6 @@ from belong_mail.web.access import (
     no_cookie,
     public,
 )
-from tests.browser_client import Visitor
 from tests.clients import sign_in, sign_in_office
 from tests.district_names import DISTRICT
 from tests.factories import group_named
@@ -49,7 +46,7 @@ def add_page(app: Flask, view: object) -> None:
 
 
 @on_sqlite
-def test_page_without_a_mark_is_refused_to_strangers(app: Flask, visitor: Visitor) -> None:
+def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
     add_page(app, lambda: PAGE)
     for method in ("GET", "POST"):
         answer = visitor.client.open("/new", method=method)
@@ -58,7 +55,7 @@ def test_page_without_a_mark_is_refused_to_strangers(app: Flask, visitor: Visito
 
 
 @on_sqlite
-def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask) -> None:
+def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app):
     add_page(app, lambda: PAGE)
     with pytest.raises(InconsistentAccess, match="new must say who may open it, by one decorator"):
         init_access(app, CSRFProtect())
@@ -76,9 +73,9 @@ def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask
     ],
 )
 def test_page_is_opened_by_whom_its_mark_names(
-    app: Flask, services: Services, keyring: Keyring,
-    mark: Mark, seats: str,
-) -> None:  # fmt: skip
+    app, services, keyring,
+    mark, seats
+):  # fmt: skip
     """The view itself does not matter; a right that ends while somebody is signed in counts."""
     add_page(app, mark(lambda: PAGE))
     lead = sign_in(app, keyring, "asian")
@@ -95,32 +92,28 @@ def test_page_is_opened_by_whom_its_mark_names(
 
 
 @on_sqlite
-def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(app, visitor):
     add_page(app, public(lambda: PAGE))
     assert visitor.client.get("/new").text == PAGE
     assert visitor.client.post("/new").status_code == 400
 
 
 @on_sqlite
-def test_page_of_development_is_opened_by_anyone(app: Flask, visitor: Visitor) -> None:
+def test_page_of_development_is_opened_by_anyone(app, visitor):
     add_page(app, access.development(lambda: PAGE))
     assert visitor.client.get("/new").text == PAGE
 
 
 @on_sqlite
 @PRODUCTION
-def test_page_of_development_is_refused_to_strangers_in_production(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_page_of_development_is_refused_to_strangers_in_production(app, visitor):
     add_page(app, access.development(lambda: PAGE))
     answer = visitor.client.get("/new", base_url="https://belong.example.org")
     assert answer.location == "/sign-in"
     assert PAGE not in answer.text
 
 
-def test_mark_above_the_route_does_the_same_as_below() -> None:
+def test_mark_above_the_route_does_the_same_as_below():
     app, blueprint = Flask(__name__), Blueprint("some", __name__)
 
     @public
@@ -146,9 +139,7 @@ def test_mark_above_the_route_does_the_same_as_below() -> None:
 @pytest.mark.parametrize(
     "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
 )
-def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(
-    app: Flask, mark: Mark
-) -> None:
+def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(app, mark):
     init_access(app, CSRFProtect())
     add_page(app, mark(lambda: PAGE))
     with pytest.raises(InconsistentAccess, match="new is marked"):
@@ -156,7 +147,7 @@ def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(
 
 
 @on_sqlite
-def test_no_page_of_leads_or_of_the_office_is_public(app: Flask) -> None:
+def test_no_page_of_leads_or_of_the_office_is_public(app):
     opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT | Access.NO_COOKIE)
     rules = [
         rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/lead", "/office"))
@@ -166,14 +157,12 @@ def test_no_page_of_leads_or_of_the_office_is_public(app: Flask) -> None:
 
 
 @on_sqlite
-def test_another_site_may_post_to_one_page_alone(app: Flask) -> None:
+def test_another_site_may_post_to_one_page_alone(app):
     assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
 
 
 @on_sqlite
-def test_form_without_a_cookie_has_a_link_or_a_signed_time(
-    app: Flask, visitor: Visitor, services: Services
-) -> None:
+def test_form_without_a_cookie_has_a_link_or_a_signed_time(app, visitor, services):
     """Without either a POST is shown its form again, and does nothing."""
     with services.writing.begin() as session:
         group_named(session, "asian").allows_personal_addresses = True

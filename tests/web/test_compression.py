@@ -3,15 +3,11 @@
 import gzip
 
 import pytest
-from flask import Flask, request
+from flask import request
 from werkzeug.test import TestResponse
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, path_of
 from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
-from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
@@ -39,7 +35,7 @@ def is_compressed(answer: TestResponse) -> bool:
 
 
 @pytest.mark.parametrize("path", SAME_FOR_EVERYBODY)
-def test_a_page_for_everybody_and_a_file_are_compressed(visitor: Visitor, path: str) -> None:
+def test_a_page_for_everybody_and_a_file_are_compressed(visitor, path):
     plain = visitor.open(path)
     visitor.headers = GZIP
     squeezed = visitor.open(path)
@@ -55,26 +51,21 @@ def test_a_page_for_everybody_and_a_file_are_compressed(visitor: Visitor, path: 
 @pytest.mark.parametrize(
     "accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "deflate, gzip;q=0.0"]
 )
-def test_who_does_not_take_gzip_gets_none(visitor: Visitor, accepted: str) -> None:
+def test_who_does_not_take_gzip_gets_none(visitor, accepted):
     visitor.headers = {"Accept-Encoding": accepted}
     for path in ("/", STYLE):
         assert not is_compressed(visitor.open(path))
 
 
-def test_what_is_small_stays_as_it_is(visitor: Visitor) -> None:
+def test_what_is_small_stays_as_it_is(visitor):
     visitor.headers = GZIP
     for path in ("/healthz", "/robots.txt"):
         assert not is_compressed(visitor.open(path))
 
 
 def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     reference = reference_of(visitor)
@@ -95,26 +86,24 @@ def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
 
 @pytest.mark.parametrize("cookie", ["_ga=GA1.2.345", "belong-x=1", "x=1; _ga=GA1.2.345"])
 @pytest.mark.parametrize("path", ["/", "/groups/asian", "/contact"])
-def test_cookies_of_the_parent_domain_change_nothing(
-    visitor: Visitor, path: str, cookie: str
-) -> None:
+def test_cookies_of_the_parent_domain_change_nothing(visitor, path, cookie):
     visitor.headers = {**GZIP, "Cookie": cookie}
     assert is_compressed(visitor.open(path))
 
 
 @pytest.mark.parametrize("cookie", ["belong=x", "belong-known=x", "_ga=1; belong=x"])
-def test_each_cookie_of_ours_means_a_page_of_ones_own(visitor: Visitor, cookie: str) -> None:
+def test_each_cookie_of_ours_means_a_page_of_ones_own(visitor, cookie):
     visitor.headers = {**GZIP, "Cookie": cookie}
     assert not is_compressed(visitor.open("/"))
 
 
-def test_no_page_hears_of_cookies_but_ours(app: Flask) -> None:
+def test_no_page_hears_of_cookies_but_ours(app):
     sent = {"HTTP_COOKIE": "_ga=GA1.2.345; belong=a; belong-known=b; belong-x=c; __Host-x=d"}
     with app.test_request_context("/", environ_overrides=sent):
         assert {**request.cookies} == {"belong": "a", "belong-known": "b"}
 
 
-def test_a_compressed_file_is_asked_for_once_and_known_again(visitor: Visitor) -> None:
+def test_a_compressed_file_is_asked_for_once_and_known_again(visitor):
     visitor.headers = GZIP
     first = visitor.open(STYLE)
     assert first.headers["ETag"].startswith('W/"')
@@ -123,7 +112,7 @@ def test_a_compressed_file_is_asked_for_once_and_known_again(visitor: Visitor) -
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor: Visitor) -> None:
+def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor):
     page = visitor.open("/").text
     named = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
     assert "immutable" in visitor.open(named).headers["Cache-Control"]
@@ -132,9 +121,7 @@ def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor: V
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_a_first_visit_weighs_at_most_15_kb_and_a_later_page_6(
-    visitor: Visitor, language: str
-) -> None:
+def test_a_first_visit_weighs_at_most_15_kb_and_a_later_page_6(visitor, language):
     visitor.headers = {**GZIP, "Accept-Language": language}
     files = [STYLE, "/static/colors.css", "/static/logo.svg"]
     weights = {

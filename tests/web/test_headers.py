@@ -10,19 +10,14 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.web.security_headers import CONTENT_POLICY
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, path_of
+from tests.browser_client import Form, path_of
 from tests.clients import sign_in
 from tests.crawl import mailed_links, pressed, reference_of, stops
 from tests.db_dump import kept_of
 from tests.district_names import HTTPS, NAMED
-from tests.servers.smtp import Server
 
 OURS = "http://localhost:5000"
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -36,9 +31,9 @@ POSTS = (
 
 
 def test_every_answer_is_guarded_by_its_headers(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-) -> None:  # fmt: skip
+    app, visitor, worker, relay, services,
+    keyring
+):  # fmt: skip
     links = mailed_links(visitor, worker, relay, services, keyring)
     answers = []
     for stop in stops(services, links, reference_of(visitor)):
@@ -69,7 +64,7 @@ def test_every_answer_is_guarded_by_its_headers(
             assert "noindex" in headers["X-Robots-Tag"], name
 
 
-def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visitor: Visitor) -> None:
+def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visitor):
     given = visitor.open("/").headers["Content-Security-Policy"]
     policy = dict(rule.split(" ", 1) for rule in given.split("; "))
     assert policy["default-src"] == "'none'"
@@ -79,9 +74,7 @@ def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visito
 
 
 @pytest.mark.parametrize("settings", [{}, HTTPS], ids=["development", "production"])
-def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(
-    app: Flask, visitor: Visitor, settings: dict[str, str]
-) -> None:
+def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(app, visitor, settings):
     for path in ("/", "/sign-in", "/sign-in/sent", "/my-groups", "/lead/"):
         assert "Set-Cookie" not in visitor.open(path).headers, path
     answer = visitor.send("/sign-in", email="ada@dpsk12.org")
@@ -114,9 +107,7 @@ def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(
         {"Origin": "null"},
     ],
 )
-def test_other_sites_forms_are_refused_and_nothing_is_stored(
-    visitor: Visitor, services: Services, headers: dict[str, str]
-) -> None:
+def test_other_sites_forms_are_refused_and_nothing_is_stored(visitor, services, headers):
     visitor.headers = {}
     before = kept_of(services)
     page = visitor.open("/groups/the-village/join")
@@ -137,14 +128,12 @@ def test_other_sites_forms_are_refused_and_nothing_is_stored(
         {"Sec-Fetch-Site": "none"},
     ],
 )
-def test_our_own_forms_come_through(visitor: Visitor, headers: dict[str, str]) -> None:
+def test_our_own_forms_come_through(visitor, headers):
     visitor.headers = headers
     assert visitor.join("the-village", "ada@dpsk12.org").status_code == 303
 
 
-def test_a_form_whose_origin_is_hidden_comes_back_with_what_was_typed(
-    visitor: Visitor, services: Services
-) -> None:
+def test_a_form_whose_origin_is_hidden_comes_back_with_what_was_typed(visitor, services):
     """Safari before 16.4 sends no Sec-Fetch-Site, and some set-ups hide the origin as well."""
     typed = {"message": "Long words, typed on an old iPad.", "topic": "other"}
     fields = Form(visitor.open("/contact").text).fields
@@ -164,9 +153,7 @@ def test_a_form_whose_origin_is_hidden_comes_back_with_what_was_typed(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("trick", ["//", "/\\", "/\\/", "/\t/", "/\n/", "/\r\\", "/./\\", "/.//"])
-def test_no_button_of_a_page_leads_to_a_site_that_its_address_names(
-    app: Flask, method: str, trick: str
-) -> None:
+def test_no_button_of_a_page_leads_to_a_site_that_its_address_names(app, method, trick):
     r"""A browser reads `\` as `/`, and leaves out tabs and line ends, before it opens a link."""
     environ = EnvironBuilder(method=method, base_url=OURS).get_environ()
     environ |= {"PATH_INFO": f"{trick}evil.example/a", "HTTP_ORIGIN": "null"}
@@ -182,11 +169,8 @@ def test_no_button_of_a_page_leads_to_a_site_that_its_address_names(
 @pytest.mark.parametrize("settings", [HTTPS | {"BELONG_PROXIES": "1"}])
 @pytest.mark.parametrize("sent", [{"Origin": "null"}, {"Origin": HTTPS["BELONG_BASE_URL"]}])
 def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-    sent: dict[str, str],
-) -> None:
+    app, services, keyring, sent
+):
     """Some browsers send no Referer, and `Origin` is null in some."""
     lead = sign_in(app, keyring, "the-village")
     ours = {"X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin", **sent}
@@ -203,14 +187,7 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_ten_megabytes_are_refused_in_words(
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-    language: str,
-) -> None:
+def test_ten_megabytes_are_refused_in_words(visitor, worker, relay, services, keyring, language):
     links = mailed_links(visitor, worker, relay, services, keyring)
     before = kept_of(services)
     visitor.headers = {"Accept-Language": language}
@@ -221,7 +198,7 @@ def test_ten_megabytes_are_refused_in_words(
     assert kept_of(services) == before
 
 
-def test_a_body_without_a_length_stores_nothing(visitor: Visitor, services: Services) -> None:
+def test_a_body_without_a_length_stores_nothing(visitor, services):
     before = kept_of(services)
     answer = visitor.client.post(
         "/contact",
@@ -234,7 +211,7 @@ def test_a_body_without_a_length_stores_nothing(visitor: Visitor, services: Serv
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND"])
-def test_other_methods_do_nothing(visitor: Visitor, services: Services, method: str) -> None:
+def test_other_methods_do_nothing(visitor, services, method):
     before = kept_of(services)
     for path in ("/", *POSTS):
         assert visitor.client.open(path, method=method).status_code == 405
@@ -244,7 +221,7 @@ def test_other_methods_do_nothing(visitor: Visitor, services: Services, method: 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "localhost@evil.example", "", "a b", "["]
 )
-def test_a_foreign_host_is_refused(visitor: Visitor, services: Services, host: str) -> None:
+def test_a_foreign_host_is_refused(visitor, services, host):
     before = kept_of(services)
     for path in ("/", "/groups/the-village/join"):
         answer = visitor.client.open(path, headers={"Host": host})
@@ -257,9 +234,7 @@ def test_a_foreign_host_is_refused(visitor: Visitor, services: Services, host: s
 
 @pytest.mark.parametrize("settings", [NAMED])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:5000", "LOCALHOST"])
-def test_in_production_machines_alone_ask_by_this_machines_own_name(
-    app: Flask, services: Services, host: str
-) -> None:
+def test_in_production_machines_alone_ask_by_this_machines_own_name(app, services, host):
     client, before = app.test_client(), kept_of(services)
     for path in ("/", "/groups/the-village/join", "/sign-in", "/lead/", "/metrics", "/nowhere"):
         assert client.get(path, headers={"Host": host}).status_code == 400
@@ -273,8 +248,8 @@ def test_in_production_machines_alone_ask_by_this_machines_own_name(
 
 @pytest.mark.timeout(30)
 def test_options_below_static_opens_no_file_and_tells_nothing_about_one(
-    app: Flask, visitor: Visitor, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+    app, visitor, tmp_path, caplog
+):
     """Nobody learns whether a file is there, or its hash; a pipe without a writer stops nothing."""
     secret, pipe = tmp_path / "keys", tmp_path / "pipe"
     secret.write_bytes(b"a key")
@@ -289,7 +264,7 @@ def test_options_below_static_opens_no_file_and_tells_nothing_about_one(
     assert caplog.text == ""
 
 
-def test_options_runs_no_view_and_is_kept_by_nobody(app: Flask, visitor: Visitor) -> None:
+def test_options_runs_no_view_and_is_kept_by_nobody(app, visitor):
     for rule in app.url_map.iter_rules():
         for filling in ("x", "1", "../../../../../../etc/passwd", "%00", "2027-01"):
             path = re.sub("<[^>]+>", filling, rule.rule)

@@ -6,7 +6,6 @@ from html import unescape
 
 import pytest
 import time_machine
-from flask import Flask
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -41,8 +40,8 @@ def links(
 
 
 def test_every_press_leads_to_a_page_that_is_read_again_in_either_language(
-    visitor: Visitor, services: Services, links: dict[str, str]
-) -> None:
+    visitor, services, links
+):
     for name in (*PRESSED, "erase"):
         answer = visitor.press(links[name])
         assert answer.status_code == 303, name
@@ -57,17 +56,13 @@ def test_every_press_leads_to_a_page_that_is_read_again_in_either_language(
         assert kept_of(services) == before, name
 
 
-def test_leaving_is_undone_from_the_page_that_it_leads_to(
-    visitor: Visitor, links: dict[str, str]
-) -> None:
+def test_leaving_is_undone_from_the_page_that_it_leads_to(visitor, links):
     left = visitor.follow(links["leave"])
     [undo] = re.findall(r'action="(/undo/[^"]+)"', left.text)
     assert "Good to have you back" in visitor.follow(undo).text
 
 
-def test_the_page_of_a_press_says_only_what_still_holds(
-    visitor: Visitor, links: dict[str, str]
-) -> None:
+def test_the_page_of_a_press_says_only_what_still_holds(visitor, links):
     not_me = path_of(links["not-me"]).partition("?")[0]
     joined = visitor.press(links["confirm"]).location
     assert "Welcome!" in visitor.open(joined).text
@@ -77,9 +72,7 @@ def test_the_page_of_a_press_says_only_what_still_holds(
     assert "You’ve left the group" in visitor.open(joined).text
 
 
-def test_what_a_new_member_reads_is_shown_for_an_hour_and_by_no_emailed_link(
-    visitor: Visitor, links: dict[str, str]
-) -> None:
+def test_what_a_new_member_reads_is_shown_for_an_hour_and_by_no_emailed_link(visitor, links):
     joined = visitor.press(links["confirm"]).location
     confirm = path_of(links["confirm"]).partition("?")[0]
     assert "You’re already in" in visitor.open(f"{confirm}?pressed=1").text
@@ -89,9 +82,7 @@ def test_what_a_new_member_reads_is_shown_for_an_hour_and_by_no_emailed_link(
         assert "You’re already in" in visitor.open(joined).text
 
 
-def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(
-    visitor: Visitor, worker: Worker, links: dict[str, str]
-) -> None:
+def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(visitor, worker, links):
     told = "We won’t email you again"
     assert told not in visitor.follow(links["not-me"], choice="forget").text
     assert told not in visitor.open(f"{links['not-me']}&pressed=never").text
@@ -101,7 +92,7 @@ def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(
     assert told in visitor.open(asked).text
 
 
-def test_what_came_of_a_press_is_in_the_title(app: Flask, keyring: Keyring) -> None:
+def test_what_came_of_a_press_is_in_the_title(app, keyring):
     lead = sign_in(app, keyring, "the-village")
     page = "/lead/groups/the-village/page"
     assert "<title>Saved: " not in lead.open(page).text

@@ -69,7 +69,7 @@ def site(logs: Path, blank_sqlite: Path) -> Iterator[Site]:
         yield site
 
 
-def test_idle_connections_hold_up_no_page(site: Site) -> None:
+def test_idle_connections_hold_up_no_page(site):
     """By far more than there are threads."""
     port = site.browser.port
     with ExitStack() as open_ones:
@@ -88,7 +88,7 @@ def test_idle_connections_hold_up_no_page(site: Site) -> None:
         assert time.monotonic() - begun < PROMPT
 
 
-def test_a_page_comes_as_the_app_makes_it(site: Site) -> None:
+def test_a_page_comes_as_the_app_makes_it(site):
     page = site.browser.get("/groups/the-village", {"Accept-Encoding": "gzip"})
     assert page.headers["Content-Encoding"] == "gzip"
     assert page.headers.get_all("Content-Length") == [str(len(page.data))]
@@ -100,7 +100,7 @@ def test_a_page_comes_as_the_app_makes_it(site: Site) -> None:
     assert site.browser.get("/", foreign).status_code == 400
 
 
-def test_octets_that_are_no_ascii_are_answered_as_any_other(site: Site, logs: Path) -> None:
+def test_octets_that_are_no_ascii_are_answered_as_any_other(site, logs):
     """Programs send them bare; no page fails by it, and nothing is logged."""
     for url, header, status in (
         ("/?lang=ñ", "X-Name: é", b"200"),
@@ -113,7 +113,7 @@ def test_octets_that_are_no_ascii_are_answered_as_any_other(site: Site, logs: Pa
     assert "Error" not in (logs / "web.log").read_text()
 
 
-def test_an_app_that_fails_is_logged_without_the_url(tmp_path: Path) -> None:
+def test_an_app_that_fails_is_logged_without_the_url(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     port, log = free_port(), tmp_path / "log"
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]

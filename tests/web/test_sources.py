@@ -3,8 +3,7 @@
 import pytest
 
 from belong_mail.core.rate_limits import ALL_FORMS, Limit
-from belong_mail.core.services import Services
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 
 ADA = "ada@example.org"
 
@@ -19,9 +18,7 @@ ADA = "ada@example.org"
         ("unknown", "203.0.113.7:4711", True),
     ],
 )
-def test_a_source_is_an_address_or_a_subscribers_network(
-    visitor: Visitor, services: Services, one: str, other: str, is_same: object
-) -> None:
+def test_a_source_is_an_address_or_a_subscribers_network(visitor, services, one, other, is_same):
     typed = Form(visitor.open("/contact").text).fields | {
         "message": "Hello.",
         "topic": "need",

@@ -60,13 +60,8 @@ def form_pages(
 
 
 def test_a_form_shows_itself_in_another_language_with_everything_typed(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     pages = list(form_pages(app, visitor, worker, relay, services, keyring))
     assert len({re.sub(r"groups/[a-z-]+", "groups", path) for _who, path in pages}) >= FORMS
     before = kept_of(services)
@@ -88,8 +83,8 @@ def test_a_form_shows_itself_in_another_language_with_everything_typed(
 
 
 def test_a_draft_that_somebody_changed_meanwhile_is_not_overwritten_after_a_switch(
-    app: Flask, services: Services, keyring: Keyring
-) -> None:
+    app, services, keyring
+):
     lead = sign_in(app, keyring)
     [path] = [
         place
@@ -105,13 +100,8 @@ def test_a_draft_that_somebody_changed_meanwhile_is_not_overwritten_after_a_swit
 
 
 def test_every_page_that_can_be_opened_offers_the_other_language(
-    app: Flask,
-    visitor: Visitor,
-    worker: Worker,
-    relay: Server,
-    services: Services,
-    keyring: Keyring,
-) -> None:
+    app, visitor, worker, relay, services, keyring
+):
     lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     places = pages_of(services, links, reference_of(visitor))

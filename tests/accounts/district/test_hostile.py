@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
-from flask import Flask
 
 from belong_mail.accounts import identity_provider as oidc
 from belong_mail.accounts.identity_views import EXTENSION
@@ -56,17 +55,17 @@ def is_out(browser: Visitor) -> bool:
     ],
     ids=lambda lie: str(lie)[:60],
 )
-def test_a_proof_that_is_none_is_refused(lie: dict[str, Any], provider: Provider) -> None:
+def test_a_proof_that_is_none_is_refused(lie, provider):
     provider.set(**lie)
     with pytest.raises(oidc.ProofRefused):
         subject_by(fresh(provider))
 
 
-def test_an_honest_proof_says_who_it_is(provider: Provider) -> None:
+def test_an_honest_proof_says_who_it_is(provider):
     assert subject_by(fresh(provider)) == "person-1"
 
 
-def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider: Provider) -> None:
+def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider):
     methods = ["private_key_jwt", "client_secret_post", "client_secret_basic"]
     provider.set(metadata={"token_endpoint_auth_methods_supported": methods})
     assert subject_by(fresh(provider)) == "person-1"
@@ -84,9 +83,7 @@ def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider: Provider
     ],
     ids=str,
 )
-def test_a_proof_that_is_none_signs_nobody_in(
-    lie: dict[str, Any], linked: Visitor, browser: Visitor, provider: Provider
-) -> None:
+def test_a_proof_that_is_none_signs_nobody_in(lie, linked, browser, provider):
     assert linked
     provider.set(**lie)
     back = trips.at_provider(trips.begin(browser))
@@ -110,8 +107,8 @@ def test_a_proof_that_is_none_signs_nobody_in(
     ids=str,
 )
 def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
-    trouble: dict[str, Any], linked: Visitor, app: Flask, browser: Visitor, provider: Provider
-) -> None:
+    trouble, linked, app, browser, provider
+):
     assert linked
     app.extensions[EXTENSION].call_seconds = 0.5
     back = trips.at_provider(trips.begin(browser))
@@ -153,22 +150,18 @@ def fresh(provider: Provider, **changed: Any) -> oidc.IdentityProvider:
     ],
     ids=lambda lie: str(lie)[:60],
 )
-def test_nobody_is_sent_to_where_the_provider_is_not_itself(
-    lie: dict[str, Any], provider: Provider
-) -> None:
+def test_nobody_is_sent_to_where_the_provider_is_not_itself(lie, provider):
     provider.set(**lie)
     with pytest.raises(oidc.ProviderUnavailable):
         fresh(provider).authorization_url(TRIP)
 
 
-def test_plain_addresses_are_called_for_no_provider_that_is_reached_by_tls() -> None:
+def test_plain_addresses_are_called_for_no_provider_that_is_reached_by_tls():
     assert oidc._is_ours_to_call("https://login.example.org", "https://other.example.org/keys")
     assert not oidc._is_ours_to_call("https://login.example.org", "http://login.example.org/keys")
 
 
-def test_a_provider_that_is_away_leaves_the_sign_in_page_as_it_is(
-    app: Flask, browser: Visitor
-) -> None:
+def test_a_provider_that_is_away_leaves_the_sign_in_page_as_it_is(app, browser):
     away = app.extensions[EXTENSION]
     away.registration = replace(away.registration, issuer="http://127.0.0.1:9")
     assert trips.begin(browser).status_code == 503
@@ -176,8 +169,8 @@ def test_a_provider_that_is_away_leaves_the_sign_in_page_as_it_is(
 
 
 def test_a_new_key_is_fetched_when_a_token_names_it_and_an_unknown_one_not_again_and_again(
-    linked: Visitor, app: Flask, browser: Visitor, provider: Provider
-) -> None:
+    linked, app, browser, provider
+):
     assert linked
     provider.set(rotate=True)
     assert trips.sign_in(browser).status_code == 403
@@ -191,8 +184,8 @@ def test_a_new_key_is_fetched_when_a_token_names_it_and_an_unknown_one_not_again
 
 
 def test_a_key_that_the_provider_lists_no_more_is_forgotten_within_the_hour(
-    linked: Visitor, app: Flask, browser: Visitor, provider: Provider
-) -> None:
+    linked, app, browser, provider
+):
     assert linked
     client = app.extensions[EXTENSION]
     old = client._keys
@@ -204,9 +197,7 @@ def test_a_key_that_the_provider_lists_no_more_is_forgotten_within_the_hour(
     assert not set(map(id, old)) & set(map(id, client._keys))
 
 
-def test_an_answer_to_another_browser_is_nobodys(
-    linked: Visitor, app: Flask, browser: Visitor
-) -> None:
+def test_an_answer_to_another_browser_is_nobodys(linked, app, browser):
     """Login CSRF: neither a browser that asked nothing nor one on its own trip takes it."""
     assert linked
     stolen = trips.at_provider(trips.begin(browser))
@@ -219,7 +210,7 @@ def test_an_answer_to_another_browser_is_nobodys(
         assert is_out(other)
 
 
-def test_another_sites_page_presses_no_button(linked: Visitor, app: Flask) -> None:
+def test_another_sites_page_presses_no_button(linked, app):
     assert linked
     browser = Visitor(app.test_client())
     back = trips.at_provider(trips.begin(browser))
@@ -231,8 +222,8 @@ def test_another_sites_page_presses_no_button(linked: Visitor, app: Flask) -> No
 
 
 def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_codes_twice(
-    linked: Visitor, app: Flask, provider: Provider
-) -> None:
+    linked, app, provider
+):
     assert linked
     provider.set(is_forgetful=True)
     browser = Visitor(app.test_client())
@@ -246,20 +237,20 @@ def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_c
     assert is_out(again)
 
 
-def test_a_trip_takes_ten_minutes_at_most(linked: Visitor, browser: Visitor) -> None:
+def test_a_trip_takes_ten_minutes_at_most(linked, browser):
     assert linked
     back = trips.at_provider(trips.begin(browser))
     with time_machine.travel(now() + timedelta(minutes=11)):
         assert browser.open(back).status_code == 403
 
 
-def test_a_trip_ends_with_the_session_that_began_it(lead: Visitor) -> None:
+def test_a_trip_ends_with_the_session_that_began_it(lead):
     back = trips.at_provider(trips.begin_link(lead))
     assert lead.act("/sign-out").status_code == 303
     assert lead.open(back).status_code == 403
 
 
-def test_who_has_signed_out_meanwhile_links_nothing(lead: Visitor) -> None:
+def test_who_has_signed_out_meanwhile_links_nothing(lead):
     back = trips.at_provider(trips.begin_link(lead))
     with time_machine.travel(now() + timedelta(minutes=9)):
         form = Form(lead.open(back).text)
@@ -268,9 +259,7 @@ def test_who_has_signed_out_meanwhile_links_nothing(lead: Visitor) -> None:
         assert lead.press(form.action, **form.fields).status_code == 403
 
 
-def test_a_slow_provider_takes_no_more_than_some_of_the_threads(
-    linked: Visitor, app: Flask, provider: Provider
-) -> None:
+def test_a_slow_provider_takes_no_more_than_some_of_the_threads(linked, app, provider):
     """Those who come while it is busy are told at once."""
     assert linked
     client = app.extensions[EXTENSION]
@@ -283,7 +272,7 @@ def test_a_slow_provider_takes_no_more_than_some_of_the_threads(
     assert [each.status_code for each in answers].count(503) == 6 - oidc.CALLS_AT_ONCE
 
 
-def test_a_token_of_another_domain_or_of_none_is_refused(provider: Provider) -> None:
+def test_a_token_of_another_domain_or_of_none_is_refused(provider):
     client = fresh(provider, required_claim=("hd", "dpsk12.org"))
     for domain in ("dpsk12.org.example.org", None, ["dpsk12.org"], "DPSK12.ORG"):
         provider.set(claims={"hd": domain})

@@ -1,25 +1,19 @@
 """An account of the district proves its identity there, and by no emailed link."""
 
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.clients import sign_in
-from tests.servers.identity_provider import Provider
-from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -30,9 +24,7 @@ def proofs(services: Services) -> list[str | None]:
         return list(session.scalars(found))
 
 
-def test_the_provider_is_to_ask_although_it_knows_the_browser(
-    linked: Visitor, services: Services
-) -> None:
+def test_the_provider_is_to_ask_although_it_knows_the_browser(linked, services):
     left = trips.begin_proof(linked)
     asked = parse_qs(urlsplit(left.headers["Refresh"].partition("url=")[2]).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
@@ -57,9 +49,7 @@ def test_the_provider_is_to_ask_although_it_knows_the_browser(
     ],
     ids=str,
 )
-def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(
-    lie: dict[str, Any], linked: Visitor, services: Services, provider: Provider
-) -> None:
+def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(lie, linked, services, provider):
     """A provider that remembers who it is, and does not ask, is the browser that was left alone."""
     provider.set(**lie)
     refused = trips.prove(linked)
@@ -69,13 +59,8 @@ def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(
 
 
 def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in(
-    app: Flask,
-    linked: Visitor,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    provider: Provider,
-) -> None:
+    app, linked, services, keyring, worker, provider
+):
     colleague = sign_in(app, keyring, "asian")
     provider.set(subject="person-2")
     assert trips.link(colleague).status_code == 303
@@ -88,14 +73,12 @@ def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_sign
     assert proofs(services) == ["district"]
 
 
-def test_a_trip_to_sign_in_proves_nothing_again(linked: Visitor, services: Services) -> None:
+def test_a_trip_to_sign_in_proves_nothing_again(linked, services):
     assert trips.sign_in(linked).location == "/lead/"
     assert proofs(services) == []
 
 
-def test_no_link_is_emailed_to_who_signs_in_by_the_district(
-    linked: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
     with time_machine.travel(now() + timedelta(minutes=16)):
         page = linked.open("/account/proof").text
         assert "Sign in to DPS again" in page
@@ -106,9 +89,7 @@ def test_no_link_is_emailed_to_who_signs_in_by_the_district(
         assert len(relay.to(LEAD)) == before
 
 
-def test_linking_the_districts_sign_in_wants_a_proof_itself(
-    lead: Visitor, provider: Provider
-) -> None:
+def test_linking_the_districts_sign_in_wants_a_proof_itself(lead, provider):
     assert provider.issuer
     with time_machine.travel(now() + timedelta(minutes=16)):
         asked = trips.begin_link(lead)

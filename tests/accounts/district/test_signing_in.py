@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
@@ -13,10 +12,9 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
 from tests.accounts.passkeys import PAGE, add, sign_in_by, trail
@@ -28,8 +26,6 @@ from tests.db_dump import dump_of
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.servers.authenticator import Authenticator
-from tests.servers.identity_provider import Provider
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -42,9 +38,7 @@ def kinds(services: Services) -> list[tuple[str, str | None]]:
 
 
 @on_both("journeys")
-def test_a_lead_links_once_and_signs_in_by_the_district(
-    linked: Visitor, browser: Visitor, relay: Server, services: Services
-) -> None:
+def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, services):
     assert linked.open("/lead/").status_code == 200
     told = relay.to(LEAD)[-1]
     assert told["Subject"] == "You now sign in with your DPS account"
@@ -58,8 +52,8 @@ def test_a_lead_links_once_and_signs_in_by_the_district(
 
 
 def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not_say_so(
-    linked: Visitor, browser: Visitor, worker: Worker, relay: Server, visitor: Visitor
-) -> None:
+    linked, browser, worker, relay, visitor
+):
     before = len(relay.to(LEAD))
     asked = browser.send("/sign-in", email=LEAD)
     stranger = visitor.send("/sign-in", email="nobody@dpsk12.org")
@@ -70,8 +64,8 @@ def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not
 
 
 def test_links_that_are_on_their_way_and_other_sessions_end_with_linking(
-    app: Flask, keyring: Keyring, lead: Visitor, worker: Worker, relay: Server
-) -> None:
+    app, keyring, lead, worker, relay
+):
     other = sign_in_by_link(app, keyring, "the-village")
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
@@ -84,9 +78,7 @@ def test_links_that_are_on_their_way_and_other_sessions_end_with_linking(
     assert lead.open("/lead/").status_code == 200
 
 
-def test_the_way_there_and_back_changes_nothing_until_the_button(
-    linked: Visitor, browser: Visitor, services: Services
-) -> None:
+def test_the_way_there_and_back_changes_nothing_until_the_button(linked, browser, services):
     assert linked
     back = trips.at_provider(trips.begin(browser))
     before = dump_of(services)
@@ -97,9 +89,7 @@ def test_the_way_there_and_back_changes_nothing_until_the_button(
     assert trips.finish(browser, back).status_code == 303
 
 
-def test_the_page_before_the_button_keeps_its_code_in_another_language(
-    linked: Visitor, browser: Visitor
-) -> None:
+def test_the_page_before_the_button_keeps_its_code_in_another_language(linked, browser):
     assert linked
     back = trips.at_provider(trips.begin(browser))
     form = Form(browser.open(back).text)
@@ -110,9 +100,7 @@ def test_the_page_before_the_button_keeps_its_code_in_another_language(
     assert browser.press(again.action, **again.fields).status_code == 303
 
 
-def test_a_person_whom_nobody_knows_reads_how_to_begin(
-    browser: Visitor, services: Services, provider: Provider
-) -> None:
+def test_a_person_whom_nobody_knows_reads_how_to_begin(browser, services, provider):
     provider.set(subject="a stranger")
     answer = trips.sign_in(browser)
     assert answer.status_code == 403
@@ -121,9 +109,7 @@ def test_a_person_whom_nobody_knows_reads_how_to_begin(
     assert kinds(services)[-1] == (Kind.SIGN_IN_REFUSED, "district-unknown")
 
 
-def test_every_page_of_these_is_shown(
-    linked: Visitor, app: Flask, browser: Visitor, provider: Provider
-) -> None:
+def test_every_page_of_these_is_shown(linked, app, browser, provider):
     shown: set[str] = set()
     record_templates(app, shown)
     assert linked.open("/lead/district").status_code == 200
@@ -136,9 +122,7 @@ def test_every_page_of_these_is_shown(
     assert ours - shown == set()
 
 
-def test_every_refusal_reads_the_same(
-    linked: Visitor, app: Flask, services: Services, provider: Provider
-) -> None:
+def test_every_refusal_reads_the_same(linked, app, services, provider):
     """A stranger, a lead who leads no more, a wrong proof, an answer to no question."""
     assert linked
     pages = set()
@@ -160,9 +144,7 @@ def test_every_refusal_reads_the_same(
     assert len(pages) == 1
 
 
-def test_signing_in_replaces_the_session_that_the_browser_had(
-    linked: Visitor, browser: Visitor, services: Services
-) -> None:
+def test_signing_in_replaces_the_session_that_the_browser_had(linked, browser, services):
     """Session fixation: a token that somebody planted is none after signing in."""
     assert linked
     trips.sign_in(browser)
@@ -175,9 +157,9 @@ def test_signing_in_replaces_the_session_that_the_browser_had(
 
 
 def test_one_person_of_the_district_is_one_account(
-    app: Flask, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
+    app, services, keyring, linked, worker
 
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Neither a second account of theirs nor a second person of one account is linked."""
     assert linked
     other = sign_in_by_link(app, keyring, "lgbtq")
@@ -189,9 +171,9 @@ def test_one_person_of_the_district_is_one_account(
 
 
 def test_the_worker_links_nobody_twice_whatever_the_web_asks(
-    app: Flask, services: Services, keyring: Keyring, lead: Visitor, worker: Worker,
+    app, services, keyring, lead, worker
 
-) -> None:  # fmt: skip
+):  # fmt: skip
     other = sign_in_by_link(app, keyring, "lgbtq")
     assert trips.link(lead).status_code == trips.link(other).status_code == 303
     worker.drain()
@@ -201,9 +183,9 @@ def test_the_worker_links_nobody_twice_whatever_the_web_asks(
 
 
 def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
-    app: Flask, services: Services, keyring: Keyring, linked: Visitor, browser: Visitor,
-    worker: Worker, relay: Server,
-) -> None:  # fmt: skip
+    app, services, keyring, linked, browser,
+    worker, relay
+):  # fmt: skip
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lgbtq = group_named(session, "lgbtq")
@@ -233,8 +215,8 @@ def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
 
 @pytest.mark.parametrize("row", ["another account's", "made up"])
 def test_the_worker_removes_what_was_linked_in_the_database(
-    row: str, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
-) -> None:  # fmt: skip
+    row, services, keyring, linked, worker
+):  # fmt: skip
     """An intruder in the web could else stay in, or lock a lead out of the mailed links."""
     assert linked
     with services.writing.begin() as session:
@@ -253,8 +235,8 @@ def test_the_worker_removes_what_was_linked_in_the_database(
 
 
 def test_the_worker_puts_a_name_right_that_somebody_changed(
-    services: Services, linked: Visitor, browser: Visitor, worker: Worker, provider: Provider
-) -> None:
+    services, linked, browser, worker, provider
+):
     assert linked
     with services.writing.begin() as session:
         session.execute(update(Identity).values(name=b"attacker's"))
@@ -266,8 +248,8 @@ def test_the_worker_puts_a_name_right_that_somebody_changed(
 
 
 def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
-    services: Services, keyring: Keyring, lead: Visitor, provider: Provider
-) -> None:
+    services, keyring, lead, provider
+):
     """A provider that the worker does not know counts for nothing: nobody is locked out."""
     settings = replace(services.settings, oidc_issuer="https://login.example.org")
     other = make_worker(replace(services, settings=settings), keyring)
@@ -280,9 +262,9 @@ def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
 
 
 def test_what_a_token_says_of_an_address_is_stored_nowhere(
-    lead: Visitor, browser: Visitor, worker: Worker, services: Services, provider: Provider,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    lead, browser, worker, services, provider,
+    caplog
+):  # fmt: skip
     provider.set(claims={"email": "canary.bird@dpsk12.org", "name": "Canary Bird"})
     trips.link(lead)
     worker.drain()
@@ -292,9 +274,7 @@ def test_what_a_token_says_of_an_address_is_stored_nowhere(
     assert "person-1" not in kept
 
 
-def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(
-    lead: Visitor, app: Flask, worker: Worker, services: Services
-) -> None:
+def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(lead, app, worker, services):
     device = Authenticator()
     assert add(lead, device).status_code == 303
     assert trips.link(lead).status_code == 303
@@ -303,7 +283,7 @@ def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(
     assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
 
 
-def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked: Visitor) -> None:
+def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked):
     assert "Sign in without email" not in linked.open("/lead/").text
     page = linked.open(PAGE).text
     assert "You sign in with your DPS account" in page

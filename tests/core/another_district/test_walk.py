@@ -82,9 +82,9 @@ def mail_words(mail: EmailMessage) -> str:
 
 @on_sqlite
 def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-) -> None:  # fmt: skip
+    app, visitor, worker, relay, services,
+    keyring
+):  # fmt: skip
     found: dict[str, list[str]] = {}
     nameless: list[str] = []
     whole = ""
@@ -110,7 +110,7 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
 
 @on_sqlite
 @pytest.mark.parametrize("language", i18n.NAMES)
-def test_every_email_says_its_own_names_and_none_of_ours(services: Services, language: str) -> None:
+def test_every_email_says_its_own_names_and_none_of_ours(services, language):
     for kind, cases in contexts(lambda _plain: "Tea").items():
         for case in cases:
             email = services.renderer.render(kind, language, **case)
@@ -120,7 +120,7 @@ def test_every_email_says_its_own_names_and_none_of_ours(services: Services, lan
 
 
 @on_sqlite
-def test_commands_say_none_of_ours(app: Flask) -> None:
+def test_commands_say_none_of_ours(app):
     cli = app.test_cli_runner()
     asked = ("--help", "group list", "doctor", "status", "lead list", "lead invite --help",
              "setup --help", "hold status", "db upgrade")  # fmt: skip
@@ -130,7 +130,7 @@ def test_commands_say_none_of_ours(app: Flask) -> None:
 
 
 @on_sqlite
-def test_a_group_of_another_district_is_discreet_by_its_name_alone(app: Flask) -> None:
+def test_a_group_of_another_district_is_discreet_by_its_name_alone(app):
     """And the words of the site's own names tell nothing of any group."""
     assert app
     group = pride()
@@ -143,9 +143,7 @@ def test_a_group_of_another_district_is_discreet_by_its_name_alone(app: Flask) -
 
 
 @on_sqlite
-def test_without_a_line_for_students_safety_nothing_speaks_of_one(
-    environment: dict[str, str], services: Services, visitor: Visitor
-) -> None:
+def test_without_a_line_for_students_safety_nothing_speaks_of_one(environment, services, visitor):
     assert "SafeTip" in visitor.open("/contact").text
     with_line = services.renderer.render("contact-received", "en", reference="5K2F")
     assert "SafeTip" in with_line.text

@@ -10,7 +10,6 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit, site_settings
 from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import SITE_WORDS
 from belong_mail.newsletters import approval
@@ -40,9 +39,7 @@ def listed(office: Visitor, query: str = "") -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", line).split()) for line in lines]
 
 
-def test_office_reads_who_did_what_when_and_from_which_session(
-    office: Visitor, services: Services
-) -> None:
+def test_office_reads_who_did_what_when_and_from_which_session(office, services):
     page = write(office)
     office.send(f"{page}/release", when="now", minutes="10")
     newest, *_rest = listed(office)
@@ -58,7 +55,7 @@ def test_office_reads_who_did_what_when_and_from_which_session(
     assert "Tea on Friday" not in " ".join(listed(office))
 
 
-def test_person_is_called_as_the_office_does(office: Visitor, services: Services) -> None:
+def test_person_is_called_as_the_office_does(office, services):
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         account.name, public_id = "Sam Rivera", account.public_id
@@ -70,7 +67,7 @@ def test_person_is_called_as_the_office_does(office: Visitor, services: Services
     assert "To whom: Sam Rivera (you)." in about
 
 
-def test_details_are_told_in_words_and_ids_to_nobody(office: Visitor, services: Services) -> None:
+def test_details_are_told_in_words_and_ids_to_nobody(office, services):
     for detail, words in (
         ("video_url", "Setting changed: Link to the office’s video An operator"),
         ("3", "Setting changed An operator"),
@@ -86,13 +83,13 @@ def test_details_are_told_in_words_and_ids_to_nobody(office: Visitor, services: 
     assert kept <= trail.DETAILS.keys(), "each setting has words"
 
 
-def test_draft_is_not_opened_from_the_trail(office: Visitor) -> None:
+def test_draft_is_not_opened_from_the_trail(office):
     write(office)
     assert "Newsletter written" in listed(office)[0]
     assert "Open the newsletter" not in listed(office)[0]
 
 
-def test_page_says_who_acted_where_it_was_no_account(office: Visitor, services: Services) -> None:
+def test_page_says_who_acted_where_it_was_no_account(office, services):
     for role, words in (
         (Role.OPERATOR, "An operator, on the server"),
         (Role.WORKER, "The system"),
@@ -103,7 +100,7 @@ def test_page_says_who_acted_where_it_was_no_account(office: Visitor, services: 
 
 
 @on_both("times and JSON")
-def test_filters_narrow_the_list(office: Visitor, services: Services) -> None:
+def test_filters_narrow_the_list(office, services):
     add(services, group_slug="asian", account="somebody")
     add(services, kind=Kind.PAUSED, group_slug="lgbtq")
     add(services, kind=Kind.PAUSED, at=now() - timedelta(days=40))
@@ -118,13 +115,13 @@ def test_filters_narrow_the_list(office: Visitor, services: Services) -> None:
         assert len(listed(office, query)) == number, query
 
 
-def test_date_that_is_none_is_explained(office: Visitor) -> None:
+def test_date_that_is_none_is_explained(office):
     page = office.open(f"{PAGE}?since=soon")
     assert page.status_code == 422
     assert "Choose a date" in page.text
 
 
-def test_older_entries_are_a_page_away(office: Visitor, services: Services) -> None:
+def test_older_entries_are_a_page_away(office, services):
     add(services, trail.ENTRIES_A_PAGE + 20, group_slug="asian")
     page = office.open(f"{PAGE}?group=asian").text
     assert len(listed(office, "group=asian")) == trail.ENTRIES_A_PAGE
@@ -134,24 +131,20 @@ def test_older_entries_are_a_page_away(office: Visitor, services: Services) -> N
     assert 'rel="next"' not in office.open(f"{PAGE}?{query}").text
 
 
-def test_entry_of_a_kind_that_is_unknown_is_shown_as_it_is(
-    office: Visitor, services: Services
-) -> None:
+def test_entry_of_a_kind_that_is_unknown_is_shown_as_it_is(office, services):
     add(services, kind="<b>something new</b>", group_slug="gone-group")
     assert "&lt;b&gt;something new&lt;/b&gt;" in office.open(PAGE).text
     assert "gone-group" in listed(office)[0]
 
 
-def test_page_is_in_spanish_too(office: Visitor, services: Services) -> None:
+def test_page_is_in_spanish_too(office, services):
     add(services, kind=Kind.PAUSED)
     page = office.open(f"{PAGE}?lang=es").text
     assert "<h1>Registro</h1>" in page
     assert "Boletín pausado" in page
 
 
-def test_trail_shows_no_address_and_no_words(
-    office: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_trail_shows_no_address_and_no_words(office, services, keyring):
     with services.writing.begin() as session:
         group = group_named(session, "asian")
         invited = "secret.person@dpsk12.org"

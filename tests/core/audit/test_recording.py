@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import func, select, update
 
 import belong_mail
@@ -16,19 +15,16 @@ from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.core import audit
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import transaction
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
 from tests.leads.writing import act, begin, write
 from tests.markers import periodic_tasks
-from tests.servers.smtp import Server
 
 pytestmark = periodic_tasks
 
@@ -67,9 +63,7 @@ def pressed(lead: Visitor, url: str, **fields: str) -> int:
     return lead.act(url, **fields).status_code
 
 
-def test_what_is_done_to_a_newsletter_is_recorded_in_turn(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
-) -> None:
+def test_what_is_done_to_a_newsletter_is_recorded_in_turn(lead, services, keyring, worker):
     with services.writing.begin() as session:
         make_members(session, keyring, 12)
     page = write(lead)
@@ -121,23 +115,19 @@ OF_A_PAGE: tuple[tuple[str, dict[str, str], list[str]], ...] = (
 
 
 @pytest.mark.parametrize(("page", "typed", "recorded"), OF_A_PAGE)
-def test_what_is_changed_for_a_group_is_recorded(
-    lead: Visitor, services: Services, page: str, typed: dict[str, str], recorded: list[str]
-) -> None:
+def test_what_is_changed_for_a_group_is_recorded(lead, services, page, typed, recorded):
     assert lead.send(page, **typed).status_code == 303
     assert kinds(services) == recorded
     assert newest(services).group_slug == "the-village"
 
 
-def test_page_that_is_brought_back_is_recorded(lead: Visitor, services: Services) -> None:
+def test_page_that_is_brought_back_is_recorded(lead, services):
     lead.send(f"{VILLAGE}/page", summary_en="Tea for all")
     assert pressed(lead, f"{VILLAGE}/page/undo") == 303
     assert newest(services).detail == "undo"
 
 
-def test_question_that_is_added_and_removed_is_recorded(
-    office: Visitor, services: Services
-) -> None:
+def test_question_that_is_added_and_removed_is_recorded(office, services):
     asked = {"kind": "text", "label_en": "Which tea?", "label_es": "¿Qué té?"}
     page = "/office/groups/the-village/questions"
     assert office.send(page, **asked).status_code == 303
@@ -147,7 +137,7 @@ def test_question_that_is_added_and_removed_is_recorded(
     assert (newest(services).kind, newest(services).detail) == (Kind.QUESTION_REMOVED, number)
 
 
-def test_each_step_of_a_meeting_is_recorded(lead: Visitor, services: Services) -> None:
+def test_each_step_of_a_meeting_is_recorded(lead, services):
     with services.writing.begin() as session:
         meeting = plan_meeting(session, repeats="weekly")
     page = f"/lead/meetings/{meeting.public_id}"
@@ -164,9 +154,7 @@ def test_each_step_of_a_meeting_is_recorded(lead: Visitor, services: Services) -
     assert newest(services).detail == meeting.public_id
 
 
-def test_what_the_office_does_is_recorded_without_its_words(
-    office: Visitor, visitor: Visitor, services: Services, worker: Worker
-) -> None:
+def test_what_the_office_does_is_recorded_without_its_words(office, visitor, services, worker):
     write_to_the_office(visitor)
     worker.drain()
     reference = re.findall(r"/office/threads/([\w-]+)", office.open("/office/threads").text)[0]
@@ -178,20 +166,20 @@ def test_what_the_office_does_is_recorded_without_its_words(
     assert (newest(services).kind, newest(services).group_slug) == (Kind.GROUP_CHANGED, "asian")
 
 
-def test_signing_out_is_recorded_once(lead: Visitor, services: Services) -> None:
+def test_signing_out_is_recorded_once(lead, services):
     assert pressed(lead, "/sign-out") == 303
     assert kinds(services) == [Kind.SIGNED_OUT]
     assert newest(services).browser_session is not None
 
 
-def test_signing_out_everywhere_is_recorded_once(lead: Visitor, services: Services) -> None:
+def test_signing_out_everywhere_is_recorded_once(lead, services):
     assert pressed(lead, "/sign-out", everywhere="1") == 303
     assert kinds(services) == [Kind.SIGNED_OUT_EVERYWHERE]
 
 
 def test_each_who_is_not_let_in_is_recorded_once_an_hour(
-    app: Flask, lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    app, lead, services, keyring, worker, relay
+):
     gone = "gone@dpsk12.org"
     with services.writing.begin() as session:
         group = group_named(session, "asian")
@@ -222,9 +210,7 @@ def test_each_who_is_not_let_in_is_recorded_once_an_hour(
     }  # fmt: skip
 
 
-def test_invitation_acceptance_and_removal_are_recorded(
-    visitor: Visitor, services: Services, worker: Worker, relay: Server, cli: Any
-) -> None:
+def test_invitation_acceptance_and_removal_are_recorded(visitor, services, worker, relay, cli):
     invited, group = "new@dpsk12.org", ("--group", "asian")
     assert cli.invoke(args=["lead", "invite", invited, *group]).exit_code == 0
     assert newest(services).role == "operator"
@@ -250,16 +236,14 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize(("command", "kind"), COMMANDS)
-def test_commands_are_recorded_as_the_operators(
-    services: Services, cli: Any, command: tuple[str, ...], kind: Kind
-) -> None:
+def test_commands_are_recorded_as_the_operators(services, cli, command, kind):
     result = cli.invoke(args=list(command))
     assert result.exit_code == 0, result.output
     assert kinds(services) == [kind]
     assert (newest(services).role, newest(services).actor) == ("operator", None)
 
 
-def test_newsletter_of_a_command_is_recorded(services: Services, cli: Any, tmp_path: Path) -> None:
+def test_newsletter_of_a_command_is_recorded(services, cli, tmp_path):
     (tmp_path / "june.md").write_text("Come to tea.")
     told = ["newsletter", "send", "asian", str(tmp_path / "june.md"), "--subject", "June"]
     assert cli.invoke(args=told).exit_code == 0
@@ -268,9 +252,7 @@ def test_newsletter_of_a_command_is_recorded(services: Services, cli: Any, tmp_p
 
 
 @pytest.mark.parametrize("program", ["belong", "python -m belong_mail.ops.cli", "/opt/é/belong"])
-def test_any_other_command_that_changes_something_is_recorded_by_its_name(
-    services: Services, cli: Any, program: str
-) -> None:
+def test_any_other_command_that_changes_something_is_recorded_by_its_name(services, cli, program):
     assert cli.invoke(args=["hold", "status"]).exit_code == 0
     assert kinds(services) == [], "it only looks"
     assert cli.invoke(args=["hold", "begin"], prog_name=program).exit_code == 0
@@ -301,9 +283,7 @@ def rename_and_record() -> str:
 @pytest.mark.parametrize(
     ("view", "status"), [(rename, 500), (rename_by_statement, 500), (rename_and_record, 200)]
 )
-def test_page_that_records_nothing_changes_nothing(
-    app: Flask, services: Services, request: pytest.FixtureRequest, view: Any, status: int
-) -> None:
+def test_page_that_records_nothing_changes_nothing(app, services, request, view, status):
     """Every test that presses the button of such a page says so."""
     app.add_url_rule("/lead/new", "new", for_leads(view), methods=["POST"])
     lead: Visitor = request.getfixturevalue("lead")
@@ -313,7 +293,7 @@ def test_page_that_records_nothing_changes_nothing(
     assert is_changed == (status == 200)
 
 
-def test_reasons_for_recording_nothing_are_few() -> None:
+def test_reasons_for_recording_nothing_are_few():
     root = Path(belong_mail.__file__).parents[1]
     found = {
         str(file.relative_to(root)): number

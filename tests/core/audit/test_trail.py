@@ -47,7 +47,7 @@ def web(services: Services) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_entry_names_things_by_ids_and_outlives_them(services: Services) -> None:
+def test_entry_names_things_by_ids_and_outlives_them(services):
     with services.writing.begin() as session:
         group = groups.add(session, "first-gen", "First Generation", "", is_upcoming=True)
         account = Account(address_index=b"index", wrapped_address=b"wrapped")
@@ -69,14 +69,14 @@ def test_entry_names_things_by_ids_and_outlives_them(services: Services) -> None
 
 
 @pytest.mark.parametrize("detail", ["ada@dpsk12.org", "two words", "x" * 65, "línea"])
-def test_no_address_and_no_words_come_into_the_trail(services: Services, detail: str) -> None:
+def test_no_address_and_no_words_come_into_the_trail(services, detail):
     with services.writing.begin() as session, pytest.raises(ValueError, match="ids and slugs"):
         audit.record(session, Kind.SETTING_CHANGED, detail=detail)
     assert entries(services) == []
 
 
 @pytest.mark.usefixtures("lead")
-def test_signing_in_is_recorded_with_its_session(services: Services) -> None:
+def test_signing_in_is_recorded_with_its_session(services):
     [entry] = [each for each in entries(services) if each.kind == Kind.SIGNED_IN]
     with services.reading.begin() as session:
         account = session.scalars(select(Account)).one()
@@ -94,20 +94,18 @@ def test_signing_in_is_recorded_with_its_session(services: Services) -> None:
         text("DELETE FROM audit_entries WHERE id = 1"),
     ],
 )
-def test_the_web_neither_changes_nor_deletes_an_entry(
-    web: Engine, services: Services, change: object
-) -> None:
+def test_the_web_neither_changes_nor_deletes_an_entry(web, services, change):
     written(services)
     with (
         pytest.raises(DatabaseError, match=r"permission denied|audit trail"),
         Session(web) as session,
     ):
-        session.execute(change)  # type: ignore[call-overload]
+        session.execute(change)
     assert [entry.kind for entry in entries(services)] == [Kind.STOPPED]
 
 
 @on_sqlite
-def test_no_row_takes_the_place_of_an_entry(services: Services) -> None:
+def test_no_row_takes_the_place_of_an_entry(services):
     number = written(services)
     for verb in ("INSERT OR REPLACE", "REPLACE"):
         other = f"{verb} INTO audit_entries (id, kind, role) VALUES ({number}, 'x', 'worker')"
@@ -117,7 +115,7 @@ def test_no_row_takes_the_place_of_an_entry(services: Services) -> None:
 
 
 @on_sqlite
-def test_an_entry_younger_than_two_years_stays_whoever_deletes(services: Services) -> None:
+def test_an_entry_younger_than_two_years_stays_whoever_deletes(services):
     written(services, AUDIT_AGE - timedelta(hours=1))
     with pytest.raises(DatabaseError, match="two years"), services.writing.begin() as session:
         session.execute(delete(AuditEntry))
@@ -136,9 +134,7 @@ def test_an_entry_younger_than_two_years_stays_whoever_deletes(services: Service
         {"kind": "signed in", "role": "account", "at": datetime(2026, 1, 1, tzinfo=UTC)},
     ],
 )
-def test_in_postgresql_a_broken_in_web_writes_neither_as_another_nor_for_another_time(
-    web: Engine, values: dict[str, object]
-) -> None:
+def test_in_postgresql_a_broken_in_web_writes_neither_as_another_nor_for_another_time(web, values):
     with (
         pytest.raises(ProgrammingError, match=r"permission denied|row-level security"),
         Session(web) as session,
@@ -146,7 +142,7 @@ def test_in_postgresql_a_broken_in_web_writes_neither_as_another_nor_for_another
         session.execute(insert(AuditEntry).values(values))
 
 
-def test_entries_go_after_two_years(services: Services) -> None:
+def test_entries_go_after_two_years(services):
     written(services, AUDIT_AGE + timedelta(minutes=2))
     kept = written(services, AUDIT_AGE - timedelta(minutes=2))
     with services.writing.begin() as session:
@@ -154,7 +150,7 @@ def test_entries_go_after_two_years(services: Services) -> None:
     assert [entry.id for entry in entries(services)] == [kept]
 
 
-def test_a_worker_whose_clock_runs_ahead_deletes_nothing(services: Services) -> None:
+def test_a_worker_whose_clock_runs_ahead_deletes_nothing(services):
     written(services)
     with time_machine.travel(now() + 2 * AUDIT_AGE), services.writing.begin() as session:
         assert rooms.purge_all(session)["audit entries"] == 0

@@ -9,13 +9,10 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.meetings.models import Meeting
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
@@ -48,12 +45,12 @@ def join(visitor: Visitor, worker: Worker, relay: Server, address: str, code: st
     return relay.to(address)[-1]
 
 
-def test_this_is_the_copy_with_the_language() -> None:
+def test_this_is_the_copy_with_the_language():
     assert Path(i18n.__file__).is_relative_to(Path.cwd())
     assert list(i18n.NAMES) == ["en", "es", CODE]
 
 
-def test_pages_are_in_it_and_each_other_page_leads_to_it(visitor: Visitor) -> None:
+def test_pages_are_in_it_and_each_other_page_leads_to_it(visitor):
     for path in ("/", "/groups/the-village", "/calendar", "/accessibility", "/new-colleagues"):
         for code in ("en", "es"):
             assert f'lang="{CODE}">{NAME}</a>' in visitor.open(f"{path}?lang={code}").text
@@ -65,14 +62,14 @@ def test_pages_are_in_it_and_each_other_page_leads_to_it(visitor: Visitor) -> No
     assert Reader(visitor.open("/").text).language == CODE
 
 
-def test_lists_of_languages_name_it_in_the_readers_language(visitor: Visitor) -> None:
+def test_lists_of_languages_name_it_in_the_readers_language(visitor):
     sentence = "Every page and email comes in English, Spanish, and Esperanto."
     assert sentence in visitor.open("/accessibility").text
     assert "está en inglés, español y esperanto." in visitor.open("/accessibility?lang=es").text
     assert f'<section lang="{CODE}"><h2>{MARK}' in visitor.open("/new-colleagues/sheet").text
 
 
-def test_a_form_keeps_what_was_typed_when_its_language_is_switched(visitor: Visitor) -> None:
+def test_a_form_keeps_what_was_typed_when_its_language_is_switched(visitor):
     page = visitor.open("/groups/the-village/join").text
     assert f'value="{CODE}"' in page
     typed = {**Form(page).fields, "email": ADA, "switch_language": CODE}
@@ -81,9 +78,7 @@ def test_a_form_keeps_what_was_typed_when_its_language_is_switched(visitor: Visi
     assert Form(switched.text).fields["email"] == ADA
 
 
-def test_a_member_gets_emails_and_issues_in_it(
-    visitor: Visitor, lead: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_a_member_gets_emails_and_issues_in_it(visitor, lead, worker, relay):
     """A lead writes an issue in it; who reads a language that it lacks gets the default's text."""
     welcome = join(visitor, worker, relay, ADA, CODE)
     assert str(welcome["Subject"]).startswith(MARK)
@@ -116,7 +111,7 @@ def test_a_member_gets_emails_and_issues_in_it(
     assert Reader(visitor.open(link_to(issues[ADA], "leave")).text).language == CODE
 
 
-def test_an_issue_with_half_a_version_in_it_is_not_released(lead: Visitor) -> None:
+def test_an_issue_with_half_a_version_in_it_is_not_released(lead):
     page = begin(lead)
     lead.send(page, subject="Tea", text="Come.", **{f"text_{CODE}": "Venu."})
     said = "The Esperanto version needs both a subject and text."
@@ -124,9 +119,7 @@ def test_an_issue_with_half_a_version_in_it_is_not_released(lead: Visitor) -> No
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
 
 
-def test_groups_have_their_page_questions_and_meetings_in_it(
-    office: Visitor, lead: Visitor, visitor: Visitor, services: Services
-) -> None:
+def test_groups_have_their_page_questions_and_meetings_in_it(office, lead, visitor, services):
     page = {"summary_en": "Together.", "summary_es": "", f"summary_{CODE}": "Kune.",
             "resources-0-title_en": "Help",
             f"resources-0-title_{CODE}": "Helpo", "resources-0-url": "https://e.org/"}  # fmt: skip
@@ -152,14 +145,12 @@ def test_groups_have_their_page_questions_and_meetings_in_it(
     assert "En esperanto" in visitor.open("/groups/the-village?lang=es").text
 
 
-def test_no_form_asks_in_it_what_must_not_be_asked(office: Visitor) -> None:
+def test_no_form_asks_in_it_what_must_not_be_asked(office):
     asked = {"label_en": "What do you like?", f"label_{CODE}": "Kia sekso?", "kind": "text"}
     assert office.send(QUESTIONS, **asked).status_code == 422
 
 
-def test_its_words_are_guarded_as_those_of_the_others_are(
-    app: Flask, services: Services, keyring: Keyring
-) -> None:
+def test_its_words_are_guarded_as_those_of_the_others_are(app, services, keyring):
     """No subject tells what a group is about."""
     with services.writing.begin() as session:
         group_named(session, "autoimmune").established_at = now()
@@ -172,9 +163,7 @@ def test_its_words_are_guarded_as_those_of_the_others_are(
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
 
 
-def test_a_member_changes_the_language_of_emails_to_it(
-    visitor: Visitor, worker: Worker, relay: Server
-) -> None:
+def test_a_member_changes_the_language_of_emails_to_it(visitor, worker, relay):
     join(visitor, worker, relay, ADA, "en")
     visitor.send("/my-groups", email=ADA)
     worker.drain()

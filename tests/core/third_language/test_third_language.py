@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @night("a third language")
 @pytest.mark.timeout(600)
-def test_a_third_language_needs_one_line_and_a_folder(tmp_path: Path) -> None:
+def test_a_third_language_needs_one_line_and_a_folder(tmp_path):
     """The journey is another process's: the list of languages is read once, as it starts."""
     made_up.copy_product(ROOT, tmp_path)
     before = _contents(tmp_path)

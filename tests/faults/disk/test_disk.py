@@ -23,8 +23,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("each_so_many", EACH_SO_MANY)
 def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidden(
-    library: Path, tmp_path: Path, each_so_many: int
-) -> None:
+    library, tmp_path, each_so_many
+):
     ended = run(library, "tests.faults.disk.errors", str(tmp_path), str(each_so_many))
     assert ended.returncode == 0, ended.stderr[-3000:]
     *findings, once, for_good = ended.stdout.splitlines()
@@ -35,9 +35,7 @@ def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidd
 
 
 @pytest.mark.timeout(420)
-def test_a_power_cut_at_any_moment_loses_nobody_who_was_told_that_it_is_stored(
-    library: Path, tmp_path: Path
-) -> None:
+def test_a_power_cut_at_any_moment_loses_nobody_who_was_told_that_it_is_stored(library, tmp_path):
     ended = run(library, "tests.faults.disk.power", str(tmp_path))
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert re.fullmatch(r"6 joined, \d{3,} cuts\n", ended.stdout), ended.stdout[-3000:]

@@ -4,22 +4,18 @@ import time
 import tracemalloc
 from datetime import timedelta
 
-import pytest
 import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.retention import READ_MAIL_AGE
-from belong_mail.core.services import Services
 from belong_mail.inbound.models import InboundDigest, last_poll
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker, make_worker
 from tests.faults import product
-from tests.inbound.imap.inbox import READ, Inbox, jobs_of, poll
+from tests.inbound.imap.inbox import READ, jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_sqlite
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
@@ -27,9 +23,7 @@ pytestmark = needs_dovecot
 HUMAN = b"From: ada@dpsk12.org\r\nTo: b@example.org\r\nSubject: Lunch?\r\n\r\nAt noon?\r\n"
 
 
-def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
-    scenario: BounceScenario, inbox: Inbox
-) -> None:
+def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(scenario, inbox):
     """Twice, days apart, for an address that does not exist: the membership ends."""
     scenario.enter(ADA, "ben@dpsk12.org")
     for _ in range(2):
@@ -43,9 +37,7 @@ def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
     assert inbox.counts() == (0, 2)
 
 
-def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
-    scenario: BounceScenario, inbox: Inbox
-) -> None:
+def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(scenario, inbox):
     """Ada complains, is a member again, and the server is restored with what it had."""
     scenario.enter(ADA)
     scenario.issue()
@@ -65,9 +57,7 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
 
 
 @on_sqlite
-def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
-    scenario: BounceScenario, inbox: Inbox
-) -> None:
+def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(scenario, inbox):
     scenario.enter(ADA)
     inbox.put(HUMAN)
     poll(scenario.worker)
@@ -77,9 +67,7 @@ def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
 
 
 @on_sqlite
-def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
-    scenario: BounceScenario, inbox: Inbox
-) -> None:
+def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(scenario, inbox):
     scenario.enter(ADA)
     issue = scenario.issue()
     report = bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN)
@@ -98,7 +86,7 @@ def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
 
 
 @on_sqlite
-def test_what_was_read_is_deleted_after_a_week(scenario: BounceScenario, inbox: Inbox) -> None:
+def test_what_was_read_is_deleted_after_a_week(scenario, inbox):
     inbox.put(HUMAN)
     poll(scenario.worker)
     # A day less: the server's days may be those of another time zone.
@@ -119,9 +107,7 @@ def forget_deletion(worker: Worker) -> None:
 
 
 @on_both("races")
-def test_of_two_workers_one_polls(
-    worker: Worker, inbox: Inbox, services: Services, keyring: Keyring
-) -> None:
+def test_of_two_workers_one_polls(worker, inbox, services, keyring):
     inbox.put(HUMAN)
     other = make_worker(services, keyring)
     assert worker._intake is not None
@@ -134,9 +120,7 @@ def test_of_two_workers_one_polls(
 
 
 @on_both("races")
-def test_two_workers_that_start_at_once_read_each_message_once(
-    environment: dict[str, str], inbox: Inbox, services: Services
-) -> None:
+def test_two_workers_that_start_at_once_read_each_message_once(environment, inbox, services):
     inbox.put(*(HUMAN.replace(b"noon", f"{number}".encode()) for number in range(60)))
     with (
         product.running(environment, "worker", "--drain") as one,
@@ -151,9 +135,9 @@ def test_two_workers_that_start_at_once_read_each_message_once(
 
 @on_sqlite
 def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
-    scenario: BounceScenario, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
-    services: Services, caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    scenario, inbox, environment, cli,
+    services, caplog
+):  # fmt: skip
     """No address and no word of the server stands in the log."""
     del environment
     inbox.put(HUMAN)
@@ -178,9 +162,7 @@ def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
 
 
 @on_sqlite
-def test_a_server_that_is_not_who_it_says_is_told_nothing(
-    worker: Worker, inbox: Inbox, services: Services
-) -> None:
+def test_a_server_that_is_not_who_it_says_is_told_nothing(worker, inbox, services):
     assert worker._intake is not None
     object.__setattr__(worker._intake._location, "ca", None)
     poll(worker)

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
@@ -21,10 +20,10 @@ from tests.faults import product
 from tests.inbound.imap.inbox import jobs_of
 from tests.inbound.imap.inbox import poll as poll_and_read
 from tests.inbound.mail import UNKNOWN, bounce
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
-from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
+from tests.servers.imap import Conversation, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
 STEPS = {"CAPABILITY": "CONNECT", "LOGOUT": ""}
@@ -66,8 +65,8 @@ def taken(services: Services) -> int:
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 def test_a_connection_that_breaks_at_any_command_loses_and_doubles_nothing(
-    *, worker: Worker, scripted: ImapServer, services: Services, is_done: bool
-) -> None:
+    *, worker, scripted, services, is_done
+):
     put = 0
     for verb in COMMANDS:
         where = scripted.afterwards if is_done else scripted.script
@@ -84,17 +83,13 @@ def test_a_connection_that_breaks_at_any_command_loses_and_doubles_nothing(
     assert last(services).failures == 0
 
 
-def test_two_messages_of_one_number_are_both_taken_in(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_two_messages_of_one_number_are_both_taken_in(worker, scripted, services):
     scripted.messages = [(5, message(1)), (5, message(2)), (6, message(3))]
     poll(worker)
     assert taken(services) == len(scripted.read) == 3
 
 
-def test_a_number_that_is_given_again_hides_no_message(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_a_number_that_is_given_again_hides_no_message(worker, scripted, services):
     """A server that was restored has the same UIDVALIDITY and counts from an earlier number."""
     scripted.messages = [(9, message(1))]
     poll(worker)
@@ -120,8 +115,8 @@ def test_a_number_that_is_given_again_hides_no_message(
     ids=["literal", "digits", "line", "chatter", "bye", "bad", "no", "garbage", "negative"],
 )
 def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
-    worker: Worker, scripted: ImapServer, services: Services, answer: Action
-) -> None:
+    worker, scripted, services, answer
+):
     scripted.put(*messages(0, 2))
     scripted.script["FETCH 1"] = answer
     started = time.monotonic()
@@ -142,9 +137,7 @@ def drip(conversation: Conversation, _tag: str) -> bool:
 
 @pytest.mark.parametrize("action", [hang, drip])
 @pytest.mark.parametrize("verb", ["CONNECT", "FETCH"])
-def test_a_server_that_hangs_or_drips_holds_up_no_email(
-    scenario: BounceScenario, scripted: ImapServer, action: Action, verb: str
-) -> None:
+def test_a_server_that_hangs_or_drips_holds_up_no_email(scenario, scripted, action, verb):
     intake: Any = scenario.worker._intake
     intake.poll_seconds = 3.0
     scenario.enter(ADA)
@@ -162,9 +155,7 @@ def test_a_server_that_hangs_or_drips_holds_up_no_email(
     assert last(scenario.services).failed_step == verb
 
 
-def test_a_full_mailbox_is_emptied(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_a_full_mailbox_is_emptied(worker, scripted, services):
     """Messages that could not be moved are deleted: else nothing more could come back."""
     scripted.put(*messages(0, 3))
     scripted.script["MOVE"] = say("%s NO [OVERQUOTA] Full")
@@ -175,8 +166,8 @@ def test_a_full_mailbox_is_emptied(
 
 
 def test_what_cannot_be_moved_is_read_once_and_keeps_no_other_from_being_read(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+    worker, scripted, services
+):
     scripted.put(*messages(0, 3))
     scripted.script["MOVE"] = say("%s NO Not there")
     for number in range(4):
@@ -193,17 +184,15 @@ def test_what_cannot_be_moved_is_read_once_and_keeps_no_other_from_being_read(
 
 @pytest.mark.parametrize("offered", ["IMAP4rev1 UIDPLUS", "IMAP4rev1 MOVE"])
 def test_a_server_that_cannot_take_out_what_was_read_is_not_used(
-    worker: Worker, scripted: ImapServer, services: Services, offered: str
-) -> None:
+    worker, scripted, services, offered
+):
     scripted.capabilities = offered
     scripted.put(message(0))
     poll(worker)
     assert (taken(services), last(services).failed_step) == (0, "CAPABILITY")
 
 
-def test_what_was_not_asked_for_between_the_answers_does_not_matter(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_what_was_not_asked_for_between_the_answers_does_not_matter(worker, scripted, services):
     def chatter(conversation: Conversation, _tag: str) -> bool:
         conversation.write(
             b"* 5 EXISTS\r\n* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n* OK [ALERT] Hello\r\n"
@@ -218,9 +207,7 @@ def test_what_was_not_asked_for_between_the_answers_does_not_matter(
     assert sorted(scripted.read) == messages(0, 2)
 
 
-def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, scripted, services):
     def break_at_two(conversation: Conversation, _tag: str) -> bool:
         return drop(conversation, "") if conversation.server.commands[-1][6] == "2" else True
 
@@ -234,9 +221,7 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(
     assert len(scripted.read) == 3
 
 
-def test_a_full_queue_leaves_messages_in_the_mailbox(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_a_full_queue_leaves_messages_in_the_mailbox(worker, scripted, services):
     with services.writing.begin() as session:
         waiting = [{"kind": pipe.RETURNED, "sealed": b"x", "failures": 3}]
         session.execute(insert(Job), waiting * (pipe.MAX_WAITING - 1))
@@ -250,9 +235,7 @@ def test_a_full_queue_leaves_messages_in_the_mailbox(
     assert (digests(services), scripted.messages) == (2, [])
 
 
-def test_an_operator_hears_when_it_was_not_read_for_an_hour(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+def test_an_operator_hears_when_it_was_not_read_for_an_hour(worker, scripted, services):
     scripted.script["LOGIN"] = say("%s NO [AUTHENTICATIONFAILED] No")
     poll(worker)
     with services.writing.begin() as session:
@@ -266,8 +249,8 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(
 
 
 def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
-    services: Services, scripted: ImapServer, environment: dict[str, str]
-) -> None:
+    services, scripted, environment
+):
     """By SIGKILL, in each of its waits for the server; the next worker looks at once."""
     scripted.put(*messages(0, 4))
     for verb, number in (("FETCH", 2), ("MOVE", 1)):
@@ -284,9 +267,7 @@ def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
     assert sorted(scripted.read) == messages(0, 4)
 
 
-def test_a_report_by_the_scripted_server_is_read_like_any(
-    scenario: BounceScenario, scripted: ImapServer
-) -> None:
+def test_a_report_by_the_scripted_server_is_read_like_any(scenario, scripted):
     scenario.enter(ADA)
     issue = scenario.issue()
     scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
@@ -295,8 +276,8 @@ def test_a_report_by_the_scripted_server_is_read_like_any(
 
 
 def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubles_nothing(
-    worker: Worker, scripted: ImapServer, services: Services
-) -> None:
+    worker, scripted, services
+):
     """Its server breaks off, is restored, and gives each number to another message."""
     scripted.put(*messages(0, 4))
     scripted.script["FETCH 3"] = drop
@@ -312,8 +293,8 @@ def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubl
 
 
 def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
-    worker: Worker, scripted: ImapServer, services: Services, keyring: Keyring
-) -> None:
+    worker, scripted, services, keyring
+):
     """Its last answer comes when its lease is over and all has been read."""
     may_go_on = threading.Event()
 

@@ -8,7 +8,6 @@ import pytest
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.inbound.models import last_poll
-from belong_mail.worker.loop import Worker
 from tests.inbound.imap.inbox import Inbox, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
@@ -72,8 +71,8 @@ def failed_step(services: Services) -> str:
 
 @pytest.mark.parametrize("key", ["refreshing", "application"])
 def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
-    worker: Worker, inbox: Inbox, endpoint: TokenEndpoint, services: Services
-) -> None:
+    worker, inbox, endpoint, services
+):
     for number in range(1, 3):
         inbox.put(b"X-Number: %d\r\n" % number + MESSAGE)
         poll(worker)
@@ -88,9 +87,7 @@ def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
     assert len(endpoint.asked) == 2
 
 
-def test_a_token_that_ends_is_replaced_in_time(
-    worker: Worker, inbox: Inbox, endpoint: TokenEndpoint
-) -> None:
+def test_a_token_that_ends_is_replaced_in_time(worker, inbox, endpoint):
     endpoint.life = 30
     for _ in range(2):
         poll(worker)
@@ -98,9 +95,7 @@ def test_a_token_that_ends_is_replaced_in_time(
     assert inbox.counts() == (0, 0)
 
 
-def test_a_key_that_the_endpoint_does_not_know_opens_nothing(
-    worker: Worker, inbox: Inbox, endpoint: TokenEndpoint, services: Services
-) -> None:
+def test_a_key_that_the_endpoint_does_not_know_opens_nothing(worker, inbox, endpoint, services):
     inbox.put(MESSAGE)
     endpoint.is_revoked = True
     poll(worker)
@@ -116,8 +111,8 @@ def test_a_key_that_the_endpoint_does_not_know_opens_nothing(
     ],
 )  # fmt: skip
 def test_an_endpoint_that_gives_no_token_is_told_from_a_mailbox_that_is_shut(
-    worker: Worker, endpoint: TokenEndpoint, services: Services, trouble: tuple[int, bytes]
-) -> None:
+    worker, endpoint, services, trouble
+):
     endpoint.trouble = trouble
     poll(worker)
     assert failed_step(services) == "TOKEN"

@@ -3,11 +3,9 @@
 import re
 
 from belong_mail.core.environment import ROOT
-from belong_mail.core.services import Services
 from belong_mail.mail.imap.location import parse_mailbox
 from belong_mail.monitoring import probe
-from belong_mail.worker.loop import Worker
-from tests.inbound.imap.inbox import READ, Inbox, jobs_of, poll
+from tests.inbound.imap.inbox import READ, jobs_of, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import needs_dovecot
 
@@ -15,7 +13,7 @@ pytestmark = [needs_dovecot, on_sqlite]
 OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
 
 
-def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox: Inbox, services: Services) -> None:
+def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox, services):
     location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
     written, another = probe.write_probe(services), probe.write_probe(services)
     message = written.envelope.message
@@ -31,9 +29,7 @@ def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox: Inbox, services: S
     assert probe.fetch(location, written.mark, 0) is None
 
 
-def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(
-    inbox: Inbox, services: Services, worker: Worker
-) -> None:
+def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(inbox, services, worker):
     written = probe.write_probe(services)
     recipient = written.envelope.recipient
     assert re.fullmatch(r"b\+[0-9a-f]{32}@.+", recipient)

@@ -58,13 +58,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_message_is_read_in_time(name: str) -> None:
+def test_a_hostile_message_is_read_in_time(name):
     began = time.process_time()
     assert isinstance(parse_report(HOSTILE[name]), Report)
     assert time.process_time() - began < SECONDS
 
 
-def test_a_message_is_taken_apart_within_bounds() -> None:
+def test_a_message_is_taken_apart_within_bounds():
     for data in HOSTILE.values():
         message = parse_message(data, MAX_OCTETS)
         assert len(message.parts) <= 100
@@ -74,7 +74,7 @@ def test_a_message_is_taken_apart_within_bounds() -> None:
         )
 
 
-def test_parts_are_opened_to_a_depth_and_no_deeper() -> None:
+def test_parts_are_opened_to_a_depth_and_no_deeper():
     report = b"\n\n--b\nContent-Type: message/delivery-status\n\nAction: failed\nStatus: 5.1.1\n"
     for depth, kind in ((MAX_DEPTH - 1, Kind.BOUNCE), (MAX_DEPTH + 1, Kind.OTHER)):
         whole = b"Content-Type: multipart/report; boundary=b%d" % 0
@@ -104,7 +104,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return data[:start] + middle + (data[end:] if chance.random() < 0.95 else b"")
 
 
-def test_no_mutation_raises_or_lingers() -> None:
+def test_no_mutation_raises_or_lingers():
     chance = random.Random(20260714)
     slowest, suppressed = 0.0, 0
     for _ in range(MUTATIONS):
@@ -121,7 +121,7 @@ def test_no_mutation_raises_or_lingers() -> None:
     assert suppressed
 
 
-def test_ordinary_bounces_are_read_fast() -> None:
+def test_ordinary_bounces_are_read_fast():
     for sample in SAMPLES:
         parse_report(sample.data)
     began = time.process_time()

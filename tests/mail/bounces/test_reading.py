@@ -15,7 +15,7 @@ def sample(name: str) -> Report:
     return parse_report(found.data)
 
 
-def test_the_samples_are_many_and_not_all_are_bounces() -> None:
+def test_the_samples_are_many_and_not_all_are_bounces():
     assert len(SAMPLES) >= 740
     assert len({each.name for each in SAMPLES}) == len(SAMPLES)
     assert len([each for each in SAMPLES if each.expected[0] not in BOUNCES]) >= 140
@@ -23,7 +23,7 @@ def test_the_samples_are_many_and_not_all_are_bounces() -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_samples_are_read_as_they_say(file: str) -> None:
+def test_samples_are_read_as_they_say(file):
     misread = {}
     for each in SAMPLES:
         if each.name.startswith(f"{file}:"):
@@ -34,14 +34,14 @@ def test_samples_are_read_as_they_say(file: str) -> None:
     assert misread == {}
 
 
-def test_the_ends_of_lines_make_no_difference() -> None:
+def test_the_ends_of_lines_make_no_difference():
     for each in SAMPLES:
         report = parse_report(each.data)
         assert parse_report(each.data.replace(b"\n", b"\r\n")) == report, each
         assert parse_report(each.data.replace(b"\n", b"\r")) == report, each
 
 
-def test_only_an_unknown_address_and_a_complaint_suppress() -> None:
+def test_only_an_unknown_address_and_a_complaint_suppress():
     for each in SAMPLES:
         report = parse_report(each.data)
         if report.suppress and report.kind is not Kind.COMPLAINT:
@@ -50,7 +50,7 @@ def test_only_an_unknown_address_and_a_complaint_suppress() -> None:
             assert report.verdict is ReplyClass.REFUSED, each
 
 
-def test_a_message_that_a_mailing_list_passes_on_ends_no_membership() -> None:
+def test_a_message_that_a_mailing_list_passes_on_ends_no_membership():
     for each in SAMPLES:
         if each.expected[0] in BOUNCES and b"multipart/report" not in each.data:
             passed_on = b"List-Id: <talk.example.org>\nFrom: bo@example.org\nSubject: Fwd: "
@@ -70,25 +70,25 @@ def test_a_message_that_a_mailing_list_passes_on_ends_no_membership() -> None:
         "complaints: abuse, the recipient is redacted",
     ],
 )
-def test_a_report_leads_back_to_our_message(name: str) -> None:
+def test_a_report_leads_back_to_our_message(name):
     report = sample(name)
     assert RETURN_PATH in report.paths
 
 
-def test_a_path_is_found_wherever_a_server_notes_it() -> None:
+def test_a_path_is_found_wherever_a_server_notes_it():
     for name in ("Delivered-To", "X-Original-To", "Envelope-To", "To"):
         report = parse_report(f"{name}: x, <B+abc@Belong.Example.ORG>\n\nHello".encode())
         assert report.paths == ("B+abc@belong.example.org",)
 
 
-def test_the_first_address_of_delivery_is_the_first_path() -> None:
+def test_the_first_address_of_delivery_is_the_first_path():
     report = parse_report(
         b"To: belong@example.org\nDelivered-To: b+abc@belong.example.org\n\nHello"
     )
     assert report.paths == ("b+abc@belong.example.org", "belong@example.org")
 
 
-def test_what_a_server_says_is_kept_under_a_name_of_ours() -> None:
+def test_what_a_server_says_is_kept_under_a_name_of_ours():
     report = sample("fields: postfix, user unknown")
     assert (report.code, report.phrase) == (550, "no such user")
     assert sample("words: french, mailbox full").phrase == "mailbox full"
@@ -98,27 +98,27 @@ def test_what_a_server_says_is_kept_under_a_name_of_ours() -> None:
     assert sample("delays: postfix is late").verdict is ReplyClass.DEFER
 
 
-def test_a_report_names_no_more_than_it_may() -> None:
+def test_a_report_names_no_more_than_it_may():
     many = b"".join(b"To: a%d@example.org\n" % n for n in range(90))
     report = parse_report(many + b"\nHello")
     assert len(report.paths) == MAX_NAMED
 
 
-def test_blanks_before_the_header_are_passed_over() -> None:
+def test_blanks_before_the_header_are_passed_over():
     for each in SAMPLES:
         assert parse_report(b" \t\n\n" + each.data) == parse_report(each.data)
 
 
-def test_a_message_of_nothing_is_nothing() -> None:
+def test_a_message_of_nothing_is_nothing():
     assert parse_report(b"") == parse_report(b"\r\n") == parse_report(b"\0") == Report(Kind.OTHER)
 
 
-def test_a_report_that_is_logged_names_nobody() -> None:
+def test_a_report_that_is_logged_names_nobody():
     for each in SAMPLES:
         assert "@" not in repr(parse_report(each.data))
 
 
-def test_an_address_ends_where_a_script_without_blanks_goes_on() -> None:
+def test_an_address_ends_where_a_script_without_blanks_goes_on():
     for words in ("收件人（ada@example.org）不存在", "宛先ada@example.orgは存在しません"):
         text = f"From: MAILER-DAEMON@mx.example.org\nSubject: 退信\n\n550 {words}"
         report = parse_report(text.encode())

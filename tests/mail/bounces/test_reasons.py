@@ -89,42 +89,42 @@ CASES = [
 ]
 
 
-def test_a_reason_is_explained() -> None:
+def test_a_reason_is_explained():
     for reported, words, status, verdict in CASES:
         reason = classify_bounce(words, reported)
         assert (reason.status, reason.verdict) == (status, verdict), (reported, words)
 
 
-def test_a_reason_keeps_the_basic_code() -> None:
+def test_a_reason_keeps_the_basic_code():
     assert classify_bounce("smtp; 550 5.1.1 User unknown", "").code == 550
     assert classify_bounce("host said: 452 4.2.2 full", "").code == 452
     assert classify_bounce("User unknown", "5.1.1").code is None
     assert classify_bounce("it took 550 seconds", "5.1.1").code is None
 
 
-def test_what_is_kept_of_our_quota_is_no_full_mailbox() -> None:
+def test_what_is_kept_of_our_quota_is_no_full_mailbox():
     assert classify_bounce("554 5.7.1 mail quota exceeded", "").phrase == "relay limit"
     assert classify_bounce("550 5.7.1 recipient's mail quota exceeded", "").phrase == "mailbox full"
 
 
-def test_permanence_is_the_class_of_the_status() -> None:
+def test_permanence_is_the_class_of_the_status():
     assert classify_bounce("", "5.2.2").permanence == "permanent"
     assert classify_bounce("", "4.2.2").permanence == "temporary"
     assert classify_bounce("", "").permanence is None
 
 
-def test_an_address_is_no_word_of_the_server() -> None:
+def test_an_address_is_no_word_of_the_server():
     assert classify_bounce("550 <user.unknown@example.org> refused", "").phrase == ""
     assert classify_bounce("550 <spam@example.org>: no such user", "").verdict is REFUSED
 
 
-def test_a_code_counts_with_the_words_beside_it() -> None:
+def test_a_code_counts_with_the_words_beside_it():
     transcript = "(reason: 553 SPF check failed)\n550 5.1.1 User unknown\n<<< 503 (#5.5.1)"
     reason = classify_bounce(transcript, "")
     assert (reason.code, reason.status, reason.verdict) == (553, "5.7.26", POLICY)
 
 
-def test_the_verb_may_stand_in_the_text_beside() -> None:
+def test_the_verb_may_stand_in_the_text_beside():
     beside = "SMTP error from remote mail server after MAIL FROM:<b@example.org>:"
     assert classify_bounce("550 no such user", "5.0.0").verdict is REFUSED
     assert classify_bounce("550 no such user", "5.0.0", beside).verdict is SENDER

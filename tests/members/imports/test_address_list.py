@@ -61,8 +61,8 @@ def written(rows: list[list[str]], delimiter: str, line_end: str) -> str:
     ("headings", "line_end"), [(HEADINGS, "\r\n"), (SPANISH, "\n"), (None, "\r")]
 )
 def test_a_messy_file_has_the_same_addresses_in_each_encoding_and_with_each_delimiter(
-    encoding: str, delimiter: str, headings: tuple[str, ...] | None, line_end: str
-) -> None:
+    encoding, delimiter, headings, line_end
+):
     people = [f"Person{each}@dpsk12.org" for each in range(len(SPELLED))]
     parts = {
         "asked": [cell.format(each) for cell, each in zip(SPELLED, people, strict=True)],
@@ -109,16 +109,14 @@ def test_a_messy_file_has_the_same_addresses_in_each_encoding_and_with_each_deli
         ("Email\n-eve@dpsk12.org\nada@dpsk12.org\n=eve@dpsk12.org", "ada", [2, 4]),
     ],
 )
-def test_one_address_a_cell_is_read_and_doubtful_rows_are_named(
-    content: str, addresses: str, unreadable: list[int]
-) -> None:
+def test_one_address_a_cell_is_read_and_doubtful_rows_are_named(content, addresses, unreadable):
     found = read(content)
     assert found.addresses == [f"{each}@dpsk12.org" for each in addresses.split()]
     assert (found.not_staff, found.duplicates) == ([], [])
     assert found.unreadable == unreadable
 
 
-def test_a_google_groups_members_are_read_below_the_line_with_the_groups_own_address() -> None:
+def test_a_google_groups_members_are_read_below_the_line_with_the_groups_own_address():
     found = read(
         "Members for group village@dpsk12.org\n"
         "Email address,Nickname,Group status,Email status,Email preference,Join year\n"
@@ -128,7 +126,7 @@ def test_a_google_groups_members_are_read_below_the_line_with_the_groups_own_add
     assert (found.heading_rows, found.unreadable) == (2, [])
 
 
-def test_a_known_heading_decides_between_two_columns_of_addresses_and_the_other_is_named() -> None:
+def test_a_known_heading_decides_between_two_columns_of_addresses_and_the_other_is_named():
     found = read("\n".join(["Your manager's email,n,Email Address", *MANAGERS]))
     assert found.addresses == [f"me{each}@dpsk12.org" for each in range(9)]
     assert (found.column, found.other_columns) == ("C", ["A"])
@@ -136,7 +134,7 @@ def test_a_known_heading_decides_between_two_columns_of_addresses_and_the_other_
     assert read("," * 27 + ADDRESS).column == "AB"
 
 
-def test_addresses_that_are_not_staff_are_named_by_their_rows() -> None:
+def test_addresses_that_are_not_staff_are_named_by_their_rows():
     found = read("email\n123@dpsk12.org\nada@dpsk12.org\nada@x.dpsk12.org\n")
     assert (found.addresses, found.not_staff) == ([ADDRESS], [2, 4])
 
@@ -157,14 +155,14 @@ def test_addresses_that_are_not_staff_are_named_by_their_rows() -> None:
     ],
     ids=lambda each: each.name if isinstance(each, Fault) else "",
 )
-def test_other_files_are_refused_with_what_to_do(content: bytes, fault: Fault) -> None:
+def test_other_files_are_refused_with_what_to_do(content, fault):
     with pytest.raises(UnusableFile) as caught:
         read(content)
     assert caught.value.fault is fault
     assert "@" not in str(caught.value)
 
 
-def test_as_many_rows_as_are_allowed_are_read_and_one_more_is_refused() -> None:
+def test_as_many_rows_as_are_allowed_are_read_and_one_more_is_refused():
     rows = [f"p{each}@dpsk12.org" for each in range(MAX_ROWS)]
     assert len(read("\n".join(rows)).addresses) == MAX_ROWS
     with pytest.raises(UnusableFile, match="more than 50,000 rows"):
@@ -181,7 +179,7 @@ LONG = 120_000
     ["@x" + " " * LONG + "x", "a@" + "\u0316\u0301" * (LONG // 2), ", ".join(["a@"] * (LONG // 4))],
     ids=["blanks", "marks", "signs"],
 )
-def test_a_cell_takes_no_longer_than_its_length(cell: str) -> None:
+def test_a_cell_takes_no_longer_than_its_length(cell):
     begun = time.process_time()
     found = read(f'Email\n"{cell}"\n{ADDRESS}\n')
     assert time.process_time() - begun < 2

@@ -27,7 +27,6 @@ from tests.db_dump import Dump, dump_of
 from tests.factories import group_named
 from tests.inbound.mail import complaint, hand_back
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.members.imports.conftest import Import
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
@@ -79,9 +78,7 @@ def later() -> Iterator[Any]:
 
 
 @on_both("claims")
-def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(scenario, bring):
     said = bring(f"Email address\n{ADA}\nbob@dpsk12.org\n{ADA.upper()}\nx@gmail.com\n")
     assert said.exit_code == 0
     [mail] = scenario.mails()
@@ -102,9 +99,7 @@ def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
     assert scenario.mails("x@gmail.com") == []
 
 
-def test_the_command_says_what_is_in_a_file_and_prints_no_address(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_the_command_says_what_is_in_a_file_and_prints_no_address(scenario, bring):
     content = f"Members for group v@dpsk12.org\nEmail address\n{CANARY}\n{ADA}\nx@gmail.com\n\noops"
     content += f"\n{CANARY.upper()}\n"
     before = dump_of(scenario.services)
@@ -129,9 +124,7 @@ def test_the_command_says_what_is_in_a_file_and_prints_no_address(
 
 
 @on_both("transactions")
-def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(scenario, bring):
     first = bring(ADA, "--dry-run").output
     scenario.enter()
     assert bring(ADA, "--dry-run").output == first
@@ -139,9 +132,7 @@ def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(
     assert subjects(scenario)[-1] == "Welcome! You’re in."
 
 
-def test_who_is_known_or_wants_no_email_is_not_asked(
-    scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
     people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
     scenario.enter(people["member"])
     scenario.visitor.press(link_to(scenario.enter(people["left"]), "leave"))
@@ -155,9 +146,7 @@ def test_who_is_known_or_wants_no_email_is_not_asked(
     assert scenario.mails("member+list@dpsk12.org") == []
 
 
-def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(
-    scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(scenario, bring, later):
     refused = "eve@dpsk12.org"
     for _ in range(2):
         bring(f"{ADA}\n{refused}")
@@ -175,9 +164,7 @@ def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(
     assert len(subjects(scenario)) == 2
 
 
-def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(scenario, bring):
     bring(ADA)
     assert subjects(scenario) == [ASKED]
     assert dump_of(scenario.services)["limits"] == []
@@ -186,9 +173,7 @@ def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(
     assert scenario.is_member()
 
 
-def test_nothing_is_left_after_three_days_of_who_does_not_answer(
-    scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring, later):
     scenario.enter("bob@dpsk12.org")
     minutes(scenario, 1)
     before = _without_records(dump_of(scenario.services))
@@ -226,9 +211,7 @@ def _without_records(dump: Dump) -> Dump:
     return {table: rows for table, rows in dump.items() if table not in RECORDS}
 
 
-def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(scenario, bring):
     bring("\n".join(f"p{each}@dpsk12.org" for each in range(150)))
     scenario.worker.drain()
     assert len(deliveries(scenario)) == IMPORT_MINUTE_RATE.burst
@@ -239,18 +222,14 @@ def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "80"}])
-def test_a_day_of_the_relay_is_at_most_half_for_an_import(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_a_day_of_the_relay_is_at_most_half_for_an_import(scenario, bring):
     bring("\n".join(f"p{each}@dpsk12.org" for each in range(60)))
     minutes(scenario, 3)
     assert len(deliveries(scenario)) == 20
     assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
 
 
-def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(
-    scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(scenario, bring, later):
     bring(ADA)
     assert subjects(scenario) == [ASKED]
     scenario.enter()
@@ -262,9 +241,7 @@ def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(
     assert scenario.is_member()
 
 
-def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(scenario, bring):
     said = bring(ADA, slug="autoimmune")
     assert said.exit_code == 1
     assert "No one can join autoimmune now." in said.output
@@ -274,9 +251,7 @@ def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(
     assert "save it as comma-separated values" in bring("PK\x03\x04").output
 
 
-def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_the_trail_says_who_imported_for_which_group_and_about_how_many(scenario, bring):
     bring("\n".join(f"p{each}@dpsk12.org" for each in range(37)))
     [entry] = [
         each
@@ -303,7 +278,7 @@ def forge(
         session.execute(which.values(sealed=sealed, **marks))
 
 
-def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
+def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario):
     """An intruder in the web seals one for another group, a large one, or starts none."""
     many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
     forge(scenario, VILLAGE, VILLAGE, many)
@@ -314,9 +289,7 @@ def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) 
     assert scenario.rows("subscriptions") == 0
 
 
-def test_an_email_that_came_back_is_not_sent_again(
-    scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_an_email_that_came_back_is_not_sent_again(scenario, bring, later):
     bring(ADA)
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
@@ -328,9 +301,7 @@ def test_an_email_that_came_back_is_not_sent_again(
 
 @pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
 @on_sqlite
-def test_who_complains_of_an_invitation_is_never_asked_again(
-    kind: str, scenario: Scenario, bring: Import, later: Any
-) -> None:
+def test_who_complains_of_an_invitation_is_never_asked_again(kind, scenario, bring, later):
     bring(ADA)
     scenario.worker.drain()
     if kind == INVITED_AGAIN:
@@ -350,7 +321,7 @@ def test_who_complains_of_an_invitation_is_never_asked_again(
 
 
 @on_sqlite
-def test_a_plus_tag_gets_round_nobodys_wish(scenario: Scenario, bring: Import) -> None:
+def test_a_plus_tag_gets_round_nobodys_wish(scenario, bring):
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     before = len(scenario.relay.accepted)
@@ -360,9 +331,7 @@ def test_a_plus_tag_gets_round_nobodys_wish(scenario: Scenario, bring: Import) -
 
 
 @on_sqlite
-def test_imports_of_many_groups_ask_a_person_three_times_at_most(
-    scenario: Scenario, bring: Import
-) -> None:
+def test_imports_of_many_groups_ask_a_person_three_times_at_most(scenario, bring):
     for slug in (VILLAGE, "lgbtq", "asian", "women-of-color"):
         assert bring(ADA, slug=slug).exit_code == 0
         scenario.worker.drain()
@@ -370,7 +339,7 @@ def test_imports_of_many_groups_ask_a_person_three_times_at_most(
 
 
 @on_sqlite
-def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, later: Any) -> None:
+def test_a_reminder_counts_within_the_day(scenario, bring, later):
     bring(ADA)
     scenario.worker.drain()
     later(timedelta(hours=49))
@@ -384,9 +353,7 @@ def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, lat
 
 @on_sqlite
 @pytest.mark.parametrize("addresses", [[], [ADA] * (BATCH_SIZE + 1)])
-def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
-    addresses: list[str], scenario: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_batch_is_left_after_three_times_whatever_the_web_counted(addresses, scenario, caplog):
     forge(scenario, VILLAGE, VILLAGE, addresses, failures=-30)
     scenario.worker.drain()
     with scenario.services.reading.begin() as session:
@@ -395,7 +362,7 @@ def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
 
 
 @on_sqlite
-def test_mistyped_addresses_of_a_list_open_no_breaker(scenario: Scenario, bring: Import) -> None:
+def test_mistyped_addresses_of_a_list_open_no_breaker(scenario, bring):
     scenario.relay.always("RCPT", "550 5.1.1 User unknown")
     bring("\n".join(f"p{each}@dpsk12.org" for each in range(50)))
     scenario.worker.drain()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask, request
+from flask import request
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -21,7 +21,7 @@ from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA
 
 pytestmark = periodic_tasks
 
@@ -41,9 +41,7 @@ def press(office: Visitor, what: str, page: str = "") -> Any:
     return office.act(f"{PAGE}/{what}", seen=seen)
 
 
-def test_a_file_is_checked_and_asks_nobody_until_it_is_started(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario):
     answer = upload(office, f"Email address\n{CANARY}\n{ADA}\nx@gmail.com\noops\n", language="es")
     assert answer.status_code == 303
     page = office.open(answer.location).text
@@ -63,9 +61,7 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(
     assert found_in(b"\n".join(cells_of([dump_of(scenario.services)])), [CANARY]) == []
 
 
-def test_the_page_says_the_same_of_members_and_of_others(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_the_page_says_the_same_of_members_and_of_others(office, scenario):
     scenario.enter()
     pages = []
     for address in (ADA, "bob@dpsk12.org"):
@@ -79,7 +75,7 @@ def test_the_page_says_the_same_of_members_and_of_others(
     assert len(scenario.mails("bob@dpsk12.org")) == 1
 
 
-def test_a_stopped_file_leaves_nobody_to_be_asked(office: Visitor, scenario: Scenario) -> None:
+def test_a_stopped_file_leaves_nobody_to_be_asked(office, scenario):
     upload(office, ADA)
     press(office, "start")
     assert press(office, "discard").status_code == 303
@@ -89,9 +85,7 @@ def test_a_stopped_file_leaves_nobody_to_be_asked(office: Visitor, scenario: Sce
     assert {"list of addresses imported", "import of addresses stopped"} <= set(kinds)
 
 
-def test_starting_needs_a_fresh_proof_and_checking_does_not(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_starting_needs_a_fresh_proof_and_checking_does_not(office, scenario):
     with time_machine.travel(now().timestamp() + 16 * 60, tick=True):
         assert upload(office, ADA).status_code == 303
         before = kept_of(scenario.services)["imports"]
@@ -109,23 +103,19 @@ def test_starting_needs_a_fresh_proof_and_checking_does_not(
         (b"", "Choose a file."),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(
-    content: bytes, words: str, office: Visitor, scenario: Scenario
-) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(content, words, office, scenario):
     answer = upload(office, content)
     assert answer.status_code == 422
     assert words in answer.text or "We found no email addresses" in answer.text
     assert scenario.rows("imports") == 0
 
 
-def test_a_group_leader_has_no_such_page(lead: Visitor) -> None:
+def test_a_group_leader_has_no_such_page(lead):
     assert lead.open(PAGE).status_code == 404
     assert lead.press(f"{PAGE}/start").status_code in (400, 403, 404)
 
 
-def test_only_the_file_that_was_looked_at_is_started_or_deleted(
-    office: Visitor, scenario: Scenario
-) -> None:
+def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario):
     upload(office, ADA)
     looked_at = office.open(PAGE).text
     upload(office, "Email,Manager\nbob@dpsk12.org,eve@dpsk12.org\ncy@dpsk12.org,eve@dpsk12.org\n")
@@ -140,7 +130,7 @@ def test_only_the_file_that_was_looked_at_is_started_or_deleted(
 
 
 @on_both("races")
-def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario: Scenario) -> None:
+def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario):
     def check(session: Session) -> None:
         group, found = group_named(session, "the-village"), AddressList([ADA])
         imports.replace(session, scenario.services.sealer, group, found, "en")
@@ -150,7 +140,7 @@ def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario: Scenario) -
 
 
 @on_sqlite
-def test_an_upload_is_never_written_to_disk(app: Flask) -> None:
+def test_an_upload_is_never_written_to_disk(app):
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="list.csv"\r\n\r\n'
     body = head + b"x" * 600_000 + b"\r\n--b--\r\n"
     kind = "multipart/form-data; boundary=b"

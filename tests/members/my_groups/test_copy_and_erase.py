@@ -44,7 +44,7 @@ def later(mine: Mine) -> None:
 
 
 @on_both("journeys")
-def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine: Mine) -> None:
+def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine):
     mine.visitor.join("latinx-hispanic", ADA, first_name="Ada")
     mine.press(link_to(mine.mails()[0], "confirm"))
     mine.drain()
@@ -68,7 +68,7 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine: Mine)
     assert ADA in html_of(mine.relay.to(ADA)[-1])
 
 
-def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine: Mine) -> None:
+def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine):
     path = mine.sheet("the-village", "asian")
     with mine.services.writing.begin() as session:
         [member] = session.scalars(
@@ -81,14 +81,14 @@ def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine: Min
         assert "Left: " not in words
 
 
-def test_copies_beyond_three_a_day_wait(mine: Mine) -> None:
+def test_copies_beyond_three_a_day_wait(mine):
     path = mine.sheet("the-village")
     for _ in range(5):
         mine.press(f"{path}/copy")
     assert len(mine.mails()) == 1 + 3
 
 
-def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mine: Mine) -> None:
+def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mine):
     path = mine.sheet()
     assert "You can’t undo this" in mine.open(f"{path}/erase").text
     assert mine.count(ManageSession) == 1
@@ -101,9 +101,7 @@ def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mi
 
 
 @pytest.mark.parametrize(("code", "words"), [("en", "two days"), ("es", "dos días")])
-def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
-    mine: Mine, code: str, words: str
-) -> None:
+def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(mine, code, words):
     path, start = mine.sheet(), now()
     zone = mine.services.settings.timezone
     until = mine.all(select(ManageSession))[0].expires_at
@@ -125,7 +123,7 @@ def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
 
 
 @on_both("foreign keys")
-def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine: Mine) -> None:
+def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
     mine.join(ADA, "the-village", "lgbtq")
     [grace] = mine.join(GRACE, "the-village")
     mine.visitor.join("asian", ADA)
@@ -148,7 +146,7 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine: Mine) 
     assert "gone within two days of your request" in " ".join(text_of(receipt).split())
 
 
-def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine: Mine) -> None:
+def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     references = []
     for address in (ADA, GRACE, "grace@example.org"):
         answer = mine.send("/contact", email=address, topic="need", message="An interpreter.")
@@ -184,9 +182,7 @@ def _expand(mine: Mine, state: State) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
 )
-def test_what_another_worker_has_in_hand_is_taken_from_it(
-    mine: Mine, before: State, after: State
-) -> None:
+def test_what_another_worker_has_in_hand_is_taken_from_it(mine, before, after):
     """Copies that may have left already are uncertain; the rest does not leave."""
     [other] = mine.join("ada.king@dpsk12.org", "the-village")
     path = mine.sheet("the-village")
@@ -199,7 +195,7 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(
     assert mine.all(select(Subscription.public_id)) == [other]
 
 
-def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(mine: Mine) -> None:
+def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(mine):
     mine.join(GRACE, "the-village")
     path = mine.sheet()
     mine.queue_issue()
@@ -209,7 +205,7 @@ def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(m
     assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine: Mine) -> None:
+def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
     """Neither an issue, nor another mail, nor a link to groups that are as good as gone."""
     [other] = mine.join(GRACE, "the-village")
     path = mine.sheet()
@@ -232,7 +228,7 @@ def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine: 
     assert mine.all(village) == [other]
 
 
-def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine: Mine) -> None:
+def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine):
     with time_machine.travel(now() + timedelta(hours=40), tick=True):
         mine.press(f"{mine.sheet()}/erase")
         mine.worker._read_requests()
@@ -245,7 +241,7 @@ def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine:
 
 
 @pytest.mark.parametrize("sealed", [b"no key's", b"no JSON", b"[]", b'{"address": 7}'])
-def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine: Mine, sealed: bytes) -> None:
+def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine, sealed):
     """A message whose key is gone, or that whoever broke in wrote; a change likewise."""
     path, seal = mine.sheet(), mine.services.sealer.seal
     with mine.services.writing.begin() as session:
@@ -266,7 +262,7 @@ def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine: Mine, sealed: 
 
 
 @on_both("locks")
-def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(mine: Mine) -> None:
+def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(mine):
     """Rows that it held during its minute's tasks were passed over."""
     mine.join(GRACE, "the-village")
     mine.press(f"{mine.sheet()}/erase")
@@ -289,7 +285,7 @@ def on_postgresql_held(services: Services) -> Iterator[None]:
         yield
 
 
-def test_who_joins_again_while_the_rest_is_being_erased_stays(mine: Mine) -> None:
+def test_who_joins_again_while_the_rest_is_being_erased_stays(mine):
     mine.press(f"{mine.sheet()}/erase")
     mine.drain()
     mine.visitor.join("the-village", ADA)
@@ -302,7 +298,7 @@ def test_who_joins_again_while_the_rest_is_being_erased_stays(mine: Mine) -> Non
         assert kept.group.slug == "the-village"
 
 
-def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine: Mine) -> None:
+def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine):
     mine.send("/groups/autoimmune/tell-me", email=ADA)
     path = mine.sheet()
     mine.drain()
@@ -316,7 +312,7 @@ def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine: Min
     assert mine.relay.to(ADA)[-1]["Subject"] == "We deleted your information"
 
 
-def test_a_day_later_nobody_can_tell_to_whom_the_links_went(mine: Mine) -> None:
+def test_a_day_later_nobody_can_tell_to_whom_the_links_went(mine):
     path = mine.sheet()
     mine.press(f"{path}/copy")
     mine.drain()

@@ -14,14 +14,13 @@ from belong_mail.members.models import AddressChange, Subscription
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, text_of
 from tests.markers import on_both
-from tests.members.my_groups.conftest import Mine
 from tests.scenario import ADA
 
 NEW = "ada.king@dpsk12.org"
 
 
 @on_both("journeys")
-def test_groups_move_once_the_new_address_has_confirmed(mine: Mine) -> None:
+def test_groups_move_once_the_new_address_has_confirmed(mine):
     url = mine.ask_to_move(mine.sheet(), NEW)
     [asked] = mine.relay.to(NEW)
     for words in (str(asked["Subject"]), text_of(asked), html_of(asked)):
@@ -48,9 +47,7 @@ def test_groups_move_once_the_new_address_has_confirmed(mine: Mine) -> None:
     assert "LGBTQ" in page
 
 
-def test_who_types_somebodys_address_as_their_new_one_delays_nothing_of_that_person(
-    mine: Mine,
-) -> None:
+def test_who_types_somebodys_address_as_their_new_one_delays_nothing_of_that_person(mine):
     """Each change took eight hours from the confirmations of whoever owns the address."""
     path = mine.sheet()
     for _ in range(20):
@@ -62,7 +59,7 @@ def test_who_types_somebodys_address_as_their_new_one_delays_nothing_of_that_per
         assert len(mine.mails(NEW)) <= 3 + 3 + 1
 
 
-def test_the_old_links_are_dead_once_the_address_has_moved(mine: Mine) -> None:
+def test_the_old_links_are_dead_once_the_address_has_moved(mine):
     """Readers of the old mailbox see nothing more there, and can do nothing."""
     first = mine.sheet()
     second = mine.link()
@@ -84,7 +81,7 @@ def test_the_old_links_are_dead_once_the_address_has_moved(mine: Mine) -> None:
     assert mine.open(mine.link(NEW)).status_code == 200
 
 
-def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine: Mine) -> None:
+def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine):
     """It could be joined again there, by whoever reads the old mailbox."""
     path, village, _lgbtq = mine.belong("the-village", "lgbtq")
     url = mine.ask_to_move(path, NEW)
@@ -104,9 +101,7 @@ def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine: Mine)
         ("es", "¿Pasaste tus grupos a otro correo? Pide un enlace con el correo nuevo."),
     ],
 )
-def test_the_old_link_explains_itself_and_says_the_same_to_whoever_guessed_one(
-    mine: Mine, code: str, words: str
-) -> None:
+def test_the_old_link_explains_itself_and_says_the_same_to_whoever_guessed_one(mine, code, words):
     old = mine.sheet()
     mine.press(mine.ask_to_move(old, NEW))
     mine.drain()
@@ -122,9 +117,7 @@ def test_the_old_link_explains_itself_and_says_the_same_to_whoever_guessed_one(
     ("code", "words"),
     [("en", "You already confirmed this email address"), ("es", "Ya confirmaste este correo")],
 )
-def test_a_used_link_says_that_it_is_done_and_does_not_ask_again(
-    mine: Mine, code: str, words: str
-) -> None:
+def test_a_used_link_says_that_it_is_done_and_does_not_ask_again(mine, code, words):
     url = mine.ask_to_move(mine.sheet(), NEW).partition("?")[0]
     assert "<form" in mine.open(url).text.partition("<main")[2].partition("</main>")[0]
     mine.press(url)
@@ -136,7 +129,7 @@ def test_a_used_link_says_that_it_is_done_and_does_not_ask_again(
         mine.drain()
 
 
-def test_leaving_dps_offers_only_what_works(mine: Mine) -> None:
+def test_leaving_dps_offers_only_what_works(mine):
     """A personal address is not taken, so nothing says that groups could move to one."""
     path, village = mine.belong("the-village")
     page = mine.open(path).text
@@ -147,7 +140,7 @@ def test_leaving_dps_offers_only_what_works(mine: Mine) -> None:
     assert f"{path}/change-address" not in mine.open(path).text
 
 
-def test_a_change_that_was_asked_for_before_another_moves_nothing_away_again(mine: Mine) -> None:
+def test_a_change_that_was_asked_for_before_another_moves_nothing_away_again(mine):
     path = mine.sheet()
     older = mine.ask_to_move(path, "older.wish@dpsk12.org")
     mine.press(mine.ask_to_move(path, NEW))
@@ -160,7 +153,7 @@ def test_a_change_that_was_asked_for_before_another_moves_nothing_away_again(min
     assert len(mine.relay.to("older.wish@dpsk12.org")) == 1
 
 
-def test_pressing_twice_moves_once_and_tells_once(mine: Mine) -> None:
+def test_pressing_twice_moves_once_and_tells_once(mine):
     url = mine.ask_to_move(mine.sheet(), NEW)
     mine.press(url)
     mine.press(url)
@@ -171,7 +164,7 @@ def test_pressing_twice_moves_once_and_tells_once(mine: Mine) -> None:
     assert mine.subjects().count("Your email address for DPS Belong was changed") == 1
 
 
-def test_the_link_is_too_old_after_a_day(mine: Mine) -> None:
+def test_the_link_is_too_old_after_a_day(mine):
     url = mine.ask_to_move(mine.sheet(), NEW)
     with time_machine.travel(now() + timedelta(hours=24, minutes=2)):
         page = mine.press(url)
@@ -184,14 +177,14 @@ def test_the_link_is_too_old_after_a_day(mine: Mine) -> None:
 
 
 @pytest.mark.parametrize("new", ["", "   ", "ada", "ada@example.org", "a@b@dpsk12.org", "x" * 300])
-def test_only_a_staff_address_is_taken(mine: Mine, new: str) -> None:
+def test_only_a_staff_address_is_taken(mine, new):
     page = mine.send(f"{mine.sheet()}/change-address", email=new)
     assert page.status_code == 422
     assert "<title>Problem" in page.text
     assert len(mine.relay.accepted) == 1
 
 
-def test_a_new_address_that_wants_no_mail_gets_none(mine: Mine) -> None:
+def test_a_new_address_that_wants_no_mail_gets_none(mine):
     with mine.services.writing.begin() as session:
         suppressions.suppress(session, mine.keyring.index, NEW, "asked")
     answer = mine.send(f"{mine.sheet()}/change-address", email=NEW)
@@ -199,7 +192,7 @@ def test_a_new_address_that_wants_no_mail_gets_none(mine: Mine) -> None:
     assert mine.mails(NEW) == []
 
 
-def test_two_memberships_of_one_group_become_one(mine: Mine) -> None:
+def test_two_memberships_of_one_group_become_one(mine):
     [stays] = mine.join(NEW, "the-village")
     mine.press(mine.ask_to_move(mine.sheet(), NEW))
     mine.drain()
@@ -211,7 +204,7 @@ def test_two_memberships_of_one_group_become_one(mine: Mine) -> None:
     assert mine.subjects(NEW).count("This month with us") == 1
 
 
-def test_a_membership_that_the_new_address_has_ended_gives_way(mine: Mine) -> None:
+def test_a_membership_that_the_new_address_has_ended_gives_way(mine):
     [old] = mine.join(NEW, "the-village")
     with mine.services.writing.begin() as session:
         members.leave(session, old)
@@ -221,7 +214,7 @@ def test_a_membership_that_the_new_address_has_ended_gives_way(mine: Mine) -> No
     assert mine.members("the-village") == 1
 
 
-def test_what_was_left_in_the_meantime_does_not_move(mine: Mine) -> None:
+def test_what_was_left_in_the_meantime_does_not_move(mine):
     path, village = mine.belong("the-village")
     url = mine.ask_to_move(path, NEW)
     mine.press(f"{path}/leave", membership=village)
@@ -231,7 +224,7 @@ def test_what_was_left_in_the_meantime_does_not_move(mine: Mine) -> None:
     assert len(mine.relay.to(ADA)) == 1
 
 
-def test_another_spelling_of_the_same_address_is_a_change_too(mine: Mine) -> None:
+def test_another_spelling_of_the_same_address_is_a_change_too(mine):
     mine.press(mine.ask_to_move(mine.sheet(), "Ada@dpsk12.org"))
     mine.drain()
     with time_machine.travel(now() + timedelta(minutes=1)):

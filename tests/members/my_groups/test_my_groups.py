@@ -21,7 +21,7 @@ NOBODY = "nobody@dpsk12.org"
 BARRED = "barred@dpsk12.org"
 
 
-def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine: Mine) -> None:
+def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine):
     mine.join(ADA, "the-village", "lgbtq")
     mine.join("grace@dpsk12.org", "asian")
     page = mine.open(mine.link("ADA@dpsk12.org".lower()))
@@ -36,7 +36,7 @@ def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine: 
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "\t", "ada", "a@b@dpsk12.org", "x" * 300])
-def test_what_is_no_address_is_asked_for_again_and_kept(mine: Mine, typed: str) -> None:
+def test_what_is_no_address_is_asked_for_again_and_kept(mine, typed):
     page = mine.send("/my-groups", email=typed)
     assert page.status_code == 422
     assert "<title>Problem" in page.text
@@ -44,7 +44,7 @@ def test_what_is_no_address_is_asked_for_again_and_kept(mine: Mine, typed: str) 
     assert mine.all(select(Job)) == []
 
 
-def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine: Mine) -> None:
+def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine):
     mine.join(ADA, "the-village")
     for address in (NOBODY, ADA) * 10:
         mine.send("/my-groups", email=address)
@@ -55,9 +55,7 @@ def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(
         assert "The Village" in mine.open(mine.link()).text
 
 
-def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none(
-    mine: Mine,
-) -> None:
+def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none(mine):
     mine.join(BARRED, "the-village")
     with mine.services.writing.begin() as session:
         suppressions.suppress(session, mine.keyring.index, BARRED, "asked")
@@ -70,7 +68,7 @@ def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none
     assert mine.link("old@example.org").startswith("/my-groups/")
 
 
-def test_the_link_works_as_often_as_wanted_for_half_an_hour(mine: Mine) -> None:
+def test_the_link_works_as_often_as_wanted_for_half_an_hour(mine):
     link, start = mine.sheet(), now()
     with time_machine.travel(start + timedelta(minutes=29)):
         assert mine.open(link).status_code == 200
@@ -85,7 +83,7 @@ def test_the_link_works_as_often_as_wanted_for_half_an_hour(mine: Mine) -> None:
 
 
 @pytest.mark.parametrize("secret", ["x", "x" * 43, "%00", "ä" * 40, "x" * 5000])
-def test_a_guessed_secret_opens_nothing(mine: Mine, secret: str) -> None:
+def test_a_guessed_secret_opens_nothing(mine, secret):
     mine.sheet("the-village")
     assert mine.open(f"/my-groups/{secret}").status_code == 404
 
@@ -129,7 +127,7 @@ SAID = {
 
 
 @LANGUAGES
-def test_a_member_leaves_one_group_and_undoes_it(mine: Mine, code: str) -> None:
+def test_a_member_leaves_one_group_and_undoes_it(mine, code):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
     answer = mine.press(f"{path}/leave?lang={code}", membership=village)
     assert answer.location.endswith("#done")
@@ -142,7 +140,7 @@ def test_a_member_leaves_one_group_and_undoes_it(mine: Mine, code: str) -> None:
     assert mine.state(village)[0] is True
 
 
-def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine: Mine) -> None:
+def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine):
     path, village = mine.belong("the-village")
     left_at = now()
     mine.press(f"{path}/leave", membership=village)
@@ -152,9 +150,7 @@ def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine: M
     assert "Undo: keep me in The Village Belong Group" in page
 
 
-def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_open(
-    mine: Mine,
-) -> None:
+def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_open(mine):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
 
     def opened(url: str) -> list[str]:
@@ -171,7 +167,7 @@ def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_ope
     assert opened(again.location) == [other]
 
 
-def test_what_changed_nothing_is_not_said_to_be_done(mine: Mine) -> None:
+def test_what_changed_nothing_is_not_said_to_be_done(mine):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
     day = str((now() + timedelta(days=5)).date())
     for verb, said in {
@@ -188,9 +184,7 @@ def test_what_changed_nothing_is_not_said_to_be_done(mine: Mine) -> None:
         mine.press(f"{path}/undo", membership=lgbtq)
 
 
-def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_changes_nothing(
-    mine: Mine,
-) -> None:
+def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_changes_nothing(mine):
     path, village = mine.belong("the-village")
     mine.press(f"{path}/leave", membership=village)
     for verb, said in (
@@ -207,7 +201,7 @@ def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_cha
     assert mine.state(village) == (False, None, "en")
 
 
-def test_what_a_press_said_is_not_said_again_when_it_is_so_no_more(mine: Mine) -> None:
+def test_what_a_press_said_is_not_said_again_when_it_is_so_no_more(mine):
     path, village = mine.belong("the-village")
     left = mine.press(f"{path}/leave", membership=village).location
     assert 'id="done"' in mine.open(left).text
@@ -218,9 +212,7 @@ def test_what_a_press_said_is_not_said_again_when_it_is_so_no_more(mine: Mine) -
 
 
 @LANGUAGES
-def test_all_groups_are_left_after_one_question_and_come_back_together(
-    mine: Mine, code: str
-) -> None:
+def test_all_groups_are_left_after_one_question_and_come_back_together(mine, code):
     both = mine.join(ADA, "the-village", "lgbtq")
     [other] = mine.join("grace@dpsk12.org", "the-village")
     path = mine.link()
@@ -242,7 +234,7 @@ def test_all_groups_are_left_after_one_question_and_come_back_together(
     assert mine.press(f"{path}/leave-all").status_code == 405
 
 
-def test_who_is_in_one_group_or_none_is_asked_nothing_about_all(mine: Mine) -> None:
+def test_who_is_in_one_group_or_none_is_asked_nothing_about_all(mine):
     path, village = mine.belong("the-village")
     page = mine.open(path).text
     assert "All your groups" not in page
@@ -252,7 +244,7 @@ def test_who_is_in_one_group_or_none_is_asked_nothing_about_all(mine: Mine) -> N
 
 
 @LANGUAGES
-def test_all_groups_pause_together_but_those_that_are_paused_already(mine: Mine, code: str) -> None:
+def test_all_groups_pause_together_but_those_that_are_paused_already(mine, code):
     both = mine.join(ADA, "the-village", "lgbtq")
     path, paused = mine.belong("asian")
     first, later = (str((now() + timedelta(days=days)).date()) for days in (9, 40))
@@ -273,12 +265,12 @@ def a_day(public_id: str, day: object) -> dict[str, str]:
     return {"membership": public_id, f"{public_id}:until": str(day)}
 
 
-def test_one_press_pauses_for_a_month_or_for_three(mine: Mine) -> None:
+def test_one_press_pauses_for_a_month_or_for_three(mine):
     both, zone = mine.join(ADA, "the-village", "lgbtq"), mine.services.settings.timezone
     path, today = mine.link(), now().astimezone(zone).date()
     for each, months in zip(both, (1, 3), strict=True):
         found = re.findall(f'name="{each}:until" value="([^"]+)">Pause', mine.open(path).text)
-        days = [today + relativedelta(months=ahead) for ahead in (1, 3)]  # type: ignore[no-untyped-call]
+        days = [today + relativedelta(months=ahead) for ahead in (1, 3)]
         assert found == [str(day) for day in days]
         day = found[0] if months == 1 else found[1]
         mine.press(f"{path}/pause", **a_day(each, day))
@@ -286,7 +278,7 @@ def test_one_press_pauses_for_a_month_or_for_three(mine: Mine) -> None:
 
 
 @LANGUAGES
-def test_a_member_pauses_a_group_resumes_it_and_changes_its_language(mine: Mine, code: str) -> None:
+def test_a_member_pauses_a_group_resumes_it_and_changes_its_language(mine, code):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
     day = (now() + timedelta(days=40)).date()
     page = mine.follow(f"{path}/pause", **a_day(village, day)).text
@@ -307,7 +299,7 @@ def test_a_member_pauses_a_group_resumes_it_and_changes_its_language(mine: Mine,
     assert mine.state(lgbtq)[2] == "en"
 
 
-def test_a_reminder_is_asked_for_and_ended_and_the_page_says_which(mine: Mine) -> None:
+def test_a_reminder_is_asked_for_and_ended_and_the_page_says_which(mine):
     path, village = mine.belong("the-village")
     for wish, words in (
         ("yes", "You’ll get an email the day before each meeting."),
@@ -320,7 +312,7 @@ def test_a_reminder_is_asked_for_and_ended_and_the_page_says_which(mine: Mine) -
 @pytest.mark.parametrize(
     "until", ["", "soon", "2026-13-01", "13/13/2026", "0001-01-01", "9999-12-31", "2026-11-24\0"]
 )
-def test_a_day_that_cannot_be_is_asked_for_again(mine: Mine, until: str) -> None:
+def test_a_day_that_cannot_be_is_asked_for_again(mine, until):
     path, village = mine.belong("the-village")
     page = mine.press(f"{path}/pause", **a_day(village, until))
     assert page.status_code == 422
@@ -331,7 +323,7 @@ def test_a_day_that_cannot_be_is_asked_for_again(mine: Mine, until: str) -> None
     assert mine.state(village)[1] is None
 
 
-def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(mine: Mine) -> None:
+def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(mine):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
     typed = {
         f"{village}:until": "2027-01-08", f"{lgbtq}:until": "2027-02-09", "all:until": "2027-03-10"
@@ -348,7 +340,7 @@ def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(m
     assert mine.state(village)[1] is mine.state(lgbtq)[1] is None
 
 
-def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine: Mine) -> None:
+def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine):
     [village, lgbtq] = mine.join(ADA, "the-village", "lgbtq")
     path, day = mine.link(), str((now() + timedelta(days=5)).date())
     page = mine.press(f"{path}/pause", **{f"{village}:until": day, f"{lgbtq}:until": day})
@@ -362,7 +354,7 @@ def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine: Mi
     assert other.status_code == 404
 
 
-def test_a_pause_ends_within_a_year_and_not_today(mine: Mine) -> None:
+def test_a_pause_ends_within_a_year_and_not_today(mine):
     path, village = mine.belong("the-village")
     today = now().astimezone(mine.services.settings.timezone).date()
     for days, is_wrong in ((0, True), (366, True), (365, False), (1, False)):
@@ -374,7 +366,7 @@ def test_a_pause_ends_within_a_year_and_not_today(mine: Mine) -> None:
         assert (mine.state(village)[1] is None) is is_wrong
 
 
-def test_a_link_changes_nobody_elses_membership(mine: Mine) -> None:
+def test_a_link_changes_nobody_elses_membership(mine):
     mine.join(ADA, "the-village")
     [other] = mine.join("grace@dpsk12.org", "the-village")
     path = mine.link()
@@ -388,7 +380,7 @@ def test_a_link_changes_nobody_elses_membership(mine: Mine) -> None:
     assert mine.state(other) == before
 
 
-def test_a_language_we_do_not_speak_changes_nothing(mine: Mine) -> None:
+def test_a_language_we_do_not_speak_changes_nothing(mine):
     path, village = mine.belong("the-village")
     for code in ("", "xx", "EN"):
         answer = mine.press(f"{path}/language", membership=village, language=code)
@@ -396,7 +388,7 @@ def test_a_language_we_do_not_speak_changes_nothing(mine: Mine) -> None:
     assert mine.state(village)[2] == "en"
 
 
-def test_opening_changes_nothing(mine: Mine) -> None:
+def test_opening_changes_nothing(mine):
     path, village = mine.belong("the-village")
     for verb in ("leave", "undo", "pause", "resume", "language", "remind", "copy"):
         answer = mine.open(f"{path}/{verb}?membership={village}&language=es&remind=yes")
@@ -407,7 +399,7 @@ def test_opening_changes_nothing(mine: Mine) -> None:
     assert mine.state(village) == (True, None, "en")
 
 
-def test_the_page_says_in_spanish_too(mine: Mine) -> None:
+def test_the_page_says_in_spanish_too(mine):
     said = mine.open(f"{mine.sheet()}?lang=es").text
     assert '<html lang="es"' in said
     assert re.search(r"Formas parte desde [a-z]+ de \d{4}<", said)

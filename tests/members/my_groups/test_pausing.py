@@ -33,7 +33,7 @@ def resume(mine: Mine, public_id: str) -> None:
         members.resume(session, public_id)
 
 
-def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine: Mine) -> None:
+def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine):
     [ada] = mine.join(ADA, "the-village")
     mine.join(GRACE, "the-village")
     pause(mine, ada)
@@ -46,7 +46,7 @@ def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine: Mine) -> None:
 
 
 @on_both("claims")
-def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(mine: Mine) -> None:
+def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(mine):
     [ada] = mine.join(ADA, "the-village")
     mine.join(GRACE, "the-village")
     mine.queue_issue()
@@ -56,7 +56,7 @@ def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(mine: Mine) -> None
 
 
 @one_connection
-def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(mine: Mine) -> None:
+def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(mine):
     """Copies read ahead are checked again by then; one leaves, one more may have been begun."""
     reading = [mine.join(each, "the-village")[0] for each in (ADA, GRACE, *OTHERS)]
 
@@ -73,7 +73,7 @@ def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(mine: Mine) -
     assert mine.books() == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
 
 
-def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(mine: Mine) -> None:
+def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(mine):
     mine.join(GRACE, "the-village")
     [ada] = mine.join(ADA, "the-village")
     mine.join("zoe@dpsk12.org", "the-village")
@@ -84,7 +84,7 @@ def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(mine: Mine) -
     assert mine.books() == {"recipients": 2, "accepted": 2}
 
 
-def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(mine: Mine) -> None:
+def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(mine):
     [ada] = mine.join(ADA, "the-village")
     mine.queue_issue()
     mine.worker.step()
@@ -93,7 +93,7 @@ def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(mine: Mine) ->
     assert len(mine.mails()) == 1
 
 
-def test_who_joins_again_is_not_paused_any_more(mine: Mine) -> None:
+def test_who_joins_again_is_not_paused_any_more(mine):
     [ada] = mine.join(ADA, "the-village")
     pause(mine, ada)
     with mine.services.writing.begin() as session:
@@ -104,9 +104,7 @@ def test_who_joins_again_is_not_paused_any_more(mine: Mine) -> None:
     assert "This month with us" in mine.subjects()
 
 
-def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(
-    mine: Mine,
-) -> None:
+def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(mine):
     mine.join(ADA, "the-village", "lgbtq")
     mine.queue_issue()
     link = path_of(link_to(mine.mails()[0], "leave")).partition("?")[0]
@@ -127,7 +125,7 @@ def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_gro
     assert (held.is_active, held.pause, held.language) == (True, None, "en")
 
 
-def test_bad_input_from_a_newsletter_changes_nothing(mine: Mine) -> None:
+def test_bad_input_from_a_newsletter_changes_nothing(mine):
     mine.join(ADA, "the-village")
     mine.queue_issue()
     link = path_of(link_to(mine.mails()[0], "leave")).partition("?")[0]

@@ -21,7 +21,6 @@ from belong_mail.members.self_service_tasks import PERMIT
 from tests.db_dump import dump_of, kept_of
 from tests.factories import queue_issue
 from tests.markers import periodic_tasks
-from tests.members.my_groups.conftest import Mine
 from tests.scenario import ADA
 
 pytestmark = periodic_tasks
@@ -38,7 +37,7 @@ def everything_in(services: Services, but: str) -> str:
         )
 
 
-def test_the_database_alone_cannot_join_two_memberships(mine: Mine) -> None:
+def test_the_database_alone_cannot_join_two_memberships(mine):
     ids = mine.join(ADA, "the-village", "lgbtq")
     secret = mine.link().rpartition("/")[2]
     rest = everything_in(mine.services, but="subscriptions")
@@ -47,7 +46,7 @@ def test_the_database_alone_cannot_join_two_memberships(mine: Mine) -> None:
     assert not any(each in rest for each in ids)
 
 
-def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(mine: Mine) -> None:
+def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(mine):
     """Neither while the worker is away, nor by what it leaves behind of issues that waited."""
     path = mine.sheet()
     before = kept_of(mine.services)["subscriptions"]
@@ -71,9 +70,7 @@ def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(min
     assert first != second
 
 
-def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_erased(
-    mine: Mine,
-) -> None:
+def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_erased(mine):
     """A copy each hour: the rows of one person go at hours of their own, within two days."""
     slugs = ("the-village", "lgbtq", "asian", "latinx-hispanic", "women-of-color")
     ids = set(mine.join(ADA, *slugs))
@@ -96,7 +93,7 @@ def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_er
     assert not dump_of(mine.services)["erasures"]
 
 
-def test_the_length_of_what_is_being_erased_does_not_tell_how_much_it_is(mine: Mine) -> None:
+def test_the_length_of_what_is_being_erased_does_not_tell_how_much_it_is(mine):
     mine.join(ADA, "the-village")
     mine.join("grace@dpsk12.org", *(each["slug"] for each in GROUPS if "is_upcoming" not in each))
     for address in (ADA, "grace@dpsk12.org"):
@@ -106,7 +103,7 @@ def test_the_length_of_what_is_being_erased_does_not_tell_how_much_it_is(mine: M
     assert len(first) == len(second)
 
 
-def test_an_erasure_that_the_worker_did_not_make_deletes_nothing(mine: Mine) -> None:
+def test_an_erasure_that_the_worker_did_not_make_deletes_nothing(mine):
     [village] = mine.join(ADA, "the-village")
     said = {"names": [village], "began": "2020-01-01T00:00:00+00:00", "seed": "x"}
     content = json.dumps(said).encode()
@@ -122,7 +119,7 @@ def test_an_erasure_that_the_worker_did_not_make_deletes_nothing(mine: Mine) -> 
     assert mine.all(select(Subscription.public_id)) == [village]
 
 
-def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(mine: Mine) -> None:
+def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(mine):
     mine.join(ADA, "the-village")
     mine.join("grace@dpsk12.org", "the-village", "lgbtq", "asian", "latinx-hispanic")
     mine.link()
@@ -131,7 +128,7 @@ def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(mine: Mine)
     assert len(first) == len(second)
 
 
-def test_a_list_that_the_worker_did_not_make_is_not_believed(mine: Mine) -> None:
+def test_a_list_that_the_worker_did_not_make_is_not_believed(mine):
     """An intruder in the web can seal; that must not tell them whose two memberships are."""
     ids = mine.join(ADA, "the-village") + mine.join("eve@dpsk12.org", "lgbtq")
     slip = base64.b64encode(mine.services.sealer.seal(json.dumps(ids).encode(), PERMIT)).decode()
@@ -142,7 +139,7 @@ def test_a_list_that_the_worker_did_not_make_is_not_believed(mine: Mine) -> None
     assert mine.all(select(Job.failures)) == [3, 3, 3]
 
 
-def test_a_slip_is_refused_when_its_time_is_over(mine: Mine) -> None:
+def test_a_slip_is_refused_when_its_time_is_over(mine):
     """An intruder in the web once, and kept what people opened then, can do nothing with it."""
     slip = mine.slip(mine.sheet())
     for hours, kinds in ((0.9, ("my-copy",)), (2.1, ("my-copy", "change-address", "erase"))):
@@ -153,7 +150,7 @@ def test_a_slip_is_refused_when_its_time_is_over(mine: Mine) -> None:
     assert (mine.count(Job), mine.members("lgbtq")) == (0, 1)
 
 
-def test_a_link_is_not_mailed_to_another_address_than_it_was_made_for(mine: Mine) -> None:
+def test_a_link_is_not_mailed_to_another_address_than_it_was_made_for(mine):
     mine.join(ADA, "the-village")
     mine.send("/my-groups", email=ADA)
     mine.worker._read_requests()
@@ -164,7 +161,7 @@ def test_a_link_is_not_mailed_to_another_address_than_it_was_made_for(mine: Mine
     assert [each.recipient for each in mine.relay.accepted] == [ADA]
 
 
-def test_a_link_that_waited_longer_than_it_works_is_not_mailed(mine: Mine) -> None:
+def test_a_link_that_waited_longer_than_it_works_is_not_mailed(mine):
     mine.join(ADA, "the-village")
     mine.drain()
     mine.send("/my-groups", email=ADA)

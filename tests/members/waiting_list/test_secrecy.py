@@ -6,7 +6,7 @@ import time_machine
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import Purpose
-from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.browser_client import Form, link_to, text_of
 from tests.canary import found_in
 from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
@@ -14,14 +14,14 @@ from tests.markers import periodic_tasks
 from tests.members.waiting_list.upcoming import PATH, SOON, launch, wait_for
 from tests.privacy.journey import cells_of
 from tests.privacy.windows import COMMON, windows_of
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 
 
-def test_the_database_never_holds_who_waits(scenario: Scenario) -> None:
+def test_the_database_never_holds_who_waits(scenario):
     seen = []
     scenario.visitor.send(PATH, email=CANARY)
     seen.append(dump_of(scenario.services))
@@ -34,7 +34,7 @@ def test_the_database_never_holds_who_waits(scenario: Scenario) -> None:
     assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
 
 
-def test_two_notes_of_one_person_have_nothing_in_common(scenario: Scenario) -> None:
+def test_two_notes_of_one_person_have_nothing_in_common(scenario):
     wait_for(scenario)
     wait_for(scenario, slug="people-with-disabilities")
     one, other = dump_of(scenario.services)["waitlist_entries"]
@@ -42,7 +42,7 @@ def test_two_notes_of_one_person_have_nothing_in_common(scenario: Scenario) -> N
     assert COMMON == 8
 
 
-def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario: Scenario) -> None:
+def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario):
     wait_for(scenario)
     before = kept_of(scenario.services)
     for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
@@ -52,7 +52,7 @@ def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario: S
     assert kept_of(scenario.services) == before
 
 
-def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario: Scenario) -> None:
+def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario):
     for typed, words in (
         ("", "Enter your email address."),
         ("ada", "Enter an email address like name@dpsk12.org."),
@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario: Scenar
     assert (scenario.rows("jobs"), scenario.rows("waitlist_entries")) == (0, 0)
 
 
-def test_another_language_keeps_what_was_typed(scenario: Scenario) -> None:
+def test_another_language_keeps_what_was_typed(scenario):
     answer = scenario.visitor.send(f"{PATH}?lang=es", email=ADA, switch_language="es")
     assert Form(answer.text).fields["email"] == ADA
     assert "Avísenme cuando empiece" in answer.text
@@ -82,7 +82,7 @@ def notes_in(mail_text: str) -> list[str]:
     return [word for word in mail_text.split() if "/forget-note/" in word]
 
 
-def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario: Scenario) -> None:
+def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario):
     wait_for(scenario)
     scenario.visitor.send("/my-groups", email=ADA)
     [mail] = scenario.mails()
@@ -99,9 +99,7 @@ def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario: S
     assert len(scenario.mails()) == 1
 
 
-def test_a_members_link_copy_erasing_and_move_know_the_note(
-    scenario: Scenario, visitor: Visitor
-) -> None:
+def test_a_members_link_copy_erasing_and_move_know_the_note(scenario, visitor):
     scenario.enter()
     wait_for(scenario)
 
@@ -126,9 +124,7 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(
     assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (0, 0)
 
 
-def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(
-    scenario: Scenario,
-) -> None:
+def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(scenario):
     new = "moved@dpsk12.org"
     scenario.enter(slug=VILLAGE)
     wait_for(scenario)
@@ -142,7 +138,7 @@ def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(
     assert "Autoimmune" in text_of(scenario.mails(new)[-1])
 
 
-def test_a_lead_of_an_upcoming_group_reads_words(scenario: Scenario) -> None:
+def test_a_lead_of_an_upcoming_group_reads_words(scenario):
     lead = sign_in(scenario.visitor.client.application, scenario.keyring, SOON)
     assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
     wait_for(scenario)

@@ -18,7 +18,7 @@ from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.members.waiting_list.upcoming import PATH, SOON, launch, wait_for
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
 
@@ -26,9 +26,7 @@ BEN = "ben@dpsk12.org"
 DAY = timedelta(days=1)
 
 
-def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(
-    scenario: Scenario,
-) -> None:
+def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(scenario):
     page = scenario.visitor.open(f"/groups/{SOON}").text
     assert f'href="{PATH}"' in page
     asked = scenario.visitor.open(PATH).text
@@ -39,7 +37,7 @@ def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(
     assert f"{members.last_day():%Y}" in scenario.visitor.open("/noted").text
 
 
-def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenario) -> None:
+def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario):
     wait_for(scenario)
     assert scenario.mails() == []
     assert not scenario.is_member(slug=SOON)
@@ -60,7 +58,7 @@ def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenar
     assert [each["Subject"] for each in scenario.mails()][1:] == ["Welcome! You’re in."]
 
 
-def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario: Scenario) -> None:
+def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario):
     for spelling in (ADA, ADA.upper().replace("DPSK12.ORG", "dpsk12.org"), f" {ADA} "):
         wait_for(scenario, spelling)
     assert scenario.rows("waitlist_entries") == 1
@@ -69,7 +67,7 @@ def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario: Sc
     assert len(scenario.relay.accepted) == 1
 
 
-def test_the_mail_speaks_the_language_that_was_chosen(scenario: Scenario) -> None:
+def test_the_mail_speaks_the_language_that_was_chosen(scenario):
     wait_for(scenario, language="es")
     launch(scenario)
     [mail] = scenario.mails()
@@ -78,7 +76,7 @@ def test_the_mail_speaks_the_language_that_was_chosen(scenario: Scenario) -> Non
 
 
 @on_both("claims")
-def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario: Scenario) -> None:
+def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario):
     people = [f"person{number}@dpsk12.org" for number in range(25)]
     for person in people:
         scenario.visitor.send(PATH, email=person)
@@ -91,7 +89,7 @@ def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario: Scenar
     assert states == [State.ACCEPTED] * 25
 
 
-def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario: Scenario) -> None:
+def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario):
     wait_for(scenario)
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     launch(scenario)
@@ -103,7 +101,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario: Scenari
 
 
 @on_both("races")
-def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario: Scenario) -> None:
+def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario):
     scenario.visitor.send(PATH, email=ADA)
     with scenario.services.writing.begin() as session:
         launch_an_hour_ago(session, SOON)
@@ -111,13 +109,13 @@ def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario: Scenario
     assert scenario.rows("waitlist_entries") == 0
 
 
-def test_when_it_has_started_the_old_address_leads_to_the_sign_up(scenario: Scenario) -> None:
+def test_when_it_has_started_the_old_address_leads_to_the_sign_up(scenario):
     launch(scenario)
     assert scenario.visitor.open(PATH).location == f"/groups/{SOON}/join"
     assert scenario.visitor.open(f"/groups/{VILLAGE}/tell-me").location == f"/groups/{VILLAGE}/join"
 
 
-def test_who_has_joined_already_hears_that_they_are_in(scenario: Scenario) -> None:
+def test_who_has_joined_already_hears_that_they_are_in(scenario):
     """A silence would tell whoever left the note, and sees the rows, of the membership."""
     wait_for(scenario)
     with scenario.services.writing.begin() as session:
@@ -127,7 +125,7 @@ def test_who_has_joined_already_hears_that_they_are_in(scenario: Scenario) -> No
     assert scenario.rows("waitlist_entries") == 0
 
 
-def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_no_note(scenario: Scenario) -> None:
+def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_no_note(scenario):
     wait_for(scenario)
     scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
@@ -138,7 +136,7 @@ def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_no_note(scenario: Sce
     assert len(scenario.mails()) == 1, "the one that was asked for before"
 
 
-def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario: Scenario) -> None:
+def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario):
     wait_for(scenario)
     wait_for(scenario, slug="people-with-disabilities")
     launch(scenario)
@@ -150,7 +148,7 @@ def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario: Scenario) 
     assert (scenario.rows("waitlist_entries"), scenario.rows("suppressions")) == (0, 1)
 
 
-def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Scenario) -> None:
+def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario):
     wait_for(scenario)
     wait_for(scenario, BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
@@ -162,7 +160,7 @@ def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Sce
         assert scenario.rows("waitlist_entries") == left
 
 
-def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario: Scenario) -> None:
+def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario):
     wait_for(scenario)
     launch(scenario)
     with scenario.services.writing.begin() as session:
@@ -170,7 +168,7 @@ def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario: Scenario
     assert (scenario.rows("pending_confirmations"), scenario.rows("subscriptions")) == (0, 0)
 
 
-def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario: Scenario) -> None:
+def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario):
     """A stranger who types an address everywhere causes no more mail by it than by joining."""
     wait_for(scenario)
     launch(scenario)
@@ -180,7 +178,7 @@ def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario: 
     assert len(scenario.mails()) == 1
 
 
-def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(scenario: Scenario) -> None:
+def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(scenario):
     wait_for(scenario)
     with scenario.services.writing.begin() as session:
         other = group_named(session, "people-with-disabilities")
@@ -195,9 +193,7 @@ def run(cli: FlaskCliRunner, *arguments: str) -> Result:
 
 
 @on_sqlite
-def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(
-    scenario: Scenario, cli: FlaskCliRunner
-) -> None:
+def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(scenario, cli):
     def interest() -> members.InterestLevel:
         with scenario.services.reading.begin() as session:
             return members.interest_level(session, group_named(session, SOON))
@@ -213,7 +209,7 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(
     assert "established\tAutoimmune" in run(cli, "list").output
 
 
-def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario: Scenario) -> None:
+def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario):
     wait_for(scenario)
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     launch(scenario)
@@ -222,7 +218,7 @@ def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario: Scenario)
     assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
 
 
-def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario: Scenario) -> None:
+def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario):
     wait_for(scenario)
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
@@ -231,7 +227,7 @@ def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario: Scenario
     assert not any(scenario.rows(each) for each in tables)
 
 
-def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario: Scenario) -> None:
+def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario):
     with scenario.services.writing.begin() as session:
         demo_data.fill_demo(session, scenario.keyring)
     with scenario.services.reading.begin() as session:

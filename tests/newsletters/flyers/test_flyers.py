@@ -7,11 +7,9 @@ from email.message import EmailMessage
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer
@@ -26,7 +24,6 @@ from tests.markers import on_both
 from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.newsletters.pictures.samples import add as add_picture
 from tests.newsletters.pictures.samples import attach, picture
-from tests.servers.smtp import Server
 
 LEAD = "lead-of-the-village@dpsk12.org"
 
@@ -56,9 +53,7 @@ def send_to_members(lead: Visitor, page: str, worker: Worker) -> None:
 
 
 @on_both("octets")
-def test_every_member_gets_the_flyers_as_files_of_the_email(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+def test_every_member_gets_the_flyers_as_files_of_the_email(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     page = begin(lead)
@@ -92,7 +87,7 @@ def test_every_member_gets_the_flyers_as_files_of_the_email(
     assert relay.to(services.settings.contact_inbox)[-1].get_content_type() == "multipart/mixed"
 
 
-def test_the_page_lists_flyers_and_takes_them_away_again(lead: Visitor, services: Services) -> None:
+def test_the_page_lists_flyers_and_takes_them_away_again(lead, services):
     page = begin(lead)
     write(lead, page)
     assert "Attached flyers" not in lead.open(page).text
@@ -116,9 +111,7 @@ def test_the_page_lists_flyers_and_takes_them_away_again(lead: Visitor, services
     assert [each.title for each in kept(services)] == ["Tea on friday"]
 
 
-def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(lead, services):
     page = begin(lead)
     attach(lead, page, talkative())
     [one] = kept(services)
@@ -151,8 +144,8 @@ def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_bad_files_and_titles_are_explained_and_what_was_typed_stays(
-    lead: Visitor, services: Services, content: bytes, title: str, problem: str
-) -> None:
+    lead, services, content, title, problem
+):
     answer = attach(lead, begin(lead), content, title)
     assert answer.status_code == 422
     assert problem.casefold() in answer.text.casefold()
@@ -162,7 +155,7 @@ def test_bad_files_and_titles_are_explained_and_what_was_typed_stays(
     gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
 
 
-def test_a_flyer_has_to_be_chosen(lead: Visitor, services: Services) -> None:
+def test_a_flyer_has_to_be_chosen(lead, services):
     page = begin(lead)
     answer = lead.send(f"{page}/flyers", title="Tea")
     assert answer.status_code == 422
@@ -171,8 +164,8 @@ def test_a_flyer_has_to_be_chosen(lead: Visitor, services: Services) -> None:
 
 
 def test_a_title_that_tells_too_much_is_not_sent_however_it_came_about(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
@@ -189,9 +182,7 @@ def test_a_title_that_tells_too_much_is_not_sent_however_it_came_about(
     assert "names the group" in lead.open(f"{page}/sending").text
 
 
-def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
-    lead: Visitor, services: Services
-) -> None:
+def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(lead, services):
     page = begin(lead)
     with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
@@ -214,9 +205,7 @@ def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
     assert len(kept(services)) == 5
 
 
-def test_pictures_and_flyers_together_fit_what_servers_take(
-    lead: Visitor, services: Services
-) -> None:
+def test_pictures_and_flyers_together_fit_what_servers_take(lead, services):
     page = begin(lead)
     add_picture(lead, page, picture())
     source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
@@ -236,8 +225,8 @@ def test_pictures_and_flyers_together_fit_what_servers_take(
 
 
 def test_what_was_released_keeps_its_flyers_and_sends_what_was_frozen(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
@@ -256,9 +245,7 @@ def test_what_was_released_keeps_its_flyers_and_sends_what_was_frozen(
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
-def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_along(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_along(lead, services):
     page = begin(lead)
     write(lead, page)
     attach(lead, page, tagged())
@@ -282,13 +269,11 @@ def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_al
     [("Tea on Friday", "Tea-on-Friday"), ("¡Té!", "Te"), ("../../etc/passwd", "etc-passwd"),
      ("茶", "flyer"), ('a"\r\nX: b', "a-X-b"), ("-.-", "flyer")],
 )  # fmt: skip
-def test_a_file_has_a_name_that_every_system_knows(title: str, name: str) -> None:
+def test_a_file_has_a_name_that_every_system_knows(title, name):
     assert file_name(title) == name
 
 
-def test_the_office_reads_the_flyers_of_a_newsletter(
-    app: Flask, lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_the_office_reads_the_flyers_of_a_newsletter(app, lead, services, keyring):
     page = begin(lead)
     write(lead, page)
     attach(lead, page, flyer())

@@ -35,7 +35,7 @@ def outcome(make: Callable[[bytes], CleanFlyer], content: bytes) -> CleanFlyer |
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_plain_flyer_is_refused_and_said_why(name: str) -> None:
+def test_what_is_no_plain_flyer_is_refused_and_said_why(name):
     content, reason = REFUSED[name]
     begun = time.monotonic()
     assert outcome(flyer_program.remake, content) == reason
@@ -43,13 +43,13 @@ def test_what_is_no_plain_flyer_is_refused_and_said_why(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a bomb", "pages without end", "locked"])
-def test_within_its_limits_a_child_says_the_same(name: str) -> None:
+def test_within_its_limits_a_child_says_the_same(name):
     content, reason = REFUSED[name]
     assert outcome(read_flyer, content) == reason
 
 
 @pytest.mark.parametrize("name", FALSE_NUMBERS)
-def test_false_numbers_take_no_more_memory_than_a_child_may_have(name: str) -> None:
+def test_false_numbers_take_no_more_memory_than_a_child_may_have(name):
     content, reason = FALSE_NUMBERS[name]
     begun = time.monotonic()
     clean = outcome(read_flyer, content)
@@ -58,7 +58,7 @@ def test_false_numbers_take_no_more_memory_than_a_child_may_have(name: str) -> N
 
 
 @pytest.mark.parametrize("make", [flyer, tagged, talkative, lambda: of_pages(20)])
-def test_what_its_pages_show_stays(make: Callable[[], bytes]) -> None:
+def test_what_its_pages_show_stays(make):
     clean = read_flyer(make())
     assert clean == flyer_program.remake(make()), "the same in a child as here"
     shown = read(clean.content)
@@ -67,7 +67,7 @@ def test_what_its_pages_show_stays(make: Callable[[], bytes]) -> None:
     assert shown.pages[0].mediabox[2:] == [612, 792]
 
 
-def test_nothing_says_who_made_it_where_and_when() -> None:
+def test_nothing_says_who_made_it_where_and_when():
     clean = read_flyer(talkative()).content
     parts = [
         each.get_data() if isinstance(each, StreamObject) and "/Width" not in each else b""
@@ -83,7 +83,7 @@ def test_nothing_says_who_made_it_where_and_when() -> None:
     assert b"\xff\xd8\xff" in clean, "the photograph itself stays"
 
 
-def test_only_what_is_listed_comes_along() -> None:
+def test_only_what_is_listed_comes_along():
     """An action has no name on the list, wherever in the file it hides."""
     hidden = "<< /S /JavaScript /JS (app.alert\\(1\\)) /Launch 7 0 R /OpenAction 7 0 R >>"
     content = flyer(
@@ -104,7 +104,7 @@ def test_only_what_is_listed_comes_along() -> None:
 WORDS_OF_A_GLYPH = b"500 0 d0"
 
 
-def test_links_to_the_web_an_inbox_and_a_phone_stay_and_no_others() -> None:
+def test_links_to_the_web_an_inbox_and_a_phone_stay_and_no_others():
     stay = ["https://example.org/tea?a=1", "http://example.org", "mailto:tea@example.org",
             "tel:+13035550100"]  # fmt: skip
     go = ["javascript:alert\\(1\\)", "file:///etc/passwd", "//evil.example/x", "data:text/html,x",
@@ -116,7 +116,7 @@ def test_links_to_the_web_an_inbox_and_a_phone_stay_and_no_others() -> None:
     assert {each["/A"]["/S"] for each in links} == {"/URI"}
 
 
-def test_the_order_for_screen_readers_stays_and_is_told() -> None:
+def test_the_order_for_screen_readers_stays_and_is_told():
     clean = read_flyer(tagged())
     assert clean.is_tagged
     root = read(clean.content).root_object
@@ -131,7 +131,7 @@ def test_the_order_for_screen_readers_stays_and_is_told() -> None:
     assert not read_flyer(flyer()).is_tagged
 
 
-def test_layers_that_are_hidden_stay_hidden_and_lose_their_names() -> None:
+def test_layers_that_are_hidden_stay_hidden_and_lose_their_names():
     content = flyer(
         "<< /Type /OCG /Name (Ada’s draft) >>",
         catalog="/OCProperties << /OCGs [6 0 R] /D << /OFF [6 0 R] /Name (Ada) >> >>",
@@ -145,13 +145,13 @@ def test_layers_that_are_hidden_stay_hidden_and_lose_their_names() -> None:
     assert b"Ada" not in clean + repr(all_of(clean)).encode()
 
 
-def test_the_same_file_becomes_the_same_octets() -> None:
+def test_the_same_file_becomes_the_same_octets():
     assert read_flyer(tagged()).content == read_flyer(tagged()).content
     again = read_flyer(read_flyer(tagged()).content)
     assert again.is_tagged, "what we wrote can be uploaded again"
 
 
-def test_a_photograph_says_nothing_of_itself() -> None:
+def test_a_photograph_says_nothing_of_itself():
     whole = photograph() + b"trailer of Ada"
     bare = flyer_program.bare_jpeg(whole)
     for word in (b"Ada", b"Exif", b"Denver"):
@@ -165,7 +165,7 @@ def test_a_photograph_says_nothing_of_itself() -> None:
             flyer_program.bare_jpeg(broken)
 
 
-def test_pages_packed_in_letters_are_unpacked_once() -> None:
+def test_pages_packed_in_letters_are_unpacked_once():
     letters = stream(b"".join(b"%02x" % octet for octet in b"BT (Tea on Friday) Tj ET") + b">",
                      "/Filter /ASCIIHexDecode")  # fmt: skip
     content = flyer(letters, packed(b"0 0 m"), page="/Contents [6 0 R 7 0 R]")

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,7 +129,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_within_its_limits_a_child_makes_the_same_of_a_file(name: str) -> None:
+def test_within_its_limits_a_child_makes_the_same_of_a_file(name):
     assert outcome(reencode_image, FILES[name]) == outcome(encode, FILES[name])
 
 
@@ -142,7 +141,7 @@ def outcome(make: Callable[..., Remade], content: bytes, *command: Any) -> Remad
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-def test_a_child_that_does_harm_makes_a_damaged_file(harm: str) -> None:
+def test_a_child_that_does_harm_makes_a_damaged_file(harm):
     begun = time.monotonic()
     with pytest.raises(InvalidImage, match="damaged"):
         reencode_image(picture(), program(HARMFUL[harm]), SECONDS)
@@ -153,14 +152,14 @@ def test_a_child_that_does_harm_makes_a_damaged_file(harm: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["import time; time.sleep(99)", "while True: pass"])
-def test_a_child_that_does_not_end_is_killed(code: str) -> None:
+def test_a_child_that_does_not_end_is_killed(code):
     begun = time.monotonic()
     with pytest.raises(InvalidImage, match="damaged"):
         reencode_image(picture(), program(code), 0.5)
     assert time.monotonic() - begun < SECONDS
 
 
-def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path: Path) -> None:
+def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path):
     """It holds one of two threads: who sends several that take long would stop all pages."""
     begun = tmp_path / "begun"
     endless = program(f"open({str(begun)!r}, 'w')\nwhile True: pass")
@@ -176,7 +175,7 @@ def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path: Path) ->
     assert reencode_image(picture(40, 30)).width == 40
 
 
-def test_what_a_child_started_ends_with_it() -> None:
+def test_what_a_child_started_ends_with_it():
     fork = "import os, time\nprint(os.fork() or time.sleep(60), flush=True)"
     begun = time.monotonic()
     with pytest.raises(InvalidImage):
@@ -184,25 +183,25 @@ def test_what_a_child_started_ends_with_it() -> None:
     assert time.monotonic() - begun < SECONDS
 
 
-def test_an_answer_without_end_is_cut() -> None:
+def test_an_answer_without_end_is_cut():
     assert len(ask(b"", program(HARMFUL["talks without end"]), SECONDS)) == MAX_ANSWER
 
 
-def test_a_child_has_no_environment_and_so_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_has_no_environment_and_so_no_keys(monkeypatch):
     monkeypatch.setenv("BELONG_SECRET_KEYS", "geheim")
     code = "import json, os; print(json.dumps(dict(os.environ)))"
     said = json.loads(ask(b"", program(code), SECONDS))
     assert [name for name in said if not name.startswith("LC_")] == []
 
 
-def test_the_limits_of_a_child_leave_it_no_file_and_no_connection() -> None:
+def test_the_limits_of_a_child_leave_it_no_file_and_no_connection():
     said = ask(b"", program(f"{CONFINED}{tries(TRIED)}print('end')"), SECONDS).split()
     allowed_to_root = {b"more"}
     assert said[-1] == b"end"
     assert set(said[:-1]) <= allowed_to_root
 
 
-def test_a_child_gives_up_its_rights_before_it_looks_at_what_somebody_sent() -> None:
+def test_a_child_gives_up_its_rights_before_it_looks_at_what_somebody_sent():
     code = """
 from belong_mail.newsletters.confinement import InvalidFlyer, answer
 def make(file):
@@ -215,7 +214,7 @@ answer(make)
 
 
 @pytest.mark.skipif(not has_filter(), reason=NO_FILTER)
-def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path: Path) -> None:
+def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path):
     """Its limits keep it from no file's name, and from none of its user's processes."""
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "empty").mkdir()
@@ -225,6 +224,6 @@ def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path: Pat
     assert {each.name: each.stat() for each in tmp_path.iterdir()} == before
 
 
-def test_every_reason_is_said_in_spanish_too() -> None:
+def test_every_reason_is_said_in_spanish_too():
     for words in (*InvalidImage.refusals.values(), *InvalidFlyer.refusals.values()):
         assert catalog("es").gettext(words) != words

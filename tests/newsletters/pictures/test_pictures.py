@@ -7,25 +7,21 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from PIL import Image as Pillow
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import EncodedImage
 from belong_mail.newsletters.forms import MAX_BODY
 from belong_mail.newsletters.models import Image, Newsletter
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
 from tests.leads.writing import act, begin
 from tests.markers import on_both
 from tests.newsletters.pictures.samples import HTML, SVG, add, file, photograph, picture
-from tests.servers.smtp import Server
 
 
 def added(services: Services) -> list[Image]:
@@ -37,9 +33,7 @@ def write(lead: Visitor, page: str, text: str, **words: str) -> None:
     assert lead.send(page, subject="Tea on Friday", text=text, **words).status_code == 303
 
 
-def test_a_description_left_in_the_main_versions_words_is_mentioned(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, services):
     page = begin(lead)
     add(lead, page, picture(), says="Tea")
     [image] = added(services)
@@ -56,8 +50,8 @@ def token(lead: Visitor) -> Any:
 
 @on_both("octets")
 def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
@@ -91,8 +85,8 @@ def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
 
 
 def test_the_preview_shows_the_picture_and_is_the_mail_apart_from_it(
-    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
+    lead, services, keyring, worker, relay
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
@@ -114,9 +108,7 @@ def test_the_preview_shows_the_picture_and_is_the_mail_apart_from_it(
     assert preview.replace(url, cid) == sent.replace(leave, base)
 
 
-def test_another_groups_picture_is_not_shown_in_a_text(
-    lead: Visitor, other_lead: Visitor, services: Services
-) -> None:
+def test_another_groups_picture_is_not_shown_in_a_text(lead, other_lead, services):
     add(lead, begin(lead), picture())
     [image] = added(services)
     page = begin(other_lead, "asian")
@@ -158,8 +150,8 @@ def test_another_groups_picture_is_not_shown_in_a_text(
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_bad_files_and_descriptions_are_explained_beside_the_field(
-    lead: Visitor, services: Services, content: bytes, name: str, says: str, problem: str
-) -> None:
+    lead, services, content, name, says, problem
+):
     answer = add(lead, begin(lead), content, name, says)
     assert answer.status_code == 422
     assert problem in answer.text
@@ -168,9 +160,7 @@ def test_bad_files_and_descriptions_are_explained_beside_the_field(
     gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
 
 
-def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lead, services):
     page = begin(lead)
 
     def announce(url: str, octets: int) -> TestResponse:
@@ -190,16 +180,14 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
     assert added(services) == []
 
 
-def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
+def test_nothing_large_is_read_from_strangers(app):
     stranger = app.test_client(use_cookies=False)
     body = io.BytesIO(b"\0" * 1000)
     answer = stranger.post("/lead/newsletters/x/pictures", data={"picture": (body, "x.png")})
     assert answer.status_code == 403
 
 
-def test_the_editors_script_is_told_the_code_or_what_is_wrong(
-    lead: Visitor, services: Services
-) -> None:
+def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
     page, typed = begin(lead), {"csrf_token": token(lead), "description": "IMG_1"}
 
     def told(content: bytes) -> tuple[int, Any]:
@@ -221,9 +209,7 @@ def test_the_editors_script_is_told_the_code_or_what_is_wrong(
     assert "A picture has no description" in lead.open(f"{page}/release").text
 
 
-def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
-    lead: Visitor, services: Services
-) -> None:
+def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(lead, services):
     page = begin(lead)
     with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
@@ -243,9 +229,7 @@ def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
     assert add(lead, page, picture()).status_code == 303
 
 
-def test_what_was_released_keeps_its_pictures(
-    lead: Visitor, services: Services, keyring: Keyring
-) -> None:
+def test_what_was_released_keeps_its_pictures(lead, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
@@ -261,16 +245,14 @@ def test_what_was_released_keeps_its_pictures(
     assert len(added(services)) == 1
 
 
-def test_a_draft_that_is_thrown_away_takes_its_pictures_along(
-    lead: Visitor, services: Services
-) -> None:
+def test_a_draft_that_is_thrown_away_takes_its_pictures_along(lead, services):
     page = begin(lead)
     add(lead, page, picture())
     assert lead.press(f"{page}/delete", csrf_token=token(lead)).status_code == 303
     assert added(services) == []
 
 
-def test_a_text_with_too_heavy_pictures_is_not_released(lead: Visitor, services: Services) -> None:
+def test_a_text_with_too_heavy_pictures_is_not_released(lead, services):
     page = begin(lead)
     with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()

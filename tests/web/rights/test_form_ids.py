@@ -76,7 +76,7 @@ def fields_of(page: str, path: str) -> Iterator[tuple[str, str, str]]:
             yield action.partition("?")[0], name, unescape(given.get("value", ""))
 
 
-def test_every_field_that_carries_an_id_is_tried_here(site: Site, services: Services) -> None:
+def test_every_field_that_carries_an_id_is_tried_here(site, services):
     """A form with a new one fails here until it is entered in FIELDS."""
     with services.reading.begin() as session:
         known = ids_of(session) | {site.typed["self_service"]["membership"]}
@@ -113,9 +113,7 @@ def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
     }
 
 
-def test_anothers_id_in_a_field_is_refused_and_changes_nothing(
-    site: Site, services: Services, keyring: Keyring
-) -> None:
+def test_anothers_id_in_a_field_is_refused_and_changes_nothing(site, services, keyring):
     with services.reading.begin() as session:
         strange = foreign(session, keyring)
     routes = {route.endpoint: route for route in rights_table(site.app) if route.method == "POST"}

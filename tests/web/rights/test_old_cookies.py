@@ -208,7 +208,7 @@ SIGNED_IN_WITHOUT_RIGHT = {let_the_right_end, end_the_group}
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
-def test_a_cookie_copied_before_is_worth_nothing_after(world: World, event: Event) -> None:
+def test_a_cookie_copied_before_is_worth_nothing_after(world, event):
     assert world.old.replay() == (200, 303), "before it, it opens the page and begins a draft"
     with event(world) or nullcontext():
         before = kept_of(world.services)
@@ -237,9 +237,7 @@ def let_the_office_end(world: World) -> AbstractContextManager[Any]:
         (let_the_office_end, (404, 404)),
     ],
 )
-def test_a_cookie_of_the_office_is_worth_nothing_after(
-    world: World, event: Event, answered: tuple[int, int]
-) -> None:
+def test_a_cookie_of_the_office_is_worth_nothing_after(world, event, answered):
     """A colleague acts; so does time, before the worker has taken the right away."""
     world.phone = sign_in_office(world.app, world.keyring, "colleague@dpsk12.org")
     listed, move = "/office/groups?order=1", "/office/groups/asian/move"

@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager, nullcontext
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import make_url
 
 from belong_mail.core.db import now
@@ -51,7 +50,7 @@ def normal(page: str, path: str) -> str:
 
 @EVERY_PAGE
 @LONG
-def test_nothing_refused_is_there_or_changes_anything(site: Site, services: Services) -> None:
+def test_nothing_refused_is_there_or_changes_anything(site, services):
     """Another's is answered like nobody's, byte for byte, and no row is another one than before."""
     routes = rights_table(site.app)
     for route in routes:
@@ -111,7 +110,7 @@ def said_of_nothing(route: Route, actor: Actor) -> str:
 @on_both("rights of the web's role")
 @EVERY_PAGE
 @LONG
-def test_whatever_is_allowed_is_done(site: Site, services: Services) -> None:
+def test_whatever_is_allowed_is_done(site, services):
     """On SQLite each button is pressed, and the database is put back; on PostgreSQL pages open."""
     is_sqlite = services.engine.dialect.name == "sqlite"
     file, wrong = make_url(services.settings.database_url).database or "", []
@@ -159,14 +158,14 @@ def put_back(file: str) -> Iterator[None]:
             kept.backup(now_there)
 
 
-def test_the_table_is_written_down() -> None:
+def test_the_table_is_written_down():
     """Write it anew with: python -m tests.web.rights."""
     assert PLACE.read_text() == written()
 
 
 @on_sqlite
 @EVERY_PAGE
-def test_every_part_of_an_address_is_known(app: Flask) -> None:
+def test_every_part_of_an_address_is_known(app):
     """Enter a new part in OBJECTS of tests/web/rights/table.py, and in tests/web/rights/site.py."""
     parts = {part for route in rights_table(app) for part in route.parts}
     assert parts == set(OBJECTS)
@@ -174,7 +173,7 @@ def test_every_part_of_an_address_is_known(app: Flask) -> None:
 
 @on_sqlite
 @EVERY_PAGE
-def test_commands_that_do_what_a_page_does_exist(app: Flask) -> None:
+def test_commands_that_do_what_a_page_does_exist(app):
     endpoints = {route.endpoint for route in rights_table(app)}
     assert set(COMMANDS) <= endpoints
     for words in COMMANDS.values():
