@@ -69,7 +69,8 @@ def current_account(session: Session) -> Account | None:
     account, g.browser_session = row
     cookie[SEEN_KEY] = int(at.timestamp())
     g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
-    g.session_ends = min(at + IDLE_TIMEOUT, g.browser_session.last_end)
+    g.session_last_end = g.browser_session.last_end
+    g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
     if account.is_office and not has_office_right(session, account):
         set_committed_value(account, "is_office", value=False)
     return account
