@@ -23,7 +23,7 @@ def succeed(settings: Settings, *command: str) -> str:
 
 def refused(settings: Settings, *command: str) -> str:
     ended = run(settings, *command)
-    assert ended.returncode == 1
+    assert ended.returncode == 1, (ended.returncode, ended.stderr)
     assert "Traceback" not in ended.stderr
     return ended.stderr
 

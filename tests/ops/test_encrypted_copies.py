@@ -44,7 +44,9 @@ def _head(whole: bytes) -> int:
 
 Break = Callable[[bytes, int], bytes]
 BROKEN: dict[str, Break] = {
-    "cut at its last chunk": lambda whole, head: whole[: len(whole) - (len(whole) - head) % CHUNK],
+    "cut at its last chunk": lambda whole, head: whole[
+        : head + (len(whole) - head - 1) // CHUNK * CHUNK
+    ],
     "cut in its head": lambda whole, head: whole[: head - 40],
     "one bit of the text": lambda whole, head: _flipped(whole, head + CHUNK + 5),
     "something at its end": lambda whole, _head: whole + bytes(40),
