@@ -44,14 +44,17 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
     """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
     by = proven.office(work, asked.by)
     work.require_staff(asked.address)
-    work.use(b"rights/invitations", INVITATIONS_RATE)
     session, opener = work.session, work.keys.opener
+    wanted = _groups(session, asked.groups)
+    if not (wanted or asked.office):
+        raise Refused  # unheard, a new account's row would tell that the address had none
+    work.use(b"rights/invitations", INVITATIONS_RATE)
     account = invitations.get_account(session, opener, work.keys.index, asked.address)
     leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
     if not account.is_office and session.scalar(leads.limit(1)) is None:
         account.language = asked.language if asked.language in LANGUAGES else account.language
     account.name = account.name or plain_name(asked.name)
-    groups = [each for each in _groups(session, asked.groups) if _ask(work, account, each)]
+    groups = [each for each in wanted if _ask(work, account, each)]
     is_for_office = asked.office and not invitations.is_proven_office(opener, account)
     if is_for_office:
         invitations.ask_account_for_office(opener, account)

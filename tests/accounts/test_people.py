@@ -355,6 +355,17 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
     assert subjects(scenario, OFFICE).count(CHANGED) == 40, "each is loud"
 
 
+@pytest.mark.parametrize("groups", [[], ["nonsense"]])
+def test_an_invitation_to_nothing_makes_no_account(groups, scenario):
+    """Nobody hears of one, and a new row would tell who has an account already."""
+    by = known(scenario, OFFICE)
+    with scenario.services.writing.begin() as session:
+        asked = InviteColleague(by.public_id, "", NEW, "en", groups, office=False)
+        asked.ask(session, scenario.services.sealer)
+    scenario.worker.drain()
+    assert account_of(scenario, NEW) is None
+
+
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     add_office(scenario, COLLEAGUE)
     scenario.invite_lead(LEAD)
