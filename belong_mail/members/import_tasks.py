@@ -14,6 +14,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import known_language
 from belong_mail.core.rate_limits import (
+    ASKED_NOTICE_RATE,
     IMPORT_AGAIN_RATE,
     IMPORT_DAY_RATE,
     IMPORT_MINUTE_RATE,
@@ -28,7 +29,14 @@ from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import SHORT_LIVED, Work, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
-from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
+from belong_mail.members.imports import (
+    ASKED_NOTICE,
+    ASKED_TODAY,
+    BATCH_COLUMN,
+    BATCH_SIZE,
+    Import,
+    ImportBatch,
+)
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
 from belong_mail.members.tasks import is_barred, post_question, start_subscription
@@ -72,7 +80,10 @@ class Pace:
 
 
 def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
-    """Return the batch to be asked now, by its id; None: there is none, or it is too early."""
+    """Return the batch to be asked now, by its id; None: there is none, or it is too early.
+
+    The operator will hear of it even where asking fails: who is a member is told by a failure too.
+    """
     found = select(ImportBatch.id).join(Import)
     which = Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES
     batch = session.scalar(found.where(*which).order_by(ImportBatch.id).limit(1))
@@ -82,7 +93,10 @@ def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
         rate_limits.remaining(session, key, rate, at)
         for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day))
     )
-    return batch if room >= BATCH_SIZE and _backlog(session) < MAX_BACKLOG else None
+    if room < BATCH_SIZE or _backlog(session) >= MAX_BACKLOG:
+        return None
+    rate_limits.try_use(session, ASKED_NOTICE, ASKED_NOTICE_RATE, at)
+    return batch
 
 
 def _backlog(session: Session) -> int:

@@ -28,6 +28,8 @@ from belong_mail.members.counts import COUNT_STEP
 BATCH_SIZE: Final = 10
 # Names what the worker counts of those whom it asked.
 ASKED_TODAY = b"imports/day"
+# Marked while the operator has not heard that a list is asked.
+ASKED_NOTICE = b"notice/asked_of_lists"
 BATCH_COLUMN: Final = "import_batches.sealed"
 # Rows that a report names; it counts further ones.
 MAX_ROWS_NAMED: Final = 100

@@ -56,6 +56,7 @@ def send_alerts(
             continue
         if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
             continue  # another worker has just told
+        rate_limits.forget(session, b"notice/" + check.name.encode())
         words = check.sentence(value)
         log.error("%s Run `doctor`.", words)
         for address in addresses:

@@ -221,11 +221,10 @@ CHECKS: Final = (
     ),
     Check(
         name="asked_of_lists",
-        about="People who were asked to join lately because an imported list named them.",
+        about="1 from when people of an imported list are asked to join until an alert says so.",
         measure=measures.asked_of_lists,
         limit=0,
         wrong="People of an imported list are asked to join",
-        unit="",
         todo=(
             "The office imports lists on its page. If it did not, someone tries out addresses: take"
             " the website down, and read docs/threats.md."

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import IMPORT_DAY_RATE
+from belong_mail.core.rate_limits import ASKED_NOTICE_RATE
 from belong_mail.core.services import Settings
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
@@ -27,7 +27,7 @@ from belong_mail.delivery.models import (
 from belong_mail.delivery.outcomes import UNWRITABLE
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_poll
-from belong_mail.members.imports import ASKED_TODAY
+from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
 
@@ -222,11 +222,10 @@ def unusual_lookups(site: Site) -> float | None:
 
 
 def asked_of_lists(site: Site) -> float | None:
-    """Count, as the worker does, who was asked to join lately because a list named them."""
+    """Return 1 where people of a list were asked since the operator was last told so."""
     if site.is_web:
         return None
-    left = rate_limits.remaining(site.session, ASKED_TODAY, IMPORT_DAY_RATE, site.at)
-    return float(IMPORT_DAY_RATE.burst - left)
+    return float(not rate_limits.remaining(site.session, ASKED_NOTICE, ASKED_NOTICE_RATE, site.at))
 
 
 def unwritable(site: Site) -> float:
