@@ -111,12 +111,12 @@ def unlink(address: str) -> None:
     sessions. They, the office and the other leaders of their groups get an email. Works for the
     office's people too. Without ADDRESS, it asks for one, so that no log of this machine has it.
     """
-    opener, index = keys_here()
+    keyring, inbox = Keyring(*keys_here()), services().settings.contact_inbox
     with transaction() as session:
         with refusing(DecryptionError, words=CHANGED):
-            account = invitations.find_account(session, index, address)
+            account = invitations.find_account(session, keyring.index, address)
             is_let_in = account is not None and identity_tasks.let_in(
-                session, opener, index, account
+                session, keyring, inbox, account
             )
         if not is_let_in:
             raise click.ClickException(

@@ -6,7 +6,6 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, right_tasks
-from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -84,16 +83,9 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 @writes(identity_tasks.LINKED, identity_tasks.LET_IN)
-def sign_in_changed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+def sign_in_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell somebody that they or a colleague sign in otherwise."""
-    reader = session.get(Account, delivery.account_id)
-    whose = session.get(Account, delivery.about_id)
-    if reader is None or whose is None or not accounts.may_sign_in(session, reader):
-        raise SkipDelivery(State.WITHDRAWN)
-    to = invitations.account_address(mailer.opener, mailer.index, reader)
-    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
-        raise SkipDelivery(State.SUPPRESSED)
-    url = mailer.links.page("contact.write", reader.language)
-    name = right_tasks.plain_name(whose.name)
-    context = {"is_own": whose is reader, "name": name, "contact_url": url}
-    return Email(to, reader.language, context)
+    to, said = read_posted(mailer.opener, delivery)
+    url = mailer.links.page("contact.write", said["language"])
+    context = {"is_own": said["is_own"], "name": said["name"], "contact_url": url}
+    return Email(to, said["language"], context)

@@ -15,9 +15,10 @@ from belong_mail.accounts.jobs import LetIn, LinkIdentity
 from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, SignIn
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
+from belong_mail.core.decryption import DecryptionError, Keyring, Opener, UnknownKey
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE
-from belong_mail.delivery import outbox
+from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import (
     WRAPPED_COLUMNS,
     Refused,
@@ -61,7 +62,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
     session.add(identity)
     _end_access(session, account, but=asked.browser_session)
     audit.record(session, audit.Kind.IDENTITY_LINKED, actor=account, account=account)
-    outbox.post(session, LINKED, account_id=account.id, about_id=account.id)
+    right_tasks.post_to(session, keys, LINKED, account, is_own=True, name="")
 
 
 @does(LetIn)
@@ -73,17 +74,18 @@ def receive_let_in(work: Work, asked: LetIn) -> None:
     of_account = b"let-in/" + account.public_id.encode()
     work.use_each(((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE)))
     audit.set_actor(work.session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
-    let_in(work.session, work.keys.opener, work.keys.index, account)
+    let_in(work.session, work.keys, work.mailer.office, account)
 
 
-def let_in(session: Session, opener: Opener, index: BlindIndex, account: Account) -> bool:
+def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> bool:
     """Forget an account's passkeys and district account; tell whether it had any.
 
     Then emailed links sign in. Its owner, the office and those who lead a group with them hear of
-    it: an intruder in its mailbox would begin so. Raises DecryptionError when the account was
-    changed in the database.
+    it, as their proofs say: an intruder in its mailbox would begin so. Raises DecryptionError when
+    the account was changed in the database.
     """
-    invitations.account_address(opener, index, account)
+    opener = keyring.opener
+    invitations.account_address(opener, keyring.index, account)
     gone = [
         session.execute(delete(each).where(each.account_id == account.id).returning(each.id)).all()
         for each in (Identity, Passkey)
@@ -92,14 +94,11 @@ def let_in(session: Session, opener: Opener, index: BlindIndex, account: Account
         return False
     _end_access(session, account)
     audit.record(session, audit.Kind.LET_IN, account=account)
-    told = {account.id, *(each.id for each in right_tasks.office(session, opener))}
-    for group in accounts.groups_of(session, account):
-        leads = accounts.leads_of(session, group)
-        told |= {
-            each.id for each in leads if invitations.is_proven_lead(session, opener, each, group)
-        }
-    for account_id in sorted(told):
-        outbox.post(session, LET_IN, account_id=account_id, about_id=account.id)
+    name = right_tasks.plain_name(account.name)
+    post_to_address(session, keyring, LET_IN, inbox, DEFAULT, is_own=False, name=name)
+    led = invitations.proven_groups(session, opener, account)
+    for one in dict.fromkeys((account, *right_tasks.concerned(session, opener, led))):
+        right_tasks.post_to(session, keyring, LET_IN, one, is_own=one is account, name=name)
     return True
 
 

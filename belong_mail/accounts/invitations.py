@@ -190,11 +190,14 @@ def may_meet_members(session: Session, opener: Opener, account: Account, group: 
 
 def has_proven_right(session: Session, opener: Opener, account: Account) -> bool:
     """Tell whether somebody provably accepted any right, whatever marks the web has set since."""
+    return has_accepted_office(opener, account) or bool(proven_groups(session, opener, account))
+
+
+def proven_groups(session: Session, opener: Opener, account: Account) -> list[Group]:
+    """List the groups that somebody provably accepted to lead."""
     found = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
-    led = session.execute(found.where(GroupLead.account_id == account.id)).all()
-    return has_accepted_office(opener, account) or any(
-        has_accepted(opener, leadership, account, group) for leadership, group in led
-    )
+    led = session.execute(found.where(GroupLead.account_id == account.id).order_by(Group.position))
+    return [group for leadership, group in led if has_accepted(opener, leadership, account, group)]
 
 
 def grant_right(

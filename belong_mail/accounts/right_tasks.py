@@ -153,6 +153,12 @@ def tell(
         post_to(session, keys, CHANGED, account, groups=names, is_you="yes", **said)
 
 
+def concerned(session: Session, opener: Opener, groups: Iterable[Group]) -> list[Account]:
+    """List once each who provably works for the office or leads one of these groups."""
+    leads = [lead for group in groups for lead in _proven_leads(session, opener, group)]
+    return list(dict.fromkeys((*office(session, opener), *leads)))
+
+
 def _proven_leads(session: Session, opener: Opener, group: Group) -> list[Account]:
     """List who provably accepted to lead a group."""
     found = select(GroupLead, Account).join(Account, Account.id == GroupLead.account_id)

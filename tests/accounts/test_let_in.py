@@ -2,10 +2,10 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.accounts.jobs import LetIn
-from belong_mail.accounts.models import Account, Passkey
+from belong_mail.accounts.models import Account, GroupLead, Passkey
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -22,6 +22,7 @@ from tests.servers.smtp import Server
 pytestmark = periodic_tasks
 
 COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
+INBOX = "dps-belong@example.org"
 SUBJECT = "A sign-in was switched back to emailed links"
 BUTTON = "Lost passkey or account: let them sign in by email"
 
@@ -73,6 +74,21 @@ def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
     assert phone.press(link(phone, worker, relay)).location == "/lead/?lang=en"
     assert office.act(f"{page}/let_in").status_code == 404
+
+
+@pytest.mark.usefixtures("office", "owner")
+def test_no_mark_keeps_from_whom_it_is_told_that_somebody_is_let_in(services, worker, relay):
+    """The web may write that nobody leads and nobody is of the office, and write it back."""
+    with services.writing.begin() as session:
+        by = session.scalars(select(Account.public_id).where(Account.is_office)).one()
+        LetIn(by, public_id(services)).ask(session, services.sealer)
+        session.execute(update(GroupLead).values(accepted_at=None))
+    assert worker._read_requests()
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(is_office=False))
+    worker.drain()
+    told = [each.recipient for each in relay.accepted if each.message["Subject"] == SUBJECT]
+    assert sorted(told) == sorted([LEAD, COLLEAGUE, OFFICE, INBOX])
 
 
 def test_the_operator_lets_in_the_last_one_of_the_office(office, app, services, worker, relay):

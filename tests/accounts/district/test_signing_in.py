@@ -51,6 +51,16 @@ def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, 
     assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
 
 
+@pytest.mark.usefixtures("provider")
+def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(lead, worker, relay, services):
+    trips.link(lead)
+    assert worker._read_requests()
+    with services.writing.begin() as session:
+        session.execute(update(GroupLead).values(accepted_at=None))
+    worker.drain()
+    assert relay.to(LEAD)[-1]["Subject"] == "You now sign in with your DPS account"
+
+
 def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not_say_so(
     linked, browser, worker, relay, visitor
 ):
