@@ -1,14 +1,16 @@
 """Time-outs for PostgreSQL: a silent server, or a host frozen with locks, stops nobody long."""
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from psycopg import Connection, OperationalError, Pipeline
+from psycopg import Connection, DataError, OperationalError, Pipeline, adapters
+from psycopg.adapt import Loader
 from psycopg.errors import ConnectionTimeout
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from sqlalchemy import Engine, event
 
 from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
@@ -30,6 +32,46 @@ SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
+# The least and the most that is loaded: whatever is beyond, such as `-infinity`, counts as these.
+# The web may write it, and a row that does not load would fail for the person it is about alone.
+EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+BOUNDS: dict[str, tuple[Any, Any]] = {
+    "timestamptz": (EARLIEST, LATEST),
+    "date": (EARLIEST.date(), LATEST.date()),
+    "time": (dt.time(0), dt.time(23, 59)),  # to PostgreSQL, 24:00 is a time too
+}
+
+
+def _bounded_loader(name: str, encoding: Format) -> type[Loader]:
+    """Make the loader of a type whose values stay within its BOUNDS."""
+    least, most = BOUNDS[name]
+    unbounded: Any = adapters.get_loader(adapters.types[name].oid, encoding)
+
+    class Bounded(Loader):
+        format = encoding
+
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self._load = unbounded(*given).load
+
+        def load(self, data: Any) -> Any:
+            try:
+                return min(max(self._load(data), least), most)
+            except DataError:
+                written = bytes(data)
+                if encoding is Format.BINARY:
+                    return least if written[0] & 0x80 else most
+                return least if written.startswith(b"-") or written.endswith(b"BC") else most
+
+    return Bounded
+
+
+LOADERS = [
+    (name, _bounded_loader(name, encoding))
+    for name in BOUNDS
+    for encoding in (Format.TEXT, Format.BINARY)
+]
 
 
 class CircuitBreaker:
@@ -116,6 +158,8 @@ def configure_engine(engine: Engine) -> None:
             silence.stop()
             raise
         connection.silence = silence
+        for name, loader in LOADERS:
+            connection.adapters.register_loader(name, loader)
         return connection
 
     event.listen(engine, "connect", _limit)

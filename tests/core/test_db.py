@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as clock
 
 import pytest
 from sqlalchemy import column, delete, select, table, text
@@ -192,3 +193,20 @@ def test_what_is_committed_is_on_the_disk(services):
     with services.writing() as session:
         assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.mark.parametrize("is_binary", [False, True])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_python_has_no_date_for_is_loaded_as_the_nearest_that_we_take(is_binary, services):
+    """The web may write any; a row that does not load would fail for one person alone."""
+    moments = ["-infinity", "0044-03-15 BC", "0001-01-01", "2026-03-03 12:00Z"]
+    moments += ["9999-12-31", "12026-03-03", "infinity"]
+    days = [f"date '{each}', timestamptz '{each}'" for each in moments]
+    times = ["time '12:30'", "time '24:00'"]
+    with services.reading.begin() as session:
+        driver = session.connection().connection.driver_connection
+        row = driver.execute(f"SELECT {', '.join(days + times)}", binary=is_binary).fetchone()
+    least, most = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+    loaded = [least] * 3 + [AT] + [most] * 3
+    expected = [each for at in loaded for each in (at.date(), at)]
+    assert list(row) == [*expected, clock(12, 30), clock(23, 59)]
