@@ -6,16 +6,15 @@ whatever is set.
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.emails import to_account
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, site_settings
-from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery import outbox
@@ -44,7 +43,7 @@ def carry_on(work: Work) -> int:
     deleted = 0
     for group in session.scalars(found.with_for_update(skip_locked=True, key_share=True)):
         if group.announced_end != group.ends_at:
-            _announce(session, group, at)
+            _announce(work, group)
         if group.has_ended(at) and group.retired_at is None:
             release.retire(session, group)
         if group.retired_at is not None and (emptied_after(group) or at) <= at:
@@ -53,14 +52,24 @@ def carry_on(work: Work) -> int:
     return deleted
 
 
-def _announce(session: Session, group: Group, at: datetime) -> None:
-    """Tell leads and office of an end, or that there is none after all."""
+def _announce(work: Work, group: Group) -> None:
+    """Tell leads and office of an end, or that there is none after all, as their proofs say.
+
+    The inbox is told too, and all is fixed now: the web may change every mark for a moment.
+    """
+    session, keys = work.session, work.keys
     group.announced_end = group.ends_at
-    group.announced_at = at if group.ends_at is not None else None
-    told = {account.id for account in accounts.leads_of(session, group)}
-    told |= set(session.scalars(select(Account.id).where(Account.is_office)))
-    for account_id in sorted(told):
-        outbox.post(session, GROUP_ENDS, account_id=account_id, about_id=group.id)
+    group.announced_at = work.at if group.ends_at is not None else None
+    kept_until = emptied_after(group)
+    said: dict[str, Any] = {
+        "group": group.name,
+        "ends_at": group.ends_at and group.ends_at.isoformat(),
+        "kept_until": kept_until and kept_until.isoformat(),
+        "has_ended": group.has_ended(work.at),
+    }
+    post_to_address(session, keys, GROUP_ENDS, work.mailer.office, DEFAULT, **said)
+    for one in right_tasks.concerned(session, keys.opener, [group]):
+        right_tasks.post_to(session, keys, GROUP_ENDS, one, **said)
 
 
 def _empty(session: Session, group: Group, at: datetime) -> int:
@@ -76,24 +85,21 @@ def _empty(session: Session, group: Group, at: datetime) -> int:
 
 
 @writes(GROUP_ENDS)
-def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+def group_ends_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead, or the office, when a group ends, or that it goes on after all."""
-    account = session.get(Account, delivery.account_id)
-    group = session.get(Group, delivery.about_id)
-    if account is None or group is None:
-        raise SkipDelivery(State.WITHDRAWN)
-    is_lead = invitations.is_proven_lead(session, mailer.opener, account, group)
-    if not is_lead and not invitations.is_proven_office(mailer.opener, account):
-        raise SkipDelivery(State.WITHDRAWN)
-    return to_account(
-        mailer,
-        account,
-        group=group,
-        last_day=last_moment(group.ends_at),
-        has_ended=group.has_ended(now()),
-        kept_until=last_moment(emptied_after(group)),
-        home_url=mailer.links.page("lead.home", account.language),
+    to, said = read_posted(mailer.opener, delivery)
+    last_day, kept_until = (
+        last_moment(each and datetime.fromisoformat(each))
+        for each in (said["ends_at"], said["kept_until"])
     )
+    context = {
+        "group": said["group"],
+        "last_day": last_day,
+        "has_ended": said["has_ended"],
+        "kept_until": kept_until,
+        "home_url": mailer.links.page("lead.home", said["language"]),
+    }
+    return Email(to, said["language"], context)
 
 
 @each_minute("Changed settings are not used")

@@ -177,7 +177,7 @@ def _of_leaders(say: Callable[[str], str]) -> Contexts:
         dict.fromkeys(states, False) | dict.fromkeys(each, True)
         for each in ([], ["is_paused"], ["is_late"], ["is_late", "lacks_approval"], ["tells"])
     ]
-    home = {"group": group, "home_url": url("home"), "kept_until": AT}
+    home = {"group": say(VILLAGE), "home_url": url("home"), "kept_until": AT}
     return {
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [{**issue, **each} for each in held],
