@@ -171,6 +171,7 @@ CHECKS: Final = (
         todo="Is a worker running? Read its log.",
         office=gettext_noop("Forms that people sent have been waiting for more than 15 minutes."),
         stops=True,
+        emails=True,
         pages=True,
     ),
     Check(

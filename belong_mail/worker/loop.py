@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import event, select, update
+from sqlalchemy import case, event, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, logs, site_settings
@@ -360,7 +360,9 @@ class Worker:
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 failed = update(Job).where(Job.id == request_id)
-                session.execute(failed.values(failures=Job.failures + 1))
+                # The web may write any number into a new row, also one far below 0.
+                before = case((Job.failures < 0, 0), else_=Job.failures)
+                session.execute(failed.values(failures=before + 1))
 
 
 def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:

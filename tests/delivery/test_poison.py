@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
@@ -161,6 +161,16 @@ def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_oper
         assert left.failures == 3
     assert "Request 1 cannot be read: DecryptionError" in caplog.text
     assert "dpsk12" not in caplog.text
+
+
+def test_a_request_that_says_it_failed_less_than_never_is_given_up_too(worker, services):
+    """The web may write any number, and a hundred such rows would keep all others waiting."""
+    with services.writing.begin() as session:
+        session.add(Job(kind="join", sealed=b"", failures=-(2**31)))
+    for _ in range(4):
+        worker.step()
+    with services.reading.begin() as session:
+        assert session.scalars(select(Job.failures)).all() == [3]
 
 
 def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services, keyring):

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import LOOKUPS_PER_MINUTE, WorkerLimit, record_use
 from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_TO, post_to_address
@@ -55,6 +57,16 @@ def test_the_operator_hears_once_that_mail_waits(services, keyring, relay):
     assert "dpsk12.org" not in text_of(mail)
     assert mail["Auto-Submitted"] == "auto-generated"
     assert len(relay.accepted) == 4
+
+
+@ALARM
+def test_the_operator_hears_that_requests_wait(services, keyring, relay):
+    with services.writing.begin() as session:
+        record_use(session, jobs.MINUTE, LOOKUPS_PER_MINUTE, now(), 2 * LOOKUPS_PER_MINUTE.burst)
+        session.add(Job(kind="my-groups", due_at=now() - timedelta(minutes=16)))
+    work(services, keyring)
+    subjects = [mail["Subject"] for mail in relay.to(OPERATOR)]
+    assert "Requests have been waiting to be read for more than 15 minutes" in subjects
 
 
 @ALARM
