@@ -59,7 +59,7 @@ class Act(NamedTuple):
 ACTS: Final = (
     Act(
         "Join a group",
-        ("confirm-subscription", "already-member"),
+        ("confirm-subscription", "group-starts", "already-member"),
         CONFIRM_PERSON_RATE_ALL_SOURCES,
         b"",
         "{}",

@@ -16,6 +16,7 @@ from belong_mail.ops.explain import ACTS, LEFT_OUT
 from tests.browser_client import text_of
 from tests.counting import statements_of
 from tests.factories import make_member
+from tests.members.waiting_list.upcoming import SOON, launch, wait_for
 from tests.scenario import ADA, VILLAGE, Scenario
 
 MEMBER, STRANGER = "grace@dpsk12.org", "nobody@dpsk12.org"
@@ -57,6 +58,18 @@ def test_members_and_others_who_do_the_same_are_answered_in_the_same_words(scena
             assert member == stranger
             assert member.count("accepted 250") >= 2
     assert len(scenario.relay.to(MEMBER)) == len(scenario.relay.to(STRANGER))
+
+
+def test_a_group_that_starts_tells_no_member_from_others(scenario, cli):
+    """A note may be anyone's; the email that answers a member's is of another kind."""
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, MEMBER, SOON)
+    for address in (MEMBER, STRANGER):
+        wait_for(scenario, address)
+    launch(scenario)
+    [member, stranger] = [TIME.sub("AT", explained(cli, each)) for each in (MEMBER, STRANGER)]
+    assert member == stranger
+    assert member.count("accepted 250") == 1
 
 
 def test_the_same_is_read_for_members_and_others(scenario, cli):
