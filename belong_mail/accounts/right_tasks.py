@@ -110,12 +110,12 @@ def receive_removal(work: Work, asked: EndRights) -> None:
     leads_on = any(each.ends_at is None or each.ends_at > work.at for each in ended)
     if leads_on or (asked.office and account.is_office):
         raise Refused
+    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # else it stays, and `end_rights` tells
     for leadership in ended:
         session.delete(leadership)
     if asked.office:
         account.wrapped_office = None
     session.flush()
-    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)
     tell(work, "removed", account, groups, asked.office)
 
 

@@ -9,9 +9,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts.jobs import EndRights
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
+from belong_mail.core.rate_limits import RIGHTS_CHANGED_RATE, record_use
 from belong_mail.core.services import Services
 from belong_mail.delivery.work import Work
 from tests.browser_client import Visitor, text_of
@@ -119,6 +121,19 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
         assert [str(m["Subject"]) for m in scenario.mails(LEAD)].count(CHANGED) == 1
         assert "because no one renewed it" in text_of(scenario.mails(LEAD)[-1])
         assert leads(scenario) == 0
+
+
+def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
+    """Rights that the web ends a hundredfold are not gone before those concerned have heard."""
+    lead = public_id(scenario, LEAD)
+    with services.writing.begin() as session:
+        record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
+        session.execute(update(GroupLead).values(ends_at=now()))
+        groups = [group_named(session, VILLAGE).public_id]
+        EndRights(lead, lead, groups, office=False).ask(session, services.sealer)
+    assert scenario.worker._read_requests()
+    assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
+    assert leads(scenario) == 0
 
 
 def test_one_press_renews_all_but_who_is_left_out(app, scenario):
