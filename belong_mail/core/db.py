@@ -407,8 +407,8 @@ def error_name(error: Exception) -> str:
 
 
 def is_too_slow(error: Exception) -> bool:
-    """Tell whether PostgreSQL ended a statement that took too long; not one that met a lock."""
-    return type(getattr(error, "orig", None)).__name__ == "QueryCanceled"
+    """Tell whether PostgreSQL ended a statement that took, or waited for a lock, too long."""
+    return type(getattr(error, "orig", None)).__name__ in {"QueryCanceled", "LockNotAvailable"}
 
 
 def is_disk_full(error: Exception) -> bool:

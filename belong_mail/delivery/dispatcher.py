@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
+from belong_mail.core.db import error_name, is_too_slow
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.journal import Journal, JournalEntry
@@ -84,6 +85,9 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
     except SkipDelivery as reason:
         return Outcome(reason.state)
     except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+        if is_too_slow(error):
+            log.error("Delivery %d waits: %s", pending.id, error_name(error))  # noqa: TRY400
+            return outcomes.TOO_SLOW
         log.error("Delivery %d cannot be written: %s", pending.id, type(error).__name__)  # noqa: TRY400
         return outcomes.UNWRITABLE
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core.db import now
+from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow, now
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
 from belong_mail.delivery import retry as delivery_retry
@@ -46,6 +46,8 @@ LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
 RECOVER_SHARE = 10
 RENEW_GAP_SECONDS = 15.0
+# For which issues are left alone when one cannot be claimed, for its row is locked.
+ISSUES_REST_SECONDS = 60.0
 # Seconds before the end of a lease after which nothing more leaves: clocks do not agree.
 LEASE_MARGIN_SECONDS = 5.0
 # From when until when nothing is claimed. A clock that is set back has left it.
@@ -82,7 +84,7 @@ class Engine:
         """The last transaction may have been made or not: we may hold what we do not know of."""
         self._rest: Span | None = None
         self._paced: Span | None = None
-        self._recover_at = self._renewed_at = self._looked_at = float("-inf")
+        self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
         self._left_at: float | None = None
         self._away = 0.0
         """Seconds for which the connections were last left alone between two slices of work."""
@@ -112,8 +114,21 @@ class Engine:
         if time.monotonic() > self._recover_at:
             self.recover()
         slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, WORK_SHARE * self._away))
-        with self._sessions.kw["bind"].connect() as connection:
-            return self._work_until(time.monotonic() + slice_seconds, connection)
+        had_issues = self._has_issues
+        try:
+            with self._sessions.kw["bind"].connect() as connection:
+                return self._work_until(time.monotonic() + slice_seconds, connection)
+        except NO_DATABASE as error:
+            if not is_too_slow(error):
+                raise
+            log.error("Newsletters wait for a minute: %s", error_name(error))  # noqa: TRY400
+            self._issues_at = time.monotonic() + ISSUES_REST_SECONDS
+            return had_issues
+
+    @property
+    def _has_issues(self) -> bool:
+        """Tell whether issues may be claimed as well."""
+        return time.monotonic() > self._issues_at
 
     def _work_until(self, until: float, connection: Connection) -> bool:
         """Send for so long, over one connection: whether it answers is not asked at each turn."""
@@ -307,7 +322,10 @@ class Engine:
             or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
         )
         taking = session, self._lock.name, self._members, room.limit
-        ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+        if self._has_issues:
+            ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+        else:
+            ids, chunk = claims.claim_due(session, self._lock.name, room.limit), None
         if ids or chunk is not None:
             self._looked_at = time.monotonic() if is_looking else self._looked_at
         self._lock.journal.claim(ids)

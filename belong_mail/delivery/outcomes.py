@@ -65,6 +65,8 @@ GIVE_BACK: Final = Outcome(None)
 # The same, told apart: no connection took it before it had to be read again.
 STALE: Final = Outcome(None)
 DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
+# The database took too long over what the message needs, or something there is locked.
+TOO_SLOW: Final = Outcome(State.DEFERRED)
 UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 
 

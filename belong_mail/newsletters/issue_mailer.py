@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
-from belong_mail.core.db import NO_DATABASE, UtcTime, dialect_insert, in_ids, now
+from belong_mail.core.db import NO_DATABASE, UtcTime, dialect_insert, in_ids, is_too_slow, now
 from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import pause
@@ -264,12 +264,20 @@ class IssueMailer:
 
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
         """Turn what was read of members into what writes their copies."""
-        if not self._is_sure:
+        if not self._is_sure or any(
+            isinstance(each, NO_DATABASE) for each in self._writers.values()
+        ):
             self._writers.clear()
         for row in rows:
             key = (row[1], row[2] or DEFAULT)
             if key not in self._writers or isinstance(self._writers[key], UnknownKey):
-                self._writers[key] = self._writer(session, *key)
+                try:
+                    with session.begin_nested():
+                        self._writers[key] = self._writer(session, *key)
+                except NO_DATABASE as error:
+                    if not is_too_slow(error):
+                        raise
+                    self._writers[key] = error  # its copies are put off; other email goes on
             yield row[0], partial(self._write, row, self._writers[key])
 
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:

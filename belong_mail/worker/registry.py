@@ -6,9 +6,9 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core.db import NO_DATABASE, is_too_slow, now
 from belong_mail.core.services import Settings
-from belong_mail.delivery.dispatcher import Compose
+from belong_mail.delivery.dispatcher import Compose, IssuePaused
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.throttle import SendPolicy
@@ -61,13 +61,25 @@ def periodic_tasks(
 def compose_deliveries(
     mailer: Mailer, issue_mailer: IssueMailer, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Compose]]:
-    """Read what it takes to write deliveries, in their order: those of issues together."""
-    of_issues = dict(issue_mailer.read(session, ids))
+    """Read what it takes to write deliveries, in their order: those of issues together.
+
+    One over which the database takes too long is put off. Single ones behind it are read in the
+    next turn: many such must not make one that lasts for longer than our lease.
+    """
+    of_issues, is_slow = dict(issue_mailer.read(session, ids)), False
     for delivery_id in ids:
-        yield (
-            delivery_id,
-            of_issues.get(delivery_id) or _compose_single(mailer, session, delivery_id),
-        )
+        if delivery_id in of_issues:
+            yield delivery_id, of_issues[delivery_id]
+        elif is_slow:
+            yield delivery_id, partial(_raise, IssuePaused())
+        else:
+            try:
+                yield delivery_id, _compose_single(mailer, session, delivery_id)
+            except NO_DATABASE as error:
+                if not is_too_slow(error):
+                    raise
+                is_slow = True
+                yield delivery_id, partial(_raise, error)
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:

@@ -1,22 +1,32 @@
 """A statement that takes too long is ended on the server, and fails one task alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+import time_machine
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.drivers import STATEMENT_SECONDS
 from belong_mail.core.jobs import Job
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import EMAILS
+from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.worker.loop import SLOW_REQUEST_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
-from tests.delivery.factories import books, queue
+from tests.delivery.factories import books, deliveries, queue
+from tests.factories import queue_issue
+from tests.scenario import VILLAGE, Scenario
+from tests.web_role import role_of
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-def count_for_long(session: Session, *_: object) -> None:
+def count_for_long(session: Session, *_: object) -> Any:
     """Stand for a count of a million rows."""
     session.execute(text("SET LOCAL statement_timeout = 50"))
     session.execute(text("SELECT pg_sleep(30)"))
@@ -72,3 +82,68 @@ def test_a_request_that_takes_too_long_waits_and_is_not_given_up(worker, service
         [request] = session.scalars(select(Job)).all()
         assert request.failures == 0
         assert request.due_at > now() + SLOW_REQUEST_REST - timedelta(minutes=1)
+
+
+@pytest.fixture
+def slow_kind() -> Iterator[str]:
+    """Return a kind of email that takes long to compose."""
+    EMAILS["a-kind"] = count_for_long
+    yield "a-kind"
+    del EMAILS["a-kind"]
+
+
+def test_an_email_that_is_slow_to_compose_is_put_off_and_the_others_leave(scenario, slow_kind):
+    with scenario.services.writing.begin() as session:
+        session.add_all(Delivery(kind=slow_kind, sealed_to=b"") for _ in range(2))
+    scenario.worker.drain()
+    with time_machine.travel(now() + timedelta(seconds=3)):
+        assert scenario.ask("ada@dpsk12.org")
+    late = [each for each in deliveries(scenario.services) if each.kind == slow_kind]
+    assert {(each.state, each.attempts) for each in late} == {(State.DEFERRED, 1)}
+    assert all(each.due_at and each.due_at > now() for each in late)
+
+
+@contextmanager
+def locked(scenario: Scenario, statement: str) -> Iterator[None]:
+    """Hold locks as an intruder with the web's role, for which others wait only briefly."""
+
+    def hurry(connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '300ms'")
+
+    with Session(scenario.engine) as session:
+        session.execute(text(f"SET LOCAL ROLE {role_of(str(scenario.engine.url))}"))
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        session.execute(text(statement))
+        event.listen(scenario.engine, "begin", hurry)
+        yield
+        event.remove(scenario.engine, "begin", hurry)
+
+
+@pytest.mark.parametrize(
+    "lock", ["UPDATE newsletters SET is_late = is_late", "SELECT id FROM newsletters FOR UPDATE"]
+)
+def test_other_email_leaves_while_the_row_of_an_issue_is_locked(scenario, lock):
+    scenario.enter("ada@dpsk12.org")
+    with scenario.services.writing.begin() as session:
+        issue = queue_issue(session)
+        said = FollowIssue(issue.public_id, "", "")
+    with scenario.services.writing.begin() as session:
+        said.ask(session, scenario.services.sealer)
+    with locked(scenario, lock):
+        scenario.visitor.join(VILLAGE, "ben@dpsk12.org")
+        assert scenario.mails("ben@dpsk12.org")
+    scenario.worker.engine._issues_at = 0.0
+    assert len(scenario.mails("ada@dpsk12.org")) == 3
+
+
+def test_other_email_leaves_while_an_issue_is_slow_to_compose(scenario):
+    scenario.enter("ada@dpsk12.org")
+    with scenario.services.writing.begin() as session:
+        queue_issue(session)
+    scenario.worker._issue_mailer._writer = count_for_long
+    assert scenario.ask("ben@dpsk12.org")
+    [copy] = [each for each in deliveries(scenario.services) if each.newsletter_id]
+    assert (copy.state, copy.attempts) == (State.DEFERRED, 1)
+    del scenario.worker._issue_mailer._writer
+    with time_machine.travel(now() + timedelta(minutes=10)):
+        assert len(scenario.mails("ada@dpsk12.org")) == 3
