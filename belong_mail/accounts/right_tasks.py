@@ -172,28 +172,35 @@ def _proven_leads(session: Session, opener: Opener, group: Group) -> list[Accoun
 
 @each_minute("Rights go on")
 def end_rights(work: Work) -> None:
-    """End rights that were removed or not renewed, and tell; the last of the office stays."""
-    session, at = work.session, work.at
+    """End rights that were removed or not renewed, and tell; the last of the office stays.
+
+    Proofs go as marks do, also where a row of the web's alone has removed a colleague.
+    """
+    session, opener, at = work.session, work.keys.opener, work.at
     over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
     for leadership in session.scalars(over).all():
         account = session.get_one(Account, leadership.account_id)
         group = session.get_one(Group, leadership.group_id)
-        is_proven = invitations.has_accepted(work.keys.opener, leadership, account, group)
+        is_proven = invitations.has_accepted(opener, leadership, account, group)
         session.delete(leadership)
         session.flush()
         if is_proven:
             audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
             tell(work, "ended", account, [group], is_of_office=False)
-    working = select(Account).where(Account.is_office).with_for_update(skip_locked=True)
-    people = session.scalars(working).all()
-    if any(each.office_ends_at is None or each.office_ends_at > at for each in people):
-        for account in people:
-            if account.office_ends_at is not None and account.office_ends_at <= at:
-                account.is_office = False
-                account.office_since = account.office_ends_at = account.wrapped_office = None
-                session.flush()
-                audit.record(session, Kind.RIGHT_ENDED, account=account)
-                tell(work, "ended", account, [], is_of_office=True)
+    held = or_(Account.is_office, Account.wrapped_office.is_not(None))
+    people = session.scalars(select(Account).where(held).with_for_update(skip_locked=True)).all()
+    working = [each for each in people if each.is_office]
+    expired = [each for each in working if each.office_ends_at and each.office_ends_at <= at]
+    ended = {each: "ended" for each in expired if len(expired) < len(working)}
+    for account in people:
+        if not account.is_office and invitations.has_accepted_office(opener, account):
+            ended[account] = "removed"
+    for account, what in ended.items():
+        account.is_office = False
+        account.office_since = account.office_ends_at = account.wrapped_office = None
+        session.flush()
+        audit.record(session, Kind.RIGHT_ENDED, account=account)
+        tell(work, what, account, [], is_of_office=True)
 
 
 @each_minute("Rights end unseen")

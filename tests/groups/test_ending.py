@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import invite_office
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import GroupLead
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -146,14 +146,13 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
 
 
 def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):
-    """The web may write, for a minute, that nobody leads it and nobody is of the office."""
+    """The web may write, for a minute, that nobody leads it."""
     with scenario.services.writing.begin() as session:
         invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
         session.execute(update(GroupLead).values(accepted_at=None))
-        session.execute(update(Account).values(is_office=False))
     later(scenario, clock, minutes=2)
     told = [one.recipient for one in scenario.relay.accepted if one.message["Subject"] == ENDING]
     assert sorted(told) == sorted([LEAD, OFFICE, INBOX])

@@ -79,7 +79,7 @@ def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
     with services.writing.begin() as session:
         session.execute(update(Account).values(is_office=False))
     minutes_later(worker)
-    assert [str(mail["Subject"]) for mail in relay.to(INBOX)] == [CHANGED]
+    assert [str(mail["Subject"]) for mail in relay.to(INBOX)].count(CHANGED) == 1
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

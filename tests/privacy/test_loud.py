@@ -198,10 +198,37 @@ def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer, scenario):
 @by_the_role
 def test_a_right_that_the_web_ends_by_a_row_is_told(scenario):
     scenario.invite_lead(LEAD)
-    silence(scenario, SILENCERS["the right"])
+    is_postgresql = scenario.engine.dialect.name == "postgresql"
+    ends_at = "-infinity" if is_postgresql else "2020-01-01"
+    silence(scenario, SILENCERS["the right"].replace("2020-01-01", ends_at))
     with time_machine.travel(now() + timedelta(minutes=2)):
         scenario.worker.drain()
-    assert {each.recipient for each in scenario.relay.accepted} == {LEAD, INBOX}
+    assert told_of_a_role(scenario) == sorted([LEAD, INBOX])
+
+
+@by_the_role
+def test_a_colleague_of_the_office_whom_the_web_removes_by_a_row_is_told(scenario):
+    """So are the others, once: the proof goes as well, and the mark brings nothing back."""
+    with scenario.services.writing.begin() as session:
+        for address in (COLLEAGUE, OFFICE):
+            invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
+    first = "UPDATE accounts SET is_office = :no WHERE id = (SELECT min(id) FROM accounts)"
+    silence(scenario, first)
+    for minutes in (2, 4):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            scenario.worker.drain()
+    assert told_of_a_role(scenario) == sorted([COLLEAGUE, OFFICE, INBOX])
+    assert "ended your role" in text_of(scenario.relay.to(COLLEAGUE)[-1])
+    with scenario.services.reading.begin() as session:
+        found = find_account(session, scenario.keyring.index, COLLEAGUE)
+        assert found is not None
+        assert found.wrapped_office is None
+
+
+def told_of_a_role(scenario: Scenario) -> list[str]:
+    """List who was emailed that somebody's role has changed."""
+    subject, mails = "Someone’s role changed", scenario.relay.accepted
+    return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
 
 
 DOORS = (
