@@ -56,7 +56,7 @@ class FinishConfirmation(SealedJob, kind="granted"):
     is_new: bool
 
 
-class NeverMail(JobKind, kind="never-mail"):
+class NeverMail(JobKind, kind="never-mail", looks_up=True):
     """Says that the owner of the row's membership wants no email any more."""
 
 

@@ -193,7 +193,10 @@ def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | No
 
 @does(NeverMail)
 def never_mail(work: JobWork, _asked: NeverMail) -> None:
-    """Leave an address alone in every group, also in those that have not started."""
+    """Leave an address alone in every group, also in those that have not started.
+
+    Its notes stay until then: by which of them went an intruder would learn who asked for this.
+    """
     session, keys = work.session, work.keys
     subscription = session.get(Subscription, work.job.subscription_id)
     if subscription is None:
@@ -202,8 +205,6 @@ def never_mail(work: JobWork, _asked: NeverMail) -> None:
     suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
     for each in rows_of(session, keys, Subscription, identity):
         each.is_suppressed = True
-    for note in rows_of(session, keys, WaitlistEntry, identity):
-        session.delete(note)
 
 
 def _say_already(work: Work, subscription: Subscription, source: str) -> None:
@@ -383,10 +384,13 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 
 @does(WaitForGroup)
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
-    """Keep a note, once for each address and group; a barred address leaves none."""
+    """Keep a note, once for each address and group, also of a person who wants no email.
+
+    A missing note would tell who that is; `let_in` tells them nothing when the group starts.
+    """
     session, keys, group = work.session, work.keys, group_of(work, asked)
     identity = address.normalise(asked.address)
-    if group.is_ending or suppressions.is_suppressed(session, keys.index, identity):
+    if group.is_ending:
         raise Refused
     work.require_staff(asked.address)
     note = find_by_address(session, keys.index, group, identity, WaitlistEntry)
