@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
+from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import ALERT_RATE
@@ -31,8 +32,20 @@ WRONG_KEYS = Check(
         " and restart the worker."
     ),
 )
+# Told in place of a check that raised.
+UNMEASURED = Check(
+    name="unmeasured",
+    about="1 while a check cannot be measured.",
+    measure=lambda _site: 1.0,
+    limit=0,
+    wrong="A check cannot be measured",
+    todo=(
+        "What it watches may be wrong unnoticed; the other checks go on. Either the database is"
+        " slow or locked, or it has a row that we would not write: then look for a break-in."
+    ),
+)
 EMAILED = tuple(check for check in CHECKS if check.emails)
-BY_NAME = {check.name: check for check in (*CHECKS, WRONG_KEYS)}
+BY_NAME = {check.name: check for check in (*CHECKS, WRONG_KEYS, UNMEASURED)}
 
 
 def send_alerts(
@@ -41,7 +54,7 @@ def send_alerts(
     addresses: Sequence[str],
     checks: Sequence[Check] = EMAILED,
 ) -> None:
-    """Ask for an email to each address about each check that is wrong.
+    """Ask for an email to each address about each check that is wrong, or cannot be measured.
 
     None is told again within six hours, and none while the relay has not judged the last one.
     """
@@ -51,18 +64,31 @@ def send_alerts(
         session, key = site.session, b"alert/" + check.name.encode()
         if not rate_limits.remaining(session, key, ALERT_RATE, site.at):
             continue
-        value = check.measure(site)
-        if value is None or not check.is_wrong(value):
+        if (trouble := _trouble(site, check)) is None:
             continue
         if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
             continue  # another worker has just told
         rate_limits.forget(session, b"notice/" + check.name.encode())
-        words = check.sentence(value)
+        about, words = trouble
         log.error("%s Run `doctor`.", words)
         for address in addresses:
             post_to_address(
-                session, keyring, ALERT, address, DEFAULT, check=check.name, words=words
+                session, keyring, ALERT, address, DEFAULT, check=about.name, words=words
             )
+
+
+def _trouble(site: Site, check: Check) -> tuple[Check, str] | None:
+    """Measure a check; return what is to be told and in which words, or None if all is well."""
+    try:
+        with site.session.begin_nested():
+            value = check.measure(site)
+    except Exception as error:
+        if isinstance(error, NO_DATABASE) and not is_too_slow(error):
+            raise
+        return UNMEASURED, f"{UNMEASURED.wrong}: {check.name} ({error_name(error)})."
+    if value is None or not check.is_wrong(value):
+        return None
+    return check, check.sentence(value)
 
 
 _UNTOLD = select(Delivery.id).where(

@@ -3,13 +3,19 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
+from belong_mail.contact.models import ContactMessage
 from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import LOOKUPS_PER_MINUTE, WorkerLimit, record_use
+from belong_mail.core.rate_limits import (
+    LOOKUPS_PER_MINUTE,
+    UNUSUAL_LOOKUPS,
+    WorkerLimit,
+    record_use,
+)
 from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_TO, post_to_address
@@ -108,6 +114,22 @@ def test_each_of_two_addresses_is_told_once(services, keyring, relay):
     relay.usual()
     work(services, keyring)
     assert [len(relay.to(each)) for each in (OPERATOR, COLLEAGUE)] == [1, 1]
+
+
+@ALARM
+def test_a_check_that_cannot_be_measured_is_told_and_stops_no_other(services, keyring, relay):
+    """The web writes when a message came; what SQLite keeps of it then does not load."""
+    with services.writing.begin() as session:
+        record_use(session, jobs.NOTICE, UNUSUAL_LOOKUPS, now(), UNUSUAL_LOOKUPS.burst)
+        message = ContactMessage(reference="AAAA-2222", sealed=b"sealed", received_at=now())
+        session.add(message)
+        session.flush()
+        session.execute(text("UPDATE contact_messages SET received_at = '-infinity'"))
+    work(services, keyring)
+    told = {mail["Subject"] for mail in relay.to(OPERATOR)}
+    assert len(told) == 2
+    assert alerts.BY_NAME["unusual_lookups"].wrong in told
+    assert (alerts.UNMEASURED.wrong in told) is (services.engine.dialect.name == "sqlite")
 
 
 @BOTH
