@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
+from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
@@ -55,6 +55,7 @@ WRAPPED_COLUMNS.append(
         LARGE_WRAPPED_ROWS,
     )
 )
+UNFIT = "it does not pass the gate"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 
@@ -231,14 +232,22 @@ class IssueMailer:
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
         """Freeze an issue, unless another worker does, and return the query for its members.
 
-        If an issue cannot be written, its deliveries fail, and the rest goes on. One whose message
-        does not pass the gate is paused; then IssuePaused is raised.
+        If an issue cannot be written, its deliveries fail, and the rest goes on. One whose row
+        cannot be read, or whose message does not pass the gate, is paused; then IssuePaused is
+        raised.
         """
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
-        newsletter = session.get_one(Newsletter, newsletter_id)
         self._writers.clear()
-        erasure.leave_out(session, self._mailer.opener, newsletter.group)
+        try:
+            with session.begin_nested():
+                newsletter = session.get_one(Newsletter, newsletter_id)
+                erasure.leave_out(session, self._mailer.opener, newsletter.group)
+        except (*NO_DATABASE, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            self._pause(session, newsletter_id, f"it cannot be read ({type(error).__name__})")
+            raise IssuePaused from None
         if not self._freeze(session, newsletter):
             raise IssuePaused
         chosen_by = {"group_id": newsletter.group_id, "queued_at": newsletter.queued_at}
@@ -252,7 +261,7 @@ class IssueMailer:
         except (*NO_DATABASE, OSError):
             raise
         except UnfitIssue:
-            self._pause(session, newsletter)
+            self._pause(session, newsletter.id, UNFIT)
             return False
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
@@ -274,10 +283,10 @@ class IssueMailer:
                 try:
                     with session.begin_nested():
                         self._writers[key] = self._writer(session, *key)
-                except NO_DATABASE as error:
-                    if not is_too_slow(error):
+                except Exception as error:
+                    if isinstance(error, (*NO_DATABASE, OSError)) and not is_too_slow(error):
                         raise
-                    self._writers[key] = error  # its copies are put off; other email goes on
+                    self._writers[key] = error  # its copies wait, or fail; other email goes on
             yield row[0], partial(self._write, row, self._writers[key])
 
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
@@ -339,14 +348,15 @@ class IssueMailer:
         except DecryptionError as error:
             return error
         except UnfitIssue:
-            self._pause(session, newsletter)
+            self._pause(session, newsletter_id, UNFIT)
             return IssuePaused()
         return IssueTemplate(self._mailer, newsletter, at, language, fit)
 
-    def _pause(self, session: Session, newsletter: Newsletter) -> None:
-        log.warning("Newsletter %d is paused: it does not pass the gate.", newsletter.id)
-        newsletter.paused_at = newsletter.paused_at or now()
-        pause.pause(session, newsletter.id)
+    def _pause(self, session: Session, newsletter_id: int, why: str) -> None:
+        log.warning("Newsletter %d is paused: %s.", newsletter_id, why)
+        paused = update(Newsletter).where(Newsletter.id == newsletter_id)
+        session.execute(paused.values(paused_at=func.coalesce(Newsletter.paused_at, now())))
+        pause.pause(session, newsletter_id)
 
 
 _OWN = (Subscription.public_id, Subscription.wrapped_address, Subscription.wrapped_name)

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.db import UtcTime, lock_for_change, now
+from belong_mail.core.db import NO_DATABASE, UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
@@ -244,8 +245,8 @@ def is_any_due(session: Session) -> bool:
     return session.scalar(select(_due().exists())) is True
 
 
-def _due() -> Select[Newsletter]:
-    return select(Newsletter).where(
+def _due() -> Select[int]:
+    return select(Newsletter.id).where(
         Newsletter.queued_at.is_(None),
         Newsletter.due_at <= now(),
         Newsletter.is_template.is_(False),
@@ -256,23 +257,36 @@ def queue_due(session: Session, *checks: Check) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
     One that is an hour late, for we were down, or that does not pass a check, is held and its leads
-    are asked; one of a retired group is a draft again.
+    are asked; one of a retired group is a draft again. A row that cannot be read is held as well.
     """
     queued = []
-    for newsletter in session.scalars(_due().with_for_update(skip_locked=True)):
-        if newsletter.group.has_ended(now()):
-            newsletter.due_at = None
-            continue
-        is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
+    for number in session.scalars(_due().with_for_update(skip_locked=True)).all():
         try:
-            if is_late or not all(check(session, newsletter) for check in checks):
-                _hold(session, newsletter)
-            else:
-                queue(session, newsletter)
-                queued.append(newsletter)
-        except SubjectNamesGroup:
-            _hold(session, newsletter)
+            with session.begin_nested():
+                newsletter = session.get_one(Newsletter, number)
+                if _queue_or_hold(session, newsletter, checks):
+                    queued.append(newsletter)
+        except (*NO_DATABASE, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Newsletter %d is held: %s", number, type(error).__name__)  # noqa: TRY400
+            unreadable = update(Newsletter).where(Newsletter.id == number)
+            session.execute(unreadable.values(held_at=now(), due_at=None))
     return queued
+
+
+def _queue_or_hold(session: Session, newsletter: Newsletter, checks: Iterable[Check]) -> bool:
+    """Queue an issue that is due, or hold it; tell whether it is queued."""
+    if newsletter.group.has_ended(now()):
+        newsletter.due_at = None
+        return False
+    is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
+    with suppress(SubjectNamesGroup):
+        if not is_late and all(check(session, newsletter) for check in checks):
+            queue(session, newsletter)
+            return True
+    _hold(session, newsletter)
+    return False
 
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:

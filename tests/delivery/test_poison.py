@@ -100,6 +100,31 @@ def test_an_issue_whose_words_no_parser_takes_stops_no_other(raw, worker, relay,
     assert "A good one" in [mail["Subject"] for mail in relay.to("ada@dpsk12.org")]
 
 
+@on_sqlite
+@pytest.mark.parametrize("state", ["due", "queued", "deferred"])
+def test_a_newsletter_whose_row_does_not_load_stops_no_other_email(
+    state, worker, relay, services, keyring
+):
+    """SQLite keeps any word as a time, and an intruder in the web writes there what it likes."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        poisoned = newsletters.draft(session, group_named(session, "the-village"), "Bad", "Hi.")
+        poisoned.due_at = now()
+        if state != "due":
+            newsletters.queue(session, poisoned)
+    if state == "deferred":
+        relay.script("RCPT", "451 4.3.0 Later")
+        worker.drain()
+    with services.writing.begin() as session:
+        session.execute(text("UPDATE newsletters SET changed_at = '-infinity'"))
+        session.execute(update(Delivery).values(due_at=now()))
+        queue_issue(session, subject="A good one")
+    fresh = make_worker(services, keyring)
+    fresh.drain()
+    fresh.engine.close()
+    assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
+
+
 def test_words_in_languages_that_are_none_of_ours_are_left_out(services, keyring):
     """However many the web writes: each would be looked through."""
     with services.writing.begin() as session:
