@@ -270,7 +270,13 @@ class Engine:
     def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> None:
         rest = self._policy.uncertain, self._rest[1] if self._rest else None
         for delivery_id in delivery_results.apply_results(session, self._lock.name, results, *rest):
-            self._undelivered(session, delivery_id)
+            try:
+                with session.begin_nested():
+                    self._undelivered(session, delivery_id)
+            except Exception as error:
+                if isinstance(error, (*NO_DATABASE, OSError)) and not is_too_slow(error):
+                    raise
+                log.error("Delivery %d is not weighed: %s", delivery_id, error_name(error))  # noqa: TRY400
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
         """Go on after a transaction: forget what it wrote, and what is no longer ours."""

@@ -125,6 +125,24 @@ def test_a_newsletter_whose_row_does_not_load_stops_no_other_email(
     assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
 
 
+@on_sqlite
+def test_a_refused_copy_of_a_newsletter_whose_row_does_not_load_stops_no_worker(
+    worker, relay, services, keyring
+):
+    """The row is spoilt while the relay has the copy in hand."""
+    issue = queue(services, keyring, 1)
+
+    def spoil(_command: str) -> None:
+        with services.writing.begin() as session:
+            session.execute(text("UPDATE newsletters SET changed_at = '-infinity'"))
+
+    relay.on("DATA", spoil)
+    relay.script("DOT", "554 5.7.1 Looks like spam")
+    worker.drain()
+    [refused] = deliveries(services)
+    assert (refused.newsletter_id, refused.state) == (issue, State.FAILED)
+
+
 def test_words_in_languages_that_are_none_of_ours_are_left_out(services, keyring):
     """However many the web writes: each would be looked through."""
     with services.writing.begin() as session:
