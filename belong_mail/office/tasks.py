@@ -11,16 +11,12 @@ from typing import Any
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
-from belong_mail.accounts.emails import to_account
-from belong_mail.accounts.models import Account
+from belong_mail.accounts import right_tasks
 from belong_mail.core import audit, site_settings
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
-from belong_mail.delivery import outbox
-from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import Work, each_minute, writes
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import last_moment
@@ -109,27 +105,22 @@ def apply_changes(work: Work) -> None:
     A change is used a minute after it was told of, when that has been committed. The inbox is told
     too: the web may write rows that say nobody is of the office.
     """
-    session, current = work.session, work.mailer.site(work.session)
+    session, keys, current = work.session, work.keys, work.mailer.site(work.session)
     work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
     changed = site_settings.unannounced(session)
     for each in changed:
         each.announced = each.value
     if changed:
-        post_to_address(session, work.keys, SETTINGS_CHANGED, work.mailer.office, DEFAULT)
-        for account in session.scalars(select(Account).where(Account.is_office)):
-            outbox.post(session, SETTINGS_CHANGED, account_id=account.id)
+        inbox = work.mailer.office
+        post_to_address(session, keys, SETTINGS_CHANGED, inbox, DEFAULT, is_office=False)
+        for one in right_tasks.office(session, keys.opener):
+            right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()
 
 
 @writes(SETTINGS_CHANGED)
-def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+def settings_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the inbox, or a proven colleague of the office, where to see the settings."""
-    if delivery.account_id is None:
-        to, said = read_posted(mailer.opener, delivery)
-        url = mailer.links.page("office.settings", said["language"])
-        return Email(to, said["language"], {"settings_url": url, "is_office": False})
-    account = session.get(Account, delivery.account_id)
-    if account is None or not invitations.is_proven_office(mailer.opener, account):
-        raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.page("office.settings", account.language)
-    return to_account(mailer, account, settings_url=url, is_office=True)
+    to, said = read_posted(mailer.opener, delivery)
+    url = mailer.links.page("office.settings", said["language"])
+    return Email(to, said["language"], {"settings_url": url, "is_office": said["is_office"]})

@@ -82,6 +82,15 @@ def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
     assert [str(mail["Subject"]) for mail in relay.to(INBOX)].count(CHANGED) == 1
 
 
+def test_no_mark_withdraws_what_the_office_is_told_of_settings(office, services, worker, relay):
+    office.send(SETTINGS, help_lines=HELP)
+    assert worker._periodic_tasks.run()
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(is_office=False))
+    minutes_later(worker)
+    assert [str(mail["Subject"]) for mail in relay.to(LEAD)].count(CHANGED) == 1
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
     office, visitor, services, worker, relay
