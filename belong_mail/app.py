@@ -1,6 +1,5 @@
 """create_app: the one place where the rooms are joined for the web."""
 
-from importlib import import_module
 from urllib.parse import urlsplit
 
 from flask import Flask, g, redirect, request, url_for
@@ -24,8 +23,7 @@ from belong_mail.meetings.views import meetings
 from belong_mail.members.self_service_views import address_change, own_calendar, self_service
 from belong_mail.members.views import personal_address, subscriptions, waiting_list
 from belong_mail.monitoring.views import office_health, operating
-from belong_mail.newsletters.editor_views import editor
-from belong_mail.newsletters.file_views import flyers, pictures
+from belong_mail.newsletters.editor_views import editor, flyers, pictures
 from belong_mail.newsletters.release_views import approvals, office_newsletters, releases
 from belong_mail.office.group_views import office_groups, office_imports
 from belong_mail.office.views import office, office_trail, people
@@ -40,7 +38,6 @@ from belong_mail.web.access import Access, ProofNeeded, SignedOut
 from belong_mail.web.context import SAFE, OwnRequest, transaction
 
 MAX_BODY = 256 * 1024
-DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 
 BLUEPRINTS = (
@@ -81,8 +78,10 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     if settings.is_development:
         app.register_blueprint(mailbox)
-    if settings.oidc_client_id:  # loaded by those alone who have a provider
-        import_module(DISTRICT_VIEWS).init_district(app, settings)
+    if settings.oidc_client_id:
+        from belong_mail.accounts import identity_views  # noqa: PLC0415 - few have a provider
+
+        identity_views.init_district(app, settings)
     access.init_access(app, csrf)
     register_error_pages(app)
     register_signed_out_pages(app)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from functools import cache, wraps
-from importlib import import_module
 from itertools import groupby
 from pkgutil import resolve_name
 from typing import Any, Final, NamedTuple
@@ -202,7 +201,8 @@ class BelongGroup(FlaskGroup):
 def _load_app() -> Flask:
     """Load wsgi.py, which becomes the web server or the worker when one of them is asked for."""
     sys.path.insert(0, str(ENTRY_POINTS))
-    app: Flask = import_module("wsgi").app  # it reads the settings, which `--help` does not need
+    from wsgi import app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
+
     return app
 
 
