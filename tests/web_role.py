@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import has_request_context
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
@@ -83,6 +83,24 @@ def step_down(engine: Engine) -> None:
     def begin(connection: Any) -> None:
         if has_request_context():
             connection.connection.driver_connection.execute(f"SET LOCAL ROLE {role}")
+
+
+@contextmanager
+def locked_by_web(engine: Engine, statement: str) -> Iterator[None]:
+    """Hold locks as an intruder with the web's role, for which others wait only briefly."""
+
+    def hurry(connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '300ms'")
+
+    with engine.connect() as intruder:
+        intruder.exec_driver_sql(f"SET LOCAL ROLE {role_of(str(engine.url))}")
+        intruder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        intruder.exec_driver_sql(statement)
+        event.listen(engine, "begin", hurry)
+        try:
+            yield
+        finally:
+            event.remove(engine, "begin", hurry)
 
 
 def watch(engine: Engine) -> list[str]:

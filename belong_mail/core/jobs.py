@@ -22,6 +22,7 @@ from belong_mail.core.rate_limits import (
     JOBS_RATE,
     LOOKUPS_PER_DAY,
     LOOKUPS_PER_MINUTE,
+    NOTICE_RATE,
     UNUSUAL_LOOKUPS,
 )
 
@@ -34,6 +35,8 @@ MAX_FAILURES = 3
 HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
+# Of the check `failed_lookups`; forgotten once it is told.
+FAILED_NOTICE = b"notice/failed_lookups"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
 # All that is counted by a rate, so that an error of a clock is found.
 COUNTED = (*RATES, (FLOOD, JOBS_RATE))
@@ -147,6 +150,16 @@ def is_flooded(session: Session, at: datetime) -> bool:
 def note_excess(session: Session, at: datetime) -> None:
     """Remember that some had to wait."""
     rate_limits.try_use(session, WAITED, DELAYED_LOOKUPS, at)
+
+
+def note_failure(session: Session, at: datetime) -> None:
+    """Remember that reading one of them failed."""
+    rate_limits.try_use(session, FAILED_NOTICE, NOTICE_RATE, at)
+
+
+def has_failed(session: Session, at: datetime) -> bool:
+    """Tell whether reading one failed since the operator was last told so."""
+    return not rate_limits.remaining(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 
 def are_unusual(session: Session, at: datetime) -> bool:

@@ -170,8 +170,8 @@ IMPORT_PERSON_RATE = Rate(3, timedelta(hours=72))
 
 # Emails about one alarm that stays on.
 ALERT_RATE = Rate(1, timedelta(hours=6))
-# For so long, or until the operator is told, it is remembered that a list is asked.
-ASKED_NOTICE_RATE = Rate(1, DAY)
+# For so long, or until the operator is told, it is remembered what happened once.
+NOTICE_RATE = Rate(1, DAY)
 # For so long it is remembered that mail came back for what is ours to mend.
 OUR_FAULT_RATE = Rate(1, HOUR)
 # Addresses said not to exist; more of them are not believed for a while (Gmail, December 2020).

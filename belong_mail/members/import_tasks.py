@@ -14,11 +14,11 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import known_language
 from belong_mail.core.rate_limits import (
-    ASKED_NOTICE_RATE,
     IMPORT_AGAIN_RATE,
     IMPORT_DAY_RATE,
     IMPORT_MINUTE_RATE,
     IMPORT_PERSON_RATE,
+    NOTICE_RATE,
     Rate,
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
@@ -95,7 +95,7 @@ def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
     )
     if room < BATCH_SIZE or _backlog(session) >= MAX_BACKLOG:
         return None
-    rate_limits.try_use(session, ASKED_NOTICE, ASKED_NOTICE_RATE, at)
+    rate_limits.try_use(session, ASKED_NOTICE, NOTICE_RATE, at)
     return batch
 
 

@@ -247,6 +247,19 @@ CHECKS: Final = (
         emails=True,
     ),
     Check(
+        name="failed_lookups",
+        about="1 if a request that looks an address up failed since the operator was told.",
+        measure=measures.failed_lookups,
+        limit=0,
+        wrong="A request that looks up an address failed, or met a lock in the database",
+        todo=(
+            "Read the worker’s log. If the database was not down or very slow, someone may have"
+            " broken into the website and be testing email addresses: check the web server and who"
+            " can reach the database. If in doubt, take the website down."
+        ),
+        emails=True,
+    ),
+    Check(
         name="undelivered",
         about="Messages to the office or to group leaders that were not delivered.",
         measure=measures.undelivered,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import ASKED_NOTICE_RATE
+from belong_mail.core.rate_limits import NOTICE_RATE
 from belong_mail.core.services import Settings
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
@@ -221,11 +221,15 @@ def unusual_lookups(site: Site) -> float | None:
     return None if site.is_web else float(jobs.are_unusual(site.session, site.at))
 
 
+def failed_lookups(site: Site) -> float | None:
+    return None if site.is_web else float(jobs.has_failed(site.session, site.at))
+
+
 def asked_of_lists(site: Site) -> float | None:
     """Return 1 where people of a list were asked since the operator was last told so."""
     if site.is_web:
         return None
-    return float(not rate_limits.remaining(site.session, ASKED_NOTICE, ASKED_NOTICE_RATE, site.at))
+    return float(not rate_limits.remaining(site.session, ASKED_NOTICE, NOTICE_RATE, site.at))
 
 
 def unwritable(site: Site) -> float:

@@ -339,10 +339,12 @@ class Worker:
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; set an unreadable one aside."""
+        kind = ""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Job, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
+                    kind = request.kind
                     work = JobWork(session=session, mailer=self._mailer, at=now(), job=request)
                     with suppress(Refused):
                         self._tasks[request.kind](work)
@@ -350,6 +352,7 @@ class Worker:
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except NO_DATABASE as error:
+            self._note_failure(kind)
             if not is_too_slow(error):
                 raise
             log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
@@ -357,12 +360,19 @@ class Worker:
                 waits = update(Job).where(Job.id == request_id)
                 session.execute(waits.values(due_at=now() + SLOW_REQUEST_REST))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            self._note_failure(kind)
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 failed = update(Job).where(Job.id == request_id)
                 # The web may write any number into a new row, also one far below 0.
                 before = case((Job.failures < 0, 0), else_=Job.failures)
                 session.execute(failed.values(failures=before + 1))
+
+    def _note_failure(self, kind: str) -> None:
+        """Have the operator told of a request that looks an address up: failing tells who it is."""
+        if kind in LOOKUPS:
+            with self._sessions.begin() as session:
+                jobs.note_failure(session, now())
 
 
 def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:

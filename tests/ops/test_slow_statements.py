@@ -1,13 +1,12 @@
 """A statement that takes too long is ended on the server, and fails one task alone."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -20,8 +19,8 @@ from belong_mail.worker.loop import SLOW_REQUEST_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import queue_issue
-from tests.scenario import VILLAGE, Scenario
-from tests.web_role import role_of
+from tests.scenario import VILLAGE
+from tests.web_role import locked_by_web
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -103,22 +102,6 @@ def test_an_email_that_is_slow_to_compose_is_put_off_and_the_others_leave(scenar
     assert all(each.due_at and each.due_at > now() for each in late)
 
 
-@contextmanager
-def locked(scenario: Scenario, statement: str) -> Iterator[None]:
-    """Hold locks as an intruder with the web's role, for which others wait only briefly."""
-
-    def hurry(connection: Connection) -> None:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '300ms'")
-
-    with Session(scenario.engine) as session:
-        session.execute(text(f"SET LOCAL ROLE {role_of(str(scenario.engine.url))}"))
-        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        session.execute(text(statement))
-        event.listen(scenario.engine, "begin", hurry)
-        yield
-        event.remove(scenario.engine, "begin", hurry)
-
-
 @pytest.mark.parametrize(
     "lock", ["UPDATE newsletters SET is_late = is_late", "SELECT id FROM newsletters FOR UPDATE"]
 )
@@ -129,7 +112,7 @@ def test_other_email_leaves_while_the_row_of_an_issue_is_locked(scenario, lock):
         said = FollowIssue(issue.public_id, "", "")
     with scenario.services.writing.begin() as session:
         said.ask(session, scenario.services.sealer)
-    with locked(scenario, lock):
+    with locked_by_web(scenario.engine, lock):
         scenario.visitor.join(VILLAGE, "ben@dpsk12.org")
         assert scenario.mails("ben@dpsk12.org")
     scenario.worker.engine._issues_at = 0.0

@@ -43,9 +43,9 @@ from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.inbound.mail import bounce
-from tests.markers import night, on_both, periodic_tasks
+from tests.markers import night, on_both, on_postgresql, periodic_tasks
 from tests.scenario import VILLAGE, Scenario
-from tests.web_role import role_of
+from tests.web_role import locked_by_web, role_of
 
 pytestmark = periodic_tasks
 by_the_role = on_both("rights of the web's role")
@@ -119,6 +119,40 @@ def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario):
     silence(scenario, SILENCERS["the right"])
     scenario.visitor.send("/sign-in", email=LEAD)
     assert [mail for mail in scenario.mails(LEAD) if "/sign-in/" in text_of(mail)]
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+@pytest.mark.parametrize(
+    ("door", "address", "lock"),
+    [
+        ("join", MEMBER, "SELECT id FROM subscriptions FOR UPDATE"),
+        ("sign-in", LEAD, "SELECT id FROM accounts FOR UPDATE"),
+    ],
+)
+@on_postgresql
+def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, scenario):
+    """It waits, which tells that somebody is known; then the web deletes it."""
+    scenario.invite_lead(LEAD)
+    scenario.enter(MEMBER)
+    with locked_by_web(scenario.engine, lock):
+        guess(scenario, door, address)
+        scenario.worker.drain()
+    silence(scenario, "DELETE FROM jobs")
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        scenario.worker.drain()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "failed, or met a lock" in text_of(mail)
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+def test_the_operator_hears_of_a_guess_that_cannot_be_read(scenario):
+    with scenario.services.writing.begin() as session:
+        session.add(Job(kind=SendMyGroups.kind, sealed=b"x"))
+    scenario.worker.drain()
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        scenario.worker.drain()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "failed, or met a lock" in text_of(mail)
 
 
 def silence(scenario: Scenario, statement: str) -> None:
