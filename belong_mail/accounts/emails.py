@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, right_tasks
 from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.db import update_if_free
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
@@ -27,9 +27,9 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         raise SkipDelivery(State.SUPPRESSED)
     at = signed_from(delivery, Purpose.INVITATION)
     asked = GroupLead.account_id == delivery.account_id, GroupLead.accepted_at.is_(None)
-    session.execute(update(GroupLead).where(*asked).values(since=at))
+    update_if_free(session, GroupLead, *asked, since=at)
     of_office = Account.id == delivery.account_id, Account.office_since.is_not(None)
-    session.execute(update(Account).where(*of_office, ~Account.is_office).values(office_since=at))
+    update_if_free(session, Account, *of_office, ~Account.is_office, office_since=at)
     url = mailer.links.signed(
         "sign_in.accept", Purpose.INVITATION, said["secret"], at, said["language"]
     )

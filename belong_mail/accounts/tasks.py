@@ -1,6 +1,6 @@
 """Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, proven, signing_in
@@ -9,7 +9,7 @@ from belong_mail.accounts.jobs import SendProofLink, SendSignInLink, TellPasskey
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, SignIn
 from belong_mail.accounts.right_tasks import post_to
 from belong_mail.core import rate_limits
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import new_public_id, now, update_if_free
 from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.rate_limits import (
     HOUR,
@@ -161,7 +161,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     if now() > delivery.created_at + MAX_WAIT:
         raise SkipDelivery(State.EXPIRED)
     at, language = signed_from(delivery, purpose), said["language"]
-    session.execute(update(SignIn).where(SignIn.id == delivery.about_id).values(created_at=at))
+    update_if_free(session, SignIn, SignIn.id == delivery.about_id, created_at=at)
     link = mailer.links.signed(endpoint, purpose, said["secret"], at, language)
     return Email(to=to, language=language, context={"link_url": link})
 

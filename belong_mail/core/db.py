@@ -31,6 +31,8 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    tuple_,
+    update,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -316,6 +318,22 @@ def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
         return found
     first = found.column_descriptions[0]["entity"]
     return found.with_for_update(of=first, key_share=True)
+
+
+def update_if_free(
+    session: Session, table: type[Base], *which: ColumnElement[bool], **values: Any
+) -> None:
+    """Change the rows that nobody holds, and wait for none: an email must not wait for the web."""
+    key = inspect(table).primary_key
+    free = select(*key).where(*which).with_for_update(skip_locked=True)
+    try:
+        with session.begin_nested():
+            if session.connection().dialect.name == "postgresql":
+                session.execute(text(f"LOCK {table.__tablename__} IN ROW EXCLUSIVE MODE NOWAIT"))
+            session.execute(update(table).where(tuple_(*key).in_(free)).values(**values))
+    except OperationalError as error:
+        if not is_too_slow(error):
+            raise
 
 
 # Mode of a database's file, and so of the log that SQLite puts beside it, whatever the umask.

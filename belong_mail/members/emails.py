@@ -4,13 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
-from belong_mail.core.db import now
+from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -64,8 +63,8 @@ class GroupName(str):
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the sign-up is the reader's own; nothing that was typed stands in it."""
     at = signed_from(delivery, Purpose.CONFIRM)
-    found = update(PendingConfirmation).where(PendingConfirmation.id == delivery.about_id)
-    session.execute(found.where(PendingConfirmation.created_at < at).values(created_at=at))
+    own = PendingConfirmation.id == delivery.about_id, PendingConfirmation.created_at < at
+    update_if_free(session, PendingConfirmation, *own, created_at=at)
     return _asking(session, mailer, delivery, at)
 
 
@@ -195,8 +194,8 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     letter, said = plain(session, mailer, delivery)
     if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
-    found = update(ManageSession).where(ManageSession.secret_hash == digest(said["secret"]))
-    session.execute(found.values(expires_at=now() + LINK_MAX_AGE))
+    own, until = ManageSession.secret_hash == digest(said["secret"]), now() + LINK_MAX_AGE
+    update_if_free(session, ManageSession, own, expires_at=until)
     url = mailer.links.page("self_service.manage", letter.language, secret=said["secret"])
     context = {"sheet_url": url, "notes": _waitlist(mailer, delivery, letter.language, said)}
     return Email(letter.to, letter.language, context)
@@ -290,8 +289,8 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
     """Ask at the new address; neither the old one nor a group stands in it."""
     letter, said = plain(session, mailer, delivery)
     at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
-    found = update(AddressChange).where(AddressChange.id == delivery.about_id)
-    session.execute(found.where(AddressChange.created_at < at).values(created_at=at))
+    own = AddressChange.id == delivery.about_id, AddressChange.created_at < at
+    update_if_free(session, AddressChange, *own, created_at=at)
     url = mailer.links.signed(
         "address_change.confirm", Purpose.CHANGE_ADDRESS, said["secret"], at, letter.language
     )

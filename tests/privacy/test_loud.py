@@ -155,6 +155,30 @@ def test_the_operator_hears_of_a_guess_that_cannot_be_read(scenario):
     assert "failed, or met a lock" in text_of(mail)
 
 
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "DELETE FROM pending_confirmations; DELETE FROM manage_sessions",
+        "SELECT id FROM sign_ins FOR UPDATE",
+        "LOCK TABLE pending_confirmations; LOCK TABLE manage_sessions",
+    ],
+)
+@on_postgresql
+def test_no_lock_of_the_webs_holds_back_an_email(lock, scenario):
+    """Else it would hold a row until the email for a guess has expired."""
+    scenario.invite_lead(LEAD)
+    scenario.enter(MEMBER)
+    before = len(scenario.relay.accepted)
+    scenario.visitor.join(VILLAGE, STRANGER)
+    scenario.visitor.send("/my-groups", email=MEMBER)
+    scenario.visitor.send("/sign-in", email=LEAD)
+    assert scenario.worker._read_requests()
+    with locked_by_web(scenario.engine, lock):
+        scenario.worker.drain()
+        told = sorted(each.recipient for each in scenario.relay.accepted[before:])
+        assert told == sorted([STRANGER, MEMBER, LEAD])
+
+
 def silence(scenario: Scenario, statement: str) -> None:
     """Do what the web may do."""
     values = {"yes": True, "no": False, "words": '["request", "link", "confirm"]'}
