@@ -39,7 +39,7 @@ LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "timestamptz": (EARLIEST, LATEST),
     "date": (EARLIEST.date(), LATEST.date()),
-    "time": (dt.time(0), dt.time(23, 59)),  # to PostgreSQL, 24:00 is a time too
+    "time": (dt.time.min, dt.time.max),  # to PostgreSQL, 24:00 is a time too
 }
 
 

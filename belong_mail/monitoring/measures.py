@@ -124,8 +124,8 @@ def last_answer(site: Site) -> str:
 
 
 def oldest_request_seconds(site: Site) -> float:
-    readable = Job.failures < jobs.MAX_FAILURES
-    oldest = site.session.scalar(select(func.min(Job.due_at)).where(readable))
+    readable = Job.due_at <= site.at, Job.failures < jobs.MAX_FAILURES
+    oldest = site.session.scalar(select(func.min(Job.due_at)).where(*readable))
     return _age(oldest, site.at) or 0.0
 
 

@@ -55,7 +55,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene):
 @on_both("savepoints")
 def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
     bring(scene)
-    with scene.services.reading.begin() as session:
+    with scene.services.writing.begin() as session:
         batch = import_tasks.next_batch(session, Pace(), now())
         assert batch is not None
     before = kept_of(scene.services)

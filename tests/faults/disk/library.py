@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("faulty.c")
-ROOT = SOURCE.parent.parent.parent
+ROOT = SOURCE.parents[3]
 SECONDS_TO_RUN = 400
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 
