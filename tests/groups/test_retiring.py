@@ -18,14 +18,18 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import link_to
+from tests.browser_client import link_to, text_of
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import Scenario
+from tests.servers.smtp import Accepted
 
 pytestmark = periodic_tasks
 
 SLUG = "the-village"
+LEAD, INBOX = "lead@dpsk12.org", "dps-belong@example.org"
+# Leaders and inbox are told of an end; nobody else is, and the group sends nothing more.
+TOLD = [(each, "One of the Belong groups is coming to an end") for each in (INBOX, LEAD)]
 
 
 def by_command(_stage: Scenario, cli: FlaskCliRunner) -> None:
@@ -54,6 +58,12 @@ def drain_for_days(scenario: Scenario) -> None:
     later.engine.close()
 
 
+def sent(scenario: Scenario) -> list[Accepted]:
+    """List what the relay took, but for the emails to leader and inbox about the end."""
+    accepted = scenario.relay.accepted
+    return [one for one in accepted if (one.recipient, one.message["Subject"]) not in TOLD]
+
+
 def unfinished(scenario: Scenario) -> int:
     with scenario.services.reading.begin() as session:
         due = select(func.count(Delivery.id)).where(Delivery.due_at.is_not(None))
@@ -63,6 +73,15 @@ def unfinished(scenario: Scenario) -> int:
 def report(scenario: Scenario) -> dict[str, int]:
     with scenario.services.reading.begin() as session:
         return newsletters.report(session, session.scalars(select(Newsletter)).one())
+
+
+def test_the_command_tells_leader_and_inbox_once_that_the_group_has_ended(scenario, cli):
+    scenario.invite_lead(LEAD)
+    by_command(scenario, cli)
+    drain_for_days(scenario)
+    told = scenario.relay.accepted
+    assert sorted((one.recipient, one.message["Subject"]) for one in told) == sorted(TOLD)
+    assert all("Nothing more is sent to its members" in text_of(one.message) for one in told)
 
 
 @WAYS
@@ -76,7 +95,7 @@ def test_what_is_scheduled_or_held_is_never_sent(scenario, cli, retire):
                 issue.due_at, issue.held_at = None, now()
     retire(scenario, cli)
     drain_for_days(scenario)
-    assert scenario.relay.accepted == []
+    assert sent(scenario) == []
     with scenario.services.writing.begin() as session:
         for issue in session.scalars(select(Newsletter)):
             assert issue.queued_at is issue.due_at is None
@@ -103,7 +122,7 @@ def test_what_is_being_sent_stops_and_its_books_add_up(scenario, cli, retire):
     assert len(scenario.relay.accepted) == 2
     retire(scenario, cli)
     drain_for_days(scenario)
-    assert len(scenario.relay.accepted) == 2
+    assert len(sent(scenario)) == 2
     counts = report(scenario)
     assert counts["recipients"] == 3
     assert (counts["accepted"], counts["withdrawn"]) == (2, 1)
@@ -117,14 +136,14 @@ def test_a_chunk_that_was_not_claimed_is_withdrawn(scenario, cli, retire):
         queue_issue(session)
     retire(scenario, cli)
     drain_for_days(scenario)
-    assert scenario.relay.accepted == []
+    assert sent(scenario) == []
     counts = report(scenario)
     assert counts["recipients"] == counts["withdrawn"] == 5
 
 
 @WAYS
 def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retire):
-    scenario.invite_lead("lead@dpsk12.org")
+    scenario.invite_lead(LEAD)
     welcomed = scenario.confirm_link("ben@dpsk12.org", is_introduced="y")
     with scenario.services.writing.begin() as session:
         plan_meeting(session, starts_on=(now() + timedelta(days=1)).date())
@@ -139,17 +158,17 @@ def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(scenar
     retire(scenario, cli)
     scenario.visitor.press(welcomed)
     drain_for_days(scenario)
-    assert len(scenario.relay.accepted) == before
+    assert len(sent(scenario)) == before
     assert unfinished(scenario) == 0
 
 
 @WAYS
 def test_an_invitation_to_lead_a_retired_group_lets_nobody_in(scenario, cli, retire):
-    assert cli.invoke(args=["lead", "invite", "lead@dpsk12.org", "--group", SLUG]).exit_code == 0
+    assert cli.invoke(args=["lead", "invite", LEAD, "--group", SLUG]).exit_code == 0
     scenario.worker.drain()
     retire(scenario, cli)
     scenario.worker.drain()
-    for mail in scenario.relay.to("lead@dpsk12.org"):
+    for mail in scenario.relay.to(LEAD):
         link = link_to(mail, "invitation")
         assert scenario.visitor.open(link).status_code == 404
         assert scenario.visitor.press(link).status_code == 404
@@ -182,7 +201,7 @@ def test_a_sign_up_that_was_on_its_way_is_not_answered(scenario, cli):
     scenario.visitor.join(SLUG, "new@dpsk12.org")
     by_command(scenario, cli)
     drain_for_days(scenario)
-    assert scenario.relay.accepted == []
+    assert sent(scenario) == []
 
 
 def test_other_groups_go_on(scenario, cli):
@@ -193,7 +212,7 @@ def test_other_groups_go_on(scenario, cli):
     by_command(scenario, cli)
     drain_for_days(scenario)
     assert [one.message["Subject"] for one in scenario.relay.accepted].count("Later") == 2
-    assert len(scenario.relay.accepted) == 4
+    assert len(sent(scenario)) == 4
 
 
 def _schedule(session: Session, slug: str) -> Any:
