@@ -58,6 +58,8 @@ NO_DATABASE = (InterfaceError, InternalError, OperationalError)
 # From when on a statement is logged, and how much of it: the rest is a long list of columns.
 SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
+# Until what met a lock is tried again: thrice as long as it was waited for, so others get on.
+LOCK_REST_SECONDS = 15.0
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
 log = logging.getLogger(__name__)
@@ -426,7 +428,12 @@ def error_name(error: Exception) -> str:
 
 def is_too_slow(error: Exception) -> bool:
     """Tell whether PostgreSQL ended a statement that took, or waited for a lock, too long."""
-    return type(getattr(error, "orig", None)).__name__ in {"QueryCanceled", "LockNotAvailable"}
+    return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether PostgreSQL ended a statement that waited for a lock, which may be free soon."""
+    return type(getattr(error, "orig", None)).__name__ == "LockNotAvailable"
 
 
 def is_disk_full(error: Exception) -> bool:

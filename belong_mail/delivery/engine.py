@@ -16,7 +16,14 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow, now
+from belong_mail.core.db import (
+    LOCK_REST_SECONDS,
+    NO_DATABASE,
+    error_name,
+    is_locked,
+    is_too_slow,
+    now,
+)
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
 from belong_mail.delivery import retry as delivery_retry
@@ -46,7 +53,7 @@ LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
 RECOVER_SHARE = 10
 RENEW_GAP_SECONDS = 15.0
-# For which issues are left alone when one cannot be claimed, for its row is locked.
+# For which issues are left alone when claiming one takes too long; after a lock, for fewer.
 ISSUES_REST_SECONDS = 60.0
 # Seconds before the end of a lease after which nothing more leaves: clocks do not agree.
 LEASE_MARGIN_SECONDS = 5.0
@@ -118,12 +125,10 @@ class Engine:
         try:
             with self._sessions.kw["bind"].connect() as connection:
                 return self._work_until(time.monotonic() + slice_seconds, connection)
-        except NO_DATABASE as error:
-            if not is_too_slow(error):
+        except NO_DATABASE:
+            if not had_issues or self._has_issues:
                 raise
-            log.error("Newsletters wait for a minute: %s", error_name(error))  # noqa: TRY400
-            self._issues_at = time.monotonic() + ISSUES_REST_SECONDS
-            return had_issues
+            return self.work()  # of all but issues, before other tasks meet locks too
 
     @property
     def _has_issues(self) -> bool:
@@ -329,13 +334,24 @@ class Engine:
         )
         taking = session, self._lock.name, self._members, room.limit
         if self._has_issues:
-            ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+            try:
+                ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+            except NO_DATABASE as error:
+                self._rest_issues(error)
+                raise
         else:
             ids, chunk = claims.claim_due(session, self._lock.name, room.limit), None
         if ids or chunk is not None:
             self._looked_at = time.monotonic() if is_looking else self._looked_at
         self._lock.journal.claim(ids)
         return list(self._compose(session, ids)) if ids else chunk
+
+    def _rest_issues(self, error: Exception) -> None:
+        """Leave issues alone for a while if claiming one took too long, or met a lock."""
+        if is_too_slow(error):
+            rest = LOCK_REST_SECONDS if is_locked(error) else ISSUES_REST_SECONDS
+            log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
+            self._issues_at = time.monotonic() + rest
 
     def _send(self, writings: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
         """Let the messages that were claimed leave, one by one at the pace."""

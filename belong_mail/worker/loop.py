@@ -12,7 +12,14 @@ from sqlalchemy import case, event, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, logs, site_settings
-from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow, now
+from belong_mail.core.db import (
+    LOCK_REST_SECONDS,
+    NO_DATABASE,
+    error_name,
+    is_locked,
+    is_too_slow,
+    now,
+)
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
@@ -57,6 +64,7 @@ TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
 # Until a request is tried again whose statement took too long.
 SLOW_REQUEST_REST = timedelta(minutes=5)
+LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
 # Why we are on hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
 # What a turn finds to do beside reading requests and sending, by what the log says when it fails.
@@ -248,7 +256,7 @@ class Worker:
         if self._intake is not None:
             self._intake.poll_if_due()
         requests, tasks = self._read_requests()
-        run = partial(self._backoff.run, most=REST_SECONDS)
+        run = partial(self._backoff.run, most=REST_SECONDS, most_locked=LOCK_REST_SECONDS)
         done = [run(complaint, task) for complaint, task in tasks.items()]
         if self._is_purge_due():
             at = now()
@@ -358,7 +366,8 @@ class Worker:
             log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
             with self._sessions.begin() as session:
                 waits = update(Job).where(Job.id == request_id)
-                session.execute(waits.values(due_at=now() + SLOW_REQUEST_REST))
+                rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
+                session.execute(waits.values(due_at=now() + rest))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._note_failure(kind)
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
-from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow
+from belong_mail.core.db import NO_DATABASE, error_name, is_locked, is_too_slow
 
 # For what took too long: the first time, and at most.
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
@@ -29,11 +29,16 @@ class Backoff:
         self._due_at: dict[str, float] = {}
 
     def run(
-        self, complaint: str, task: Callable[[], Done], *, most: float = MAX_REST_SECONDS
+        self,
+        complaint: str,
+        task: Callable[[], Done],
+        *,
+        most: float = MAX_REST_SECONDS,
+        most_locked: float = MAX_REST_SECONDS,
     ) -> Done | None:
         """Do a task; None: it rests, or took too long, which is no reason to stop others.
 
-        It rests for so many seconds at most.
+        It rests for so many seconds at most; after a lock that it met, perhaps for fewer.
         """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
@@ -42,6 +47,7 @@ class Backoff:
         except NO_DATABASE as error:
             if not is_too_slow(error):
                 raise
+            most = min(most, most_locked) if is_locked(error) else most
             wait = min(most, REST_SECONDS * 2 ** self._failures[complaint])
             self._failures[complaint] += 1
             self._due_at[complaint] = self._clock() + wait

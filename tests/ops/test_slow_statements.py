@@ -83,6 +83,23 @@ def test_a_request_that_takes_too_long_waits_and_is_not_given_up(worker, service
         assert request.due_at > now() + SLOW_REQUEST_REST - timedelta(minutes=1)
 
 
+def test_a_request_that_meets_a_lock_is_read_within_seconds_of_its_release(worker, services):
+    lock = text("LOCK TABLE meetings IN EXCLUSIVE MODE NOWAIT")
+    worker._tasks["a-kind"] = lambda work: work.session.execute(lock)
+    with services.writing.begin() as session:
+        session.add(Job(kind="a-kind", sealed=b""))
+    with services.engine.begin() as connection:
+        connection.execute(lock)
+        worker.drain()
+    with services.reading.begin() as session:
+        [request] = session.scalars(select(Job)).all()
+        assert request.failures == 0
+    with time_machine.travel(now() + timedelta(seconds=20)):
+        worker.drain()
+    with services.reading.begin() as session:
+        assert not session.scalars(select(Job)).all()
+
+
 @pytest.fixture
 def slow_kind() -> Iterator[str]:
     """Return a kind of email that takes long to compose."""
