@@ -139,7 +139,7 @@ JOB = Recipe(
         ),
         (
             "belong_mail/accounts/tasks.py",
-            "from sqlalchemy import select, update\n",
+            "from sqlalchemy import select\n",
             (
                 "from belong_mail.accounts.jobs import CloseGroup\n"
                 "from belong_mail.groups.models import Group\n"
