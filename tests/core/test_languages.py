@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -341,27 +340,6 @@ def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
         "Hola a todos", "El enlace que pediste", "La copia que pediste",
         "Tu enlace para iniciar sesión", "Borramos tus datos", "Se acerca una reunión",
     } <= {str(mail["Subject"]) for mail in mails}  # fmt: skip
-
-
-def test_the_privacy_guide_says_as_much_in_spanish_as_in_english():
-    """Section by section: as many who can see it, as much advice, and sentences alike."""
-    guide = (Path(__file__).parents[2] / "docs/privacy.md").read_text()
-    first, second = guide.partition("\n## English\n")[2].split("\n## Español\n")
-    assert _outline(first) == _outline(second)
-    assert [*map(_sentences, _said(first))] == [*map(_sentences, _said(second))]
-
-
-def _said(guide: str) -> list[str]:
-    return re.split(r"\n\n|\n(?=- |\| )", guide.strip())
-
-
-def _sentences(words: str) -> int:
-    return len(re.findall(r"[.?!](?=[\s*”]|$)", words))
-
-
-def _outline(guide: str) -> list[int]:
-    """Count the points of each section."""
-    return [each.count("\n- ") for each in guide.split("\n### ")[1:]]
 
 
 @pytest.mark.parametrize(
