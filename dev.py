@@ -38,6 +38,9 @@ CHECKS = {
     "lint-imports": ("lint-imports",),
     "djlint": ("djlint", "templates", "emails", "--lint"),
 }
+# What a whole run does beside them: mypy keeps one core busy for as long as the tests take to
+# compile on the other, and each of pytest's processes then finds them compiled.
+COLLECT = {"pytest": ("pytest", "--collect-only", "-qq")}
 C_LIBRARY = ctypes.CDLL(None)
 LOCKS = {
     "run": "pyproject.toml",
@@ -254,12 +257,12 @@ def watch(ours: Mapping[str, subprocess.Popen[str]]) -> None:
 # ---- Check ----
 
 
-def lint() -> int:
+def lint(checks: Mapping[str, tuple[str, ...]] = CHECKS) -> int:
     """Let every check have its say; 1 when one complains."""
     set_up("test")
     complaining = []
     with together() as ours:
-        for name, (program, *arguments) in CHECKS.items():
+        for name, (program, *arguments) in checks.items():
             ours[name] = start(tool(program), *arguments, is_shown=False)
         for name, process in ours.items():
             said, _ = process.communicate()
@@ -276,7 +279,7 @@ def test(arguments: list[str]) -> int:
     With other arguments, run pytest alone with these.
     """
     is_whole = arguments in ([], ["--night"])
-    if is_whole and lint() != 0:
+    if is_whole and lint(CHECKS | COLLECT) != 0:
         return 1
     set_up("test")
     return become("-m", "pytest", *(("-n", "auto") if is_whole else ()), *arguments)
@@ -324,6 +327,8 @@ def lock() -> int:
 
 
 def main(arguments: list[str]) -> int:
+    # Tests start hundreds of processes; where nothing compiled may be kept, each compiles anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -32,10 +32,11 @@ def test_the_whole_suite_and_the_night_begin_with_the_checks(ready, more, words)
     assert last.startswith(f"pytest -n auto{words} of")
 
 
-def test_where_a_check_complains_the_suite_is_not_run(ready):
-    answer = ready.dev("test", STAND_IN_COMPLAINS="lint-imports")
+@pytest.mark.parametrize("check", ["lint-imports", "pytest"])
+def test_where_a_check_complains_the_suite_is_not_run(ready, check):
+    answer = ready.dev("test", STAND_IN_COMPLAINS=check)
     assert answer.returncode == 1
-    assert "pytest" not in answer.stdout
+    assert "pytest -n auto" not in answer.stdout
 
 
 def test_arguments_go_to_pytest_as_they_are(ready):

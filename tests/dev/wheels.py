@@ -14,7 +14,7 @@ def main():
     print(name, *sys.argv[1:], "speaks")
     sys.exit(name in os.environ.get("STAND_IN_COMPLAINS", "").split())
 """
-SCRIPTS = ("ruff", "mypy", "lint-imports", "djlint")
+SCRIPTS = ("ruff", "mypy", "lint-imports", "djlint", "pytest")
 
 PYTEST = """
 import os, sys
