@@ -185,18 +185,16 @@ def changes() -> list[tuple[datetime, datetime]]:
     return found
 
 
-NIGHTS = changes()
-
-
 @on_sqlite
 def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(cli, services, tmp_path):
     """02:30 that does not exist is 03:30; of 01:30 that comes twice it is the first."""
-    assert len(NIGHTS) == 24
+    nights = changes()
+    assert len(nights) == 24
     file = tmp_path / "issue.md"
     file.write_text("Hello")
     command = ["newsletter", "send", "asian", str(file), "--subject", "Hi", "--at"]
     moments = []
-    for before, after in NIGHTS:
+    for before, after in nights:
         is_spring = before.dst() == timedelta(0)
         local = f"{before:%Y-%m-%d}T{'02:30' if is_spring else '01:30'}:00"
         assert cli.invoke(args=[*command, local]).exit_code == 0

@@ -6,7 +6,7 @@ It is also the server that takes the email in, and says what it would have found
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -72,9 +72,6 @@ class Habits:
         "relay.example.org; dkim=pass header.d=example.org; spf=pass smtp.mailfrom=example.org;"
         " dmarc=pass header.from=example.org"
     )
-    key: rsa.RSAPrivateKey = field(
-        default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    )
 
     @property
     def records(self) -> Records:
@@ -127,7 +124,8 @@ def _deliver(folder: Path, imap: Dovecot, user: str, habits: Habits) -> str:
 def _opendkim(folder: Path, habits: Habits) -> Iterator[int]:
     port, place = free_port(), folder / "opendkim"
     place.mkdir()
-    key = habits.key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    pair = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = pair.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     (place / "private.pem").write_bytes(key)
     (place / "signing").write_text("* ours\n")
     (place / "keys").write_text(f"ours {habits.signs_for}:{SELECTOR}:{place}/private.pem\n")

@@ -27,6 +27,13 @@ def packed(data: bytes, words: str = "") -> bytes:
     return stream(zlib.compress(data, 9), f"/Filter /FlateDecode {words}")
 
 
+def bomb() -> bytes:
+    """Write a stream of 301 MB: what a full flush ends can be repeated without packing it again."""
+    packer = zlib.compressobj()
+    megabyte = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return stream(megabyte[:2] + megabyte[2:] * 301, "/Filter /FlateDecode")
+
+
 def pdf(objects: list[bytes | str], trailer: str = "") -> bytes:
     """Write a file of objects, of which the first is the catalog."""
     written, places = bytearray(b"%PDF-1.4\n"), list[int]()
@@ -198,7 +205,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         flyer(page="/Group << /G " + "[" * 5000 + "]" * 5000 + " >>"), "damaged",
     ),
     "cut off after its page": (flyer()[:-20], "damaged"),
-    "a bomb": (flyer(packed(b"\0" * 301_000_000), page="/Group 6 0 R"), "heavy"),
+    "a bomb": (flyer(bomb(), page="/Group 6 0 R"), "heavy"),
     "a picture of too many pixels": (
         flyer(
             stream(photograph(), "/Subtype /Image /Width 65000 /Height 65000 /Filter /DCTDecode"),
