@@ -48,16 +48,12 @@ def to_account(mailer: Mailer, account: Account, **context: object) -> Email:
     return Email(to, account.language, context)
 
 
-def require_lead(
-    session: Session, mailer: Mailer, delivery: Delivery, group: Group | None
-) -> tuple[Account, Group]:
-    """Return whom a delivery is for, and the group that they provably lead; or withdraw."""
-    lead = session.get(Account, delivery.account_id)
-    if lead is None or group is None:
-        raise SkipDelivery(State.WITHDRAWN)
-    if not invitations.is_proven_lead(session, mailer.opener, lead, group):
-        raise SkipDelivery(State.WITHDRAWN)
-    return lead, group
+def require_lead(session: Session, mailer: Mailer, delivery: Delivery, group: Group) -> Account:
+    """Return whom a delivery is for, if they provably lead a group; or withdraw it."""
+    for lead in right_tasks.leads(session, mailer.opener, group):
+        if lead.id == delivery.account_id:
+            return lead
+    raise SkipDelivery(State.WITHDRAWN)
 
 
 @writes(right_tasks.CHANGED)

@@ -144,7 +144,7 @@ def tell(
             told.add(one.id)
     of_lead: dict[int, tuple[Account, list[Group]]] = {}
     for group in groups:
-        for lead in _proven_leads(session, keys.opener, group):
+        for lead in leads(session, keys.opener, group):
             if lead.id not in told:
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
@@ -155,12 +155,12 @@ def tell(
 
 def concerned(session: Session, opener: Opener, groups: Iterable[Group]) -> list[Account]:
     """List once each who provably works for the office or leads one of these groups."""
-    leads = [lead for group in groups for lead in _proven_leads(session, opener, group)]
-    return list(dict.fromkeys((*office(session, opener), *leads)))
+    found = [lead for group in groups for lead in leads(session, opener, group)]
+    return list(dict.fromkeys((*office(session, opener), *found)))
 
 
-def _proven_leads(session: Session, opener: Opener, group: Group) -> list[Account]:
-    """List who provably accepted to lead a group."""
+def leads(session: Session, opener: Opener, group: Group) -> list[Account]:
+    """List who provably accepted to lead a group, whatever marks the web has set since."""
     found = select(GroupLead, Account).join(Account, Account.id == GroupLead.account_id)
     rows = session.execute(found.where(GroupLead.group_id == group.id).order_by(Account.id))
     return [

@@ -141,6 +141,11 @@ MAILBOX_RATE = Rate(10, DAY)
 # send to each other: a colleague's inbox is not theirs to fill.
 TEST_RATE = Rate(20, HOUR)
 TO_COLLEAGUES_RATE = Rate(6, HOUR)
+# Emails about newsletters to one leader that the web asks the worker for: tests, requests for
+# approval, what the office did. Honest pages ask for fewer. The worker alone counts.
+ASKED_OF_LEADERS_RATE = Rate(120, HOUR)
+# Questions what is to become of one newsletter that is held or paused by itself.
+HELD_RATE = Rate(6, HOUR)
 # Acknowledgements of messages to the office, for one address: anyone may type anyone's.
 ACKNOWLEDGEMENT_RATE = Rate(1, DAY)
 # Messages that were not delivered, sent again: an inbox that is full has time to be emptied.

@@ -5,16 +5,15 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
-from belong_mail.accounts.emails import require_lead
 from belong_mail.core.db import now
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.suppressions import is_suppressed
 from belong_mail.delivery.work import writes
-from belong_mail.groups.models import Group
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
+from belong_mail.mail.address import normalise
 from belong_mail.members.emails import plain
 
 TIME_TO_ANSWER = timedelta(hours=6)
@@ -43,18 +42,16 @@ def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 @writes("mailbox-changed")
 def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead, or the mailbox before, that mail goes elsewhere now; not where."""
-    if delivery.account_id is None:
-        letter, said = plain(session, mailer, delivery)
-        to, language, group = letter.to, letter.language, said["group"]
-    else:
-        about = session.get(Group, delivery.about_id)
-        lead, of = require_lead(session, mailer, delivery, about)
-        to, language = invitations.account_address(mailer.opener, mailer.index, lead), lead.language
-        group = of.name
+    """Tell a lead, or the mailbox before, that mail goes elsewhere now; not where.
+
+    No “never email me” holds it back from a lead: the web could have written it.
+    """
+    to, said = read_posted(mailer.opener, delivery)
+    if not said["is_lead"] and is_suppressed(session, mailer.index, normalise(to)):
+        raise SkipDelivery(State.SUPPRESSED)
     context = {
-        "group": group,
-        "is_lead": delivery.account_id is not None,
-        "contact_url": mailer.links.page("contact.write", language),
+        "group": said["group"],
+        "is_lead": said["is_lead"],
+        "contact_url": mailer.links.page("contact.write", said["language"]),
     }
-    return Email(to, language, context)
+    return Email(to, said["language"], context)

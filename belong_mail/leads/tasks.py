@@ -9,15 +9,13 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from belong_mail.accounts import invitations, proven
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import invitations, proven, right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
-from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import RETENTION, SHORT_LIVED, JobWork, Refused, Work, does
 from belong_mail.groups import mailbox
@@ -98,16 +96,17 @@ def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
 
 
 def _change(work: Work, wanted: dict[str, str]) -> None:
-    """Give a group its mailbox; its leads and the mailbox before are told, not which it is."""
+    """Give a group its mailbox; its proven leads and the one before are told, not which it is."""
     session, keys = work.session, work.keys
     group, lead = _parties(work, wanted["group"], wanted["lead"])
     old = mailbox.mailbox_of(keys.opener, group)
     mailbox.wrap_mailbox(keys.opener, group, wanted["address"])
     audit.record(session, audit.Kind.MAILBOX_CONFIRMED, actor=lead, group=group)
-    for each in accounts.leads_of(session, group):
-        outbox.post(session, CHANGED, account_id=each.id, about_id=group.id)
+    said: dict[str, Any] = {"group": group.name}
+    for each in right_tasks.leads(session, keys.opener, group):
+        right_tasks.post_to(session, keys, CHANGED, each, is_lead=True, **said)
     if old and normalise(old) != normalise(wanted["address"]):
-        post_to_address(session, keys, CHANGED, old, wanted["language"], group=group.name)
+        post_to_address(session, keys, CHANGED, old, wanted["language"], is_lead=False, **said)
 
 
 def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:

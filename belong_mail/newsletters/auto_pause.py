@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import CompoundSelect, func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import service as accounts
-from belong_mail.delivery import outbox, retry, throttle
+from belong_mail.delivery import retry, throttle
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, SentPerMinute, State
+from belong_mail.delivery.work import Work
 from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import HELD, LATE_AFTER
+from belong_mail.newsletters.tasks import LATE_AFTER, ask_leads
 
 # Copies that are looked back at.
 LOOKBACK_ROWS = 250
@@ -71,12 +71,13 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
 
-def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
+def pause_late(work: Work, daily_quota: int | None) -> None:
     """Pause each issue with copies that have not been tried, once nothing has left for an hour.
 
     The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
     of up to a day. A copy that was put off by itself and has outlived its kind expires.
     """
+    session, at = work.session, work.at
     under_way = select(Newsletter.id).where(
         Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None)
     )
@@ -97,25 +98,14 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
         Newsletter.stopped_at.is_(None),
         func.coalesce(Newsletter.resumed_at, Newsletter.queued_at) < late,
     )
-    for issue in session.scalars(going).all():
+    for issue in session.scalars(going.with_for_update(skip_locked=True, key_share=True)).all():
         begun = issue.resumed_at or issue.queued_at or at
         if begun > late - throttle.DAY and _is_limited(session, issue):
             continue
         log.warning("Newsletter %d stood still for an hour, and is paused.", issue.id)
         release.act(session, issue, release.pause)
         issue.is_late = True
-        ask_lead(session, issue)
-
-
-def ask_lead(session: Session, issue: Newsletter) -> None:
-    """Ask the leads of an issue's group what is to become of it, unless such mail still waits."""
-    asked = select(Delivery.id).where(
-        Delivery.kind == HELD, Delivery.about_id == issue.id, Delivery.due_at.is_not(None)
-    )
-    if session.scalar(asked.limit(1)) is not None:
-        return
-    for lead in accounts.leads_of(session, issue.group):
-        outbox.post(session, HELD, account_id=lead.id, about_id=issue.id)
+        ask_leads(work, issue, "paused")
 
 
 def _untried() -> CompoundSelect[int]:

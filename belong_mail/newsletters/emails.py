@@ -1,5 +1,6 @@
 """Copies of an issue for lead and office, and the email about a held issue."""
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
@@ -8,16 +9,15 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day, known_language
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer
+from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
 from belong_mail.newsletters import approval, issue_mailer, release
-from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.issue_mailer import IssueCopy, writes_copy
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
-from belong_mail.newsletters.service import HELD, OFFICE_COPY
-from belong_mail.newsletters.tasks import APPROVE, OFFICE_ACTED, TEST_COPY, may_go_out
+from belong_mail.newsletters.service import OFFICE_COPY
+from belong_mail.newsletters.tasks import APPROVE, HELD, OFFICE_ACTED, TEST_COPY
 
 # Stands before the subject of a test copy.
 TEST_MARK = gettext_noop("Test")
@@ -27,7 +27,7 @@ TEST_MARK = gettext_noop("Test")
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Write the issue as it is now to a lead of its group, in the language that is asked for."""
     newsletter = _issue(session, delivery)
-    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
+    lead = require_lead(session, mailer, delivery, newsletter.group)
     to = invitations.account_address(mailer.opener, mailer.index, lead)
     language = lead.language
     if delivery.sealed_arguments is not None:
@@ -48,30 +48,25 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCo
 
 @writes(HELD)
 def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask a lead what is to become of an issue that is late, or whose subject tells too much."""
-    newsletter = _issue(session, delivery)
-    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
-    is_paused = newsletter.is_late and newsletter.stopped_at is None
-    if newsletter.held_at is None and not is_paused:
+    """Ask a lead what is to become of an issue that did not go out, or is paused.
+
+    One that paused while no email could leave may have been decided on before this leaves.
+    """
+    to, said = read_posted(mailer.opener, delivery)
+    is_over = ~Newsletter.is_late | Newsletter.stopped_at.is_not(None)
+    decided = select(Newsletter.id).where(Newsletter.id == delivery.about_id, is_over)
+    if said["why"] == "paused" and session.scalar(decided) is not None:
         raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
-    return to_account(
-        mailer,
-        lead,
-        group=newsletter.group,
-        issue_url=url,
-        is_paused=is_paused,
-        lacks_approval=not may_go_out(mailer.opener, session, newsletter),
-        is_late=issue_mailer.is_fit(mailer, session, newsletter),
-        tells=bool(newsletters.identifying_words(newsletter)),
-    )
+    url = mailer.links.page("releases.sending", said["language"], public_id=said["newsletter"])
+    context = {"group": said["group"], "why": said["why"], "issue_url": url}
+    return Email(to, said["language"], context)
 
 
 @writes(APPROVE)
 def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead to approve an issue that another lead wants to send."""
     newsletter = _issue(session, delivery)
-    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
+    lead = require_lead(session, mailer, delivery, newsletter.group)
     asked = newsletter.approval
     if asked is None or asked.asked_by == lead.id or not approval.is_open(session, newsletter):
         raise SkipDelivery(State.WITHDRAWN)
@@ -85,7 +80,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, as long as that is so."""
     newsletter = _issue(session, delivery)
-    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
+    lead = require_lead(session, mailer, delivery, newsletter.group)
     done = release.last_action(newsletter)
     if _said(mailer, delivery) != done:
         raise SkipDelivery(State.WITHDRAWN)

@@ -133,7 +133,7 @@ def build(
     return FitMessage(newsletter, made, language, mailer.links.root)
 
 
-def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
+def is_fit(mailer: Mailer, newsletter: Newsletter) -> bool:
     """Tell whether an issue may be queued: its message in each language passes the gate."""
     try:
         for language in i18n.NAMES:

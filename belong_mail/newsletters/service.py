@@ -2,9 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +26,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.db import NO_DATABASE, UtcTime, lock_for_change, now
+from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
@@ -42,14 +41,9 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
 log = logging.getLogger(__name__)
-# Emails about an issue: to the office, and to leaders who must decide.
-OFFICE_COPY, HELD = "newsletter-copy", "issue-held"
-# Tells whether an issue has the approval that it needs, or is fit as it is rendered; the
-# worker's alone.
-Check = Callable[[Session, Newsletter], bool]
+OFFICE_COPY = "newsletter-copy"
 # Why the audit trail does not say of a draft who wrote in it.
 UNRECORDED_DRAFT = "A draft goes to nobody."
-LATE_AFTER = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
@@ -240,65 +234,9 @@ def _chunks(newsletter: Newsletter) -> Select[Any]:
     return ranges.group_by(each.c.part).order_by(each.c.part)
 
 
-def is_any_due(session: Session) -> bool:
-    """Tell whether the time of any issue has come."""
-    return session.scalar(select(_due().exists())) is True
-
-
-def _due() -> Select[int]:
-    return select(Newsletter.id).where(
-        Newsletter.queued_at.is_(None),
-        Newsletter.due_at <= now(),
-        Newsletter.is_template.is_(False),
-    )
-
-
-def queue_due(session: Session, *checks: Check) -> list[Newsletter]:
-    """Queue the issues whose time has come, and return them.
-
-    One that is an hour late, for we were down, or that does not pass a check, is held and its leads
-    are asked; one of a retired group is a draft again. A row that cannot be read is held as well.
-    """
-    queued = []
-    for number in session.scalars(_due().with_for_update(skip_locked=True)).all():
-        try:
-            with session.begin_nested():
-                newsletter = session.get_one(Newsletter, number)
-                if _queue_or_hold(session, newsletter, checks):
-                    queued.append(newsletter)
-        except (*NO_DATABASE, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            log.error("Newsletter %d is held: %s", number, type(error).__name__)  # noqa: TRY400
-            unreadable = update(Newsletter).where(Newsletter.id == number)
-            session.execute(unreadable.values(held_at=now(), due_at=None))
-    return queued
-
-
-def _queue_or_hold(session: Session, newsletter: Newsletter, checks: Iterable[Check]) -> bool:
-    """Queue an issue that is due, or hold it; tell whether it is queued."""
-    if newsletter.group.has_ended(now()):
-        newsletter.due_at = None
-        return False
-    is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
-    with suppress(SubjectNamesGroup):
-        if not is_late and all(check(session, newsletter) for check in checks):
-            queue(session, newsletter)
-            return True
-    _hold(session, newsletter)
-    return False
-
-
 def send_copy(session: Session, newsletter: Newsletter) -> None:
     """Ask for one more copy of a queued issue, to the office's inbox."""
     outbox.post(session, OFFICE_COPY, sealed_to=outbox.UNNAMED, about_id=newsletter.id)
-
-
-def _hold(session: Session, newsletter: Newsletter) -> None:
-    newsletter.held_at, newsletter.due_at = now(), None
-    audit.record(session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
-    for lead in accounts.leads_of(session, newsletter.group):
-        outbox.post(session, HELD, account_id=lead.id, about_id=newsletter.id)
 
 
 def chunk_members_query(*columns: Any) -> Select[Any]:

@@ -1,22 +1,33 @@
-"""Do what pages asked for about an issue: the worker's side."""
+"""Queue issues that are due, and do what pages asked for about one: the worker's side."""
 
-from sqlalchemy import select
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.models import Account
-from belong_mail.core.db import lock_for_change, required
+from belong_mail.core import audit, rate_limits
+from belong_mail.core.db import NO_DATABASE, lock_for_change, now, required
 from belong_mail.core.decryption import Opener
+from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery import outbox
-from belong_mail.delivery.mailer import SEALED_ARGUMENTS
+from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Rows
+from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
-from belong_mail.newsletters import approval, release
+from belong_mail.newsletters import approval, issue_mailer, release
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
 TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
+# Asks leaders who must decide.
+HELD = "issue-held"
+LATE_AFTER = timedelta(minutes=60)
+log = logging.getLogger(__name__)
 
 
 @does(FollowIssue)
@@ -24,18 +35,8 @@ def follow_issue(work: JobWork, asked: FollowIssue) -> None:
     """Move an issue's copies as its marks say now; tell its leaders what the office did."""
     newsletter = _find(work, asked.issue)
     release.move_copies(work.session, newsletter)
-    if not asked.by:
-        return
-    done = work.keys.opener.wrap(asked.done.encode(), f"{SEALED_ARGUMENTS}/{OFFICE_ACTED}", "")
-    for lead in accounts.leads_of(work.session, newsletter.group):
-        if lead.public_id != asked.by:
-            outbox.post(
-                work.session,
-                OFFICE_ACTED,
-                account_id=lead.id,
-                about_id=newsletter.id,
-                sealed_arguments=done,
-            )
+    if asked.by:
+        _post(work, OFFICE_ACTED, newsletter, asked.done, but=asked.by)
 
 
 @does(SendTestCopies)
@@ -46,17 +47,8 @@ def send_test_copies(work: JobWork, asked: SendTestCopies) -> None:
     """
     newsletter = _find(work, asked.issue)
     written = IssueText.from_issue(newsletter).written_in()
-    wrap, place = work.keys.opener.wrap, f"{SEALED_ARGUMENTS}/{TEST_COPY}"
-    languages = [wrap(code.encode(), place, "") for code in written] if len(written) > 1 else [None]
-    for reader in accounts.leads_of(work.session, newsletter.group):
-        for language in languages if reader.public_id in asked.readers else ():
-            outbox.post(
-                work.session,
-                TEST_COPY,
-                account_id=reader.id,
-                about_id=newsletter.id,
-                sealed_arguments=language,
-            )
+    for language in written if len(written) > 1 else [None]:
+        _post(work, TEST_COPY, newsletter, language, only=asked.readers)
 
 
 @does(AskForApproval)
@@ -65,9 +57,116 @@ def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
     newsletter = _find(work, asked.issue)
     if newsletter.approval is None or not approval.is_open(work.session, newsletter):
         raise Refused
-    for lead in accounts.leads_of(work.session, newsletter.group):
-        if lead.id != newsletter.approval.asked_by:
-            outbox.post(work.session, APPROVE, account_id=lead.id, about_id=newsletter.id)
+    by = work.session.get_one(Account, newsletter.approval.asked_by)
+    _post(work, APPROVE, newsletter, but=by.public_id)
+
+
+def _post(
+    work: Work,
+    kind: str,
+    newsletter: Newsletter,
+    word: str | None = None,
+    *,
+    only: Collection[str] | None = None,
+    but: str = "",
+) -> None:
+    """Email the proven leaders of an issue's group, as often as the web may have us do so."""
+    session, opener = work.session, work.keys.opener
+    place = f"{SEALED_ARGUMENTS}/{kind}"
+    for lead in right_tasks.leads(session, opener, newsletter.group):
+        key = b"issues/" + lead.public_id.encode()
+        if lead.public_id == but or (only is not None and lead.public_id not in only):
+            continue
+        if rate_limits.try_use(session, key, ASKED_OF_LEADERS_RATE, work.at) is not None:
+            wrapped = None if word is None else opener.wrap(word.encode(), place, "")
+            outbox.post(
+                session,
+                kind,
+                account_id=lead.id,
+                about_id=newsletter.id,
+                sealed_arguments=wrapped,
+            )
+
+
+def is_any_due(session: Session) -> bool:
+    """Tell whether the time of any issue has come."""
+    return session.scalar(select(_due().exists())) is True
+
+
+def _due() -> Select[int]:
+    return select(Newsletter.id).where(
+        Newsletter.queued_at.is_(None),
+        Newsletter.due_at <= now(),
+        Newsletter.is_template.is_(False),
+    )
+
+
+def queue_due(work: Work) -> list[Newsletter]:
+    """Queue the issues whose time has come, and return them.
+
+    One that must not go out by itself is held, and its leads are asked; one of a retired group is a
+    draft again. A row that cannot be read is held as well.
+    """
+    session, queued = work.session, []
+    for number in session.scalars(_due().with_for_update(skip_locked=True)).all():
+        try:
+            with session.begin_nested():
+                newsletter = session.get_one(Newsletter, number)
+                if _queue_or_hold(work, newsletter):
+                    queued.append(newsletter)
+        except (*NO_DATABASE, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Newsletter %d is held: %s", number, type(error).__name__)  # noqa: TRY400
+            unreadable = update(Newsletter).where(Newsletter.id == number)
+            session.execute(unreadable.values(held_at=now(), due_at=None))
+    return queued
+
+
+def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
+    """Queue an issue that is due, or hold it; tell whether it is queued."""
+    if newsletter.group.has_ended(now()):
+        newsletter.due_at = None
+        return False
+    if why := _why_held(work, newsletter):
+        newsletter.held_at, newsletter.due_at = now(), None
+        if ask_leads(work, newsletter, why):
+            audit.record(
+                work.session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter
+            )
+        return False
+    newsletters.queue(work.session, newsletter)
+    return True
+
+
+def _why_held(work: Work, newsletter: Newsletter) -> str:
+    """Say in a word why an issue that is due must not go out by itself; empty: it may."""
+    if newsletters.identifying_words(newsletter):
+        return "tells"
+    if not issue_mailer.is_fit(work.mailer, newsletter):
+        return "unfit"
+    if not may_go_out(work.keys.opener, work.session, newsletter):
+        return "unapproved"
+    return "late" if newsletter.due_at and newsletter.due_at < now() - LATE_AFTER else ""
+
+
+def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
+    """Ask a group's proven leads what is to become of an issue, unless such an email still waits.
+
+    False: they were asked often lately, for the web may bring the cause about again and again. The
+    email is fixed now, so that no mark keeps it back.
+    """
+    session, keys, key = work.session, work.keys, b"held/" + newsletter.public_id.encode()
+    asked = select(Delivery.id).where(
+        Delivery.kind == HELD, Delivery.about_id == newsletter.id, Delivery.due_at.is_not(None)
+    )
+    if rate_limits.try_use(session, key, HELD_RATE, work.at) is None:
+        return False
+    said = {"group": newsletter.group.name, "newsletter": newsletter.public_id, "why": why}
+    is_asked = session.scalar(asked.limit(1)) is not None
+    for lead in () if is_asked else right_tasks.leads(session, keys.opener, newsletter.group):
+        right_tasks.post_to(session, keys, HELD, lead, rows=Rows(about_id=newsletter.id), **said)
+    return True
 
 
 def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:

@@ -40,7 +40,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.tasks import may_go_out
+from belong_mail.newsletters.tasks import is_any_due, queue_due
 from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
@@ -104,9 +104,7 @@ class Worker:
         """A key of `hold.REASONS` while we must not work."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._may_go_out = partial(may_go_out, mailer.opener)
         self._import_pace = import_tasks.Pace.within(policy)
-        self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
         domain_of = partial(wrapped_fields.domain_name, self._keyring)
@@ -288,7 +286,7 @@ class Worker:
                 tasks["Nobody is told of a start"] = partial(self._tell_of_starts, entries)
             if (batch := import_tasks.next_batch(session, self._import_pace, at)) is not None:
                 tasks["Nobody of a list is asked"] = partial(self._ask_imported, batch)
-            if newsletters.is_any_due(session):
+            if is_any_due(session):
                 tasks["No newsletter is queued"] = self._queue_due
         return requests, tasks
 
@@ -310,7 +308,7 @@ class Worker:
 
     def _queue_due(self) -> bool:
         with self._sessions.begin() as session:
-            for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
+            for newsletter in queue_due(self._work(session)):
                 if self._services.settings.copy_to_office:
                     newsletters.send_copy(session, newsletter)
         return True

@@ -42,8 +42,8 @@ def periodic_tasks(
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "Late issues leave": lambda session: auto_pause.pause_late(
-            session, policy.daily_quota, now()
+        "Late issues leave": partial(
+            work, partial(auto_pause.pause_late, daily_quota=policy.daily_quota)
         ),
         "The office sees old numbers": figures.count_suppressions,
         "The office does not see that many bounces are not believed": figures.note_breaker,

@@ -14,12 +14,13 @@ from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as settling
 from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute
+from belong_mail.delivery.work import Work
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
-from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
@@ -79,6 +80,9 @@ class Issues:
             session.execute(delete(Chunk))
             session.get_one(Newsletter, self.id).queued_at = None
             session.get_one(Newsletter, self.id).due_at = now()
+
+    def work(self, session: Session) -> Work:
+        return self._worker._work(session)
 
     def claim(self, owner: str) -> Actor:
         def claimed(session: Session) -> None:
@@ -196,7 +200,9 @@ def test_a_worker_that_renews_in_time_keeps_what_it_holds(gated, issues):
 
 
 def test_two_that_queue_what_is_due_plan_it_once(gated, issues):
-    queue = newsletters.queue_due
+    def queue(session: Session) -> None:
+        queue_due(issues.work(session))
+
     for order in in_every_order(gated, issues.begin_due, queue, queue):
         assert issues.rows(Chunk, "planned") == [MEMBERS], order
         assert issues.books() == {"recipients": MEMBERS, "queued": MEMBERS}, order

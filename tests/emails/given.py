@@ -172,15 +172,13 @@ def _of_rights(say: Callable[[str], str]) -> Contexts:
 def _of_leaders(say: Callable[[str], str]) -> Contexts:
     group = Group(name=say(VILLAGE))
     issue = {"group": group, "issue_url": url("issue")}
-    states = ("is_paused", "is_late", "lacks_approval", "tells")
-    held = [
-        dict.fromkeys(states, False) | dict.fromkeys(each, True)
-        for each in ([], ["is_paused"], ["is_late"], ["is_late", "lacks_approval"], ["tells"])
-    ]
     home = {"group": say(VILLAGE), "home_url": url("home"), "kept_until": AT}
     return {
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
-        "issue-held": [{**issue, **each} for each in held],
+        "issue-held": [
+            {"group": say(VILLAGE), "issue_url": url("issue"), "why": why}
+            for why in ("paused", "unapproved", "late", "unfit", "tells")
+        ],
         "office-acted": [
             {**issue, "done": done, "newsletter": say("Tea"), "at": AT}
             for done in ("paused", "resumed", "stopped", "sent", "canceled")

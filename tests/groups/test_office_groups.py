@@ -205,7 +205,8 @@ def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
     office.send(NEW, **TYPED | mark)
     box, name = "shared.box@dpsk12.org", "Muslim Educators"
     with services.writing.begin() as session:
-        post_to_address(session, keyring, "mailbox-changed", box, "en", group=name)
+        said: dict[str, Any] = {"group": name, "is_lead": False}
+        post_to_address(session, keyring, "mailbox-changed", box, "en", **said)
     worker.drain()
     assert len(relay.to(box)) == told
 

@@ -1,0 +1,129 @@
+"""Leaders hear of their group's newsletters and mailbox, whatever marks the web sets."""
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import func, select
+
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
+from belong_mail.groups import mailbox
+from belong_mail.leads.jobs import ProposeMailbox
+from belong_mail.newsletters import approval
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
+from belong_mail.newsletters.models import Newsletter
+from tests.browser_client import link_to
+from tests.factories import group_named
+from tests.markers import on_both
+from tests.privacy.test_loud import SILENCERS, ids, seal, silence
+from tests.scenario import VILLAGE, Scenario
+
+LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
+OLD, NEW = "before@dpsk12.org", "leaders@dpsk12.org"
+NOT_ACCEPTED = "UPDATE group_leads SET accepted_at = NULL"
+by_the_role = on_both("rights of the web's role")
+
+
+def begin(scenario: Scenario, subject: str = "Tea", due_at: datetime | None = None) -> str:
+    """Write an issue of a group with two leaders; return its public id."""
+    for address in (LEAD, OTHER):
+        scenario.invite_lead(address)
+    with scenario.services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, VILLAGE), subject, "Come.")
+        issue.due_at = due_at
+        return issue.public_id
+
+
+def told(scenario: Scenario) -> list[tuple[str, str]]:
+    """List who got which subject, the worker's periodic tasks aside."""
+    scenario.worker.drain()
+    return sorted((each.recipient, each.message["Subject"]) for each in scenario.relay.accepted)
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_decided"),
+    [
+        (NOT_ACCEPTED, False),
+        (NOT_ACCEPTED, True),
+        (SILENCERS["the group"], True),
+        ("UPDATE newsletters SET held_at = NULL", True),
+    ],
+)
+@by_the_role
+def test_no_mark_keeps_from_leaders_that_a_newsletter_is_held(statement, is_decided, scenario):
+    """Not before the worker finds it, nor after: it may be one that the web tried to send."""
+    begin(scenario, "The Village meets", due_at=now())
+    if is_decided:
+        scenario.worker._queue_due()
+    silence(scenario, statement)
+    subject = "Your newsletter wasn’t sent. What would you like to do?"
+    assert told(scenario) == [(LEAD, subject), (OTHER, subject)]
+
+
+@pytest.mark.parametrize("what", ["asked", "tested", "stopped"])
+@by_the_role
+def test_no_mark_keeps_from_leaders_what_others_do_with_a_newsletter(what, scenario):
+    issue = begin(scenario)
+    by, _ = ids(scenario, LEAD)
+    with scenario.services.writing.begin() as session:
+        found = session.query(Newsletter).one()
+        if what == "asked":
+            account = session.get_one(Account, 1)
+            approval.ask(session, found, account, None, 10)
+        elif what == "stopped":
+            found.queued_at = found.stopped_at = now()
+    wanted, subject = {
+        "asked": (AskForApproval(issue), "A newsletter is waiting for your OK"),
+        "tested": (SendTestCopies(issue, [ids(scenario, OTHER)[0]]), "[Test] Tea"),
+        "stopped": (FollowIssue(issue, by, "stopped"), "The Belong office stopped your newsletter"),
+    }[what]
+    seal(scenario, wanted)
+    silence(scenario, NOT_ACCEPTED)
+    assert told(scenario) == [(OTHER, subject)]
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+@by_the_role
+def test_no_mark_keeps_from_leaders_that_their_mailbox_changes(is_decided, scenario):
+    begin(scenario)
+    by, group = ids(scenario, LEAD)
+    with scenario.services.writing.begin() as session:
+        mailbox.wrap_mailbox(scenario.keyring.opener, group_named(session, VILLAGE), OLD)
+    seal(scenario, ProposeMailbox(group, by, NEW, "en"))
+    scenario.worker.drain()
+    links = [link_to(scenario.relay.to(each)[-1], "confirm-mailbox") for each in (NEW, LEAD)]
+    for link in links:
+        scenario.visitor.press(link)
+    del scenario.relay.accepted[:]
+    # The leader who named it must still be one; the others need no mark.
+    others = f"{NOT_ACCEPTED} WHERE account_id > 1"
+    if is_decided:
+        scenario.worker._read_requests()
+    silence(scenario, NOT_ACCEPTED if is_decided else others)
+    subject = "A shared inbox was changed"
+    assert told(scenario) == sorted((each, subject) for each in (LEAD, OTHER, OLD))
+
+
+@by_the_role
+def test_the_web_has_leaders_asked_and_the_trail_written_a_few_times_an_hour_alone(scenario):
+    """It may make an issue due again and again, of which the worker holds each."""
+    begin(scenario, "The Village meets", due_at=now())
+    for _ in range(2 * HELD_RATE.burst):
+        scenario.worker.drain()
+        silence(scenario, "UPDATE newsletters SET due_at = '2020-01-01', held_at = NULL")
+    with scenario.services.reading.begin() as session:
+        held = select(func.count()).where(audit.AuditEntry.kind == audit.Kind.HELD)
+        assert session.scalar(held) == HELD_RATE.burst
+    assert len(told(scenario)) == 2 * HELD_RATE.burst
+
+
+def test_the_web_has_a_leader_emailed_about_newsletters_so_often_alone(scenario):
+    issue = begin(scenario)
+    reader, _ = ids(scenario, OTHER)
+    with scenario.services.writing.begin() as session:
+        for _ in range(ASKED_OF_LEADERS_RATE.burst + 5):
+            SendTestCopies(issue, [reader]).ask(session, scenario.services.sealer)
+    assert len(told(scenario)) == ASKED_OF_LEADERS_RATE.burst
