@@ -1,6 +1,6 @@
-"""Copies of the database: made while it is in use, put back on hold. Keys are in none.
+"""Back up and restore the database: copied while in use, restored on hold. No copy has keys.
 
-With a public key, a copy is encrypted to it, and only whoever has the private one restores it.
+With a public key, copies are encrypted to it, and only its private key restores them.
 """
 
 import os
@@ -25,17 +25,16 @@ from belong_mail.core import encrypted_file
 from belong_mail.core.db import create, make_engine
 from belong_mail.ops import backup_retention, schema
 
-# Puts a database on hold.
+# Puts a restored database on hold.
 BackupMark = Callable[[Engine], None]
-# Prefix of the folder in which a copy is in the clear: before it is encrypted, to be put back, or
-# tried.
+# Prefix of the folders that hold an unencrypted copy while it is made, restored or tried.
 SCRATCH_PREFIX = "copy-"
 # A younger one may be in use: systemd gives a backup six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
 # SQLite's files beside one that it writes to.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
-# In PostgreSQL.
+# The same for PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 # At the lowest level: most of what is kept is encrypted and cannot be made smaller.
 DUMPING = ("--format=custom", "--compress=1")
@@ -48,7 +47,7 @@ class InvalidBackup(Exception):
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Let a command that is stopped remove what it has begun, as one that fails does."""
+    """Turn SIGTERM into SystemExit, so that a stopped command removes what it has begun."""
 
     def leave(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -58,7 +57,7 @@ def exit_on_sigterm() -> Iterator[None]:
     try:
         yield
     except Exception:
-        # While a file is encrypted, the library makes an error of its own of what `leave` raises.
+        # While it encrypts, the library would turn what `leave` raises into an error of its own.
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
@@ -84,10 +83,11 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def backup(engine: Engine, file: Path, mark: BackupMark, public_key: str, scratch: Path) -> None:
-    """Copy a database that may be in use into a file that is not there yet (0600).
+    """Copy a database that may be in use into a new file (0600).
 
-    With a public key it is encrypted to that; one of SQLite is in the clear below `scratch` before.
-    In a copy of SQLite, whoever takes it for a database finds it on hold. Raises InvalidBackup.
+    With a public key, the copy is encrypted to it; a copy of SQLite lies unencrypted below
+    `scratch` first. A copy of SQLite is marked as on hold, in case it is used as a database. Raises
+    InvalidBackup.
     """
     with _new_file(file) as part:
         if not public_key:
@@ -116,7 +116,7 @@ def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
 
 
 def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
-    """Encrypt what pg_dump says while it says it: nothing is in the clear on this disk."""
+    """Encrypt pg_dump's output as it comes, so that nothing unencrypted reaches this disk."""
     command, environment = _call("pg_dump", engine, *DUMPING)
     with (
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as dump,  # noqa: S603 - our own
@@ -126,7 +126,7 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
         try:
             encrypted_file.encrypt(dump.stdout, out, public_key)
         except BaseException:
-            dump.kill()  # it may say nothing for long, and would be waited for
+            dump.kill()  # it may be silent for long, and Popen would wait for it
             raise
     if dump.returncode:
         raise InvalidBackup(FAILED.format("pg_dump"))
@@ -134,10 +134,10 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
 
 @contextmanager
 def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
-    """Yield a copy in the clear: itself, or opened whole below `scratch`. Raises InvalidBackup.
+    """Yield an unencrypted copy: the file itself, or what it decrypts to, below `scratch`.
 
-    Yields nothing of a copy that is not whole, and nothing unencrypted where a key is given: a file
-    in an encrypted copy's place need not be ours.
+    Refuses a copy that is cut off, and, if a key is given, one that is not encrypted: someone else
+    may have put it there. Raises InvalidBackup.
     """
     if key_file is None:
         if encrypted_file.is_encrypted(file):
@@ -161,9 +161,9 @@ def _empty_file(file: Path) -> Path:
 
 
 def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -> None:
-    """Put a copy in the place of the database: whole, up to date, on hold. Raises InvalidBackup.
+    """Replace the database with a copy: whole, up to date, on hold. Raises InvalidBackup.
 
-    An older copy takes steps of the schema only if `check` lets it.
+    `check` may refuse to upgrade an older copy.
     """
     if engine.dialect.name != "sqlite":
         _refuse_other_schema(engine, file)
@@ -185,7 +185,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
 
 
 def _hand_over(file: Path) -> None:
-    """Give what root made to the owner of its folder: web and worker are not root."""
+    """Give a file that root made to the owner of its folder: web and worker are not root."""
     if os.geteuid() == 0:
         folder = file.parent.stat()
         os.chown(file, folder.st_uid, folder.st_gid)
@@ -220,7 +220,7 @@ def drill(
 
 
 def _drop_tables(engine: Engine) -> None:
-    """Drop all tables, and what their triggers call."""
+    """Drop all tables, and the functions that their triggers call."""
     found = MetaData()
     with engine.begin() as connection:
         found.reflect(connection)
@@ -230,7 +230,7 @@ def _drop_tables(engine: Engine) -> None:
 
 
 def _put_in_place(part: Path, engine: Engine) -> None:
-    """Overwrite page by page, in one transaction: readers meanwhile see the old or the new."""
+    """Overwrite the database page by page in one transaction: readers see the old or the new."""
     engine.dispose()
     try:
         with closing(_sqlite(part)) as source, closing(engine.raw_connection()) as target:
@@ -246,7 +246,7 @@ def _put_in_place(part: Path, engine: Engine) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """Make a file whole or not at all, and never in the place of another."""
+    """Make a new file, whole or not at all; never overwrite one."""
     part = file.with_name(f"{file.name}.part")
     try:
         _empty_file(part)
@@ -288,7 +288,7 @@ def _dump(source: sqlite3.Connection, part: Path) -> None:
 
 
 def _finish(engine: Engine) -> None:
-    """Leave one file, without a log beside it, and on the disk."""
+    """Close a copy of SQLite: one file without a log beside it, written to the disk."""
     with engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
@@ -302,7 +302,7 @@ def _sync(path: Path) -> None:
 
 
 def _call(name: str, engine: Engine, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Return the call of a program of PostgreSQL on a database; the password is in no argument."""
+    """Return the command and environment of a PostgreSQL program; no argument has the password."""
     program = shutil.which(name)
     if program is None:
         raise InvalidBackup(f"{name} is not installed. Install PostgreSQL's client programs.")
@@ -321,7 +321,7 @@ def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> None:
 
 
 def _refuse_other_schema(engine: Engine, file: Path) -> None:
-    """Compare the steps of the schema: a restore would leave newer tables where they are."""
+    """Refuse a copy of another schema step: a restore would leave newer tables in place."""
     if not inspect(engine).get_table_names():
         return
     program = shutil.which("pg_restore") or "pg_restore"

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from belong_mail.core import encrypted_file
 
-# Names that `db backup` gives to copies in a folder; nothing else there is looked at.
+# Names that `db backup` gives to copies in a folder; other files are ignored.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
-# For so long the last copy of a step of the schema stays, whatever else was copied on its day: we
-# promise that no copy is kept for longer.
+# How long the last copy of each schema step is kept at least. We promise to keep none longer.
 STEP_AGE = timedelta(days=30)
 # Copies that are being made, and SQLite's files beside them.
 PARTS = "belong-*.backup.part*"
@@ -26,9 +25,9 @@ def file_name(moment: datetime, step: str | None = None) -> str:
 
 
 def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
-    """Delete the copies that no rule keeps, and return them; broken ones stay uncounted.
+    """Delete the copies that no rule keeps, and return them.
 
-    So kept copies are whole, as far as that shows without a key, and a broken file is seen.
+    Broken files neither count nor are deleted, so that somebody sees them.
     """
     copies, steps = {}, {}
     for file in folder.iterdir():
@@ -44,9 +43,9 @@ def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
 
 
 def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
-    """Choose the newest copy of each of the last days, and of the last weeks, that have one.
+    """Choose the newest copy of each of the last days and weeks.
 
-    Counted in days with a copy, not by the calendar: when backups stop, the last ones stay.
+    Only days and weeks with a copy count: when backups stop, the last ones stay.
     """
     by_day: dict[object, datetime] = {}
     by_week: dict[object, datetime] = {}
@@ -60,13 +59,13 @@ def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
 
 
 def last_of_steps(steps: Mapping[datetime, str | None]) -> set[datetime]:
-    """Choose the newest copy of each step of the schema: going back to a version needs it."""
+    """Choose the newest copy of each schema step: going back to a version needs it."""
     last = {step: moment for moment, step in sorted(steps.items()) if step}
     return {moment for moment in last.values() if max(steps) - moment < STEP_AGE}
 
 
 def _looks_good(file: Path) -> bool:
-    """Tell whether a file has the form of a copy; one that another user made, we leave alone."""
+    """Return whether a file has the form of a copy and is ours."""
     try:
         with file.open("rb") as source:
             is_plain = source.read(len(PLAIN[0])).startswith(PLAIN)

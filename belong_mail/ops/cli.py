@@ -18,9 +18,9 @@ from belong_mail.ops import user_errors
 
 
 class Entry(NamedTuple):
-    """A command, or a group of them."""
+    """One command, or a group of commands."""
 
-    # One of the headings below: for whom it is.
+    # One of the headings below.
     section: str
     # Its module and function, below `belong_mail`.
     place: str
@@ -83,16 +83,16 @@ ENTRIES: Final = {
         DEVELOPMENT, "ops.commands:demo", "Add made-up members to a group, in development."
     ),
 }
-# Part of no list: `dev.py run` calls it.
+# Not listed: `dev.py run` calls it.
 HIDDEN: Final = {
     "prepare": Entry(
         DEVELOPMENT, "ops.commands:prepare", "Set up a development site with sample data."
     )
 }
-# Before there are settings, and while they may be those of another version.
+# These run before there are settings, or with settings of another version.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 COPY: Final = "/var/lib/belong-worker/2027-06-01"
-# Examples of commands with arguments; the others are called as they are.
+# Examples of commands that take arguments.
 EXAMPLES: Final = {
     "web": "belong web --port 5000 --workers 2",
     "worker": "belong worker --drain",
@@ -125,7 +125,7 @@ EXAMPLES: Final = {
 
 
 class LazyCommand(click.Command):
-    """Stands for a command until that is wanted."""
+    """Placeholder for a command that is imported when it is used."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         return load(self.name or "").make_context(*arguments, **options)
@@ -133,7 +133,7 @@ class LazyCommand(click.Command):
 
 @cache
 def load(name: str) -> click.Command:
-    """Load a command; one that runs without settings gets no app."""
+    """Import a command; commands that run without settings get no app."""
     command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
     if name in WITHOUT_SETTINGS:
         _explain(command, name)
@@ -143,7 +143,7 @@ def load(name: str) -> click.Command:
 
 
 def every_command() -> tuple[click.Command, ...]:
-    """Return what stands for each command that is listed."""
+    """Return a placeholder for each listed command."""
     return tuple(LazyCommand(name, help=entry.words) for name, entry in ENTRIES.items())
 
 
@@ -155,7 +155,7 @@ def register(app: Flask) -> None:
 
 
 def _wrap_command(command: click.Command, name: str) -> None:
-    """Give a command the app, an example, and an error message in place of a traceback."""
+    """Give a command the app, an example, and error messages instead of tracebacks."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _wrap_command(each, f"{name} {each.name}")
@@ -185,7 +185,7 @@ def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class BelongGroup(FlaskGroup):
-    """Flask's group with no other commands than ours; `--help` needs no settings."""
+    """Flask's command group with our commands only; `--help` needs no settings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         _ = ctx
@@ -199,7 +199,7 @@ class BelongGroup(FlaskGroup):
 
 
 def _load_app() -> Flask:
-    """Load wsgi.py, which becomes the web server or the worker when one of them is asked for."""
+    """Import wsgi.py, which becomes the web server or the worker if the arguments ask for it."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 
@@ -225,7 +225,7 @@ def make_group() -> BelongGroup:
 
 
 def main() -> None:
-    """Be `belong`, by whatever name it was started: wsgi.py reads the arguments too."""
+    """Run as `belong`, under whatever name it was started: wsgi.py reads the arguments too."""
     sys.argv[0] = "belong"
     make_group().main(sys.argv[1:], prog_name="belong")
 

@@ -135,7 +135,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
 
 
 def _kept(given: str) -> tuple[int, int]:
-    """Read how many days' and weeks' copies are kept, such as 7,4; at least one day's is."""
+    """Parse how many days and weeks of copies to keep, such as “7,4”; at least one day."""
     days, _, weeks = given.partition(",")
     if not (days.isdecimal() and int(days) and (not weeks or weeks.isdecimal())):
         raise click.BadParameter("must be numbers like 7,4: the days from 1, and the weeks.")
@@ -301,30 +301,30 @@ def rotate_keys() -> None:
 
 
 def _step() -> str | None:
-    """Return the step that the schema is at; None: there is none."""
+    """Return the schema step of the database, or None for an empty one."""
     with services().engine.connect() as connection:
         return schema_step(connection)
 
 
 def _give_rights() -> None:
-    """Give the web's role in PostgreSQL its rights, if it has one of its own."""
+    """Grant the web's role in PostgreSQL its rights, if the web has a role of its own."""
     with refusing(grants.InvalidRole), services().engine.begin() as connection:
         grants.apply_grants(connection, services().settings.web_database_role)
 
 
 def _hold(copied: Engine) -> None:
-    """Hold every host that the copy knows, and this one."""
+    """Put every host that the copy knows on hold, and this one."""
     with Session(copied) as session, session.begin():
         hold.start_hold(session, "restored", _state_file().seen())
 
 
 def _leave(session: Session) -> None:
-    """Hold every host that a database knows which was moved, and this one."""
+    """Put every host of the database that was moved on hold, and this one."""
     hold.start_hold(session, "asked", _state_file().seen())
 
 
 def _database_url(given: str) -> str:
-    """Return the URL that is given, or the one in the file that is."""
+    """Return the given URL, or the one in the given file."""
     try:
         is_file = "://" not in given
         return settings.database(Path(given).read_text().strip() if is_file else given)
@@ -340,7 +340,7 @@ def _require_keys_here() -> None:
 
 
 def _require_keys(connection: Connection) -> None:
-    """Refuse to rewrap what the keys here do not open: it would be lost."""
+    """Refuse to rotate keys over rows that the keys do not open: those rows would be lost."""
     keyring = Keyring(*keys_here())
     if schema_step(connection) is None:
         return
@@ -354,7 +354,7 @@ def _require_keys(connection: Connection) -> None:
 
 def _require_no_worker() -> None:
     is_working = is_worker_running(services().settings.state_folder / "workers")
-    with suppress(DBAPIError), transaction() as session:  # without tables, none has worked on it
+    with suppress(DBAPIError), transaction() as session:  # without tables, no host has worked on it
         is_working |= hold.is_working(session, _state_file().seen())
     if is_working:
         raise click.ClickException(

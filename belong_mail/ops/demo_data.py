@@ -22,7 +22,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 
 DEMO_LEAD = "sample.lead@example.org"
-# An upcoming group for which enough people wait; the sample lead leads it too.
+# An upcoming group that enough people wait for; the sample lead leads it too.
 DEMO_UPCOMING = "people-with-disabilities"
 NAMES = ("Ada", "Ben", "Carmen", "Dinh", "Esther", "Farid", "Grace", "Hugo", "Inés", "Joe")
 ROWS_AT_ONCE = 1000
@@ -63,7 +63,7 @@ def add_members(
     number: int,
     told: Callable[[int], object] = lambda _number: None,
 ) -> None:
-    """Add made-up confirmed members at example.org to a group, fast."""
+    """Add made-up confirmed members at example.org to a group, in bulk."""
     batch = secrets.token_hex(3)
     at = now()
     for start in range(0, number, ROWS_AT_ONCE):
@@ -90,7 +90,7 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
 
 
 def fill_demo(session: Session, keyring: Keyring) -> None:
-    """Fill an empty database: members, who waits, a lead, issues, meetings; all “sample”."""
+    """Fill an empty database with samples: members, people who wait, a lead, issues, meetings."""
     if session.scalar(select(func.count(Newsletter.id))):
         return
     established = [group for group in groups.listed(session) if group.is_open]
@@ -113,7 +113,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
 
 
 def _add_meetings(session: Session) -> None:
-    """Plan three months of meetings; one of them in a discreet group, one with families."""
+    """Plan three months of meetings, one in a discreet group and one for families."""
     today = now().date()
     for slug, repeats, weekday, hour, english, spanish in MEETINGS:
         group = groups.find(session, slug)

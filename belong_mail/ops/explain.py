@@ -1,9 +1,9 @@
-"""`belong explain`: why an address got no email that answers something its owner did.
+"""`belong explain`: why an address got no email in answer to a form.
 
-No command looks up members, so nothing here asks what an address belongs to. Listed is what was
-typed with it and what was sent to it for that, and these are alike for members and others: emails
-that differ for them answer one act here, are sent as often, and are known for equally long. All
-that could be the address's is opened, so that the time says nothing either.
+No command looks up members, so nothing here asks what an address belongs to. It lists forms sent
+with the address and emails sent in answer, which are alike for members and others: emails that
+differ for them count as one act, are sent as often, and are kept as long. It opens every email that
+could be the address's, so that the time taken says nothing either.
 """
 
 from typing import Final, NamedTuple
@@ -35,24 +35,24 @@ from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
-# Only members among addresses that are not staff's get an answer.
+# On personal addresses only members get an answer.
 MY_GROUPS = "My groups"
 
 
 class Act(NamedTuple):
-    """Something that a person does, and the emails that answer it; which of them is not told."""
+    """An act of a person, and the kinds of email that answer it; which kind it was is not told."""
 
     words: str
     kinds: tuple[str, ...]
     rate: Rate
-    # How the limit that all sources share names an address: before and within the keyed hash.
+    # Prefix of an address in the limit that all sources share, before hashing and in the hash.
     prefix: bytes
     name: str
-    # Says who gets no email.
+    # Explains who gets no email.
     silence: str
 
     def key(self, index: BlindIndex, identity: str) -> bytes:
-        """Name a normalised address for the limit."""
+        """Return the limit's key for a normalised address."""
         return self.prefix + index.limited(self.name.format(identity))
 
 
@@ -134,7 +134,7 @@ def explain_command(address: str) -> None:
 def explain(
     session: Session, opener: Opener, index: BlindIndex, identity: str, *, is_staff: bool
 ) -> list[str]:
-    """Say of a normalised address what is marked, limited, and was sent for what its owner did."""
+    """Describe an address: its mark, its limits, and the emails that answered its owner's acts."""
     since = session.scalar(
         select(Suppression.since).where(Suppression.address_index == index.suppressed(identity))
     )
@@ -152,7 +152,7 @@ def explain(
 
 
 def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
-    """Find what answers any act and went to an address, by opening all of a day."""
+    """Find the last day's answers to an address, by opening all of them."""
     found = select(Delivery).where(
         Delivery.kind.in_([kind for act in ACTS for kind in act.kinds]),
         Delivery.sealed_arguments.is_not(None),
@@ -163,7 +163,7 @@ def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
 
 
 def _recipient(opener: Opener, delivery: Delivery) -> str:
-    """Return the normalised address that an email is for; empty where it does not open."""
+    """Return the normalised recipient of an email; empty if it does not open."""
     try:
         return normalise(read_posted(opener, delivery)[0])
     except (DecryptionError, ValueError):

@@ -1,4 +1,4 @@
-"""Figures for the office's page that the web cannot count itself: the worker writes them down."""
+"""Figures on the office's page that the web cannot count itself; the worker stores them."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -13,12 +13,12 @@ from belong_mail.members.counts import steady
 
 BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
 KEYS_TRIED = "keys-tried"
-# Between counts of the suppressions.
+# Time between counts of the suppressions.
 COUNT_EVERY = timedelta(hours=1)
 
 
 class Figure(Base):
-    """A number as the office may read it: rounded, of no group and no person."""
+    """A rounded number for the office; it belongs to no group and no person."""
 
     __tablename__ = "figures"
 
@@ -28,7 +28,7 @@ class Figure(Base):
 
 
 def note(session: Session, name: str, number: int = 0, at: datetime | None = None) -> None:
-    """Write a figure down, in the place of an older one; another worker may do so just now."""
+    """Store a figure, replacing an older one, even while another worker does the same."""
     insert = dialect_insert(session.connection().dialect.name)
     noted = insert(Figure).values(name=name, number=number, noted_at=at or now())
     newer = {"number": noted.excluded.number, "noted_at": noted.excluded.noted_at}
@@ -40,22 +40,22 @@ def noted_at(session: Session, name: str) -> datetime | None:
 
 
 def note_breaker(session: Session) -> None:
-    """Write down until when nobody believes that addresses do not exist."""
+    """Store until when the circuit breaker ignores reports of unknown addresses."""
     until = bounces.breaker_until(session, now())
     if until is not None or breaker_until(session) is not None:
         note(session, BREAKER, at=until)
 
 
 def breaker_until(session: Session) -> datetime | None:
-    """Return what the worker wrote down last; None: all is as usual."""
+    """Return the time that was stored last, or None if the breaker is closed."""
     until = noted_at(session, BREAKER)
     return until if until is not None and until > now() else None
 
 
 def count_suppressions(session: Session) -> None:
-    """Count once an hour how many addresses are left alone, by reason and month, in tens.
+    """Count hourly how many addresses are suppressed, by reason and month, in tens.
 
-    A number stands until it has moved by a whole step, so that nobody's wish shows.
+    A number changes only when it has moved by a whole ten, so that no single wish shows.
     """
     last = noted_at(session, COUNTED)
     if last is not None and timedelta(0) <= now() - last < COUNT_EVERY:
@@ -73,7 +73,7 @@ def count_suppressions(session: Session) -> None:
 
 
 def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
-    """List reason, month and number in tens, the last month first; 0 is fewer than ten."""
+    """Return (reason, month, number in tens), newest month first; 0 means fewer than ten."""
     return [
         (reason, datetime.strptime(f"{month} +0000", "%Y-%m %z"), number)
         for _, (reason, month), number in reversed(_suppressed(session))
@@ -81,7 +81,7 @@ def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
 
 
 def _suppressed(session: Session) -> list[tuple[str, list[str], int]]:
-    """List name, reason and month, and number, by month and then by reason."""
+    """Return (name, [reason, month], number) of each figure, sorted by month and reason."""
     found = select(Figure.name, Figure.number).where(Figure.name.startswith(SUPPRESSED))
     rows = [
         (name, name.removeprefix(SUPPRESSED).rsplit("/", 1), number)

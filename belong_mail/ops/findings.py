@@ -18,7 +18,7 @@ def failure(words: str) -> Finding:
 
 
 def check_schema(engine: Engine) -> Finding:
-    """Tell whether the last step has been taken; without it nothing else can be asked."""
+    """Check that the last schema step has been taken; other checks need it."""
     try:
         db.require_current_schema(engine)
     except db.SchemaOutdated:

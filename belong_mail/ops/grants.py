@@ -1,8 +1,8 @@
-"""The rights of the web's role in PostgreSQL: one table, which each `db upgrade` applies anew.
+"""The web role's rights in PostgreSQL: one table, which each `db upgrade` applies anew.
 
-The worker's role owns the tables. The web has no right that is not listed here: none on a new
-table, no INSERT and UPDATE of a new column. A column that the web needs is added below; one that it
-must not fill has a default in the database, so that no INSERT of the web names it.
+The worker's role owns the tables. The web has only the rights listed here: none on a new table, no
+INSERT or UPDATE of a new column. To give the web a column, add it below. A column that the web must
+not fill has a default in the database, so that no INSERT of the web names it.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The web's rights on a table besides reading it; the two texts name columns."""
+    """The web's rights on a table besides SELECT; the two texts name columns."""
 
     insert: str = ""
     update: str = ""
     may_delete: bool = False
     # Row-level security: (command, condition); a command without one reaches no row.
     #
-    # It always reads all rows.
+    # SELECT always reaches all rows.
     rows: tuple[tuple[str, str], ...] = ()
 
 
 READS = Rights()
 
 
-# All that the web may read, and what more it may do there.
+# The tables that the web may read, and its other rights there.
 WEB = {
     "accounts": Rights(
         update="language name is_office office_since office_ends_at"
@@ -58,7 +58,7 @@ WEB = {
     "flyers": Rights(
         "public_id newsletter_id title content size pages is_tagged", may_delete=True
     ),
-    # The worker alone notes names, tells of an end, and empties a group.
+    # The worker alone records a group's names, announces its end, and deletes its memberships.
     "groups": Rights(
         "public_id slug name summary mission activities audience note resources welcome before"
         " wrapped_mailbox members_shown position created_at established_at is_discreet"
@@ -83,7 +83,7 @@ WEB = {
     "images": Rights(
         "public_id newsletter_id description media_type content width height", may_delete=True
     ),
-    # How long ago the mailbox was looked into, for the office and /metrics.
+    # When the mailbox was last polled, for the office and /metrics.
     "inbound_mailboxes": READS,
     "import_batches": Rights("import_id size sealed failures"),
     "imports": Rights(
@@ -125,7 +125,7 @@ WEB = {
     ),
     "figures": READS,
     "operator_releases": READS,
-    # Public keys for signing in: the web may keep them, for it may begin sessions too.
+    # Public keys for signing in. The web may write them: it can begin sessions anyway.
     "passkeys": Rights(
         "public_id account_id credential_id public_key counter name created_at used_at",
         update="counter used_at",
@@ -134,12 +134,12 @@ WEB = {
     "questions": Rights(
         "group_id position kind label options is_required", may_delete=True
     ),
-    # The worker alone begins one, after it was mailed.
+    # The worker alone adds a row, after it has sent the link.
     "jobs": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent_per_minutes": READS,
-    # The worker alone says what the office was told of.
+    # The worker alone records what the office was told of.
     "site_settings": Rights(
         "name value announced",
         update="value",
@@ -156,12 +156,11 @@ WEB = {
 
 ATTRIBUTES = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolbypassrls", "rolreplication")
 POLICY = "belong_web_"
-# Tables whose rows are not numbered.
+# Tables whose primary key is not a serial number.
 WITHOUT_NUMBER = {"limits", "approvals", "site_settings"}
 
 
-# Each lists rights that a role has, by whatever grant, or that everybody has; and the policies in
-# force.
+# Queries for the rights that a role has, by its own grants or PUBLIC's, and for active policies.
 ACTUAL = (
     """SELECT what || ' ' || c.relname || '.' || a.attname
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid,
@@ -194,7 +193,7 @@ class InvalidRole(Exception):
 
 
 def apply_grants(connection: Connection, role: str) -> None:
-    """Give the web's role exactly the rights of WEB; do nothing on SQLite or without a role.
+    """Grant the web's role exactly the rights of WEB. Does nothing on SQLite or without a role.
 
     The tables' owner must run it. Raises InvalidRole.
     """
@@ -209,9 +208,9 @@ def apply_grants(connection: Connection, role: str) -> None:
 
 
 def drop_policies(connection: Connection) -> None:
-    """Drop the rules about rows: a column that one names cannot be dropped.
+    """Drop the row policies: PostgreSQL refuses to drop a column that a policy names.
 
-    Without them the web reaches no row of these tables, until `db upgrade` makes them again.
+    Until `db upgrade` makes them again, the web reaches no row of these tables.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -224,7 +223,7 @@ def drop_policies(connection: Connection) -> None:
 
 
 def grant_faults(connection: Connection, role: str) -> list[str]:
-    """Say where the role's rights are not exactly those of WEB; nothing when they are."""
+    """List where the role's rights differ from WEB; empty if they match."""
     if problems := list(_unfitness(connection, role)):
         return problems
     queries = (text(query).bindparams(role=role) for query in ACTUAL)
@@ -242,7 +241,7 @@ def grant_faults(connection: Connection, role: str) -> list[str]:
 
 
 def _statements(role: str, schema: str, database: str) -> Iterator[str]:
-    """Take everything away, and give what is listed."""
+    """Return the SQL that revokes everything and grants what is listed."""
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {role}"
     yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {role}"
     yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {role}"
@@ -261,9 +260,9 @@ def _statements(role: str, schema: str, database: str) -> Iterator[str]:
 
 
 def _policies(table: str, rights: Rights) -> Iterator[str]:
-    """Say which rows of a table others than its owner reach.
+    """Return the SQL of a table's row policies.
 
-    No role is named, so that a copy can be put back where that role is not.
+    It names no role, so that a copy can be restored where that role does not exist.
     """
     for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
         yield f"DROP POLICY IF EXISTS {POLICY}{command.lower()} ON {table}"
@@ -289,7 +288,7 @@ def _expected() -> Iterator[str]:
 
 
 def _unfitness(connection: Connection, role: str) -> Iterator[str]:
-    """Say why a role cannot be the web's."""
+    """Return why a role cannot be the web's, or an empty text."""
     found = text(f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = :role")  # noqa: S608 - our own names
     attributes = connection.execute(found.bindparams(role=role)).one_or_none()
     if attributes is None:

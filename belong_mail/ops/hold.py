@@ -1,4 +1,4 @@
-"""Hold sending: whether a host may work on this database, and what would leave if it did."""
+"""Hold sending: decide whether a host may work on this database, and count what would leave."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -22,15 +22,15 @@ class Host(IdBase):
     __tablename__ = "hosts"
 
     folder: Mapped[str] = mapped_column(unique=True)
-    # Grows from 0 while a worker works; the state file in the state folder grows with it.
+    # Counts up from 0 while a worker works; the state file in the state folder counts along.
     epoch: Mapped[int]
-    # A key of `REASONS`; None: it may send.
+    # A key of `REASONS`; None: the host may send.
     held_because: Mapped[str | None]
-    # When a worker of it last looked, held or not.
+    # When one of its workers last looked in, on hold or not.
     seen_at: Mapped[datetime] = mapped_column(default=now)
-    # The heartbeat: when a worker of it last looked, having done all that was due before.
+    # The heartbeat: when one of its workers last finished all that was due.
     worked_at: Mapped[datetime | None]
-    # Its workers are to try the relay now, although it was to be left alone for a while.
+    # Whether its workers should try the relay now instead of resting it.
     retry_asked_at: Mapped[datetime | None]
     # The timeline of PostgreSQL on which this host last worked.
     timeline: Mapped[str] = mapped_column(default="", server_default="")
@@ -58,9 +58,9 @@ LACKING = (
     "when a worker last looked, the database lacked what that had done (an older copy was restored,"
     " or a standby took over), or something has changed back since"
 )
-# Two hosts' clocks may differ by so much.
+# How far the clocks of two hosts may differ.
 SKEW = timedelta(minutes=2)
-# A clock that is further ahead of what the database last saw would let things expire that must not.
+# A clock further ahead than this would expire things too early.
 CLOCK_TOO_FAR = timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
@@ -70,7 +70,7 @@ DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
 
 
 def hold_reason(session: Session, seen: HostState) -> str | None:
-    """Return why a host that has seen this must not work here, a key of REASONS; None: it may."""
+    """Return why this host must not work here, as a key of REASONS, or None if it may."""
     host = _host(session, seen)
     if host is not None and host.held_because is not None:
         return host.held_because
@@ -78,7 +78,7 @@ def hold_reason(session: Session, seen: HostState) -> str | None:
 
 
 def changes(session: Session, seen: HostState) -> list[str]:
-    """Say what is not as this host last saw it."""
+    """List what differs from this host's last view of the database."""
     host = _host(session, seen)
     if host is None or host.epoch == 0:
         words = "this host's state folder has not worked on this database"
@@ -104,16 +104,15 @@ def changes(session: Session, seen: HostState) -> list[str]:
 
 
 def way_out(because: str) -> str:
-    """Say which command ends a hold of a reason."""
+    """Return which command ends a hold of a given reason."""
     return WAYS_OUT.get(because, DOUBT)
 
 
 def check_host(session: Session, seen: HostState, *, is_behind: bool = False) -> str | None:
-    """Tell as `hold_reason` does, and record it on both sides, in `HostStateFile.locked_update`.
+    """Return as `hold_reason` does, and record it on both sides, in `HostStateFile.locked_update`.
 
-    Where all is well the epoch goes on: an older database is known from now on. One that
-    `is_behind` lacks what this host has done, and no host may do it again. Nothing is recorded by a
-    clock that is far ahead.
+    If all is well the epoch counts on, so that an older database shows. A database that `is_behind`
+    lacks what this host has done, so every host is held. A clock that is far ahead records nothing.
     """
     if is_behind:
         session.execute(
@@ -140,7 +139,7 @@ def start_hold(session: Session, because: str, seen: HostState) -> None:
 
 
 def release_hold(session: Session, seen: HostState) -> None:
-    """Let this host work on this database from now on, within `HostStateFile.locked_update`."""
+    """Let this host work on this database, in `HostStateFile.locked_update`."""
     host = _host(session, seen)
     if host is None:
         host = Host(folder=seen.folder, epoch=0)
@@ -151,14 +150,14 @@ def release_hold(session: Session, seen: HostState) -> None:
 
 
 def beat(session: Session, seen: HostState) -> None:
-    """Write down that a worker of this host has done what was due."""
+    """Record that a worker of this host has finished what was due."""
     session.execute(update(Host).where(Host.folder == seen.folder).values(worked_at=now()))
 
 
 def pulse(session: Session) -> datetime | None:
-    """Return when a worker last showed that it lives, on any host; None: none ever has.
+    """Return when a worker of any host last showed that it lives, or None.
 
-    One that may work shows it by having worked: one that fails at once looks in again and again.
+    A worker that may send shows it by finishing its work: one that keeps failing looks in too.
     """
     shown = case(
         (Host.held_because.is_not(None), Host.seen_at),
@@ -169,14 +168,14 @@ def pulse(session: Session) -> datetime | None:
 
 
 def is_on(session: Session) -> bool:
-    """Tell whether nothing is sent: a host is held, and no other has worked lately."""
+    """Return whether nothing is sent: a host is on hold, and no other has worked lately."""
     is_held = exists().where(Host.held_because.is_not(None))
     is_working = exists().where(Host.held_because.is_(None), Host.seen_at > now() - RECENT_WORK)
     return bool(session.scalar(select(is_held & ~is_working)))
 
 
 def is_working(session: Session, seen: HostState) -> bool:
-    """Tell whether a worker with another state folder has looked in within half a minute."""
+    """Return whether a worker with another state folder has looked in within half a minute."""
     late = exists().where(Host.folder != seen.folder, Host.seen_at > now() - SEEN_LATELY)
     return bool(session.scalar(select(late)))
 
@@ -190,7 +189,7 @@ def other_hosts(session: Session, seen: HostState) -> int:
 
 
 def waiting(session: Session) -> dict[str, int]:
-    """Count what waits by itself: deliveries by state, requests, issues for their time."""
+    """Count what waits without anyone's doing: deliveries by state, requests, scheduled issues."""
     unfinished = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
     by_state = select(Delivery.state, func.count()).group_by(Delivery.state)
     by_state = by_state.where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
@@ -212,7 +211,7 @@ def in_words(waiting: dict[str, int]) -> str:
 
 
 def database_identity(session: Session) -> str:
-    """Name the database's file or cluster, so that a copy of it is another one."""
+    """Identify the database's file or cluster; a copy of it gets another name."""
     url = session.get_bind().engine.url
     if url.get_backend_name() == "sqlite":
         return f"inode {Path(url.database or '').stat().st_ino}"
@@ -225,10 +224,10 @@ def database_identity(session: Session) -> str:
 
 
 def timeline(session: Session) -> str:
-    """Name PostgreSQL's timeline, another one after each failover; "" where it is not told."""
+    """Return PostgreSQL's timeline, which changes at each failover, or "" if it is not told."""
     if session.get_bind().engine.url.get_backend_name() == "sqlite":
         return ""
-    session.flush()  # what the database refuses of that is no answer about its timeline
+    session.flush()  # an error of the database says nothing of its timeline
     try:
         with session.begin_nested():
             return str(session.scalar(text(TIMELINE)))
@@ -246,10 +245,10 @@ def _host(session: Session, seen: HostState) -> Host | None:
 
 
 def _is_used(session: Session, seen: HostState) -> bool:
-    """Tell whether a database that this host does not know has been in use.
+    """Return whether a database that this host does not know has been in use.
 
-    A new installation begins by itself, also where email was asked for before its first worker
-    started; but no host that knows another database takes that for its own.
+    A new installation starts by itself, even if email was asked for before its first worker
+    started. A host that knows another database never takes this one for new.
     """
     is_met = exists().where(Host.id.is_not(None))
     waits = exists().where(Delivery.id.is_not(None)) | exists().where(Chunk.id.is_not(None))

@@ -1,4 +1,4 @@
-"""The state file: this host's last view of the database, kept outside of it."""
+"""The host state file: this host's last view of the database, kept outside of it."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from belong_mail.core.db import new_public_id
 
 MACHINE = Path("/etc/machine-id")
-# Seconds to wait for another worker of this folder, which may stand still.
+# Seconds to wait for another worker of this folder, which may hang.
 LOCK_SECONDS = 10.0
 LOCK_POLL_SECONDS = 0.02
 
@@ -23,20 +23,20 @@ class StateFolderError(Exception):
 
 @dataclass(slots=True)
 class HostState:
-    """A host's last view: the folder's own name, and the database's epoch and place."""
+    """A host's last view: the folder's own name, the database's epoch and its identity."""
 
     folder: str
     epoch: int = 0
-    # The database may be one epoch further: we were cut off between the two.
+    # Whether the database may be one epoch further, because we were cut off in between.
     is_pending: bool = False
     machine: str = ""
-    # The file or cluster of the database; empty before the first time.
+    # Identity of the database's file or cluster; empty before the first time.
     place: str = ""
 
 
 class HostStateFile:
     def __init__(self, folder: Path) -> None:
-        """Open the state file of a folder, made where it is missing, or raise StateFolderError."""
+        """Open the state file of a folder, or make it. Raises StateFolderError."""
         self._file = folder / "witness"
         self._lock = folder / "witness.lock"
         try:
@@ -62,9 +62,10 @@ class HostStateFile:
 
     @contextmanager
     def locked_update(self) -> Iterator[HostState]:
-        """Change database and state file: within, the database commits; then the file follows.
+        """Update database and state file together: the block commits, then the file follows.
 
-        One worker of a folder at a time. One that is cut off in between leaves `is_pending`.
+        Only one worker of a folder enters at a time. If it is cut off in between, `is_pending`
+        stays set.
         """
         with self._locked():
             seen = self.seen()
@@ -74,7 +75,7 @@ class HostStateFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep others out, or raise BlockingIOError, an OSError, when one stays inside."""
+        """Lock the folder, or raise BlockingIOError (an OSError) while another worker has it."""
         until = time.monotonic() + LOCK_SECONDS
         with self._lock.open("a") as lock:
             while True:
@@ -98,7 +99,7 @@ class HostStateFile:
 
 
 def machine_id() -> str:
-    """Name this machine, or return nothing where it has no name (in most containers)."""
+    """Return this machine's id, or an empty text where it has none (in most containers)."""
     try:
         return MACHINE.read_text().strip()
     except OSError:

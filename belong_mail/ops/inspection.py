@@ -24,9 +24,9 @@ GROUP_USES: Final = stat.S_IRGRP | stat.S_IWGRP
 
 
 def check_sharing(settings: Settings) -> Iterator[Finding]:
-    """Look whether the web, of another user, can write to SQLite's files, as to their folder.
+    """Check that the web, running as another user, can write to SQLite's files and their folder.
 
-    The worker owns them and notices nothing, while each form answers 503.
+    The worker owns them and would notice nothing while every form answers 503.
     """
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
@@ -71,7 +71,7 @@ def check_older_keys(session: Session, opener: Opener) -> Iterator[Finding]:
 
 
 def check_key_copy(session: Session) -> Finding:
-    """Say since when no copy of the keys was tried: one that nobody tried is the one that fails."""
+    """Report how long ago a copy of the keys was last tried."""
     tried = figures.noted_at(session, figures.KEYS_TRIED)
     if tried is None:
         return Finding(
@@ -82,9 +82,9 @@ def check_key_copy(session: Session) -> Finding:
 
 
 def check_database(engine: Engine, web_role: str | None = None) -> Iterator[Finding]:
-    """Look at the schema, what keeps data safe, the web's role, and SQLite's file page by page.
+    """Check the schema, the safety settings, the web's role, and each page of a SQLite file.
 
-    None: the web does not use this database, such as that of a drill.
+    `web_role` is None if the web does not use this database, as in a drill.
     """
     yield check_schema(engine)
     with engine.connect() as connection:
@@ -115,7 +115,7 @@ def check_database(engine: Engine, web_role: str | None = None) -> Iterator[Find
 
 
 def _check_role(connection: Connection, role: str) -> Iterator[Finding]:
-    """Look whether the web's role in PostgreSQL has exactly the rights that it needs."""
+    """Check that the web's role in PostgreSQL has exactly the rights that it needs."""
     if not role:
         yield Finding(
             "Web and worker share one PostgreSQL role, so someone who breaks into the web can"

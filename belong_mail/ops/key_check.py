@@ -1,7 +1,7 @@
-"""Check that the worker's keys open what is in the database; a worker whose keys do not waits.
+"""Check that the worker's keys open what is in the database; with wrong keys the worker waits.
 
-It would fail all mail, wrap new rows under the wrong key, and take every address for a new one. A
-copy of the keys is tried the same way, and must have all that is in use here.
+Otherwise it would fail all email, wrap new rows under the wrong key, and take every address for a
+new one. A copy of the keys is checked the same way, and must have every key that is in use.
 """
 
 import io
@@ -30,20 +30,20 @@ from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
 # Keys by kind, the oldest first.
 Keys = dict[str, tuple[str, ...]]
-# Octets: no file of keys comes near it.
+# Bytes; no file of keys is that large.
 MAX_OCTETS = 1 << 20
 LINE = re.compile(rf"^BELONG_({'|'.join(KINDS).upper()})_KEYS=(.*)$", re.MULTILINE)
-# Rows of a kind, the first and the last, that are opened.
+# How many of the first and of the last rows of a kind are opened.
 SAMPLED_ROWS = 20
-# Rows: fewer that cannot be opened are those rows' own fault.
+# If fewer rows than this do not open, the rows are bad rather than the keys.
 MIN_FAILED_ROWS = 3
 INDEX_FAULT = "BELONG_INDEX_KEYS is not the key that the members here were indexed with."
 
 
 def key_faults(session: Session, keyring: Keyring) -> list[str]:
-    """Say which kinds of rows the keys do not open; nothing when the keys are right.
+    """Return which kinds of rows the keys do not open; empty if the keys are right.
 
-    A key that is not here shows in many rows, or in all that there are; one bad row says nothing.
+    A missing key shows in many rows, or in all that there are; one bad row proves nothing.
     """
     tried, database = {}, inspect(session.connection())
     for column, place, row, batch in WRAPPED_COLUMNS:
@@ -64,9 +64,9 @@ def key_faults(session: Session, keyring: Keyring) -> list[str]:
 
 
 def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
-    """Judge each name of a key that was met and is not here, by how many rows bear it.
+    """Judge each unknown key id that was met, by how many rows carry it.
 
-    A name that few rows bear is dismissed: those rows are bad. Any other stays, and is a fault.
+    An id on few rows is dismissed as damage of those rows. Any other is a fault and stays.
     """
     opener, found = keyring.opener, []
     for name in list(opener.unknown):
@@ -79,7 +79,7 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
 
 
 def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
-    """Give requests that could not be read another try, where their key is here by now."""
+    """Retry requests that could not be read, if their key is here by now."""
     here = [SEALED + name for name in opener.names]
     failed = update(Job).where(Job.failures > 0, Job.due_at <= now())
     failed = failed.where(head(Job.sealed).in_(here))
@@ -87,7 +87,7 @@ def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
 
 
 def unread_messages(session: Session, keyring: Keyring) -> list[str]:
-    """Say whether the last messages to the office cannot be opened."""
+    """Report whether the last messages to the office do not open."""
     last = select(ContactMessage.sealed).order_by(ContactMessage.id.desc()).limit(MIN_FAILED_ROWS)
     sealed = list(session.scalars(last))
     closed = 0
@@ -102,7 +102,7 @@ def unread_messages(session: Session, keyring: Keyring) -> list[str]:
 
 
 def read_copy(data: bytes) -> Keys:
-    """Read a tar of the folder of keys, or the lines of `keys new`."""
+    """Parse a tar of the folder of keys, or the output of `keys new`."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             found = {
@@ -117,7 +117,7 @@ def read_copy(data: bytes) -> Keys:
 
 
 def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
-    """Say why a copy is not enough to go on with this database; nothing when it is."""
+    """Return what a copy of the keys lacks for this database; empty if it has all."""
     missing = [f"It has no {kind} key." for kind in KINDS if keys[kind] == ("",)]
     bad = missing or validate_keys(keys["public"], keys["private"], keys["index"])
     if bad:
@@ -138,9 +138,9 @@ def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
 
 
 def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:
-    """Return the first and the last rows of a kind, each once: wrapped value, and its name.
+    """Return the first and last rows of a kind as (wrapped value, name), without repeats.
 
-    They are found by their key, so that no table is read whole.
+    Finds them by their primary key, so that no table is read whole.
     """
     key = next(iter(column.class_.__table__.primary_key.columns))
     found: set[tuple[bytes | None, str]] = set()
@@ -151,7 +151,7 @@ def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[b
 
 
 def _is_there(database: Inspector, column: Column) -> bool:
-    """Tell whether a database has a column; one of an older step may not."""
+    """Return whether the database has a column; one of an older schema step may not."""
     table = column.class_.__tablename__
     return database.has_table(table) and column.key in {
         each["name"] for each in database.get_columns(table)
@@ -159,7 +159,7 @@ def _is_there(database: Inspector, column: Column) -> bool:
 
 
 def _opens(keyring: Keyring, wrapped: bytes, row: str, place: str) -> bool | None:
-    """Tell whether a row opens; None: its key is not here."""
+    """Return whether a row opens, or None if its key is not here."""
     if not keyring.opener.has(wrapped):
         return None
     try:
@@ -175,7 +175,7 @@ def _bearing(session: Session, column: Column, name: bytes) -> int:
 
 
 def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
-    """Say that the index key is another's: no member who can be opened bears its name."""
+    """Report if the index key is wrong: no member that opens has the index that it makes."""
     needed = ("public_id", "group_id", "wrapped_address", "address_index")
     of_member = load_only(*(getattr(Subscription, name) for name in needed))
     of_group = selectinload(Subscription.group).load_only(Group.public_id)

@@ -1,4 +1,4 @@
-"""Rotate keys: rewrap, a little at a time, what an older key wrapped."""
+"""Rewrap values of older keys under the newest, a few at a time."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ SOON = "the worker wraps them again, hundreds a minute"
 
 
 def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
-    """Wrap some values of older keys under the newest; return how many, 0 when all is done.
+    """Rewrap some values under the newest key; return how many, or 0 when all are done.
 
-    It goes on wherever it was cut off, for each row tells its key. A member's change meanwhile
-    stays as it is.
+    It can be cut off anywhere, because each value names its key. It never undoes a member's change
+    that happens meanwhile.
     """
     done = 0
     if opener.old_key_ids:
@@ -28,7 +28,7 @@ def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
 
 
 def rows_left(session: Session, opener: Opener) -> dict[str, int]:
-    """Count what still needs an older key, in every column of every table, by what it is."""
+    """Count the values that still need an older key, by kind."""
     older = [kind + name for kind in (SEALED, WRAPPED) for name in opener.old_key_ids]
     counts: dict[str, int] = {}
     for table in Base.metadata.sorted_tables:
@@ -59,5 +59,5 @@ def _rewrap(session: Session, opener: Opener, wrapped: WrappedColumn, most: int)
 
 
 def head(column: Any) -> Any:
-    """Select the octets that name the format and the key of a column's bytes."""
+    """Select the first bytes of a column, which name the format and the key."""
     return func.substr(column, 1, HEAD_OCTETS, type_=LargeBinary)

@@ -1,4 +1,4 @@
-"""Turn the process of `flask` or `belong` into the web server or the worker, before pages load."""
+"""Replace the process of `flask` or `belong` with the web server or worker, before pages load."""
 
 import os
 import sys
@@ -15,12 +15,11 @@ from belong_mail.mail.hosts import is_this_machine
 if TYPE_CHECKING:  # the services load the database, which this process does not need
     from belong_mail.core.services import Settings
 
-# Options of `flask` itself whose value stands apart.
+# Options of `flask` itself that take a value as a separate argument.
 WITH_VALUE = ("-A", "--app", "-e", "--env-file")
-# For the worker: no columns for tracebacks, which it does not write, and no docstrings: 5 MB less.
-# An installation compiles with these.
+# For the worker: no columns for tracebacks, and no docstrings, which are 5 MB.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
-# For all threads: those that open connections would each begin a heap of their own.
+# One heap for all threads: each thread that opens a connection would begin its own.
 ARENA_SETTING = {"MALLOC_ARENA_MAX": "1"}
 WORKER_ALONE = (
     "BELONG_PRIVATE_KEYS",
@@ -29,16 +28,16 @@ WORKER_ALONE = (
     "BELONG_INBOUND_URL",
     "BELONG_INBOUND_CREDENTIALS",
 )
-# How granian writes its own lines, such as that a web worker died: as we write ours.
+# Makes granian's own lines, such as that a web process died, look like ours.
 SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
-# For which a request may still run at SIGTERM: a form waits ten seconds for SQLite's lock. After
-# them a process is killed that was told during startup, where granian may miss it.
+# Seconds that a request may still take at SIGTERM: a form waits ten seconds for SQLite's lock. Then
+# the process is killed, even if granian missed the signal during startup.
 WEB_PATIENCE = "15s"
-# Threads of each process: pages wait for the database and for each other, not for slow senders.
+# Threads of each process. Pages wait for the database and each other, not for slow senders.
 THREADS = 2
 # Connections that a web process holds at most, idle ones too.
 CONNECTIONS = 512
-# After that a connection ends on which no request has begun, or its headers are not whole.
+# Milliseconds after which a connection ends if its request's headers are not complete.
 HEADER_MILLISECONDS = 10_000
 NO_PROXY = (
     "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
@@ -48,7 +47,7 @@ NO_PROXY = (
 
 
 def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | None:
-    """Return what stands behind a command in the arguments of `flask`; None for another command.
+    """Return the arguments after a command of `flask`, or None if it is another command.
 
     `belong` takes the same arguments.
     """
@@ -56,14 +55,14 @@ def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | Non
     if not {"flask", "belong"} & {Path(program).name, Path(program).parent.name}:
         return None
     while rest and rest[0].startswith("-"):
-        if rest[0] == "--help":  # of `flask` itself, which asks nobody to run
+        if rest[0] == "--help":  # an option of `flask` itself, which runs no command
             return None
         del rest[: 2 if rest[0] in WITH_VALUE else 1]
     return rest[1:] if rest[:1] == [command] else None
 
 
 def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
-    """Return what a worker is asked to do by the arguments of `flask`; None for all else.
+    """Return what `flask worker` asks of the worker, or None for anything else.
 
     Unusual calls, such as `worker --help`, are left to the command in `cli`.
     """
@@ -72,7 +71,7 @@ def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
 
 
 def exec_worker(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by work.py, which loads nothing of the pages; id and settings stay."""
+    """Replace this process with work.py, which loads no pages; process id and settings stay."""
     program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py"), *arguments]
     memory.disable_core_dumps()
     environment = {**ARENA_SETTING, **os.environ}
@@ -80,7 +79,7 @@ def exec_worker(arguments: Sequence[str]) -> NoReturn:
 
 
 def web_command(settings: "Callable[[], Settings]") -> click.Command:
-    """Make the command `web`, which asks for the settings when it is called."""
+    """Make the command `web`; it asks for the settings only when it runs."""
 
     @click.command()
     @click.option(
@@ -116,7 +115,7 @@ def web_command(settings: "Callable[[], Settings]") -> click.Command:
 
 
 def exec_web_server(host: str, port: int, workers: int, settings: "Settings") -> NoReturn:
-    """Replace this process by granian, without what is for the worker alone."""
+    """Replace this process with granian, without the worker's secrets in its environment."""
     environ = {
         name: value
         for name, value in os.environ.items()

@@ -34,11 +34,11 @@ from belong_mail.delivery.models import Delivery, IssueCount
 from belong_mail.ops import hold, schema
 
 BATCH_ROWS = 1000
-# The same of tables whose rows may have some megabytes each.
+# The same for tables whose rows may have some megabytes each.
 HEAVY_TABLES, HEAVY_ROWS = ("flyers", "rendered_issues", "images"), 20
-# Called with the number of rows that are done since the last call.
+# Called with the number of rows done since the last call.
 Progress = Callable[[int], object]
-# Called in the end, in the transaction that has kept the source as it was.
+# Called last, in the transaction that has kept the source unchanged.
 Leave = Callable[[Session], object]
 
 
@@ -47,9 +47,9 @@ class InvalidMove(Exception):
 
 
 def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> int:
-    """Copy all rows into an empty database, and compare each; return how many there are.
+    """Copy all rows into an empty database and compare each; return how many there are.
 
-    The source takes no write meanwhile; in the end `leave` marks it in the same transaction. Raises
+    The source takes no write meanwhile; `leave` then marks it in the same transaction. Raises
     InvalidMove.
     """
     if differences := schema.differences(source):
@@ -77,7 +77,7 @@ def _identity(engine: Engine) -> str:
 
 @contextmanager
 def _unchanging(source: Engine) -> Iterator[Connection]:
-    """Connect to a database, and let nobody write to it until the end."""
+    """Connect to a database, and keep everyone from writing to it until the end."""
     options: dict[str, Any] = {"has_time": True}
     if source.dialect.name != "sqlite":
         options["isolation_level"] = "REPEATABLE READ"
@@ -102,7 +102,7 @@ def _difference(table: Table) -> str:
 
 
 def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
-    """Add all rows, a transaction for each batch."""
+    """Copy the rows of a table, one transaction for each batch."""
     adding = insert_stored(table, target.dialect.name)
     with closing(_rows(reader, table)) as found:
         for rows in found.partitions(_batch(table)):
@@ -116,8 +116,8 @@ def _add(target: Engine, table: Table, adding: Insert, rows: Sequence[Any]) -> N
         with target.execution_options(has_time=True).begin() as connection:
             connection.execute(adding, [dict(zip(names, row, strict=True)) for row in rows])
             if table is Delivery.__table__:
-                # The other database has counted them; the source's counts, which come later, also
-                # have what is gone.
+                # The target's triggers have counted the copied rows; the source's counts, which
+                # come later, include deleted ones.
                 connection.execute(delete(IssueCount))
     except (DataError, IntegrityError) as error:
         raise InvalidMove(
@@ -142,7 +142,7 @@ def _compare(reader: Connection, target: Engine, table: Table) -> int:
 
 
 def _rows(connection: Connection, table: Table) -> Any:
-    """Read rows as they are stored, in the order of their keys."""
+    """Read rows as they are stored, ordered by key."""
     dialect = connection.dialect.name
     found = select_stored(table, dialect).order_by(*_order(table, dialect))
     return connection.execute(found, execution_options={"yield_per": _batch(table)})
@@ -153,7 +153,7 @@ def _batch(table: Table) -> int:
 
 
 def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:
-    """Order by the key, alike on both databases: words by their octets."""
+    """Order by key, alike on both databases: text by its bytes."""
     return [
         collate(column, "C") if dialect != "sqlite" and isinstance(column.type, String) else column
         for column in table.primary_key
@@ -165,13 +165,13 @@ def _is_json(column: Column[Any]) -> bool:
 
 
 def select_stored(table: Table, dialect: str) -> Select[Any]:
-    """Select all columns; JSON as the text that is stored, of which nothing is left out."""
+    """Select all columns; JSON as its stored text, so that nothing is lost."""
     as_text = type_coerce if dialect == "sqlite" else cast
     return select(*(as_text(each, Text()) if _is_json(each) else each for each in table.columns))
 
 
 def insert_stored(table: Table, dialect: str) -> Insert:
-    """Insert rows that `select_stored` has read, bound by the names of columns."""
+    """Insert rows that `select_stored` has read, by column name."""
     bound = {}
     for column in table.columns:
         is_json = _is_json(column)
@@ -181,7 +181,7 @@ def insert_stored(table: Table, dialect: str) -> Insert:
 
 
 def _set_sequences(reader: Connection, target: Engine) -> None:
-    """Let PostgreSQL count on from where the source had come to; SQLite looks at the last row."""
+    """Set PostgreSQL's sequences to where the source has come; SQLite looks at its last row."""
     if target.dialect.name == "sqlite":
         return
     numbered = [

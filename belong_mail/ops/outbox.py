@@ -1,4 +1,4 @@
-"""Try waiting email now, take it for uncertain, and find what waits for an unexplained time."""
+"""Retry waiting email, mark copies as uncertain, and find what waits for an unexplained time."""
 
 from datetime import datetime, timedelta
 
@@ -25,27 +25,27 @@ from belong_mail.ops.host_state import HostState
 
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
-# A rate limit dates a message no later than this, and is itself used up no longer than that.
+# The furthest into the future that a rate limit puts a message, or is itself used up.
 LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
-# The relay's pace is counted ahead by less.
+# The relay's pace is counted ahead by less than this.
 RELAY_MINUTE = timedelta(minutes=2)
 
 
 class RetryEmail(JobKind, kind="retry-email"):
-    """Has waiting email tried again, when the office asks for it."""
+    """Job: retry waiting email, because the office asked for it."""
 
 
 def ask_worker_to_retry(session: Session) -> None:
-    """Have the worker try what waits: the web may not touch these deliveries."""
+    """Ask the worker to retry waiting email: the web may not touch these deliveries."""
     audit.record(session, audit.Kind.RETRY_ASKED)
     RetryEmail().write(session)
 
 
 def ask_retry(session: Session) -> int:
-    """Let all waiting email be tried now; return how many.
+    """Make all waiting email due now; return how many.
 
-    Uncertain email keeps its time, paused email its pause, and email over a limit waits as long as
-    that says: it is dated later. Email that a clock ahead has put off is due now.
+    Uncertain and paused email stays as it is, and so does email over a limit. Email that a clock
+    ahead has put off becomes due.
     """
     at = now()
     is_far = Delivery.due_at > at + LONGEST_LIMIT
@@ -61,10 +61,10 @@ def ask_retry(session: Session) -> int:
 
 
 def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
-    """Take copies that were on their way for uncertain, and pause their issues; count the issues.
+    """Mark copies that were being sent as uncertain and pause their issues; count the issues.
 
-    They may have left since the database was copied. Once a lead lets an issue go on, they are sent
-    once more as BELONG_UNCERTAIN says, and what had not been begun is sent.
+    They may have left since the database was copied. When a lead resumes an issue, they are sent
+    once more as BELONG_UNCERTAIN says, and copies that had not been begun are sent.
     """
     at, number = now(), 0
     again = None if uncertain is None else at + uncertain
@@ -85,7 +85,7 @@ def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
 
 
 def take_retry_call(session: Session, seen: HostState) -> bool:
-    """Tell whether somebody has asked since to try the relay now."""
+    """Return whether someone has asked since to try the relay now."""
     host = session.scalar(select(Host).where(Host.folder == seen.folder))
     if host is None or host.retry_asked_at is None:
         return False
@@ -94,7 +94,7 @@ def take_retry_call(session: Session, seen: HostState) -> bool:
 
 
 def unexplained(session: Session, at: datetime) -> int:
-    """Count what waits for a time that no rule explains: a clock was ahead."""
+    """Count what waits for a time that no rule explains, because a clock was ahead."""
     longest = case((_is_put_off(at), at + LONGEST_LIMIT), else_=at + LONGEST_WAIT)
     deliveries = select(func.count(Delivery.id)).where(_waits(at), Delivery.due_at > longest)
     jobs = select(func.count(Job.id)).where(_is_early(at))
@@ -106,7 +106,7 @@ def _waits(at: datetime) -> ColumnElement[bool]:
 
 
 def _is_put_off(at: datetime) -> ColumnElement[bool]:
-    """Tell whether a limit has put a single message off: it is dated later, and was never tried."""
+    """Match single messages that a limit has put off: due later, and never tried."""
     return and_(
         Delivery.state == State.QUEUED,
         Delivery.newsletter_id.is_(None),
@@ -115,7 +115,7 @@ def _is_put_off(at: datetime) -> ColumnElement[bool]:
 
 
 def _is_early(at: datetime) -> ColumnElement[bool]:
-    """Tell whether a job was written at a time that is still to come."""
+    """Match jobs whose creation time is still in the future."""
     return and_(Job.due_at > at + SKEW, Job.created_at > at + SKEW)
 
 

@@ -1,6 +1,6 @@
-"""Retention of deliveries and jobs.
+"""Delete old deliveries and jobs.
 
-Those belong to every room: which deliveries are still needed, a room above them may say.
+They belong to all rooms, so a room above may say which deliveries it still needs.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select finished messages that still hold recipient and words."""
+    """Select ended deliveries that still hold recipient and words."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.created_at < at - ARGUMENTS_AGE,
@@ -38,9 +38,9 @@ def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select single messages that are done; an issue's deliveries stay for its report.
+    """Select single emails that have ended; an issue's deliveries stay for its report.
 
-    An undelivered message to the office stays too, until an operator has seen to it.
+    An undelivered message to the office stays too, until an operator has dealt with it.
     """
     is_owed = (Delivery.kind == contact.KIND) & exists().where(
         ContactMessage.id == Delivery.about_id
@@ -54,7 +54,7 @@ def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-# Allowances that are whole again, and counts of days that are over.
+# Limits that are whole again, and counts of past days.
 _ALLOWANCES: tuple[tuple[Any, Which], ...] = (
     (Limit, lambda at: (Limit.used_until < at.timestamp(),)),
     (WorkerLimit, lambda at: (WorkerLimit.used_until < at.timestamp(),)),
@@ -63,7 +63,7 @@ _ALLOWANCES: tuple[tuple[Any, Which], ...] = (
 
 
 def _purge_allowances(session: Session, at: datetime) -> int:
-    """Delete all that are over at once; they count as nothing, for they are small."""
+    """Delete all of them at once; they are small, so they do not count as rows."""
     for model, which in _ALLOWANCES:
         session.execute(delete(model).where(*which(at)))
     return 0

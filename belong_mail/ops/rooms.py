@@ -1,7 +1,7 @@
-"""The one list of rooms for the worker: a new room's functions are loaded here.
+"""Import every room for the worker: a new room is added here.
 
-Rows are removed in this order: a message to the office goes before the record of its delivery.
-`purge_all` removes at once what the worker removes each minute.
+The order is that of deleting: a message to the office goes before the record of its delivery.
+`purge_all` deletes at once what the worker deletes each minute.
 """
 
 from datetime import datetime
@@ -42,7 +42,7 @@ from belong_mail.delivery.work import (
 )
 from belong_mail.newsletters.issue_mailer import COPIES
 
-# Readers take these from here, where all is entered.
+# Re-exported: others import these from here, where all rooms are loaded.
 __all__ = [
     "COPIES",
     "EMAILS",
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def purge_all(session: Session, at: datetime | None = None) -> dict[str, int]:
-    """Remove all that is over; return how many rows of each kind went."""
+    """Delete everything past its retention time; return how many rows of each kind went."""
     at = at or now()
     removed = dict.fromkeys(RETENTION, 0)
     for name, rule in RETENTION.items():

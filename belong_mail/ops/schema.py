@@ -1,4 +1,4 @@
-"""The database's schema: Alembic, with our engine and one transaction for each step."""
+"""The database's schema: Alembic with our engine, one transaction for each step."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
 from belong_mail.ops import figures, grants, hold, rooms
 
-# Named so that every table stands in the metadata: with the rooms come their models.
+# Imported so that the metadata has every table: a room brings its models.
 MODELS = (rooms, hold, figures)
 FOLDER = Path(__file__).parents[1] / "migrations"
-# An upgrade of a PostgreSQL database holds this advisory lock, so that others wait.
+# Advisory lock of PostgreSQL that an upgrade holds, so that others wait.
 LOCK = 0x62656C6F6E67
 UNKNOWN = (
     "The database is at a step that this version does not know: it was made by a newer version, or"
@@ -32,7 +32,7 @@ OTHERWISE = (
 DIFFERS = ("duplicate column", "already exists", "no such")
 
 
-# Looks at a database before it is changed.
+# Checks a database before it is upgraded.
 Check = Callable[[Connection], None]
 
 
@@ -41,10 +41,10 @@ class CannotGoBack(Exception):
 
 
 def upgrade(engine: Engine, check: Check | None = None) -> None:
-    """Take the steps that are missing; several at once wait for each other.
+    """Take the missing steps; concurrent upgrades wait for each other.
 
-    Before a database that has some takes one more, `check` may refuse by an error. Raises
-    SchemaInconsistent if steps cannot be taken. Nothing is changed then.
+    Before a database that is not empty takes a step, `check` may refuse by raising. Raises
+    SchemaInconsistent if a step fails. Nothing is changed then.
     """
     create(engine)
     with _steps(engine) as config:
@@ -64,7 +64,7 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """Let others who upgrade wait until this transaction ends; on SQLite they do anyway."""
+    """Make other upgrades wait until this transaction ends; SQLite does so anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
@@ -87,7 +87,7 @@ def downgrade(engine: Engine) -> str:
 
 
 def differences(engine: Engine) -> list[str]:
-    """Say where the database differs from the models; nothing when it is up to date."""
+    """List where the database differs from the models; empty if it is up to date."""
     with engine.connect() as connection:
         schema_step(connection)
         context = MigrationContext.configure(connection)
@@ -96,7 +96,7 @@ def differences(engine: Engine) -> list[str]:
 
 @contextmanager
 def _steps(engine: Engine) -> Iterator[Config]:
-    """One transaction for steps, in which SQLite may rebuild tables that others refer to."""
+    """Open a transaction for steps, in which SQLite may rebuild tables that others refer to."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with engine.execution_options(has_time=True).connect() as connection:

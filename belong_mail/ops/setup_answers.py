@@ -1,4 +1,4 @@
-"""The questions of `belong setup`, and the settings that it makes of the answers."""
+"""The questions of `belong setup`, and the settings made from the answers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,18 +12,18 @@ ETC, DATA, STATE = "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-
 KEYS = f"{ETC}/keys"
 DATABASE = f"{DATA}/belong.db"
 SQLITE = "sqlite"
-# The line of the whole country, for anyone in a crisis.
+# The national help line, for anyone in a crisis.
 CRISIS_LINE = "988 Lifeline 988 https://988lifeline.org"
 SMTPS_PORT = 465
-# Characters that the shell or systemd would read otherwise, whatever the quotes.
+# Characters that the shell or systemd would interpret even inside quotes.
 UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
-# Values that both read as they are, without quotes.
+# Values that shell and systemd read alike without quotes.
 PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A setting of web and worker, asked or given by a flag; its default may need the others."""
+    """A question about a setting, asked or given as a flag; its default may use other answers."""
 
     name: str
     setting: str
@@ -63,7 +63,7 @@ QUESTIONS = (
 class Answers:
     """The answers; `complaints` checks them as the settings will be."""
 
-    # By the names of the questions.
+    # By question name.
     given: Mapping[str, str]
     relay_url: str
     database: str
@@ -74,7 +74,7 @@ class Answers:
         return self.database == SQLITE
 
     def complaints(self) -> Iterator[str]:
-        """Say all that is wrong with the answers."""
+        """List everything that is wrong with the answers."""
         read = [(each.flag, each.read, self.given[each.name]) for each in QUESTIONS]
         if not self.is_sqlite:
             read.append(("--database", settings.database, self.database))
@@ -134,22 +134,22 @@ def relay_url(relay: str, password: str) -> str:
 
 
 def for_the_web(url: str) -> str:
-    """Leave user and password out of a relay's URL: the web sends nothing."""
+    """Remove user and password from a relay's URL: the web sends nothing."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, "", "", ""))
 
 
 def lines(given: Mapping[str, str]) -> str:
-    """Write settings as the shell and systemd both read them."""
+    """Format settings so that the shell and systemd read them alike."""
     head = "# Written by `belong setup`. Every setting is in /opt/belong-mail/.env.example.\n"
     return head + "".join(f"{name}={_quoted(value)}\n" for name, value in given.items())
 
 
 def _quoted(value: str) -> str:
-    """Put what is not plain into quotes, in which nothing is expanded.
+    """Quote a value so that nothing in it is expanded.
 
-    A quote in a value is in double ones: systemd reads none that stands outside of quotes.
+    A quote in a value goes into double quotes: systemd reads none outside of quotes.
     """
     if PLAIN.fullmatch(value):
         return value

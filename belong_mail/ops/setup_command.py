@@ -19,10 +19,10 @@ from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, QUESTIONS, SQLITE
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
 SETTINGS = ("common.env", "web.env", "worker.env")
-# Files that no machine has before its first keys.
+# Files that a machine does not have before its first keys.
 USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 OF_THE_WORKER = ("private", "index")
-# Runs a command of ours with the settings of web or worker, as the units do.
+# Runs one of our commands with the settings of web or worker, as the systemd units do.
 RUN = f'set -a; . {ETC}/common.env; . {ETC}/$0.env; umask 007; exec {PROGRAM} "$@"'
 USERS_FIRST = "Make users and folders first, as docs/operators/install.md says."
 RELAY = "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password"
@@ -37,7 +37,7 @@ docs/operators/install.md has each step."""
 
 
 class NewFile(NamedTuple):
-    """A file to be written, and the owner and group that may read it."""
+    """A file to write, and the owner and group that may read it."""
 
     path: str
     text: str
@@ -47,7 +47,7 @@ class NewFile(NamedTuple):
 
 
 def _with_questions(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flag of each question."""
+    """Add a flag to a command for each question."""
     for each in reversed(QUESTIONS):
         command = click.option(each.flag, default="", help=f"{each.words}.")(command)
     return command
@@ -113,7 +113,7 @@ def _place(root: Path, path: str) -> Path:
 
 
 def _number(root: Path, database: str, name: str) -> int:
-    """Return the number of a user (`passwd`) or group (`group`), or raise ClickException."""
+    """Return the number of a user (`passwd`) or group (`group`). Raises ClickException."""
     for line in (root / "etc" / database).read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split(":")[2])
@@ -121,7 +121,7 @@ def _number(root: Path, database: str, name: str) -> int:
 
 
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
-    """Take the flags, and ask for what they leave out. Raises UsageError for all that is wrong."""
+    """Return the flags, and prompt for the rest. Raises UsageError that lists all faults."""
     needed = [each.flag for each in QUESTIONS if each.default is None and not given[each.name]]
     needed += [f"--{name}" for name in ("relay", "database") if not given[name]]
     if needed and not may_ask:
@@ -153,7 +153,7 @@ def _ask(words: str, default: str | None = None) -> str:
 
 
 def _password(relay: str, file: Path | None) -> str:
-    """Return the relay's password, if it has a user; no argument ever shows it."""
+    """Return the relay's password if it has a user; no argument ever has it."""
     if "@" not in relay or "://" in relay:
         return ""
     if file is not None:
@@ -162,7 +162,7 @@ def _password(relay: str, file: Path | None) -> str:
 
 
 def _url(given: str) -> str:
-    """Return a database's URL, or the one in the file that is given."""
+    """Return the given database URL, or the one in the given file."""
     if given in {"", SQLITE} or "://" in given:
         return given
     try:
@@ -172,7 +172,7 @@ def _url(given: str) -> str:
 
 
 def _files(root: Path, answers: Answers | None) -> list[NewFile]:
-    """List keys and settings. Raises ClickException where new keys would open nothing."""
+    """List the files of keys and settings. Raises ClickException if new keys would open nothing."""
     there = [kind for kind in encryption.KINDS if _place(root, f"{KEYS}/{kind}").exists()]
     if there and len(there) < len(encryption.KINDS):
         raise click.ClickException(
@@ -196,14 +196,14 @@ def _files(root: Path, answers: Answers | None) -> list[NewFile]:
 
 
 def _key(name: str, value: str, *, is_shared: bool) -> NewFile:
-    """Put a secret where only those read it who need it."""
+    """Return the file of a secret, readable only by the user or users who need it."""
     if is_shared:
         return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o640, "root", SHARED)
     return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o400, WORKER, WORKER)
 
 
 def _of_answers(answers: Answers) -> list[NewFile]:
-    """List a file of settings for both, one for each, and a file for each secret."""
+    """Return the settings files (one shared, one for each process) and a file for each secret."""
     secrets = [_key("relay", answers.relay_url, is_shared=False)]
     if not answers.is_sqlite:
         secrets.append(_key("database", answers.database, is_shared=False))
@@ -214,7 +214,7 @@ def _of_answers(answers: Answers) -> list[NewFile]:
 
 
 def _signs_of_use(root: Path, answers: Answers | None) -> list[str]:
-    """List what no machine has before its first keys."""
+    """List files and data that a machine does not have before its first keys."""
     used = [place for place in USED if os.path.lexists(_place(root, place))]
     if answers and not answers.is_sqlite and root == Path("/") and has_tables(answers.database):
         used.append("the tables in the database that you named")
@@ -222,7 +222,7 @@ def _signs_of_use(root: Path, answers: Answers | None) -> list[str]:
 
 
 def _write(root: Path, file: NewFile) -> None:
-    """Write it whole or not at all, never readable by more than it is for."""
+    """Write a file whole or not at all, never readable by more users than intended."""
     place = _place(root, file.path)
     part = place.with_name(f".{place.name}.part")
     part.unlink(missing_ok=True)
@@ -241,7 +241,7 @@ def _write(root: Path, file: NewFile) -> None:
 
 
 def _check(seed: list[str] | None) -> None:
-    """Make the database of a new site, and try both users' settings on it."""
+    """Make the database of a new site, and try the settings as each user."""
     if seed is not None and _belong(WORKER, "db", "upgrade", *seed):
         raise click.ClickException(
             "The database could not be made. Mend it, then run: sudo -u belong-worker belong db"
@@ -254,7 +254,7 @@ def _check(seed: list[str] | None) -> None:
 
 
 def _belong(user: str, *arguments: str) -> int:
-    """Run a command of ours as web or worker, with the settings of it."""
+    """Run one of our commands as web or worker, with its settings."""
     command = ["/bin/sh", "-ec", RUN, user.removeprefix("belong-"), *arguments]
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     return subprocess.run(  # noqa: S603 - our own

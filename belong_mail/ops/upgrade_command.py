@@ -1,7 +1,7 @@
-"""`belong upgrade`: take the newest version, step by step, and go on where it was cut off.
+"""`belong upgrade`: install the newest version step by step; continue where it was cut off.
 
-The new version is built beside the one that runs, and a link leads from one to the other: `belong`
-works at each moment, and the version before stays.
+The new version is built beside the running one, and a link leads to one of them: `belong` works at
+each moment, and the version before stays.
 """
 
 import fcntl
@@ -16,25 +16,25 @@ import click
 
 from belong_mail.ops.setup_command import PROGRAM
 
-# Where the checkout is, and what the link `.venv` leads to: one of two.
+# The checkout, and the two folders that the link `.venv` may lead to.
 HOME = Path(PROGRAM).parents[2]
 LINK, BUILDS = ".venv", (".venv-a", ".venv-b")
 VERSION_TAG = re.compile(r"v(\d+)[.](\d+)[.](\d+)")
-# In the address of a repository.
+# The password in a repository's address.
 PASSWORD = re.compile("(?<=://)[^/@]*@")
 AS_WORKER = "sudo -u belong-worker belong"
 COPIES = "/var/lib/belong-worker/before-upgrades"
 
 
 class Step(NamedTuple):
-    """A sentence, and the lines for the shell: $TAG is the new version, $NEW its build."""
+    """A sentence, and lines of shell: $TAG is the new version, $NEW its build."""
 
     words: str
     script: str
 
 
-# Each may be cut off anywhere and run again. The operator's changes, such as the logo, wait in a
-# file while git replaces everything.
+# Each step may be cut off anywhere and run again. The operator's changes, such as the logo, wait in
+# a file while git replaces everything.
 TO_THE_NEW_VERSION: Final = (
     Step(
         "Take its files; what you changed in yours stays changed",
@@ -92,7 +92,7 @@ def upgrade_command() -> None:
 
 
 def upgrade(home: Path, installed: str) -> None:
-    """Take the steps in a checkout, from this version. Raises ClickException where one fails."""
+    """Run the steps in a checkout, from the installed version. Raises ClickException."""
     origin = PASSWORD.sub("", _git(home, "remote", "get-url", "origin"))
     _git(home, "fetch", "--quiet", "--tags", "origin")
     tag = max(filter(_numbers, _git(home, "tag").split()), key=_numbers, default="")
@@ -122,6 +122,6 @@ def _git(home: Path, *arguments: str) -> str:
 
 
 def _numbers(tag: str) -> tuple[int, ...]:
-    """Return the numbers of a version's tag; none of any other tag."""
+    """Return the numbers of a version's tag, or an empty tuple for any other tag."""
     found = VERSION_TAG.fullmatch(tag)
     return tuple(map(int, found.groups())) if found else ()

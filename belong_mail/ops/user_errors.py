@@ -1,4 +1,4 @@
-"""Say in a sentence, without a traceback, what ends a command or a worker."""
+"""Turn errors that end a command or a worker into a sentence without a traceback."""
 
 import re
 
@@ -21,7 +21,7 @@ DAMAGED = (
 )
 
 
-# By what PostgreSQL, its library or SQLite says, in our words: theirs quote names.
+# Our words for what PostgreSQL, its library or SQLite says: their words quote names.
 FAULTS = {
     r"password authentication failed|no password supplied": (
         "The server refuses the password in BELONG_DATABASE_URL. Put the right one in place."
@@ -56,7 +56,7 @@ FULL = "The disk of the database is full. Make room, and try again. Nothing was 
 
 
 def folder_error_message(error: OSError) -> str:
-    """Say what ends a worker that cannot use its state folder."""
+    """Return what to tell an operator when the worker cannot use its state folder."""
     return (
         f"BELONG_STATE_FOLDER cannot be used: {error.strerror or type(error).__name__}. Is the disk"
         " full or read-only? Does the folder belong to another user?"
@@ -71,7 +71,7 @@ def _what_to_do(error: Exception) -> str:
 
 
 def error_message(error: Exception) -> str:
-    """Say what is wrong; raise the error again when an operator cannot fix it."""
+    """Return what is wrong, in a sentence; re-raise an error that an operator cannot fix."""
     if is_disk_full(error):
         return FULL
     if isinstance(error, (*NO_DATABASE, ProgrammingError, SchemaOutdated)):
