@@ -1,7 +1,7 @@
 """Read the addresses of a spreadsheet: a form's responses, or the members of a mailing group.
 
-One column is read, one address a cell; nothing else is taken: no names, no answers. It names a
-doubtful row by its number, as a spreadsheet shows it, and never by its words.
+It reads one column, one address a cell, and takes nothing else: no names, no answers. It reports a
+doubtful row by its number, as a spreadsheet shows it, and never quotes it.
 """
 
 import codecs
@@ -21,20 +21,20 @@ from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, un
 
 MAX_ROWS: Final = 50_000
 MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
-# Delimiters of a file: 20 questions in each row. The memory that cells take is bounded by it.
+# Delimiters of a file, at 20 questions a row. It bounds the memory that cells take.
 MAX_CELLS: Final = 20 * MAX_ROWS
 DELIMITERS: Final = ",;\t"
-# Rows from which the delimiter is judged.
+# How many rows are looked at to find the delimiter.
 SAMPLE_ROWS: Final = 200
-# A longer cell holds no address; of the others all that is done here takes no time.
+# A longer cell holds no address; shorter ones cost no time.
 MAX_CELL: Final = 400
-# Other columns with addresses that a report names.
+# How many other columns with addresses a report names.
 MAX_COLUMNS_NAMED: Final = 10
-# Beginnings of other programs' files: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
+# Magic bytes of other formats: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
 OTHER_FORMATS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0", b"%PDF")
-# A row that stands below a file's last one, unless a quotation mark is still open there.
+# A row added below a file's last one; it is missing if a quotation mark is still open.
 END: Final = "end of the file"
-# Headings of the column that we want, where another one asks for a manager's address.
+# Headings of the column that we want, in case another column has a manager's address.
 HEADINGS: Final = frozenset(
     (
         "email", "email address", "e-mail", "e-mail address", "your email", "work email",
@@ -44,17 +44,17 @@ HEADINGS: Final = frozenset(
 # A cell with an address: bare, or in brackets behind a name.
 NAMED = re.compile(r"[^<>@]*<([^<>]*)>[,;]?")
 AROUND: Final = " '`‘’.,:;*"
-# Anything with one sign and no blank; `check` judges it. An address may begin with - or =, but
-# hardly does: its writer should look.
+# Anything with one @ and no blank; `check` judges it. An address that begins with - or = is
+# unlikely: its writer should look.
 LIKELY = re.compile(r"[^\s@,;/=-][^\s@,;/]*@[^\s@,;/]+")
-# As keyboards of other scripts write it, too.
+# @ as other keyboards write it.
 AT_SIGNS: Final = "@\uff20\ufe6b"
-# Zero-width characters, marks of direction, soft hyphens: cells are pasted with them.
+# Zero-width characters, direction marks, soft hyphens: cells are pasted with them.
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 class Fault(Enum):
-    """Why a file cannot be used at all, in words that say what to do."""
+    """Why a file cannot be used, in words that say what to do."""
 
     OTHER_FORMAT = gettext_noop(
         "This isn’t a CSV file. Open it in Google Sheets or Excel and save it as comma-separated"
@@ -70,7 +70,7 @@ class Fault(Enum):
 
 
 class UnusableFile(ValueError):
-    """Says why a file cannot be used, and quotes nothing of it."""
+    """Says why a file cannot be used, without quoting it."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.value)
@@ -82,17 +82,17 @@ class AddressList:
     """A file's addresses; rows count from 1."""
 
     addresses: list[str] = field(default_factory=list)
-    # The column that they stand in, as spreadsheets name it.
+    # The column of the addresses, as spreadsheets name it.
     column: str = "A"
-    # Others that hold addresses, too.
+    # Other columns with addresses.
     other_columns: list[str] = field(default_factory=list)
     heading_rows: int = 0
     empty_rows: int = 0
-    # The rows of an address that stands in an earlier row, also in other capitals or with a tag.
+    # Rows that repeat an earlier address, also in other capitals or with a plus tag.
     duplicates: list[int] = field(default_factory=list)
-    # The rows of an address that is not one of the district's staff.
+    # Rows whose address is not one of the district's staff.
     not_staff: list[int] = field(default_factory=list)
-    # The rows whose cell is not one address.
+    # Rows whose cell is not one address.
     unreadable: list[int] = field(default_factory=list)
 
 
@@ -102,7 +102,7 @@ def read_addresses(content: bytes, staff: Staff) -> AddressList:
     counts = _address_counts(rows)
     if not counts:
         raise UnusableFile(Fault.NO_ADDRESSES)
-    heads = [_headings(row) for row in rows[:2]]  # a Google Group's members have a line above them
+    heads = [_headings(row) for row in rows[:2]]  # Google puts a line above the headings
     column = _address_column(counts, {place for each in heads for place in each})
     others = [_column_name(place) for place in sorted(counts) if place != column]
     found = AddressList(column=_column_name(column), other_columns=others[:MAX_COLUMNS_NAMED])
@@ -132,7 +132,7 @@ def read_addresses(content: bytes, staff: Staff) -> AddressList:
 
 
 def address_in(cell: str) -> str:
-    """Return what looks like the one address of a cell, as in “Ada <ada@…>”; "" where none does."""
+    """Return the one address of a cell, as in “Ada <ada@…>”, or "" if there is none."""
     if not any(sign in cell for sign in AT_SIGNS) or len(cell) > MAX_CELL:
         return ""
     text = unicodedata.normalize("NFKC", UNSEEN.sub("", cell)).strip()
@@ -146,7 +146,7 @@ def address_in(cell: str) -> str:
 
 
 def _read_rows(content: bytes) -> list[list[str]]:
-    """Split a file into rows of cells, by the delimiter that leaves the most cells an address."""
+    """Split a file into rows of cells, by the delimiter that gives the most cells an address."""
     text = _decode(content)
     if len(content) > MAX_FILE_OCTETS or max(map(text.count, DELIMITERS)) > MAX_CELLS:
         raise UnusableFile(Fault.TOO_MUCH)
@@ -162,7 +162,7 @@ def _read_rows(content: bytes) -> list[list[str]]:
 
 
 def _parse(text: str, delimiter: str, most: int) -> list[list[str]]:
-    """Read the first rows, at most up to a cell that is longer than any answer."""
+    """Parse the first rows, stopping at a cell that is longer than any answer."""
     rows: list[list[str]] = []
     with suppress(csv.Error):
         rows.extend(islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), most))
@@ -170,7 +170,7 @@ def _parse(text: str, delimiter: str, most: int) -> list[list[str]]:
 
 
 def _decode(content: bytes) -> str:
-    """Decode a file as the usual programs write them, or raise UnusableFile for another format."""
+    """Decode a file as common programs write it. Raises UnusableFile for another format."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", "replace")
     else:
@@ -189,13 +189,13 @@ def _address_counts(rows: list[list[str]]) -> Counter[int]:
 
 
 def _headings(row: list[str]) -> set[int]:
-    """Return which cells are known headings of addresses."""
+    """Return which cells are known headings of a column of addresses."""
     words = [" ".join(UNSEEN.sub("", cell).split()).rstrip(" *:").casefold() for cell in row]
     return {place for place, said in enumerate(words) if said in HEADINGS}
 
 
 def _address_column(counts: Counter[int], headed: set[int]) -> int:
-    """Choose the fullest column of addresses, or one at least half as full with a known heading."""
+    """Choose the fullest column, or one with a known heading that is at least half as full."""
     most = max(counts.values())
     return min(
         counts,

@@ -1,4 +1,4 @@
-"""Count members for leads: in tens, and of a large group in steps."""
+"""Count members for leads: in tens, and large groups in steps."""
 
 from dataclasses import dataclass, field
 
@@ -10,42 +10,41 @@ from belong_mail.core.db import now
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 
-# People; leads read no finer numbers.
+# People; leads see no finer numbers.
 COUNT_STEP = 10
-# Memberships that one statement looks at: a group that has more is counted in several minutes.
+# Memberships counted by one statement: a larger group takes several minutes.
 COUNTED_AT_ONCE = 100_000
-# Indexes that one statement names.
+# Indexes in one statement.
 INDEXES_AT_ONCE = 500
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far the count of a group has come."""
+    """How far the count of a group has got."""
 
     after: int = 0
     people: int = 0
-    # People who joined by an address with a tag, some several times, by the index without it.
+    # People who joined with a plus tag, maybe several times, by the index without it.
     tagged: set[bytes] = field(default_factory=set)
 
 
 class MemberCounts:
-    """Counts the members of groups, for leads; remembers what it has begun."""
+    """Counts the members of groups for leads; remembers counts that have begun."""
 
     def __init__(self, at_once: int = COUNTED_AT_ONCE) -> None:
         self._at_once = at_once
         self._begun: dict[int, Progress] = {}
 
     def go_on(self, session: Session) -> None:
-        """Take the next step for each group whose lead has signed in, or asked to, within hours."""
+        """Take the next step for each group with a lead who used the site within hours."""
         for group in watched_groups(session):
             self.count(session, group)
 
     def count(self, session: Session, group: Group) -> bool:
-        """Take the next step of a group's count; tell whether that was the last one.
+        """Take the next step of a group's count; return whether it was the last.
 
-        0 is “a few”. A number that leads were told stands until the true one has moved by a whole
-        step, so nobody's coming or going shows, also not to a lead who joins and leaves at its
-        edge.
+        0 means “a few”. A number that leads have seen stays until the true one has moved by ten. So
+        no one's coming or going shows, not even to a lead who joins and leaves at the edge.
         """
         begun = self._begun.setdefault(group.id, Progress())
         if not _step(session, group, begun, self._at_once):
@@ -57,7 +56,7 @@ class MemberCounts:
 
 
 def _step(session: Session, group: Group, begun: Progress, at_once: int) -> bool:
-    """Count among the next memberships; tell whether they were the last."""
+    """Count the next memberships; return whether they were the last."""
     is_active = Subscription.is_active.label("is_active")
     seen = (
         select(Subscription.id, Subscription.counted_index.label("tagged"), is_active)
@@ -77,7 +76,7 @@ def _step(session: Session, group: Group, begun: Progress, at_once: int) -> bool
 
 
 def _counted_twice(session: Session, group: Group, tagged: set[bytes]) -> int:
-    """Count those who are members by their plain address as well."""
+    """Count people with a plus tag who are also members by their plain address."""
     plain = Subscription.group_id == group.id, Subscription.is_active
     known, found = list(tagged), 0
     for first in range(0, len(known), INDEXES_AT_ONCE):
@@ -88,9 +87,9 @@ def _counted_twice(session: Session, group: Group, tagged: set[bytes]) -> int:
 
 
 def watched_groups(session: Session) -> list[Group]:
-    """List the groups of which a lead has signed in, or asked to, within hours.
+    """List the groups with a lead who has signed in, or asked to, within hours.
 
-    Nobody else sees the numbers, and counting reads all members of a group.
+    No one else sees the numbers, and counting reads every member of a group.
     """
     since = now() - MAX_SESSION_AGE
     signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
@@ -100,7 +99,7 @@ def watched_groups(session: Session) -> list[Group]:
 
 
 def steady(number: int, told: int) -> int:
-    """Return what to say of a number after another was told: the same, unless it is far from it."""
+    """Return the number to show: the one shown before, unless the true one is far from it."""
     if abs(number - told) < COUNT_STEP:
         return told
     return 0 if number < COUNT_STEP else round(number, -1)

@@ -1,4 +1,4 @@
-"""The emails to members: about joining, and those of self-service."""
+"""The emails to members, about joining and self-service."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,18 +39,18 @@ from belong_mail.members.wrapped_fields import (
     rows_of,
 )
 
-# Meetings that a welcome names.
+# Meetings listed in a welcome.
 MEETINGS_SHOWN = 3
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
-# So much longer than its link a permission works, for the worker may be down when it is used.
+# How much longer than its link a permission works: the worker may be down when it is used.
 TIME_FOR_THE_WORKER = timedelta(days=1)
 CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
-# Letters of a code that are read at a time.
+# Letters of a code between two spaces.
 LETTERS_TOGETHER = 4
 
 
 class GroupName(str):
-    """The name of a group when an email was asked for; the gate finds the group by it."""
+    """The name of a group when an email was asked for; the gate looks for it."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class GroupName(str):
 
 @writes(*tasks.CONFIRMATION_KINDS)
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the sign-up is the reader's own; nothing that was typed stands in it."""
+    """Ask whether the sign-up is the reader's own; it quotes nothing that was typed."""
     at = signed_from(delivery, Purpose.CONFIRM)
     own = PendingConfirmation.id == delivery.about_id, PendingConfirmation.created_at < at
     update_if_free(session, PendingConfirmation, *own, created_at=at)
@@ -80,7 +80,7 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes("welcome-member")
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a new member that they are in."""
+    """Welcome a new member."""
     subscription = require_member(session, delivery)
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
     at = delivery.created_at
@@ -127,7 +127,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 
 def require_member(session: Session, delivery: Delivery) -> Subscription:
-    """Return who a delivery is for, or raise SkipDelivery when they have left since."""
+    """Return the member that a delivery is for, or raise SkipDelivery if they have left."""
     subscription = session.get(Subscription, delivery.subscription_id)
     if subscription is None or not subscription.is_active:
         is_suppressed = subscription is not None and subscription.is_suppressed
@@ -137,7 +137,7 @@ def require_member(session: Session, delivery: Delivery) -> Subscription:
 
 
 def require_group(subscription: Subscription) -> None:
-    """Raise SkipDelivery when the group has ended since."""
+    """Raise SkipDelivery if the group has ended."""
     if subscription.group.has_ended(now()):
         raise SkipDelivery(State.WITHDRAWN)
 
@@ -153,7 +153,7 @@ def leave_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -
 
 
 def recipient_address(session: Session, mailer: Mailer, subscription: Subscription) -> str:
-    """Open the address, unless its owner has asked never to be mailed, or to be erased."""
+    """Open the address, or raise SkipDelivery if its owner wants no email or to be erased."""
     opened = address_of(mailer.keys, subscription)
     identity = normalise(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
@@ -165,7 +165,7 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
 
 @writes(import_tasks.INVITED, import_tasks.INVITED_AGAIN)
 def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the reader wants to join; both emails' links end when the address is deleted."""
+    """Ask whether the reader wants to join; all links end when the address is deleted."""
     _, said = read_posted(mailer.opener, delivery)
     at = datetime.fromtimestamp(said["asked_at"], UTC)
     if at + CONFIRM_WITHIN <= now():
@@ -174,7 +174,7 @@ def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
 
 
 def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) -> Email:
-    """Ask with links that count from a time."""
+    """Ask to confirm, with links that are valid from `at` on."""
     letter, said = plain(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, said["member"]
     name = said["secret"] + public_id
@@ -190,7 +190,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
 
 @writes("my-groups")
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write the link; its half hour begins when the mail leaves."""
+    """Send the link to “My groups”; its half hour begins when the email leaves."""
     letter, said = plain(session, mailer, delivery)
     if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
@@ -203,7 +203,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write the link that lifts “never email me”, the only email to such an address."""
+    """Send the link that lifts “never email me”, the only email to such an address."""
     to, said = read_posted(mailer.opener, delivery)
     at = delivery.created_at
     until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)
@@ -233,7 +233,7 @@ def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 @writes("my-copy")
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Collect what is held about a person, to their own address."""
+    """Send a person a copy of what is held about them."""
     letter, _said = plain(session, mailer, delivery)
     keyring = mailer.keys
     identity = normalise(letter.to)
@@ -251,7 +251,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, Any]]:
-    """Address an email to its delivery's recipient; return its own words beside it."""
+    """Return an email to its delivery's recipient, and the words stored with the delivery."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -261,7 +261,7 @@ def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, 
 def _waitlist(
     mailer: Mailer, delivery: Delivery, language: str, said: dict[str, Any]
 ) -> list[tuple[str, str]]:
-    """List the groups a person waits for, each with the link that takes this back."""
+    """List the groups a person waits for, each with a link that withdraws the request."""
     link, at = mailer.links.signed, delivery.created_at
     return [
         (name, link("waiting_list.forget", Purpose.FORGET_NOTE, public_id, at, language))
@@ -286,7 +286,7 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
 
 @writes("change-address")
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask at the new address; neither the old one nor a group stands in it."""
+    """Ask at the new address; the email names neither the old one nor a group."""
     letter, said = plain(session, mailer, delivery)
     at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
     own = AddressChange.id == delivery.about_id, AddressChange.created_at < at
@@ -300,9 +300,9 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
 
 @writes(tasks.REMOVED, "address-changed")
 def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell that an address is out of a group, or no more in use, and how to object.
+    """Tell an address that it was removed or replaced, and how to object.
 
-    The old address hears neither by which it was replaced, nor where.
+    It learns neither the new address nor the group.
     """
     letter, said = plain(session, mailer, delivery)
     url = mailer.links.page("contact.write", letter.language)
@@ -312,7 +312,7 @@ def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes(staff_code_tasks.CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Say the code, and nothing of the group that it is for; no link leads to the page."""
+    """Send the code; the email names no group and has no link to the page."""
     letter, said = plain(session, mailer, delivery)
     code = said["code"]
     parts = [

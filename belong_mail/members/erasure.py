@@ -1,8 +1,8 @@
-"""Erase a person: at once for all email, and row by row in the database.
+"""Erase a person: for email at once, in the database row by row.
 
-Were all their rows to go in one moment, two copies of the database that are compared would show
-which memberships were one person's. So each goes at an hour of its own, drawn by the worker. Until
-then it is as if it were gone: no email is written to it, and who joins anew begins anew.
+If all rows went at once, two copies of the database would show which memberships were one person's.
+So the worker draws an hour for each. Until then a row counts as gone: it gets no email, and a new
+sign-up begins anew.
 """
 
 import hashlib
@@ -25,26 +25,26 @@ from belong_mail.members.models import Erasure, Subscription
 
 ERASURE_COLUMN = "erasures.wrapped"
 WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
-# By then each row is gone.
+# After this, every row is gone.
 ERASED_WITHIN = timedelta(days=2)
-# Two hosts' clocks may differ by so much.
+# How far the clocks of two hosts may differ.
 SKEW = timedelta(minutes=2)
-# Octets to which a list is filled up: its length does not tell how much it names.
+# Bytes to which a list is padded, so that its length does not tell how much it names.
 LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedErasure:
-    """An erasure as the worker reads it."""
+    """An erasure, opened by the worker."""
 
-    # Rows to delete: public ids of memberships and notes, references of messages.
+    # Rows to delete: public ids of memberships and notes, and references of messages.
     names: frozenset[str]
     began_at: datetime
-    # Nobody who reads the database can work the hours out.
+    # Seed of the hours, so that no one who reads the database can work them out.
     seed: str
 
     def due(self, at: datetime) -> list[str]:
-        """List what must be gone by now."""
+        """Return what must be gone by now."""
         return [name for name in self.names if self._hour(name) <= at]
 
     def is_over(self, at: datetime) -> bool:
@@ -58,9 +58,9 @@ class OpenedErasure:
 def start_erasure(
     session: Session, opener: Opener, index: BlindIndex, identity: str, names: set[str]
 ) -> None:
-    """Erase from now on the rows that a normalised address has; later ones are not meant.
+    """Begin to erase the rows that an address has now; later ones stay.
 
-    Rows to which an issue on its way may be about to be written go at once.
+    Rows that an issue is about to be sent to go at once.
     """
     row = session.get(Erasure, index.erased(identity), with_for_update=True)
     if row is None:
@@ -75,7 +75,7 @@ def start_erasure(
 
 
 def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> None:
-    """Wrap what is to go from a time on, at hours drawn now."""
+    """Store, wrapped, what is to be deleted, at hours drawn now."""
     said = {"names": sorted(names), "began": at.isoformat(), "seed": secrets.token_hex(16)}
     content = json.dumps(said).encode()
     content += b" " * (-len(content) % LENGTH)
@@ -83,18 +83,19 @@ def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> N
 
 
 def is_being_erased(session: Session, keyring: Keyring, identity: str, public_id: str) -> bool:
-    """Tell whether a membership is as good as gone."""
+    """Return whether a membership is being erased."""
     row = session.get(Erasure, keyring.index.erased(identity))
     return row is not None and public_id in _read(keyring.opener, row).names
 
 
 def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
-    """Delete the memberships whose hours have come; return the names of all that is due.
+    """Delete the memberships whose hour has come; return the names of everything due.
 
-    An erasure that began by a clock that was ahead begins now: its rows would stay for as long.
+    An erasure that was begun by a clock that ran ahead begins now, so that its rows do not stay too
+    long.
     """
     due: list[str] = []
-    # Those that no other worker is about to carry on.
+    # Skip those that another worker has locked.
     for row in session.scalars(select(Erasure).with_for_update(skip_locked=True)).all():
         erasing = _read(opener, row)
         if erasing.began_at > at + SKEW:
@@ -108,9 +109,9 @@ def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
 
 
 def leave_out(session: Session, opener: Opener, group: Group) -> None:
-    """Delete now what is being erased in a group: an issue is about to be written to it.
+    """Delete what is being erased in a group, since an issue is about to be sent to it.
 
-    Also what another worker is about to carry on: nobody would come back to it before the issue.
+    Includes what another worker has locked: no one would return to it before the issue.
     """
     rows = session.scalars(select(Erasure)).all()
     names = [name for row in rows for name in _read(opener, row).names]
@@ -133,9 +134,9 @@ def _read(opener: Opener, row: Erasure) -> OpenedErasure:
 
 
 def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
-    """Delete subscriptions. Waiting email stays here; sent email forgets its reader.
+    """Delete subscriptions, withdraw their waiting email, and unlink sent email from them.
 
-    A withdrawn copy gets the time of its own issue, so that no moment joins a person's groups.
+    A withdrawn copy gets the time of its own issue, so that no time joins a person's groups.
     """
     if not rows:
         return
@@ -153,7 +154,7 @@ def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
 
 
 def _is_to_be_mailed(session: Session, subscription: Subscription) -> bool:
-    """Tell whether a copy of an issue waits for a membership, or is planned for its chunk."""
+    """Return whether a copy of an issue waits for a membership, or is planned in its chunk."""
     waits = or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None))
     copies = exists().where(
         Delivery.subscription_id == subscription.id, Delivery.newsletter_id.is_not(None), waits

@@ -47,19 +47,19 @@ LONGEST_PAUSE = timedelta(days=365)
 
 
 def not_a_link(_form: PublicForm, field: Field) -> None:
-    """Refuse web addresses and markup: a name is shown in emails."""
+    """Refuse web addresses and markup, because names are shown in emails."""
     if any(mark in (field.data or "") for mark in ("://", "www.", "<", ">", "@", "{", "}")):
         raise ValidationError(_("Enter only a first name, without symbols."))
 
 
 def _address(label: LazyProxy, description: LazyProxy, check: Validator) -> EmailField:
-    """Ask for an email address, which a validator checks."""
+    """Return a field for an email address, with a validator."""
     required = DataRequired(_l("Enter your email address."))
     return email_field(label, required, check, description)
 
 
 class JoinForm(PublicForm):
-    """Fields of every group's form; `form_for` adds the group's own questions."""
+    """The fields of every group's form; `form_for` adds the group's own questions."""
 
     email = _address(
         _l("Your work email address"),
@@ -86,7 +86,7 @@ class JoinForm(PublicForm):
         return [self[name] for name, _label in self.question_names]
 
     def wanted(self) -> Signup:
-        """Return what was typed; answers only where the leads are to see them."""
+        """Return what was typed; with answers only if the leads are to see them."""
         is_introduced = "introduce_me" in self and bool(self["introduce_me"].data)
         return self.job(
             address=cast("str", self.email.data),
@@ -102,7 +102,7 @@ class JoinForm(PublicForm):
 
 
 class CodeForm(PublicForm):
-    """Asks for the staff address alone: the personal one is typed on the next page."""
+    """Asks for the staff address; the next page asks for the personal one."""
 
     email = _address(
         _l("Your work email address"),
@@ -113,7 +113,7 @@ class CodeForm(PublicForm):
 
 
 class PersonalJoinForm(JoinForm):
-    """A group's form for a personal address, with the code that proves staff."""
+    """A group's form for a personal address and the code that proves staff."""
 
     code = StringField(
         _l("The code"),
@@ -129,7 +129,7 @@ class PersonalJoinForm(JoinForm):
         personal_address,
     )
     job = JoinByCode
-    # The page's own value: the code works on no other page.
+    # The nonce of the page; the code works on no other page.
     nonce = ""
 
     def validate_code(self, field: Field) -> None:
@@ -144,9 +144,9 @@ class PersonalJoinForm(JoinForm):
 
 
 def form_for(group: Group, nonce: str = "", *, has_leads: bool) -> JoinForm:
-    """Build a group's form, for a personal address where the page has a nonce.
+    """Build a group's form, for a personal address if the page has a nonce.
 
-    Without a lead there is nobody to be introduced to.
+    Without a lead there is no one to be introduced to.
     """
     language = request_language()
     fields: dict[str, Any] = {}
@@ -170,7 +170,7 @@ def form_for(group: Group, nonce: str = "", *, has_leads: bool) -> JoinForm:
 
 
 class AskForm(PublicForm):
-    """Takes any address: somebody may have joined under one that we accept no more."""
+    """Takes any address: someone may have joined with one that we no longer accept."""
 
     email = _address(
         _l("Your email address"),
@@ -181,7 +181,7 @@ class AskForm(PublicForm):
 
 
 class AgainForm(AskForm):
-    """Takes any address, like the form for one's groups."""
+    """Takes any address, like the form for “My groups”."""
 
     email = _address(
         _l("Your email address"),
@@ -191,9 +191,9 @@ class AgainForm(AskForm):
 
 
 class MoveForm(BaseForm):
-    """Sent from behind a mailed link, whose secret is the authority.
+    """The form for a new address, authorized by the secret of an emailed link.
 
-    It takes staff addresses alone: a personal one joins each group with a code of its own.
+    It takes staff addresses only: a personal one joins each group with a code of its own.
     """
 
     class Meta:
@@ -223,7 +223,7 @@ class TellMeForm(PublicForm):
 
 
 class PressForm(BaseForm):
-    """Read one press of a member; the link that led to the button is the authority."""
+    """The button that a member selected; the emailed link is the authority."""
 
     class Meta:
         csrf = False
@@ -252,7 +252,7 @@ class PressForm(BaseForm):
 
     @property
     def offers(self) -> list[tuple[str, date]]:
-        """List the usual pauses: the words of each button, and the day it sends."""
+        """Return the usual pauses, as (the button's words, the date it sends)."""
         words = {1: _("Pause for one month"), 3: _("Pause for three months")}
         return [(said, _in_months(months)) for months, said in words.items()]
 
@@ -261,7 +261,7 @@ class PressForm(BaseForm):
             raise ValidationError(_("Choose a date after today and within a year."))
 
     def act(self, session: Session, public_id: str) -> None:
-        """Do it to one membership, or raise BadToken where it cannot be done any more."""
+        """Do it to one membership. Raises BadToken if it is no longer possible."""
         match self.verb:
             case "leave":
                 members.leave(session, public_id)

@@ -1,4 +1,4 @@
-"""Ask the people of an imported list: a few at a time, each once, and remind each once."""
+"""Email the people of an imported list: a few at a time, each once, with one reminder each."""
 
 import json
 from contextlib import suppress
@@ -44,9 +44,9 @@ from belong_mail.members.tasks import is_barred, post_question, start_subscripti
 INVITED: Final = "invited-to-confirm"
 INVITED_AGAIN: Final = "invited-to-confirm-again"
 REMIND_AFTER: Final = timedelta(hours=48)
-# Emails of imports that wait to leave: no batch is opened before there are fewer.
+# Import emails that wait to be sent; no batch is opened until there are fewer.
 MAX_BACKLOG: Final = 100
-# Reminders of one minute.
+# Reminders a minute.
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE = b"imports/minute"
@@ -57,16 +57,16 @@ SHORT_LIVED[BATCH_COLUMN] = (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many people may be asked; a newsletter may be faster, and has the rest."""
+    """How many people may be asked, so that newsletters have the rest of the relay."""
 
     minute: Rate = IMPORT_MINUTE_RATE
     day: Rate = IMPORT_DAY_RATE
 
     @classmethod
     def within(cls, policy: SendPolicy) -> "Pace":
-        """Take at most half of what the relay takes in a minute, and of its day.
+        """Allow a quarter of what the relay takes in a minute and in a day.
 
-        A rate that was idle may be used twice in its first period, so of the day it is a quarter.
+        A rate that was idle may be used twice in its first period, so that is half at most.
         """
         minute, day = IMPORT_MINUTE_RATE, IMPORT_DAY_RATE
         if policy.send_rate is not None:
@@ -80,9 +80,9 @@ class Pace:
 
 
 def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
-    """Return the batch to be asked now, by its id; None: there is none, or it is too early.
+    """Return the id of the batch to be asked now, or None.
 
-    The operator will hear of it even where asking fails: who is a member is told by a failure too.
+    The operator hears of it even if asking fails, because a failure also tells who is a member.
     """
     found = select(ImportBatch.id).join(Import)
     which = Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES
@@ -110,10 +110,10 @@ def _backlog(session: Session) -> int:
 
 
 def ask_batch(work: Work, pace: Pace, batch_id: int) -> None:
-    """Ask the people of a batch, in one transaction with its end: each once, and none is lost.
+    """Ask the people of a batch once each, and delete the batch in the same transaction.
 
-    Raises DecryptionError for a batch that was not sealed for its group, or is too large: it
-    would get round the limits, which also bound how many guesses whoever broke into the web tries.
+    Raises DecryptionError for a batch that was not sealed for its group, or is too large: that
+    would evade the limits on an intruder's guesses.
     """
     batch = work.session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
     if batch is None:
@@ -131,17 +131,17 @@ def ask_batch(work: Work, pace: Pace, batch_id: int) -> None:
 
 
 def put_aside(session: Session, batch_id: int) -> None:
-    """Count that a batch could not be read; after some times it is left where it is."""
+    """Count a failure to read a batch; after a few it is left alone."""
     failed = update(ImportBatch).where(ImportBatch.id == batch_id)
-    # The web may write any number into a new row, also one far below 0.
+    # The web may have written any number into a new row, even a very negative one.
     before = case((ImportBatch.failures < 0, 0), else_=ImportBatch.failures)
     session.execute(failed.values(failures=before + 1))
 
 
 def _ask(work: Work, group: Group, signup: Signup) -> None:
-    """Ask for the email that asks a person to join, unless we know a reason not to.
+    """Queue the email that asks a person to join, unless something speaks against it.
 
-    It uses up none of the person's own allowances, and a sign-up of their own goes its own way.
+    It uses none of the person's own allowances, and leaves their own sign-up alone.
     """
     session, keyring, identity = work.session, work.keys, normalise(signup.address)
     if not keyring.staff.admits(signup.address):
@@ -163,7 +163,7 @@ def _ask(work: Work, group: Group, signup: Signup) -> None:
 
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
-    """Count that a person is asked, unless imports have asked them too often already."""
+    """Count that a person is asked; return whether imports have not asked them too often."""
     mark = keyring.index.limited(f"import/{group.public_id}/{person}")
     of_person = keyring.index.limited(f"import//{person}")
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
@@ -171,9 +171,9 @@ def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: s
 
 
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
-    """Tell whether nothing is known that speaks against asking a normalised address.
+    """Return whether nothing speaks against asking a normalised address.
 
-    A member is not asked, nor who has left lately, has been asked, or wants no email.
+    Members are not asked, nor people who left recently, were asked, or want no email.
     """
     spellings = {identity, untagged(identity)}
     if any(_wants_no_email(session, keyring, group, each) for each in spellings):
@@ -196,7 +196,7 @@ def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: 
 
 @each_minute("People of a list are not asked again")
 def remind(work: Work) -> None:
-    """Ask once more who was asked two days ago, by an email that arrived, and has not answered."""
+    """Remind people who were asked two days ago, got the email, and have not answered."""
     at = work.at
     arrived = exists().where(
         Delivery.about_id == PendingConfirmation.id,
@@ -226,12 +226,12 @@ def remind(work: Work) -> None:
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select invitations without an answer in time; their subscriptions go with them."""
+    """Select expired invitations; their subscriptions go with them."""
     is_old = PendingConfirmation.created_at < at - INVITED_AGE
     return PendingConfirmation.is_invited.is_(True), is_old
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select files that were not started, or were a while ago; their remaining rows go too."""
+    """Select files that were never started, or long ago; their remaining batches go too."""
     is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
     return (or_(is_left, Import.started_at < at - IMPORT_AGE),)

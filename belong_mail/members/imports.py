@@ -1,8 +1,8 @@
-"""Move in: a file's addresses, sealed for the worker, which asks each of them once to confirm.
+"""Move a list in: the web seals a file's addresses, and the worker asks each once to join.
 
-The web reads the file, seals the addresses in small batches and forgets them; it cannot open a
-batch again. It knows how many addresses a file has, and how many batches are left, and neither says
-who is a member. The owner of the old list may tell them before.
+The web reads the file, seals the addresses in small batches and cannot open them again. It knows
+how many addresses a file has, and how many batches are left. Neither says who is a member. The
+owner of the old list may announce it first.
 """
 
 import json
@@ -24,16 +24,16 @@ from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.counts import COUNT_STEP
 
-# Addresses that are sealed together and asked in one transaction.
+# Addresses sealed together and asked in one transaction.
 BATCH_SIZE: Final = 10
-# Names what the worker counts of those whom it asked.
+# Key of the worker's count of people that it asked.
 ASKED_TODAY = b"imports/day"
-# Marked while the operator has not heard that a list is asked.
+# Set while the operator has not heard that a list is being asked.
 ASKED_NOTICE = b"notice/asked_of_lists"
 BATCH_COLUMN: Final = "import_batches.sealed"
-# Rows that a report names; it counts further ones.
+# Rows that a report names; it only counts further ones.
 MAX_ROWS_NAMED: Final = 100
-# The subject of the email that they are to look for: that of `emails/invited-to-confirm`.
+# The subject of the email, as announced to the list: that of `emails/invited-to-confirm`.
 ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")
 LINES = (
     gettext_noop("Our email list is moving"),
@@ -54,16 +54,16 @@ LINES = (
 
 
 class Import(PublicIdBase):
-    """One file that the office brought for one group; it names nobody."""
+    """One file that the office uploaded for one group; it identifies no one."""
 
     __tablename__ = "imports"
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
-    # In which the emails are written.
+    # Language of the emails.
     language: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # When the office let it begin. Before, the worker asks nobody.
+    # When the office started it; until then the worker asks no one.
     started_at: Mapped[datetime | None]
     # A `Report`: numbers, and the numbers of rows.
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -74,7 +74,7 @@ class Import(PublicIdBase):
 
 
 class ImportBatch(IdBase):
-    """A few of a file's addresses, sealed for the worker; gone when they have been asked."""
+    """A few of a file's addresses, sealed for the worker; deleted when they were asked."""
 
     __tablename__ = "import_batches"
 
@@ -82,7 +82,7 @@ class ImportBatch(IdBase):
     import_: Mapped[Import] = relationship()
     size: Mapped[int]
     sealed: Mapped[bytes]
-    # How often reading it failed; after three it is left for the operator.
+    # Failures to read it; after three it is left for the operator.
     failures: Mapped[int] = mapped_column(default=0)
 
 
@@ -91,7 +91,7 @@ class AlreadyWaiting(Exception):
 
 
 class NotOpen(Exception):
-    """Nobody can join the group now, so nobody is asked to."""
+    """No one can join the group now, so no one is asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Report:
 def store(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
-    """Keep a file's addresses for the worker, all or none; nobody is asked before `start`.
+    """Store a file's addresses for the worker, all or none; it asks no one before `start`.
 
     Raises NotOpen and AlreadyWaiting.
     """
@@ -142,7 +142,7 @@ def store(
     session.flush()
     for first in range(0, len(found.addresses), BATCH_SIZE):
         some = found.addresses[first : first + BATCH_SIZE]
-        # Under the seal, so that a batch means no other group and language.
+        # Under the seal, so that a batch counts for no other group or language.
         said = {"group": group.public_id, "language": language, "addresses": some}
         sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
         session.add(ImportBatch(import_id=made.id, size=len(some), sealed=sealed))
@@ -151,7 +151,7 @@ def store(
 
 
 def start(session: Session, found: Import) -> None:
-    """Let the worker ask; a second time changes nothing. Raises NotOpen."""
+    """Let the worker begin to ask; starting twice changes nothing. Raises NotOpen."""
     session.refresh(found, with_for_update=True)
     if found.started_at is not None:
         return
@@ -164,7 +164,7 @@ def start(session: Session, found: Import) -> None:
 
 
 def discard(session: Session, found: Import) -> None:
-    """Delete a file, and those of its addresses that nobody has asked yet."""
+    """Delete a file, and its addresses that were not asked yet."""
     audit.record(session, Kind.IMPORT_STOPPED, group=found.group)
     session.delete(found)
 
@@ -173,7 +173,7 @@ def replace(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
     """Store a file in place of one that was not started. Raises NotOpen and AlreadyWaiting."""
-    session.refresh(group, with_for_update=True)  # of two checks at once the later one is kept
+    session.refresh(group, with_for_update=True)  # of two uploads at once the later is kept
     before = latest(session, group)
     if before is not None and before.started_at is None:
         session.delete(before)
@@ -182,20 +182,20 @@ def replace(
 
 
 def latest(session: Session, group: Group) -> Import | None:
-    """Find a group's newest file that is still known."""
+    """Return a group's newest file, if it is still kept."""
     found = select(Import).where(Import.group_id == group.id)
     return session.scalar(found.order_by(Import.id.desc()).limit(1))
 
 
 def is_waiting(session: Session, group: Group) -> bool:
-    """Tell whether a file has addresses left."""
+    """Return whether a file has addresses left."""
     left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
     return session.scalar(left.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the worker has come, in tens; 0 is “a few”. Members count as asked."""
+    """How far the worker has got, in tens; 0 means “a few”. Members count as asked."""
 
     done: int
     all: int
@@ -210,12 +210,12 @@ def progress(session: Session, found: Import) -> Progress:
 
 
 def in_tens(number: int) -> int:
-    """Round as counts of members are: 0 is “a few”."""
+    """Round as member counts are: 0 means “a few”."""
     return number // COUNT_STEP * COUNT_STEP
 
 
 def announcement(group: Group, links: Links, sender: str, language: str) -> list[str]:
-    """Return the text in a language: its subject, then its paragraphs."""
+    """Return the announcement for the old list: its subject, then its paragraphs."""
     say = catalog(language).gettext
     said = {
         "group": group_in_sentence(group.name, language),

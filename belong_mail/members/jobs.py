@@ -1,4 +1,4 @@
-"""The web's jobs for the worker about members, and about people who want to be one."""
+"""The web's jobs for the worker about members, and about people who want to join."""
 
 from dataclasses import dataclass, field
 
@@ -13,36 +13,36 @@ class Signup(SealedJob):
     language: str
     first_name: str = ""
     is_introduced: bool = False
-    # Question and answer, as the person read them.
+    # Question and answer, as the person saw them.
     answers: list[list[str]] = field(default_factory=list)
-    # The public id of the group: under the seal, so that what was typed for one joins no other.
+    # The group's public id, under the seal, so that a sign-up counts for no other group.
     group: str = ""
-    # The code that proves staff, for a personal address, and the page that it was typed on.
+    # For a personal address: the code that proves staff, and the page it was typed on.
     code: str = ""
     nonce: str = ""
-    # Names where the form came from, by a keyed hash, for the limits.
+    # A keyed hash of where the form came from, for the limits.
     source: str = field(default="", compare=False)
 
 
 class Join(Signup, kind="join", looks_up=True):
-    """Asks to join."""
+    """Job: join a group."""
 
 
 class JoinByCode(Signup, kind="join-personal", looks_up=True):
-    """Asks to join with a personal address, by a code that proves staff."""
+    """Job: join with a personal address and a code that proves staff."""
 
 
 class WaitForGroup(Signup, kind="interest", looks_up=True):
-    """Asks to hear when a group starts."""
+    """Job: notify this address when a group starts."""
 
 
 @dataclass(frozen=True)
 class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
-    """Asks for a code, for a group and the page to type it on."""
+    """Job: send a code, for a group and the page to type it on."""
 
     address: str
     language: str
-    # The public id of the group: it stands under the seal alone.
+    # The group's public id; it stands under the seal only.
     group: str
     nonce: str
     source: str
@@ -50,19 +50,19 @@ class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
 
 @dataclass(frozen=True)
 class FinishConfirmation(SealedJob, kind="granted"):
-    """Says which confirmation link was pressed, and whether that began a membership."""
+    """Job: a confirmation was confirmed; says which, and whether it began a membership."""
 
     confirm_id: str
     is_new: bool
 
 
 class NeverMail(JobKind, kind="never-mail", looks_up=True):
-    """Says that the owner of the row's membership wants no email any more."""
+    """Job: the owner of this membership wants no email any more."""
 
 
 @dataclass(frozen=True)
 class RemoveAddress(SealedJob, kind="office-removal", looks_up=True):
-    """One address that the office types: taken out of a group, barred from it, or let in again."""
+    """Job: take an address that the office typed out of a group, bar it, or let it in again."""
 
     group: str
     address: str
@@ -72,53 +72,53 @@ class RemoveAddress(SealedJob, kind="office-removal", looks_up=True):
 
 @dataclass(frozen=True)
 class _Typed(SealedJob):
-    """An address that anyone may have typed."""
+    """Base of jobs with an address that anyone may have typed."""
 
     address: str
     language: str
 
 
 class SendMyGroups(_Typed, kind="my-groups", looks_up=True):
-    """Wants the link to one's groups."""
+    """Job: send the link to “My groups”."""
 
 
 class SendEmailAgain(_Typed, kind="email-again", looks_up=True):
-    """Wants the link that lifts “never email me”."""
+    """Job: send the link that lifts “never email me”."""
 
 
 @dataclass(frozen=True)
 class Lift(SealedJob, kind="lift"):
-    """Hands on what such a link holds."""
+    """Job: lift “never email me”, by the permission in such a link."""
 
     permission: str
 
 
 @dataclass(frozen=True)
 class ForList(SealedJob):
-    """Concerns a whole list of memberships."""
+    """Base of jobs about a person's whole list of memberships."""
 
-    # The list, in base64, as the worker wrapped it.
+    # The permit, in base64: the list as the worker wrapped it.
     slip: str
     language: str
 
 
 class SendCopy(ForList, kind="my-copy"):
-    """Wants a copy of what is held."""
+    """Job: send a copy of what is held."""
 
 
 class Erase(ForList, kind="erase"):
-    """Wants all of it deleted."""
+    """Job: delete all of it."""
 
 
 @dataclass(frozen=True)
 class ChangeAddress(ForList, kind="change-address", looks_up=True):
-    """Wants the groups at another address."""
+    """Job: move the memberships to another address."""
 
     new: str
 
 
 @dataclass(frozen=True)
 class MoveAddress(SealedJob, kind="move-address"):
-    """Confirms such a change, named by its public id."""
+    """Job: a change of address was confirmed; named by its public id."""
 
     change: str

@@ -1,4 +1,4 @@
-"""Subscriptions, sign-ups, the waiting list, and sessions of self-service."""
+"""Subscriptions, pending confirmations, the waiting list, and sessions of self-service."""
 
 from datetime import date, datetime
 from typing import Any
@@ -24,16 +24,16 @@ INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 
 class Subscription(PublicIdBase):
-    """One address's sign-up for one group's newsletters.
+    """One address's membership of one group, or its sign-up.
 
-    Events are kept as times; the state follows from them. Two memberships of one person have
-    nothing in common, and only the worker can open what is wrapped.
+    Events are stored as times; the state follows from them. Two memberships of one person share no
+    value, and only the worker can open what is wrapped.
     """
 
     __tablename__ = "subscriptions"
     __table_args__ = (
         UniqueConstraint("group_id", "address_index"),
-        # It reads a range of one group's members, however many other groups have.
+        # Serves a range of one group's members, however many other groups there are.
         Index("ix_subscriptions_group_id_id", "group_id", "id"),
         Index("ix_subscriptions_inactive", "id", sqlite_where=text(INACTIVE)),
         Index(
@@ -47,24 +47,24 @@ class Subscription(PublicIdBase):
     group: Mapped[Group] = relationship()
     # HMAC of group and address.
     address_index: Mapped[bytes]
-    # The index of the address without its plus tag, where it has one: leads count both once.
+    # The index of the address without its plus tag, if it has one, so that leads count both once.
     counted_index: Mapped[bytes | None]
     wrapped_address: Mapped[bytes]
     wrapped_name: Mapped[bytes | None]
-    # The introduction for the leads; gone as soon as they have it.
+    # The introduction for the leads; deleted when they have it.
     wrapped_introduction: Mapped[bytes | None]
     language: Mapped[str]
 
     requested_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    # Ended because mail came back; nobody has left, and an operator may undo it.
+    # Ended because emails bounced; an operator may undo it.
     is_unreachable: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # No issues before then; the membership goes on.
+    # No issues before this time; the membership goes on.
     paused_until: Mapped[datetime | None]
-    # Wants a mail the day before a meeting.
+    # Wants an email the day before a meeting.
     is_reminded: Mapped[bool] = mapped_column(default=False)
-    # Left alone on request; without a time, which would link the rows of one person.
+    # Wants no email at all. It has no time, which would link the rows of one person.
     is_suppressed: Mapped[bool] = mapped_column(default=False)
 
     @hybrid_property
@@ -78,17 +78,17 @@ class Subscription(PublicIdBase):
 
     @classmethod
     def is_inactive(cls) -> ColumnElement[bool]:
-        """Select the others, in the words of their index."""
+        """Select inactive memberships, in the words of their index."""
         return or_(cls.confirmed_at.is_(None), cls.ended_at.is_not(None), cls.is_suppressed)
 
     @classmethod
     def reads_at(cls, at: Any) -> ColumnElement[bool]:
-        """Select those whose issues were not paused at a time."""
+        """Select members whose issues were not paused at a time."""
         return or_(cls.paused_until.is_(None), cls.paused_until <= at)
 
     @property
     def pause(self) -> datetime | None:
-        """Return until when its issues are paused; None when they come."""
+        """Return until when its issues are paused, or None."""
         until = self.paused_until
         return until if until is not None and until > now() else None
 
@@ -96,7 +96,7 @@ class Subscription(PublicIdBase):
 class Erasure(Base):
     """A person who asked to be erased: their rows go one by one, each at an hour of its own.
 
-    It names nobody and no group; only the worker knows which rows are meant.
+    It names no person and no group; only the worker can read which rows are meant.
     """
 
     __tablename__ = "erasures"
@@ -104,12 +104,12 @@ class Erasure(Base):
     # HMAC of the address alone.
     address_index: Mapped[bytes] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
-    # Rows, start, and the seed of their hours.
+    # The rows, the start, and the seed of their hours.
     wrapped: Mapped[bytes]
 
 
 class PendingConfirmation(IdBase):
-    """The sign-up that one confirmation email asks about; its link grants this and no other."""
+    """The sign-up that one confirmation email asks about; its link grants this and nothing else."""
 
     __tablename__ = "pending_confirmations"
 
@@ -121,19 +121,19 @@ class PendingConfirmation(IdBase):
     subscription: Mapped[Subscription] = relationship()
     language: Mapped[str]
     wrapped_name: Mapped[bytes | None]
-    # Both wrapped for their place in the subscription, so that confirming only moves them.
+    # Both are wrapped for their place in the subscription, so confirming only moves them.
     wrapped_introduction: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # The address stood in a list that the office brought: nobody typed it.
+    # The address was on an imported list: no one typed it.
     is_invited: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Such a person has been asked a second time.
+    # The person was reminded.
     is_reminded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class WaitlistEntry(PublicIdBase):
-    """One address's sign-up to be told when one group starts.
+    """One address's request to be notified when a group starts.
 
-    Without a time, which would link the rows of one person: a day says when it is given up.
+    It has no time, which would link the rows of one person; it has the day on which it ends.
     """
 
     __tablename__ = "waitlist_entries"
@@ -146,12 +146,12 @@ class WaitlistEntry(PublicIdBase):
     # Opens only in this row and for this group.
     wrapped_address: Mapped[bytes]
     language: Mapped[str]
-    # The last day; after it the note goes, told or not.
+    # Its last day; then it is deleted, notified or not.
     kept_until: Mapped[date]
 
 
 class ManageSession(IdBase):
-    """One person's memberships, for half an hour; the mailed link's secret opens the list."""
+    """One person's memberships for half an hour; the emailed link's secret opens the list."""
 
     __tablename__ = "manage_sessions"
 
@@ -163,18 +163,18 @@ class ManageSession(IdBase):
 
 
 class AddressChange(PublicIdBase):
-    """A new address that waits to be confirmed from its own mailbox."""
+    """A new address that has yet to be confirmed from its own mailbox."""
 
     __tablename__ = "address_changes"
 
-    # The new address and the subscriptions it is for; the worker alone opens it.
+    # The new address and the subscriptions it is for; only the worker can open it.
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
 
 
 class BarredAddress(Base):
-    """An address that cannot join a group, known by a keyed hash of both; the worker's alone."""
+    """An address that cannot join a group, as a keyed hash of both; the web cannot write here."""
 
     __tablename__ = "barred_addresses"
 

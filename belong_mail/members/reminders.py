@@ -20,12 +20,12 @@ from belong_mail.members import emails as members_emails
 from belong_mail.members.models import Subscription
 
 REMINDER = "meeting-reminder"
-# Local; from then on members are reminded of the next day's meetings.
+# Local hour from which members are reminded of the next day's meetings.
 HOUR = time(9)
 
 
 def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
-    """Post the reminders of tomorrow's meetings, and of today's that were missed."""
+    """Queue the reminders of tomorrow's meetings, and of today's that were missed."""
     local = at.astimezone(zone)
     last = local.date() + timedelta(days=local.time() >= HOUR)
     for occurrence in meetings.held_between(session, zone, local.date(), last):
@@ -34,7 +34,7 @@ def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
 
 
 def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
-    """Post to the members who asked for it, unless another worker has or did."""
+    """Queue a meeting's reminders, unless another worker has done it or is doing it."""
     noted = (
         dialect_insert(session.get_bind().dialect.name)(Reminder)
         .values(meeting_id=occurrence.meeting.id, held_on=occurrence.held_on)
@@ -56,7 +56,7 @@ def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
 
 @writes(REMINDER)
 def reminder_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Remind a member, unless they left, paused or want it no more."""
+    """Remind a member, unless they left, paused or turned reminders off."""
     member = members_emails.require_member(session, delivery)
     noted = session.get(Reminder, delivery.about_id)
     if noted is None or not member.is_reminded or member.pause is not None:

@@ -28,16 +28,16 @@ from belong_mail.members.models import (
 
 
 def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select introductions that the leads have been sent, and those of people who left."""
+    """Select introductions that the leads have received, and those of people who left."""
     is_kept = Subscription.wrapped_introduction.is_not(None)
     has_left = Subscription.ended_at.is_not(None)
     return is_kept, or_(has_left, ~_waits("about_id", "introduce-member"))
 
 
 def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select those that ended a while ago, want no email, or were never confirmed.
+    """Select subscriptions that ended long ago, want no email, or were never confirmed.
 
-    A never confirmed one goes when no confirmation waits for it any more.
+    One that was never confirmed goes when no confirmation waits for it.
     """
     is_pending = exists().where(PendingConfirmation.subscription_id == Subscription.id)
     is_asked_for = exists().where(Job.subscription_id == Subscription.id)
@@ -50,13 +50,13 @@ def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def ended_waitlist_entries(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select entries whose last day is over, and those of groups that will not start."""
+    """Select requests whose last day is over, and those for groups that have ended."""
     retired = select(Group.id).where(Group.retired_at.is_not(None))
     return (or_(WaitlistEntry.kept_until < at.date(), WaitlistEntry.group_id.in_(retired)),)
 
 
 def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:
-    """Tell whether a delivery for (or about) a subscription is not finished."""
+    """Match subscriptions with an unfinished delivery to them or about them."""
     waits = exists().where(
         getattr(Delivery, column) == Subscription.id,
         or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None)),

@@ -1,4 +1,4 @@
-"""Self-service without an account: the link to one's groups, a new address, one's own calendar."""
+"""Self-service without an account: the link to “My groups”, a new address, one's own calendar."""
 
 import base64
 import hashlib
@@ -22,53 +22,53 @@ from belong_mail.members import service as members
 from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
-# Stands where a form means every membership.
+# In a form: every membership.
 ALL = "all"
 LINK_MAX_AGE = timedelta(minutes=30)
 LIST_COLUMN = "manage_sessions.locked"
-# Octets to which a list is filled up: its length does not tell how many memberships it holds.
+# Bytes to which a list is padded, so that its length does not tell how much it holds.
 PADDED_OCTETS = 2048
-# Hexadecimal digits; the signature protects the link, these only tell one membership from the next.
+# Hexadecimal digits. The signature protects the link; these only tell memberships apart.
 STAMP_DIGITS = 16
 SEPARATOR = "~"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A person's subscriptions, by their public ids, as the mailed secret opens them."""
+    """A person's subscriptions by public id, as the emailed secret opens them."""
 
     public_ids: list[str]
-    # The same list as the worker wrapped it, which knows by this that it made the list.
+    # The permit: the same list, wrapped by the worker, which so knows that it made it.
     permit: bytes
     until: datetime
-    # Whether the address is not the district's, and so moves to no other one.
+    # Whether the address is personal, and so cannot be changed.
     is_personal: bool
 
 
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
-    """Hand on the permission that a mailed link holds: the worker made it, and knows it again.
+    """Pass on the permission in an emailed link: the worker made it, and recognizes it.
 
-    A second time does nothing more: that a link was used is remembered for as long as it works.
+    A second time does nothing: used links are remembered for as long as they work.
     """
     if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now(), table=Limit):
         Lift(permission).ask(session, sealer)
 
 
 def is_lift_asked(session: Session, permission: str) -> bool:
-    """Tell whether a mailed link's permission was handed on already."""
+    """Return whether a link's permission was passed on already."""
     return rate_limits.remaining(session, _used(permission), USED_LINK_RATE, now(), Limit) == 0
 
 
 def _used(permission: str) -> bytes:
-    """Hash a permission, so that the database does not tell which one was used."""
+    """Hash a permission, so that the database does not show which one was used."""
     return b"lifted/" + digest(permission)[:16]
 
 
 def open_session(session: Session, secret: str) -> OpenedSession:
-    """Open the list that a link's secret is for, or raise BadToken when its time is over.
+    """Open the list of a link's secret, or raise BadToken if its time is over.
 
-    It is over, too, once any membership on it has moved or is gone: the link went to an address
-    that is no longer the person's, or that has been erased.
+    The link also stops working once any membership on it has moved or is gone: it went to an
+    address that is no longer the person's, or was erased.
     """
     found = _manage_session(session, secret)
     content = unlock_list(secret, found.locked)
@@ -87,14 +87,14 @@ def _manage_session(session: Session, secret: str) -> ManageSession:
 
 
 def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
-    """Return the subscriptions, by their public ids, whose address is the one it was."""
+    """Return the subscriptions, by public id, whose address has not changed."""
     found = select(Subscription.public_id, Subscription.address_index)
     rows = session.execute(found.where(Subscription.public_id.in_(indexes)))
     return [public_id for public_id, index in rows if index.hex() == indexes[public_id]]
 
 
 def list_memberships(session: Session, listed: OpenedSession) -> list[Subscription]:
-    """Return the memberships of a list, and those just left, in the directory's order."""
+    """Return the memberships of a list, including those just left, in the directory's order."""
     found = select(Subscription).join(Group).where(Subscription.public_id.in_(listed.public_ids))
     rows = session.scalars(found.order_by(Group.position))
     return [each for each in rows if each.is_active or members.can_undo_leave(each)]
@@ -103,7 +103,7 @@ def list_memberships(session: Session, listed: OpenedSession) -> list[Subscripti
 def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
     """Return the public ids of some memberships of the list; raise BadToken for any other.
 
-    All, as one word, are those that are not paused yet.
+    The word for all means those that are not paused yet.
     """
     listed = open_session(session, secret)
     if public_ids == [ALL]:
@@ -117,11 +117,10 @@ def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
 def change_each(
     session: Session, public_ids: list[str], change: Callable[[Session, str], object]
 ) -> list[str]:
-    """Do the same to each membership, as if its own button were pressed.
+    """Do the same to each membership, as its own button would; return those that changed.
 
-    Returns those that it changed. A change that is no longer possible, such as a pause of a group
-    that was left meanwhile, is skipped. All are locked in one order, so that two who press at once
-    do not wait for each other for ever.
+    Skips what is no longer possible, such as pausing a group that was left meanwhile. Locks all in
+    one order, so that two requests at once do not deadlock.
     """
     rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
     before = {
@@ -146,15 +145,15 @@ def ask_worker(
     due_at: datetime | None = None,
     **wanted: str,
 ) -> None:
-    """Ask the worker for something that concerns a whole list, or raise BadToken."""
+    """Ask the worker for something about a whole list, or raise BadToken."""
     permit = base64.b64encode(open_session(session, secret).permit).decode()
     job(slip=permit, **wanted).ask(session, sealer, due_at=due_at or now())
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
-    """Ask the worker to delete a person's rows and email a receipt; the list is over at once.
+    """Ask the worker to delete a person's rows and email a receipt; the list closes at once.
 
-    The rows are left as they are until then: to end them here would give them one time in common.
+    The web leaves the rows as they are: ending them here would give them one time in common.
     """
     ask_worker(session, sealer, Erase, secret, language=language)
     found = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
@@ -162,13 +161,13 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
 
 
 def get_change(session: Session, public_id: str, *, is_locked: bool = False) -> AddressChange:
-    """Find a change that a link asks about, or raise BadToken when it is over."""
+    """Find the change of address of a link, or raise BadToken if it is over."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
     return required(session.scalar(found.with_for_update() if is_locked else found), BadToken)
 
 
 def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
-    """Confirm a new address; the worker moves the groups. A second time does nothing more."""
+    """Confirm a new address; the worker moves the groups. Confirming twice changes nothing."""
     change = get_change(session, public_id, is_locked=True)
     if change.confirmed_at is None:
         change.confirmed_at = now()
@@ -176,7 +175,7 @@ def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
-    """Encrypt a list of rows, as they are now, under a secret."""
+    """Encrypt a list of rows, as they are now, with a secret."""
     content = {
         "indexes": {each.public_id: each.address_index.hex() for each in held},
         "slip": base64.b64encode(permit).decode(),
@@ -205,14 +204,14 @@ def digest(secret: str) -> bytes:
 def calendar_name(subscription: Subscription) -> str:
     """Return what the link of a member's calendar signs.
 
-    It changes when the member leaves and joins again, and when the address moves: what was mailed
-    to an address that somebody else may read by now opens nothing.
+    It changes when the member leaves and joins again, and when the address moves: someone else may
+    read the old mailbox by now.
     """
     return f"{subscription.public_id}{SEPARATOR}{_stamp(subscription)}"
 
 
 def calendar_owner(session: Session, signed: str) -> Subscription:
-    """Return whose calendar a link opens, or raise BadToken when they have left or moved."""
+    """Return the member of a calendar link, or raise BadToken if they have left or moved."""
     public_id, _, stamp = signed.partition(SEPARATOR)
     subscription = members.get(session, public_id)
     if not subscription.is_active or stamp != _stamp(subscription):

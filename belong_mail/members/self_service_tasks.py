@@ -52,13 +52,13 @@ from belong_mail.members.wrapped_fields import (
     wrap_address,
 )
 
-# How long a copy waits at most; another request while some wait gets those.
+# How long a copy may wait. Meanwhile, another request brings no second one.
 COPY_WAIT = timedelta(days=1)
-# The same of an email to a new address.
+# The same for an email to a new address.
 MAX_WAIT = timedelta(days=1)
 PERMIT = "manage_sessions.slip"
-# Half an hour for the link to leave, half an hour that it works, and one for the worker to read
-# what it allowed.
+# Half an hour to send the link, half an hour that it works, and an hour for the worker to do what
+# it allowed.
 PERMIT_MAX_AGE = timedelta(hours=2)
 ADDRESS_CHANGE = "address_changes.wrapped"
 log = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ SHORT_LIVED[ADDRESS_CHANGE] = (
 
 @does(SendMyGroups)
 def my_groups(work: Work, asked: SendMyGroups) -> None:
-    """Email the link to somebody's memberships; tell staff alone that there are none.
+    """Email the link to someone's memberships; tell staff alone that they have none.
 
-    Both as often: how many emails an address got must not tell who is a member.
+    Both within the same limits: the number of emails must not show who is a member.
     """
     session, keys, identity = work.session, work.keys, addresses.normalise(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
@@ -96,9 +96,9 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
 
 @does(SendEmailAgain)
 def email_again(work: Work, asked: SendEmailAgain) -> None:
-    """Mail the link that lifts “never email me”, once a week at most; to all others say nothing.
+    """Email the link that lifts “never email me”, once a week at most; others get nothing.
 
-    It is the one email that a suppressed address gets.
+    It is the only email that a suppressed address gets.
     """
     index, identity = work.keys.index, addresses.normalise(asked.address)
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
@@ -115,7 +115,7 @@ def lift(work: Work, asked: Lift) -> None:
 
 @does(SendCopy)
 def my_copy(work: Work, asked: SendCopy) -> None:
-    """Mail a copy of what is held; it is collected when it is written."""
+    """Email a copy of what is held; it is collected when the email is written."""
     address = address_of(work.keys, read_permit(work, asked)[0])
     key = b"my-copy/" + work.keys.index.limited(addresses.normalise(address))
     work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, COPY_WAIT))
@@ -123,7 +123,7 @@ def my_copy(work: Work, asked: SendCopy) -> None:
 
 @does(Erase)
 def erase(work: Work, asked: Erase) -> None:
-    """Begin to erase what is held about a person, and mail a receipt that names no group."""
+    """Begin to erase a person's data, and email a receipt that names no group."""
     session, keys = work.session, work.keys
     address = address_of(keys, read_permit(work, asked)[0])
     identity = addresses.normalise(address)
@@ -139,7 +139,7 @@ def erase(work: Work, asked: Erase) -> None:
 
 @each_minute("What is to be erased stays")
 def carry_on_erasing(work: Work) -> None:
-    """Delete what is being erased and whose hour has come."""
+    """Delete rows of erasures whose hour has come."""
     session = work.session
     due = erasure.due_erasures(session, work.keys.opener, work.at)
     if due:
@@ -148,9 +148,9 @@ def carry_on_erasing(work: Work) -> None:
 
 
 def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
-    """Find the messages to us, still kept, whose writer gave a normalised address.
+    """Find the messages to us that are still kept and were written from an address.
 
-    One that cannot be read is nobody's: it must keep no other person from what is theirs.
+    Skips messages that cannot be decrypted: they must not block anyone's copy or erasure.
     """
     found = []
     for each in session.scalars(select(ContactMessage).order_by(ContactMessage.id)):
@@ -164,8 +164,8 @@ def messages_of(session: Session, opener: Opener, identity: str) -> list[Contact
 def read_permit(work: Work, asked: ForList) -> list[Subscription]:
     """Return the subscriptions that a job about a list is for.
 
-    Those that have moved since, or do not open, are left out. Raises Refused when none is left or
-    the permit is too old, and DecryptionError for a list that the worker did not make: nobody else
+    Leaves out those that have moved since or do not open. Raises Refused if none is left or the
+    permit is too old, and DecryptionError for a list that the worker did not make: only the worker
     joins rows.
     """
     session, keys = work.session, work.keys
@@ -184,19 +184,19 @@ def read_permit(work: Work, asked: ForList) -> list[Subscription]:
 
 
 def person_of(keyring: Keyring, subscription: Subscription) -> str:
-    """Name whose address a subscription has, by a keyed hash."""
+    """Return a keyed hash of a subscription's address, to see whose it is."""
     identity = addresses.normalise(address_of(keyring, subscription))
     return keyring.index.limited(identity).hex()
 
 
 def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
-    """Tell whether a membership or note is not being erased."""
+    """Return whether a membership or request is not being erased."""
     identity = addresses.normalise(address_of(work.keys, row))
     return not erasure.is_being_erased(work.session, work.keys, identity, row.public_id)
 
 
 def _create_manage_session(work: Work, held: list[Subscription]) -> str:
-    """Lock a list of one person's memberships away and return the secret that opens it."""
+    """Lock a person's memberships in a manage session; return the secret that opens it."""
     secret, keys = secrets.token_urlsafe(32), work.keys
     permit = {
         "public_ids": [each.public_id for each in held],
@@ -215,18 +215,18 @@ def _create_manage_session(work: Work, held: list[Subscription]) -> str:
 
 
 def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
-    """Tell whether one person's memberships have an address of the district."""
+    """Return whether a person's address is one of the district's."""
     return keyring.staff.is_ours(address_of(keyring, held[0]))
 
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
-    """Tell whether a message has reached its inbox; one without a delivery is still to be sent."""
+    """Return whether a message was delivered; one without a delivery has yet to be sent."""
     mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
     return set(session.scalars(mails)) == {State.ACCEPTED}
 
 
 def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
-    """Delete the address changes that wait for any of these subscriptions."""
+    """Delete the pending changes of address for any of these subscriptions."""
     for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
         with suppress(DecryptionError):
             opened = keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
@@ -236,9 +236,9 @@ def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) ->
 
 @does(ChangeAddress)
 def change_address(work: Work, asked: ChangeAddress) -> None:
-    """Ask at the new address, within limits of its own; to a barred one say nothing.
+    """Email the new address to confirm, within its own limits; a barred one gets nothing.
 
-    Personal addresses can’t change: one row would hold both.
+    Personal addresses can't change: one row would hold both.
     """
     session, keys, held = work.session, work.keys, read_permit(work, asked)
     identity = addresses.normalise(asked.new)
@@ -267,7 +267,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
 def move_address(work: Work, asked: MoveAddress) -> None:
     """Move the groups of a confirmed change, and tell the old address that it happened.
 
-    A membership that has moved elsewhere since the change was asked for stays there.
+    Memberships that have moved elsewhere meanwhile stay there.
     """
     session, keys = work.session, work.keys
     found = select(AddressChange).where(AddressChange.public_id == asked.change)
@@ -294,7 +294,7 @@ def move_address(work: Work, asked: MoveAddress) -> None:
 
 
 def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:
-    """Give a subscription a new address; where that has an active one, the older row goes."""
+    """Give a subscription a new address; if that is a member already, the older row is deleted."""
     identity = addresses.normalise(new)
     other = find_verified(session, keyring, subscription.group, identity)
     if other is not None and other is not subscription:
@@ -310,7 +310,7 @@ def _move(session: Session, keyring: Keyring, subscription: Subscription, new: s
 
 
 def _move_notes(work: Work, identity: str, new: str) -> None:
-    """Give a person's notes a new address; where that has one already, the older note goes."""
+    """Give a person's requests a new address; if that has one already, the older is deleted."""
     session, keys, new_identity = work.session, work.keys, addresses.normalise(new)
     there = {each.group_id for each in rows_of(session, keys, WaitlistEntry, new_identity)}
     for note in rows_of(session, keys, WaitlistEntry, identity):

@@ -1,4 +1,4 @@
-"""The pages of self-service: my groups, a new address, one's own calendar."""
+"""The self-service pages: my groups, a new address, one's own calendar."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -25,12 +25,12 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 self_service = Blueprint("self_service", __name__)
-# By when everything is deleted, told a little later than it is: the worker may be busy.
+# When everything is deleted, rounded up because the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
 UNTIL = ":until"
-# Meetings that stand on each card.
+# Meetings listed on each card.
 NEXT = 3
-# A result is shown only while it is true: the page may be opened again later.
+# How long a result is shown: later it may no longer be true.
 IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "leave": lambda one: not one.is_active,
     "undo": lambda one: one.is_active,
@@ -43,7 +43,7 @@ IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
 
 @self_service.errorhandler(BadToken)
 def over(_error: BadToken) -> tuple[str, int]:
-    """Show one page for old, damaged and unknown links; it offers a new one."""
+    """Answer old, damaged and unknown links alike, with a form for a new one."""
     which = "again" if request.endpoint == "self_service.email_again" else "manage"
     return render_template("self_service/over.html", which=which), 404
 
@@ -65,7 +65,7 @@ def sent() -> str:
 @public
 @no_cookie
 def ask_again() -> ResponseReturnValue:
-    """Take the address of somebody who once asked never to be emailed; the same for everybody."""
+    """Take the address of someone who asked never to be emailed; everyone gets one answer."""
     return _ask(AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
 
 
@@ -79,7 +79,7 @@ def again_sent() -> str:
 @public
 @no_cookie
 def email_again(token: str) -> ResponseReturnValue:
-    """Ask on GET, unless it is done; on POST let the worker lift “never email me”."""
+    """Ask on GET, unless it is done; on POST have the worker lift “never email me”."""
     permission = services().tokens.read(Purpose.EMAIL_AGAIN, token)
     with transaction() as session:
         if request.method == "POST":
@@ -103,14 +103,14 @@ def manage(secret: str) -> str:
 )
 @public
 def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
-    """Lead whoever opens the address of a button back to the page: opening presses nothing."""
+    """Redirect the address of a button to its page: opening it does nothing."""
     return redirect(url_for(".manage", secret=secret), 303)
 
 
 @self_service.get("/my-groups/<secret>/leave-all")
 @public
 def leave_all(secret: str) -> ResponseReturnValue:
-    """Ask once before all groups are left; the button sends what each group's own would."""
+    """Ask before all groups are left; the button sends what each group's own would."""
     language = request_language()
     with transaction() as session:
         listed = members_self_service.open_session(session, secret)
@@ -127,7 +127,7 @@ def leave_all(secret: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def act(secret: str, press: str) -> ResponseReturnValue:
-    """Do what a button says to each membership that its form names, in one transaction."""
+    """Apply a button to each membership that its form names, in one transaction."""
     named, is_pause = named_memberships(), press == "pause"
     form = pause_form("".join(named[:1])) if is_pause else PressForm(press)
     with transaction() as session:
@@ -171,7 +171,7 @@ def erase(secret: str) -> ResponseReturnValue:
 @self_service.get("/my-groups/deleted")
 @public
 def erased() -> str:
-    """Say by when everything is gone, as the address has it; the page knows of nobody."""
+    """Say by when everything is gone; the time is in the page's own address."""
     by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
     return render_template("self_service/erased.html", erased_by=erased_by)
@@ -180,7 +180,7 @@ def erased() -> str:
 def _ask(
     form: AskForm | AgainForm, job: type[SendMyGroups | SendEmailAgain], page: str, sent: str
 ) -> ResponseReturnValue:
-    """Have the worker email a link to an address that is typed."""
+    """Have the worker email a link to the typed address."""
     if form.is_sent():
         asked = job(form.email.data or "", request_language())
         with transaction() as session:
@@ -195,7 +195,7 @@ def _manage_page(session: Session, secret: str) -> str:
 
 
 def named_memberships() -> list[str]:
-    """List the memberships that a form names; with Enter, the only one with a day."""
+    """Return the memberships that a form names; with Enter, the only one with a date."""
     if "membership" in request.form:
         return request.form.getlist("membership")
     typed = [name for name, day in request.form.items() if name.endswith(UNTIL) and day]
@@ -203,7 +203,7 @@ def named_memberships() -> list[str]:
 
 
 def pause_form(which: str) -> PressForm:
-    """Make one membership's part of the form that has all days, so that each stays as typed."""
+    """Return one membership's part of the form with all dates, so that each stays as typed."""
     return PressForm("pause", prefix=f"{which}:")
 
 
@@ -284,7 +284,7 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
-    """Ask on GET, unless it is done; on POST let the worker move the groups."""
+    """Ask on GET, unless it is done; on POST have the worker move the groups."""
     public_id = name_of(services().tokens.read(Purpose.CHANGE_ADDRESS, token))
     with transaction() as session:
         if request.method == "POST":
@@ -301,14 +301,14 @@ own_calendar = Blueprint("own_calendar", __name__)
 
 @own_calendar.errorhandler(BadToken)
 def calendar_is_over(_error: BadToken) -> tuple[str, int]:
-    """Show one page for links that are damaged, unknown, or of somebody who has left."""
+    """Answer damaged and unknown links, and those of people who left, with one page."""
     return render_template("self_service/calendar_over.html"), 404
 
 
 @own_calendar.get("/my-calendar/<token>")
 @public
 def feed(token: str) -> Response:
-    """Give all meetings of one membership's group, under a name that tells no group."""
+    """Return all meetings of a membership's group, in a file whose name tells no group."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     with read_transaction() as session:
         group = members_self_service.calendar_owner(session, signed).group
@@ -322,7 +322,7 @@ def feed(token: str) -> Response:
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
 @public
 def event(token: str, meeting_id: str, day: str) -> Response:
-    """Give one day of a meeting of the membership's group; any other group's is not there."""
+    """Return one meeting, on one day, of the membership's group; 404 for other groups."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     with read_transaction() as session:
         member = members_self_service.calendar_owner(session, signed)
@@ -336,7 +336,7 @@ def event(token: str, meeting_id: str, day: str) -> Response:
 
 
 def _file(content: bytes, name: str) -> Response:
-    """Answer with a calendar that no cache keeps: after leaving it must be gone."""
+    """Return a calendar file that no cache keeps, because it must be gone after leaving."""
     answer = Response(content, content_type="text/calendar; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

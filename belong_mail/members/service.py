@@ -1,4 +1,4 @@
-"""Join, confirm, leave, pause: the verbs of members, for the blind web."""
+"""The members' verbs for the web: join, confirm, leave, pause."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -32,15 +32,15 @@ class NotAMember(BadToken):
 def ask_to_join(
     session: Session, sealer: Sealer, group: Group, signup: Signup, due_at: datetime
 ) -> None:
-    """Write the sign-up down, sealed; the worker answers it, not before a time."""
+    """Store the sign-up, sealed; the worker answers it when it is due."""
     typed = replace(signup, group=group.public_id)
     typed.ask(session, sealer, group_id=group.id, due_at=due_at)
 
 
 def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
-    """Find what a confirmation link asks about, or raise BadToken when that is over.
+    """Find what a confirmation link asks about, or raise BadToken if that is over.
 
-    Raises GroupHasEnded when the group has ended meanwhile, or takes nobody in any more.
+    Raises GroupHasEnded if the group has ended, or takes no new members any more.
     """
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == confirm_id)
     pending = session.scalar(found.execution_options(populate_existing=True))
@@ -51,16 +51,16 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return the ids of a confirmation, by the secret of its link, and of its subscription."""
+    """Return the ids of a confirmation (by the secret of its link) and of its subscription."""
     if len(name) != 2 * PUBLIC_ID_LENGTH:
         return name_of(name), ""
     return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
 def outcome_of_request(session: Session, public_id: str) -> Subscription:
-    """Find what a confirmation link that asks nothing any more has led to.
+    """Return what became of the request of an old confirmation link.
 
-    Raises BadToken when nothing has come of it, and GroupHasEnded.
+    Raises BadToken if nothing did, and GroupHasEnded.
     """
     if not public_id:
         raise BadToken
@@ -73,7 +73,7 @@ def outcome_of_request(session: Session, public_id: str) -> Subscription:
 
 
 def waiting_request(session: Session, subscription: Subscription) -> PendingConfirmation | None:
-    """Find a request to join that waits for its confirmation, first one of an imported list."""
+    """Find a request that waits for its confirmation, preferring one of an imported list."""
     if subscription.is_active or subscription.is_suppressed:
         return None
     found = select(PendingConfirmation).where(
@@ -83,7 +83,7 @@ def waiting_request(session: Session, subscription: Subscription) -> PendingConf
 
 
 def get(session: Session, public_id: str) -> Subscription:
-    """Find a subscription for a page that asks, or raise NothingLeft."""
+    """Find a subscription for a page that only reads, or raise NothingLeft."""
     return required(
         session.scalar(select(Subscription).where(Subscription.public_id == public_id)), NothingLeft
     )
@@ -96,10 +96,10 @@ def get_for_update(session: Session, public_id: str) -> Subscription:
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
-    """Grant a sign-up: the person is in. The second time nothing more happens.
+    """Confirm a sign-up: the person is a member. Confirming twice changes nothing.
 
-    It is read again under the lock: a person who leaves in the same moment has left. The worker
-    welcomes, and moves what is wrapped, name and introduction: the web writes neither.
+    Reads it again under the lock, in case the person leaves at that moment. The worker sends the
+    welcome and moves name and introduction, which are wrapped: the web writes neither.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
@@ -115,7 +115,7 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
 
 
 def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscription:
-    """Withdraw what was asked in somebody's name; if wanted, never email them again."""
+    """Withdraw a request made in someone's name; if they want, never email them again."""
     subscription = leave(session, public_id)
     if is_for_ever and not _is_never_mail_waiting(session, subscription):
         NeverMail().write(session, subscription_id=subscription.id)
@@ -123,12 +123,12 @@ def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscripti
 
 
 def wants_no_email(session: Session, subscription: Subscription) -> bool:
-    """Tell whether its owner has asked never to be emailed, or the worker has yet to read that."""
+    """Return whether the owner wants no email, even if the worker has yet to read that."""
     return subscription.is_suppressed or _is_never_mail_waiting(session, subscription)
 
 
 def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool:
-    """Tell whether this has been asked already: the lock of `leave` lets one ask at a time."""
+    """Return whether this was asked already; the lock of `leave` admits one request at a time."""
     waiting = select(Job.id).where(
         Job.kind == NeverMail.kind, Job.subscription_id == subscription.id
     )
@@ -136,7 +136,7 @@ def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool
 
 
 def leave(session: Session, public_id: str) -> Subscription:
-    """End a subscription at once; links mailed before do not begin it again."""
+    """End a subscription at once; links emailed before cannot restart it."""
     subscription = get_for_update(session, public_id)
     session.execute(
         delete(PendingConfirmation).where(PendingConfirmation.subscription_id == subscription.id)
@@ -148,21 +148,21 @@ def leave(session: Session, public_id: str) -> Subscription:
 
 
 def leave_if_there(session: Session, public_id: str) -> None:
-    """Leave, unless nothing is kept of the membership any more."""
+    """Leave, unless the membership is deleted already."""
     with suppress(BadToken):
         leave(session, public_id)
 
 
 def pause(session: Session, public_id: str, until: datetime) -> None:
-    """Send a member no issues before a time, or raise NotAMember when they have left."""
+    """Send a member no issues until a time, or raise NotAMember if they have left."""
     active_member(session, public_id).paused_until = until
 
 
 def resume(session: Session, public_id: str) -> None:
-    """End a pause, or raise NotAMember when the member has left.
+    """End a pause, or raise NotAMember if the member has left.
 
-    The next issue comes again. One that was queued during the pause does not: it was planned
-    without this member, and its books must stay right.
+    The next issue comes again. An issue queued during the pause does not: it was planned without
+    this member, and its counts must stay right.
     """
     subscription = active_member(session, public_id)
     if subscription.pause is not None:
@@ -170,7 +170,7 @@ def resume(session: Session, public_id: str) -> None:
 
 
 def active_member(session: Session, public_id: str) -> Subscription:
-    """Find a member, locked, to change what they get, or raise NotAMember when they have left."""
+    """Find and lock a member to change what they get, or raise NotAMember if they have left."""
     subscription = get_for_update(session, public_id)
     if not subscription.is_active:
         raise NotAMember
@@ -178,7 +178,7 @@ def active_member(session: Session, public_id: str) -> Subscription:
 
 
 def can_undo_leave(subscription: Subscription) -> bool:
-    """Tell whether leaving can still be undone: a member who left within the hour."""
+    """Return whether a member left within the last hour, so that it can be undone."""
     return (
         subscription.confirmed_at is not None
         and subscription.ended_at is not None
@@ -188,10 +188,9 @@ def can_undo_leave(subscription: Subscription) -> bool:
 
 
 def undo_leave(session: Session, public_id: str) -> Subscription:
-    """Undo leaving, or raise BadToken when it is too late.
+    """Undo leaving, or raise BadToken if it is too late.
 
-    As after a pause, an issue that was queued meanwhile does not come: it was planned without
-    this member, and its books must stay right.
+    As after a pause, an issue queued meanwhile does not come.
     """
     subscription = get_for_update(session, public_id)
     if can_undo_leave(subscription):
@@ -208,14 +207,14 @@ REMOVALS = b"office/removals"
 
 
 class TooManyRemovals(Exception):
-    """The office has typed as many addresses as anybody means in a day."""
+    """The office has typed more addresses than anyone needs in a day."""
 
 
 def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, what: str) -> None:
-    """Write down, sealed, what the office wants done with an address; raise TooManyRemovals.
+    """Store, sealed, what the office wants done with an address. Raises TooManyRemovals.
 
-    The answer is alike whether it is known or not: the worker alone can tell. The trail keeps for
-    which group, and not which address.
+    The answer is the same for known and unknown addresses: only the worker can tell. The audit
+    trail records the group, not the address.
     """
     if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now(), table=Limit) is None:
         raise TooManyRemovals
@@ -227,7 +226,7 @@ ENOUGH_INTEREST = 10
 
 
 class InterestLevel(Enum):
-    """How many wait for a group, in words that show nobody's coming or going."""
+    """How many people wait for a group, in words that hide single changes."""
 
     FEW = gettext_noop("Fewer than 10 people have asked about it so far.")
     ENOUGH = gettext_noop("Enough people are interested to start.")
@@ -240,17 +239,17 @@ def interest_level(session: Session, group: Group) -> InterestLevel:
 
 
 def last_day() -> date:
-    """Return until when a note of today is kept."""
+    """Return the last day of a request that is made today."""
     return (now() + WAITLIST_AGE).date()
 
 
 def noon_utc(day: date) -> datetime:
-    """Return a moment of a day, to be said in words."""
+    """Return noon (UTC) of a day, to be formatted as a date."""
     return datetime.combine(day, time(12), UTC)
 
 
 def get_entry(session: Session, public_id: str) -> WaitlistEntry:
-    """Find a note for a page that asks, or raise NothingLeft."""
+    """Find a request to be notified, for a page that only reads, or raise NothingLeft."""
     return required(
         session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id)),
         NothingLeft,
@@ -258,5 +257,5 @@ def get_entry(session: Session, public_id: str) -> WaitlistEntry:
 
 
 def ask_to_forget(session: Session, public_id: str) -> None:
-    """Delete a note; one that is gone already stays gone."""
+    """Delete a request to be notified, if it is still there."""
     session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id == public_id))

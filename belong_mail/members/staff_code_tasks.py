@@ -1,4 +1,4 @@
-"""Send codes that prove staff, and let in whoever shows one: the worker's side."""
+"""Send codes that prove staff, and accept them: the worker's side."""
 
 import hmac
 from dataclasses import replace
@@ -23,21 +23,21 @@ from belong_mail.members.jobs import JoinByCode, SendStaffCode, Signup
 from belong_mail.members.staff_codes import SECRET_LENGTH, end_of_day, in_letters, with_check
 from belong_mail.members.tasks import group_of, is_barred, let_in
 
-# The email.
+# The kind of the email.
 CODE = "staff-code"
 HOUR_SECONDS = 3600
-# A code is taken in the hour in which it was made, and in the next ones: three to four in all.
+# A code is accepted in the hour in which it was made, and in so many after it.
 HOURS_AFTER = 3
-# So long ago a form was sent at most, whatever its row says, when its code is judged: the worker
-# may have been busy, or down, and believes no row for longer.
+# The longest that a form may have waited when its code is judged, whatever its row says: the worker
+# may have been busy or down, but believes the web no further.
 GRACE = timedelta(hours=1)
 
 
 @does(SendStaffCode)
 def send_code(work: JobWork, asked: SendStaffCode) -> None:
-    """Send a code to an address of the staff; to others, and too often, say nothing.
+    """Send a code to a staff address; to others, or beyond the limits, send nothing.
 
-    A barred address gets none: another address must not be the way back.
+    A barred address gets none, so that another address is not the way back.
     """
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
@@ -65,7 +65,7 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
 
 
 def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
-    """Count a code, or tell that there were too many: a plus tag makes nobody another person."""
+    """Count a code; return whether the limits allow it. Plus tags count as the same person."""
     identity = untagged(normalise(wanted.address))
     uses = (
         (index.limited(f"staff-code-from/{wanted.source}/{identity}"), STAFF_CODE_SOURCE_RATE),
@@ -76,19 +76,19 @@ def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
 
 @does(JoinByCode)
 def join(work: JobWork, asked: JoinByCode) -> None:
-    """Ask a personal address to confirm, if a code that was not used yet came with it.
+    """Ask a personal address to confirm, if its code is right and unused.
 
-    To one without a right code nothing is sent: nobody can have us email just anyone. No limit of
-    it names the source, which a limit of the code names: the code limits enough.
+    Without a right code it gets nothing, so that no one can have us email strangers. The limits on
+    the code are enough, so none names the source of the form.
     """
     session, keys, group = work.session, work.keys, group_of(work, asked)
     if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
         raise Refused
-    # As far back as a row is believed.
+    # Believe the row this far back.
     sent_at = min(work.at, max(work.job.created_at or work.at, work.at - GRACE))
     if not _is_right(keys.index, group, asked, sent_at):
         raise Refused
-    # A code is used up by a keyed hash of its page, never of an address.
+    # Marks a code as used by a keyed hash of its page, never of an address.
     key = keys.index.limited(f"staff-code-used/{group.public_id}/{asked.nonce}")
     if rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
         raise Refused
@@ -96,7 +96,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
 
 
 def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:
-    """Tell whether the code is one that we sent for this group and page in the hours before."""
+    """Return whether we sent this code for this group and page within the hours before."""
     hour = _hour(at)
     made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
     typed = wanted.code.encode()
@@ -113,7 +113,7 @@ def _hour(at: datetime) -> int:
 
 
 def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select codes that have left: their recipients and times are kept no minute longer."""
+    """Select codes that were sent: recipients and times go within a minute."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.kind == CODE,

@@ -59,7 +59,7 @@ from belong_mail.members.wrapped_fields import (
 
 CONFIRM, ALREADY = "confirm-subscription", "already-member"
 REMOVED = "removed-by-office"
-# The mails that ask for a confirmation.
+# The kinds of email that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ log = logging.getLogger(__name__)
 
 @does(Join)
 def join(work: JobWork, asked: Join) -> None:
-    """Ask for the mail that confirms a sign-up.
+    """Queue the email that confirms a sign-up.
 
-    Raises nothing for a known, barred or too often mailed address: silence or delay is the answer.
+    A known, barred or too often emailed address raises nothing: the answer is silence or delay.
     """
     group = group_of(work, asked)
     work.require_staff(asked.address)
@@ -77,7 +77,7 @@ def join(work: JobWork, asked: Join) -> None:
 
 
 def group_of(work: JobWork, asked: Signup) -> Group:
-    """Return the group of a sign-up; raise DecryptionError when it was typed for another one."""
+    """Return the group of a sign-up; raise DecryptionError if it was typed for another one."""
     group = work.session.get_one(Group, work.job.group_id)
     if asked.group != group.public_id:
         raise DecryptionError(asked.kind)
@@ -85,9 +85,9 @@ def group_of(work: JobWork, asked: Signup) -> Group:
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
-    """Ask the owner of an admitted address to confirm, by an email of a kind that does.
+    """Ask the owner of an accepted address to confirm, by an email of this kind.
 
-    Members hear that they are in; barred addresses, and people who want no email, hear nothing.
+    Members are told that they are in; barred addresses and people who want no email get nothing.
     """
     session, keys, identity = work.session, work.keys, address.normalise(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keys.index, identity):
@@ -112,7 +112,7 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
-    """Tell whether the office keeps a normalised address out of a group."""
+    """Return whether the office has barred a normalised address from the group."""
     key = group.id, index.barred(group.public_id, identity)
     return session.get(BarredAddress, key) is not None
 
@@ -120,9 +120,9 @@ def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) 
 def find_verified(
     session: Session, keyring: Keyring, group: Group, identity: str
 ) -> Subscription | None:
-    """Find a normalised address's subscription; raise DecryptionError when the row is another's.
+    """Find an address's subscription; raise DecryptionError if the row is not its own.
 
-    It was found by its index, and opens only if that is its address's.
+    The index finds the row; opening it proves the claim.
     """
     subscription = find_by_address(session, keyring.index, group, identity, Subscription)
     if subscription is not None:
@@ -131,9 +131,9 @@ def find_verified(
 
 
 def _reset(subscription: Subscription) -> None:
-    """Reset a row whose owner wanted no email at all, and has lifted that since.
+    """Reset the row of someone who wanted no email and has lifted that since.
 
-    A former membership counts for nothing: they must confirm like anybody.
+    A former membership counts for nothing: they confirm like anyone.
     """
     subscription.is_suppressed = subscription.is_reminded = False
     subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
@@ -143,7 +143,7 @@ def _reset(subscription: Subscription) -> None:
 def start_subscription(
     session: Session, keyring: Keyring, group: Group, signup: Signup
 ) -> Subscription:
-    """Make a subscription that waits for its confirmation; it is written with that."""
+    """Create a subscription that waits for its confirmation, which is stored with it."""
     public_id = new_public_id()
     subscription = Subscription(
         public_id=public_id,
@@ -158,9 +158,9 @@ def start_subscription(
 
 @does(FinishConfirmation)
 def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
-    """Give a membership the name of the sign-up that began it, and its leads what that tells them.
+    """Store the name of the sign-up that began a membership, and introduce it to the leads.
 
-    A person who has left since has no sign-up any more.
+    The sign-up of a person who has left meanwhile is gone.
     """
     session = work.session
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.confirm_id)
@@ -186,16 +186,17 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 
 
 def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
-    """Return when a lead may hear of a new member: at once, or a day after they accepted."""
+    """Return when a lead may be introduced to new members: now, or a day after accepting."""
     begins = invitations.introduced_from(work.session, work.keys.opener, lead, group)
-    return begins if begins and begins > work.at else None  # else withdrawn as it is written
+    return begins if begins and begins > work.at else None  # or it is withdrawn when its turn comes
 
 
 @does(NeverMail)
 def never_mail(work: JobWork, _asked: NeverMail) -> None:
-    """Leave an address alone in every group, also in those that have not started.
+    """Never email an address again, in any group, started or not.
 
-    Its notes stay until then: by which of them went an intruder would learn who asked for this.
+    Its requests to be notified stay until their groups start: deleting them now would show an
+    intruder whose they are.
     """
     session, keys = work.session, work.keys
     subscription = session.get(Subscription, work.job.subscription_id)
@@ -208,7 +209,7 @@ def never_mail(work: JobWork, _asked: NeverMail) -> None:
 
 
 def _say_already(work: Work, subscription: Subscription, source: str) -> None:
-    """Tell a member that they are in, as the page could not: as often as others confirm."""
+    """Email a member that they are in, which the page could not say; as often as others confirm."""
     waiting = outbox.waiting(work.session, (ALREADY,), subscription.id)
     if waiting is not None:
         _ask_sooner(work, subscription, source, waiting)
@@ -218,7 +219,7 @@ def _say_already(work: Work, subscription: Subscription, source: str) -> None:
 
 
 def _post_confirmation(work: Work, subscription: Subscription, signup: Signup, kind: str) -> None:
-    """Ask for an email that confirms this sign-up."""
+    """Queue an email that confirms this sign-up."""
     due_at = _when_to_ask(work, subscription, signup.source)
     secret = new_public_id()
     pending = PendingConfirmation(subscription=subscription, confirm_id=name_of(secret))
@@ -234,7 +235,7 @@ def post_question(
     secret: str,
     due_at: datetime | None = None,
 ) -> None:
-    """Ask for an email that asks whether its reader wants to join, by a link with a secret."""
+    """Queue an email that asks whether its reader wants to join, by a link with a secret."""
     work.session.flush()
     subscription = pending.subscription
     said = {
@@ -254,7 +255,7 @@ def _post_to_member(
     about_id: int | None = None,
     **said: Any,
 ) -> None:
-    """Ask for an email, fixed now, to a member or to a person who may become one."""
+    """Queue an email, whose content is fixed now, to a member or someone who may become one."""
     to, rows = address_of(work.keys, subscription), Rows(subscription.id, about_id=about_id)
     said |= {"member": subscription.public_id, "group": subscription.group.name_in_emails}
     work.post(kind, to, language, due_at, rows, **said)
@@ -263,7 +264,7 @@ def _post_to_member(
 def _join_waiting(
     work: Work, subscription: Subscription, signup: Signup, waiting: Delivery
 ) -> bool:
-    """Give this sign-up to a confirmation that has not left yet; False where there is none."""
+    """Attach this sign-up to a confirmation that has not been sent; False if there is none."""
     found = select(PendingConfirmation).where(
         PendingConfirmation.subscription_id == subscription.id
     )
@@ -276,7 +277,7 @@ def _join_waiting(
 
 
 def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> None:
-    """Wrap what was typed, each for its place in the subscription."""
+    """Store what was typed, each value wrapped for its place in the subscription."""
     said = json.dumps({"first_name": signup.first_name, "answers": signup.answers})
     typed = {
         "wrapped_name": signup.first_name,
@@ -290,7 +291,7 @@ def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> Non
 
 
 def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
-    """Count one confirmation and return when it may go out."""
+    """Count one confirmation and return when it may be sent."""
     session, keyring = work.session, work.keys
     due_at = max(
         *(
@@ -304,13 +305,13 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
 
 
 def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:
-    """Name what is counted of one member: the gap between two emails, and all that was asked."""
+    """Return the keys of a member's two limits: between two emails, and of all that was asked."""
     limited, public_id = keyring.index.limited, subscription.public_id
     return limited(f"confirm-gap/{public_id}"), limited(f"confirm/{public_id}")
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
-    """Let a confirmation that waits for another source's limits out when this one's allow it."""
+    """Send a confirmation earlier if this source's limits allow it, unlike another's."""
     allowances = _source_allowances(work.keys, subscription, source)
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
     if not is_held or not rate_limits.try_uses(work.session, allowances, work.at):
@@ -323,7 +324,7 @@ def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: De
 def _source_allowances(
     keyring: Keyring, subscription: Subscription, source: str
 ) -> list[tuple[bytes, rate_limits.Rate]]:
-    """List what a source may ask for one member and for one person."""
+    """Return what a source may ask for one member and for one person, as limits."""
     identity = address.normalise(address_of(keyring, subscription))
     name = keyring.index.limited
     return [
@@ -333,7 +334,7 @@ def _source_allowances(
 
 
 def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
-    """Count one confirmation for all sources; over a day's wait it is that, and costs nothing."""
+    """Count one confirmation for all sources; beyond a day's wait, count nothing and wait a day."""
     keyring, at = work.keys, work.at
     _, of_member = _own_keys(keyring, subscription)
     of_person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
@@ -347,10 +348,10 @@ def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
 
 @does(RemoveAddress)
 def receive_removal(work: Work, asked: RemoveAddress) -> None:
-    """Do what the office asked for with an address; tell its owner if they were here.
+    """Do what the office asked for with an address; tell its owner if they were a member.
 
-    An intruder in the web can ask for it as well: for few addresses a day, and each person
-    concerned hears of it.
+    An intruder in the web can ask for it too, but only for few addresses a day, and each person
+    concerned is told.
     """
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
@@ -370,12 +371,12 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
 
 
 def _take_out(work: Work, group: Group, identity: str) -> None:
-    """Delete a membership, so that no link and no one who writes rows brings it back."""
+    """Delete a membership, so that no link and no row of an intruder's brings it back."""
     subscription = find_verified(work.session, work.keys, group, identity)
     if subscription is None:
         return
     to, language = address_of(work.keys, subscription), subscription.language
-    # Whether they are still in, or ever were, is the web's word.
+    # Whether they are still members, or ever were, is the web's word.
     is_told = not subscription.is_suppressed
     erasure.forget_subscriptions(work.session, [subscription])
     if is_told:
@@ -384,9 +385,9 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 
 @does(WaitForGroup)
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
-    """Keep a note, once for each address and group, also of a person who wants no email.
+    """Store a request to be notified, once for each address and group, even for a suppressed one.
 
-    A missing note would tell who that is; `let_in` tells them nothing when the group starts.
+    A missing one would show who wants no email; `let_in` emails them nothing when the group starts.
     """
     session, keys, group = work.session, work.keys, group_of(work, asked)
     identity = address.normalise(asked.address)
@@ -405,7 +406,7 @@ def keep_note(work: JobWork, asked: WaitForGroup) -> None:
 
 
 def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
-    """Make the note of an address, wrapped for its row and group."""
+    """Return an address's request to be notified, wrapped for its row and group."""
     public_id = new_public_id()
     return WaitlistEntry(
         public_id=public_id,
@@ -418,7 +419,7 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
 
 
 def notes_to_tell(session: Session, most: int) -> list[int]:
-    """List notes, by id, for groups that have started, for good."""
+    """List the ids of requests for groups that have started for good."""
     started = and_(
         Group.established_at <= now() - UNDO_LAUNCH,
         Group.ends_at.is_(None),
@@ -429,12 +430,12 @@ def notes_to_tell(session: Session, most: int) -> list[int]:
 
 
 def tell_launched(work: Work, note_id: int) -> None:
-    """Ask for the one mail that says a group has started, and delete the note with it.
+    """Queue the email that a group has started, and delete the request.
 
-    The mail asks for a confirmation like any other, within the same limits, for nobody has shown
-    yet that the address is theirs. Members are told that they are in: anyone may leave a note, and
-    who sees the rows would learn of a membership by a silence. Barred addresses are told nothing.
-    Raises UnknownKey: then the note stays.
+    The email asks for a confirmation like any other, within the same limits, for no one has shown
+    yet that the address is theirs. Members are told that they are in: anyone may leave a request,
+    so silence would show a membership to someone who reads the database. Barred addresses are told
+    nothing. Raises UnknownKey, and the request stays.
     """
     session, keys = work.session, work.keys
     note = session.get(WaitlistEntry, note_id, with_for_update={"skip_locked": True})

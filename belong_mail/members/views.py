@@ -1,4 +1,4 @@
-"""The pages of sign-up, with a staff address or a personal one, leaving, and the waiting list."""
+"""The pages of sign-up (with a staff or personal address), leaving, and the waiting list."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -36,18 +36,18 @@ from belong_mail.web.context import asking_source, read_transaction, services, t
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
-# Its pages behind a token need no cookie; the token is the authority.
+# Pages with a token in their address need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
-# An email that leaves later than that is said to.
+# If an email leaves later than this, the page says so.
 SOON = timedelta(minutes=1)
-# A result of the page of a person who has left, when they asked for something else.
+# Results shown to a person who has left, when they asked for something else.
 TOO_LATE = "too-late"
 OK, CONFLICT = 200, 409
 
 
 @subscriptions.errorhandler(members.NotAMember)
 def too_late(_error: members.NotAMember) -> ResponseReturnValue:
-    """Answer whoever has left and pauses or asks for reminders on the page that says so."""
+    """Answer a pause or reminder from someone who has left with the page that says so."""
     token = (request.view_args or {})["token"]
     return redirect(url_for(".leave", token=token, done=TOO_LATE), 303)
 
@@ -69,7 +69,7 @@ def _form(session: Session, group: Group, nonce: str = "") -> JoinForm:
 
 
 def _joinable(group: Group | None) -> Group:
-    """Return a group that people can join, or say that it ends, or that it is not there."""
+    """Return a group that people can join; else show that it ends, or 404."""
     if group is None:
         abort(404)
     groups.require_not_ending(group)
@@ -79,7 +79,7 @@ def _joinable(group: Group | None) -> Group:
 
 
 def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
-    """Have the worker ask by email; the next page is the same whoever it is."""
+    """Have the worker ask by email; everyone gets the same next page."""
     with transaction() as session:
         due_at = throttle(session)
         members.ask_to_join(session, services().sealer, group, wanted, due_at)
@@ -92,7 +92,7 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox/<asked>")
 @public
 def check_your_inbox(asked: str = "") -> str:
-    """Say what comes, and when more can: by the group and the time of the form, for anyone."""
+    """Say what comes, and when more can, from the group and the form's time alone."""
     context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
@@ -105,7 +105,7 @@ def check_your_inbox(asked: str = "") -> str:
 
 
 def _inbox_times(due_at: datetime) -> dict[str, str]:
-    """Say when the email leaves, if not at once, and when another one may, if not now."""
+    """Return when the email leaves, if not now, and when another one may, if not now."""
     zone, language = services().settings.timezone, request_language()
     times = {
         "leaves_at": (due_at, now() + SOON),
@@ -122,7 +122,7 @@ def _inbox_times(due_at: datetime) -> dict[str, str]:
 @public
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
-    """Ask on GET, join on POST; a link that was used says what has come of it."""
+    """Ask on GET, join on POST; a used link shows what came of it."""
     confirm_id, public_id = _read_confirmation(token)
     with transaction() as session:
         try:
@@ -141,7 +141,7 @@ def confirm(token: str) -> ResponseReturnValue:
 @subscriptions.get("/welcome/<token>")
 @public
 def welcome(token: str) -> str:
-    """Say that they are in, and what only members read; an hour later, only what has come of it."""
+    """Welcome a new member, with what only members read; after an hour, show only the result."""
     try:
         public_id, is_new = services().tokens.read(Purpose.WELCOME, token), True
     except TokenExpired as error:
@@ -162,7 +162,7 @@ def welcome(token: str) -> str:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return the ids of a confirmation and its subscription; for an old link only the latter."""
+    """Return the ids of a confirmation and its subscription; an old link has only the latter."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:
@@ -172,7 +172,7 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 def _confirmation_page(
     subscription: Subscription, pending: PendingConfirmation | None = None
 ) -> str:
-    """Ask whether to join, or say that they have: then only an introduction is left to ask for."""
+    """Ask whether to join, or show the result: then only an introduction is left to ask for."""
     refuse = services().tokens.sign(Purpose.REFUSE, subscription.public_id, now())
     return _page(
         "already" if subscription.is_active else "confirm",
@@ -184,7 +184,7 @@ def _confirmation_page(
 
 
 def _outcome_page(subscription: Subscription) -> str:
-    """Say what has come of a request whose link asks nothing any more."""
+    """Show what became of a request whose link asks nothing any more."""
     if subscription.is_active:
         return _confirmation_page(subscription)
     if subscription.confirmed_at:
@@ -208,7 +208,7 @@ def not_me(token: str) -> ResponseReturnValue:
 
 
 def _not_me_page(session: Session, subscription: Subscription) -> str:
-    """Ask what is to happen with a request, or say what has."""
+    """Ask what should happen with a request, or show what has."""
     waiting = members.waiting_request(session, subscription)
     if "pressed" in request.args and not subscription.is_active and not waiting:
         return _rejected_page(session, subscription)
@@ -223,7 +223,7 @@ def _not_me_page(session: Session, subscription: Subscription) -> str:
 
 
 def _rejected_page(session: Session, subscription: Subscription) -> str:
-    """Say that a request was taken back, or to a member that they have left."""
+    """Show that a request was withdrawn, or that a member has left."""
     is_never = members.wants_no_email(session, subscription)
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
@@ -247,7 +247,7 @@ def leave(token: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def act(token: str, press: str) -> ResponseReturnValue:
-    """Change from a newsletter what a member can change, in this group alone."""
+    """Apply a change that a member selected in a newsletter, in this group only."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
     form = PressForm(press)
     with transaction() as session:
@@ -281,7 +281,7 @@ def undo(token: str) -> ResponseReturnValue:
 def one_click(token: str) -> ResponseReturnValue:
     """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect.
 
-    Any other POST gets the page that asks.
+    Any other POST gets the page that asks first.
     """
     public_id = services().tokens.read(Purpose.ONE_CLICK, token)
     with transaction() as session:
@@ -294,7 +294,7 @@ def one_click(token: str) -> ResponseReturnValue:
 
 
 def _left_page(subscription: Subscription) -> str:
-    """Say that somebody has left, and how to come back."""
+    """Show that someone has left, and how to come back."""
     undo = ""
     if members.can_undo_leave(subscription):
         undo = services().tokens.sign(Purpose.UNDO_LEAVE, subscription.public_id, now())
@@ -309,7 +309,7 @@ def _left_page(subscription: Subscription) -> str:
 
 
 def _manage(subscription: Subscription, form: PressForm | None = None) -> str:
-    """Show what can be done from a newsletter: this group only, for mail is forwarded."""
+    """Show what can be done from a newsletter: this group only, because emails are forwarded."""
     if not subscription.is_active:
         return _left_page(subscription)
     return _page(
@@ -336,9 +336,9 @@ CODE_SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 @personal_address.errorhandler(TokenExpired)
 def page_is_old(error: TokenExpired) -> ResponseReturnValue:
-    """Lead a person with a page of hours ago to a new code: the old one works no more.
+    """Send a person whose page is too old to a new code: the old one has expired.
 
-    Their words are shown again: no link could carry it.
+    Shows their words again, which no link could carry.
     """
     with read_transaction() as session:
         public_id, nonce = staff_codes.split_page(error.public_id)
@@ -354,7 +354,7 @@ def page_is_old(error: TokenExpired) -> ResponseReturnValue:
 @public
 @no_cookie
 def ask_code(slug: str) -> ResponseReturnValue:
-    """Ask for the staff address; whatever it is, the same page follows."""
+    """Ask for the staff address; the same page follows for every address."""
     form = CodeForm()
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
@@ -391,14 +391,14 @@ def join_with_code(token: str) -> ResponseReturnValue:
 
 
 def _code_page(group: Group, form: JoinForm, problem: str = "") -> str:
-    """Show the form with the code, or what was typed into one that can lead to nothing, and why."""
+    """Show the form with the code; on a page that cannot work, show what was typed and why."""
     again_at = staff_codes.end_of_day(now())
     said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
     return _page("join_with_code", group, form=form, **said)
 
 
 def _is_allowing(group: Group) -> bool:
-    """Tell whether a group takes personal addresses: the office may have ended that meanwhile."""
+    """Return whether a group takes personal addresses: the office may have ended that."""
     return group.is_open and group.allows_personal_addresses
 
 
@@ -409,7 +409,7 @@ waiting_list = Blueprint("waiting_list", __name__)
 @public
 @no_cookie
 def ask(slug: str) -> ResponseReturnValue:
-    """Write the sign-up down, sealed; also from a page that was open when the group started."""
+    """Store the request, sealed; also from a page that was open when the group started."""
     form = TellMeForm()
     with transaction() as session:
         group = groups.find_even_retired(session, slug) or abort(404)

@@ -1,4 +1,4 @@
-"""Wrapped fields of a membership or note: address and name, opened only where they belong."""
+"""Wrapped fields of a membership or request: address and name, opened only where they belong."""
 
 from contextlib import suppress
 from typing import TypeVar
@@ -37,15 +37,15 @@ WRAPPED_COLUMNS += (
 
 
 def row_of(public_id: str, group_public_id: str) -> str:
-    """Name a membership as its address is wrapped for it: a row in another group is another row."""
+    """Return the place that an address is wrapped for: row and group."""
     return f"{public_id}/{group_public_id}"
 
 
 def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
-    """Open the address of a membership or note, or raise DecryptionError.
+    """Open the address of a membership or request, or raise DecryptionError.
 
-    Row, group and index must be those that it was wrapped for: an intruder who writes rows must not
-    put one member's in another's place.
+    Row, group and index must be those it was wrapped for: an intruder who writes rows must not put
+    one member's address in another's place.
     """
     address, is_indexed = open_address(keyring, row)
     if not is_indexed:
@@ -54,7 +54,7 @@ def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
 
 
 def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[str, bool]:
-    """Open the address of a membership or note; tell whether our index key gave it its name."""
+    """Open the address of a row; also return whether its index was made with our index key."""
     column, group = f"{row.__tablename__}.wrapped_address", row.group.public_id
     place = row_of(row.public_id, group)
     address = keyring.opener.unwrap(row.wrapped_address, column, place).decode()
@@ -63,16 +63,16 @@ def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[s
 
 
 def is_genuine(keyring: Keyring, row: Subscription | WaitlistEntry) -> bool:
-    """Tell whether a membership or note is the one that its row says it is."""
+    """Return whether a membership or request opens as the one that its row claims to be."""
     with suppress(DecryptionError):
         return bool(address_of(keyring, row))
     return False
 
 
 def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str) -> list[Row]:
-    """Find all memberships, or notes, of a normalised address: the one place where they meet.
+    """Find all memberships, or requests, of an address: the one place where they meet.
 
-    Skip rows whose address doesn't match the index.
+    Skips rows whose address doesn't match the index.
     """
     groups = session.scalars(select(Group.public_id))
     names = [keyring.index.member(public_id, identity) for public_id in groups]
@@ -99,7 +99,7 @@ def first_name(keyring: Keyring, subscription: Subscription) -> str:
 
 
 def indexes_of(keyring: Keyring, group: Group, identity: str) -> dict[str, bytes | None]:
-    """Return by what a normalised address is found in a group, and by what it is counted."""
+    """Return the two indexes of an address in a group: to find it, and to count it."""
     bare = addresses.untagged(identity)
     counted = keyring.index.member(group.public_id, bare) if bare != identity else None
     found = keyring.index.member(group.public_id, identity)
@@ -107,19 +107,19 @@ def indexes_of(keyring: Keyring, group: Group, identity: str) -> dict[str, bytes
 
 
 def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> bytes:
-    """Wrap what a member typed for a column of their row."""
+    """Wrap a member's text for a column of their row."""
     return keyring.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)
 
 
 def wrap_address(
     keyring: Keyring, address: str, public_id: str, group: Group, column: str = ADDRESS_COLUMN
 ) -> bytes:
-    """Wrap an address for a membership, or a note, in this group alone."""
+    """Wrap an address for a membership, or a request, in this group only."""
     return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
 
 
 def domain_name(keyring: Keyring, member: Subscription | None) -> bytes:
-    """Return a keyed hash of the domain; b"" where there is no address that opens."""
+    """Return a keyed hash of the domain, or b"" if the address does not open."""
     with suppress(DecryptionError, InvalidAddress):
         if member is not None:
             return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
