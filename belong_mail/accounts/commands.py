@@ -22,7 +22,7 @@ from belong_mail.groups.models import Group
 from belong_mail.mail.address import InvalidAddress, check, domain
 from belong_mail.web.context import services, transaction
 
-# An argument stands in lists of processes, in sudo's log and in the shell's history.
+# Arguments show in process lists, sudo's log and the shell's history.
 address_argument = unseen_argument("address", "Email address")
 GROUP_HELP = "The group's slug, as `group list` shows it."
 CHANGED = (
@@ -32,7 +32,7 @@ CHANGED = (
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Refuse what is no name: it is stored in the clear."""
+    """Refuse what is not a name, because names are stored unencrypted."""
     if "@" in name or len(name) > NAME_CHARACTERS or not name.isprintable():
         raise click.BadParameter(
             f"Give a name of at most {NAME_CHARACTERS} characters, no address."
@@ -162,7 +162,7 @@ def remove_office(address: str) -> None:
 def _invite(
     session: Session, group: Group | None, address: str, language: str | None, name: str
 ) -> None:
-    """Invite to lead a group, or without one to work for the office, and say so."""
+    """Invite someone to lead a group, or to work for the office if there is none."""
     _refuse_strangers(address)
     keyring = Keyring(*keys_here())
     with refusing(DecryptionError, words=CHANGED):
@@ -176,7 +176,7 @@ def _invite(
 
 
 def _refuse_strangers(address: str) -> None:
-    """Refuse an address that is not a staff address; development takes the sample's domain too."""
+    """Refuse an address that is not staff; development also accepts the sample's domain."""
     settings = services().settings
     domains = settings.allowed_domains
     if settings.is_development:

@@ -21,7 +21,7 @@ ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
 
 @writes(invitations.INVITATION)
 def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the reader wants what they are invited to."""
+    """Ask whether the reader accepts an invitation."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -43,13 +43,13 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 def to_account(mailer: Mailer, account: Account, **context: object) -> Email:
-    """Write to an account's own address, which is checked, in its language."""
+    """Return an email to an account's own address, which is verified, in its language."""
     to = invitations.account_address(mailer.opener, mailer.index, account)
     return Email(to, account.language, context)
 
 
 def require_lead(session: Session, mailer: Mailer, delivery: Delivery, group: Group) -> Account:
-    """Return whom a delivery is for, if they provably lead a group; or withdraw it."""
+    """Return the recipient if they provably lead the group, or raise SkipDelivery."""
     for lead in right_tasks.leads(session, mailer.opener, group):
         if lead.id == delivery.account_id:
             return lead
@@ -58,7 +58,7 @@ def require_lead(session: Session, mailer: Mailer, delivery: Delivery, group: Gr
 
 @writes(right_tasks.CHANGED)
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell those concerned that somebody was invited, accepted, or has a right no more."""
+    """Tell the people concerned that someone was invited, accepted, or lost a right."""
     to, said = read_posted(mailer.opener, delivery)
     context = {
         "what": said["what"],
@@ -72,7 +72,7 @@ def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Ema
 
 @writes(right_tasks.ENDING)
 def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the office's inbox that rights end soon, and where they are renewed."""
+    """Tell the office's inbox that rights end soon, and where to renew them."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("people.teams", said["language"])
     return Email(to, said["language"], {"people_url": url})
@@ -80,7 +80,7 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes(identity_tasks.LINKED, identity_tasks.LET_IN)
 def sign_in_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody that they or a colleague sign in otherwise."""
+    """Tell someone that their own way to sign in, or a colleague's, has changed."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("contact.write", said["language"])
     context = {"is_own": said["is_own"], "name": said["name"], "contact_url": url}

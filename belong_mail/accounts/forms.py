@@ -22,13 +22,13 @@ from belong_mail.web.language import lazy_gettext as _l
 
 
 def no_address(_form: Form, field: Field) -> None:
-    """Refuse an address: it would be stored in the clear."""
+    """Refuse an email address, because the field is stored unencrypted."""
     if "@" in (field.data or ""):
         raise ValidationError(_("Enter a name, not an email address."))
 
 
 def name_field(label: LazyProxy, hint: LazyProxy) -> StringField:
-    """Ask what somebody is called on the pages of the office and of colleagues."""
+    """Return a field for the name that the office and colleagues see."""
     return StringField(
         label,
         description=hint,
@@ -43,9 +43,9 @@ def name_field(label: LazyProxy, hint: LazyProxy) -> StringField:
 
 
 class OwnNameForm(BaseForm):
-    """Asks somebody who signs in for the first time what to call them, unless the office has said.
+    """Asks at the first sign-in what to call someone, unless the office has said.
 
-    The link that led to it is the authority.
+    The emailed link is the authority.
     """
 
     class Meta:
@@ -61,7 +61,7 @@ class OwnNameForm(BaseForm):
 
     def __init__(self, account: Account) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Only a page that asks for it sends the field.
+        # Only a page with this field sends it.
         if account.name or (request.method == "POST" and "name" not in request.form):
             del self.name
 
@@ -78,13 +78,13 @@ class SignInForm(PublicForm):
 
 
 class PasskeySignInForm(PublicForm):
-    """An authenticator's answer, as our script writes it."""
+    """An authenticator's answer, as our script encodes it."""
 
     answer = HiddenField()
 
 
 class PasskeyForm(BaseForm):
-    """Names a new passkey, and brings what the browser has made."""
+    """A name for a new passkey, and what the browser has created."""
 
     name = line_field(
         _l("What do you call this passkey?"),

@@ -1,7 +1,7 @@
-"""Link the district's sign-in, or let somebody sign in by email again: for the worker.
+"""The worker's tasks: link the district's sign-in, or switch someone back to emailed links.
 
-The web can ask to link one, and could forge that: so its owner always hears of it, and one that was
-written into the database in another way counts for nothing.
+An intruder in the web can forge a request to link. So the account's owner always hears of it, and a
+row that the worker did not write counts for nothing.
 """
 
 import json
@@ -35,12 +35,12 @@ WRAPPED_COLUMNS.append(WrappedColumn(Identity.wrapped_subject, SUBJECT_COLUMN, _
 
 
 class AnotherProvider(Exception):
-    """BELONG_OIDC_ISSUER of the worker is not the web's: nobody can be linked."""
+    """BELONG_OIDC_ISSUER of the worker is not the web's, so no one can be linked."""
 
 
 @does(LinkIdentity)
 def receive_link(work: Work, asked: LinkIdentity) -> None:
-    """Link a sign-in to an account that has none, end its other sessions, and tell its owner."""
+    """Link a district sign-in to an account without one, end its other sessions, tell its owner."""
     session, keys = work.session, work.keys
     if not keys.district.issuer or asked.issuer != keys.district.issuer:
         raise AnotherProvider
@@ -67,7 +67,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
 
 @does(LetIn)
 def receive_let_in(work: Work, asked: LetIn) -> None:
-    """Let in on the word of a colleague who provably works for the office, never on one's own."""
+    """Let someone in on the word of another person, who provably works for the office."""
     by, account = proven.office(work, asked.by), proven.account(work, asked.account)
     if by is account or not accounts.has_office_right(work.session, by):
         raise Refused
@@ -78,11 +78,11 @@ def receive_let_in(work: Work, asked: LetIn) -> None:
 
 
 def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> bool:
-    """Forget an account's passkeys and district account; tell whether it had any.
+    """Delete an account's passkeys and district sign-in; return whether it had any.
 
-    Then emailed links sign in. Its owner, the office and those who lead a group with them hear of
-    it, as their proofs say: an intruder in its mailbox would begin so. Raises DecryptionError when
-    the account was changed in the database.
+    Then emailed links sign in again. The owner, the office and the other leads of their groups are
+    told, as the proofs say: an intruder in the mailbox would begin like this. Raises
+    DecryptionError if the account's row was changed.
     """
     opener = keyring.opener
     invitations.account_address(opener, keyring.index, account)
@@ -103,7 +103,7 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
 
 
 def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
-    """Tell whether an account signs in by the provider that is configured, and by no link."""
+    """Return whether an account signs in only by the configured provider."""
     wrapped = select(Identity.wrapped_subject).where(Identity.account_id == account.id)
     said = _subject(keyring.opener, session.scalar(wrapped) or b"", account.public_id)
     return said is not None and said[0] == keyring.district.issuer
@@ -111,10 +111,10 @@ def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
 
 @each_minute("District sign-ins are unproven")
 def verify(work: Work) -> int:
-    """Remove links that nobody with these keys has made, and hash the rest by the newest key.
+    """Delete links that these keys did not make, and hash the rest with the newest key.
 
-    An intruder in the web could otherwise stay in, by a sign-in of their own. Returns how many rows
-    were wrong.
+    Otherwise an intruder in the web could stay in, by a sign-in of their own. Returns the number of
+    deleted rows.
     """
     session, district, wrong = work.session, work.keys.district, 0
     found = select(Identity, Account.public_id).join(Account)
@@ -131,9 +131,9 @@ def verify(work: Work) -> int:
 
 
 def _subject(opener: Opener, wrapped: bytes, account: str) -> tuple[str, str] | None:
-    """Return issuer and subject as this side wrapped them for an account; else nothing.
+    """Return the issuer and subject that the worker wrapped for an account, or None.
 
-    Raises UnknownKey while it is not known whether a key is missing here, or the bytes are bad.
+    Raises UnknownKey while it is unclear whether a key is missing or the bytes are bad.
     """
     try:
         issuer, subject = json.loads(opener.unwrap(wrapped, SUBJECT_COLUMN, account))
@@ -145,7 +145,7 @@ def _subject(opener: Opener, wrapped: bytes, account: str) -> tuple[str, str] | 
 
 
 def _end_access(session: Session, account: Account, but: str = "") -> None:
-    """End an account's sessions but one, and the links that were mailed to it."""
+    """End an account's sessions but one, and the links that were emailed to it."""
     session.execute(
         delete(BrowserSession).where(
             BrowserSession.account_id == account.id, BrowserSession.public_id != but

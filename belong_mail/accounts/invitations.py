@@ -1,4 +1,4 @@
-"""Invite leads and office colleagues, and prove their rights, by the worker's keys."""
+"""Invite leads and office colleagues, and prove their rights with the worker's keys."""
 
 import json
 from contextlib import suppress
@@ -29,20 +29,20 @@ WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
     WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
 )
-# What proves a right to work for the office says: accepted, or only invited.
+# Contents of a proof of a right to work for the office: accepted, or invited.
 OFFICE, ASKED = b"office", b"asked"
-# For so long after somebody accepted what the office asked no member is introduced to them: an
-# intruder in the web could have asked, and those who are told have time to say so.
+# How long after accepting an office invitation a lead is introduced to no member: an intruder in
+# the web could have sent it, and those who are told need time to object.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
 
 
 def invite(
     session: Session, opener: Opener, index: BlindIndex, group: Group, address: str
 ) -> Account:
-    """Let an address lead a group without asking its owner: for the sample, and for tests.
+    """Let an address lead a group without asking its owner: for samples and tests.
 
-    A leader of the group keeps everything. Raises InvalidAddress, DecryptionError when the
-    address's account was changed in the database.
+    A leader of the group keeps their right as it is. Raises InvalidAddress, and DecryptionError if
+    the address's account was changed in the database.
     """
     account = get_account(session, opener, index, address)
     right = grant_right(opener, account, group, now())
@@ -60,10 +60,10 @@ def ask(
     language: str | None = None,
     name: str = "",
 ) -> bool:
-    """Email an invitation to lead a group, or without one to work for the office.
+    """Email an invitation to lead a group, or to work for the office if there is none.
 
-    Until it is accepted nothing else goes to the address. Returns False, and sends nothing, where
-    it has that right already. Raises InvalidAddress.
+    Until it is accepted nothing else goes to the address. Returns False, and sends nothing, if it
+    has that right already. Raises InvalidAddress.
     """
     opener = keyring.opener
     account = get_account(session, opener, keyring.index, address)
@@ -86,7 +86,7 @@ def ask(
 
 
 def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
-    """Ask for the one email that says all that an account is invited to, if there is anything."""
+    """Queue one email with everything that an account is invited to, if anything."""
     session.flush()
     asked = (
         select(GroupLead, Group)
@@ -122,14 +122,14 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
 def ask_account(
     session: Session, opener: Opener, account: Account, group: Group, right: bytes
 ) -> GroupLead:
-    """Find or make an account's leadership of a group, with a proof unless it has accepted."""
+    """Find or create an account's right to lead a group, with a new proof until it is accepted."""
     leadership = session.get(GroupLead, (account.id, group.id))
     if leadership is None:
         leadership = GroupLead(account_id=account.id, group_id=group.id)
         session.add(leadership)
         session.flush()
     elif not is_proven_lead(session, opener, account, group):
-        # A row without a proof accepts for nobody, and an ended right is asked anew.
+        # A row without a proof proves no acceptance, and an ended right is asked anew.
         leadership.accepted_at = leadership.ends_at = None
     if leadership.accepted_at is None:
         leadership.wrapped_right = right
@@ -137,15 +137,15 @@ def ask_account(
 
 
 def is_proven_lead(session: Session, opener: Opener, account: Account, group: Group) -> bool:
-    """Tell whether somebody who holds these keys has let an account lead a group, and it accepted.
+    """Return whether an account provably leads a group: invited with these keys, and accepted.
 
-    The row alone says nothing: an intruder in the web can write one.
+    The row alone proves nothing: an intruder in the web can write one.
     """
     return introduced_from(session, opener, account, group) is not None
 
 
 def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group: Group) -> bool:
-    """Tell whether the invited person provably accepted, whatever marks the web has set since."""
+    """Return whether the invited person provably accepted, whatever the web has marked since."""
     said = opened_right(opener, leadership, account, group)
     return said is not None and said["introduced_from"] is not None
 
@@ -153,7 +153,7 @@ def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group:
 def opened_right(
     opener: Opener, leadership: GroupLead, account: Account, group: Group
 ) -> dict[str, Any] | None:
-    """Return what the proof of a right says, accepted or not; None when it is none."""
+    """Return the contents of a right's proof, accepted or not, or None if it proves nothing."""
     with suppress(DecryptionError):
         said: dict[str, Any] = json.loads(
             opener.unwrap(leadership.wrapped_right or b"", RIGHT, _named(account, group))
@@ -165,9 +165,9 @@ def opened_right(
 def introduced_from(
     session: Session, opener: Opener, account: Account, group: Group
 ) -> datetime | None:
-    """Return from when on members may be introduced to a lead; None: it provably leads nothing.
+    """Return from when members may be introduced to a lead; None if it provably leads nothing.
 
-    The worker has wrapped it by its own clock, when it read that the invitation was accepted.
+    The worker wrapped the time by its own clock, when it read the acceptance.
     """
     leadership = session.get(GroupLead, (account.id, group.id))
     if leadership is None or leadership.accepted_at is None:
@@ -183,18 +183,18 @@ def introduced_from(
 
 
 def may_meet_members(session: Session, opener: Opener, account: Account, group: Group) -> bool:
-    """Tell whether members' addresses may come to a lead now."""
+    """Return whether a lead may be sent members' addresses now."""
     begins = introduced_from(session, opener, account, group)
     return begins is not None and begins <= now()
 
 
 def has_proven_right(session: Session, opener: Opener, account: Account) -> bool:
-    """Tell whether somebody provably accepted any right, whatever marks the web has set since."""
+    """Return whether someone provably accepted any right, whatever the web has marked since."""
     return has_accepted_office(opener, account) or bool(proven_groups(session, opener, account))
 
 
 def proven_groups(session: Session, opener: Opener, account: Account) -> list[Group]:
-    """List the groups that somebody provably accepted to lead."""
+    """List the groups that someone provably accepted to lead."""
     found = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
     led = session.execute(found.where(GroupLead.account_id == account.id).order_by(Group.position))
     return [group for leadership, group in led if has_accepted(opener, leadership, account, group)]
@@ -208,10 +208,10 @@ def grant_right(
     *,
     is_trusted: bool = False,
 ) -> bytes:
-    """Make what proves to the worker that an account may lead a group.
+    """Return the proof, for the worker, that an account may lead a group.
 
-    Members are introduced to it from `begins` on; None: it has not accepted yet. A person whom an
-    operator invites is trusted, and waits for nothing once they accept.
+    Members are introduced from `begins` on; None means not accepted yet. A person whom an operator
+    invited is trusted, and waits for nothing after accepting.
     """
     said = {"introduced_from": begins.isoformat() if begins else None, "is_trusted": is_trusted}
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
@@ -222,7 +222,7 @@ def _named(account: Account, group: Group) -> str:
 
 
 def invite_office(session: Session, opener: Opener, index: BlindIndex, address: str) -> None:
-    """Let an address work for the office without asking its owner: for the sample, and for tests.
+    """Let an address work for the office without asking its owner: for samples and tests.
 
     Raises InvalidAddress.
     """
@@ -234,29 +234,29 @@ def invite_office(session: Session, opener: Opener, index: BlindIndex, address: 
 
 
 def ask_account_for_office(opener: Opener, account: Account) -> None:
-    """Let an account accept that it works for the office."""
+    """Store that an account is invited to work for the office, with the proof."""
     account.is_office, account.office_ends_at = False, None
     account.office_since = now()
     account.wrapped_office = opener.wrap(ASKED, OFFICE_RIGHT, account.public_id)
 
 
 def prove_office(opener: Opener, account: Account) -> None:
-    """Make what proves to the worker that an account works for the office, and accepted it."""
+    """Store the proof that an account works for the office: invited and accepted."""
     account.wrapped_office = opener.wrap(OFFICE, OFFICE_RIGHT, account.public_id)
 
 
 def is_proven_office(opener: Opener, account: Account) -> bool:
-    """Tell whether a holder of these keys let an account work for the office, and it accepted."""
+    """Return whether an account provably works for the office."""
     return account.is_office and has_accepted_office(opener, account)
 
 
 def has_accepted_office(opener: Opener, account: Account) -> bool:
-    """Tell whether somebody provably works for the office, whatever the web has marked since."""
+    """Return whether someone provably works for the office, whatever the web has marked since."""
     return _office_proof(opener, account) == OFFICE
 
 
 def may_become_office(opener: Opener, account: Account) -> bool:
-    """Tell whether a holder of these keys has invited an account to work for the office."""
+    """Return whether an account was provably invited to work for the office."""
     return _office_proof(opener, account) is not None
 
 
@@ -272,7 +272,7 @@ def find_account(session: Session, index: BlindIndex, address: str) -> Account |
 
 
 def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
-    """Take the right to work for the office from an address; tell whether it had it."""
+    """Remove an address's right to work for the office; return whether it had it."""
     account = find_account(session, index, address)
     if account is None or not account.is_office:
         return False
@@ -283,7 +283,7 @@ def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
 
 
 def get_account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
-    """Find or make the account of an address; DecryptionError when the one found is another's."""
+    """Find or create an address's account. Raises DecryptionError if the row is another's."""
     address = addresses.check(address)
     account = find_account(session, index, address)
     if account is None:
@@ -297,7 +297,7 @@ def get_account(session: Session, opener: Opener, index: BlindIndex, address: st
 
 
 def remove_lead(session: Session, index: BlindIndex, group: Group, address: str) -> bool:
-    """Take the right to lead a group from an address; tell whether it had it."""
+    """Remove an address's right to lead a group; return whether it had it."""
     account = find_account(session, index, address)
     leadership = session.get(GroupLead, (account.id, group.id)) if account else None
     if leadership is None:
@@ -309,7 +309,7 @@ def remove_lead(session: Session, index: BlindIndex, group: Group, address: str)
 
 
 def account_address(opener: Opener, index: BlindIndex, account: Account) -> str:
-    """Open an account's address; raise DecryptionError when row and index are not its own."""
+    """Open an account's address. Raises DecryptionError if row and index are not its own."""
     opened = opener.unwrap(account.wrapped_address, ADDRESS_COLUMN, account.public_id).decode()
     if index.account(addresses.normalise(opened)) != account.address_index:
         raise DecryptionError(ADDRESS_COLUMN)

@@ -1,4 +1,4 @@
-"""Jobs of leads and the office; they name accounts by their public ids."""
+"""Jobs about leads and the office; they name accounts by public id."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
-    """Asks for a link to sign in; says from which browser and source it was asked."""
+    """Job: send a link to sign in; says which browser and source asked."""
 
     address: str
     language: str
-    # In hexadecimal: SHA-256 of what the asking browser keeps in its cookie.
+    # SHA-256, in hexadecimal, of the asking browser's cookie.
     browser_hash: str
     source: str = ""
-    # A proof that the account has signed in in this browser before; see `is_known_browser`.
+    # Proof that the account has signed in in this browser before; see `is_known_browser`.
     known_as: str = ""
 
 
 @dataclass(frozen=True)
 class SendProofLink(SealedJob, kind="proof"):
-    """Asks for a link by which a signed-in person proves who they are."""
+    """Job: send a link by which a signed-in person proves who they are."""
 
     account: str
-    # The public id of the browser session that it is for.
+    # Public id of the browser session that it is for.
     session: str
     language: str
 
@@ -37,10 +37,10 @@ class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
 
 @dataclass(frozen=True)
 class LinkIdentity(SealedJob, kind="link-identity"):
-    """Asks to link the district's sign-in to an account."""
+    """Job: link the district's sign-in to an account."""
 
     account: str
-    # The public id of the browser session that stays signed in.
+    # Public id of the browser session that stays signed in.
     browser_session: str
     issuer: str
     subject: str
@@ -48,7 +48,7 @@ class LinkIdentity(SealedJob, kind="link-identity"):
 
 @dataclass(frozen=True)
 class LetIn(SealedJob, kind="let-in"):
-    """Asks to switch somebody back to emailed links."""
+    """Job: switch someone back to emailed links."""
 
     by: str
     account: str
@@ -56,7 +56,7 @@ class LetIn(SealedJob, kind="let-in"):
 
 @dataclass(frozen=True)
 class InviteColleague(SealedJob, kind="invite-colleague", looks_up=True):
-    """An invitation by the office, to lead groups (public ids) or to work for the office."""
+    """Job: invite someone for the office, to lead groups (public ids) or to work for the office."""
 
     by: str
     name: str
@@ -74,18 +74,18 @@ class InviteAgain(SealedJob, kind="invite-again"):
 
 @dataclass(frozen=True)
 class AcceptRights(SealedJob, kind="right-accepted"):
-    """Accepted rights: groups, by their public ids, and the office."""
+    """Job: rights were accepted, for groups (public ids) and the office."""
 
     account: str
     groups: list[str]
     office: bool
-    # The secret of the emailed link.
+    # Secret of the emailed link.
     secret: str
 
 
 @dataclass(frozen=True)
 class EndRights(SealedJob, kind="right-removed"):
-    """Rights that the office, or their own leader, has ended."""
+    """Job: rights were ended by the office, or by their own leader."""
 
     by: str
     account: str

@@ -1,7 +1,7 @@
-"""Passkeys (WebAuthn): add one to an account, and find the owner of an authenticator's answer.
+"""Passkeys (WebAuthn): add them to accounts, and verify an authenticator's answer.
 
-Only public keys are kept: they verify, and open nothing. The device has verified its owner (user
-verification). A challenge is used up before its answer comes here.
+Only public keys are stored: they verify, and open nothing. The device has verified its owner (user
+verification). Callers use a challenge up before they pass its answer here.
 """
 
 import json
@@ -41,7 +41,7 @@ from belong_mail.core.i18n import names
 
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
-# Errors of reading a malformed answer.
+# Errors raised by a malformed answer.
 BROKEN = (
     ValueError,
     LookupError,
@@ -55,7 +55,7 @@ BROKEN = (
 
 
 class PasskeyRefused(Exception):
-    """An answer proves nothing here; the trail hears why, and whose passkey it names."""
+    """The answer proves nothing; carries the reason and the passkey's owner for the audit trail."""
 
     def __init__(self, why: str = "passkey", account: Account | None = None) -> None:
         super().__init__(why)
@@ -64,12 +64,12 @@ class PasskeyRefused(Exception):
 
 
 def _shown_name() -> str:
-    """Return what a device shows beside a passkey: the same for all, for others may see it."""
+    """Return what devices show beside a passkey: the same for all, as others may see it."""
     return names().site_name
 
 
 def _server(base_url: str) -> Fido2Server:
-    """Accept answers that were given on our own pages alone, for our host."""
+    """Return a verifier that accepts only answers given on our own pages."""
     return _server_called(base_url, _shown_name())
 
 
@@ -82,7 +82,7 @@ def _server_called(base_url: str, name: str) -> Fido2Server:
 
 
 def passkeys_of(session: Session, account: Account) -> list[Passkey]:
-    """List an account's passkeys, the oldest first."""
+    """List an account's passkeys, oldest first."""
     found = select(Passkey).where(Passkey.account_id == account.id)
     return list(session.scalars(found.order_by(Passkey.id)))
 
@@ -90,7 +90,7 @@ def passkeys_of(session: Session, account: Account) -> list[Passkey]:
 def creation_options(
     session: Session, base_url: str, account: Account, challenge: bytes
 ) -> dict[str, Any]:
-    """Say to a browser what passkey to make: one that its device finds by itself."""
+    """Return the browser's options for a new passkey, which its device can find by itself."""
     existing = [
         PublicKeyCredentialDescriptor(
             type=PublicKeyCredentialType.PUBLIC_KEY, id=each.credential_id
@@ -110,7 +110,7 @@ def creation_options(
 
 
 def request_options(base_url: str, challenge: bytes) -> dict[str, Any]:
-    """Say to a browser what to ask its devices; the same whoever asks, for it names no passkey."""
+    """Return the browser's options for signing in: the same for everyone, naming no passkey."""
     options, _state = _server(base_url).authenticate_begin(
         user_verification=UserVerificationRequirement.REQUIRED, challenge=challenge
     )
@@ -126,7 +126,7 @@ def add(
     answer: str,
     name: str,
 ) -> None:
-    """Add a passkey to an account and have its owner emailed; raise PasskeyRefused."""
+    """Add a passkey to an account and have its owner emailed. Raises PasskeyRefused."""
     try:
         said = RegistrationResponse.from_dict(_read(answer))
         made = _server(base_url).register_complete(_state(challenge), said)
@@ -155,7 +155,7 @@ def add(
 
 
 def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -> Account:
-    """Find whose passkey has signed a challenge, and count its use; raise PasskeyRefused."""
+    """Find the passkey that signed a challenge, and count its use. Raises PasskeyRefused."""
     try:
         said = AuthenticationResponse.from_dict(_read(answer))
     except BROKEN as error:
@@ -164,7 +164,7 @@ def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -
         select(Passkey, Account)
         .join(Account)
         .where(Passkey.credential_id == said.raw_id)
-        .with_for_update(of=Passkey)  # two answers with one count are not both believed
+        .with_for_update(of=Passkey)  # two answers with the same count are not both accepted
     )
     row = session.execute(found).first()
     if row is None:
@@ -181,7 +181,7 @@ def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -
 def _verify(
     base_url: str, challenge: bytes, said: AuthenticationResponse, passkey: Passkey, owner: Account
 ) -> None:
-    """Raise PasskeyRefused unless this passkey has signed this challenge on our own page."""
+    """Raise PasskeyRefused unless this passkey signed this challenge on our own page."""
     try:
         key = CoseKey.parse(cast("Mapping[int, Any]", cbor.decode(passkey.public_key)))
         known = AttestedCredentialData.create(Aaguid.NONE, passkey.credential_id, key)
@@ -195,7 +195,7 @@ def _verify(
 
 
 def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -> None:
-    """Remove one of an account's passkeys and have its owner emailed, or raise NotFound."""
+    """Remove a passkey of an account and have its owner emailed. Raises NotFound."""
     gone = delete(Passkey).where(Passkey.account_id == account.id, Passkey.public_id == public_id)
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
@@ -204,7 +204,7 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
 
 
 def _handle(account: Account) -> bytes:
-    """Name an account to a device: by what is random, and no address."""
+    """Return the random name by which devices know an account."""
     return account.public_id.encode()
 
 

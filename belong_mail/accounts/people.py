@@ -1,7 +1,7 @@
 """The office's verbs for leads and colleagues: list, invite, renew, remove.
 
-The office names people itself, for the web cannot open an address. A verb that takes a right away
-acts at once; one that gives a right is sealed for the worker, which checks who asks.
+The office types people's names, because the web cannot open an address. A verb that takes a right
+away acts at once; one that gives a right is sealed for the worker, which checks who asks.
 """
 
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 
-# Fewer leads than that and a group stands still when one of them is away.
+# With fewer leads, a group stands still when one of them is away.
 ENOUGH_LEADS = 2
-# So long before its end the office may renew a right.
+# How long before its end the office may renew a right.
 RENEW_WITHIN = timedelta(days=60)
 
 
 class LastOfficeAccount(Exception):
-    """Nobody would be left to work for the office."""
+    """The removal would leave no one to work for the office."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A right that a person has or is invited to; no group: to work for the office."""
+    """A right that a person has or is invited to; without a group, to work for the office."""
 
     person: Account
     group: Group | None
@@ -67,13 +67,13 @@ class Role:
 
     @property
     def key(self) -> str:
-        """Name the right in a form: the person's public id, and the group's slug or “office”."""
+        """Return its key in a form: the person's public id, and the group's slug or “office”."""
         return f"{self.person.public_id}/{self.group.slug if self.group else OFFICE}"
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """The leaders of a group, or without a group the people of the office."""
+    """The leaders of a group, or the people of the office if there is no group."""
 
     group: Group | None
     roles: list[Role]
@@ -105,7 +105,7 @@ def list_teams(session: Session) -> list[Team]:
 
 
 def roles_of(session: Session, person: Account) -> list[Role]:
-    """List what a person is or is invited to be."""
+    """List the rights that a person has or is invited to."""
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
@@ -119,7 +119,7 @@ def roles_of(session: Session, person: Account) -> list[Role]:
 
 
 def find_person(session: Session, public_id: str) -> Account:
-    """Find a person who has a role or is invited, or raise NotFound."""
+    """Find a person who has a right or is invited to one. Raises NotFound."""
     person = session.scalar(select(Account).where(Account.public_id == public_id))
     if person is None or not roles_of(session, person):
         raise NotFound
@@ -127,13 +127,13 @@ def find_person(session: Session, public_id: str) -> Account:
 
 
 def invite(session: Session, sealer: Sealer, asked: InviteColleague) -> None:
-    """Ask the worker to invite somebody; it alone knows whether the address is one already."""
+    """Ask the worker to invite someone; only it can tell whether the address is known."""
     asked.ask(session, sealer)
     audit.record(session, Kind.INVITATION_ASKED)
 
 
 def invite_again(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to mail somebody what they are invited to once more."""
+    """Ask the worker to email someone's open invitations once more."""
     InviteAgain(by.public_id, person.public_id).ask(session, sealer)
     audit.record(session, Kind.INVITED_AGAIN, account=person)
 
@@ -150,7 +150,7 @@ def withdraw(session: Session, person: Account) -> None:
 def remove(
     session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
 ) -> None:
-    """End somebody's right to lead a group, or to work for the office, and all their sessions.
+    """End someone's right to lead a group, or to work for the office, and all their sessions.
 
     Raises NotFound, LastOfficeAccount.
     """
@@ -166,9 +166,9 @@ def remove(
 
 
 def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
-    """End somebody's right to lead a group, or one's own; the office can invite again.
+    """End a right to lead a group, someone's or one's own; the office can invite them again.
 
-    The worker tells those concerned, and removes the passkeys of whoever has no right left. Raises
+    The worker tells those concerned, and deletes the passkeys of people without any right. Raises
     NotFound.
     """
     group = session.scalar(select(Group).where(Group.slug == slug))
@@ -183,7 +183,7 @@ def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account,
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to switch somebody else back to emailed links, or raise NotFound."""
+    """Ask the worker to switch someone else back to emailed links. Raises NotFound."""
     if person.id == by.id or not needs_more_than_email(session, person):
         raise NotFound
     audit.record(session, Kind.LET_IN_ASKED, account=person)
@@ -191,14 +191,14 @@ def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> No
 
 
 def needs_more_than_email(session: Session, person: Account) -> bool:
-    """Tell whether somebody signs in with a passkey or the district's account."""
+    """Return whether someone signs in with a passkey or the district's account."""
     return has_passkey(session, person) or identity_of(session, person) is not None
 
 
 def ending(session: Session, by: Account) -> list[Role]:
-    """List the rights that one of the office may renew now, the first to end first.
+    """List the rights that an office colleague may renew now, first to end first.
 
-    Nobody renews their own right to work for the office, unless they are alone there.
+    No one renews their own right to work for the office, unless they are its only colleague.
     """
     is_alone = not has_office_besides(session, by)
     found = [
@@ -211,7 +211,7 @@ def ending(session: Session, by: Account) -> list[Role]:
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:
-    """Renew the rights of these keys for a year, if they end soon."""
+    """Renew the rights with these keys for a year, if they end soon."""
     ends = now() + RIGHT_AGE
     for role in ending(session, by):
         if role.key not in keys:
@@ -224,15 +224,15 @@ def renew(session: Session, by: Account, keys: list[str]) -> None:
 
 
 def end_sessions(session: Session, person: Account) -> None:
-    """Sign somebody out everywhere."""
+    """End all sessions of a person."""
     session.execute(delete(BrowserSession).where(BrowserSession.account_id == person.id))
     audit.record(session, Kind.SESSIONS_ENDED, account=person)
 
 
 def _require_another(session: Session, person: Account) -> None:
-    """Raise LastOfficeAccount if only this one works for the office.
+    """Raise LastOfficeAccount unless someone else works for the office.
 
-    Another removal waits for this transaction: all rows are locked.
+    Locks all rows, so that another removal waits for this transaction.
     """
     locked = select(Account).where(Account.is_office).order_by(Account.id).with_for_update()
     list(session.scalars(locked.execution_options(populate_existing=True)))

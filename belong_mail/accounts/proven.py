@@ -1,6 +1,6 @@
-"""Rights that the worker believes; others raise Refused.
+"""Rights that the worker believes; anything else raises Refused.
 
-An intruder in the web can write a row, and seal any job in anybody's name.
+An intruder in the web can write any row, and seal a job in anyone's name.
 """
 
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from belong_mail.delivery.work import Refused, Work
 
 
 def account(work: Work, public_id: str) -> Account:
-    """Find the account that a job is about; this proves no right."""
+    """Find the account that a job is about, which proves no right."""
     found = work.session.scalar(select(Account).where(Account.public_id == public_id))
     if found is None:
         raise Refused
@@ -19,9 +19,9 @@ def account(work: Work, public_id: str) -> Account:
 
 
 def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
-    """Find the account that asks, if a holder of the keys let it work for the office.
+    """Return the account that asks, if it provably works for the office.
 
-    An account that ends its own right has it no more, and still has its proof.
+    `leaving`: an account that just ended its own right still has its proof.
     """
     by = account(work, public_id)
     is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office

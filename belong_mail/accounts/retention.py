@@ -1,4 +1,4 @@
-"""Rows of accounts that are over."""
+"""Delete what is no longer needed of accounts."""
 
 from datetime import datetime
 
@@ -23,13 +23,13 @@ _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_A
 
 
 def _purge_audit(session: Session, at: datetime) -> int:
-    """Delete entries that are over by the database's clock too: a worker's may be years ahead."""
+    """Delete entries too old by the database's clock as well: a worker's may be years ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     return _DELETE_AUDIT(session, min(at, told or at))
 
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
-    """Say which passkeys sign in nobody who has a right or is invited to one."""
+    """Select passkeys of accounts that have no right and no invitation."""
     return (Passkey.account_id.in_(select(Account.id).where(*_without_a_right())),)
 
 
@@ -47,7 +47,7 @@ def _unaccepted_by_office(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
-    """Tell whether an account's invitation has not left yet: it is not removed before."""
+    """Match accounts whose invitation has not been sent yet; they must stay."""
     return exists().where(
         Delivery.newsletter_id.is_(None),
         Delivery.account_id == account_id,
@@ -57,7 +57,7 @@ def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
 
 
 def _purge_invitations(session: Session, at: datetime) -> int:
-    """Remove expired invitations, and accounts that have nothing else."""
+    """Delete expired invitations, and accounts that have nothing else."""
     to_lead = delete(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
     to_office = update(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
     taken_back = to_office.values(office_since=None, wrapped_office=None)

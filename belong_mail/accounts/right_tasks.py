@@ -1,8 +1,8 @@
-"""The worker's tasks for sealed requests about rights, and for rights that end.
+"""The worker's tasks about rights, and about rights that end.
 
 An intruder in the web can seal any of these in the name of an office account. So the account must
-be one that a holder of the keys let work for the office, only staff are invited, no more in a day
-than an office does, and every account of the office hears of each right.
+provably work for the office, only staff are invited, no more a day than an office needs, and
+everyone of the office hears of each right.
 """
 
 from collections.abc import Collection, Iterable
@@ -35,19 +35,19 @@ from belong_mail.groups.models import Group
 CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
-# Events that the person concerned knows already, or is told of in other words.
+# Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
 
 
 @does(InviteColleague)
 def receive_invitation(work: Work, asked: InviteColleague) -> None:
-    """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
+    """Create account and rights (not accepted yet), email the invitation, tell those concerned."""
     by = proven.office(work, asked.by)
     work.require_staff(asked.address)
     session, opener = work.session, work.keys.opener
     wanted = _groups(session, asked.groups)
     if not (wanted or asked.office):
-        raise Refused  # unheard, a new account's row would tell that the address had none
+        raise Refused  # otherwise a new account's row would reveal that the address had none
     work.use(b"rights/invitations", INVITATIONS_RATE)
     account = invitations.get_account(session, opener, work.keys.index, asked.address)
     leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
@@ -68,7 +68,7 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
 
 @does(InviteAgain)
 def receive_repetition(work: Work, asked: InviteAgain) -> None:
-    """Mail an invitation that was not accepted once more."""
+    """Email an open invitation once more."""
     proven.office(work, asked.by)
     account = proven.account(work, asked.account)
     work.use(b"rights/invitations", INVITATIONS_RATE)
@@ -78,10 +78,10 @@ def receive_repetition(work: Work, asked: InviteAgain) -> None:
 
 @does(AcceptRights)
 def receive_acceptance(work: Work, asked: AcceptRights) -> None:
-    """Let the waiting time of accepted rights begin, by the worker's clock, and tell about them.
+    """Start the waiting time of accepted rights, by the worker's clock, and tell about them.
 
-    The secret of the emailed link proves that the invited person accepts: no row has it. Rights
-    that were accepted before stay as they are: nothing becomes older or newer by asking again.
+    The secret of the emailed link proves that the invited person accepts: it is in no row. Rights
+    that were accepted before stay as they are, however often someone asks.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
     secret = work.keys.index.link_secret(invitations.INVITATION, account.public_id)
@@ -110,7 +110,7 @@ def receive_removal(work: Work, asked: EndRights) -> None:
     leads_on = any(each.ends_at is None or each.ends_at > work.at for each in ended)
     if leads_on or (asked.office and account.is_office):
         raise Refused
-    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # else it stays, and `end_rights` tells
+    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # otherwise it stays, and `end_rights` tells
     for leadership in ended:
         session.delete(leadership)
     if asked.office:
@@ -128,8 +128,8 @@ def tell(
 ) -> None:
     """Email the office's inbox and people, the groups' other leads, and the person concerned.
 
-    A person who just accepted is not told. Proofs say who is of the office and who leads, not
-    marks, which the web may set. A lead reads of the groups alone that they lead.
+    A person who just accepted is not told. Proofs decide who is of the office and who leads, not
+    marks, which the web may set. A lead reads only of groups that they lead.
     """
     session, keys, inbox = work.session, work.keys, work.mailer.office
     groups = list(groups)
@@ -154,13 +154,13 @@ def tell(
 
 
 def concerned(session: Session, opener: Opener, groups: Iterable[Group]) -> list[Account]:
-    """List once each who provably works for the office or leads one of these groups."""
+    """List everyone who provably works for the office or leads one of these groups."""
     found = [lead for group in groups for lead in leads(session, opener, group)]
     return list(dict.fromkeys((*office(session, opener), *found)))
 
 
 def leads(session: Session, opener: Opener, group: Group) -> list[Account]:
-    """List who provably accepted to lead a group, whatever marks the web has set since."""
+    """List everyone who provably accepted to lead a group, whatever the web has marked since."""
     found = select(GroupLead, Account).join(Account, Account.id == GroupLead.account_id)
     rows = session.execute(found.where(GroupLead.group_id == group.id).order_by(Account.id))
     return [
@@ -174,7 +174,8 @@ def leads(session: Session, opener: Opener, group: Group) -> list[Account]:
 def end_rights(work: Work) -> None:
     """End rights that were removed or not renewed, and tell; the last of the office stays.
 
-    Proofs go as marks do, also where a row of the web's alone has removed a colleague.
+    Deletes the proof of each right that the marks say has ended, even if only an intruder's row
+    removed a colleague.
     """
     session, opener, at = work.session, work.keys.opener, work.at
     over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
@@ -229,12 +230,12 @@ def tell_what_ends(work: Work) -> None:
 
 
 def _is_untold(told_at: Any, at: datetime) -> ColumnElement[bool]:
-    """Tell whether a right's coming end was not announced yet; older news was another end."""
+    """Match rights whose coming end was not announced; an older announcement was of another end."""
     return or_(told_at.is_(None), told_at < at - accounts.ENDS_SOON)
 
 
 def plain_name(name: str) -> str:
-    """Keep of a name only what a name has, so that no email of ours carries the web's link."""
+    """Remove whatever a link needs from a name, so that no email carries an intruder's link."""
     plain = "".join(each if each.isalnum() or each in " .,'’()&-" else " " for each in name)
     return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
 
@@ -245,7 +246,7 @@ def _groups(session: Session, public_ids: Collection[str]) -> list[Group]:
 
 
 def office(session: Session, opener: Opener) -> list[Account]:
-    """List who provably works for the office."""
+    """List everyone who provably works for the office."""
     found = select(Account).where(Account.wrapped_office.is_not(None)).order_by(Account.id)
     return [
         each for each in session.scalars(found) if invitations.has_accepted_office(opener, each)
@@ -253,7 +254,7 @@ def office(session: Session, opener: Opener) -> list[Account]:
 
 
 def _ask(work: Work, account: Account, group: Group) -> bool:
-    """Invite an account to lead a group; False: it leads it already."""
+    """Invite an account to lead a group; return False if it leads it already."""
     opener = work.keys.opener
     right = invitations.grant_right(opener, account, group, None)
     leadership = invitations.ask_account(work.session, opener, account, group, right)
@@ -261,7 +262,7 @@ def _ask(work: Work, account: Account, group: Group) -> bool:
 
 
 def _begin(work: Work, account: Account, group: Group) -> bool:
-    """Note when a right was accepted, if it was given and that was not noted before."""
+    """Record when a right was accepted, if it was invited to and that was not recorded before."""
     opener = work.keys.opener
     leadership = work.session.get(GroupLead, (account.id, group.id))
     if leadership is None or leadership.accepted_at is None:
@@ -279,7 +280,7 @@ def _names(groups: Iterable[Group]) -> str:
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
-    """Ask for an email to an account's owner; one whose row was changed gets none."""
+    """Queue an email to an account's owner; skip an account whose row was changed."""
     with suppress(DecryptionError):
         address = invitations.account_address(keyring.opener, keyring.index, account)
         post_to_address(session, keyring, kind, address, account.language, None, **said)

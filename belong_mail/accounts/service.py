@@ -15,22 +15,21 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, name_of
 from belong_mail.groups.models import Group
 
-# So long before its end the office and its holder are told that a right ends.
+# How long before a right ends the office and its holder are told.
 ENDS_SOON = timedelta(days=30)
-# How an invitation's form names what is no group.
+# The office's name in an invitation's form, beside those of groups.
 OFFICE = "office"
 
 
 def is_held() -> ColumnElement[bool]:
-    """Select rights to lead that are accepted and have not ended."""
+    """Match rights to lead that are accepted and have not ended."""
     return and_(GroupLead.accepted_at.is_not(None), has_not_ended())
 
 
 def has_not_ended() -> ColumnElement[bool]:
-    """Select rights, accepted or not, that have neither ended nor been removed.
+    """Match rights, accepted or not, that have neither ended nor been removed.
 
-    A right that the office removes ends; the worker deletes it, for it alone knows which were
-    proven.
+    The office ends a right; the worker deletes it, because only it knows which were proven.
     """
     return or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
 
@@ -42,7 +41,7 @@ def leads_of(session: Session, group: Group) -> list[Account]:
 
 
 class NotFound(Exception):
-    """There is no such thing for this account: it may be another group's, or nobody's."""
+    """There is no such thing for this account: it is another group's, or does not exist."""
 
 
 def groups_led_by(account: Account) -> Select[int]:
@@ -51,9 +50,9 @@ def groups_led_by(account: Account) -> Select[int]:
 
 
 def has_office_right(session: Session, account: Account) -> bool:
-    """Tell whether an account works for the office, by a right that has not ended.
+    """Return whether an account works for the office, by a right that has not ended.
 
-    The last one's right does not end: nobody would be left to renew one.
+    The right of the last colleague does not end: no one would be left to renew it.
     """
     if not account.is_office:
         return False
@@ -63,7 +62,7 @@ def has_office_right(session: Session, account: Account) -> bool:
 
 
 def has_office_besides(session: Session, account: Account) -> bool:
-    """Tell whether somebody else works for the office, by a right that has not ended."""
+    """Return whether someone else works for the office, by a right that has not ended."""
     others = select(Account.id).where(
         Account.is_office,
         or_(Account.office_ends_at.is_(None), Account.office_ends_at > now()),
@@ -73,7 +72,7 @@ def has_office_besides(session: Session, account: Account) -> bool:
 
 
 def may_sign_in(session: Session, account: Account) -> bool:
-    """Tell whether an account works for the office or leads a group."""
+    """Return whether an account works for the office or leads a group."""
     return has_office_right(session, account) or leads_any(session, account)
 
 
@@ -82,7 +81,7 @@ def leads_any(session: Session, account: Account) -> bool:
 
 
 def count_pending_invitations(session: Session, group: Group) -> int:
-    """Count who has been invited to lead a group and has not accepted."""
+    """Count the people invited to lead a group who have not accepted."""
     found = select(func.count()).where(
         GroupLead.group_id == group.id, GroupLead.accepted_at.is_(None), has_not_ended()
     )
@@ -91,7 +90,7 @@ def count_pending_invitations(session: Session, group: Group) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation of an account, open or accepted: an accepted one can still be found."""
+    """An account's invitation, open or accepted."""
 
     account: Account
     groups: list[tuple[GroupLead, Group]]
@@ -103,9 +102,9 @@ class Invitation:
 
 
 def find_invitation(session: Session, secret: str) -> Invitation:
-    """Find what an invitation's link is about, by its secret, of which the account has a hash.
+    """Find an invitation by the secret of its link, of which the account has a hash.
 
-    Raises BadToken when it is over; one that was accepted is found as long as it is a right.
+    Raises BadToken if it is over; an accepted one is found as long as the right lasts.
     """
     named = select(Account).where(Account.invited_as == name_of(secret))
     account = required(session.scalar(named), BadToken)
@@ -122,10 +121,10 @@ def find_invitation(session: Session, secret: str) -> Invitation:
 
 
 def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> bool:
-    """Accept an invitation, or one thing of it: a group by its public id, or “office”.
+    """Accept an invitation, or one part of it: a group by its public id, or “office”.
 
-    Raises BadToken when it is over; returns False where nothing was left to accept. The worker is
-    told, with the link's secret: it counts from then on.
+    Raises BadToken if it is over; returns False if nothing was left to accept. The worker gets the
+    link's secret, and starts the waiting time.
     """
     invitation = find_invitation(session, secret)
     account = invitation.account
@@ -152,7 +151,7 @@ def groups_of(session: Session, account: Account) -> list[Group]:
 
 
 def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
-    """List the groups, by name, that an account will not lead for much longer, and until when."""
+    """Return the (name, end) of each group whose lead an account will not be for much longer."""
     found = (
         select(Group.name, GroupLead.ends_at)
         .join(GroupLead, GroupLead.group_id == Group.id)
@@ -164,7 +163,7 @@ def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]
 
 
 def group_for_lead(session: Session, account: Account, slug: str) -> Group:
-    """Find a group that an account leads, or raise NotFound."""
+    """Find a group that an account leads. Raises NotFound."""
     found = select(Group).where(
         Group.slug == slug, Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None)
     )
@@ -172,11 +171,11 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
 
 
 def rename(session: Session, person: Account, name: str) -> None:
-    """Change what the office and colleagues call somebody."""
+    """Change the name that the office and colleagues see."""
     person.name = name
     audit.record(session, Kind.PERSON_RENAMED, account=person)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
-    """Set the language of emails to a lead."""
+    """Set the language of an account's emails."""
     session.get_one(Account, account.id).language = language

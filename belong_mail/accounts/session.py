@@ -1,4 +1,4 @@
-"""Sessions: a token in the cookie, its hash in a row that can be ended."""
+"""Sessions: a token in the cookie, and its hash in a row that can be deleted."""
 
 import hashlib
 import secrets
@@ -25,9 +25,9 @@ TOKEN_KEY, SEEN_KEY = "session", "seen"
 def start_session(
     session: Session, account: Account, how: str = "", *, is_proven: bool = True
 ) -> None:
-    """Sign this browser in, under a token it has never had before; `how` is for the trail.
+    """Sign this browser in, under a new token; `how` is for the audit trail.
 
-    Where it is not proven who that is, what wants a fresh proof asks for one first.
+    With `is_proven=False`, whatever needs a fresh proof asks for one first.
     """
     token = secrets.token_urlsafe(32)
     started = BrowserSession(
@@ -43,11 +43,11 @@ def start_session(
 
 
 def current_account(session: Session) -> Account | None:
-    """Return who is signed in here; nobody after half an hour of rest, or half a day.
+    """Return the account that is signed in, or None after half an hour idle or half a day.
 
-    When the browser was last seen stands in its signed cookie, so that a GET writes nothing. A
-    right to work for the office that has ended counts as none, before the worker takes it away.
-    From now on, the audit trail records this request under the account.
+    The signed cookie has the time of the last request, so that a GET writes nothing. A right to
+    work for the office that has ended counts as none, before the worker removes it. From now on,
+    the audit trail records this request under the account.
     """
     token, seen = cookie.get(TOKEN_KEY), cookie.get(SEEN_KEY)
     if not isinstance(token, str) or not isinstance(seen, int):
@@ -77,7 +77,7 @@ def current_account(session: Session) -> Account | None:
 
 
 def current_session() -> BrowserSession:
-    """Return the session of this request, on a page that strangers do not reach."""
+    """Return the session of this request, on a page for people who are signed in."""
     browser_session: BrowserSession = g.browser_session
     return browser_session
 
@@ -92,13 +92,13 @@ def end_session(session: Session) -> None:
 
 
 def end_all_sessions(session: Session, account_id: int) -> None:
-    """Sign an account out everywhere."""
+    """End all sessions of an account."""
     session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
     audit.record(session, audit.Kind.SIGNED_OUT_EVERYWHERE)
 
 
 def sessions_of(session: Session, account: Account) -> list[BrowserSession]:
-    """List where an account is signed in, the newest first."""
+    """List an account's sessions, newest first."""
     found = select(BrowserSession).where(
         BrowserSession.account_id == account.id,
         BrowserSession.started_at > now() - MAX_SESSION_AGE,
@@ -107,7 +107,7 @@ def sessions_of(session: Session, account: Account) -> list[BrowserSession]:
 
 
 def end_one(session: Session, account: Account, public_id: str) -> None:
-    """Sign an account out in one browser, or raise NotFound."""
+    """End one session of an account. Raises NotFound."""
     gone = delete(BrowserSession).where(
         BrowserSession.account_id == account.id, BrowserSession.public_id == public_id
     )
@@ -117,7 +117,7 @@ def end_one(session: Session, account: Account, public_id: str) -> None:
 
 
 def end_others(session: Session, account: Account) -> None:
-    """Sign an account out everywhere but here."""
+    """End all sessions of an account but this one."""
     others = delete(BrowserSession).where(
         BrowserSession.account_id == account.id, BrowserSession.id != current_session().id
     )
@@ -126,13 +126,13 @@ def end_others(session: Session, account: Account) -> None:
 
 
 def signed_in() -> Account:
-    """Return the account of this request, on a page that strangers do not reach."""
+    """Return the account of this request, on a page for people who are signed in."""
     account: Account = g.account
     return account
 
 
 def asking_browser() -> str:
-    """Return what names this browser while it waits for a sign-in link; made on first use."""
+    """Return this browser's secret while it waits for a sign-in link; made on first use."""
     nonce = cookie.get("asking")
     if not isinstance(nonce, str):
         nonce = cookie["asking"] = secrets.token_urlsafe(24)
@@ -140,16 +140,16 @@ def asking_browser() -> str:
 
 
 def asked_as() -> bytes | None:
-    """Return the hash of what names this browser; None when it has not asked for a link."""
+    """Return the hash of this browser's secret, or None if it has not asked for a link."""
     nonce = cookie.get("asking")
     return browser_hash(nonce) if isinstance(nonce, str) else None
 
 
 def go_home(account: Account, done: str | None = None) -> Response:
-    """Lead to the first page, and know this browser again as one in which an account has signed in.
+    """Redirect home and set the known-browser cookie.
 
-    The page says what was `done`. The cookie names nobody; it gives the account's owner sign-in
-    links that strangers cannot use up, and no right besides.
+    The page says what was `done`. The cookie names no one; it gives the account's owner sign-in
+    links that strangers cannot use up, and no other right.
     """
     home = "office.home" if account.is_office else "lead.home"
     answer = make_response(redirect(url_for(home, done=done), 303))
@@ -166,13 +166,13 @@ def go_home(account: Account, done: str | None = None) -> Response:
 
 
 def forget_browser(answer: Response) -> None:
-    """Know this browser no more."""
+    """Delete the known-browser cookie."""
     is_secure = current_app.config["SESSION_COOKIE_SECURE"]
     answer.delete_cookie(known_cookie(), secure=is_secure, httponly=True, samesite="Lax")
 
 
 def known_as() -> str:
-    """Return the proof that a lead has signed in in this browser; nothing without one."""
+    """Return the proof that a lead has signed in in this browser, or an empty text."""
     try:
         return services().tokens.read(
             Purpose.KNOWN_BROWSER, request.cookies.get(known_cookie(), "")
@@ -182,7 +182,7 @@ def known_as() -> str:
 
 
 def was_signed_in() -> bool:
-    """Tell whether somebody has signed in in this browser, however long ago their session ended."""
+    """Return whether someone has signed in in this browser, however long ago the session ended."""
     return TOKEN_KEY in cookie or bool(known_as())
 
 

@@ -1,4 +1,4 @@
-"""Sign in by an emailed link or the district; recognize browsers; tell accounts with a passkey."""
+"""Sign in by an emailed link or the district; recognize browsers and accounts with a passkey."""
 
 import hashlib
 from datetime import timedelta
@@ -22,7 +22,7 @@ LINK_MAX_AGE = timedelta(minutes=10)
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:
-    """Find a link that still works, of somebody who may still sign in, or raise BadToken."""
+    """Find a link that still works, of someone who may still sign in. Raises BadToken."""
     found = (
         select(SignIn, Account)
         .join(Account)
@@ -39,9 +39,9 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:
-    """Tell whether a browser asked, within a link's life, to sign in to the link's account.
+    """Return whether a browser asked to sign in to the link's account, within a link's life.
 
-    In a flood of requests, a person gets no email of their own; the newest link serves them.
+    In a flood of requests, not each one gets an email; the newest link serves all of them.
     """
     asked = select(SignIn.id).where(
         SignIn.account_id == link.account_id,
@@ -52,7 +52,7 @@ def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> boo
 
 
 def use_sign_in(session: Session, sign_in: SignIn) -> int:
-    """Use a link up and return its account's id; raise BadToken if somebody was faster."""
+    """Use a link up and return its account's id. Raises BadToken if it was used meanwhile."""
     used = update(SignIn).where(SignIn.id == sign_in.id, SignIn.used_at.is_(None))
     account_id: int | None = session.scalar(used.values(used_at=now()).returning(SignIn.account_id))
     if account_id is None:
@@ -65,7 +65,7 @@ def record_refusal(
 ) -> None:
     """Record a refused sign-in, once an hour for an account and a reason.
 
-    The trail keeps no trace that identifies an address without an account.
+    The audit trail keeps nothing that identifies an address without an account.
     """
     name = account.public_id if account is not None else ""
     key = hashlib.sha256(f"sign-in-refused/{why}/{name}".encode()).digest()[:16]
@@ -74,7 +74,7 @@ def record_refusal(
 
 
 def browser_proof(account: Account, nonce: str) -> str:
-    """Make a cookie's proof that an account has signed in in a browser; it names no account."""
+    """Return a cookie's proof that an account has signed in in a browser; it names no account."""
     digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()
     return nonce + digest
 
@@ -85,17 +85,17 @@ def is_known_browser(proof: str, account: Account) -> bool:
 
 
 def has_passkey(session: Session, account: Account) -> bool:
-    """Tell whether an account's owner signs in with a passkey."""
+    """Return whether an account has a passkey."""
     found = select(Passkey.id).where(Passkey.account_id == account.id)
     return session.scalar(found.limit(1)) is not None
 
 
 class UnknownPerson(Exception):
-    """The district's proof belongs to no account that may sign in; nobody is told why."""
+    """The district's proof belongs to no account that may sign in; no one is told why."""
 
 
 def account_of(session: Session, district: District, subject: str) -> Account:
-    """Find the account that a person of the district's signs in to, or raise UnknownPerson."""
+    """Find the account of a person of the district. Raises UnknownPerson."""
     found = select(Account).join(Identity).where(Identity.name.in_(district.names(subject)))
     account = session.scalar(found)
     if account is None or not may_sign_in(session, account):
@@ -108,7 +108,7 @@ def identity_of(session: Session, account: Account) -> Identity | None:
 
 
 def uses_district(session: Session, settings: Settings, account: Account) -> bool:
-    """Tell whether an account signs in by the provider that is configured here."""
+    """Return whether an account signs in by the configured provider."""
     return bool(settings.oidc_client_id) and identity_of(session, account) is not None
 
 
@@ -120,7 +120,7 @@ def ask_to_link(
     subject: str,
     browser_session: str,
 ) -> None:
-    """Ask the worker to link; raise UnknownPerson where one of the two is linked already."""
+    """Ask the worker to link; raise UnknownPerson if account or person is linked already."""
     taken = select(Identity.id).where(
         (Identity.account_id == account.id) | Identity.name.in_(district.names(subject))
     )

@@ -1,4 +1,4 @@
-"""Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
+"""Email accounts: links to sign in or to prove identity, and changes of passkeys."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -42,24 +42,24 @@ LINKS = {
     SIGN_IN: ("sign_in.confirm", Purpose.SIGN_IN),
     PROOF: ("sign_in.prove", Purpose.PROOF),
 }
-# For how long somebody looks for a link that they asked for.
+# How long people look for a link that they asked for.
 MAX_WAIT = HOUR
 CHANGES = ("added", "removed")
 
 
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
-    """Email a link to a lead; send nothing to others, nor after the request's time.
+    """Email a link to a lead; send nothing to anyone else, or after the request's time.
 
-    Nor to a lead who signs in by the district: a mailbox alone opens nothing of theirs.
+    A lead who signs in by the district gets none either: a mailbox alone opens nothing of theirs.
 
-    A request over a limit is written down all the same: a link that was mailed shortly before
-    serves it too. The audit trail hears of each refusal.
+    A request over a limit is recorded all the same, so that a link emailed shortly before serves it
+    too. The audit trail records each refusal.
     """
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused
     session, keys = work.session, work.keys
-    # Read before anything is looked up: what fails only for an account would tell of it.
+    # Read before anything is looked up: a failure for known accounts only would reveal them.
     browser_hash = bytes.fromhex(asked.browser_hash)
     identity = address.normalise(asked.address)
     found = select(Account).where(Account.address_index == keys.index.account(identity))
@@ -83,11 +83,11 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
 
 @does(SendProofLink)
 def receive_proof(work: JobWork, asked: SendProofLink) -> None:
-    """Mail a link by which an account's own session is proved again, and no other.
+    """Email a link that proves identity for one session of an account.
 
-    The web could have written the request: the email goes to the account's own address, which is
-    checked, and not to one that signs in by the district or has a passkey. Over a limit a link
-    that was mailed shortly before serves.
+    The web could have written the request. So the email goes only to the account's own verified
+    address, and not if it signs in by the district or has a passkey. Over a limit, a link emailed
+    shortly before serves.
     """
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused
@@ -123,7 +123,7 @@ def _add_link(session: Session, account: Account, secret: str, browser_hash: byt
 def _post_link(
     work: Work, kind: str, account: Account, link: SignIn, secret: str, language: str
 ) -> None:
-    """Mail a link to an account's own address, which is checked; its secret stands there alone."""
+    """Email a link to an account's own verified address; only the email has the secret."""
     to = invitations.account_address(work.keys.opener, work.keys.index, account)
     rows = Rows(account_id=account.id, about_id=link.id)
     post_to_address(work.session, work.keys, kind, to, language, None, rows, secret=secret)
@@ -132,7 +132,7 @@ def _post_link(
 def _uses(
     index: BlindIndex, account: Account, identity: str, asked: SendSignInLink
 ) -> list[tuple[bytes, rate_limits.Rate]]:
-    """List the allowances that a link uses; a known browser has its own."""
+    """Return the limits that a link counts against; a known browser has its own."""
 
     def allowance(whose: str) -> bytes:
         return index.limited(f"sign-in/{whose}/{identity}")
@@ -152,9 +152,9 @@ def _uses(
 
 @writes(*LINKS)
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write a link, in the language of the form; it works for its time from when it leaves.
+    """Send a link, in the language of the form; its time starts when it is sent.
 
-    After an hour nobody waits for it.
+    After an hour no one waits for it.
     """
     endpoint, purpose = LINKS[delivery.kind]
     to, said = read_posted(mailer.opener, delivery)
@@ -170,8 +170,8 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
     """Tell an account's owner that a passkey was added or removed, if they have a right.
 
-    The web could have written the request: the email goes to the account's own address, which is
-    checked, and says only that.
+    The web could have written the request. So the email goes only to the account's own verified
+    address, and says only that.
     """
     account = proven.account(work, asked.account)
     if asked.what not in CHANGES or not accounts.may_sign_in(work.session, account):
@@ -182,7 +182,7 @@ def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
 
 @writes(PASSKEY_CHANGED)
 def change_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody that their passkeys have changed, and what to do if it was not them."""
+    """Tell someone that their passkeys have changed, and what to do if it was not them."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("contact.write", said["language"])
     context = {"is_added": said["what"] == "added", "contact_url": url}

@@ -1,4 +1,4 @@
-"""The pages to sign in and out, by a link or a passkey, and to prove again who one is."""
+"""The pages to sign in and out, by a link or a passkey, and to prove identity again."""
 
 import hashlib
 import secrets
@@ -72,7 +72,7 @@ def sent() -> str:
 @public
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST sign in, if this is the browser that asked and there is no passkey."""
+    """Ask on GET; on POST sign in, if this browser asked for the link and there is no passkey."""
     public_id = name_of(services().tokens.read(Purpose.SIGN_IN, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
@@ -93,7 +93,7 @@ def confirm(token: str) -> ResponseReturnValue:
 
 
 def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
-    """Sign this browser in, and know it again when it asks the next time."""
+    """Sign this browser in, and remember it as a known one."""
     account = session.get_one(Account, signing_in.use_sign_in(session, link))
     form.name_it(session, account)
     browsers.start_session(session, account)
@@ -104,7 +104,7 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @public
 @no_cookie
 def prove(token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST prove again who is signed in, if this is the session that asked."""
+    """Ask on GET; on POST count the session as proved, if it asked for the link."""
     public_id = name_of(services().tokens.read(Purpose.PROOF, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
@@ -127,7 +127,7 @@ def prove(token: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def accept(token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST let the invited person do what they accept, and sign in."""
+    """Ask on GET; on POST accept the invitation, and sign in."""
     try:
         secret = services().tokens.read(Purpose.INVITATION, token)
         with transaction() as session:
@@ -144,10 +144,10 @@ def accept(token: str) -> ResponseReturnValue:
 def _accept_and_enter(
     session: Session, secret: str, form: OwnNameForm, account: Account
 ) -> Response:
-    """Accept what the button says, and sign in whoever proves by email who they are.
+    """Accept what the button says, and sign in people who prove who they are by email.
 
-    The link lives for days and opens in any browser, so that the session begins unproved. A link
-    by which nothing is accepted any more signs nobody in.
+    The link works for days and in any browser, so the session begins unproved. A link with nothing
+    left to accept signs no one in.
     """
     only = request.form.get("accept", "")
     is_news = accounts.accept(session, services().sealer, secret, only)
@@ -161,7 +161,7 @@ def _accept_and_enter(
 @sign_in.post("/sign-out")
 @for_accounts
 def out() -> Response:
-    """Sign out here, and be known here again; or with `everywhere` on every browser."""
+    """Sign out here, staying a known browser; or with `everywhere` on every browser."""
     is_everywhere = "everywhere" in request.form
     with transaction() as session:
         account = browsers.current_account(session)
@@ -183,7 +183,7 @@ account = Blueprint("account", __name__, url_prefix="/account")
 @account.route("/proof", methods=["GET", "POST"])
 @for_accounts
 def confirm_identity() -> ResponseReturnValue:
-    """Say how to prove again who is signed in, or that it is done; on POST have a link emailed."""
+    """Show how to prove one's identity, or that it is done; on POST have a link emailed."""
     form = BaseForm()
     with transaction() as session:
         way = proof.way(session, services().settings, signed_in())
@@ -219,8 +219,8 @@ def end() -> ResponseReturnValue:
     return redirect(url_for(".sessions", done="ended"), 303)
 
 
-# A script of ours has the browser answer a challenge. It is kept in the signed cookie, for one
-# purpose, and is used up for good before its answer is read.
+# Our script has the browser answer a challenge. It is kept in the signed cookie, for one purpose,
+# and used up before its answer is read.
 passkey = Blueprint("passkey", __name__)
 CHALLENGE_KEY = "passkey"
 CHALLENGE_MAX_AGE = timedelta(minutes=5)
@@ -231,7 +231,7 @@ SIGN_IN, ADD, PROVE = "sign-in", "add", "prove"
 @public
 @no_cookie
 def begin() -> ResponseReturnValue:
-    """Say what a browser is to sign, the same to everybody."""
+    """Return the challenge to sign in; everyone gets the same options."""
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form), 422
@@ -242,7 +242,7 @@ def begin() -> ResponseReturnValue:
 @public
 @no_cookie
 def finish() -> ResponseReturnValue:
-    """Sign this browser in by what it has signed."""
+    """Sign this browser in by a signed challenge."""
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form), 422
@@ -264,14 +264,14 @@ def _sign_in_page(form: PasskeySignInForm) -> str:
 @passkey.post("/account/proof/passkey")
 @for_accounts
 def begin_proof() -> Response:
-    """Return the challenge that a signed-in browser is to sign as a fresh proof."""
+    """Return the challenge for a fresh proof."""
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
 
 
 @passkey.post("/account/proof/passkey/finish")
 @for_accounts
 def finish_proof() -> Response:
-    """Count this session as proved, if a passkey of its account has signed."""
+    """Count this session as proved, if a passkey of its account signed the challenge."""
     challenge = _use_challenge(PROVE)
     with transaction() as session:
         answer = request.form.get("answer", "")
@@ -285,7 +285,7 @@ def finish_proof() -> Response:
 
 @passkey.errorhandler(PasskeyRefused)
 def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
-    """Say that an answer signs nobody in, or proves nothing."""
+    """Answer that a passkey signs no one in, or proves nothing."""
     _record_refusal(refused)
     is_proof = request.endpoint == "passkey.finish_proof"
     return render_template("passkeys/refused.html", is_proof=is_proof), 403
@@ -307,7 +307,7 @@ def listed() -> str:
 @for_accounts
 @fresh_proof
 def add() -> ResponseReturnValue:
-    """Ask what the new passkey is called; on POST keep what the browser has made."""
+    """Ask for the new passkey's name; on POST store what the browser has created."""
     form = PasskeyForm(name=_("My passkey"))
     if form.validate_on_submit() and form.answer.data:
         try:
@@ -334,7 +334,7 @@ def _add(challenge: bytes, form: PasskeyForm) -> None:
 @for_accounts
 @fresh_proof
 def options() -> Response:
-    """Say what passkey a browser is to make."""
+    """Return the browser's options for a new passkey."""
     challenge = _new_challenge(ADD)
     with transaction() as session:
         made = passkeys.creation_options(session, _base_url(), signed_in(), challenge)
@@ -353,7 +353,7 @@ def remove() -> ResponseReturnValue:
 
 
 def _new_challenge(purpose: str) -> bytes:
-    """Make what a browser is to sign, and keep it in its cookie."""
+    """Make a challenge, and keep it in the browser's cookie."""
     with transaction() as session:
         _throttle(session, purpose)
     challenge = secrets.token_bytes(32)
@@ -362,10 +362,10 @@ def _new_challenge(purpose: str) -> bytes:
 
 
 def _use_challenge(purpose: str) -> bytes:
-    """Use up what this browser was asked to sign, and return it; raise PasskeyRefused.
+    """Use up this browser's challenge and return it. Raises PasskeyRefused.
 
-    It is used up in a transaction of its own: whatever comes of the answer, and from whichever
-    copy of the cookie, no answer to it is looked at again.
+    It has its own transaction: whatever the answer is, and whichever copy of the cookie sends it,
+    no further answer is accepted.
     """
     kept = cookie.pop(CHALLENGE_KEY, None)
     if not isinstance(kept, list) or kept[0] != purpose:
@@ -383,7 +383,7 @@ def _use_challenge(purpose: str) -> bytes:
 
 
 def _throttle(session: Session, purpose: str) -> None:
-    """Count a form: of a browser that is known, or signed in, for itself."""
+    """Count a form; known and signed-in browsers are counted for themselves."""
     known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
     throttle(session, rate_limits.NO_WAIT, known_as=known_as)
 
