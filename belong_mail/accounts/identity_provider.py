@@ -1,8 +1,8 @@
-"""Ask the district's identity provider who somebody is: OpenID Connect, code flow with PKCE.
+"""Ask the district's identity provider who someone is: OpenID Connect, code flow with PKCE.
 
-This is the only place from which the web calls anything but its database, and it is loaded only
-where a provider is configured. All that is asked for is a proof of who it is (`openid`): no name
-and no address; what a token says besides is not read.
+Only this module lets the web call anything but its database, and it is loaded only if a provider is
+configured. It asks for a proof of identity (`openid`), not for a name or an address, and reads
+nothing else in a token.
 """
 
 import http.client
@@ -26,20 +26,20 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from belong_mail.mail.http_call import call
 
-# Seconds in which a call must end, however slowly its answer comes.
+# Seconds after which a call is ended, however slowly its answer arrives.
 CALL_SECONDS = 5.0
-# Calls at a time of a process: fewer than it has threads, so that a slow provider leaves one to all
-# other pages. Others wait for so many seconds.
+# Calls at a time in a process: fewer than threads, so that a slow provider leaves one for all other
+# pages. Others wait for at most so many seconds.
 CALLS_AT_ONCE, ENTRY_SECONDS = 1, 1.0
-# Octets of an answer.
+# Bytes of an answer.
 MAX_ANSWER = 128 * 1024
 MAX_KEYS = 32
-# Seconds for which what the provider says of itself is believed without asking again; and before it
-# is asked again for a key that it did not list.
+# Seconds for which the provider's metadata and keys are cached; and the shortest time between two
+# requests for a key that was not listed.
 METADATA_SECONDS, KEYS_GAP_SECONDS = 3600.0, 60.0
-# Signatures that we check: none is made with what others know, such as a public key or the secret.
+# Accepted signatures: none that can be made with something public, or with the client secret.
 ALGORITHMS = ["RS256", "PS256", "ES256"]
-# Seconds by which clocks may differ, and that a token may be old.
+# Seconds by which clocks may differ, and the greatest age of a token.
 CLOCK_SKEW_SECONDS, MAX_TOKEN_AGE_SECONDS = 60, 600
 MAX_SUBJECT = 255
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -48,7 +48,7 @@ HTTP_OK = 200
 
 
 class ProviderUnavailable(Exception):
-    """The provider does not answer, or not as one."""
+    """The provider does not answer, or not as the protocol says."""
 
 
 class ProofRefused(Exception):
@@ -57,19 +57,19 @@ class ProofRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """The registration with the provider."""
+    """Our registration with the provider."""
 
     issuer: str
     client_id: str
     client_secret: str
     redirect_uri: str
-    # A claim and its value that each token must have; nothing: none.
+    # A claim and its value that each token must have, or nothing.
     required_claim: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """Values that tie a browser's way there to its way back."""
+    """The random values that tie a browser's return to its departure."""
 
     state: str
     nonce: str
@@ -77,7 +77,7 @@ class AuthorizationRequest:
 
 
 class Prompt(StrEnum):
-    """The provider's prompts for a browser that it may know (OIDC Core 3.1.2.1)."""
+    """What the provider should do if it knows the browser already (OIDC Core 3.1.2.1)."""
 
     SELECT_ACCOUNT = "select_account"
     LOGIN = "login"
@@ -94,10 +94,10 @@ class IdentityProvider:
     _lock: Lock = field(default_factory=Lock)
     _room: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(CALLS_AT_ONCE))
 
-    def authorization_url(self, trip: AuthorizationRequest, prompt: Prompt | None = None) -> str:
-        """Return where a browser goes.
+    def authorization_url(self, pending: AuthorizationRequest, prompt: Prompt | None = None) -> str:
+        """Return the URL of the provider to send a browser to.
 
-        By `Prompt`, people may choose an account there, or must sign in again.
+        With a `Prompt`, people may choose an account there, or must sign in again.
         """
         ours = self.registration
         claim = dict([ours.required_claim] if ours.required_claim else [])
@@ -107,22 +107,22 @@ class IdentityProvider:
             response_type="code",
             redirect_uri=ours.redirect_uri,
             scope="openid",
-            state=trip.state,
-            nonce=trip.nonce,
-            code_challenge=create_s256_code_challenge(trip.verifier),
+            state=pending.state,
+            nonce=pending.nonce,
+            code_challenge=create_s256_code_challenge(pending.verifier),
             code_challenge_method="S256",
             prompt=prompt,
-            # Makes the provider say in the proof when that was (`auth_time`).
+            # asks for the time of the sign-in (`auth_time`)
             max_age="0" if prompt is Prompt.LOGIN else None,
-            # Google offers the accounts of this domain alone.
+            # makes Google offer only accounts of this domain
             hd=claim.get("hd"),
         )
         return url
 
-    def subject_of(self, code: str, trip: AuthorizationRequest, since: int | None = None) -> str:
-        """Exchange a code for a proof and return who it is, by the provider's own opaque name.
+    def subject_of(self, code: str, pending: AuthorizationRequest, since: int | None = None) -> str:
+        """Exchange a code for a token; return the provider's opaque name of the person.
 
-        `since`, in seconds since 1970: they must have signed in there no earlier. Raises
+        `since`: the earliest time of their sign-in there, in seconds since 1970. Raises
         ProviderUnavailable, and ProofRefused for anything that is not right.
         """
         ours, about = self.registration, self._about()
@@ -130,9 +130,9 @@ class IdentityProvider:
             "authorization_code",
             redirect_uri=ours.redirect_uri,
             code=code,
-            code_verifier=trip.verifier,
+            code_verifier=pending.verifier,
         )
-        # In the body all read the secret alike; in the header some decode it (RFC 6749 2.3.1).
+        # Everyone reads a secret in the body alike; in the header some decode it (RFC 6749 2.3.1).
         known = about.get("token_endpoint_auth_methods_supported", ())
         method = "client_secret_post" if "client_secret_post" in known else "client_secret_basic"
         auth = ClientAuth(ours.client_id, ours.client_secret, method)
@@ -144,7 +144,7 @@ class IdentityProvider:
         token = answer.get("id_token") if status == HTTP_OK else None
         if not isinstance(token, str):
             raise ProofRefused
-        return self._checked(token, trip.nonce, since)
+        return self._checked(token, pending.nonce, since)
 
     def _checked(self, token: str, nonce: str, since: int | None) -> str:
         """Return the subject of an ID token (OIDC Core 3.1.3.7), or raise ProofRefused."""
@@ -162,7 +162,7 @@ class IdentityProvider:
             raise ProofRefused from error
         subject = claims["sub"]
         if claims["aud"] not in (ours.client_id, [ours.client_id]):
-            raise ProofRefused  # also meant for somebody whom we do not know
+            raise ProofRefused  # issued for another client as well
         if claims["iat"] < time.time() - MAX_TOKEN_AGE_SECONDS - CLOCK_SKEW_SECONDS:
             raise ProofRefused
         if ours.required_claim and claims.get(ours.required_claim[0]) != ours.required_claim[1]:
@@ -174,10 +174,10 @@ class IdentityProvider:
         return subject
 
     def _key_for(self, token: Any) -> RSAKey | ECKey:
-        """Return the provider's key that a token names; ask once more for one that is new."""
+        """Return the provider's key that a token names; fetch the keys again for an unknown one."""
         kid = token.headers().get("kid")
         if time.monotonic() > self._keys_at + METADATA_SECONDS:
-            self._fetch_keys()  # a key that was taken back is believed for no longer
+            self._fetch_keys()  # so that a revoked key is not accepted for long
         for may_ask in (True, False):
             found = [key for key in self._keys if kid in (None, key.kid)]
             if len(found) == 1:
@@ -187,7 +187,7 @@ class IdentityProvider:
         raise ProofRefused
 
     def _fetch_keys(self) -> None:
-        """Ask for the provider's keys, unless that was done a moment ago."""
+        """Fetch the provider's keys, unless that was done just now."""
         with self._lock:
             if time.monotonic() < self._keys_at + KEYS_GAP_SECONDS:
                 return
@@ -208,7 +208,7 @@ class IdentityProvider:
         self._keys = tuple(key for key in keys if isinstance(key, RSAKey | ECKey))
 
     def _about(self) -> Mapping[str, Any]:
-        """Return what the provider says of itself (OpenID Connect Discovery)."""
+        """Return the provider's metadata (OpenID Connect Discovery)."""
         if time.monotonic() < self._metadata_until:
             return self._metadata
         issuer = self.registration.issuer
@@ -222,7 +222,7 @@ class IdentityProvider:
     def _call(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> tuple[int, Mapping[str, Any]]:
-        """Call one address, follow nowhere else, and return status and answer, or raise."""
+        """Call one URL without following redirects; return (status, body) or raise."""
         if not self._room.acquire(timeout=ENTRY_SECONDS):
             raise ProviderUnavailable
         try:
@@ -241,19 +241,19 @@ class IdentityProvider:
 
 
 def _is_time_since(said: object, since: int) -> bool:
-    """Tell whether somebody signed in at the provider after a time, by its clock."""
+    """Return whether someone signed in at the provider after a time, by its clock."""
     if isinstance(said, bool) or not isinstance(said, int):
         return False
     return since - CLOCK_SKEW_SECONDS <= said <= time.time() + CLOCK_SKEW_SECONDS
 
 
 def is_same(given: str | None, expected: str) -> bool:
-    """Compare what a browser brought with what it was given, in constant time."""
+    """Compare in constant time what a browser returned with what it was given."""
     return compare_digest((given or "").encode(), expected.encode())
 
 
 def _is_ours_to_call(issuer: str, url: object) -> bool:
-    """Tell whether an address of the provider's is as well protected as the provider's own."""
+    """Return whether a URL of the provider's is as well protected as its issuer."""
     if not isinstance(url, str):
         return False
     try:

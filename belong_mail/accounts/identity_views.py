@@ -1,8 +1,8 @@
-"""The pages to sign in by the district's identity provider; only where one is configured.
+"""The pages to sign in with the district's identity provider, if one is configured.
 
-A button's POST sends the browser to the provider, and its way back is a GET: that changes nothing,
-and shows one more button, whose POST completes. A random value ties both ends, and is kept in the
-browser's signed cookie alone.
+A button's POST sends the browser to the provider. It returns with a GET, which changes nothing and
+shows a button, whose POST completes the sign-in. A random value, kept in the browser's signed
+cookie only, ties both ends.
 """
 
 import hashlib
@@ -46,24 +46,24 @@ from belong_mail.web.forms import BaseForm, PublicForm
 
 district = Blueprint("district", __name__)
 EXTENSION = "belong-district"
-TRIP_KEY = "trip"
-# Seconds from one button to the other; the provider may ask for a second factor meanwhile.
-MAX_TRIP_SECONDS = 600
+PENDING_KEY = "trip"
+# Seconds between the two buttons; the provider may ask for a second factor meanwhile.
+MAX_PENDING_SECONDS = 600
 MAX_CODE = 4096
 SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
-# Where the provider is to ask, though it may know the browser.
+# When the provider should ask, although it may know the browser.
 PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
 
 
 class FinishForm(PublicForm):
-    """The provider's answer, as the browser brings it back."""
+    """The provider's answer, as the browser returns it."""
 
     code = HiddenField()
     state = HiddenField()
 
 
 def init_district(app: Flask, settings: Settings) -> None:
-    """Add the pages, and the button to the sign-in page."""
+    """Register the pages, and show the button on the sign-in page."""
     name, _, value = settings.oidc_required_claim.partition("=")
     registration = Registration(
         issuer=settings.oidc_issuer,
@@ -81,7 +81,7 @@ def init_district(app: Flask, settings: Settings) -> None:
 @public
 @no_cookie
 def begin() -> ResponseReturnValue:
-    """Send a browser to the provider."""
+    """Send the browser to the provider."""
     if not PublicForm().is_sent():
         return redirect(url_for("sign_in.ask"), 303)
     with transaction() as session:
@@ -94,28 +94,28 @@ def begin() -> ResponseReturnValue:
 @no_cookie
 def back() -> ResponseReturnValue:
     """Ask on GET; on POST complete what this browser began."""
-    trip = _trip(request.values.get("state", ""))
-    if trip is None or not _is_good_answer():
+    pending = _pending(request.values.get("state", ""))
+    if pending is None or not _is_good_answer():
         return _refused()
     form = FinishForm(request.form if request.method == "POST" else request.args)
     if form.is_sent():
-        return _complete(form.code.data or "", trip)
+        return _complete(form.code.data or "", pending)
     page = render_template("district/back.html", form=form, purpose=_purpose())
     return page, 422 if form.errors else 200
 
 
-def _complete(code: str, trip: AuthorizationRequest) -> ResponseReturnValue:
-    """Use a request up, then ask the provider, then sign in or link; hold no lock meanwhile."""
-    purpose, begun, *_ties = cookie.pop(TRIP_KEY)
+def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
+    """Use the request up, then ask the provider, then sign in or link; hold no lock meanwhile."""
+    purpose, begun, *_ties = cookie.pop(PENDING_KEY)
     g.is_proof = purpose == PROVE
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT)
-        used = hashlib.sha256(f"trip/{trip.state}".encode()).digest()
+        used = hashlib.sha256(f"trip/{pending.state}".encode()).digest()
         rate, counts = rate_limits.ROUND_TRIP_RATE, rate_limits.Limit
         if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             return _refused()
     try:
-        subject = _provider().subject_of(code, trip, begun if purpose == PROVE else None)
+        subject = _provider().subject_of(code, pending, begun if purpose == PROVE else None)
         return {SIGN_IN: _sign_in, LINK: _link, PROVE: _prove}[purpose](subject)
     except ProviderUnavailable:
         return _unavailable()
@@ -133,7 +133,7 @@ def _sign_in(subject: str) -> Response:
 
 
 def _link(subject: str) -> Response:
-    """Ask the worker to link the provider's identity to the account that is signed in here."""
+    """Ask the worker to link the provider's identity to the account that is signed in."""
     with transaction() as session:
         account = required(browsers.current_account(session), signing_in.UnknownPerson)
         signing_in.ask_to_link(
@@ -143,7 +143,7 @@ def _link(subject: str) -> Response:
 
 
 def _prove(subject: str) -> Response:
-    """Count this session as proved, if the person who came back is the one who is signed in."""
+    """Count this session as proved, if the person who returned is the one signed in."""
     with transaction() as session:
         account = browsers.current_account(session)
         if account is None or signing_in.account_of(session, _district(), subject) != account:
@@ -163,7 +163,7 @@ def prove_again() -> ResponseReturnValue:
 @for_accounts
 @fresh_proof
 def choose() -> ResponseReturnValue:
-    """Say how somebody signs in; on POST send them to the provider to link theirs."""
+    """Show how someone signs in; on POST send them to the provider to link their account."""
     form = BaseForm()
     with transaction() as session:
         identity = signing_in.identity_of(session, browsers.signed_in())
@@ -173,15 +173,15 @@ def choose() -> ResponseReturnValue:
 
 
 def _leave(purpose: str) -> ResponseReturnValue:
-    """Begin a request; the page goes on by itself.
+    """Begin an authorization request; the page goes on by itself.
 
-    A redirect would not do: browsers hold a form's redirects, the provider's own too, to the
-    content security policy.
+    A redirect would not do: browsers apply the content security policy to a form's redirects, even
+    to the provider's own.
     """
-    trip = AuthorizationRequest(*(secrets.token_urlsafe(32) for _ in range(3)))
-    cookie[TRIP_KEY] = [purpose, int(now().timestamp()), *astuple(trip)]
+    pending = AuthorizationRequest(*(secrets.token_urlsafe(32) for _ in range(3)))
+    cookie[PENDING_KEY] = [purpose, int(now().timestamp()), *astuple(pending)]
     try:
-        url = _provider().authorization_url(trip, PROMPTS.get(purpose))
+        url = _provider().authorization_url(pending, PROMPTS.get(purpose))
     except ProviderUnavailable:
         return _unavailable()
     page = make_response(render_template("district/leave.html", url=url))
@@ -189,24 +189,24 @@ def _leave(purpose: str) -> ResponseReturnValue:
     return page
 
 
-def _trip(state: str) -> AuthorizationRequest | None:
-    """Return this browser's open request, if an answer belongs to it and is in time."""
-    kept = cookie.get(TRIP_KEY)
+def _pending(state: str) -> AuthorizationRequest | None:
+    """Return this browser's open authorization request, if the answer belongs to it in time."""
+    kept = cookie.get(PENDING_KEY)
     if kept is None:
         return None
     _purpose, begun, *ties = kept
-    if not 0 <= now().timestamp() - begun <= MAX_TRIP_SECONDS:
+    if not 0 <= now().timestamp() - begun <= MAX_PENDING_SECONDS:
         return None
-    trip = AuthorizationRequest(*ties)
-    return trip if is_same(state, trip.state) else None
+    pending = AuthorizationRequest(*ties)
+    return pending if is_same(state, pending.state) else None
 
 
 def _purpose() -> str:
-    return str(cookie[TRIP_KEY][0])
+    return str(cookie[PENDING_KEY][0])
 
 
 def _is_good_answer() -> bool:
-    """Tell whether the provider brought a code, and says no other name than its own (RFC 9207)."""
+    """Return whether the provider sent a code, and names no issuer but itself (RFC 9207)."""
     issuer = services().settings.oidc_issuer
     given = request.values
     is_ours = given.get("iss", issuer) == issuer
@@ -220,7 +220,7 @@ def _note_refusal(why: str) -> ResponseReturnValue:
 
 
 def _refused() -> ResponseReturnValue:
-    """Say how to begin, and the same whatever the reason."""
+    """Show how to begin; the page is the same whatever the reason."""
     return render_template("district/refused.html", is_proof=g.get("is_proof", False)), 403
 
 
