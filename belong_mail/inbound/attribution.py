@@ -1,10 +1,10 @@
-"""Find the delivery that a report is about, and say how much that proves.
+"""Find the delivery that a report is about, and how much the report proves.
 
-By our return path, which is signed: whoever knows it has had the message, headers and all. Else by
-our Message-ID, which replies and forwarded messages carry to others: it opens only with the
-recipient whom the worker wrote to, which the report must name, whatever stands in a row. It ends a
-membership only where the message that came back holds that membership's own way out, which ends it
-by itself.
+First by our return path, which is signed: a writer who knows it has seen the message with its
+headers. Otherwise by our Message-ID, which replies and forwarded messages carry to others. It opens
+only with the recipient that the worker wrote to, which the report must name. It ends a membership
+only if the returned message contains that membership's own link to leave, which would end it
+anyway.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,23 +26,23 @@ from belong_mail.mail.address import InvalidAddress, normalise
 from belong_mail.mail.bounces.parser import Kind, Report
 from belong_mail.members.models import Subscription
 
-# A mailbox and where it forwards to; a report that names more could be trying out guesses.
+# A mailbox and where it forwards to. A report with more could be trying out guesses.
 MAX_RECIPIENTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The delivery of a report; `is_proven`: its writer could have ended the membership."""
+    """The delivery of a report; `is_proven`: its writer could have ended the membership anyway."""
 
     delivery: Delivery
     is_proven: bool
 
 
 def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str | None:
-    """Return the public id of the membership that an email ends by its address, or None.
+    """Return the public id of the membership that an email to leave ends, or None.
 
-    The address is the authority, as the link is: sender and words do not count. A report or an
-    automatic reply that strays there is no wish.
+    The address it was sent to is the authority, as the link is: sender and words do not count.
+    Reports and automatic replies to it end nothing.
     """
     if report.is_automatic or report.kind not in (Kind.UNSUBSCRIBE, Kind.OTHER):
         return None
@@ -53,7 +53,7 @@ def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str
 def attribute(
     session: Session, mailer: Mailer, return_path: str, report: Report
 ) -> Attribution | None:
-    """Return the delivery that a report is about, locked; None: it names none of ours."""
+    """Return the delivery that a report is about, locked, or None."""
     by_path = (mailer.names.read(path) for path in (return_path, *report.paths))
     if (delivery := _first(session, by_path)) is not None:
         return Attribution(delivery, is_proven=True)
@@ -79,7 +79,7 @@ def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator
 
 
 def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
-    """Count a comparison of recipients as a lookup."""
+    """Count a comparison of recipients as a lookup; return whether it is allowed."""
     of_message = mailer.index.returned(f"message/{name}")
     rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
     if not rate_limits.try_uses(session, rates, now()):

@@ -1,4 +1,4 @@
-"""End memberships whose email bounces again and again."""
+"""End memberships whose email bounces repeatedly."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -19,27 +19,26 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 
 log = logging.getLogger(__name__)
-# Mails to one member that are looked back at.
+# Emails to a member that are looked back at.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
 # States in which arrival is known; an email that was not sent says nothing.
 REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
-# More is not counted up, so that a flood is over two hours after its last address.
+# Counts reach no further ahead, so that a flood is over two hours after its last address.
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
-# Each domain has a breaker of its own: a slash, and a keyed hash of its name.
+# Keys of the breakers, one for each domain: a slash and a keyed hash of its name.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
 # Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_name`).
 DomainName = Callable[[Subscription | None], bytes]
 
 
 def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> None:
-    """Weigh that a mail did not arrive: end the membership when that was once too often.
+    """Count an email that did not arrive; end the membership if a bounce rule says so.
 
-    Behind a circuit breaker for each domain: when many of its addresses do not exist all at once,
-    it is its mail system that errs. Then no membership there ends, and those that ended within the
-    hour go on.
+    Each domain has a circuit breaker: if many of its addresses are unknown at once, its mail system
+    is at fault. Then no membership there ends, and those that ended within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)
@@ -47,13 +46,13 @@ def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> 
         return
     member = session.get(Subscription, delivery.subscription_id or 0)
     if member is not None and member.confirmed_at is None:
-        return  # an old list, or somebody who mistyped: it says nothing of the mail system
+        return  # from an old list or mistyped: it says nothing about the mail system
     if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 
 
 def override_breaker(session: Session) -> int:
-    """Believe after all that addresses do not exist; return how many memberships have ended."""
+    """Close the breakers and believe the reports; return how many memberships ended."""
     closed = update(WorkerLimit).where(BREAKERS)
     session.execute(closed.values(used_until=0.0))
     is_recent = Delivery.finished_at > now() - RECENT
@@ -66,37 +65,37 @@ def override_breaker(session: Session) -> int:
 
 
 def ask_to_accept(session: Session) -> None:
-    """Let the worker, which counts, believe that addresses do not exist; it is written down."""
+    """Ask the worker to believe the reports; the audit trail records it."""
     audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
     AcceptBounces().write(session)
 
 
 def undo_for_office(session: Session, since: datetime) -> None:
-    """Bring back, by the office's word, who was lost since a time; it is written down who did."""
+    """Restore, for the office, memberships that bounces ended since a time; record who did."""
     audit.record(session, audit.Kind.BOUNCES_UNDONE)
     restore(bounced_members(session, since))
 
 
 def record_our_fault(session: Session) -> None:
-    """Note that mail comes back for what is ours to mend."""
+    """Record that emails bounce because of our own setup."""
     rate_limits.record_use(session, OUR_FAULT_KEY, OUR_FAULT_RATE, now())
 
 
 def bounced_members(session: Session, since: datetime) -> list[Subscription]:
-    """List the memberships that ended since a time because mail came back."""
+    """List the memberships that bounces ended since a time."""
     found = select(Subscription).where(Subscription.is_unreachable, Subscription.ended_at >= since)
     return list(session.scalars(found.with_for_update()))
 
 
 def restore(memberships: Iterable[Subscription]) -> None:
-    """Restore lost memberships from now on; queued issues were planned without them."""
+    """Restore ended memberships from now on; queued issues were planned without them."""
     at = now()
     for each in memberships:
         each.confirmed_at, each.ended_at, each.is_unreachable = at, None, False
 
 
 def count_bounced(session: Session, since: datetime) -> int:
-    """Count the memberships that ended since a time because mail came back."""
+    """Count the memberships that bounces ended since a time."""
     ended = select(func.count(Subscription.id)).where(
         Subscription.is_unreachable, Subscription.ended_at >= since
     )
@@ -104,14 +103,14 @@ def count_bounced(session: Session, since: datetime) -> int:
 
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
-    """Return until when nobody believes that addresses do not exist; None: all is as usual."""
+    """Return until when reports of unknown addresses are ignored, or None."""
     used = session.scalar(select(func.max(WorkerLimit.used_until)).where(BREAKERS)) or 0.0
     until = datetime.fromtimestamp(used, UTC) - HOUR
     return until if until > at else None
 
 
 def is_alarming(session: Session, at: datetime) -> bool:
-    """Tell whether an operator should know: too many unknown addresses, or it is our fault."""
+    """Return whether to alert an operator: many unknown addresses, or our own fault."""
     return (
         bool(breaker_until(session, at))
         or rate_limits.available_at(session, OUR_FAULT_KEY, at) > at
@@ -119,7 +118,7 @@ def is_alarming(session: Session, at: datetime) -> bool:
 
 
 def _is_believed(session: Session, domain_of: DomainName, member: Subscription | None) -> bool:
-    """Count an address that is said not to exist; tell whether so many are usual of its domain."""
+    """Count an unknown address; return whether its domain has few enough to be believed."""
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
     if rate_limits.available_at(session, key, at) > at + LONG_AGO:
@@ -133,7 +132,7 @@ def _is_believed(session: Session, domain_of: DomainName, member: Subscription |
 
 
 def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> bool:
-    """End the membership that a mail was for, if it was the last one of too many."""
+    """End the membership of an email if it completes the rule."""
     member = session.get(Subscription, delivery.subscription_id or 0)
     if rule is None or delivery.state == State.ACCEPTED or member is None or not member.is_active:
         return False
@@ -147,7 +146,7 @@ def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> boo
 
 
 def _in_a_row(session: Session, delivery: Delivery) -> Iterator[Delivery]:
-    """Yield the mails to a member that did not arrive, the newest first, back to one that did."""
+    """Yield the undelivered emails to a member, newest first, back to one that arrived."""
     is_earlier = Delivery.finished_at < delivery.finished_at
     told = select(Delivery).where(
         Delivery.subscription_id == delivery.subscription_id,

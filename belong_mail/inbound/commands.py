@@ -1,4 +1,4 @@
-"""The operator's commands: take in a message that came back, or explain one."""
+"""The operator's commands: take in a returned message, or explain one."""
 
 import json
 import os
@@ -19,7 +19,7 @@ RETURN_PATH_ARGUMENT = "belong.return_path"
 
 
 class Inbound(click.Group):
-    """A command with an optional argument, and with one command below it."""
+    """A command that takes an optional argument and also has a subcommand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:

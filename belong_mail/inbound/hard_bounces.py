@@ -1,8 +1,8 @@
-"""Permanent (hard) bounces: the undelivered emails that end a membership.
+"""Permanent (hard) bounces: undelivered emails that end a membership.
 
 A relay's reply, or a report that came back later, gets a `ReplyClass` by one table
 (`mail.smtp.replies.RULES`; `mail.bounces.reasons` reads the codes and words of a report for it).
-Kept are its codes and our name for its words, by which it is judged here again:
+Only its codes and our phrase for its words are stored, and judged here again:
 
 | class            | what it says                                    | what follows               |
 |------------------|-------------------------------------------------|----------------------------|
@@ -11,7 +11,7 @@ Kept are its codes and our name for its words, by which it is judged here again:
 | FAIL, DEFER      | anything else                                   | nothing                    |
 | all others       | our fault, or the relay's, or the message's     | nothing                    |
 
-Mails in a row count, back to one that arrived; `bounces` counts them, behind a circuit breaker.
+`bounces` counts emails in a row, back to one that arrived, behind a circuit breaker.
 """
 
 import re
@@ -25,22 +25,22 @@ from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 @dataclass(frozen=True, slots=True)
 class BounceRule:
-    """So many mails in a row, over so long, end a membership."""
+    """How many emails in a row, over how long, end a membership."""
 
     times: int
     over: timedelta
-    # Then many at once are not believed: it is a directory that errs.
+    # Whether many at once are not believed, because a directory is at fault.
     is_about_existence: bool = False
-    # A pattern of enhanced status codes (RFC 3463), or our name for the words, fits.
+    # Applies if this pattern of enhanced status codes (RFC 3463), or our phrase, matches.
     statuses: str = ""
     phrase: str = ""
 
 
-# On two days: a directory that is out of order for an hour takes nobody's membership.
+# Over two days, so that a directory that is out of order for an hour ends no membership.
 UNKNOWN: Final = BounceRule(2, timedelta(hours=12), is_about_existence=True)
 
 
-# Beside UNKNOWN; the first that fits.
+# Beside UNKNOWN; the first match counts.
 RULES: Final = (
     # A month: its owner may be away.
     BounceRule(5, timedelta(days=30), statuses=r"[45]\.2\.2", phrase="mailbox full"),
@@ -58,7 +58,7 @@ RULES: Final = (
 
 
 def rule_of(delivery: Delivery) -> BounceRule | None:
-    """Return by which rule a mail counts that did not arrive; None when the address has no part."""
+    """Return the rule for an undelivered email, or None if the address is not at fault."""
     verdict = reclassify(delivery)
     if verdict is ReplyClass.REFUSED:
         return UNKNOWN
@@ -70,7 +70,7 @@ def rule_of(delivery: Delivery) -> BounceRule | None:
 
 
 def reclassify(delivery: Delivery) -> ReplyClass:
-    """Judge again by what is kept of a reply: its codes, and our name for what it said."""
+    """Classify a stored reply again, by its codes and our phrase."""
     enhanced, phrase = delivery.enhanced or "", delivery.phrase or ""
     code = delivery.code or (450 if enhanced.startswith("4") else 550)
     return classify_reply(Reply(code, f"{enhanced} {phrase}", "RCPT"))

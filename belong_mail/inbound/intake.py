@@ -1,11 +1,11 @@
-"""Fetch what came back from a mailbox, by IMAP, each minute, beside the worker's other work.
+"""Poll the mailbox of bounces by IMAP each minute, beside the worker's other work.
 
-It has a thread and transactions of its own, so that a server that hangs, drips or lies holds up
-nothing else. It is loaded only where a mailbox is set.
+It has its own thread and transactions, so that a server that hangs, drips or lies holds up nothing
+else. It is loaded only if a mailbox is set.
 
-One worker at a time reads a mailbox. Each message is stored in the transaction that says how far we
-are, and once, whatever number the server gives it: so a poll that is cut off at any step is begun
-again without harm.
+One worker at a time reads a mailbox. The transaction that stores a message also records how far the
+mailbox is read, and stores each message once, whatever number the server gives it. So a poll that
+is cut off anywhere is repeated without harm.
 """
 
 import hashlib
@@ -33,22 +33,22 @@ from belong_mail.inbound.pipe import InboxFull
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox, token_source
 
-# Seconds between polls; after failures twice as many each time, up to the second number.
+# Seconds between polls; doubled after each failure, up to the second number.
 POLL_GAP_SECONDS, MAX_GAP_SECONDS = 60.0, 900.0
-# Seconds after which a poll begins no message more, and after which it is cut off.
+# Seconds after which a poll starts no further message, and after which it is cut off.
 READ_SECONDS, POLL_SECONDS = 40.0, 60.0
-# Messages of a poll, and those that are moved together once they are stored.
+# Messages of one poll, and how many are moved together after they were stored.
 MESSAGES_AT_ONCE, MOVED_AT_ONCE = 2_000, 50
-# Seconds between two deletions of what was read long ago.
+# Seconds between two deletions of old messages.
 DELETE_GAP_SECONDS = 3600.0
-# Seconds for which `--drain`, and the end of a worker, wait at a time for a poll.
+# Seconds to wait for a poll: each time under `--drain`, and when a worker ends.
 WAIT_SECONDS, END_SECONDS = 0.1, 5.0
-# A step of a poll that is ours, beside those of the server.
+# Our own step of a poll, beside those of the server.
 QUEUE = "QUEUE"
-# A worker that may be gone is waited for so long, which is longer than a poll may take to find the
-# next message; each message that is taken in renews the lease.
+# How long a silent worker keeps the mailbox. It is longer than a poll takes to find the next
+# message; each stored message renews it.
 LEASE = timedelta(seconds=90)
-# Polls that broke off at one message, after which it is put away unread.
+# Polls that broke off at one message, after which it is archived unread.
 MAX_BREAKS = 5
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One worker's view of one mailbox; each verb is of one transaction of its caller's."""
+    """One worker's access to one mailbox; each method runs in the caller's transaction."""
 
     name: bytes
     owner: str
@@ -67,7 +67,7 @@ class Reader:
     index: BlindIndex
 
     def lease(self, session: Session, dead: Collection[str]) -> bool:
-        """Take the mailbox for a while, from dead workers at once; False: another worker has it."""
+        """Lease the mailbox, from dead workers at once; return False if another worker has it."""
         at = now()
         new = dialect_insert(session.get_bind().dialect.name)(InboundMailbox)
         row = new.values(name=self.name, first_tried_at=at)
@@ -75,7 +75,7 @@ class Reader:
         is_free = or_(
             InboundMailbox.leased_by.in_((self.owner, *dead)),
             InboundMailbox.leased_until.is_(None),
-            # Also of a worker whose clock was ahead.
+            # Includes leases of a worker whose clock ran ahead.
             ~InboundMailbox.leased_until.between(at, at + LEASE),
         )
         taken = update(InboundMailbox).where(InboundMailbox.name == self.name, is_free)
@@ -83,9 +83,9 @@ class Reader:
         return session.scalar(taken.values(lease).returning(InboundMailbox.id)) is not None
 
     def open_at(self, session: Session, uid_validity: int) -> tuple[int, int]:
-        """Return the last number that was taken in, and that of a message that cannot be read.
+        """Return the last UID that was stored, and the UID of an unreadable message.
 
-        With another UIDVALIDITY, or none, all of the mailbox is new.
+        With another UIDVALIDITY, or none, the whole mailbox counts as new.
         """
         held = self._leased_mailbox(session)
         if held.uid_validity != uid_validity or not uid_validity:
@@ -95,9 +95,9 @@ class Reader:
         return held.handled_uid, broken
 
     def take(self, session: Session, uid: int, messages: Iterable[bytes]) -> None:
-        """Store what stands under a number, sealed; raises InboxFull, and LeaseLost.
+        """Store the message of a UID, sealed. Raises InboxFull and LeaseLost.
 
-        Each message is stored once: the digest is written in the same transaction.
+        Each message is stored once: its digest is stored in the same transaction.
         """
         at = now()
         handled = case((InboundMailbox.handled_uid < uid, uid), else_=InboundMailbox.handled_uid)
@@ -112,14 +112,14 @@ class Reader:
                 self._store(session, message)
 
     def succeed(self, session: Session) -> None:
-        """Write down that a poll ended well, and free the mailbox for the next worker."""
+        """Record that a poll succeeded, and free the mailbox for the next worker."""
         held = self._leased_mailbox(session)
         held.looked_at, held.failures, held.failed_step = now(), 0, ""
         held.broken_uid = held.breaks = 0
         held.leased_until = None
 
     def fail(self, session: Session, step: str, uid: int = 0) -> int:
-        """Write down at which step, and which message, a poll ended; return how often in a row."""
+        """Record the step and message at which a poll failed; return the failures in a row."""
         held = self._leased_mailbox(session)
         held.failures, held.failed_step, held.leased_until = held.failures + 1, step, None
         if uid:
@@ -163,7 +163,7 @@ class Intake:
         self._tokens = token_source(location)
         self._reader = Reader(index.intake(location.name), lock.name, services.sealer, index)
         self._sessions = services.writing
-        # Known before their deliveries are taken over, with which their files go.
+        # Known before deliveries of dead workers are taken over, which deletes their files.
         self._dead = frozenset(lock.dead())
         self._stopping = threading.Event()
         self.poll_seconds = POLL_SECONDS
@@ -172,7 +172,7 @@ class Intake:
         self._thread: threading.Thread | None = None
 
     def poll_if_due(self) -> None:
-        """Begin a poll, unless one is under way or it is not yet time; return at once."""
+        """Start a poll, unless one is running or it is not yet time; return at once."""
         is_polling = self._thread is not None and self._thread.is_alive()
         if is_polling or time.monotonic() < self.poll_at or self._stopping.is_set():
             return
@@ -180,7 +180,7 @@ class Intake:
         self._thread.start()
 
     def wait(self) -> bool:
-        """Wait a moment for the poll that is under way; tell whether there was one."""
+        """Wait a moment for a running poll; return whether there was one."""
         if self._thread is None:
             return False
         self._thread.join(WAIT_SECONDS)
@@ -189,7 +189,7 @@ class Intake:
         return True
 
     def stop(self) -> None:
-        """Begin no message more; one that a server keeps open ends with the process."""
+        """Start no further message; a poll that a server keeps open ends with the process."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(END_SECONDS)
@@ -205,7 +205,7 @@ class Intake:
         self.poll_at = time.monotonic() + gap
 
     def _gap_after_poll(self) -> float:
-        """Poll; return for how many seconds not to poll again. Raises LeaseLost."""
+        """Poll; return the seconds until the next poll. Raises LeaseLost."""
         with self._sessions.begin() as session:
             if not self._reader.lease(session, self._dead):
                 return POLL_GAP_SECONDS
@@ -223,7 +223,7 @@ class Intake:
         return POLL_GAP_SECONDS if is_all else 0.0
 
     def _read(self, poll: "_Poll") -> bool:
-        """Take in what is there; False: there is more."""
+        """Store what is in the mailbox; return False if there is more."""
         deadline = time.monotonic() + self.poll_seconds
         with open_mailbox(self._location, self._tokens, deadline) as mailbox:
             mailbox.select()
@@ -241,7 +241,7 @@ class Intake:
 
 
 class _Poll:
-    """One poll: which message it is at."""
+    """One poll, and the message that it is at."""
 
     def __init__(
         self, reader: Reader, sessions: sessionmaker[Session], stopping: threading.Event
@@ -256,10 +256,10 @@ class _Poll:
         """The number of the message that is being fetched; 0: none is."""
 
     def take_all(self, mailbox: Mailbox) -> bool:
-        """Take in new messages, then those of a poll that was cut off; False: there are more.
+        """Store new messages, then those of a poll that was cut off; False means there are more.
 
-        A message that was taken in and not moved is read again before it is moved: a server may
-        have put another one under its number. A known one is not stored twice.
+        A message that was stored and not moved is read again before it is moved: the server may
+        have given its UID to another one. A known message is not stored twice.
         """
         with self._sessions.begin() as session:
             done, unreadable = self._reader.open_at(session, mailbox.uid_validity)
@@ -275,7 +275,7 @@ class _Poll:
         return not self._is_cut and len(new) < MESSAGES_AT_ONCE
 
     def _take_some(self, mailbox: Mailbox, unreadable: int, uids: Sequence[int]) -> None:
-        """Store messages, each in its transaction; then move them, which may fail without harm."""
+        """Store messages, one transaction each; then move them, which may fail without harm."""
         stored = []
         for uid in uids:
             if self._stopping.is_set() or time.monotonic() > self._until:

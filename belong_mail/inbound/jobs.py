@@ -5,8 +5,8 @@ from belong_mail.inbound.pipe import RETURNED
 
 
 class ReadReturned(JobKind, kind=RETURNED):
-    """Comes with a message that came back, sealed, and its return path in a line before it."""
+    """Job: read a returned message. Sealed: its return path on a line, then the message."""
 
 
 class AcceptBounces(JobKind, kind="accept-bounces"):
-    """Believes what the breaker held back."""
+    """Job: believe the reports that the circuit breaker held back."""

@@ -1,4 +1,4 @@
-"""Remember how far the mailbox is read that email comes back to, and say when it last was."""
+"""How far the mailbox for bounces is read, and when it was last polled."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,17 +17,17 @@ class InboundMailbox(IdBase):
 
     # A keyed hash of user, host and folder.
     name: Mapped[bytes] = mapped_column(unique=True)
-    # The server's: while it is the same, a number means the same message (RFC 3501, 2.3.1.1).
+    # The server's UIDVALIDITY: while it stays, a UID means the same message (RFC 3501, 2.3.1.1).
     uid_validity: Mapped[int] = mapped_column(BigId, default=0)
-    # The highest number of a message that was taken in.
+    # The highest UID that was stored.
     handled_uid: Mapped[int] = mapped_column(BigId, default=0)
-    # The message at which the last poll broke off, and how many did so in a row.
+    # The UID at which the last poll broke off, and how often in a row.
     broken_uid: Mapped[int] = mapped_column(BigId, default=0)
     breaks: Mapped[int] = mapped_column(default=0)
     first_tried_at: Mapped[datetime] = mapped_column(default=now)
     tried_at: Mapped[datetime] = mapped_column(default=now)
     looked_at: Mapped[datetime | None]
-    # Looks that failed since, and at which step the last one did.
+    # Failed polls since the last good one, and the step of the last failure.
     failures: Mapped[int] = mapped_column(default=0)
     failed_step: Mapped[str] = mapped_column(default="")
     leased_by: Mapped[str] = mapped_column(default="")
@@ -35,7 +35,7 @@ class InboundMailbox(IdBase):
 
 
 class InboundDigest(Base):
-    """A message that was taken in: it counts once, even if the server numbers all of them anew."""
+    """A message that was stored: it counts once, even if the server renumbers all of them."""
 
     __tablename__ = "inbound_digests"
 
@@ -47,17 +47,17 @@ class InboundDigest(Base):
 
 @dataclass(frozen=True, slots=True)
 class LastPoll:
-    """When the mailbox was last polled, for those who watch."""
+    """When the mailbox was last polled, for monitoring."""
 
     looked_at: datetime | None
     failures: int
     failed_step: str
-    # Since the last poll, or else since the first try.
+    # Since the last poll, or since the first attempt.
     silent_seconds: float
 
 
 def last_poll(session: Session, at: datetime) -> LastPoll | None:
-    """Say when the mailbox was last polled; None: there is none."""
+    """Return when the mailbox was last polled, or None if there is none."""
     found = session.scalars(
         select(InboundMailbox).order_by(InboundMailbox.looked_at.desc().nulls_last()).limit(1)
     ).first()

@@ -1,7 +1,7 @@
-"""Keep a message that came back, sealed, for the worker: what a mail server's pipe runs.
+"""Store a returned message, sealed, for the worker: the command of a mail server's pipe.
 
 `python -m belong_mail.inbound.pipe [RETURN_PATH] < MESSAGE` starts for each message, so it loads
-neither Flask nor SQLAlchemy, and opens nothing.
+neither Flask nor SQLAlchemy. It has no key that opens.
 """
 
 import os
@@ -20,7 +20,7 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces import MAX_OCTETS
 
 RETURNED: Final = "return"
-# Messages that have not been read, and their size: a flood must not fill the disk.
+# Unread messages, and their bytes: a flood must not fill the disk.
 MAX_WAITING, MAX_WAITING_OCTETS = 10_000, 100_000_000
 DEFAULT_DATABASE: Final = "sqlite:///var/belong.db"
 COUNT: Final = "SELECT count(id), coalesce(sum(length(sealed)), 0) FROM jobs WHERE kind = "
@@ -34,18 +34,18 @@ NO_DATABASE: Final = (
 
 
 class InboxFull(Exception):
-    """The worker has not read what came before: the mail server had better keep it."""
+    """Too many unread messages are waiting; the mail server should keep this one."""
 
     def __init__(self) -> None:
         super().__init__(TOO_MANY)
 
 
 class DatabaseUnavailable(Exception):
-    """The database took nothing; says why, with no value."""
+    """The database took nothing; says why, without quoting a value."""
 
 
 def read_message(source: BinaryIO) -> bytes:
-    """Read the beginning of a message, and on to its end: else the mail server would try again."""
+    """Return the beginning of a message, reading to its end: else the mail server would retry."""
     message = source.read(MAX_OCTETS)
     while source.read(MAX_OCTETS):
         pass
@@ -53,7 +53,7 @@ def read_message(source: BinaryIO) -> bytes:
 
 
 def is_forged(verp: VerpAddresses, return_path: str) -> bool:
-    """Tell whether an address looks like a return path of ours, and was not signed by us."""
+    """Return whether an address looks like our return path, but was not signed by us."""
     return verp.has_form(return_path) and not verp.is_ours(return_path)
 
 
@@ -62,19 +62,19 @@ def seal_returned(sealer: Sealer, return_path: str, message: bytes) -> bytes:
 
 
 def require_space(waiting: int, octets: int, more: int) -> None:
-    """Raise InboxFull if so many messages of so many octets wait that no more are taken."""
+    """Raise InboxFull if too many messages or bytes are waiting."""
     if waiting >= MAX_WAITING or octets + more > MAX_WAITING_OCTETS:
         raise InboxFull
 
 
 def store(database_url: str, sealed: bytes) -> None:
-    """Write a sealed message to the database; raises InboxFull or DatabaseUnavailable."""
+    """Insert a sealed message into the database. Raises InboxFull and DatabaseUnavailable."""
     try:
         if database_url.startswith("sqlite"):
             _store_in_sqlite(database_url, sealed)
         else:
             _store_in_postgresql(database_url, sealed)
-    except (ImportError, ValueError) as error:  # no driver, or no URL, which would be quoted
+    except (ImportError, ValueError) as error:  # no driver, or a URL, which it would quote
         raise DatabaseUnavailable(NO_DATABASE.format(type(error).__name__)) from error
 
 
@@ -96,7 +96,7 @@ def _store_in_postgresql(url: str, sealed: bytes) -> None:
 
     milliseconds = round(drivers.STATEMENT_SECONDS * 1000)
     told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **drivers.parse_postgresql_url(url)}
-    # The URL's options follow ours, so that they count more.
+    # The URL's options come after ours, so that they win.
     told["options"] = f"-c statement_timeout={milliseconds} {told.get('options', '')}"
     now = datetime.now(UTC)
     try:
@@ -113,7 +113,7 @@ def _insert(connection: Any, mark: str, row: tuple[Any, ...]) -> None:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], source: BinaryIO) -> int:
-    """Take one message; return 0, EX_NOUSER, or EX_TEMPFAIL where the server is to try again."""
+    """Store one message; return 0, EX_NOUSER, or EX_TEMPFAIL to have it sent again."""
     return_path = "".join(arguments).strip("<>")
     if len(arguments) > 1 or not return_path.isprintable():
         return _complain("Give one return path, and the message on standard input.", os.EX_USAGE)
@@ -137,7 +137,7 @@ def _keys(name: str, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:
-    """Read a setting; the complaint stands in what the mail server tells, and names no file."""
+    """Read a setting; errors go into the mail server's log, and name no file."""
     try:
         return value_of(name, environ) or ""
     except (OSError, UnicodeDecodeError) as error:
@@ -150,6 +150,6 @@ def _complain(words: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    # A crash writes no image of the memory, in which the message stands.
+    # No core dump: the memory holds the message.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.exit(main(sys.argv[1:], os.environ, sys.stdin.buffer))

@@ -22,23 +22,23 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
 from belong_mail.members.wrapped_fields import domain_name
 
-# Emails that ask whether somebody wants to join.
+# Emails that ask to confirm joining.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
 RETRY_SOON = timedelta(minutes=1)
-# Code, status and phrase of what failed only behind the mailbox that we wrote to.
+# Code, status and phrase for an email that failed only where our recipient forwards to.
 OTHER_DOMAIN = None, "", "at another address"
-# Within these a provider of mailboxes routes email for the domains that it serves.
+# Domains within which mailbox providers route email for the domains that they serve.
 PROVIDER_DOMAINS = ".onmicrosoft.com", ".test-google-a.com"
-# The same of what anyone may have written who has seen an answer to the message.
+# The same for a report that anyone could have written who saw an answer to the message.
 UNPROVEN = None, "", "not proven"
 log = logging.getLogger(__name__)
 
 
 def receive_returned(work: JobWork) -> None:
-    """Find the delivery that a message is about, and act on it.
+    """Find the delivery that a returned message is about, and act on it.
 
-    A message that names no delivery of ours, or one that has long been settled, changes nothing: so
-    a forged report does nothing, and one that comes twice counts once.
+    A message about no delivery of ours, or one that was settled long ago, changes nothing. So a
+    forged report does nothing, and a repeated one counts once.
     """
     session, job = work.session, work.job
     held = work.keys.opener.open(job.sealed or b"", sealed_for(job.kind))
@@ -80,11 +80,11 @@ def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
 
 
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
-    """Tell whether it may be the member's own address that failed, not one they forward to.
+    """Return whether the member's own address may have failed, not one they forward to.
 
-    Beside the address that was tried last a report may name the one that we wrote to, which works.
-    The district's domains decide, never the member's address nor its domain: whoever can forge a
-    report and sees what follows would learn from that whom, or whose provider, it named well.
+    A report may also name the address that we wrote to, which works. Only the district's domains
+    decide, never the member's address or its domain: otherwise a forger who sees the result would
+    learn whether a guess was right.
     """
     if delivery.subscription_id is None or not report.recipients:
         return True
@@ -94,9 +94,9 @@ def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> boo
 
 
 def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:
-    """End a membership at its mailbox's wish.
+    """End a membership because its mailbox asks for it.
 
-    A complaint about an email that asks whether they want to join bars asking again.
+    A complaint about an email that asks to confirm joining also bars asking again.
     """
     subscription = session.get(Subscription, delivery.subscription_id or 0)
     if subscription is not None:
