@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, obje
 from belong_mail.core.db import Base, IdBase, PublicIdBase
 from belong_mail.core.translatable import gettext_noop
 
-# An entry's detail is an id or a slug, and never an address or somebody's words.
+# An entry's detail is an id or a slug, never an address or anyone's words.
 DETAIL = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _ACTOR: Final = "audit.actor"
 _CHANGED: Final = "audit.changed"
@@ -26,7 +26,7 @@ _RECORDED: Final = "audit.recorded"
 
 
 class Kind(StrEnum):
-    """The actions, in words that are stored and never change their spelling.
+    """What was done; values are stored and never change their spelling.
 
     The office reads the same words, in its language.
     """
@@ -109,7 +109,7 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """The kinds of actors."""
+    """Roles of actors without an account."""
 
     ACCOUNT = "account"
     OPERATOR = "operator"
@@ -118,10 +118,10 @@ class Role(StrEnum):
 
 
 class AuditEntry(IdBase):
-    """One line of the trail; it names things by ids and slugs, so that it outlives them.
+    """One entry of the trail; it names things by ids and slugs, so that it outlives them.
 
-    Rows are only added. Nobody changes one, and the worker deletes those older than `AUDIT_AGE`:
-    on PostgreSQL the web's role has no right to, on SQLite triggers refuse.
+    Rows are only added. No one changes one, and only the worker deletes those older than
+    `AUDIT_AGE`: on PostgreSQL the web's role has no right to, on SQLite triggers refuse.
     """
 
     __tablename__ = "audit_entries"
@@ -130,15 +130,15 @@ class AuditEntry(IdBase):
         Index("ix_audit_entries_group_slug_id", "group_slug", "id"),
     )
 
-    # By the database's clock: the web has no right to name another time.
+    # Set by the database's clock: the web has no right to give another time.
     at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp(), index=True)
     kind: Mapped[str]
     role: Mapped[str]
-    # The public id of the account that acted, and of its browser's session.
+    # Public ids of the account that acted, and of its browser session.
     actor: Mapped[str | None]
     browser_session: Mapped[str | None]
     group_slug: Mapped[str | None]
-    # The public ids of the newsletter and the account that it was done to.
+    # Public ids of the newsletter and the account that it was done to.
     newsletter: Mapped[str | None] = mapped_column(index=True)
     account: Mapped[str | None]
     detail: Mapped[str | None]
@@ -159,34 +159,34 @@ NOBODY = Actor(Role.NOBODY)
 
 
 def set_actor(session: Session, actor: Actor) -> None:
-    """Say who acts in this session from now on."""
+    """Set the actor of this session from now on."""
     session.info[_ACTOR] = actor
 
 
 def actor_of(session: Session) -> Actor:
-    """Return who acts in this session."""
+    """Return the actor of this session."""
     actor: Actor = session.info.get(_ACTOR, WORKER)
     return actor
 
 
 class UnrecordedChange(Exception):
-    """A page of leads or the office changed something, and the trail says nothing of it."""
+    """A page of leads or the office changed something without an entry in the trail."""
 
 
 def watch(session: Session) -> None:
-    """Note from now on whether a session changes something; see `require_record`."""
+    """Watch from now on whether a session changes something; see `require_record`."""
     event.listen(session, "after_flush", _note_objects)
     event.listen(session, "do_orm_execute", _note_statement)
 
 
 def has_gap(session: Session) -> bool:
-    """Tell whether a watched session has changed something, and recorded nothing."""
+    """Return whether a watched session has changed something and recorded nothing."""
     session.flush()
     return _CHANGED in session.info and _RECORDED not in session.info
 
 
 def recorded(session: Session) -> list[str]:
-    """Return the kinds of what was recorded in this session, in order."""
+    """Return the kinds recorded in this session, in order."""
     kinds: list[str] = session.info.get(_RECORDED, [])
     return kinds
 
@@ -214,9 +214,9 @@ def record(
     account: PublicIdBase | None = None,
     detail: str = "",
 ) -> None:
-    """Add an entry in this transaction; the actor is the session's, unless one is named.
+    """Add an entry in this transaction, by the session's actor unless one is given.
 
-    A group is named by its slug. The detail is an id or the name of a setting. Raises ValueError
+    A group is recorded by its slug. The detail is an id or the name of a setting. Raises ValueError
     for anything that could be an address or a text.
     """
     if not DETAIL.fullmatch(detail):
@@ -241,7 +241,7 @@ def record(
 def record_of(
     row: Base, kind: Kind, group: Any, detail: str = "", newsletter: PublicIdBase | None = None
 ) -> None:
-    """Add an entry in the transaction of a group's row, if it has one."""
+    """Add an entry in the transaction of a row, if the row is in a session."""
     session = object_session(row)
     if session is not None:
         record(session, kind, group=group, newsletter=newsletter, detail=detail)

@@ -53,12 +53,12 @@ NAMES = {
 }
 
 
-# Errors of a database that is locked, full, read-only, down, cut off or silent: it may come back.
+# Errors of a database that is locked, full, read-only, down, cut off or silent: it may recover.
 NO_DATABASE = (InterfaceError, InternalError, OperationalError)
-# From when on a statement is logged, and how much of it: the rest is a long list of columns.
+# Seconds after which a statement is logged, and how much of it: the rest is a long list of columns.
 SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
-# Until what met a lock is tried again: thrice as long as it was waited for, so others get on.
+# Rest before what met a lock is tried again: three times the wait, so that others get on.
 LOCK_REST_SECONDS = 15.0
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
@@ -67,7 +67,7 @@ INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database, on both databases."""
+    """A time: aware in Python, stored in UTC on both databases."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -82,7 +82,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def parse_json(source: str | bytes) -> Any:
-    """Parse a JSON column; None for what only an attacker writes there."""
+    """Parse a JSON column; return None for what only an attacker would write there."""
     try:
         return json.loads(source)
     except (ValueError, RecursionError):
@@ -90,10 +90,10 @@ def parse_json(source: str | bytes) -> Any:
 
 
 class TextByLanguage(TypeDecorator[dict[str, str]]):
-    """Words by the code of their language, as JSON.
+    """Texts by language code, as JSON.
 
-    The web writes them, and the worker reads them: whatever else the JSON holds is left out, so are
-    languages that are none of ours.
+    The web writes them and the worker reads them, so anything else in the JSON is left out, and so
+    are languages that we do not have.
     """
 
     impl = JSON
@@ -101,7 +101,7 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> dict[str, str]:
         found = value.items() if isinstance(value, dict) else ()
-        # JSON may escape half a character (a lone surrogate), which no message can hold.
+        # JSON may escape half a character (a lone surrogate), which no message can contain.
         return {
             code: words.encode(errors="replace").decode()
             for code, words in found
@@ -110,7 +110,7 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
 
 
 class IdList(TypeDecorator[list[int]]):
-    """A list of rows' ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
+    """A list of row ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
 
     impl = String
     cache_ok = True
@@ -121,7 +121,7 @@ class IdList(TypeDecorator[list[int]]):
 
 
 class _InList(FunctionElement[bool]):
-    """Tells whether a column's value is one of a list."""
+    """Matches a column's value against a list."""
 
     inherit_cache = True
 
@@ -139,14 +139,14 @@ def _in_ids_postgresql(element: _InList, compiler: SQLCompiler, **options: Any) 
 
 
 def in_ids(column: Any, name: str) -> ColumnElement[bool]:
-    """Return whether a column is one of the ids bound under a name: one SQL for any number."""
+    """Match a column against the ids bound to a name: one SQL for any number of ids."""
     return _InList(column, bindparam(name, type_=IdList()))
 
 
 class CompiledStatement:
-    """A statement that runs often: compiled once, then handed to the driver as it is.
+    """A statement that runs often: compiled once, then passed to the driver as it is.
 
-    Rows are tuples of what the driver has; errors are SQLAlchemy's, as of any other statement.
+    Rows are the driver's own tuples; errors are SQLAlchemy's, as for any other statement.
     """
 
     def __init__(self, statement: Any) -> None:
@@ -154,12 +154,12 @@ class CompiledStatement:
         self._made: dict[str, tuple[Any, ...]] = {}
 
     def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
-        """Return the rows, and the driver's cursor, which counts what was changed."""
+        """Return the rows, and the driver's cursor, which counts changed rows."""
         [found] = run_together(connection, (self, values))
         return found
 
     def bind(self, dialect: Any, values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
-        """Return what a driver executes: SQL, parameters, options."""
+        """Return what the driver executes: SQL, parameters, options."""
         if dialect.name not in self._made:
             self._made[dialect.name] = self._make(dialect)
         sql, given, processors, order, options = self._made[dialect.name]
@@ -182,9 +182,9 @@ class CompiledStatement:
 def run_together(
     connection: Connection, *calls: tuple[CompiledStatement, dict[str, Any]]
 ) -> list[tuple[list[Any], Any]]:
-    """Run statements of which none needs what another found: PostgreSQL gets them at once.
+    """Run statements that do not need each other's results: PostgreSQL gets them at once.
 
-    The BEGIN goes along, so that a database far away costs one round trip.
+    BEGIN is sent with them, so that a database far away costs one round trip.
     """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection
@@ -211,7 +211,7 @@ class Base(DeclarativeBase):
 
 
 class IdBase(Base):
-    """Rows with a number."""
+    """Base of tables with a number as primary key."""
 
     __abstract__ = True
 
@@ -223,20 +223,20 @@ def now() -> datetime:
 
 
 def new_public_id() -> str:
-    """Make an opaque name of 128 random bits, in characters that fit a URL and a command."""
+    """Return a random name of 128 bits, in characters that fit a URL and a command."""
     name = secrets.token_urlsafe(16)
     return new_public_id() if name.startswith("-") else name
 
 
 def required(found: Found | None, missing: type[Exception]) -> Found:
-    """Return what was looked for, or raise the caller's error where there is none."""
+    """Return what was found, or raise the caller's error for None."""
     if found is None:
         raise missing
     return found
 
 
 class PublicIdBase(IdBase):
-    """Rows with a number, and an opaque name for links and seals."""
+    """Base of tables with a number, and an opaque public id for links and seals."""
 
     __abstract__ = True
 
@@ -246,10 +246,10 @@ class PublicIdBase(IdBase):
 def make_engine(url: str) -> Engine:
     """Connect to SQLite or PostgreSQL.
 
-    Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database;
-    on SQLite the others take the write lock when they begin, so that none reads what another is
-    about to change. On PostgreSQL no statement takes longer than a page may, unless
-    `execution_options(has_time=True)` says that it has time.
+    Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database. On
+    SQLite the others take the write lock when they begin, so that none reads what another is about
+    to change. On PostgreSQL statements are limited to the time of a page, unless
+    `execution_options(has_time=True)` lifts that.
     """
     hidden = partial(create_engine, url, hide_parameters=True, json_deserializer=parse_json)
     if not url.startswith("sqlite"):
@@ -283,10 +283,10 @@ def _log_slow_queries(engine: Engine) -> None:
 
 
 def create(engine: Engine) -> None:
-    """Make the empty file of a SQLite database that is not there yet; nothing else makes one.
+    """Create the empty file of a missing SQLite database; nothing else creates one.
 
-    So a file that is lost, or a disk that is not mounted, is an error and no empty database. Web
-    and worker can write to it by its group, and nobody else reads it.
+    So a lost file or a disk that is not mounted is an error, not an empty database. Web and worker
+    can write to it by its group; no one else can read it.
     """
     if engine.dialect.name == "sqlite":
         try:
@@ -302,19 +302,19 @@ def count_rows(engine: Engine) -> int:
 
 
 def require_writable(engine: Engine) -> None:
-    """Raise unless the database would take what a form brings; nothing is written.
+    """Raise unless the database would accept a form; writes nothing.
 
-    SQLite opens a file that may only be read, and begins a transaction, without a word.
+    SQLite opens a read-only file, and begins a transaction, without complaint.
     """
     with engine.connect() as connection:
         connection.exec_driver_sql(INSERT_NOTHING)
 
 
 def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
-    """Lock what is found until the transaction ends, if that may write.
+    """Lock the found rows until the transaction ends, if it may write.
 
-    Others who change it at the same time wait, and then read it as it is. Rows that only refer to
-    it may come all the same (FOR NO KEY UPDATE).
+    Others who change them meanwhile wait, and then read the new values. Rows that only refer to
+    them may still be added (FOR NO KEY UPDATE).
     """
     if session.get_bind().get_execution_options().get("is_reading", False):
         return found
@@ -325,7 +325,7 @@ def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
 def update_if_free(
     session: Session, table: type[Base], *which: ColumnElement[bool], **values: Any
 ) -> None:
-    """Change the rows that nobody holds, and wait for none: an email must not wait for the web."""
+    """Update the rows that no one has locked, without waiting: email must not wait for the web."""
     key = inspect(table).primary_key
     free = select(*key).where(*which).with_for_update(skip_locked=True)
     try:
@@ -338,20 +338,21 @@ def update_if_free(
             raise
 
 
-# Mode of a database's file, and so of the log that SQLite puts beside it, whatever the umask.
+# Mode of a database file, and so of SQLite's log beside it, whatever the umask.
 NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
 
 
 def create_file(file: Path) -> None:
-    """Make an empty file if there is none; take others' rights from an older one.
+    """Create an empty file if there is none; remove others' rights from an existing one.
 
-    Its group writes to it, or has no right at all: with reading alone a log (WAL) cannot be read.
+    Its group can write to it or has no right at all: with read access alone a log (WAL) cannot be
+    read.
     """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
     except FileExistsError:
         for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
-            # Missing, or another user's: then they see to it when they next bring it up to date.
+            # It is missing, or another user's, who will set the mode at their next upgrade.
             with suppress(FileNotFoundError, PermissionError):
                 _narrow(each)
     else:
@@ -367,10 +368,10 @@ def _narrow(file: Path) -> None:
 
 
 def begin_sqlite(connection: Any, timeout: float) -> None:
-    """Begin a transaction: one of `is_reading` cannot write, any other has the write lock."""
+    """Begin a transaction: read-only if `is_reading`, otherwise with the write lock."""
     is_reading = connection.get_execution_options().get("is_reading", False)
     if connection.info.get("is_reading", False) != is_reading:
-        # Only then: SQLite prepares every statement of a connection anew after it.
+        # only then, because SQLite prepares every statement of a connection anew after it
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
         connection.info["is_reading"] = is_reading
     if is_reading:
@@ -380,7 +381,7 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
 
 
 def _begin_immediate(connection: Any, timeout: float) -> None:
-    """Wait for the write lock; errors are raised by SQLAlchemy, as its own."""
+    """Wait for the write lock; SQLAlchemy raises errors as its own."""
     driver = connection.connection.driver_connection
     with suppress(sqlite3.OperationalError):
         if drivers.lock_sqlite(driver, timeout):
@@ -394,7 +395,7 @@ def _begin_immediate(connection: Any, timeout: float) -> None:
 
 @cache
 def dialect_insert(dialect: str) -> Any:
-    """Return the dialect's `insert`; the other's is not loaded, for it takes 3 MB."""
+    """Return the dialect's `insert` without loading the other's, which takes 3 MB."""
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
@@ -404,7 +405,7 @@ def dialect_insert(dialect: str) -> Any:
     return postgresql.insert
 
 
-# The last step: each is named by the version that brings it, as `1_0_all_tables.py` is step 1.0.
+# The last step: each is named by the version that brings it, as in `1_0_all_tables.py`.
 NEWEST_REVISION: Final = "{}.{}".format(
     *max(
         tuple(map(int, file.name.split("_")[:2]))
@@ -419,7 +420,7 @@ BEFORE_1_0: Final = (
 
 
 def error_name(error: Exception) -> str:
-    """Name an error, and its cause as the database or the system calls it; no value, no path."""
+    """Describe an error by type, and its cause as the database calls it; no values, no paths."""
     kind, cause = type(error).__name__, getattr(error, "orig", None)
     code = getattr(cause, "sqlite_errorname", None) or (type(cause).__name__ if cause else None)
     code = code or (error.strerror if isinstance(error, OSError) else None)
@@ -427,17 +428,17 @@ def error_name(error: Exception) -> str:
 
 
 def is_too_slow(error: Exception) -> bool:
-    """Tell whether PostgreSQL ended a statement that took, or waited for a lock, too long."""
+    """Return whether PostgreSQL ended a statement that ran, or waited for a lock, too long."""
     return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
 
 
 def is_locked(error: Exception) -> bool:
-    """Tell whether PostgreSQL ended a statement that waited for a lock, which may be free soon."""
+    """Return whether PostgreSQL ended a statement that waited for a lock (soon free, maybe)."""
     return type(getattr(error, "orig", None)).__name__ == "LockNotAvailable"
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Tell whether a database had no room for what it was to write."""
+    """Return whether a database had no room to write."""
     cause = getattr(error, "orig", None)
     return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or (
         type(cause).__name__ == "DiskFull"
@@ -449,11 +450,11 @@ class SchemaOutdated(Exception):
 
 
 class SchemaInconsistent(Exception):
-    """Says why the steps cannot be taken from here; nothing was changed."""
+    """Says why the schema cannot be upgraded from here; nothing was changed."""
 
 
 def has_tables(url: str) -> bool:
-    """Tell whether a database is in use; one that cannot be reached says so later."""
+    """Return whether a database has tables; False for one that cannot be reached."""
     engine = make_engine(url)
     try:
         return bool(inspect(engine).get_table_names())
@@ -464,9 +465,9 @@ def has_tables(url: str) -> bool:
 
 
 def schema_step(connection: Connection) -> str | None:
-    """Return the last step that was taken, or None before the first.
+    """Return the last schema step that was taken, or None before the first.
 
-    Raises SchemaInconsistent where it is one from before 1.0: those were four digits.
+    Raises SchemaInconsistent for one from before 1.0, which had four digits.
     """
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -477,7 +478,7 @@ def schema_step(connection: Connection) -> str | None:
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated unless the last step has been taken, or SchemaInconsistent."""
+    """Raise SchemaOutdated or SchemaInconsistent unless the last step has been taken."""
     with engine.connect() as connection:
         if schema_step(connection) != NEWEST_REVISION:
             raise SchemaOutdated

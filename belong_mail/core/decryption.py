@@ -15,7 +15,7 @@ from belong_mail.core import encryption
 from belong_mail.core.district import District
 
 NONCE_OCTETS = 12
-# Names that wait for judgement; an intruder who writes rows could invent any number.
+# Unknown key ids kept for judgement; an intruder who writes rows could invent any number.
 MAX_UNKNOWN_NAMES = 100
 
 
@@ -37,7 +37,7 @@ class KeysMissing(Exception):
 
 
 class Opener:
-    """Opens what the web sealed, and wraps what the worker keeps."""
+    """Opens what the web sealed, and wraps what the worker stores."""
 
     def __init__(self, private_keys: tuple[str, ...]) -> None:
         """Take the private keys, oldest first; the newest wraps."""
@@ -56,25 +56,25 @@ class Opener:
 
     @property
     def old_key_ids(self) -> list[bytes]:
-        """Name the keys that are not the newest, as sealed and wrapped bytes do."""
+        """Return the key ids of all but the newest, as sealed and wrapped bytes carry them."""
         return [name for name in self._private if name != self._newest]
 
     @property
     def names(self) -> list[bytes]:
-        """Name all keys, as sealed and wrapped bytes do."""
+        """Return the key ids of all keys, as sealed and wrapped bytes carry them."""
         return list(self._private)
 
     def has(self, made: bytes) -> bool:
-        """Tell whether the key of sealed or wrapped bytes is here."""
+        """Return whether the key of sealed or wrapped bytes is here."""
         return made[1 : encryption.HEAD_OCTETS] in self._private
 
     def dismiss(self, name: bytes) -> None:
-        """Take what bears an unknown name for bad bytes from now on."""
+        """Treat bytes with an unknown key id as damaged from now on."""
         self.unknown.discard(name)
         self._dismissed.add(name)
 
     def open(self, sealed: bytes, where: str) -> bytes:
-        """Open what anyone sealed for a place (``table.column``), or raise DecryptionError."""
+        """Open bytes that anyone sealed for a place (``table.column``). Raises DecryptionError."""
         kind, name, rest = encryption.split_head(sealed)
         if kind != encryption.SEALED:
             raise DecryptionError(where)
@@ -87,9 +87,9 @@ class Opener:
             raise DecryptionError(where) from error
 
     def unwrap(self, wrapped: bytes, where: str, row: str) -> bytes:
-        """Open what this side wrapped for a place and a row, or raise DecryptionError.
+        """Open bytes that the worker wrapped for a place and a row. Raises DecryptionError.
 
-        Sealed bytes are refused: a break-in to the web must not put words into the worker's mouth.
+        Refuses sealed bytes: an intruder in the web must not pass off words as the worker's.
         """
         kind, name, rest = encryption.split_head(wrapped)
         if kind != encryption.WRAPPED:
@@ -115,20 +115,20 @@ class Opener:
 
 
 class BlindIndex:
-    """Names an address without telling it: HMAC-SHA-256, cut to 16 octets, under a key of its own.
+    """Keyed hashes of addresses: HMAC-SHA-256 under a key of its own, cut to 16 bytes.
 
-    Addresses come in normalised (`mail.address.normalise`).
+    Callers normalise addresses first (`mail.address.normalise`).
     """
 
     def __init__(self, index_keys: tuple[str, ...]) -> None:
         self._key = encryption.decode(index_keys[-1])
 
     def member(self, group_public_id: str, address: str) -> bytes:
-        """Name an address within one group; two groups' names have nothing in common."""
+        """Return an address's index in one group; two groups' values have nothing in common."""
         return self._name("member", group_public_id, address)
 
     def barred(self, group_public_id: str, address: str) -> bytes:
-        """Name an address that a group does not let in; it is like none of its memberships'."""
+        """Return the index of an address that a group bars; no membership has the same."""
         return self._name("bar", group_public_id, address)
 
     def suppressed(self, address: str) -> bytes:
@@ -141,38 +141,38 @@ class BlindIndex:
         return self._name("limit", "", address)
 
     def returned(self, digest: str) -> bytes:
-        """Name a message that came back, so that it counts once."""
+        """Return the index of a returned message, so that it counts once."""
         return self._name("returned", "", digest)
 
     def intake(self, mailbox: str) -> bytes:
-        """Name the mailbox that email comes back to."""
+        """Return the index of the mailbox that bounces come to."""
         return self._name("intake", "", mailbox)
 
     def domain(self, name: str) -> bytes:
-        """Name the domain of addresses, for what is counted by it."""
+        """Return the index of an email domain, for counts."""
         return self._name("domain", "", name)
 
     def message_key(self) -> bytes:
-        """Return the key that Message-IDs are made by, and read: 32 octets."""
+        """Return the key that makes and reads Message-IDs: 32 bytes."""
         return hmac.digest(self._key, b"message-id\x00\x00", hashlib.sha256)
 
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
-        """Authenticate that the reader of this email may lift a suppression before a time."""
+        """Return a permission for an email's reader to lift a suppression until a time."""
         return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
     def link_secret(self, use: str, public_id: str) -> str:
-        """Return the secret of a link that is emailed several times; no row has it."""
+        """Return the secret of a link that is emailed several times; it is in no row."""
         return encryption.encode(self._name(f"link/{use}", "", public_id)).rstrip("=")
 
     def staff_code(self, group_public_id: str, nonce: str, hour: int) -> bytes:
-        """Return what a code for one group, one page and one hour is made from."""
+        """Return the bytes from which a code for one group, page and hour is made."""
         return self._name("staff-code", group_public_id, f"{nonce}/{hour}")
 
     def account(self, address: str) -> bytes:
         return self._name("account", "", address)
 
     def list_label(self, group_public_id: str) -> bytes:
-        """Name a group's list (RFC 2919): the same for ever, and nobody else can work it out."""
+        """Return a group's list id (RFC 2919): permanent, and computable by no one else."""
         return self._name("list", group_public_id, "")[:10]
 
     def _name(self, use: str, scope: str, address: str) -> bytes:
@@ -183,14 +183,14 @@ class BlindIndex:
 def worker_keys(
     private_keys: tuple[str, ...], index_keys: tuple[str, ...]
 ) -> tuple[Opener, BlindIndex]:
-    """Return what only the worker has, or raise KeysMissing."""
+    """Return the worker's private keys and index. Raises KeysMissing."""
     if not private_keys or not index_keys:
         raise KeysMissing
     return Opener(private_keys), BlindIndex(index_keys)
 
 
 class AddressPolicy(Protocol):
-    """To which addresses that somebody typed the worker may write."""
+    """Decides which typed addresses may be emailed."""
 
     def admits(self, address: str) -> bool: ...
 
@@ -200,7 +200,7 @@ class AddressPolicy(Protocol):
 
 
 class NoAddress:
-    """Admit nobody."""
+    """Admits no address."""
 
     def admits(self, address: str) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
@@ -210,7 +210,7 @@ class NoAddress:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The worker's own keys, and the addresses that it may email on a request's word."""
+    """The worker's own keys, and the addresses that it may email because a form asks."""
 
     opener: Opener
     index: BlindIndex

@@ -1,8 +1,8 @@
-"""The district's names, help lines and identity provider, as the settings have them.
+"""The district's names, help lines and identity provider, as set in the settings.
 
-The sources say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`, `%(program_name)s` and
-`%(time_place)s`; `core.i18n` fills them in when it reads a catalog. Help lines are named wherever
-worries may be told, as no one reads messages around the clock.
+Templates and code say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`,
+`%(program_name)s` and `%(time_place)s`; `core.i18n` fills them in when it reads a catalog. Help
+lines appear wherever people may write of worries, because no one reads messages around the clock.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class District:
-    """The identity provider that is configured; without an issuer there is none."""
+    """The configured identity provider; there is none without an issuer."""
 
     issuer: str = ""
-    # Oldest first; the newest names.
+    # Oldest first; hashes are made with the newest.
     secret_keys: tuple[str, ...] = ()
 
     def name(self, subject: str) -> bytes:
-        """Name a person by issuer and subject, under the newest key."""
+        """Hash a person's issuer and subject, with the newest key."""
         return self.names(subject)[0]
 
     def names(self, subject: str) -> list[bytes]:
-        """Name a person under each key, the newest first."""
+        """Hash a person's issuer and subject with each key, newest first."""
         message = f"identity\x00{self.issuer}\x00{subject}".encode()
         return [
             hmac.digest(key.encode(), message, hashlib.sha256) for key in reversed(self.secret_keys)
@@ -35,7 +35,7 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The site's and the district's names, the groups' own word, and their time zone."""
+    """The names of site and district, the groups' own word, and the time zone."""
 
     site_name: str
     district_name: str
@@ -44,7 +44,7 @@ class Names:
     time_zone: ZoneInfo
 
     def placeholders(self) -> dict[str, str]:
-        """Return what stands for each placeholder."""
+        """Return the value of each placeholder."""
         city = self.time_zone.key.rpartition("/")[2].replace("_", " ")
         return {
             "site_name": self.site_name,
@@ -59,7 +59,7 @@ _PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_n
 
 
 def filler(names: Names | None) -> Callable[[str], str]:
-    """Return what fills words in; nothing where no settings were read."""
+    """Return the function that fills placeholders in, or None if no settings were read."""
     if names is None:
         return str
     said = names.placeholders()
@@ -68,7 +68,7 @@ def filler(names: Names | None) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class HelpLine:
-    """A line to call: its name, its number and its web address."""
+    """A help line: its name, phone number and web address."""
 
     name: str
     phone: str
@@ -85,11 +85,11 @@ class HelpLine:
 
 @dataclass(frozen=True, slots=True)
 class HelpLines:
-    """Lines for a student's safety, if the district has any, and one for anyone in a crisis."""
+    """Lines for students' safety, if the district has any, and one for anyone in a crisis."""
 
     safety: tuple[HelpLine, ...]
     crisis: HelpLine
 
     def __str__(self) -> str:
-        """Write one a line, as the setting is read."""
+        """Format them as the setting is read."""
         return "\n".join(str(each) for each in (*self.safety, self.crisis))

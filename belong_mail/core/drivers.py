@@ -1,4 +1,4 @@
-"""Open a database without SQLAlchemy, which takes longer to load than one row to write."""
+"""Open a database without SQLAlchemy, which takes longer to load than writing one row."""
 
 import re
 import sqlite3
@@ -6,16 +6,16 @@ import time
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote
 
-# Seconds that a transaction waits for another one's end, in SQLite.
+# Seconds that SQLite waits for another transaction.
 BUSY_TIMEOUT_SECONDS: Final = 10
-# Seconds between two looks at another one's end; at 0.001 the slowest forms wait a fifth longer.
+# Seconds between two attempts to get the lock; at 0.001 the slowest forms wait a fifth longer.
 BUSY_POLL_SECONDS: Final = 0.0003
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "foreign_keys=ON",
-    "synchronous=FULL",  # a power cut takes back nothing: no joining, and no claim of what has left
+    "synchronous=FULL",  # a power cut undoes no commit: no sign-up, and no claim of sent email
     "secure_delete=ON",
-    "cache_size=-256",  # KB, of 2,000 by default: what is read again, the system keeps as well
+    "cache_size=-256",  # KB, instead of 2,000: the system caches what is read again anyway
 )
 # Seconds that a statement may take in PostgreSQL: less than a page may.
 STATEMENT_SECONDS: Final = 7.0
@@ -31,7 +31,7 @@ POSTGRESQL_LINK: Final = {
 }
 
 
-# Reads a database's URL as SQLAlchemy does: a password may hold a / or a #, a host keeps its case.
+# Parses a database URL as SQLAlchemy does: a password may have a / or a #, a host keeps its case.
 _URL: Final = re.compile(
     r"(?P<driver>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
@@ -42,7 +42,7 @@ _HOST_AND_PORT: Final = re.compile("([a-zA-Z0-9.-]*):([0-9]*)")
 
 
 def split_url(url: str) -> dict[str, str]:
-    """Return the parts of a database's URL, or raise ValueError, which does not quote it."""
+    """Split a database URL into parts. Raises ValueError that does not quote it."""
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("not the URL of a database")
@@ -51,14 +51,14 @@ def split_url(url: str) -> dict[str, str]:
 
 
 def parse_sqlite_url(url: str) -> tuple[str, float]:
-    """Return the file of `sqlite:///FILE?timeout=SECONDS`, and the seconds to wait for others."""
+    """Return the file of `sqlite:///FILE?timeout=SECONDS`, and the seconds to wait for locks."""
     parts = split_url(url)
     [timeout] = parse_qs(parts["query"]).get("timeout", [str(BUSY_TIMEOUT_SECONDS)])
     return parts["database"], float(timeout)
 
 
 def parse_postgresql_url(url: str) -> dict[str, str]:
-    """Return what psycopg is to be told by `postgresql+psycopg://USER@HOST/NAME?OPTION=VALUE`."""
+    """Return psycopg's options for `postgresql+psycopg://USER@HOST/NAME?OPTION=VALUE`."""
     parts = split_url(url)
     names = {"user": "user", "password": "password", "port": "port", "database": "dbname"}
     given = {names[name]: parts[name] for name in names}
@@ -74,7 +74,7 @@ def parse_postgresql_url(url: str) -> dict[str, str]:
 
 
 def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
-    """Open a file that is there; wait so many seconds where another process writes."""
+    """Open an existing file; `timeout`: seconds to wait while another process writes."""
     connection = sqlite3.connect(
         f"file:{quote(file)}?mode=rw",
         uri=True,
@@ -88,10 +88,10 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
 
 
 def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
-    """Begin a transaction with the write lock; False if others kept it for so many seconds.
+    """Begin a transaction with the write lock; return False if it was not free in time.
 
-    It looks for the lock often: SQLite itself would sleep ever longer, and later callers would take
-    the lock first. Raises all other errors.
+    It tries often: SQLite itself would sleep ever longer, so later callers would get the lock
+    first. Raises all other errors.
     """
     until = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout=0")

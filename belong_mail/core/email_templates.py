@@ -1,8 +1,8 @@
-"""Render emails, each from one file: strict, in the reader's language, as HTML and as plain text.
+"""Render emails, each from one file: strictly, in the reader's language, as HTML and text.
 
 A file of `emails/` has subject, preheader and footer in its head, and is rendered twice: with the
 macros of `parts/parts.html`, where values are escaped, and with those of `parts/parts.txt`, where
-they stand as they are. Marks are read in our own sentences alone, before a value enters.
+they are not. Markup is read only in our own sentences, before values are filled in.
 """
 
 import re
@@ -22,23 +22,23 @@ from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
 
 EMAILS = RESOURCES / "emails"
-# Colors as pages have them in static/colors.css and static/logo.svg.
+# The same colors as in static/colors.css and static/logo.svg.
 PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
 # Subject and preheader in the source of an email.
 HEAD = re.compile(r"{% set (?:subject|preheader) =(.*?) %}", re.DOTALL)
-# A link that is a paragraph of its own and looks like a button.
+# A link that stands alone in a paragraph and looks like a button.
 BUTTON = re.compile(
     r'<p(?: dir="auto")?><a class="button" href="([^"]*)">((?:(?!</a>).)*)</a></p>', re.DOTALL
 )
-# The same for programs that draw with Word: there a cell has a padding, a link has none.
+# The same for programs that render with Word, which pads cells but not links.
 BUTTON_TABLE = (
     r'<table class="action" role="presentation" cellpadding="0" cellspacing="0" border="0">'
     rf'<tr><td class="button" bgcolor="{PALETTE["button"]}">'
     r'<a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
-# The marks that sentences of ours may have: a link, maybe at their end, and strong words.
+# The markup that our sentences may have: a link and strong words.
 MARK = re.compile(r'<a href="([^"]+)">(.+?)</a>(\.$)?|</?strong>')
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
@@ -60,7 +60,7 @@ def _unmarked(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RenderedEmail:
-    """One mail's words; a list of messages shows the preheader beside the subject."""
+    """The words of one email; inboxes show the preheader beside the subject."""
 
     subject: str
     preheader: str
@@ -70,20 +70,20 @@ class RenderedEmail:
 
 @cache
 def _fixed_messages() -> frozenset[str]:
-    """Return what subjects and first lines of our own emails say, as the sources have it."""
+    """Return the subjects and preheaders of our own emails, as written in the sources."""
     heads = (HEAD.findall(file.read_text()) for file in EMAILS.glob("*.jinja"))
     said = (words for head in heads for part in head for words in re.findall(r'_\("([^"]+)"', part))
     return frozenset(said)
 
 
 def fixed_words() -> frozenset[str]:
-    """Return what subjects and first lines of our own emails say, in every language."""
+    """Return the subjects and preheaders of our own emails, in every language."""
     said = _fixed_messages()
     return frozenset(i18n.catalog(code).gettext(words) for code in i18n.NAMES for words in said)
 
 
 class Renderer:
-    """Renders emails; the words of all of them (name, postal line, office) are given once."""
+    """Renders emails; it is given what all of them share: name, postal line, office."""
 
     def __init__(
         self,
@@ -93,18 +93,18 @@ class Renderer:
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
-        # Read first: the memory that reading takes is used again by all that comes later.
+        # Read first, so that later allocations reuse the memory that reading takes.
         for code in i18n.NAMES:
             i18n.catalog(code)
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
-        # Words that the office has changed since, by the names of the templates.
+        # Values that the office has changed since, by their names in templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
             load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True
         )
 
     def use(self, postal_address: str, help_lines: HelpLines) -> None:
-        """Write with another postal line and other help lines from now on."""
+        """Use another postal line and other help lines from now on."""
         self._changed = {"postal_address": postal_address, "help_lines": help_lines}
 
     def changed(self, postal_address: str, help_lines: HelpLines) -> "Renderer":
@@ -128,7 +128,7 @@ class Renderer:
     def _fill(
         self, suffix: str, email: str, language: str, said: dict[str, object]
     ) -> tuple[str, Any]:
-        """Return an email as HTML or as plain text, and what its head says."""
+        """Return an email as HTML or as text, and the values that its head sets."""
         environment = _environment(language, suffix, *self._settings)
         made = environment.get_template(f"{email}.jinja").make_module(said)
         layout = environment.get_template(f"parts/layout.{suffix}")

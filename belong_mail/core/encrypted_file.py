@@ -1,6 +1,6 @@
-"""Encrypt a file to an offline key in age's format: a backup that this machine cannot open.
+"""Encrypt a file to an offline key, in age's format: this machine cannot open the backup.
 
-The private key opens it without this program too: `age --decrypt -i KEY_FILE`.
+The private key also opens it without this program: `age --decrypt -i KEY_FILE`.
 """
 
 import os
@@ -13,7 +13,7 @@ from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encr
 from pyrage.x25519 import Identity, Recipient
 
 MAGIC = b"age-encryption.org/v1\n"
-# The header's last line. Random lines before it make headers of different lengths.
+# The header's last line; random lines before it give headers different lengths.
 END_OF_HEAD = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
 MAX_HEAD_OCTETS = 4096
 NONCE_OCTETS = 16
@@ -55,7 +55,7 @@ def is_encrypted(file: Path) -> bool:
 
 
 def looks_whole(file: Path) -> bool:
-    """Tell whether a file has the form of an encrypted one; only the private key tells more."""
+    """Return whether a file has the form of an encrypted one; only the private key tells more."""
     with file.open("rb") as source:
         head = source.read(MAX_HEAD_OCTETS)
     end = END_OF_HEAD.search(head)
@@ -67,14 +67,14 @@ def looks_whole(file: Path) -> bool:
 
 
 def encrypt(source: BufferedIOBase, target: BufferedIOBase, public: str) -> None:
-    """Encrypt all that a stream has to a public key; holds a chunk at a time."""
+    """Encrypt a stream to a public key, holding one chunk at a time."""
     encrypt_io(source, target, [Recipient.from_str(public)])
 
 
 def decrypt(source: BufferedIOBase, target: BufferedIOBase, key_file: Path) -> None:
-    """Open a stream with the private key in a file, or raise InvalidFile.
+    """Decrypt a stream with the private key in a file. Raises InvalidFile.
 
-    Use what is written only when this returns: a damaged file leaves its first chunks there.
+    Use the output only after this returns: a damaged file leaves its first chunks there.
     """
     identity = _private_key(key_file)
     try:
@@ -84,7 +84,7 @@ def decrypt(source: BufferedIOBase, target: BufferedIOBase, key_file: Path) -> N
             raise InvalidFile("This copy was encrypted to another key.") from error
         raise InvalidFile("This is not an encrypted copy, or its beginning is damaged.") from error
     except OSError as error:
-        if error.errno:  # the disk's, not the format's
+        if error.errno:  # an error of the disk, not of the format
             raise
         raise InvalidFile("The copy is damaged, cut off or changed. Take another one.") from error
 

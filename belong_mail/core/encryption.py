@@ -1,4 +1,4 @@
-"""Encrypt without a key that decrypts: Sealer, format of sealed bytes, kinds of keys."""
+"""Encrypt without a key that decrypts: Sealer, the format of sealed bytes, kinds of keys."""
 
 import base64
 import binascii
@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
 SEALED = b"\x01"
 WRAPPED = b"\x02"
-# Octets before the ciphertext: the format's number and the key's name.
+# Bytes before the ciphertext: the format's number and the key id.
 HEAD_OCTETS = 5
 NONCE_OCTETS = 12
-# Octets; every address and every name fits one block.
+# Bytes; every address and every name fits one block.
 BLOCK_OCTETS = 256
 
 
@@ -31,27 +31,27 @@ def key_name(public: bytes) -> bytes:
 
 
 def split_head(sealed: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the number of the format, the key's name, and the rest."""
+    """Return the number of the format, the key id, and the rest."""
     return sealed[:1], sealed[1:HEAD_OCTETS], sealed[HEAD_OCTETS:]
 
 
 def associated_data(where: str) -> bytes:
-    """Bind a ciphertext to the table and column it was made for."""
+    """Return the associated data that binds a ciphertext to its table and column."""
     return b"belong-mail/v1/" + where.encode()
 
 
 def sealed_for(kind: str) -> str:
-    """Name the place of a job's seal: a job sealed for one kind opens as no other."""
+    """Return the place that a job is sealed for, so that it opens only as this kind."""
     return f"jobs.sealed/{kind}"
 
 
 def pad(data: bytes) -> bytes:
-    """Fill data up to whole blocks (ISO/IEC 7816-4: a mark, then zeros)."""
+    """Pad data to whole blocks (ISO/IEC 7816-4: a mark, then zeros)."""
     return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK_OCTETS)
 
 
 def unpad(data: bytes) -> bytes:
-    """Remove the padding, or raise ValueError where there is none."""
+    """Remove the padding. Raises ValueError if there is none."""
     bare, mark, zeros = data.rpartition(b"\x80")
     if not mark or len(data) % BLOCK_OCTETS or zeros != bytes(len(zeros)):
         raise ValueError("It was not filled up to whole blocks.")
@@ -63,13 +63,13 @@ class UnlockError(Exception):
 
 
 def encrypt_with_secret(secret: str, data: bytes, where: str) -> bytes:
-    """Encrypt under a secret: AES-256-GCM, its key by HKDF."""
+    """Encrypt with a secret: AES-256-GCM, its key derived by HKDF."""
     nonce = os.urandom(NONCE_OCTETS)
     return nonce + _cipher(secret, where).encrypt(nonce, data, associated_data(where))
 
 
 def decrypt_with_secret(secret: str, locked: bytes, where: str) -> bytes:
-    """Open what was locked with this secret for this place, or raise UnlockError."""
+    """Decrypt what was encrypted with this secret for this place. Raises UnlockError."""
     try:
         return _cipher(secret, where).decrypt(
             locked[:NONCE_OCTETS], locked[NONCE_OCTETS:], associated_data(where)
@@ -101,7 +101,7 @@ class SivCipher:
 
 
 class SecretKeyPair:
-    """A key pair that follows from a code: the code opens what was sealed to it."""
+    """A key pair derived from a code: the code opens what was sealed to it."""
 
     def __init__(self, code: str, where: str) -> None:
         derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(code.encode())
@@ -109,7 +109,7 @@ class SecretKeyPair:
         self.public = self._private.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, where: str) -> bytes:
-        """Open what a Sealer with the public half sealed for a place, or raise UnlockError."""
+        """Open what a Sealer with the public half sealed for a place. Raises UnlockError."""
         try:
             return unpad(SUITE.decrypt(sealed[HEAD_OCTETS:], self._private, associated_data(where)))
         except (InvalidTag, ValueError) as error:
@@ -117,7 +117,7 @@ class SecretKeyPair:
 
 
 class Sealer:
-    """Seals for the worker. It can open nothing."""
+    """Seals for the worker; it can open nothing."""
 
     def __init__(self, public_keys: tuple[str, ...]) -> None:
         self._key = public_key(public_keys[-1])
@@ -129,12 +129,12 @@ class Sealer:
 
 
 KINDS = ("secret", "public", "private", "index")
-# Octets.
+# Bytes.
 MIN_INDEX_KEY_OCTETS = 32
 
 
 def new_keys() -> dict[str, str]:
-    """Make one key of each kind: text for the settings, base64 of 32 bytes or more."""
+    """Return a new key of each kind, as text for the settings: base64 of 32 bytes or more."""
     private = X25519PrivateKey.generate()
     return {
         "secret": secrets.token_urlsafe(48),
@@ -145,12 +145,12 @@ def new_keys() -> dict[str, str]:
 
 
 def are_kept(folder: Path) -> bool:
-    """Tell whether a folder has a key of each kind."""
+    """Return whether a folder has a key of each kind."""
     return all((folder / kind).exists() for kind in KINDS)
 
 
 def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
-    """Return keys of a folder, one file each (0600); the first call makes all of them."""
+    """Return the keys in a folder, one file each (0600); the first call creates all of them."""
     if not are_kept(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kind, key in new_keys().items():
@@ -161,7 +161,7 @@ def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
 def validate_keys(
     public_keys: tuple[str, ...], private_keys: tuple[str, ...], index_keys: tuple[str, ...]
 ) -> list[str]:
-    """Say what is wrong with lists of keys, without quoting a key."""
+    """Return what is wrong with lists of keys, without quoting a key."""
     found = []
     try:
         public = {public_key(key).public_bytes_raw() for key in public_keys}
@@ -194,7 +194,7 @@ def private_key(key: str) -> X25519PrivateKey:
 
 
 def hmac_signer(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA-256 under a key, which is prepared once: cheap for many short messages."""
+    """Return HMAC-SHA-256 with a key prepared once, which is cheap for many short messages."""
     keyed = HMAC(key, SHA256())
 
     def tag(message: bytes) -> bytes:
@@ -210,7 +210,7 @@ def encode(key: bytes) -> str:
 
 
 def decode(key: str) -> bytes:
-    """Raise ValueError for anything that is not base64."""
+    """Decode base64, raising ValueError for anything else."""
     try:
         return base64.b64decode(key, altchars=b"-_", validate=True)
     except binascii.Error as error:

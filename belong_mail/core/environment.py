@@ -1,26 +1,25 @@
-"""Where the project's files are; settings from the environment, or from files that it names."""
+"""Where the project's files are; settings from the environment or from files that it names."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "BELONG_"
 _PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel holds templates, emails and translations inside the package, a checkout beside it.
+# Templates, emails and translations are in the package in a wheel, beside it in a checkout.
 IS_INSTALLED = (_PACKAGE / "templates").is_dir()
 RESOURCES = _PACKAGE if IS_INSTALLED else _PACKAGE.parent
 # Where the package is.
 LIBRARY = _PACKAGE.parent
-# Where wsgi.py, work.py and config.py are: a wheel's stand in the way of nobody else's.
+# The folder of wsgi.py, work.py and config.py; a wheel keeps them where they hide no one else's.
 ENTRY_POINTS = _PACKAGE / "entry" if IS_INSTALLED else LIBRARY
-# Where relative paths of settings start: the project's root, or the folder one is in.
+# Relative paths in settings start here: the project's root, or the current folder.
 ROOT = Path.cwd() if IS_INSTALLED else _PACKAGE.parent
 
 
 def value_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return what NAME says, or else what stands in the file that NAME_FILE says; None if neither.
+    """Return the value of NAME, or else the content of the file that NAME_FILE names, or None.
 
-    Relative paths start at ROOT. Raises OSError or UnicodeDecodeError for a file that
-    cannot be read.
+    Relative paths start at ROOT. Raises OSError or UnicodeDecodeError if the file cannot be read.
     """
     if name in environ:
         return environ[name]

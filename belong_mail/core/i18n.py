@@ -1,4 +1,4 @@
-"""The list of languages; catalogs read from the .po files; dates and languages in words."""
+"""The languages; catalogs read from .po files; dates and languages in words."""
 
 import gettext
 import io
@@ -23,25 +23,25 @@ from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.translatable import gettext_noop
 
-# Each language by its code, as it calls itself. Every other one than the default has a catalog.
+# Each language by code, under its own name. Each but the default has a catalog.
 NAMES = {"en": "English", "es": "Español"}
 DEFAULT = "en"
-# The others: a text may be written in each of them besides.
+# The other languages, in which a text may also be written.
 OTHER_LANGUAGES = tuple(code for code in NAMES if code != DEFAULT)
 # The same words in each language: {"en": …, "es": …}.
 LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
-# Where a language has another pattern for a whole day than CLDR's: “martes 3 de marzo de 2026”.
+# Patterns for a full date where ours differ from CLDR's: “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 
 
-# Rules of languages, each read once.
+# Rules of languages, each loaded once.
 ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
 
 
 def known_language(code: object) -> str:
-    """Return a code we speak: the given one, or the default for whatever else."""
+    """Return the code of a language that we have: the given one, or the default."""
     return code if isinstance(code, str) and code in NAMES else DEFAULT
 
 
@@ -50,24 +50,24 @@ def text_direction(code: str) -> str:
     return "rtl" if bidirectional(NAMES[code][0]) in {"R", "AL"} else "ltr"
 
 
-# The names that catalogs are filled with: one process serves one district.
+# The names filled into catalogs: one process serves one district.
 _chosen: dict[str, Names] = {}
 
 
 def use_names(names: Names) -> None:
-    """Call the site and its district so, in every language, from now on."""
+    """Use these names of site and district, in every language, from now on."""
     if names != _chosen.get("names"):
         _chosen["names"] = names
         catalog.cache_clear()
 
 
 def names() -> Names:
-    """Return what the site and its district are called."""
+    """Return the names of site and district."""
     return _chosen["names"]
 
 
 class SourceWords(gettext.NullTranslations):
-    """The words of the sources, each once, with the names filled in."""
+    """The words of the sources, with the names filled in."""
 
     def __init__(self, fill: Callable[[str], str]) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class SourceWords(gettext.NullTranslations):
 
 @cache
 def catalog(code: str) -> gettext.NullTranslations:
-    """Read the catalog of a language, once. English is what the sources say."""
+    """Read the catalog of a language, once. For English, the sources are the catalog."""
     fill = filler(_chosen.get("names"))
     if code == DEFAULT:
         return SourceWords(fill)
@@ -101,7 +101,7 @@ def _filled(words: str | Sequence[str], fill: Callable[[str], str]) -> str | tup
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute
-    """Words that know their language, which may be another than the reader's."""
+    """A text that knows its language, which may not be the reader's."""
 
     language: str
 
@@ -111,12 +111,12 @@ class TextIn(str):  # noqa: SLOT000 - it has one more attribute
         return text
 
     def __deepcopy__(self, _memo: object) -> Self:
-        """Return these words: a dataclass is copied deeply when it becomes a dict."""
+        """Return the text itself: a dataclass is copied deeply when it becomes a dict."""
         return self
 
 
 def group_in_sentence(name: str, language: str) -> str:
-    """Return how a sentence calls a group: “the Asian Belong Group”, “The Village Belong Group”."""
+    """Return a group's name for use in a sentence: “the Asian Belong Group”, “grupo Asian”."""
     say = catalog(language).gettext
     pattern = (
         say(gettext_noop("%(group)s %(program_name)s Group"))
@@ -127,33 +127,33 @@ def group_in_sentence(name: str, language: str) -> str:
 
 
 def language_name(code: str, reader: str) -> str:
-    """Return what readers of a language call another, as in “Spanish” or “español”."""
+    """Return a language's name for a reader, as in “Spanish” or “español”."""
     return _locale(code).get_display_name(reader) or NAMES[code]
 
 
 def language_list(codes: Iterable[str], reader: str) -> str:
-    """List languages for a reader, as in “English and Spanish”."""
+    """Join the names of languages, as in “English and Spanish”."""
     return list_of([language_name(code, reader) for code in codes], reader)
 
 
 def list_of(words: Sequence[str], code: str) -> str:
-    """List words, as in “one, two, and three”."""
+    """Join words, as in “one, two, and three”."""
     return format_list(words, locale=_locale(code))
 
 
 def sensitive_words(section: str) -> list[Any]:
-    """Return a section of `translations/CODE/sensitive_words.json`, from each language."""
+    """Return a section of each language's `translations/CODE/sensitive_words.json`."""
     files = (TRANSLATIONS / code / "sensitive_words.json" for code in NAMES)
     return [json.loads(file.read_bytes())[section] for file in files]
 
 
 def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
-    """Return a date, local, as in “Tuesday, March 3, 2026”."""
+    """Return a local date, as in “Tuesday, March 3, 2026”."""
     return format_day(moment.astimezone(zone).date(), code)
 
 
 def format_day(day: date, code: str, width: str = "full") -> str:
-    """Return a day: `full` with its weekday, `long` without, `short` without its year."""
+    """Return a date: `full` with its weekday, `long` without, `short` without its year."""
     if width == "short":
         return format_skeleton("MMMMd", day, locale=_locale(code))
     pattern = FULL_DAY.get(code, width) if width == "full" else width
@@ -161,12 +161,12 @@ def format_day(day: date, code: str, width: str = "full") -> str:
 
 
 def format_numeric(day: date, code: str) -> str:
-    """Return a day as people type it, as in “3/31/2026”."""
+    """Return a date as people type it, as in “3/31/2026”."""
     return format_skeleton("yMd", day, locale=_locale(code))
 
 
 def read_day(text: str, code: str) -> date:
-    """Read a day as people type it in a language, or as browsers send it, or raise ValueError."""
+    """Parse a date as people type it in a language, or as browsers send it. Raises ValueError."""
     if NUMERIC_DAY.fullmatch(text):
         return parse_date(text, locale=_locale(code))
     if not ISO_DAY.fullmatch(text):
@@ -185,18 +185,18 @@ def format_weekday(day: date, code: str) -> str:
 
 
 def format_short(day: date, code: str, part: str) -> str:
-    """Return a part of a day where there is little room: `EEE` its weekday, `MMM` its month."""
+    """Return a part of a date in a short form: `EEE` its weekday, `MMM` its month."""
     return babel_date(day, part, locale=_locale(code)).rstrip(".")
 
 
 def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
-    """Return date and time, local, as in “Tuesday, March 3, 2026, 4:00 PM”."""
+    """Return a local date and time, as in “Tuesday, March 3, 2026, 4:00 PM”."""
     local = moment.astimezone(zone)
     return f"{format_day(local.date(), code)}, {format_clock(local.time(), code)}"
 
 
 def format_brief(moment: datetime, code: str, zone: ZoneInfo) -> str:
-    """Return date and time, local, where there is little room, as in “Mar 3, 2026, 4:00 PM”."""
+    """Return a local date and time in a short form, as in “Mar 3, 2026, 4:00 PM”."""
     local = moment.astimezone(zone)
     return f"{format_day(local.date(), code, 'medium')}, {format_clock(local.time(), code)}"
 
@@ -207,7 +207,7 @@ def format_clock(clock: time, code: str) -> str:
 
 
 def format_hours(starts: time, ends: time, code: str) -> str:
-    """Return hours, as in “4:00–5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
+    """Return a span of hours, as in “4:00–5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
     first, last = _clock_parts(starts, code), _clock_parts(ends, code)
     if first[1] == last[1]:
         return f"{first[0]}–{' '.join(last)}"
@@ -215,17 +215,17 @@ def format_hours(starts: time, ends: time, code: str) -> str:
 
 
 def at_start(words: str) -> str:
-    """Begin words with a capital, as a line, a title or a cell of a table does."""
+    """Capitalize the first word, for a line, a title or a table cell."""
     return words[:1].upper() + words[1:]
 
 
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
-    """Return hours and half of the day; people in the US read twelve hours in any language."""
+    """Return hours and half of the day; the US uses twelve hours in any language."""
     half = babel_time(clock, "a", locale=_locale(code))
     return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
 
 
 def format_wait(wait: timedelta, code: str) -> str:
-    """Return how long to wait in whole minutes, as in “5 minutes”, rounded up."""
+    """Return a wait in whole minutes, rounded up, as in “5 minutes”."""
     minutes = max(1, -(-int(wait.total_seconds()) // 60))
     return format_timedelta(timedelta(minutes=minutes), threshold=2, locale=_locale(code))

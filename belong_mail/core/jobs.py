@@ -1,8 +1,8 @@
-"""Jobs: what the web seals for the worker to read. Each kind is a dataclass of a room's `jobs.py`.
+"""Jobs that the web seals for the worker. Each kind is a dataclass in a room's `jobs.py`.
 
-How many of those that look an address up are read is limited, so that nobody can test a list:
-whoever breaks into the web and may write can seal guesses, and see in the database which of them
-are known. The worker reads no more than people could mean; the rest waits its turn.
+The number of jobs that look an address up is limited, so that no one can test a list: an intruder
+in the web can seal guesses, and see in the database which of them are known. The worker reads no
+more than people could send; the rest waits.
 """
 
 import json
@@ -29,21 +29,21 @@ from belong_mail.core.rate_limits import (
 if TYPE_CHECKING:
     from belong_mail.core.decryption import Opener
 
-# After so many failures a job is left for the operator.
+# After this many failures a job is left for the operator.
 MAX_FAILURES = 3
-# Surrogates, which JSON can write alone.
+# Halves of characters (surrogates), which JSON can hold and UTF-8 cannot.
 HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
-# Of the check `failed_lookups`; forgotten once it is told.
+# For the check `failed_lookups`; forgotten once it is told.
 FAILED_NOTICE = b"notice/failed_lookups"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
-# All that is counted by a rate, so that an error of a clock is found.
+# All keys that a rate counts, so that a clock error can be found.
 COUNTED = (*RATES, (FLOOD, JOBS_RATE))
 
 
 class Job(IdBase):
-    """Something a visitor asked for, written down by the blind web for the worker to read."""
+    """A request that the web stored for the worker."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -54,7 +54,7 @@ class Job(IdBase):
         ),
     )
 
-    # The `kind` of a class below.
+    # The `kind` of one of the classes below.
     kind: Mapped[str]
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))
     subscription_id: Mapped[int | None] = mapped_column(
@@ -69,7 +69,7 @@ class Job(IdBase):
 
 @event.listens_for(Job, "after_insert")
 def _note(_mapper: object, _connection: object, job: Job) -> None:
-    """Have the log name a job that was written down."""
+    """Let the log name a job that was stored."""
     if session := object_session(job):
         logs.note(session.info, "job", job.id)
 
@@ -82,14 +82,14 @@ class JobKind:
 
     # Stored: it keeps its spelling forever.
     kind: ClassVar[str]
-    # Whether it looks an address up that anyone may have typed.
+    # Whether it looks up an address that anyone may have typed.
     looks_up: ClassVar[bool]
 
     def __init_subclass__(cls, *, kind: str = "", looks_up: bool = False) -> None:
         cls.kind, cls.looks_up = kind, looks_up
 
     def write(self, session: Session, **columns: Any) -> None:
-        """Write the job down; the worker does it, not before `due_at`."""
+        """Store the job; the worker does it from `due_at` on."""
         session.add(Job(kind=self.kind, **columns))
 
     @classmethod
@@ -98,16 +98,16 @@ class JobKind:
 
 
 class SealedJob(JobKind):
-    """A job with words that the worker alone can read: a frozen dataclass of text, yes and no."""
+    """A job that only the worker can read: a frozen dataclass of text, bool, and lists of them."""
 
     def ask(self, session: Session, sealer: Sealer, **columns: Any) -> None:
-        """Write the job down, sealed for its kind; the worker does it, not before `due_at`."""
+        """Store the job, sealed for its kind; the worker does it from `due_at` on."""
         said = json.dumps(asdict(self)).encode()  # type: ignore[call-overload]
         self.write(session, sealed=sealer.seal(said, sealed_for(self.kind)), **columns)
 
     @classmethod
     def open(cls, opener: "Opener", job: Job) -> Self:
-        """Return what was sealed; raise DecryptionError, or TypeError for another form."""
+        """Open a stored job. Raises DecryptionError, or TypeError if it has another form."""
         said = json.loads(opener.open(job.sealed or b"", sealed_for(cls.kind)))
         known = [each for each in fields(cls) if each.name in said]  # type: ignore[arg-type]
         for field in known:
@@ -117,19 +117,19 @@ class SealedJob(JobKind):
 
 
 def _is_of(value: object, form: Any) -> bool:
-    """Tell whether a value has a field's type; text must be valid UTF-8."""
+    """Return whether a value has a field's type; text must be valid UTF-8."""
     if get_origin(form) is list:
         return type(value) is list and all(_is_of(each, *get_args(form)) for each in value)
     return type(value) is form and not (isinstance(value, str) and HALVES.search(value))
 
 
 def remaining_lookups(session: Session, at: datetime) -> int:
-    """Return how many such requests may be read now."""
+    """Return how many jobs that look an address up may be read now."""
     return min(rate_limits.remaining(session, key, rate, at) for key, rate in RATES)
 
 
 def count_lookups(session: Session, number: int, at: datetime) -> None:
-    """Count requests that are about to be read."""
+    """Count lookups that are about to be read."""
     if not number:
         return
     for key, rate in (*RATES, (NOTICE, UNUSUAL_LOOKUPS)):
@@ -137,33 +137,33 @@ def count_lookups(session: Session, number: int, at: datetime) -> None:
 
 
 def count_read(session: Session, number: int, at: datetime) -> None:
-    """Count what people asked for, whatever it is, for the alarm of a flood."""
+    """Count jobs of every kind, for the alarm of a flood."""
     if number:
         rate_limits.record_use(session, FLOOD, JOBS_RATE, at, number)
 
 
 def is_flooded(session: Session, at: datetime) -> bool:
-    """Tell whether requests come in such numbers that forms are put off or refused."""
+    """Return whether so many jobs arrive that forms are delayed or refused."""
     return not rate_limits.remaining(session, FLOOD, JOBS_RATE, at)
 
 
 def note_excess(session: Session, at: datetime) -> None:
-    """Remember that some had to wait."""
+    """Remember that some lookups had to wait."""
     rate_limits.try_use(session, WAITED, DELAYED_LOOKUPS, at)
 
 
 def note_failure(session: Session, at: datetime) -> None:
-    """Remember that reading one of them failed."""
+    """Remember that reading a lookup failed."""
     rate_limits.try_use(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 
 def has_failed(session: Session, at: datetime) -> bool:
-    """Tell whether reading one failed since the operator was last told so."""
+    """Return whether reading a lookup failed since the operator was last told."""
     return not rate_limits.remaining(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 
 def are_unusual(session: Session, at: datetime) -> bool:
-    """Tell whether there are, or were within the hour, more than people send on a usual day."""
+    """Return whether there were more lookups than on a usual day, now or within the hour."""
     return not all(
         rate_limits.remaining(session, key, rate, at)
         for key, rate in ((NOTICE, UNUSUAL_LOOKUPS), (WAITED, DELAYED_LOOKUPS))

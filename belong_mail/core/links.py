@@ -1,4 +1,4 @@
-"""Signed absolute links for mail and paper, from BASE_URL and the paths of the pages they name."""
+"""Signed absolute links for email and paper, made of BASE_URL and the pages' paths."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from belong_mail.core.tokens import MAX_TOKEN_CHARACTERS, BadToken, Purpose, Tokens
 
-# The app's own, which a worker must know without the views; a test compares the two.
+# The app's own paths, which the worker must know without the views; a test compares them.
 PATHS = {
     "approvals.approve": "/lead/newsletters/<public_id>/approve",
     "contact.write": "/contact",
@@ -40,18 +40,18 @@ PATHS = {
 HOLE = "the-token"
 _GAP = re.compile(r"<(\w+)>")
 _IN_PATH = "!$&'()*+,/:;=@"
-# Characters that stay as they are, by the URL standard.
+# Characters that are not escaped, by the URL standard.
 _IN_QUERY = "!$'()*,/:;?@"
 
 
 class Links:
-    """Builds links without a request, so that no Host header can bend them."""
+    """Builds links without a request, so that no Host header can change them."""
 
     def __init__(self, base_url: str, tokens: Tokens) -> None:
         parts = urlsplit(base_url)
         host = parts.netloc.lower()
         ascii_host = host if host.isascii() else host.encode("idna").decode()
-        # Where all links begin.
+        # The beginning of all links.
         self.root = f"{parts.scheme}://{ascii_host}{parts.path.rstrip('/')}"
         self._tokens = tokens
 
@@ -60,7 +60,7 @@ class Links:
         return self._to(endpoint, {**values, "lang": language})
 
     def plain(self, endpoint: str, **values: int | str) -> str:
-        """Link to a page in its reader's own language: for paper."""
+        """Link to a page without a language, for paper."""
         return self._to(endpoint, values)
 
     def signed(
@@ -71,27 +71,27 @@ class Links:
         at: datetime,
         language: str | None = None,
     ) -> str:
-        """Link to a page that acts on POST; without a language where only machines go."""
+        """Link to a page that acts on POST; without a language if only machines follow it."""
         return self.signer(purpose, at)(public_id).join(self.frame(endpoint, language))
 
     def frame(self, endpoint: str, language: str | None = None) -> tuple[str, str]:
-        """Return what stands before and behind the token of such a link."""
+        """Return the parts of such a link before and after the token."""
         before, _, after = self._to(endpoint, {"token": HOLE, "lang": language}).partition(HOLE)
         return before, after
 
     def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
-        """Return what makes the tokens of such links out of public ids."""
+        """Return a signer of public ids for such links."""
         return self._tokens.signer(purpose, at)
 
     def named_in(self, text: str, endpoint: str, purpose: Purpose) -> Iterator[str]:
-        """Yield the public ids that signed links to a page name which stand in a text."""
+        """Yield the public ids in a text's signed links to a page."""
         before = PATHS[endpoint].partition("<")[0]
         for token in re.findall(rf"{before}([\w.-]{{1,{MAX_TOKEN_CHARACTERS}}})", text):
             with suppress(BadToken):
                 yield self._tokens.read(purpose, token)
 
     def _to(self, endpoint: str, values: Mapping[str, int | str | None]) -> str:
-        """Fill a path's gaps; other values become its query."""
+        """Fill in a path's placeholders; other values become its query."""
         rest = {name: value for name, value in values.items() if value is not None}
         path = _GAP.sub(lambda gap: quote(str(rest.pop(gap[1])), _IN_PATH), PATHS[endpoint])
         query = f"?{urlencode(rest, safe=_IN_QUERY)}" if rest else ""

@@ -1,6 +1,6 @@
-"""Write one line an event, as text or as JSON: when, how grave, by which program, what.
+"""Log one line an event, as text or JSON: time, level, program, event.
 
-Nobody gives it an address, a token, or a path, which may have the secret of a link in it.
+Callers never pass an address, a token, or a path, which may have a link's secret in it.
 """
 
 import json
@@ -15,14 +15,14 @@ TEXT, JSON = "text", "json"
 FORMATS: Final = (TEXT, JSON)
 FIELDS: Final = "fields"
 NOTED: Final = "logs.noted"
-# Begins what granian appends to the message of an error: a traceback, with the error's values.
+# Start of what granian appends to an error's message: a traceback, with the error's values.
 TRACEBACK: Final = "Traceback (most recent call last)"
-# The id of the request that is being answered; empty outside of one.
+# Id of the request that is being answered; empty outside of one.
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def configure(style: str, program: str) -> None:
-    """Log to standard error from now on: our events from INFO on, and warnings of libraries."""
+    """Log to standard error: our own events from INFO on, and warnings of libraries."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter_of(style, program))
     root = logging.getLogger()
@@ -36,37 +36,37 @@ def formatter_of(style: str, program: str) -> "LineFormatter":
 
 
 def web_server_formatter() -> "LineFormatter":
-    """Format the web server's own lines: it is told where we are by its `--log-config`."""
+    """Format the web server's own lines, by a formatter that its `--log-config` names."""
     return formatter_of(os.environ.get("BELONG_LOG_FORMAT", TEXT), "web")
 
 
 def event(log: logging.Logger, level: int, what: str, **fields: object) -> None:
-    """Log what happened, with fields by name; those that say nothing are left out."""
+    """Log an event with its fields; fields without a value are left out."""
     log.log(level, what, extra={FIELDS: {key: each for key, each in fields.items() if each != ""}})
 
 
 def note(info: dict[Any, Any], name: str, number: int) -> None:
-    """Remember in a transaction (`Session.info`) what a line will name once it is committed."""
+    """Store in a transaction (`Session.info`) a field to log once it is committed."""
     info.setdefault(NOTED, {}).setdefault(name, []).append(number)
 
 
 def noted(info: dict[Any, Any]) -> dict[str, str]:
-    """Return fields that name what was noted in a transaction."""
+    """Return the fields that were noted in a transaction."""
     return {name: ",".join(map(str, all_)) for name, all_ in info.get(NOTED, {}).items()}
 
 
 def begin_request() -> None:
-    """Let all that is logged from here on in this thread belong to a new request."""
+    """Give all further lines of this thread a new request id."""
     _request_id.set(secrets.token_hex(4))
 
 
 def end_request() -> None:
-    """Let what is logged from here on belong to no request."""
+    """Give further lines no request id."""
     _request_id.set("")
 
 
 class LineFormatter(logging.Formatter):
-    """Write a line; an exception is named, without its values and its traceback."""
+    """Formats a line; of an exception, only its type."""
 
     def __init__(self, program: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Keep the memory of a process, with its keys and addresses, from files and other processes."""
+"""Protect a process's memory, with its keys and addresses, from files and other processes."""
 
 import ctypes
 import resource
@@ -8,10 +8,10 @@ SET_DUMPABLE = 4
 
 
 def disable_core_dumps() -> None:
-    """Let a crash write no image of the memory."""
+    """Prevent core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def hide() -> None:
-    """Let no other process of this user read this one's memory or environment, until it execs."""
+    """Keep other processes of this user from this one's memory and environment, until it execs."""
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Time-outs for PostgreSQL: a silent server, or a host frozen with locks, stops nobody long."""
+"""Timeouts for PostgreSQL: a silent server, or a frozen host with locks, stops no one long."""
 
 import datetime as dt
 import time
@@ -15,36 +15,36 @@ from sqlalchemy import Engine, event
 
 from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
 
-# Seconds in which a connection that was kept must answer before it is used again.
+# Seconds in which a pooled connection must answer before it is used again.
 PING_SECONDS = 3.0
 # Seconds for which a silent server is not asked again: callers fail at once.
 REST_SECONDS = 3.0
-# How long a session waits for another one's lock, lets a statement run, and keeps its locks while
-# it does nothing. The server ends a statement before we stop waiting: its session can go on.
+# Limits of a session: waiting for a lock, running a statement, and idling in a transaction. The
+# server ends a statement before we stop waiting, so that the session can go on.
 SESSION_LIMITS = {
     "lock_timeout": "5s",
     "statement_timeout": f"{STATEMENT_SECONDS - 1:.0f}s",
     "idle_in_transaction_session_timeout": "15s",
 }
-# Sets limits, unless the URL, the role, the database or the server's file says something else.
+# Sets limits that the URL, the role, the database and the server's file do not set.
 _LIMIT = """
 SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
-# The least and the most that is loaded: whatever is beyond, such as `-infinity`, counts as these.
-# The web may write it, and a row that does not load would fail for the person it is about alone.
+# Values beyond these, such as `-infinity`, load as the nearest of them: otherwise the web could
+# write a row that fails to load for one person.
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "timestamptz": (EARLIEST, LATEST),
     "date": (EARLIEST.date(), LATEST.date()),
-    "time": (dt.time.min, dt.time.max),  # to PostgreSQL, 24:00 is a time too
+    "time": (dt.time.min, dt.time.max),  # PostgreSQL also accepts 24:00
 }
 
 
 def _bounded_loader(name: str, encoding: Format) -> type[Loader]:
-    """Make the loader of a type whose values stay within its BOUNDS."""
+    """Return a loader for a type that keeps values within its BOUNDS."""
     least, most = BOUNDS[name]
     unbounded: Any = adapters.get_loader(adapters.types[name].oid, encoding)
 
@@ -75,7 +75,7 @@ LOADERS = [
 
 
 class CircuitBreaker:
-    """Whether the server was silent a moment ago: then one asks whether it still is, no more."""
+    """Fails callers at once after the server was silent, and lets one of them probe it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -88,7 +88,7 @@ class CircuitBreaker:
         self._until = 0.0
 
     def is_over(self) -> bool:
-        """Tell whether the server may be asked. After a timeout, one caller may probe."""
+        """Return whether to ask the server. After a timeout, one caller may probe."""
         with self._lock:
             if self._until == 0.0:
                 return True
@@ -99,9 +99,9 @@ class CircuitBreaker:
 
 
 class SyncedPipeline(Pipeline):
-    """Ends with a Sync: after psycopg’s own last word, a Flush, PostgreSQL times no idle session.
+    """Ends with a Sync, because after psycopg's Flush PostgreSQL times no idle session.
 
-    A host that froze then would keep its locks for ever.
+    A host that froze then would keep its locks forever.
     """
 
     def _exit_gen(self) -> Iterator[Any]:  # type: ignore[override]
@@ -113,10 +113,10 @@ class SyncedPipeline(Pipeline):
 
 
 class Impatient(Connection[Any]):
-    """A connection that is given up when the server does not answer in time."""
+    """A connection that is closed if the server does not answer in time."""
 
     silence: CircuitBreaker
-    # Seconds for each statement; None: all the time it takes.
+    # Seconds for each statement; None: no limit.
     patience: float | None = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
@@ -132,7 +132,7 @@ class Impatient(Connection[Any]):
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
-        """Send what is executed in the block at once, in one round trip."""
+        """Send the statements of the block in one round trip."""
         self._pipeline = together = SyncedPipeline(self)
         try:
             with together:
@@ -142,7 +142,7 @@ class Impatient(Connection[Any]):
 
 
 def configure_engine(engine: Engine) -> None:
-    """Let an engine's connections have limits, for each statement, ping, lock and transaction."""
+    """Set the limits of an engine's connections: for statements, pings, locks and transactions."""
     silence = CircuitBreaker()
 
     @event.listens_for(engine, "do_connect")

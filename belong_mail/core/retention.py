@@ -1,6 +1,6 @@
-"""How long everything is kept: every age, with its reason; and how old rows are removed.
+"""How long everything is kept, with the reason for each age; and how old rows are deleted.
 
-The `retention.py` of a room says to which rows an age applies.
+The `retention.py` of a room says which rows an age applies to.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,68 +14,67 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
 
-# A request to join that nobody confirmed: its link works for three days, and a further one may be
+# A request to join that no one confirmed: its link works for three days, and another one may be
 # asked for on each of them.
 PENDING_CONFIRMATION_AGE = timedelta(days=7)
-# The same for people on a list that the office moved here: they did not ask, so it is as long as
-# their link works, and no longer.
+# The same for people on an imported list: they did not ask, so no longer than their link works.
 INVITED_AGE = timedelta(hours=72)
-# A list of addresses that the office brought: one that it never started, and one that it did, with
-# what the relay's limits have left unasked.
+# An imported list that was never started; and one that was, with what the relay's limits left
+# unasked.
 UNSTARTED_IMPORT_AGE = timedelta(days=1)
 IMPORT_AGE = timedelta(days=30)
-# A membership that has ended: until then one that ended because mail came back can be restored.
+# A membership that has ended: one that bounces ended can be restored until then.
 ENDED_AGE = timedelta(days=30)
-# A change of address, or of a group's mailbox, that nobody confirmed: as long as a request to join.
+# An unconfirmed change of address or of a group's mailbox: as long as a request to join.
 ADDRESS_CHANGE_AGE = timedelta(days=7)
-# A note to be told when a group starts, from the day on which it was left: it is a wish of this
-# year, and names an address of somebody who is no member.
+# A request to be notified when a group starts: it was a wish of this year, and holds the address of
+# someone who is not a member.
 WAITLIST_AGE = timedelta(days=365)
 # An invitation to lead that nobody accepted: its link works for a week.
 INVITATION_AGE = timedelta(days=8)
-# Sign-in links and sessions: they are useless after ten minutes and after twelve hours.
+# Sign-in links and sessions: they stop working after ten minutes and after twelve hours.
 SESSION_AGE = timedelta(days=1)
-# The record of a single mail that has ended, and a message to the office or to leads after it was
-# mailed: a bounce may come late, and an operator may be asked what became of it.
+# The record of a single email that has ended, and a message to the office or to leads after it was
+# sent: a bounce may come late, and an operator may be asked what became of it.
 DELIVERY_AGE = timedelta(days=30)
-# The record of a copy of a newsletter; from then on its issue has the numbers alone. A mailbox that
-# is full at each of five issues in a year ends a membership, so all five must still be known.
+# The record of a copy of a newsletter; afterwards its issue has only the numbers. A full mailbox at
+# each of five issues in a year ends a membership, so all five must still be known.
 COPY_AGE = timedelta(days=400)
-# Recipient and own words of such an email, such as a link: it may come back at once, and an
-# operator who is asked looks on the same day.
+# Recipient and words of such an email: it may bounce at once, and an operator looks on the same
+# day.
 ARGUMENTS_AGE = timedelta(days=1)
-# Returned messages, in the mailbox's folder for what was read: an operator who wonders looks within
-# days. And keyed hashes of those that we have read: as long as the record that one could be about.
+# Returned messages, in the mailbox's folder of read ones: an operator may look at them for days.
+# And keyed hashes of messages that were read: as long as the record that one could be about.
 READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
-# How far such a mailbox is read, after the last try: it is another one by now, or none.
+# How far such a mailbox was read, after the last attempt: it is no longer in use.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
-# A reminder of a day's meeting: nobody is reminded twice.
+# A reminder of a day's meeting: so that no one is reminded twice.
 REMINDER_AGE = timedelta(days=30)
 # A thread that a receipt code opens, after its last message: as long as any message to the office.
 THREAD_MAX_AGE = timedelta(days=30)
-# A meeting after its last day, or after it was cancelled: so long calendars can still hear of it.
+# A meeting after its last day, or after it was canceled: calendars may still fetch the change.
 MEETING_AGE = timedelta(days=90)
-# An entry of the audit trail: a question about last school year still finds it. A trigger of
-# SQLite, made by step 1.0, knows the same number of days.
+# An entry of the audit trail: a question about last school year can still be answered. A trigger of
+# SQLite, made by step 1.0, has the same number of days.
 AUDIT_AGE = timedelta(days=730)
-# A job that could not be read, after it was due: an operator has a week to put the key back.
+# A job that could not be read, after it was due: an operator has a week to restore the key.
 UNREADABLE_AGE = timedelta(days=7)
-# How many messages left in each minute: the relay's day is counted from them.
+# How many messages left in each minute: the relay's daily quota is counted from them.
 SENT_PER_MINUTE_AGE = timedelta(days=2)
-# Rows that have an end of their own: the list behind a “my groups” link.
+# Rows with an end of their own: the list behind a “my groups” link.
 NO_AGE = timedelta(0)
-# Rows of a kind that go at a time, so that nobody waits for that transaction for long.
+# Rows deleted at a time, so that no one waits long for that transaction.
 BATCH_ROWS = 500
-# Conditions for the rows that are over at a time.
+# Conditions for the rows that are too old at a time.
 Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Removes some of one kind of rows; it has nothing to do while no model has such rows."""
+    """Deletes some rows of one kind; skipped while its models have no such rows."""
 
-    # Returns how many, of which BATCH_ROWS says: look again.
+    # Returns how many; BATCH_ROWS means there may be more.
     remove: Callable[[Session, datetime], int]
     rows: tuple[tuple[Any, Which], ...]
 
@@ -84,7 +83,7 @@ class Rule:
 
 
 def in_batches(statement: Any, which: Which) -> Rule:
-    """Make a rule of an UPDATE or DELETE of a model whose primary key is `id`."""
+    """Return a rule that runs an UPDATE or DELETE on a model whose primary key is `id`."""
     model = statement.entity_description["entity"]
     return Rule(partial(_apply_to_batch, statement, which), ((model, which),))
 
@@ -94,7 +93,7 @@ def older_than(column: Any, age: timedelta) -> Which:
 
 
 def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
-    """Return the rules that have something to do; all are asked about in one statement."""
+    """Return the rules that have something to do, asking about all in one statement."""
     asked = tuple(rules)
     answers = session.connection().execute(_question(asked)).one() if asked else ()
     return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
@@ -102,7 +101,7 @@ def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
 
 @cache
 def _question(rules: tuple[Rule, ...]) -> Select[Any]:
-    """Make the statement once: putting it together takes longer than its answer."""
+    """Build the statement once: building takes longer than running it."""
     at = cast("datetime", _WhenRun())
     questions: list[Any] = [
         or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
@@ -113,7 +112,7 @@ def _question(rules: tuple[Rule, ...]) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _WhenRun:
-    """Placeholder for `at`, or a time before it, that each run fills in."""
+    """Placeholder for the time of a run, or a time before it."""
 
     age: timedelta = NO_AGE
 
@@ -134,7 +133,7 @@ class _WhenRun:
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
-    """Let a statement act on the first rows of those; rows of another worker are left for now."""
+    """Run a statement on the first matching rows, skipping those that another worker has locked."""
     model = statement.entity_description["entity"]
     found = select(model.id).where(*which(at)).limit(BATCH_ROWS).with_for_update(skip_locked=True)
     ids = list(session.scalars(found))

@@ -1,4 +1,4 @@
-"""Services: collaborators that pages, commands and the worker share."""
+"""The collaborators that pages, commands and the worker share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from config import Config
 
     Settings = Config
-else:  # only wsgi.py and work.py read the settings: no room imports them
+else:  # only wsgi.py and work.py read settings, no room imports them
     Settings = Any
 
 

@@ -1,8 +1,8 @@
-"""Site settings: what the office changes while the site runs; the environment is the default.
+"""Settings that the office changes while the site runs; the environment has the defaults.
 
-A stored value counts if it is one that the environment could give. The worker tells the office of
-each change before it uses it, so that one that nobody made is noticed. No secret is kept here, and
-no address that the web could open.
+A stored value counts only if the environment could have it too. The worker tells the office of each
+change before it uses it, so that an intruder's change is noticed. No secret is stored here, and no
+address that the web could open.
 """
 
 from collections.abc import Iterable
@@ -17,25 +17,25 @@ from belong_mail.core import audit
 from belong_mail.core.db import Base
 from belong_mail.core.services import Settings
 
-# Fields of the settings that the office may change.
+# Settings that the office may change.
 EDITABLE: Final = ("video_url", "help_lines", "postal_address")
-# Signs of a link, which only an intruder would put into a postal line.
+# Marks of a link, which only an intruder would put into a postal line.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
 
 class SiteSetting(Base):
-    """A setting that was changed here; without a value the environment's counts again."""
+    """A changed setting; without a value the environment's applies again."""
 
     __tablename__ = "site_settings"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str | None]
-    # The value that the worker told the office of.
+    # The value that the worker has told the office of.
     announced: Mapped[str | None]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:
-    """Return the settings with what the office has changed, for pages."""
+    """Return the settings with the office's changes, for pages."""
     chosen = select(SiteSetting.name, SiteSetting.value)
     return _with_values(settings, session.execute(chosen))
 
@@ -43,7 +43,7 @@ def with_changes(session: Session, settings: Settings) -> Settings:
 def as_announced(session: Session, settings: Settings) -> Settings:
     """Return the settings with the changes that the office was told of, for the worker.
 
-    While a row is locked, the worker neither announces nor uses it.
+    The worker neither announces nor uses a row that is locked.
     """
     told = select(SiteSetting.name, SiteSetting.announced)
     return _with_values(settings, session.execute(told))
@@ -59,7 +59,7 @@ def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> S
 
 
 def parse(settings: Settings, name: str, value: str) -> Any:
-    """Read a value as the environment's would be read; raise ValueError for one that is not fit."""
+    """Parse a value as the environment's would be. Raises ValueError for an unfit one."""
     if name not in EDITABLE or not value:
         raise ValueError(name)
     if name == "postal_address" and any(sign in value.casefold() for sign in LINK_SIGNS):
@@ -69,7 +69,7 @@ def parse(settings: Settings, name: str, value: str) -> Any:
 
 
 def change(session: Session, settings: Settings, name: str, value: str) -> None:
-    """Set a value; an empty one brings the environment's back. Raises ValueError."""
+    """Change a setting; an empty value restores the environment's. Raises ValueError."""
     is_default = value in {"", str(getattr(settings, name))}
     if not is_default:
         parse(settings, name, value)
@@ -90,7 +90,7 @@ def store(session: Session, name: str, value: str | None) -> None:
 
 
 def unannounced(session: Session) -> list[SiteSetting]:
-    """List what has changed since the office was told, without what another worker tells of."""
+    """Return the changes that the office was not told of, except those another worker announces."""
     listed = select(SiteSetting).order_by(SiteSetting.name)
     locked = listed.with_for_update(skip_locked=True)
     found = session.scalars(locked.execution_options(populate_existing=True))

@@ -1,4 +1,4 @@
-"""A command's words beside its result: sentences, a bar, a question; none with --quiet."""
+"""What a command prints beside its result: sentences, progress, questions; none with --quiet."""
 
 import sys
 import time
@@ -11,18 +11,18 @@ from typing import Any, TextIO
 import click
 from click._termui_impl import ProgressBar
 
-# In the context of a command, when it was asked to say no more than its result.
+# Key in a command's context if it was asked for its result only.
 QUIET = "belong.quiet"
 QUIET_FLAG = "--quiet"
-# Files that are read.
+# Parameter types: files to read.
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-# A local day, or a time of one, with or without seconds.
+# A local date, or a date and time, with or without seconds.
 TIMES = (f"{between}%H:%M{end}" for between in " T" for end in ("", ":%S"))
 MOMENT = click.DateTime(["%Y-%m-%d", *(f"%Y-%m-%d{time}" for time in TIMES)])
 
 
 def quiet_option() -> click.Option:
-    """Make the option that every command has."""
+    """Return the option that every command has."""
     return click.Option(
         ["-q", QUIET_FLAG],
         is_flag=True,
@@ -43,19 +43,19 @@ def is_quiet() -> bool:
 
 
 def say(words: str) -> None:
-    """Tell what was done, or what comes next; a result that scripts read is not said by this."""
+    """Tell what was done, or what comes next. Not for results that scripts read."""
     if not is_quiet():
         click.echo(words)
 
 
 def confirm(question: str, *, is_sure: bool) -> None:
-    """Ask before what cannot be undone, where a person sits; a script has asked by itself."""
+    """Ask before what cannot be undone, if a person is at the terminal; scripts are not asked."""
     if not is_sure and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)
 
 
 def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
-    """Make an argument that may be left out: a person is asked for it, a script pipes it in."""
+    """Return an optional argument: a person is prompted for it, a script pipes it in."""
 
     def ask(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
         if not value and sys.stdin.isatty():
@@ -69,7 +69,7 @@ def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
 
 
 def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a command ask this first, which may name its arguments; give it the option --yes."""
+    """Have a command ask this first (it may name arguments); add the option --yes."""
 
     def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--yes", "is_sure", is_flag=True, help="Do not ask first.")
@@ -89,7 +89,7 @@ def refusing(
     words: str = "",
     kind: type[click.ClickException] = click.ClickException,
 ) -> Iterator[None]:
-    """End a command where one of these is raised: in these words, or the error's own."""
+    """End a command on one of these errors, with these words or the error's own."""
     try:
         yield
     except errors as error:
@@ -98,7 +98,7 @@ def refusing(
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
-    """Show that something of unknown length is at work, and then how long it took."""
+    """Show that work of unknown length is under way, and then how long it took."""
     if is_quiet() or not sys.stderr.isatty():
         yield
         return
@@ -111,7 +111,7 @@ def working(label: str) -> Iterator[None]:
 
 
 def progress(length: int, label: str, file: TextIO | None = None) -> ProgressBar[Any]:
-    """Show on the terminal how far long work is; elsewhere, and with --quiet, nothing."""
+    """Show the progress of long work on a terminal; nothing elsewhere, or with --quiet."""
     shown: TextIO = sys.stderr if file is None else file
     is_hidden = is_quiet() or not shown.isatty()
     return click.progressbar(length=length, label=label, file=shown, hidden=is_hidden)

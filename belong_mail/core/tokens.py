@@ -1,4 +1,4 @@
-"""The only use of itsdangerous: one salt and one age for each purpose."""
+"""The only use of itsdangerous: each purpose has a salt and a lifetime."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -27,7 +27,7 @@ class BadToken(Exception):
 
 
 class TokenExpired(BadToken):
-    """The link was ours and is too old; `public_id` is what was signed."""
+    """The link was ours but is too old; `public_id` is what was signed."""
 
     def __init__(self, public_id: str = "") -> None:
         super().__init__()
@@ -39,11 +39,11 @@ class TokenInvalid(BadToken):
 
 
 class NothingLeft(BadToken):
-    """The link was ours, and what it was for has been deleted."""
+    """The link was ours, but what it was for has been deleted."""
 
 
 class Purpose(Enum):
-    """Purposes of tokens, each with its lifetime in seconds (None: for ever)."""
+    """Purposes of tokens, each with its lifetime in seconds (None: forever)."""
 
     CONFIRM = ("confirm", 72 * HOUR_SECONDS)
     REFUSE = ("refuse", None)
@@ -60,7 +60,7 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
-    # The welcome email says the same to a new member, and stays.
+    # The welcome email says the same to a new member, for longer.
     WELCOME = ("welcome", HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
@@ -71,12 +71,12 @@ class Purpose(Enum):
 
 
 def name_of(secret: str) -> str:
-    """Return what a row keeps of a link's secret: even with our keys, it makes no link."""
+    """Return the hash of a link's secret that a row stores: no link can be made from it."""
     return urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()[:16]).decode().rstrip("=")
 
 
 class _Signer(TimestampSigner):
-    """Knows a time of its own, so that an email written twice is the same email."""
+    """Signs with a given time, so that an email that is written twice is the same both times."""
 
     default_digest_method = staticmethod(hashlib.sha256)
     default_key_derivation = "hmac"
@@ -92,7 +92,7 @@ class _Signer(TimestampSigner):
         return self._at
 
     def sign_text(self, text: str) -> str:
-        """Sign as `sign` does, with what is the same for all members of an issue made once."""
+        """Sign as `sign` does, computing once what is the same for all copies of an issue."""
         stamped = text + self._stamp
         signature = b2a_base64(self._tag(stamped.encode()), newline=False)
         return f"{stamped}.{signature.translate(URL_SAFE, b'=').decode()}"
@@ -104,15 +104,15 @@ class Tokens:
         self._secret_keys = secret_keys
 
     def sign(self, purpose: Purpose, public_id: str, at: datetime) -> str:
-        """Sign an opaque id at a time; the token's age counts from there."""
+        """Sign an opaque id; the token's age counts from `at`."""
         return self.signer(purpose, at)(public_id)
 
     def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
-        """Return what signs opaque ids for a purpose at a time, many of them cheaply."""
+        """Return a signer for one purpose and time, which signs many ids cheaply."""
         return _Signer(self._secret_keys, purpose, at).sign_text
 
     def read(self, purpose: Purpose, token: str) -> str:
-        """Return the id that was signed, or raise TokenExpired or TokenInvalid (both BadToken)."""
+        """Return the id that was signed. Raises TokenExpired or TokenInvalid (both BadToken)."""
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise TokenInvalid
         signer = _Signer(self._secret_keys, purpose, datetime.now(UTC) + CLOCK_SKEW)

@@ -1,6 +1,6 @@
-"""Mark words for the catalogs, in programs too that load no catalog."""
+"""Mark words for the catalogs, even in programs that load no catalog."""
 
 
 def gettext_noop(words: str) -> str:
-    """Mark words for the catalogs that are translated where they are shown."""
+    """Mark words for the catalogs; they are translated where they are shown."""
     return words

@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # the services load the database, which this process does not
 
 # Options of `flask` itself that take a value as a separate argument.
 WITH_VALUE = ("-A", "--app", "-e", "--env-file")
-# For the worker: no columns for tracebacks, and no docstrings, which are 5 MB.
+# For the worker: no columns for tracebacks, and no docstrings, which are 5 MB. An installation
+# compiles with these.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
 # One heap for all threads: each thread that opens a connection would begin its own.
 ARENA_SETTING = {"MALLOC_ARENA_MAX": "1"}
