@@ -18,7 +18,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, make_members
-from tests.leads.writing import write
+from tests.newsletters.writing import write
 from tests.markers import on_both, periodic_tasks
 
 pytestmark = periodic_tasks

@@ -17,7 +17,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import html_of, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_member
-from tests.leads.writing import act, begin
+from tests.newsletters.writing import act, begin
 from tests.markers import on_sqlite
 
 pytestmark = on_sqlite

@@ -32,7 +32,7 @@ from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
-from tests.leads.writing import act, begin
+from tests.newsletters.writing import act, begin
 from tests.smtp_raw import header_lines
 
 SLUG = "lgbtq"

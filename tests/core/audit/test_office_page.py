@@ -16,7 +16,7 @@ from belong_mail.newsletters import approval
 from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
-from tests.leads.writing import begin, write
+from tests.newsletters.writing import begin, write
 from tests.markers import on_both
 
 PAGE = "/office/audit"

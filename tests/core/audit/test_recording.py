@@ -23,7 +23,7 @@ from belong_mail.web.context import transaction
 from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
-from tests.leads.writing import act, begin, write
+from tests.newsletters.writing import act, begin, write
 from tests.markers import periodic_tasks
 
 pytestmark = periodic_tasks

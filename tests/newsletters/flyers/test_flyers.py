@@ -19,7 +19,7 @@ from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
-from tests.leads.writing import act, begin
+from tests.newsletters.writing import act, begin
 from tests.markers import on_both
 from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.newsletters.pictures.samples import add as add_picture
@@ -53,6 +53,7 @@ def send_to_members(lead: Visitor, page: str, worker: Worker) -> None:
 
 
 @on_both("octets")
+@pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
 def test_every_member_gets_the_flyers_as_files_of_the_email(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 2)

@@ -19,7 +19,7 @@ from belong_mail.newsletters.forms import MAX_BODY
 from belong_mail.newsletters.models import Image, Newsletter
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
-from tests.leads.writing import act, begin
+from tests.newsletters.writing import act, begin
 from tests.markers import on_both
 from tests.newsletters.pictures.samples import HTML, SVG, add, file, photograph, picture
 

@@ -11,7 +11,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, text_of
 from tests.clients import sign_in
-from tests.leads.writing import write
+from tests.newsletters.writing import write
 from tests.servers.smtp import Server
 
 LEAD, SECOND, FOREIGN = (

@@ -12,7 +12,7 @@ from belong_mail.core.db import now
 from belong_mail.newsletters.release import InvalidLocalTime, local_moment
 from tests.browser_client import Form, text_of
 from tests.factories import make_members
-from tests.leads.writing import write
+from tests.newsletters.writing import write
 
 DENVER = ZoneInfo("America/Denver")
 

@@ -2,17 +2,19 @@
 
 from datetime import timedelta
 
+import pytest
 import time_machine
 
 from belong_mail.core.db import now
 from belong_mail.members.counts import MemberCounts
 from tests.browser_client import html_of, text_of
 from tests.factories import make_members
-from tests.leads.writing import act, write
+from tests.newsletters.writing import act, write
 from tests.markers import on_both
 
 
 @on_both("journeys")
+@pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
 def test_a_lead_writes_tests_and_releases(lead, services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 12)

@@ -15,7 +15,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
-from tests.leads.writing import act, begin, write
+from tests.newsletters.writing import act, begin, write
 from tests.markers import on_both
 from tests.newsletters.pictures.samples import add, picture
 

@@ -10,7 +10,7 @@ from belong_mail.core.db import now
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import make_members
-from tests.leads.writing import act, begin, write
+from tests.newsletters.writing import act, begin, write
 
 
 def preview(lead: Visitor, page: str, kind: str = "", **words: str) -> str:

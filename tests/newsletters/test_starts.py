@@ -10,7 +10,7 @@ from belong_mail.core.db import now
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import Form, Visitor
 from tests.factories import make_members, plan_meeting
-from tests.leads.writing import act, begin
+from tests.newsletters.writing import act, begin
 from tests.newsletters.pictures.samples import add, picture
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
