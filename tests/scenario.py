@@ -1,24 +1,29 @@
 """Visitor, worker and mail server together, for scenarios that many tests share."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 from sqlalchemy import Engine
 
 from belong_mail.accounts import invitations
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import find_by_address
+from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
-from tests.factories import group_named
+from tests.factories import group_named, launch_an_hour_ago
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
 VILLAGE = "the-village"
+SOON = "autoimmune"
+TELL_ME = f"/groups/{SOON}/tell-me"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,28 @@ class Scenario:
         with self.services.writing.begin() as session:
             group = group_named(session, slug)
             invitations.invite(session, self.keyring.opener, self.keyring.index, group, address)
+
+    def invite_office(self, address: str) -> None:
+        with self.services.writing.begin() as session:
+            opener, index = self.keyring.opener, self.keyring.index
+            invitations.invite_office(session, opener, index, address)
+
+    def wait_for(self, address: str = ADA, slug: str = SOON, **typed: Any) -> None:
+        """Ask to be told when a group starts; the worker keeps the note."""
+        answer = self.visitor.send(f"/groups/{slug}/tell-me", email=address, **typed)
+        assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/noted")
+        self.worker.drain()
+
+    def launch(self, slug: str = SOON) -> None:
+        """Let a group start, an hour ago, so that those who wait are told."""
+        with self.services.writing.begin() as session:
+            launch_an_hour_ago(session, slug)
+        self.worker.drain()
+
+    def purge(self, after: timedelta = timedelta(0)) -> dict[str, int]:
+        """Let what is too old be deleted, as if some time had passed."""
+        with self.services.writing.begin() as session:
+            return purge_all(session, now() + after)
 
     def rows(self, table: str) -> int:
         """Count the rows of a table."""

@@ -3,63 +3,60 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
 from belong_mail.accounts.models import Passkey
-from belong_mail.core.audit import AuditEntry, Kind
-from belong_mail.core.services import Services
-from tests.browser_client import Form, Visitor
-from tests.servers.authenticator import Authenticator
+from belong_mail.core.audit import AuditEntry
+from tests.browser_client import Form
 
 LEAD = "lead-of-the-village@dpsk12.org"
 PAGE, ADD, OPTIONS = "/account/passkeys", "/account/passkeys/add", "/account/passkeys/options"
 BEGIN, FINISH = "/sign-in/passkey", "/sign-in/passkey/finish"
 
 
-def options_to_add(lead: Visitor) -> dict[str, Any]:
+def options_to_add(lead) -> dict[str, Any]:
     given = lead.press(OPTIONS, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"])
     assert given.status_code == 200
     return said_in(given)
 
 
-def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
+def add(lead, device, **said: str):
     """Add a device's passkey to the account of who is signed in."""
     answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
     return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
 
 
-def token_of(phone: Visitor) -> str:
+def token_of(phone) -> str:
     """Return the signed time of the form on the sign-in page."""
     return str(Form(phone.open("/sign-in").text).fields["csrf_token"])
 
 
-def asked(phone: Visitor) -> dict[str, Any]:
+def asked(phone) -> dict[str, Any]:
     return said_in(phone.press(BEGIN, csrf_token=token_of(phone)))
 
 
-def said_in(answer: TestResponse) -> dict[str, Any]:
+def said_in(answer) -> dict[str, Any]:
     said: dict[str, Any] = answer.json or {}
     return said
 
 
-def finish(phone: Visitor, answer: str) -> TestResponse:
+def finish(phone, answer: str):
     return phone.press(FINISH, csrf_token=token_of(phone), answer=answer)
 
 
-def sign_in_by(phone: Visitor, device: Authenticator) -> TestResponse:
+def sign_in_by(phone, device):
     return finish(phone, device.get(asked(phone)))
 
 
-def trail(services: Services, kind: Kind) -> list[str | None]:
+def trail(services, kind) -> list[str | None]:
     with services.reading.begin() as session:
         found = select(AuditEntry.detail).where(AuditEntry.kind == kind)
         return list(session.scalars(found.order_by(AuditEntry.id)))
 
 
-def is_in(phone: Visitor) -> bool:
+def is_in(phone) -> bool:
     return phone.open("/lead/").status_code == 200
 
 
-def count(services: Services) -> int:
+def count(services) -> int:
     with services.reading.begin() as session:
         return session.scalar(select(func.count()).select_from(Passkey)) or 0

@@ -1,7 +1,5 @@
 """An account with a passkey proves its identity with it, and by no email."""
 
-from collections.abc import Iterator
-
 import pytest
 import time_machine
 from sqlalchemy import select
@@ -12,7 +10,7 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from tests.accounts.passkeys import ADD, LEAD, add, asked, trail
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
 
@@ -20,17 +18,17 @@ PROOF, BEGIN, FINISH = "/account/proof", "/account/proof/passkey", "/account/pro
 
 
 @pytest.fixture
-def owner(owner: Visitor) -> Iterator[Visitor]:
+def owner(owner):
     """The same, a quarter of an hour after they signed in."""
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         yield owner
 
 
-def answer_of(lead: Visitor, device: Authenticator) -> str:
+def answer_of(lead, device: Authenticator) -> str:
     return device.get(lead.act(BEGIN).json or {})
 
 
-def is_proved(lead: Visitor) -> bool:
+def is_proved(lead) -> bool:
     return lead.act(ADD, name="Mine").status_code != 403
 
 
@@ -80,10 +78,7 @@ def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(lead, devic
     assert lead.press(link).status_code == 403
 
 
-def test_the_passkey_of_somebody_else_proves_nothing(
-    owner, device, app, keyring
-
-):  # fmt: skip
+def test_the_passkey_of_somebody_else_proves_nothing(owner, device, app, keyring):
     theirs, other = Authenticator(), sign_in(app, keyring, "asian")
     add(other, theirs)
     given = owner.act(FINISH, answer=answer_of(owner, theirs))

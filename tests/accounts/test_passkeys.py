@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import time_machine
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from belong_mail.accounts.jobs import TellPasskeyChanged
 from belong_mail.accounts.models import Account, GroupLead
@@ -18,7 +17,6 @@ from belong_mail.accounts.views import CHALLENGE_MAX_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
-from belong_mail.core.services import Services
 from belong_mail.ops import rooms
 from tests.accounts.passkeys import (
     ADD,
@@ -81,10 +79,7 @@ def test_whoever_asks_is_asked_the_same(phone, app):
     assert one == two == {"rpId": "localhost", "userVerification": "required"}
 
 
-def test_a_removed_passkey_signs_nobody_in(
-    owner, device, phone, services,
-    worker, relay
-):  # fmt: skip
+def test_a_removed_passkey_signs_nobody_in(owner, device, phone, services, worker, relay):
     assert owner.send(PAGE).location == f"{PAGE}?done=removed"
     assert count(services) == 0
     assert sign_in_by(phone, device).status_code == 403
@@ -105,7 +100,7 @@ def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(owner, devi
         assert is_in(owner)
 
 
-def remove_newest(owner: Visitor) -> TestResponse:
+def remove_newest(owner: Visitor):
     """Remove the passkey that stands last on the page."""
     page = owner.open(PAGE).text
     name = re.findall(r'name="passkey" value="([^"]+)"', page)[-1]
@@ -135,10 +130,7 @@ LIES: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.usefixtures("owner")
-def test_an_answer_that_is_not_honest_signs_nobody_in(
-    lie, device, phone,
-    app
-):  # fmt: skip
+def test_an_answer_that_is_not_honest_signs_nobody_in(lie, device, phone, app):
     """All read the same, and the honest device signs in afterwards."""
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
     honest = {**vars(device)}
@@ -237,7 +229,6 @@ def test_an_answer_serves_once_even_with_an_older_cookie(device, phone, app):
     device.counter = 0
     answer = device.get(asked(phone))
     cookie = phone.client.get_cookie("belong")
-    assert cookie is not None
     thief = Visitor(app.test_client())
     thief.client.set_cookie("belong", cookie.value)
     bent = json.loads(answer)
@@ -279,10 +270,7 @@ def test_a_device_makes_no_answer_of_another_kind(device, phone):
 
 @pytest.mark.parametrize("what", ["removed", "gone"])
 @pytest.mark.usefixtures("owner")
-def test_who_may_not_sign_in_does_not_by_a_passkey(
-    what, device, phone, services
-
-):  # fmt: skip
+def test_who_may_not_sign_in_does_not_by_a_passkey(what, device, phone, services):
     end(what, services)
     given = sign_in_by(phone, device)
     assert given.status_code == 403
@@ -305,7 +293,7 @@ def test_passkeys_of_who_has_no_right_are_deleted(what, services):
     assert count(services) == (what != "removed")
 
 
-def end(what: str, services: Services) -> None:
+def end(what: str, services) -> None:
     """End an account, or its rights."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
@@ -332,10 +320,7 @@ def test_a_count_that_goes_back_stands_in_the_trail(device, app, services):
     assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
 
 
-def test_a_passkey_is_added_to_one_account_once(
-    owner, device, app, services, keyring
-
-):  # fmt: skip
+def test_a_passkey_is_added_to_one_account_once(owner, device, app, services, keyring):
     other = sign_in(app, keyring, "asian")
     for phone in (owner, other):
         assert add(phone, device).status_code == 422

@@ -1,11 +1,9 @@
 """The office invites and removes leads and colleagues, and sees no address."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations
@@ -15,12 +13,11 @@ from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.leads import mailbox
-from belong_mail.ops import rooms
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
 
@@ -32,29 +29,22 @@ PAGE = "/office/leads"
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Scenario:
-    add_office(scenario, OFFICE)
+def scenario(scenario):
+    scenario.invite_office(OFFICE)
     return scenario
 
 
 @pytest.fixture
-def office(app: Flask, scenario: Scenario) -> Visitor:
+def office(app, scenario) -> Visitor:
     return signed_in(app, scenario.keyring, OFFICE)
 
 
-def add_office(scenario: Scenario, address: str) -> None:
-    with scenario.services.writing.begin() as session:
-        invitations.invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
-
-
-def group_id(scenario: Scenario, slug: str) -> str:
+def group_id(scenario, slug: str) -> str:
     with scenario.services.reading.begin() as session:
         return group_named(session, slug).public_id
 
 
-def invite(
-    browser: Visitor, scenario: Scenario, address: str = NEW, *slugs: str, **typed: Any
-) -> None:
+def invite(browser: Visitor, scenario, address: str = NEW, *slugs: str, **typed) -> None:
     groups = [group_id(scenario, slug) for slug in slugs]
     answer = browser.send(
         f"{PAGE}/invite", name="Sam, East", email=address, groups=groups, language="en", **typed
@@ -63,19 +53,19 @@ def invite(
     scenario.worker.drain()
 
 
-def account_of(scenario: Scenario, address: str) -> Account | None:
+def account_of(scenario, address: str) -> Account | None:
     key = scenario.keyring.index.account(address)
     with scenario.services.reading.begin() as session:
         return session.scalar(select(Account).where(Account.address_index == key))
 
 
-def known(scenario: Scenario, address: str) -> Account:
+def known(scenario, address: str) -> Account:
     found = account_of(scenario, address)
     assert found is not None
     return found
 
 
-def press(office: Visitor, scenario: Scenario, address: str, verb: str, role: str = "") -> Any:
+def press(office: Visitor, scenario, address: str, verb: str, role: str = ""):
     """Press a button of somebody's page; the worker then does what follows from it."""
     person = f"{PAGE}/{known(scenario, address).public_id}"
     answer = office.act(f"{person}/{verb}", role=role)
@@ -83,7 +73,7 @@ def press(office: Visitor, scenario: Scenario, address: str, verb: str, role: st
     return answer
 
 
-def subjects(scenario: Scenario, address: str) -> list[str]:
+def subjects(scenario, address: str) -> list[str]:
     return [str(mail["Subject"]) for mail in scenario.mails(address)]
 
 
@@ -194,7 +184,7 @@ def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(scenario, 
 
 
 def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
-    add_office(scenario, COLLEAGUE)
+    scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
     scenario.invite_lead("asian@dpsk12.org", "asian")
     invite(office, scenario, NEW, VILLAGE, "lgbtq")
@@ -226,8 +216,7 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
 def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
-    with scenario.services.writing.begin() as session:
-        rooms.purge_all(session, now() + timedelta(days=9))
+    scenario.purge(timedelta(days=9))
     assert account_of(scenario, COLLEAGUE) is None
     assert scenario.visitor.press(link).status_code == 404
 
@@ -265,7 +254,7 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
     assert "done=last" in answer.location
     assert "Invite a colleague first" in office.open(answer.location).text
     assert known(scenario, OFFICE).is_office
-    add_office(scenario, COLLEAGUE)
+    scenario.invite_office(COLLEAGUE)
     colleague = signed_in(app, scenario.keyring, COLLEAGUE)
     assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(PAGE).status_code == 302
@@ -367,7 +356,7 @@ def test_an_invitation_to_nothing_makes_no_account(groups, scenario):
 
 
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
-    add_office(scenario, COLLEAGUE)
+    scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, lead = known(scenario, OFFICE), known(scenario, LEAD)
     asked = EndRights(by.public_id, lead.public_id, [group_id(scenario, VILLAGE)], office=False)

@@ -1,30 +1,24 @@
 """Before what much depends on, who signed in a while ago proves again who they are."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select, update
 
 from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import PROOF_RATE
-from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.web.access import Access, endpoints
-from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
 from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import on_sqlite
-from tests.servers.smtp import Server
 
 ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
@@ -37,13 +31,13 @@ MARKED = {
 
 
 @pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
+def lead(app, keyring) -> Visitor:
     """Sign in somebody who leads a group and works for the office."""
     return crawl.sign_in(app, keyring)
 
 
 @pytest.fixture
-def later(lead: Visitor) -> Iterator[Visitor]:
+def later(lead: Visitor):
     """The same, after a quarter of an hour in which they have read a page."""
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         assert lead.open("/lead/").status_code == 200
@@ -51,19 +45,19 @@ def later(lead: Visitor) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def pages(app: Flask, services: Services) -> dict[str, str]:
+def pages(app, services) -> dict[str, str]:
     adapter = app.url_map.bind("localhost")
     return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
 
 
-def ask(browser: Visitor, worker: Worker, relay: Server, address: str = crawl.LEAD) -> str:
+def ask(browser: Visitor, worker, relay, address: str = crawl.LEAD) -> str:
     """Have a link emailed, and return it."""
     assert browser.act(ASK).location.startswith(f"{ASK}?asked=1")
     worker.drain()
     return link_to(relay.to(address)[-1], PAGE)
 
 
-def proofs(services: Services) -> list[str | None]:
+def proofs(services) -> list[str | None]:
     with services.reading.begin() as session:
         found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
         return list(session.scalars(found))
@@ -77,9 +71,8 @@ def test_these_presses_want_a_fresh_proof_and_no_others(app):
 @on_sqlite
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
 def test_what_was_entered_waits_for_the_proof_and_then_counts(
-    endpoint, app, lead, pages, services,
-    worker, relay
-):  # fmt: skip
+    endpoint, app, lead, pages, services, worker, relay
+):
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
     path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
     typed = FORMS.get(endpoint, {"role": "the-village", "approval_rule": "always"})
@@ -115,9 +108,8 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
     ],
 )
 def test_what_is_wrong_is_said_before_a_proof_is_asked_for(
-    endpoint, wrong, words, later, pages,
-    services
-):  # fmt: skip
+    endpoint, wrong, words, later, pages, services
+):
     before = kept_of(services)
     sent = fill_in(later, pages[endpoint], FORMS[endpoint])
     refused = later.press(pages[endpoint], **{**sent, **wrong})
@@ -176,9 +168,8 @@ def test_the_link_asks_on_get_and_works_once(later, services, worker, relay):
 
 @on_sqlite
 def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
-    app, services, keyring, later, worker,
-    relay, pages
-):  # fmt: skip
+    app, services, keyring, later, worker, relay, pages
+):
     """A thief of a cookie asks for a link, and has its owner open it: that raises nobody."""
     link = ask(later, worker, relay)
     other = sign_in(app, keyring, "asian", "other@dpsk12.org")

@@ -1,27 +1,25 @@
 """Rights end after a year unless one press renews them; the office's inbox hears of it before."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts import right_tasks
 from belong_mail.accounts.jobs import EndRights
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import RIGHTS_CHANGED_RATE, record_use
-from belong_mail.core.services import Services
 from belong_mail.delivery.work import Work
 from tests.browser_client import Visitor, text_of
 from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 
 pytestmark = periodic_tasks
 
@@ -32,31 +30,26 @@ YEAR = timedelta(days=365)
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Scenario:
-    add_office(scenario, OFFICE)
+def scenario(scenario):
+    scenario.invite_office(OFFICE)
     scenario.invite_lead(LEAD)
     return scenario
 
 
-def add_office(scenario: Scenario, address: str) -> None:
-    with scenario.services.writing.begin() as session:
-        invitations.invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
-
-
-def on_day(scenario: Scenario, moment: datetime, address: str) -> list[str]:
+def on_day(scenario, moment, address: str) -> list[str]:
     """Let the worker do the tasks of a moment; return the subjects of what an address has."""
     with time_machine.travel(moment):
         scenario.worker.drain()
         return [str(mail["Subject"]) for mail in scenario.mails(address)]
 
 
-def public_id(scenario: Scenario, address: str) -> str:
+def public_id(scenario, address: str) -> str:
     key = scenario.keyring.index.account(address)
     with scenario.services.reading.begin() as session:
         return session.scalars(select(Account.public_id).where(Account.address_index == key)).one()
 
 
-def leads(scenario: Scenario) -> int:
+def leads(scenario) -> int:
     with scenario.services.reading.begin() as session:
         return len(session.scalars(select(GroupLead)).all())
 
@@ -74,7 +67,7 @@ def renew(browser: Visitor, *rights: str) -> None:
 @on_both("races")
 def test_two_workers_in_the_same_minute_tell_once(scenario, services):
 
-    def work(session: Session) -> Work:
+    def work(session) -> Work:
         mailer = scenario.worker._mailer
         return Work(session=session, mailer=mailer, at=now())
 
@@ -169,7 +162,7 @@ def test_who_was_left_out_is_left_out_after_a_proof_too(app, scenario):
 
 
 def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
-    add_office(scenario, COLLEAGUE)
+    scenario.invite_office(COLLEAGUE)
     own, other = (f"{public_id(scenario, each)}/office" for each in (OFFICE, COLLEAGUE))
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(days=10)):
@@ -195,7 +188,7 @@ def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):
         assert ending(office) == []
 
 
-def trail(services: Services, kind: Kind) -> list[str | None]:
+def trail(services, kind: Kind) -> list[str | None]:
     """List for which groups something was done."""
     with services.reading.begin() as session:
         found = select(AuditEntry.group_slug).where(AuditEntry.kind == kind)

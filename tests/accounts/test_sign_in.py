@@ -1,39 +1,43 @@
 """A lead signs in by a mailed link: the browser that asked, ten minutes, once."""
 
+from datetime import timedelta
+
 import pytest
-from flask import Flask
+import time_machine
 from sqlalchemy import select
 
-from belong_mail.accounts import invitations
-from belong_mail.core.decryption import Keyring
+from belong_mail.accounts.models import Account, BrowserSession
+from belong_mail.accounts.signing_in import LINK_MAX_AGE
+from belong_mail.core import rate_limits
+from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from tests.browser_client import Form, Visitor, link_to
-from tests.clients import sign_in
-from tests.factories import group_named
+from tests.clients import sign_in, signed_in
+from tests.db_dump import dump_of
 from tests.markers import on_both
 
-LEAD = "lead@dpsk12.org"
+LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
+PAGE = "/account/sessions"
+ELSEWHERE = "203.0.113.7"
+HANDFUL = 6
 
 
-def browser(app: Flask) -> Visitor:
+@pytest.fixture
+def scenario(scenario):
+    scenario.invite_lead(LEAD)
+    return scenario
+
+
+def browser(app) -> Visitor:
     return Visitor(app.test_client())
 
 
-def make_lead(services: Services, keyring: Keyring, address: str, slug: str) -> None:
-    with services.writing.begin() as session:
-        group = group_named(session, slug)
-        invitations.invite(session, keyring.opener, keyring.index, group, address)
-
-
 @on_both("journeys")
-def test_a_lead_signs_in_once_and_out_again(app, services, keyring, worker, relay):
-    make_lead(services, keyring, LEAD, "the-village")
+def test_a_lead_signs_in_once_and_out_again(app, scenario):
     lead = browser(app)
     assert lead.open("/lead/").location.startswith("/sign-in")
     assert lead.send("/sign-in", email=LEAD).location == "/sign-in/sent"
-    worker.drain()
-    [mail] = relay.to(LEAD)
+    [mail] = scenario.mails(LEAD)
     link = link_to(mail, "sign-in")
     assert "Select the button to sign in" in lead.open(link).text
     assert lead.press(link).location.startswith("/lead/")
@@ -48,9 +52,8 @@ def test_a_lead_signs_in_once_and_out_again(app, services, keyring, worker, rela
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://localhost"}, {}])
 @pytest.mark.parametrize("everywhere", [{}, {"everywhere": "1"}], ids=["here", "everywhere"])
 def test_signing_out_empties_the_browser_where_it_may_be_told_to(
-    everywhere,
-    app, services, keyring
-):  # fmt: skip
+    everywhere, app, services, keyring
+):
     """Signing out leaves nothing but what makes the browser known; "everywhere" takes that too."""
     lead = sign_in(app, keyring, "the-village")
     answer = lead.act("/sign-out", **everywhere)
@@ -63,13 +66,11 @@ def test_signing_out_empties_the_browser_where_it_may_be_told_to(
     assert names == ({"belong", "belong-known"} if everywhere else {"belong"})
 
 
-def test_the_link_works_only_in_the_browser_that_asked(app, services, keyring, worker, relay):
-    make_lead(services, keyring, LEAD, "the-village")
+def test_the_link_works_only_in_the_browser_that_asked(app, scenario):
     lead, other = browser(app), browser(app)
     lead.send("/sign-in", email=LEAD)
     other.send("/sign-in", email="somebody@dpsk12.org")
-    worker.drain()
-    link = link_to(relay.to(LEAD)[0], "sign-in")
+    link = link_to(scenario.mails(LEAD)[0], "sign-in")
     assert "another browser" in other.open(link).text
     assert other.press(link).status_code == 403
     assert lead.press(link).status_code == 303
@@ -85,16 +86,11 @@ def test_a_stranger_gets_the_same_answer_and_no_mail(app, worker, relay):
 @pytest.mark.parametrize(
     ("language", "subject"), [("en", "Your sign-in link"), ("es", "Tu enlace para iniciar sesión")]
 )
-def test_the_mail_comes_in_the_language_of_the_form(
-    app, services, keyring, worker, relay,
-    language, subject
-):  # fmt: skip
-    make_lead(services, keyring, LEAD, "the-village")
+def test_the_mail_comes_in_the_language_of_the_form(app, scenario, language, subject):
     lead = browser(app)
     sent = lead.send(f"/sign-in?lang={language}", email=LEAD)
     assert sent.location == f"/sign-in/sent?lang={language}"
-    worker.drain()
-    [mail] = relay.to(LEAD)
+    [mail] = scenario.mails(LEAD)
     assert mail["Subject"] == subject
     link = link_to(mail, "sign-in")
     assert link.endswith(f"?lang={language}")
@@ -109,3 +105,250 @@ def test_what_is_no_address_is_asked_for_again_and_kept(visitor, services, typed
     assert Form(answer.text).fields["email"] == typed.strip()
     with services.reading.begin() as session:
         assert session.scalars(select(Job)).all() == []
+
+
+# Where an account is signed in: listed in words, ended one by one, with a warning of its end.
+
+
+def rows(scenario) -> list[str]:
+    """List the sessions, the first to begin first."""
+    with scenario.services.reading.begin() as session:
+        return list(session.scalars(select(BrowserSession.public_id).order_by(BrowserSession.id)))
+
+
+def test_ones_sessions_are_listed_and_one_is_ended(app, scenario):
+    phone, here = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, LEAD)
+    page = here.open(PAGE).text
+    assert page.count("Since ") == 2
+    assert page.count("This one, where you are now") == 1
+    [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
+    assert here.act(f"{PAGE}/end", session=other).status_code == 303
+    assert phone.open("/lead/").status_code == 302
+    assert here.open("/lead/").status_code == 200
+
+
+def test_of_a_browser_nothing_is_kept(app, scenario):
+    browser = Visitor(app.test_client(), {"User-Agent": "Canary/1.0"})
+    browser.send("/sign-in", email=LEAD)
+    browser.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
+    assert browser.open(PAGE).status_code == 200
+    assert "Canary" not in str(dump_of(scenario.services))
+
+
+def test_all_but_this_one_are_ended_with_one_press(app, scenario):
+    scenario.invite_lead(OTHER)
+    others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
+    here, elses = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, OTHER)
+    here.act(f"{PAGE}/end", others="1")
+    assert [each.open("/lead/").status_code for each in others] == [302, 302]
+    assert here.open("/lead/").status_code == 200
+    assert elses.open("/lead/").status_code == 200
+
+
+def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
+    scenario.invite_lead(OTHER)
+    elses, here = signed_in(app, scenario.keyring, OTHER), signed_in(app, scenario.keyring, LEAD)
+    page = here.open(PAGE).text
+    other, _own = rows(scenario)
+    assert other not in page
+    assert here.act(f"{PAGE}/end", session=other).status_code == 404
+    assert elses.open("/lead/").status_code == 200
+
+
+def test_each_page_says_until_when_one_is_signed_in(app, scenario):
+    zone = scenario.services.settings.timezone
+    with time_machine.travel(now(), tick=False) as clock:
+        lead = signed_in(app, scenario.keyring, LEAD)
+        begun = now()
+
+        def says(ends: timedelta) -> bool:
+            time = f"{(begun + ends).astimezone(zone):%I:%M %p}".lstrip("0")
+            return f"You’re signed in until {time}" in lead.open("/lead/").text
+
+        assert says(timedelta(minutes=30))
+        clock.shift(timedelta(minutes=20))
+        assert says(timedelta(minutes=50)), "opening a page extends it"
+        for _ in range(24):
+            clock.shift(timedelta(minutes=29))
+            assert lead.open("/lead/").status_code == 200
+        assert says(timedelta(hours=12)), "and never beyond half a day"
+
+
+def test_a_stranger_hears_of_no_session(scenario):
+    assert "signed in until" not in scenario.visitor.open("/").text
+    assert scenario.visitor.open(PAGE).location == "/sign-in"
+
+
+# A stranger who types a lead's address all day keeps them from nothing, and fills no mailbox.
+
+
+def sign_in_by_email(scenario, lead: Visitor, address: str = LEAD) -> None:
+    lead.send("/sign-in", email=address)
+    lead.press(link_to(scenario.mails(address)[-1], "sign-in"))
+    assert lead.open("/lead/").status_code == 200
+
+
+def flood(app, scenario, times: int, source: str = "127.0.0.1", *, cookies: bool = False) -> None:
+    """Type the lead's address so often; let the worker read it all."""
+    client = app.test_client(use_cookies=cookies)
+    typed = Form(Visitor(client).open("/sign-in").text).fields | {"email": LEAD}
+    for _ in range(times):
+        answer = client.post("/sign-in", data=typed, environ_overrides={"REMOTE_ADDR": source})
+        assert answer.status_code == 303
+    scenario.worker.drain()
+
+
+def flood_from_everywhere(app, scenario) -> None:
+    for number in range(8):
+        flood(app, scenario, 3, f"203.0.113.{number}")
+
+
+def gets_a_link(scenario, lead: Visitor) -> bool:
+    """Ask for a link and tell whether one comes of it."""
+    before = len(scenario.mails(LEAD))
+    lead.send("/sign-in", email=LEAD)
+    return len(scenario.mails(LEAD)) == before + 1
+
+
+def test_refused_requests_lengthen_nobodys_wait(app, scenario):
+    """Two hundred forms made a lead wait for 39 hours, forty for eight."""
+    flood(app, scenario, 40)
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        assert gets_a_link(scenario, browser(app))
+
+
+def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(app, scenario):
+    lead = browser(app)
+    sign_in_by_email(scenario, lead)
+    lead.act("/sign-out")
+    flood(app, scenario, 12)
+    flood_from_everywhere(app, scenario)
+    assert not gets_a_link(scenario, browser(app))
+    assert gets_a_link(scenario, lead)
+    assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
+
+
+def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(app, scenario):
+    flood(app, scenario, 12, ELSEWHERE)
+    assert gets_a_link(scenario, browser(app))
+
+
+def test_a_lead_beside_a_flooding_browser_gets_a_link(app, scenario):
+    """One browser, whose cookies stay, in the same building."""
+    flood(app, scenario, 12, cookies=True)
+    assert gets_a_link(scenario, browser(app))
+
+
+def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(app, scenario):
+    """From everywhere at once, and the lead's browser is new: a link is there all the same."""
+    flood_from_everywhere(app, scenario)
+    lead = browser(app)
+    assert not gets_a_link(scenario, lead)
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    assert browser(app).press(link).status_code == 403, "who has not asked may not"
+    assert lead.press(link).status_code == 303
+    assert lead.open("/lead/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        rate_limits.SIGN_IN_BROWSER_RATE,
+        rate_limits.SIGN_IN_SOURCE_RATE,
+        rate_limits.SIGN_IN_STRANGERS_RATE,
+        rate_limits.SIGN_IN_KNOWN_BROWSER_RATE,
+        rate_limits.SIGN_IN_KNOWN_BROWSERS_RATE,
+        rate_limits.PROOF_RATE,
+    ],
+)
+def test_a_link_comes_before_the_one_before_it_has_ended(rate):
+    assert rate.per / rate.burst <= LINK_MAX_AGE
+
+
+def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(app, scenario):
+    """In a browser of which nothing is known: by a link of its own, or the newest one."""
+    begun = now()
+    for step in range(0, 24 * 60, 155):
+        with time_machine.travel(begun + timedelta(minutes=step)):
+            for number in range(8):
+                flood(app, scenario, 2, f"203.0.113.{number}")
+        with time_machine.travel(begun + timedelta(minutes=step, seconds=20)):
+            lead = browser(app)
+            gets_a_link(scenario, lead)
+            link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+            assert lead.press(link).status_code == 303
+            assert lead.open("/lead/").status_code == 200
+
+
+def test_who_asked_for_another_lead_cannot_use_a_leads_link(app, scenario):
+    scenario.invite_lead(OTHER)
+    other = browser(app)
+    other.send("/sign-in", email=OTHER)
+    browser(app).send("/sign-in", email=LEAD)
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    assert other.press(link).status_code == 403
+
+
+def test_a_link_serves_nobody_who_asked_before_its_time(app, scenario):
+    early = browser(app)
+    early.send("/sign-in", email=LEAD)
+    scenario.worker.drain()
+    with time_machine.travel(now() + timedelta(minutes=12)):
+        browser(app).send("/sign-in", email=LEAD)
+        link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+        assert early.press(link).status_code == 403
+
+
+@pytest.mark.parametrize("sources", [1, 24])
+def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(sources, app, scenario):
+    begun = now()
+    for step in range(24):
+        with time_machine.travel(begun + timedelta(minutes=15 * step)):
+            flood(app, scenario, 3, f"203.0.113.{step % sources}")
+    hours = 24 / 4
+    assert HANDFUL <= len(scenario.relay.to(LEAD)) <= HANDFUL * (hours + 1)
+
+
+def test_a_proof_of_one_account_gives_nothing_to_another(app, scenario):
+    """A lead's own browser is a stranger's for every other lead's address."""
+    scenario.invite_lead(OTHER)
+    lead = browser(app)
+    sign_in_by_email(scenario, lead, OTHER)
+    flood(app, scenario, 12)
+    flood_from_everywhere(app, scenario)
+    assert not gets_a_link(scenario, lead)
+
+
+def test_a_forged_or_foreign_cookie_is_no_proof(app, scenario):
+    lead = browser(app)
+    sign_in_by_email(scenario, lead)
+    flood_from_everywhere(app, scenario)
+    cookie = lead.client.get_cookie("belong-known")
+    assert cookie is not None
+    stranger = browser(app)
+    for bent in (cookie.value[:-2] + "xx", "x" + cookie.value, "x", "x" * 3000):
+        stranger.client.set_cookie("belong-known", bent)
+        assert not gets_a_link(scenario, stranger)
+
+
+def test_what_makes_a_browser_known_names_nobody(app, scenario):
+    lead = browser(app)
+    sign_in_by_email(scenario, lead)
+    cookie = lead.client.get_cookie("belong-known")
+    assert cookie is not None
+    assert cookie.http_only
+    assert cookie.same_site == "Lax"
+    with scenario.services.reading.begin() as session:
+        [account] = session.scalars(select(Account))
+    assert account.public_id not in cookie.value
+    assert "lead" not in cookie.value
+
+
+def test_the_page_answers_alike_with_and_without_a_known_browser(app, scenario):
+    lead, stranger = browser(app), browser(app)
+    sign_in_by_email(scenario, lead)
+    answers = []
+    for each, address in ((lead, LEAD), (lead, "nobody@dpsk12.org"), (stranger, LEAD)):
+        answer = each.send("/sign-in", email=address)
+        answers.append((answer.status_code, answer.location, answer.data))
+    assert len(set(answers)) == 1

@@ -13,19 +13,17 @@ from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import SOURCE_RATE
 from belong_mail.ops.rooms import purge_all
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, html_of, links_in, text_of
+from tests.browser_client import Form, html_of, links_in, text_of
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
-from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
 OFFICE = "lead-of-the-village@dpsk12.org"
 NOTHING = "We didn’t find anything for this code"
 
 
-def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED) -> None:
+def answer(office, worker, relay, words: str = ANSWERED) -> None:
     """Answer on the page that the inbox's mail names."""
     worker.drain()
     [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]

@@ -1,7 +1,6 @@
 """Writing to DPS Belong: stored before the thanks, mailed with Reply-To, anonymous if wished."""
 
 import json
-from email.message import EmailMessage
 from html import unescape
 from pathlib import Path
 
@@ -10,31 +9,27 @@ from sqlalchemy import select
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, html_of, text_of
 from tests.db_dump import dump_of
-from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
 STAFF = "ada@dpsk12.org"
 WORDS = "We need an interpreter on Tuesday."
 
 
-def rows(services: Services) -> list[ContactMessage]:
+def rows(services) -> list[ContactMessage]:
     with services.reading.begin() as session:
         return list(session.scalars(select(ContactMessage).order_by(ContactMessage.id)))
 
 
-def opened(services: Services, keyring: Keyring) -> dict[str, str]:
+def opened(services, keyring) -> dict[str, str]:
     """Open the one message that is kept."""
     [row] = rows(services)
     written: dict[str, str] = json.loads(keyring.opener.open(row.sealed, MESSAGE_COLUMN))
     return written
 
 
-def the_mail(worker: Worker, relay: Server) -> EmailMessage:
+def the_mail(worker, relay):
     worker.drain()
     [mail] = relay.to(INBOX)
     return mail

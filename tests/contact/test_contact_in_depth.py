@@ -12,19 +12,16 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.services import Services
+from belong_mail.core.decryption import BlindIndex
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.groups import service as groups
 from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.mail.message.template import slot
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, text_of
+from tests.browser_client import html_of, text_of
 from tests.db_dump import dump_of
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
 SHARED = "village-leads@dpsk12.org"
@@ -34,13 +31,13 @@ WORDS = "We need an interpreter on Tuesday."
 
 
 @pytest.fixture(autouse=True)
-def shared(services: Services, keyring: Keyring) -> str:
+def shared(services, keyring) -> str:
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, VILLAGE), SHARED)
     return SHARED
 
 
-def write(visitor: Visitor, to: str = "", **typed: str) -> str:
+def write(visitor, to: str = "", **typed: str) -> str:
     """Write a message and return the page that thanks for it."""
     answer = visitor.send("/contact", to=to, topic="need", message=WORDS, **typed)
     if not to and not typed.get("email"):
@@ -50,12 +47,12 @@ def write(visitor: Visitor, to: str = "", **typed: str) -> str:
     return visitor.open(answer.location).text
 
 
-def recipients(worker: Worker, relay: Server) -> list[str]:
+def recipients(worker, relay) -> list[str]:
     worker.drain()
     return sorted(each.recipient for each in relay.accepted)
 
 
-def states(services: Services, kind: str) -> list[str]:
+def states(services, kind: str) -> list[str]:
     with services.reading.begin() as session:
         found = select(Delivery.state).where(Delivery.kind == kind).order_by(Delivery.id)
         return list(session.scalars(found))
@@ -188,7 +185,7 @@ def test_who_wants_to_be_left_alone_is(visitor, worker, relay, services, keyring
     assert states(services, "contact-received") == []
 
 
-def ask_for_words(services: Services, reference: str, *addresses: str) -> None:
+def ask_for_words(services, reference: str, *addresses: str) -> None:
     """Write messages in the name of addresses, as the web's process can."""
     for letter, address in zip(service.ALPHABET, addresses, strict=False):
         own = reference.format(letter)

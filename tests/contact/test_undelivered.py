@@ -10,29 +10,27 @@ from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import now
 from belong_mail.core.jobs import MAX_FAILURES, Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.inbound.mail import FULL, bounce, hand_back
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures, wrong_names
 from tests.servers.actions import drop
-from tests.servers.smtp import Server
 
 OFFICE = "dps-belong@example.org"
 OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-def write(visitor: Visitor, services: Services) -> str:
+def write(visitor, services) -> str:
     """Write to the office, and return the reference."""
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     with services.reading.begin() as session:
         return str(session.scalars(select(ContactMessage.reference)).one())
 
 
-def undelivered(services: Services) -> list[str]:
+def undelivered(services) -> list[str]:
     """List references, states and answers, as the office's page does."""
     with services.reading.begin() as session:
         return [
@@ -43,12 +41,12 @@ def undelivered(services: Services) -> list[str]:
         ]
 
 
-def resend(services: Services) -> int:
+def resend(services) -> int:
     with services.writing.begin() as session:
         return contact.resend(session)
 
 
-def come_back(services: Services, relay: Server) -> None:
+def come_back(services, relay) -> None:
     [copy] = relay.accepted
     hand_back(services, copy.return_path, bounce(copy.return_path, OFFICE, FULL))
 

@@ -1,6 +1,5 @@
 """What each kind of email is given by the function that writes it, in each of its cases."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -33,7 +32,7 @@ def renderer() -> Renderer:
     return Renderer(i18n.names(), "DPS Belong", "1860 Lincoln St, Denver", "o@example.org", HELP)
 
 
-def contexts(say: Callable[[str], str] = str) -> Contexts:
+def contexts(say=str) -> Contexts:
     """Return the cases of each kind; `say` gives every word that a person has written."""
     return {
         **_of_members(say),
@@ -51,7 +50,7 @@ def url(name: str) -> str:
     return f"{ROOT}/{name}/{'x1' * 40}?lang=es&at=1"
 
 
-def _of_members(say: Callable[[str], str]) -> Contexts:
+def _of_members(say) -> Contexts:
     group = Group(name=say(VILLAGE))
     asking = {"group": group, "confirm_url": url("confirm"), "not_me_url": url("not-me")}
     joined = {**asking, "expires": AT, "join_url": url("join")}
@@ -70,7 +69,7 @@ def _of_members(say: Callable[[str], str]) -> Contexts:
     }
 
 
-def _of_self_service(say: Callable[[str], str]) -> Contexts:
+def _of_self_service(say) -> Contexts:
     notes = [(say(VILLAGE), url("forget")), (say(ASIAN), url("forget-2"))]
     whole = {
         "group": say(VILLAGE), "first_name": say("Ada"), "language": "English",
@@ -96,7 +95,7 @@ def _of_self_service(say: Callable[[str], str]) -> Contexts:
     }
 
 
-def _meeting(say: Callable[[str], str], **typed: str) -> MeetingView:
+def _meeting(say, **typed: str) -> MeetingView:
     return MeetingView(
         meeting_id="m1", day=date(2026, 3, 3), held_on=date(2026, 3, 3),
         date="Tuesday, March 3, 2026", clock="4:00–5:00 PM",
@@ -108,7 +107,7 @@ def _meeting(say: Callable[[str], str], **typed: str) -> MeetingView:
     )  # fmt: skip
 
 
-def _of_meetings(say: Callable[[str], str]) -> Contexts:
+def _of_meetings(say) -> Contexts:
     full = _meeting(say, place=say("Library"), contact=say("Grace"), link=url("meet"))
     group = Group(name=say(VILLAGE))
     shown = {"group": group, "leave_url": url("leave")}
@@ -127,7 +126,7 @@ def _of_meetings(say: Callable[[str], str]) -> Contexts:
     }
 
 
-def _of_sign_in(say: Callable[[str], str]) -> Contexts:
+def _of_sign_in(say) -> Contexts:
     contact = {"contact_url": url("contact")}
     return {
         "sign-in": [{"link_url": url("sign-in")}],
@@ -141,7 +140,7 @@ def _of_sign_in(say: Callable[[str], str]) -> Contexts:
     }
 
 
-def _of_rights(say: Callable[[str], str]) -> Contexts:
+def _of_rights(say) -> Contexts:
     groups = [say(VILLAGE), say(ASIAN)]
     invited = {"accept_url": url("accept"), "expires": AT}
     of_both = {"groups": groups, "is_for_office": True}
@@ -169,7 +168,7 @@ def _of_rights(say: Callable[[str], str]) -> Contexts:
     }  # fmt: skip
 
 
-def _of_leaders(say: Callable[[str], str]) -> Contexts:
+def _of_leaders(say) -> Contexts:
     group = Group(name=say(VILLAGE))
     issue = {"group": group, "issue_url": url("issue")}
     home = {"group": say(VILLAGE), "home_url": url("home"), "kept_until": AT}
@@ -196,7 +195,7 @@ def _of_leaders(say: Callable[[str], str]) -> Contexts:
     }  # fmt: skip
 
 
-def _newsletters(say: Callable[[str], str], group: Group) -> list[dict[str, Any]]:
+def _newsletters(say, group: Group) -> list[dict[str, Any]]:
     html, text = markdown.to_html_and_text("# Tea\n\nCome to **tea**.\n\n- Cake", {}, "Picture")
     issue = {
         "title": say("Tea"), "preview": say("And cake"), "html": Markup(html),  # noqa: S704 - cleaned
@@ -208,7 +207,7 @@ def _newsletters(say: Callable[[str], str], group: Group) -> list[dict[str, Any]
     return [issue, {**issue, **other}, {**issue, "copy_for": "lead"}]
 
 
-def _of_contact(say: Callable[[str], str]) -> Contexts:
+def _of_contact(say) -> Contexts:
     message = {
         "reference": "5K2F", "answer_url": "", "topic": "I need something", "leads_of": "",
         "is_with_leads": False, "writer_name": say("Ada"), "writer_address": "ada@example.org",

@@ -8,10 +8,7 @@ from belong_mail.core import i18n
 from belong_mail.core.email_templates import EMAILS
 from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
-from belong_mail.mail.message.linter import (
-    Expected,
-    lint_html,
-)
+from belong_mail.mail.message.linter import Expected, lint_html
 from tests.emails.given import PHONES_AND_SITES, ROOT, contexts, renderer
 from tests.remote_content import remote_content
 

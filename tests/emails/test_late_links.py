@@ -2,22 +2,18 @@
 
 from datetime import timedelta
 from itertools import chain
-from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery
-from belong_mail.ops import rooms
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.factories import make_member
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 
 SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
 MAILBOX, INVITED = "village-leads@dpsk12.org", "invited@dpsk12.org"
@@ -34,11 +30,11 @@ STILL_SENT: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
 
 
 @pytest.fixture
-def seat(app: Flask, keyring: Keyring) -> Visitor:
+def seat(app, keyring):
     return sign_in(app, keyring, VILLAGE)
 
 
-def ask(about: str, scenario: Scenario, seat: Visitor, cli: Any) -> None:
+def ask(about: str, scenario, seat, cli) -> None:
     """Do what makes the email with a link to a page."""
     visitor = scenario.visitor
     if about == "confirm":
@@ -84,8 +80,7 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(about, hours, sc
             return
         link = link_to(mails[0], about)
     with time_machine.travel(now() + timedelta(hours=hours, minutes=8)):
-        with scenario.services.writing.begin() as session:
-            rooms.purge_all(session)
+        scenario.purge()
         reader = seat if about == "sign-in" else scenario.visitor
         assert reader.open(link).status_code == 200
 
@@ -98,8 +93,7 @@ def test_a_confirmation_is_kept_as_long_as_its_late_link_works(scenario, seat, c
     with time_machine.travel(now() + timedelta(days=6)):
         link = link_to(scenario.mails(SOMEBODY)[-1], "confirm")
         with time_machine.travel(now() + timedelta(hours=71)):
-            with scenario.services.writing.begin() as session:
-                rooms.purge_all(session)
+            scenario.purge()
             assert scenario.visitor.follow(link).status_code == 200
 
 

@@ -11,8 +11,8 @@ from belong_mail.worker.registry import compose_deliveries
 from tests.browser_client import html_of, links_in, text_of
 from tests.factories import group_named
 from tests.markers import on_sqlite
-from tests.scenario import ADA, VILLAGE, Scenario
-from tests.servers.smtp import Accepted, drop
+from tests.scenario import ADA, VILLAGE
+from tests.servers.smtp import drop
 from tests.smtp_raw import Page, check_form
 
 LEAD = "lead@dpsk12.org"
@@ -25,13 +25,13 @@ WITH_REPLY_TO = [*NAMES[:2], "Reply-To", *NAMES[2:]]
 BAIT = "Win $$ and 7*7 %(more)s $now"
 
 
-def last(scenario: Scenario) -> Accepted:
+def last(scenario):
     scenario.worker.drain()
     assert scenario.relay.faults == []
     return scenario.relay.accepted[-1]
 
 
-def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
+def check_letter(one, names: list[str]) -> dict[str, str]:
     """Return the headers of an automatic mail that says nothing about any group in them."""
     headers = check_form(one.data)
     assert list(headers) == names

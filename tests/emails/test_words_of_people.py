@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime
 from email import message_from_bytes
-from email.message import Message
 from html import escape, unescape
 from html.parser import HTMLParser
 
@@ -11,7 +10,7 @@ import pytest
 from jinja2.ext import babel_extract
 
 from belong_mail.core import i18n
-from belong_mail.core.email_templates import EMAILS, RenderedEmail, in_plain_text
+from belong_mail.core.email_templates import EMAILS, in_plain_text
 from belong_mail.mail.message.mime import compose, date_header
 from tests.emails.given import contexts, renderer
 
@@ -73,7 +72,7 @@ class Page(HTMLParser):
         self.words += data
 
 
-def parts_of(email: RenderedEmail) -> tuple[str, str]:
+def parts_of(email) -> tuple[str, str]:
     """Return text and HTML as a mail program reads them from the finished bytes."""
     headers = [("From", "a@example.org"), ("Date", date_header(datetime(2026, 3, 3, tzinfo=UTC)))]
     wire = compose(headers, email.text, email.html, boundary="belong-1").fill({})
@@ -83,7 +82,7 @@ def parts_of(email: RenderedEmail) -> tuple[str, str]:
     return text, html
 
 
-def decoded(part: Message) -> str:
+def decoded(part) -> str:
     content = part.get_payload(decode=True)
     assert isinstance(content, bytes)
     return content.decode().replace("\r\n", "\n")
@@ -103,7 +102,7 @@ def test_words_of_a_person_are_those_words_in_every_email(kind, language):
         check(kind, language, "\n".join(STRINGS[start : start + TOGETHER]), made)
 
 
-def check(kind: str, language: str, written: str, harmless: list[RenderedEmail]) -> None:
+def check(kind: str, language: str, written: str, harmless) -> None:
     """Try that an email with these words differs from a harmless one in these words alone."""
     as_it_is = written.replace("\r\n", "\n")
     for case, before in zip(contexts(lambda _: written)[kind], harmless, strict=True):

@@ -1,30 +1,23 @@
 """A group ends as a process: announced, joined by nobody, silent at the date, then emptied."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
 
-from belong_mail.accounts.invitations import invite_office
 from belong_mail.accounts.models import GroupLead
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from tests.browser_client import Form, Visitor, text_of
+from tests.browser_client import Form, text_of
 from tests.clients import sign_in, signed_in
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.scenario import Scenario
 
 pytestmark = periodic_tasks
 
@@ -37,17 +30,17 @@ GOES_ON = "One of the Belong groups will continue after all"
 
 
 @pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
+def lead(app, keyring):
     return sign_in(app, keyring, SLUG)
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
+def clock():
     with time_machine.travel(now(), tick=True) as traveller:
         yield traveller
 
 
-def later(scenario: Scenario, clock: time_machine.Traveller, **passed: float) -> None:
+def later(scenario, clock: time_machine.Traveller, **passed: float) -> None:
     """Let time pass, and the worker do what is due then; its tasks are done each minute."""
     clock.shift(timedelta(**passed))
     scenario.worker.drain()
@@ -55,28 +48,28 @@ def later(scenario: Scenario, clock: time_machine.Traveller, **passed: float) ->
     scenario.worker.drain()
 
 
-def group_now(scenario: Scenario) -> Group:
+def group_now(scenario) -> Group:
     with scenario.services.reading.begin() as session:
         return session.scalars(select(Group).where(Group.slug == SLUG)).one()
 
 
-def rows(scenario: Scenario, model: Any, slug: str = SLUG) -> int:
+def rows(scenario, model, slug: str = SLUG) -> int:
     with scenario.services.reading.begin() as session:
         found = select(func.count(model.id)).join(Group, Group.id == model.group_id)
         return session.scalar(found.where(Group.slug == slug)) or 0
 
 
-def subjects(scenario: Scenario, address: str = LEAD) -> list[str]:
+def subjects(scenario, address: str = LEAD) -> list[str]:
     return [str(mail["Subject"]) for mail in scenario.relay.to(address)]
 
 
-def schedule(session: Session, subject: str, **ahead: float) -> Newsletter:
+def schedule(session, subject: str, **ahead: float) -> Newsletter:
     issue = newsletters.draft(session, group_named(session, SLUG), subject, "Come.")
     release.release(session, issue, now() + timedelta(**ahead))
     return issue
 
 
-def restore(visitor: Visitor) -> int:
+def restore(visitor) -> int:
     return visitor.act(f"{PAGE}/restore").status_code
 
 
@@ -147,8 +140,7 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
 
 def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):
     """The web may write, for a minute, that nobody leads it."""
-    with scenario.services.writing.begin() as session:
-        invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
+    scenario.invite_office(OFFICE)
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
@@ -247,7 +239,7 @@ def test_a_group_that_was_to_end_goes_on_and_all_are_told(office, scenario, cloc
     assert restore(sign_in_again(office, scenario)) == 409
 
 
-def sign_in_again(office: Visitor, scenario: Scenario) -> Visitor:
+def sign_in_again(office, scenario):
     app = office.client.application
     lead = sign_in(app, scenario.keyring, SLUG)
     assert lead.open(PAGE).status_code == 200

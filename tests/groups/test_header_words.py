@@ -1,6 +1,5 @@
 """Words that no header of a group's email may say, however they are spelled."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -52,7 +51,7 @@ def test_a_discreet_groups_name_is_seen_however_it_is_written(subject):
 
 
 @pytest.fixture
-def black_hawk() -> Iterator[None]:
+def black_hawk():
     """A district whose name has a word that groups have too."""
     ours = i18n.names()
     named = replace(ours, district_name="Black Hawk School District", district_short="Black Hawk")

@@ -1,7 +1,6 @@
 """The office adds, describes, marks, orders and launches groups; the quiet-mail gate follows."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -10,13 +9,12 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.factories import group_named, launch_an_hour_ago, make_member, plan_meeting, queue_issue
 from tests.markers import on_both
 
@@ -31,17 +29,17 @@ TYPED = {
 }
 
 
-def read(services: Services, slug: str) -> Group:
+def read(services, slug: str):
     with services.reading.begin() as session:
         return group_named(session, slug)
 
 
-def press(visitor: Visitor, path: str, **fields: Any) -> int:
+def press(visitor, path: str, **fields) -> int:
     """Press a button of the office's list of groups."""
     return visitor.act(path, **fields).status_code
 
 
-def order(visitor: Visitor) -> list[str]:
+def order(visitor) -> list[str]:
     return [part.split('"')[0] for part in visitor.open("/").text.split('<a href="/groups/')[1:]]
 
 
@@ -62,9 +60,8 @@ def test_a_group_is_added_in_both_languages_and_people_can_join_it(office, visit
 
 
 def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
-    office, visitor, worker, relay, services,
-    keyring
-):  # fmt: skip
+    office, visitor, worker, relay, services, keyring
+):
     office.send(NEW, **TYPED | {"starts": "upcoming"})
     visitor.send("/groups/muslim-educators/tell-me", email="waits@dpsk12.org")
     worker.drain()
@@ -205,8 +202,7 @@ def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
     office.send(NEW, **TYPED | mark)
     box, name = "shared.box@dpsk12.org", "Muslim Educators"
     with services.writing.begin() as session:
-        said: dict[str, Any] = {"group": name, "is_lead": False}
-        post_to_address(session, keyring, "mailbox-changed", box, "en", **said)
+        post_to_address(session, keyring, "mailbox-changed", box, "en", group=name, is_lead=False)
     worker.drain()
     assert len(relay.to(box)) == told
 
@@ -300,3 +296,62 @@ def test_the_list_says_who_leads_and_when_a_group_last_wrote_and_meets_next(offi
     [asian] = [row for row in rows if 'id="asian"' in row]
     assert "September 9, 2026" in asian
     assert "March 2, 2027" in asian
+
+
+# The line about the people whom a group welcomes: a line that the office alone writes.
+
+
+PAGE = "/office/groups/asian"
+LINE = {"audience_en": "Friends are welcome", "audience_es": "Las amistades son bienvenidas"}
+
+
+def test_the_office_says_whom_a_group_welcomes_in_every_language(office, visitor):
+    assert "Friends are welcome" not in visitor.open("/groups/asian").text
+    answer = office.send(PAGE, **LINE)
+    assert answer.status_code == 303
+    assert "Saved. Everyone can see it now." in office.open(answer.location).text
+    assert "<li>Friends are welcome</li>" in visitor.open("/groups/asian").text
+    spanish = visitor.open("/groups/asian?lang=es").text
+    assert "<li>Las amistades son bienvenidas</li>" in spanish
+    assert "Friends are welcome" in visitor.open("/groups/asian/poster").text
+    assert Form(office.open(PAGE).text).fields["audience_en"] == "Friends are welcome"
+    assert office.send(PAGE, audience_en="", audience_es="").status_code == 303
+    assert "welcome" not in visitor.open("/groups/asian").text.partition('class="columns"')[0]
+
+
+def test_the_office_finds_every_group_from_its_first_page(office):
+    assert 'href="/office/groups"' in office.open("/office").text
+    page = office.open("/office/groups").text
+    assert page.count('href="/office/groups/') == 10
+    assert page.count("Not written yet: who is welcome") == 9
+
+
+def test_a_line_that_cannot_be_shown_is_explained_and_kept(office):
+    for wrong in ("x" * 161, "one\ntwo", "a\u202eb"):
+        answer = office.send(PAGE, **LINE | {"audience_en": wrong})
+        assert answer.status_code == 422
+        assert "Problem: " in answer.text
+        assert Form(answer.text).fields["audience_es"] == LINE["audience_es"]
+    assert office.press(PAGE, **LINE).status_code == 400
+
+
+def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(office, services):
+    fields = Form(office.open(PAGE).text).fields
+    with services.writing.begin() as session:
+        groups.mark_retired(session, group_named(session, "asian"))
+    for page in (PAGE, "/office/groups/nowhere"):
+        assert "audience_en" not in office.open(page).text
+    assert office.press(PAGE, **{**fields, **LINE}).status_code == 409
+    assert office.press("/office/groups/nowhere", **{**fields, **LINE}).status_code == 404
+    with services.reading.begin() as session:
+        assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
+
+
+def test_a_lead_keeps_the_line_when_the_page_is_edited(office, visitor):
+    office.send(PAGE, **LINE)
+    edit = "/lead/groups/asian/page"
+    assert "Friends are welcome" in office.send(edit, summary_en="New", preview="1").text
+    office.send(edit, summary_en="New")
+    for _ in range(2):
+        assert "Friends are welcome" in visitor.open("/groups/asian").text
+        office.act(f"{edit}/undo")

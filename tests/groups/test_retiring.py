@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Delivery
@@ -22,7 +20,6 @@ from tests.browser_client import link_to, text_of
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import Scenario
-from tests.servers.smtp import Accepted
 
 pytestmark = periodic_tasks
 
@@ -58,7 +55,7 @@ def drain_for_days(scenario: Scenario) -> None:
     later.engine.close()
 
 
-def sent(scenario: Scenario) -> list[Accepted]:
+def sent(scenario: Scenario):
     """List what the relay took, but for the emails to leader and inbox about the end."""
     accepted = scenario.relay.accepted
     return [one for one in accepted if (one.recipient, one.message["Subject"]) not in TOLD]
@@ -215,7 +212,7 @@ def test_other_groups_go_on(scenario, cli):
     assert len(sent(scenario)) == 4
 
 
-def _schedule(session: Session, slug: str) -> Any:
+def _schedule(session, slug: str):
     issue = newsletters.draft(session, group_named(session, slug), "Later", "Come.")
     release.release(session, issue, now() + timedelta(minutes=30))
     return issue

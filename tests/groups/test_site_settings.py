@@ -5,17 +5,14 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, site_words
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, html_of, text_of
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
@@ -31,7 +28,7 @@ VIDEO = "https://video.example.org/belong"
 HELP = "Line 555 https://one.example.org\nCrisis line 800-555-0199 https://two.example.org"
 
 
-def minutes_later(worker: Worker, minutes: int = 2) -> None:
+def minutes_later(worker, minutes: int = 2) -> None:
     with time_machine.travel(now() + timedelta(minutes=minutes), tick=True):
         worker.drain()
 
@@ -124,7 +121,7 @@ def test_two_workers_at_once_tell_of_a_change_once(office, services):
     office.send(SETTINGS, postal_address="DPS Belong, 1 Main St, Denver")
     told: list[str] = []
 
-    def tell(session: Session) -> None:
+    def tell(session) -> None:
         for each in site_settings.unannounced(session):
             each.announced = each.value
             told.append(each.name)
@@ -185,13 +182,13 @@ def test_the_trail_names_the_setting_and_not_its_value(office, services):
         assert (entry.detail, entry.role) == ("video_url", "account")
 
 
-def held(services: Services, issue: str) -> bool:
+def held(services, issue: str) -> bool:
     with services.reading.begin() as session:
         found = newsletters.find(session, issue)
         return found is not None and found.held_at is not None
 
 
-def scheduled(services: Services, slug: str, subject: str, spanish: str = "") -> str:
+def scheduled(services, slug: str, subject: str, spanish: str = "") -> str:
     """Have an issue wait that is due in a minute; return its id."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, slug), subject, "Come.")

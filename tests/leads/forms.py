@@ -3,10 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
-
 from belong_mail.core.db import now
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 
 SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
 
@@ -74,7 +72,7 @@ WITHOUT_WORDS = {
 }  # fmt: skip
 
 
-def fill_in(lead: Visitor, path: str, typed: dict[str, Any]) -> dict[str, Any]:
+def fill_in(lead, path: str, typed: dict[str, Any]) -> dict[str, Any]:
     """Open a page and fill in its form."""
     fields = Form(lead.open(path).text).fields
     for file in ("picture", "flyer"):
@@ -82,7 +80,7 @@ def fill_in(lead: Visitor, path: str, typed: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **typed}
 
 
-def path_for(app: Flask, button: str, pages: dict[str, str]) -> str:
+def path_for(app, button: str, pages: dict[str, str]) -> str:
     """Return the address of a button, for what the pages are about."""
     endpoint, _, verb = button.partition(" ")
     [rule] = [each for each in app.url_map.iter_rules(endpoint) if "POST" in (each.methods or ())]

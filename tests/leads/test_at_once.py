@@ -2,20 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import lock_for_change
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Chunk
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.factories import group_named, plan_meeting, queue_issue
 from tests.markers import on_both
 
@@ -25,7 +22,7 @@ WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 SECONDS = 20
 
 
-def wait_until_it_waits(session: Session) -> None:
+def wait_until_it_waits(session) -> None:
     """Return when another transaction waits for this one; SQLite cannot tell."""
     until = time.monotonic() + SECONDS
     if session.get_bind().dialect.name == "sqlite":
@@ -35,13 +32,7 @@ def wait_until_it_waits(session: Session) -> None:
         time.sleep(0.02)
 
 
-def race(
-    services: Services,
-    lead: Visitor,
-    page: str,
-    typed: dict[str, str],
-    change: Callable[[Session], None],
-) -> int:
+def race(services, lead, page: str, typed: dict[str, str], change) -> int:
     """Press “save” while another lead’s change is not committed yet; return the answer's status."""
     form = Form(lead.open(page).text).fields | typed
     answers: list[int] = []
@@ -59,7 +50,7 @@ def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(lead, serv
     with services.writing.begin() as session:
         page = f"/lead/meetings/{plan_meeting(session).public_id}"
 
-    def move(session: Session) -> None:
+    def move(session) -> None:
         meeting = session.scalars(select(Meeting).with_for_update()).one()
         meetings.change(meeting, place="Room 9")
 
@@ -85,7 +76,7 @@ def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(lead, servic
         issue = newsletters.draft(session, group_named(session, "the-village"), "Hello", "Words")
         page = f"/lead/newsletters/{issue.public_id}"
 
-    def rewrite(session: Session) -> None:
+    def rewrite(session) -> None:
         draft = session.scalars(select(Newsletter).with_for_update()).one()
         newsletters.update_draft(draft, text={"en": "The words of the first"})
 

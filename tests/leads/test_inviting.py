@@ -11,7 +11,6 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
 from belong_mail.delivery import suppressions
-from belong_mail.ops import rooms
 from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
@@ -19,7 +18,7 @@ from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
 from tests.factories import group_named, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 from tests.servers.authenticator import Authenticator
 
 pytestmark = periodic_tasks
@@ -73,7 +72,7 @@ def test_an_invited_lead_accepts_and_signs_in(scenario, cli, app):
     assert "The Village" in lead.open("/lead/").text
 
 
-def name_of(scenario: Scenario, address: str = LEAD) -> str:
+def name_of(scenario, address: str = LEAD) -> str:
     with scenario.services.reading.begin() as session:
         account = invitations.find_account(session, scenario.keyring.index, address)
         return account.name if account else ""
@@ -260,8 +259,7 @@ def test_who_never_accepts_is_forgotten(scenario, cli):
     invite(cli)
     invite(cli, "true.lead@dpsk12.org", "asian")
     scenario.worker.drain()
-    with scenario.services.writing.begin() as session:
-        rooms.purge_all(session, now() + timedelta(days=9))
+    scenario.purge(timedelta(days=9))
     with scenario.services.reading.begin() as session:
         assert len(session.scalars(select(GroupLead)).all()) == 1
         assert len(session.scalars(select(Account)).all()) == 1
@@ -270,8 +268,7 @@ def test_who_never_accepts_is_forgotten(scenario, cli):
 
 def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
     invite(cli)
-    with scenario.services.writing.begin() as session:
-        rooms.purge_all(session, now() + timedelta(days=9))
+    scenario.purge(timedelta(days=9))
     with time_machine.travel(now() + timedelta(days=6)):
         link = link_to(scenario.mails(LEAD)[-1], "invitation")
         with time_machine.travel(now() + timedelta(days=5)):

@@ -8,16 +8,12 @@ import time_machine
 from belong_mail.accounts import invitations
 from belong_mail.contact import service as contact
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.ops.rooms import purge_all
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
 SUMMARY = {"summary_en": "Standing by our students."}
@@ -28,7 +24,7 @@ ADA = "ada@dpsk12.org"
 WAITING = "waiting for the shared inbox and the leader"
 
 
-def propose(lead: Visitor, worker: Worker, relay: Server, address: str = NEW) -> tuple[str, str]:
+def propose(lead, worker, relay, address: str = NEW) -> tuple[str, str]:
     """Name a mailbox and return the links: the mailbox's, and the lead's."""
     assert lead.send(PAGE, **SUMMARY, mailbox=address).status_code == 303
     worker.drain()
@@ -36,12 +32,12 @@ def propose(lead: Visitor, worker: Worker, relay: Server, address: str = NEW) ->
     return link_to(of_mailbox, "confirm-mailbox"), link_to(of_lead, "confirm-mailbox")
 
 
-def mailbox(services: Services, keyring: Keyring) -> str:
+def mailbox(services, keyring) -> str:
     with services.reading.begin() as session:
         return mailboxes.mailbox_of(keyring.opener, group_named(session, "the-village"))
 
 
-def subjects(relay: Server, address: str) -> list[str]:
+def subjects(relay, address: str) -> list[str]:
     return [mail["Subject"] for mail in relay.to(address)]
 
 

@@ -8,32 +8,29 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.members.counts import MemberCounts
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service_tasks import _move
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, make_members
-from tests.newsletters.writing import write
 from tests.markers import on_both, periodic_tasks
+from tests.newsletters.writing import write
 
 pytestmark = periodic_tasks
 
 SLUG = "the-village"
 
 
-def told(lead: Visitor, services: Services) -> str:
+def told(lead, services) -> str:
     """Count anew, as the worker does each minute, and return what the first page says then."""
     with services.writing.begin() as session:
         MemberCounts().go_on(session)
     return lead.open("/lead/").text
 
 
-def set_members(services: Services, number: int) -> None:
+def set_members(services, number: int) -> None:
     """Let so many of those that there are be members, and the others have left."""
     with services.writing.begin() as session:
         ids = session.scalars(select(Subscription.id).order_by(Subscription.id)).all()
@@ -105,9 +102,7 @@ def test_an_address_that_is_moved_is_counted_by_its_new_one(services, keyring):
         assert group.members_shown == 10
 
 
-def in_the_middle(
-    lead: Visitor, page: str, services: Services, worker: Worker, number: int
-) -> None:
+def in_the_middle(lead, page: str, services, worker, number: int) -> None:
     """Release an issue and let so many of its copies wait for a second try."""
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
@@ -120,7 +115,7 @@ def in_the_middle(
         session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(waiting))
 
 
-def percent(lead: Visitor, page: str) -> int:
+def percent(lead, page: str) -> int:
     answer = json.loads(lead.open(f"{page}/sending/state").text)
     assert isinstance(answer["percent"], int)
     return answer["percent"]

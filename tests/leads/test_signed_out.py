@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
@@ -11,12 +11,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.web.access import Access
 from tests import crawl
 from tests.browser_client import Form, Visitor, path_of
@@ -56,25 +52,25 @@ ENDS = pytest.mark.parametrize("end", [sit_still, sign_out_elsewhere, sign_out_e
 
 
 @pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
+def lead(app, keyring) -> Visitor:
     """Sign in somebody who leads a group and answers for the office."""
     return crawl.sign_in(app, keyring)
 
 
 @pytest.fixture
-def pages(app: Flask, services: Services) -> dict[str, str]:
+def pages(app, services) -> dict[str, str]:
     """Map each page of a lead to its address, with a draft, a meeting and a thread to open."""
     adapter = app.url_map.bind("localhost")
     return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
 
 
 @pytest.fixture
-def again(app: Flask, keyring: Keyring) -> Callable[[Visitor], Visitor]:
+def again(app, keyring) -> Callable[[Visitor], Visitor]:
     """Sign in once more in the same browser, as in another tab."""
     return partial(signed_in, app, keyring, crawl.LEAD)
 
 
-def forms_in(page: str, path: str) -> Iterator[str]:
+def forms_in(page: str, path: str):
     """List where a page's forms with something to type are sent."""
     for found in FORM.finditer(page):
         if TYPED.search(found["inside"]) and "post" in found["given"]:
@@ -99,7 +95,7 @@ def test_every_form_of_a_lead_and_of_the_office_is_tried_here(app, lead, pages):
     assert posting - set(FORMS) == WITHOUT_WORDS
 
 
-def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
+def assert_shown(answer, typed: dict[str, Any]) -> dict[str, Any]:
     """Expect a form with what was typed in it; return what it would send."""
     fields = Form(answer.text).fields
     for name, words in typed.items():
@@ -111,9 +107,8 @@ def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
 @ENDS
 @pytest.mark.parametrize("endpoint", FORMS)
 def test_what_was_typed_is_saved_after_signing_in_again(
-    endpoint, end, lead, pages, services,
-    again
-):  # fmt: skip
+    endpoint, end, lead, pages, services, again
+):
     typed, path = FORMS[endpoint], pages[endpoint]
     sent = fill_in(lead, path, typed)
     with end(lead):
@@ -172,7 +167,7 @@ def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
         assert_old_token_does_nothing(path_for(app, endpoint, pages), lead, services)
 
 
-def assert_old_token_does_nothing(path: str, lead: Visitor, services: Services) -> None:
+def assert_old_token_does_nothing(path: str, lead: Visitor, services) -> None:
     before = kept_of(services)
     for token in ({}, {"csrf_token": "old"}):
         answer = lead.press(path, language="es", **token)
@@ -210,10 +205,7 @@ def test_words_of_another_site_are_not_even_shown(lead, pages):
     assert "Words of another site" not in answer.text
 
 
-def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(
-    app, keyring,
-    pages
-):  # fmt: skip
+def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(app, keyring, pages):
     """The group is not theirs: what was typed is not shown as if it could be saved."""
     other = sign_in(app, keyring, "asian")
     answer = other.press(pages["editor.write"], text="Mine now", csrf_token="old")

@@ -15,7 +15,7 @@ from belong_mail.ops import demo_data, rooms
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA
 
 PLACE = "Room 4, behind the library"
 LINK = "https://meet.example.org/tea"
@@ -23,7 +23,7 @@ NOON = datetime(2026, 12, 1, 19, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Scenario:
+def scenario(scenario):
     """A scenario in which The Village meets every second week."""
     with scenario.services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})

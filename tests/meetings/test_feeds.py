@@ -10,14 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ical.calendar import Calendar
 from ical.calendar_stream import IcsCalendarStream
-from ical.event import Event, EventStatus
+from ical.event import EventStatus
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
@@ -34,11 +31,11 @@ FEED = "/groups/the-village/calendar.ics"
 TUESDAY = date(2026, 12, 8)
 
 
-def read(text: str) -> Calendar:
+def read(text: str):
     return IcsCalendarStream.calendar_from_ics(text)
 
 
-def held(calendar: Calendar) -> list[tuple[datetime, datetime]]:
+def held(calendar) -> list[tuple[datetime, datetime]]:
     """Return when the other implementation thinks that something is held, in UTC."""
     found = calendar.timeline_tz(UTC).included(LONG_AGO, FAR_AHEAD)
     return sorted(
@@ -58,7 +55,7 @@ def ours(meeting: Meeting) -> list[tuple[datetime, datetime]]:
     ]
 
 
-def events(text: str) -> list[Event]:
+def events(text: str):
     return list(read(text).events)
 
 
@@ -66,13 +63,13 @@ def unfolded(text: str) -> list[str]:
     return text.replace("\r\n ", "").split("\r\n")
 
 
-def stored(services: Services, slug: str = "the-village", **planned: object) -> str:
+def stored(services, slug: str = "the-village", **planned: object) -> str:
     """Plan a meeting and return its public id."""
     with services.writing.begin() as session:
         return plan_meeting(session, slug, **{"starts_on": TUESDAY, **planned}).public_id
 
 
-def the(session: Session, public_id: str) -> Meeting:
+def the(session, public_id: str) -> Meeting:
     return session.scalars(select(Meeting).where(Meeting.public_id == public_id)).one()
 
 

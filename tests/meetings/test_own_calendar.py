@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from ical.calendar_stream import IcsCalendarStream
-from ical.event import Event
 from sqlalchemy import select
 
 from belong_mail.core.db import now
@@ -14,7 +13,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA
 
 WEEK = timedelta(days=7)
 DAY = now().date() + WEEK
@@ -24,7 +23,7 @@ WITH_PLACE = "Add all meetings to my calendar, with the location"
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Scenario:
+def scenario(scenario):
     """A scenario in which two groups meet, and say where to members alone."""
     with scenario.services.writing.begin() as session:
         for slug, title in (("the-village", "Tea"), ("asian", "Walk"), ("lgbtq", "Rainbow")):
@@ -35,7 +34,7 @@ def scenario(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def events(text: str) -> list[Event]:
+def events(text: str):
     return list(IcsCalendarStream.calendar_from_ics(text).events)
 
 
@@ -43,7 +42,7 @@ def main_of(page: str) -> str:
     return page.partition("<main")[2].partition("</main>")[0]
 
 
-def change(scenario: Scenario, **values: object) -> None:
+def change(scenario, **values: object) -> None:
     """Change Ada's one membership behind everybody's back."""
     with scenario.services.writing.begin() as session:
         [ada] = session.scalars(select(Subscription).where(Subscription.is_active))
@@ -51,7 +50,7 @@ def change(scenario: Scenario, **values: object) -> None:
             setattr(ada, name, value)
 
 
-def calendar_link(scenario: Scenario, slug: str = "the-village") -> str:
+def calendar_link(scenario, slug: str = "the-village") -> str:
     """Join, and return the link of the welcome email."""
     scenario.visitor.join(slug, ADA)
     scenario.visitor.press(link_to(scenario.mails()[-1], "confirm"))

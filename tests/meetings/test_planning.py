@@ -1,7 +1,6 @@
 """Leads enter, change and cancel meetings, in words; what cannot be is explained and kept."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.core.services import Services
 from belong_mail.meetings.models import Meeting
 from tests.browser_client import Form
 from tests.db_dump import dump_of, kept_of
@@ -40,19 +38,19 @@ IN_WORDS = "Every other Tuesday, 4:00–5:00 PM, until June 2, 2027, except on D
 
 
 @pytest.fixture(autouse=True)
-def _clock() -> Iterator[None]:
+def _clock():
     """Whenever these tests run, the first day is to come."""
     with time_machine.travel(WEEK_BEFORE):
         yield
 
 
-def only(services: Services) -> Meeting:
+def only(services) -> Meeting:
     with services.reading.begin() as session:
         [meeting] = session.scalars(select(Meeting))
         return meeting
 
 
-def count(services: Services) -> int:
+def count(services) -> int:
     return len(dump_of(services)["meetings"])
 
 
@@ -71,10 +69,7 @@ def test_a_meeting_is_said_in_words_before_anything_is_saved(lead, services):
     assert "American Sign Language" in page.text
     assert count(services) == 0
     kept = Form(page.text).fields
-    assert {name: kept[name] for name in FULL if name in kept} == {
-        **FULL,
-        "has_families": "y",
-    }
+    assert {name: kept[name] for name in FULL if name in kept} == {**FULL, "has_families": "y"}
 
 
 def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(lead, visitor, services):

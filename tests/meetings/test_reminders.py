@@ -1,15 +1,12 @@
 """The day-before reminder: only for who asked, once, and never after leaving."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from email.message import EmailMessage
 from threading import Thread
 
 import pytest
 import time_machine
 from sqlalchemy import select
-from time_machine import Traveller
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
@@ -22,7 +19,7 @@ from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
 from tests.markers import on_both, periodic_tasks
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA
 
 pytestmark = periodic_tasks
 
@@ -34,13 +31,13 @@ TUESDAY = (MONDAY + timedelta(1)).date()
 
 
 @pytest.fixture
-def clock() -> Iterator[Traveller]:
+def clock():
     with time_machine.travel(MONDAY, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
-def scenario(clock: Traveller, scenario: Scenario) -> Scenario:  # noqa: ARG001 - the day has come
+def scenario(clock, scenario):  # noqa: ARG001 - the day has come
     """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA).is_reminded = True
@@ -49,23 +46,23 @@ def scenario(clock: Traveller, scenario: Scenario) -> Scenario:  # noqa: ARG001 
     return scenario
 
 
-def due(scenario: Scenario) -> None:
+def due(scenario) -> None:
     """Let the worker look for reminders, as it does every minute."""
     with scenario.services.writing.begin() as session:
         reminders.queue_due(session, scenario.services.settings.timezone, datetime.now(UTC))
 
 
-def mails(scenario: Scenario, address: str = ADA) -> list[EmailMessage]:
+def mails(scenario, address: str = ADA):
     due(scenario)
     return [each for each in scenario.mails(address) if each["Subject"] == "A meeting is coming up"]
 
 
-def meeting(scenario: Scenario) -> Meeting:
+def meeting(scenario) -> Meeting:
     with scenario.services.reading.begin() as session:
         return session.scalars(select(Meeting)).one()
 
 
-def change(scenario: Scenario, **values: object) -> None:
+def change(scenario, **values: object) -> None:
     """Change Ada's membership behind the worker's back."""
     with scenario.services.writing.begin() as session:
         [ada] = session.scalars(select(Subscription).where(Subscription.is_reminded))
@@ -73,7 +70,7 @@ def change(scenario: Scenario, **values: object) -> None:
             setattr(ada, name, value)
 
 
-def states(scenario: Scenario) -> list[str]:
+def states(scenario) -> list[str]:
     with scenario.services.reading.begin() as session:
         found = select(Delivery.state).where(Delivery.kind == reminders.REMINDER)
         return list(session.scalars(found.order_by(Delivery.id)))
@@ -216,7 +213,6 @@ def test_members_ask_for_it_and_end_it_on_their_own_page(scenario):
         answer = scenario.visitor.press(f"{sheet}/remind", membership=membership, remind=wish)
         assert words in scenario.visitor.open(answer.location).text
         found = scenario.subscription(BEN)
-        assert found is not None
         assert found.is_reminded is is_wanted
 
 
@@ -224,7 +220,6 @@ def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, cloc
     leave = link_to(scenario.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
     assert scenario.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
     found = scenario.subscription("carmen@dpsk12.org")
-    assert found is not None
     assert found.is_reminded
     scenario.visitor.follow(leave)
     told = scenario.visitor.press(f"{leave}/remind", remind="yes")
@@ -232,7 +227,6 @@ def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, cloc
     clock.shift(timedelta(days=2))
     scenario.enter("carmen@dpsk12.org")
     found = scenario.subscription("carmen@dpsk12.org")
-    assert found is not None
     assert not found.is_reminded
 
 

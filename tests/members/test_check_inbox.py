@@ -11,13 +11,13 @@ from belong_mail.core.db import now
 from belong_mail.core.rate_limits import CONFIRMATION_GAP, TRUSTED_SOURCE_RATE
 from belong_mail.core.tokens import Purpose
 from tests.browser_client import link_to
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 JOIN = f'href="/groups/{VILLAGE}/join'
 GROUP_PAGE = f'href="/groups/{VILLAGE}'
 
 
-def clock(scenario: Scenario, after: timedelta, language: str = "en") -> str:
+def clock(scenario, after: timedelta, language: str = "en") -> str:
     local = (now() + after).astimezone(scenario.services.settings.timezone)
     return i18n.format_clock(local.time(), language)
 

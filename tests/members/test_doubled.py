@@ -2,12 +2,10 @@
 
 import threading
 import time
-from typing import Any
 
 from sqlalchemy import delete, event, update
 
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from tests.db_dump import dump_of
 from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
@@ -16,7 +14,7 @@ from tests.scenario import ADA, VILLAGE
 class Elsewhere:
     """Another worker, which answers all requests once a transaction of ours has failed."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services) -> None:
         self._services = services
         self._has_failed, self._has_answered = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._answer)
@@ -24,10 +22,10 @@ class Elsewhere:
         event.listen(engine, "rollback", self._fail)
         event.listen(engine.pool, "checkout", self._meanwhile)
 
-    def _fail(self, _connection: Any) -> None:
+    def _fail(self, _connection) -> None:
         self._has_failed.set()
 
-    def _meanwhile(self, *_connection: Any) -> None:
+    def _meanwhile(self, *_connection) -> None:
         if self._has_failed.is_set() and self.thread.ident is None:
             self.thread.start()
             assert self._has_answered.wait(10)

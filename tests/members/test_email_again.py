@@ -14,15 +14,16 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Suppression
 from belong_mail.members import self_service as members_self_service
 from tests.browser_client import html_of, link_to, text_of
-from tests.db_dump import kept_of
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.db_dump import dump_of, kept_of
+from tests.factories import queue_issue
+from tests.scenario import ADA, VILLAGE
 
 BOB = "bob@dpsk12.org"
 PAGE = "/email-me-again"
 
 
 @pytest.fixture
-def alone(scenario: Scenario) -> Scenario:
+def alone(scenario):
     """A scenario in which Ada, a member of two groups, has asked never to be emailed."""
     scenario.enter(slug="lgbtq")
     scenario.enter(slug="asian")
@@ -31,7 +32,7 @@ def alone(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def ask(scenario: Scenario, address: str = ADA) -> int:
+def ask(scenario, address: str = ADA) -> int:
     """Ask for an address, and return how many emails came of it."""
     before = len(scenario.relay.accepted)
     assert scenario.visitor.send(PAGE, email=address).location == f"{PAGE}/sent"
@@ -39,12 +40,12 @@ def ask(scenario: Scenario, address: str = ADA) -> int:
     return len(scenario.relay.accepted) - before
 
 
-def is_alone(scenario: Scenario) -> bool:
+def is_alone(scenario) -> bool:
     with scenario.services.reading.begin() as session:
         return session.scalar(select(Suppression.reason)) is not None
 
 
-def link(scenario: Scenario) -> str:
+def link(scenario) -> str:
     assert ask(scenario) == 1
     return link_to(scenario.relay.to(ADA)[-1], "email-me-again")
 
@@ -155,3 +156,80 @@ def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alon
     with alone.services.writing.begin() as session:
         session.delete(session.scalars(select(Suppression)).one())
     assert len(alone.mails()) == got
+
+
+# Somebody typed another person’s address: “this was not me”, “never mail me again”.
+
+
+def test_somebody_elses_slip_is_forgotten(scenario):
+    mail = scenario.ask()
+    page = scenario.visitor.open(link_to(mail, "not-me"))
+    assert "Cancel the request" in page.text
+    assert "Don’t email me again" in page.text
+
+    done = scenario.visitor.follow(link_to(mail, "not-me"), choice="forget")
+    assert "We canceled the request" in done.text
+    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 409
+    assert not scenario.is_member()
+    assert scenario.rows("pending_confirmations") == 0
+    assert scenario.rows("suppressions") == 0
+    with time_machine.travel(now() + timedelta(days=1)):
+        scenario.enter()
+    assert scenario.is_member(), "another day"
+
+
+def test_never_mail_me_again_holds_in_every_group(scenario):
+    scenario.enter(slug="lgbtq")
+    not_me = link_to(scenario.ask(slug="asian"), "not-me")
+    done = scenario.visitor.follow(not_me, choice="never")
+    assert "We won’t email you again" in done.text
+    got = len(scenario.mails())
+    [(mark, reason, since)] = dump_of(scenario.services)["suppressions"]
+    assert mark == scenario.keyring.index.suppressed(ADA)
+    assert (reason, since) == ("asked", now().date())
+
+    with scenario.services.writing.begin() as session:
+        queue_issue(session, "lgbtq")
+    for slug in ("the-village", "asian", "lgbtq"):
+        answer = scenario.visitor.join(slug, ADA.upper().replace("DPSK12.ORG", "dpsk12.org"))
+        assert answer.location.startswith("/check-your-inbox/")
+    assert len(scenario.mails()) == got
+    assert not scenario.is_member(slug="lgbtq")
+    assert scenario.subscription(slug=VILLAGE) is None
+    assert scenario.rows("jobs") == 0
+
+
+def test_mail_that_already_waits_stays_here(scenario):
+    scenario.enter(slug="lgbtq")
+    not_me = link_to(scenario.ask(slug="asian"), "not-me")
+    scenario.visitor.join(VILLAGE, ADA)
+    scenario.worker._read_requests()
+    scenario.visitor.follow(not_me, choice="never")
+    scenario.worker._read_requests()
+    got = len(scenario.relay.to(ADA))
+    assert len(scenario.mails()) == got
+
+
+def test_pressing_again_changes_nothing(scenario):
+    not_me = link_to(scenario.ask(), "not-me")
+    for choice in ("never", "never", "forget"):
+        assert scenario.visitor.follow(not_me, choice=choice).status_code == 200
+    scenario.worker.drain()
+    assert scenario.rows("suppressions") == 1
+    assert not scenario.is_member()
+
+
+def test_a_press_without_a_choice_only_forgets(scenario):
+    not_me = link_to(scenario.ask(), "not-me")
+    assert "We canceled the request" in scenario.visitor.follow(not_me).text
+    scenario.worker.drain()
+    assert scenario.rows("suppressions") == 0
+
+
+def test_the_link_on_the_confirm_page_works_like_the_mailed_one(scenario):
+    page = scenario.visitor.open(scenario.confirm_link()).text
+    path = page.partition('href="/not-me/')[2].partition('"')[0]
+    assert scenario.visitor.open(f"/not-me/{path}").status_code == 200
+    scenario.visitor.follow(f"/not-me/{path}", choice="never")
+    scenario.worker.drain()
+    assert scenario.rows("suppressions") == 1

@@ -6,28 +6,23 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import PUBLIC_ID_LENGTH, new_public_id, now
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import (
-    STAFF_CODE_RATE,
-    STAFF_CODE_SOURCE_RATE,
-    WorkerLimit,
-)
+from belong_mail.core.rate_limits import STAFF_CODE_RATE, STAFF_CODE_SOURCE_RATE, WorkerLimit
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import staff_codes
-from belong_mail.members.jobs import ChangeAddress, Join, JoinByCode, SendStaffCode, Signup
+from belong_mail.members.jobs import ChangeAddress, Join, JoinByCode, SendStaffCode
 from belong_mail.members.models import BarredAddress
 from belong_mail.members.staff_codes import end_of_day
 from tests.browser_client import Form, html_of, link_to, links_in, path_of, text_of
 from tests.canary import stands_in
-from tests.db_dump import Dump, dump_of
+from tests.db_dump import dump_of
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 HOME = "ada.lovelace@home.example"
 OTHER = "someone@elsewhere.example"
@@ -38,18 +33,18 @@ CODE = re.compile(r"^[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}\r?$", re.MULTILINE)
 
 
 @pytest.fixture
-def allowing(scenario: Scenario) -> Scenario:
+def allowing(scenario):
     """The Village takes personal addresses."""
     allow(scenario)
     return scenario
 
 
-def allow(scenario: Scenario, *, is_allowed: bool = True, slug: str = VILLAGE) -> None:
+def allow(scenario, *, is_allowed: bool = True, slug: str = VILLAGE) -> None:
     with scenario.services.writing.begin() as session:
         group_named(session, slug).allows_personal_addresses = is_allowed
 
 
-def ask_code(scenario: Scenario, address: str = ADA, slug: str = VILLAGE) -> tuple[str, str]:
+def ask_code(scenario, address: str = ADA, slug: str = VILLAGE) -> tuple[str, str]:
     """Ask for a code; return the page that takes it, and the code or nothing."""
     before = len(scenario.mails(address))
     answer = scenario.visitor.send(f"/groups/{slug}/join/personal", email=address)
@@ -63,7 +58,7 @@ def code_in(text: str) -> str:
     return str(code).strip()
 
 
-def enter(scenario: Scenario, page: str, code: str, address: str = HOME) -> TestResponse:
+def enter(scenario, page: str, code: str, address: str = HOME):
     answer = scenario.visitor.send(page, email=address, code=code)
     scenario.worker.drain()
     return answer
@@ -79,12 +74,12 @@ def nonce_of(page: str) -> str:
 
 
 def write_join(
-    scenario: Scenario,
+    scenario,
     nonce: str,
     code: str,
     address: str = HOME,
     slug: str = VILLAGE,
-    job: type[Signup] = JoinByCode,
+    job=JoinByCode,
     source: str = "",
 ) -> None:
     """Write a sign-up with a code as whoever broke into the web could."""
@@ -94,7 +89,7 @@ def write_join(
         said.ask(session, scenario.services.sealer, group_id=group.id)
 
 
-def write_ask(scenario: Scenario, address: str) -> None:
+def write_ask(scenario, address: str) -> None:
     """Ask for a code, from a source of its own, as whoever broke into the web could."""
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE).public_id
@@ -364,7 +359,6 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing):
     write_join(allowing, nonce_of(page), code, source="somewhere")
     assert len(allowing.mails(HOME)) == 1
     subscription, index = allowing.subscription(HOME), allowing.keyring.index
-    assert subscription is not None
     with allowing.services.reading.begin() as session:
         for name in (subscription.public_id, HOME):
             assert session.get(WorkerLimit, index.limited(f"confirm//{name}")) is not None
@@ -423,7 +417,7 @@ def test_the_two_addresses_are_never_written_down_together(allowing, caplog):
         assert not stands_in(kept, mark), "a mark was kept"
 
 
-def added(before: Dump, after: Dump) -> dict[str, list[tuple[object, ...]]]:
+def added(before, after) -> dict[str, list[tuple[object, ...]]]:
     """List the rows that are new, by table, without what a worker writes to show that it lives."""
     found = {
         table: [row for row in rows if row not in before[table]] for table, rows in after.items()
@@ -446,7 +440,7 @@ def test_what_is_kept_of_a_code_says_no_hour(allowing):
         assert asked.used_until == pytest.approx(end + day / STAFF_CODE_RATE.burst)
 
 
-def list_of_a_personal_address(allowing: Scenario) -> str:
+def list_of_a_personal_address(allowing) -> str:
     """Let one join; return the path of its list of groups."""
     page, code = ask_code(allowing)
     enter(allowing, page, code)

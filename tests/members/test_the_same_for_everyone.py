@@ -2,21 +2,18 @@
 
 import re
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import time_machine
 from sqlalchemy import event
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
 from belong_mail.members.models import BarredAddress
 from tests.browser_client import Form, link_to
 from tests.factories import group_named
-from tests.members.waiting_list.upcoming import PATH, wait_for
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import TELL_ME, VILLAGE
 
 # Kinds of addresses; each name is as long as the others.
 STATES = (
@@ -31,7 +28,7 @@ def address(state: str) -> str:
 
 
 @pytest.fixture
-def town(scenario: Scenario) -> Scenario:
+def town(scenario):
     """One address in each state."""
     scenario.confirm_link(address("requested"))
     scenario.enter(address("is-member"))
@@ -40,7 +37,7 @@ def town(scenario: Scenario) -> Scenario:
         scenario.visitor.follow(leave)
     not_me = link_to(scenario.ask(address("never-you")), "not-me")
     scenario.visitor.follow(not_me, choice="never")
-    wait_for(scenario, address("has-noted"))
+    scenario.wait_for(address("has-noted"))
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
         group.allows_personal_addresses = True
@@ -51,7 +48,7 @@ def town(scenario: Scenario) -> Scenario:
 
 
 @contextmanager
-def statements_of(scenario: Scenario) -> Iterator[list[tuple[str, Any]]]:
+def statements_of(scenario):
     """Record every statement, and the length of each value that goes with it."""
     seen: list[tuple[str, Any]] = []
 
@@ -66,14 +63,14 @@ def statements_of(scenario: Scenario) -> Iterator[list[tuple[str, Any]]]:
         event.remove(scenario.engine, "before_cursor_execute", record)
 
 
-def seen_by_a_stranger(answer: TestResponse, nonce: str) -> tuple[object, ...]:
+def seen_by_a_stranger(answer, nonce: str) -> tuple[object, ...]:
     """Return an answer, without what is drawn for each press."""
     headers = sorted((name, value.replace(nonce, "")) for name, value in answer.headers.items())
     text = re.sub(r'name="csrf_token"[^>]*', "", answer.text.replace(nonce, ""))
     return answer.status_code, text, headers
 
 
-@pytest.mark.parametrize("page", [JOIN, PERSONAL, PATH, "/my-groups", "/email-me-again"])
+@pytest.mark.parametrize("page", [JOIN, PERSONAL, TELL_ME, "/my-groups", "/email-me-again"])
 def test_nobody_learns_from_the_page_or_the_statements_who_belongs(page, town):
     fields = Form(town.visitor.open(page).text).fields
     town.visitor.open(town.visitor.send(page, email="somebody@dpsk12.org").location)

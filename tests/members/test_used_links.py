@@ -11,16 +11,15 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 GROUP = "The Village Belong Group"
 
 
-def leave_path(scenario: Scenario) -> str:
+def leave_path(scenario) -> str:
     """Make Ada a member, and return a newsletter's link to leave without its language."""
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA)
@@ -29,8 +28,7 @@ def leave_path(scenario: Scenario) -> str:
 
 
 @pytest.mark.parametrize(
-    ("language", "words"),
-    [("en", "You’re already in"), ("es", "Ya formas parte del grupo")],
+    ("language", "words"), [("en", "You’re already in"), ("es", "Ya formas parte del grupo")]
 )
 def test_a_used_confirmation_link_says_that_they_are_in(scenario, language, words):
     link = scenario.confirm_link(language=language)
@@ -50,8 +48,7 @@ def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(days=40)):
-        with scenario.services.writing.begin() as session:
-            rooms.purge_all(session)
+        scenario.purge()
         assert scenario.rows("pending_confirmations") == 0
         for answer in (scenario.visitor.open(link), scenario.visitor.follow(link)):
             assert answer.status_code == 200
@@ -176,8 +173,7 @@ def test_when_the_row_is_gone_every_link_explains(scenario):
     leave = link_to(scenario.mails()[-1], "leave")
     scenario.visitor.follow(leave)
     with time_machine.travel(now() + timedelta(days=31)):
-        with scenario.services.writing.begin() as session:
-            rooms.purge_all(session)
+        scenario.purge()
         assert scenario.rows("subscriptions") == 0
         path = leave.partition("?")[0]
         answers = [scenario.visitor.open(each) for each in (leave, link_to(mail, "not-me"))]
@@ -265,3 +261,70 @@ def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
         page = visitor.open(path)
         assert page.status_code == 404, path
         assert f'href="{leads_to}"' in page.text.partition("<h1>")[2].partition("</main>")[0], path
+
+
+# Each link does one thing: every purpose at every page, only the right one works.
+
+
+PAGES = {
+    "confirm": Purpose.CONFIRM,
+    "not-me": Purpose.REFUSE,
+    "leave": Purpose.LEAVE,
+    "undo": Purpose.UNDO_LEAVE,
+    "one-click": Purpose.ONE_CLICK,
+}
+
+
+def ids(scenario) -> list[str]:
+    """List every opaque id that a link could be about."""
+    with scenario.services.writing.begin() as session:
+        member = make_member(session, scenario.keyring, "bob@dpsk12.org")
+        names = [member.public_id]
+    scenario.confirm_link()
+    asked = scenario.subscription()
+    with scenario.services.reading.begin() as session:
+        return [
+            *names,
+            asked.public_id,
+            session.scalars(select(PendingConfirmation.confirm_id)).one(),
+        ]
+
+
+def test_a_token_of_one_purpose_opens_no_other_page(scenario):
+    names = ids(scenario)
+    before = kept_of(scenario.services)
+    for page, right in PAGES.items():
+        for purpose in Purpose:
+            for name in names if purpose is not right else ():
+                token = scenario.services.tokens.sign(purpose, name, now())
+                body = {"List-Unsubscribe": "One-Click", "choice": "never"}
+                assert scenario.visitor.open(f"/{page}/{token}").status_code == 404
+                assert scenario.visitor.follow(f"/{page}/{token}", **body).status_code == 404
+    assert kept_of(scenario.services) == before
+
+
+def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario):
+    member, _asked, pending = ids(scenario)
+    before = kept_of(scenario.services)
+    for page, name in (
+        ("confirm", member),
+        ("not-me", pending),
+        ("leave", pending),
+        ("undo", pending),
+    ):
+        token = scenario.services.tokens.sign(PAGES[page], name, now())
+        over = 404 if page == "confirm" else 410
+        assert scenario.visitor.open(f"/{page}/{token}").status_code == over
+        assert scenario.visitor.follow(f"/{page}/{token}").status_code == over
+    assert kept_of(scenario.services) == before
+
+
+@pytest.mark.parametrize("page", ["leave", "not-me", "one-click"])
+def test_links_that_end_something_work_for_ever(scenario, page):
+    with scenario.services.writing.begin() as session:
+        member = make_member(session, scenario.keyring, ADA)
+        token = scenario.services.tokens.sign(PAGES[page], member.public_id, now())
+    with time_machine.travel(now() + timedelta(days=4000)):
+        answer = scenario.visitor.follow(f"/{page}/{token}", **{"List-Unsubscribe": "One-Click"})
+    assert answer.status_code in {200, 204}
+    assert not scenario.is_member()

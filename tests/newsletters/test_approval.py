@@ -5,14 +5,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from belong_mail.accounts import service as accounts
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import approval
 from belong_mail.newsletters.models import Approval, Newsletter
@@ -20,10 +18,10 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members
-from tests.newsletters.writing import act, begin, write
 from tests.markers import on_both
 from tests.newsletters.flyers.samples import flyer
 from tests.newsletters.pictures.samples import add, attach, picture
+from tests.newsletters.writing import act, begin, write
 from tests.servers.smtp import Server
 
 LEAD, SECOND = "lead-of-the-village@dpsk12.org", "second@dpsk12.org"
@@ -73,9 +71,7 @@ class Room:
 
 
 @pytest.fixture
-def room(
-    lead: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Room:
+def room(lead: Visitor, app, services: Services, keyring, worker: Worker, relay: Server) -> Room:
     second = sign_in(app, keyring, "the-village", SECOND)
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
@@ -187,7 +183,6 @@ def test_an_approval_after_the_time_lets_it_go_out_with_time_to_undo(room):
     room.worker.drain()
     with room.services.reading.begin() as session:
         due_at = session.scalars(select(Newsletter.due_at)).one()
-    assert due_at is not None
     assert timedelta(minutes=9) < due_at - now() <= timedelta(minutes=10)
 
 

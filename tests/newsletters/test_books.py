@@ -8,9 +8,7 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import dispatcher
 from belong_mail.members import service as subscriptions
 from belong_mail.members.models import PendingConfirmation, Subscription
@@ -21,12 +19,12 @@ from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, one_connection
 
 
-def leave(services: Services, keyring: Keyring, address: str) -> None:
+def leave(services, keyring, address: str) -> None:
     with services.writing.begin() as session:
         subscriptions.leave(session, _find(services, keyring, address).public_id)
 
 
-def _find(services: Services, keyring: Keyring, address: str) -> Subscription:
+def _find(services, keyring, address: str) -> Subscription:
     with services.reading.begin() as session:
         group = group_named(session, "the-village")
         index = keyring.index.member(group.public_id, address)

@@ -4,13 +4,10 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, delete, event, func, select, text, update
+from sqlalchemy import delete, event, func, select, text, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outcomes, pause, results
 from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
@@ -29,7 +26,7 @@ def names(count: int) -> list[str]:
     return [f"member{number}@dpsk12.org" for number in range(count)]
 
 
-def queue_in_both_languages(services: Services, keyring: Keyring) -> int:
+def queue_in_both_languages(services, keyring) -> int:
     """Queue an issue for eight members; two of them leave and one pauses before their chunk."""
     with services.writing.begin() as session:
         members = [
@@ -138,7 +135,7 @@ def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
         assert len(set(before.values())) > 1
 
 
-def pages(session: Session) -> dict[int, str]:
+def pages(session) -> dict[int, str]:
     """Return the page of PostgreSQL's file on which each delivery is."""
     found = session.execute(
         text("SELECT id, split_part(ctid::text, ',', 1) AS page FROM deliveries")
@@ -156,7 +153,7 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
             make_member(session, keyring, f"socia{each}@dpsk12.org", language="es")
         issue = queue_issue(session).id
 
-    def fail(connection: Connection) -> None:
+    def fail(connection) -> None:
         if connection.exec_driver_sql("SELECT COUNT(*) FROM rendered_issues").scalar():
             event.remove(services.engine, "commit", fail)
             raise OperationalError("COMMIT", None, ConnectionError())

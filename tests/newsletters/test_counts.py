@@ -8,12 +8,9 @@ from functools import partial
 import pytest
 import time_machine
 from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.orm import Session
 
 from belong_mail.core import logs
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.members import erasure
@@ -23,7 +20,6 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
 from belong_mail.ops import outbox
-from belong_mail.worker.loop import Worker
 from tests.counts import count_faults
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, periodic_tasks
@@ -36,36 +32,36 @@ MONTHS = timedelta(days=401)
 MEMBERS = 4
 
 
-def settle(services: Services) -> None:
+def settle(services) -> None:
     with services.writing.begin() as session:
         newsletters.log_endings(session, now())
 
 
-def ended_issues(services: Services) -> list[int]:
+def ended_issues(services) -> list[int]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Newsletter.id).where(Newsletter.ended_at.is_not(None))))
 
 
-def report(services: Services, issue: int) -> dict[str, int]:
+def report(services, issue: int) -> dict[str, int]:
     with services.reading.begin() as session:
         found = newsletters.report(session, session.get_one(Newsletter, issue))
     return {name: number for name, number in found.items() if number}
 
 
 @pytest.fixture
-def sent(worker: Worker, services: Services, keyring: Keyring) -> int:
+def sent(worker, services, keyring) -> int:
     """An issue that everybody has."""
     issue = queue(services, keyring, MEMBERS)
     worker.drain()
     return issue
 
 
-def ids(session: Session) -> list[int]:
+def ids(session) -> list[int]:
     found = select(Delivery.id).where(Delivery.newsletter_id.is_not(None))
     return list(session.scalars(found.order_by(Delivery.id)))
 
 
-def bounce(session: Session, number: int = 0) -> None:
+def bounce(session, number: int = 0) -> None:
     """Let one copy come back."""
     delivery = session.get_one(Delivery, ids(session)[number])
     assert outcomes.apply_bounce(delivery, 550, "5.1.1", "")
@@ -84,11 +80,7 @@ def test_what_bounces_later_is_in_the_counts(services, sent):
     for number in (0, 2):
         with services.writing.begin() as session:
             bounce(session, number)
-    assert books(services, sent) == {
-        "recipients": MEMBERS,
-        "accepted": MEMBERS - 2,
-        "bounced": 2,
-    }
+    assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS - 2, "bounced": 2}
 
 
 def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(services, sent):
@@ -108,7 +100,7 @@ def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(services, se
     assert "resent" not in books(services, sent)
 
 
-def waiting_copies(services: Services, issue: int) -> None:
+def waiting_copies(services, issue: int) -> None:
     """Turn the copies into one of each state in which something can wait."""
     states = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
     with services.writing.begin() as session:

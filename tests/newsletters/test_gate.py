@@ -1,30 +1,40 @@
 """The gate: what a newsletter would fetch, tell or pass on stops it, wherever it is let go."""
 
-from collections.abc import Iterator
+import re
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from itertools import product
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
+from belong_mail.core.email_templates import EMAILS
+from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups import mailbox
+from belong_mail.groups.header_words import (
+    HeaderNamesGroup,
+    identifying_word,
+    require_quiet_headers,
+)
+from belong_mail.groups.models import Group
+from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.mail.message.linter import Rule
 from belong_mail.newsletters import checklist, issue_mailer
+from belong_mail.newsletters import release as releases
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Newsletter, RenderedIssue
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import Visitor, html_of, links_in, text_of
+from tests.browser_client import html_of, links_in, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
-from tests.newsletters.writing import act, begin
 from tests.markers import on_sqlite
+from tests.newsletters.writing import act, begin
 from tests.remote_content import remote_content
+from tests.smtp_raw import header_lines
 
 SLUG = "lgbtq"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
@@ -58,20 +68,22 @@ REFUSED = [
     ("[x](https://dpsk12.org@x.example.net/)", "doesn’t go where it says"),
 ]
 
+TELLING = ["News from {group}", "LGBTQIA+ picnic", "L.G.B.T.Q.", "tr\u200bans", "Pride potluck"]
+
 
 @pytest.fixture
-def lead(app: Any, keyring: Keyring) -> Visitor:
+def lead(app, keyring):
     return sign_in(app, keyring, SLUG)
 
 
 @pytest.fixture
-def members(services: Services, keyring: Keyring) -> None:
+def members(services, keyring) -> None:
     with services.writing.begin() as session:
         make_members(session, keyring, 3, SLUG)
 
 
 @contextmanager
-def issue_of(services: Services, **words: Any) -> Iterator[Newsletter]:
+def issue_of(services, **words):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
         for column, value in words.items():
@@ -80,12 +92,12 @@ def issue_of(services: Services, **words: Any) -> Iterator[Newsletter]:
         session.rollback()
 
 
-def rendered(services: Services, **words: Any) -> list[checklist.Rendering]:
+def rendered(services, **words) -> list[checklist.Rendering]:
     with issue_of(services, **words) as issue:
         return checklist.render_each(issue, services.renderer, services.links)
 
 
-def problems(services: Services, **words: Any) -> list[str]:
+def problems(services, **words) -> list[str]:
     with issue_of(services, **words) as issue:
         made = checklist.render_each(issue, services.renderer, services.links)
         found = checklist.find_problems(issue, made, services.links)
@@ -100,30 +112,52 @@ def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(services, text):
     assert [remote_content(each.rendered.html) for each in rendered(services, **words)] == [[], []]
 
 
+def in_either_language(field: str, words: str) -> list[dict[str, str]]:
+    usual = {"subject": "Tea", "text": "Come."}
+    return [
+        usual | {field: words},
+        usual | {"subject_es": "Té", "text_es": "Vengan."} | {f"{field}_es": words},
+    ]
+
+
+NAMED = "The subject or preview line names the group"
+UNSENT = [
+    *(("text", *each) for each in REFUSED),
+    *((field, words, NAMED) for words, field in product(TELLING, ("subject", "preheader"))),
+]
+
+
 @on_sqlite
 @pytest.mark.usefixtures("members")
-@pytest.mark.parametrize(("text", "said"), REFUSED)
-def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, text, said):
-    for words in ({"text": text}, {"text_es": text, "subject_es": "Té", "text": "Come."}):
+@pytest.mark.parametrize(("field", "words", "said"), UNSENT)
+def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words, said):
+    for typed in in_either_language(field, words):
         page = begin(lead, SLUG)
-        assert lead.send(page, **{"subject": "Tea", **words}).status_code == 303
+        assert lead.send(page, **typed).status_code == 303
+        assert ("You can’t send it with these words." in lead.open(page).text) is (field != "text")
         assert said in lead.open(f"{page}/release").text
         assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
         act(lead, page, "test")
         assert "emailing you a test copy" not in lead.open(f"{page}/release").text
-    worker.drain()
-    assert relay.to(LEAD) == []
+    with time_machine.travel(now() + timedelta(minutes=5), tick=True):
+        worker.drain()
+    assert relay.accepted == []
 
 
 @on_sqlite
 @pytest.mark.parametrize("when", [[], ["--at", "2099-07-01T09:00:00"]])
-@pytest.mark.parametrize(("text", "said"), REFUSED)
-def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text, said):
+@pytest.mark.parametrize(
+    ("text", "subject", "said"),
+    [
+        *((text, "Tea", said) for text, said in REFUSED),
+        *(("Come.", subject, "The subject or preview line says “") for subject in TELLING),
+    ],
+)
+def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text, subject, said):
     file = tmp_path / "issue.md"
     file.write_text(text)
-    sent = cli.invoke(args=["newsletter", "send", SLUG, str(file), "--subject", "Tea", *when])
+    sent = cli.invoke(args=["newsletter", "send", SLUG, str(file), "--subject", subject, *when])
     assert sent.exit_code == 1
-    assert "Nothing was queued." in sent.stderr
     assert said in sent.stderr
     with services.reading.begin() as session:
         assert session.scalars(select(Newsletter)).all() == []
@@ -138,9 +172,8 @@ def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text,
     ],
 )
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
-    lead, services, worker, relay, cli,
-    written, reason, said
-):  # fmt: skip
+    lead, services, worker, relay, cli, written, reason, said
+):
     """An intruder who writes rows can schedule anything."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), *written)
@@ -183,21 +216,32 @@ def test_what_was_queued_without_the_gate_is_paused_before_a_copy_leaves(
     assert relay.to("member1@dpsk12.org") == []
 
 
-@pytest.mark.usefixtures("members")
-def test_bytes_that_were_made_without_the_gate_do_not_leave(services, keyring, worker, relay):
+def bend_subject(session, _keyring) -> None:
+    session.execute(update(Newsletter).values(subject={"en": "LGBTQIA+ picnic"}))
+
+
+def bend_frozen_bytes(session, keyring) -> None:
     """The gate reads what leaves, not what it was made of."""
+    issue = session.scalars(select(Newsletter)).one()
+    for frozen in session.scalars(select(RenderedIssue)):
+        row = issue_mailer.issue_row(issue, frozen.language)
+        made = keyring.opener.unwrap(frozen.wire, issue_mailer.TEMPLATE_COLUMN, row)
+        bad = made.replace(b"Subject: Tea", b"Subject: LGBT")
+        assert bad != made
+        frozen.wire = keyring.opener.wrap(bad, issue_mailer.TEMPLATE_COLUMN, row)
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("bend", [bend_subject, bend_frozen_bytes])
+def test_copies_that_wait_for_a_second_try_stay_where_what_leaves_tells(
+    services, keyring, worker, relay, bend
+):
+    relay.script("RCPT", *["451 4.3.0 Later"] * 3)
     with services.writing.begin() as session:
         queue_issue(session, SLUG, subject="Tea")
-    relay.script("RCPT", *["451 4.3.0 Later"] * 3)
     worker.drain()
     with services.writing.begin() as session:
-        issue = session.scalars(select(Newsletter)).one()
-        for frozen in session.scalars(select(RenderedIssue)):
-            row = issue_mailer.issue_row(issue, frozen.language)
-            made = keyring.opener.unwrap(frozen.wire, issue_mailer.TEMPLATE_COLUMN, row)
-            bad = made.replace(b"Subject: Tea", b"Subject: LGBT")
-            assert bad != made
-            frozen.wire = keyring.opener.wrap(bad, issue_mailer.TEMPLATE_COLUMN, row)
+        bend(session, keyring)
     newer = make_worker(services, keyring)
     with time_machine.travel(now() + timedelta(hours=1), tick=True):
         for _ in range(3):
@@ -205,7 +249,9 @@ def test_bytes_that_were_made_without_the_gate_do_not_leave(services, keyring, w
     newer.engine.close()
     assert relay.accepted == []
     with services.reading.begin() as session:
-        assert session.scalars(select(Newsletter.paused_at)).one() is not None
+        issue = session.scalars(select(Newsletter)).one()
+        assert newsletters.report(session, issue)["deferred"] == 3
+        assert issue.paused_at is not None
 
 
 @on_sqlite
@@ -263,3 +309,163 @@ def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
     assert leave != other_leave
     for part in (text_of, html_of):
         assert part(one).replace(leave, other_leave) == part(other)
+
+
+# No header tells which group an issue is from: one gate at queueing, and a second before it.
+
+
+def draft(lead, **words: str) -> str:
+    page = begin(lead, SLUG)
+    typed = {"subject": "Tea on Friday", "text": "Come to tea.", **words}
+    assert lead.send(page, **typed).status_code == 303
+    return page
+
+
+def shown(one) -> list[str]:
+    """List what others may see of a message: all headers but the reader's own address."""
+    return [one.return_path] + [
+        value for name, value in header_lines(one.data) if name not in {"To", "List-Unsubscribe"}
+    ]
+
+
+def without_ids(line: str, list_id: str) -> str:
+    """Take what is made at random out of a header: by chance it says any four letters."""
+    return re.sub("[0-9a-f]{32,}", "", line.replace(list_id, ""))
+
+
+@pytest.mark.parametrize("words", TELLING)
+def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(services, words):
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        for column, language in product(("subject", "preheader"), i18n.NAMES):
+            issue = newsletters.draft(session, group, "Tea", "Come.")
+            issue.text = {"en": "Come.", "es": "Vengan."}
+            setattr(issue, column, {"en": "Tea", language: words})
+            with pytest.raises(newsletters.SubjectNamesGroup):
+                newsletters.queue(session, issue)
+            with pytest.raises(newsletters.SubjectNamesGroup):
+                releases.release(session, issue, now())
+            assert issue.queued_at is issue.due_at is None
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("column", ["subject", "preheader"])
+def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
+    lead, services, worker, relay, column
+):
+    with services.writing.begin() as session:
+        public_id = queue_issue(session, SLUG).public_id
+        session.execute(update(Newsletter).values({column: {"en": "News from {group}"}}))
+    worker.drain()
+    page = f"/lead/newsletters/{public_id}"
+    assert relay.to("member1@dpsk12.org") == []
+    shown_page = lead.open(f"{page}/sending").text
+    assert "Not sent: its subject or preview line names the group" in shown_page
+    assert "Resume" not in shown_page
+    act(lead, page, "resume", status=409)
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    with services.reading.begin() as session:
+        counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+    assert counts["recipients"] == counts["queued"] == 3
+    act(lead, page, "stop")
+    with services.reading.begin() as session:
+        counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+    assert counts["withdrawn"] == 3
+
+
+@pytest.mark.usefixtures("members")
+def test_every_header_of_a_discreet_groups_emails_is_silent(
+    lead, services, keyring, worker, relay, visitor
+):
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        mailbox.wrap_mailbox(keyring.opener, group, "lgbtq-leads@dpsk12.org")
+        name = Group(slug=group.slug, name=group.name)
+        names = VerpAddresses((), services.settings.mail_domain)
+        list_id = names.list_id(keyring.index.list_label(group.public_id))
+    page = draft(lead, text_es="Vengan.", subject_es="Té")
+    act(lead, page, "test")
+    visitor.join(SLUG, "new@dpsk12.org")
+    visitor.join(SLUG, "member1@dpsk12.org")
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    assert len(relay.accepted) >= 7
+    for one in relay.accepted:
+        for line in shown(one):
+            assert identifying_word(name, without_ids(line, list_id)) == "", line
+    [mail] = relay.to("member2@dpsk12.org")
+    assert mail["Reply-To"] == "dps-belong@example.org"
+    assert "the Belong office will see your email address" in text_of(mail)
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
+@pytest.mark.usefixtures("members")
+def test_no_email_about_a_discreet_group_comes_from_a_name_that_tells(
+    services, worker, relay, visitor
+):
+    with services.writing.begin() as session:
+        queue_issue(session, SLUG)
+    visitor.join(SLUG, "new@dpsk12.org")
+    worker.drain()
+    assert relay.accepted == []
+
+
+def test_a_mailbox_that_names_the_group_is_refused_and_the_worker_does_not_ask_it(
+    lead, worker, relay
+):
+    page = f"/lead/groups/{SLUG}/page"
+    typed = {"summary_en": "Company.", "mailbox": "lgbtq-leads@dpsk12.org"}
+    refused = lead.send(page, **typed)
+    assert refused.status_code == 422
+    assert "This address names the group" in refused.text
+    assert lead.send(page, **{**typed, "mailbox": "group6@dpsk12.org"}).status_code == 303
+    worker.drain()
+    assert len(relay.to("group6@dpsk12.org")) == 1
+
+
+def test_the_worker_asks_no_mailbox_that_names_the_group(lead, services, worker, relay):
+    """An intruder in the web can write down any proposal."""
+    with services.writing.begin() as session:
+        group, account = group_named(session, SLUG), session.scalars(select(Account)).one()
+        proposed = (session, services.sealer, group, account, "pride@dpsk12.org", "en")
+        shared_mailbox.propose_mailbox(*proposed)
+    worker.drain()
+    assert relay.to("pride@dpsk12.org") == []
+    assert relay.to(LEAD) == []
+    assert lead.open(f"/lead/groups/{SLUG}/page").status_code == 200
+
+
+def test_a_single_email_that_would_tell_is_not_written(services):
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        for telling in ("About LGBTQ+", "P R I D E"):
+            with pytest.raises(HeaderNamesGroup):
+                require_quiet_headers(group, ("DPS Belong", telling))
+            with pytest.raises(HeaderNamesGroup):
+                require_quiet_headers(group.name, (telling, ""))
+        require_quiet_headers(group, ("DPS Belong", "Welcome! You’re in."))
+        require_quiet_headers(None, ("DPS Belong", telling))
+        with pytest.raises(TypeError):
+            require_quiet_headers([group.name], ("DPS Belong", telling))
+        require_quiet_headers(group_named(session, "the-village"), ("The Village",))
+
+
+@pytest.mark.parametrize("language", i18n.NAMES)
+def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(services, language):
+    """Our own words, in each language, tell of none of the district's groups."""
+    catalog = i18n.catalog(language)
+    with services.reading.begin() as session:
+        for group in session.scalars(select(Group)):
+            for message in fixed_words():
+                assert identifying_word(group, catalog.gettext(message)) == "", message
+
+
+def fixed_words() -> set[str]:
+    """Return what stands in the subjects and preheaders of all our emails."""
+    head = re.compile(r"{% set (?:subject|preheader) =(.*?)%}", re.DOTALL)
+    parts = [part for file in EMAILS.glob("*.jinja") for part in head.findall(file.read_text())]
+    found = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
+    assert len(found) > 30
+    return found

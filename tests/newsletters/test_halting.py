@@ -4,7 +4,6 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -13,9 +12,7 @@ import time_machine
 from sqlalchemy import delete
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims
 from belong_mail.delivery.dispatcher import IssuePaused
 from belong_mail.delivery.models import State
@@ -26,13 +23,10 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries
 from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both
 from tests.processes import SECONDS
-from tests.servers.smtp import Server
 
 MEMBERS = 2000
 # Seconds within which a pause, a stop or a leave acts.
@@ -41,25 +35,25 @@ AT_ONCE = 2.0
 ON_ITS_WAY = 1.0
 
 
-def start_issue(services: Services, keyring: Keyring) -> Newsletter:
+def start_issue(services, keyring) -> Newsletter:
     with services.writing.begin() as session:
         make_members(session, keyring, MEMBERS)
         return queue_issue(session)
 
 
-def counts(services: Services, issue: Newsletter) -> dict[str, int]:
+def counts(services, issue: Newsletter) -> dict[str, int]:
     with services.reading.begin() as session:
         found = newsletters.report(session, session.get_one(Newsletter, issue.id))
     assert found["recipients"] == sum(found[state] for state in State)
     return found
 
 
-def press(lead: Visitor, issue: Newsletter, verb: str) -> int:
+def press(lead, issue: Newsletter, verb: str) -> int:
     page = f"/lead/newsletters/{issue.public_id}/{verb}"
     return lead.act(page).status_code
 
 
-def wait_until_sent(relay: Server, number: int) -> None:
+def wait_until_sent(relay, number: int) -> None:
     deadline = time.monotonic() + SECONDS
     while len(relay.accepted) < number:
         assert time.monotonic() < deadline
@@ -67,7 +61,7 @@ def wait_until_sent(relay: Server, number: int) -> None:
 
 
 @contextmanager
-def under_way(worker: Worker, relay: Server) -> Iterator[None]:
+def under_way(worker, relay):
     """Let a worker send in the background, slowly enough to interrupt it.
 
     Then the relay is so slow that not all that was written before has left when the time is over.
@@ -85,7 +79,7 @@ def under_way(worker: Worker, relay: Server) -> Iterator[None]:
     assert not running.is_alive()
 
 
-def sent_after(relay: Server, moment: float) -> list[str]:
+def sent_after(relay, moment: float) -> list[str]:
     """List who got something although what was done at a moment should have acted."""
     return [one.recipient for one in relay.accepted if one.at > moment + AT_ONCE + ON_ITS_WAY]
 

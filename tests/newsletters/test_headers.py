@@ -11,13 +11,11 @@ import pytest
 import time_machine
 
 from belong_mail.core import encryption
-from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.services import Services
+from belong_mail.core.decryption import BlindIndex
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
-from tests.servers.smtp import Accepted, Server, drop
+from tests.servers.smtp import drop
 from tests.smtp_raw import check_form, header_lines
 
 # Names so long that no token and no number holds one by chance.
@@ -33,7 +31,7 @@ SUBJECTS = [
 
 
 @pytest.fixture
-def sent(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> list[Accepted]:
+def sent(worker, relay, services, keyring):
     """One issue, as two members got it."""
     with services.writing.begin() as session:
         for member in MEMBERS:
@@ -215,10 +213,7 @@ def test_a_subject_arrives_as_it_was_written(subject, worker, relay, services, k
 )  # fmt: skip
 def test_a_subject_that_could_become_a_header_is_refused(subject, services):
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
-    with (
-        pytest.raises(newsletters.InvalidNewsletter),
-        services.writing.begin() as session,
-    ):
+    with pytest.raises(newsletters.InvalidNewsletter), services.writing.begin() as session:
         newsletters.draft(session, group_named(session, "the-village"), subject, "Hello")
 
 

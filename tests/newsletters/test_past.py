@@ -1,23 +1,21 @@
 """Sent newsletters can be read again, by the leaders of their group alone."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import time_machine
 from sqlalchemy import delete, select
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
-from tests.newsletters.writing import act, begin, write
 from tests.markers import on_both
 from tests.newsletters.pictures.samples import add, picture
+from tests.newsletters.writing import act, begin, write
 
 PAST = "/lead/groups/the-village/newsletters"
 WORDS = {
@@ -29,7 +27,7 @@ WORDS = {
 }
 
 
-def release(lead: Visitor, page: str, worker: Worker) -> None:
+def release(lead, page: str, worker) -> None:
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.drain()
@@ -120,7 +118,7 @@ def test_the_report_after_a_stop_is_true(lead, services, keyring, worker):
     assert "wasn’t sent" not in shown
 
 
-def sent(services: Services, subject: str, text: str, at: datetime, **es: str) -> str:
+def sent(services, subject: str, text: str, at, **es: str) -> str:
     """Keep a newsletter of The Village that went out at a time; return its page."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), subject, text)
@@ -133,7 +131,7 @@ def sent(services: Services, subject: str, text: str, at: datetime, **es: str) -
         return f"/lead/newsletters/{issue.public_id}"
 
 
-def found(lead: Visitor, query: str) -> list[str]:
+def found(lead, query: str) -> list[str]:
     return re.findall(r'href="(/lead/newsletters/[^"]+)/read"', lead.open(f"{PAST}?{query}").text)
 
 

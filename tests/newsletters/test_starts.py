@@ -8,22 +8,22 @@ from sqlalchemy import select, update
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.newsletters.models import Newsletter
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.factories import make_members, plan_meeting
-from tests.newsletters.writing import act, begin
 from tests.newsletters.pictures.samples import add, picture
+from tests.newsletters.writing import act, begin
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
          "text_es": "Hola"}  # fmt: skip
 
 
-def start(lead: Visitor, kind: str, status: int = 303) -> str:
+def start(lead, kind: str, status: int = 303) -> str:
     answer = lead.act("/lead/groups/the-village/newsletters", start=kind)
     assert answer.status_code == status
     return str(answer.location)
 
 
-def save_template(lead: Visitor, **words: str) -> str:
+def save_template(lead, **words: str) -> str:
     """Save a new draft as the template; return the draft's page."""
     page = begin(lead)
     answer = lead.send(page, **{**WORDS, **words}, template="1")
@@ -31,13 +31,13 @@ def save_template(lead: Visitor, **words: str) -> str:
     return page
 
 
-def template_of(lead: Visitor) -> str:
+def template_of(lead) -> str:
     """Return the page of the template, to which a lead's home leads."""
     before = lead.open("/lead/").text.partition("Edit the template")[0]
     return before.rpartition('href="')[2].partition('"')[0]
 
 
-def words_of(lead: Visitor, page: str) -> dict[str, str]:
+def words_of(lead, page: str) -> dict[str, str]:
     fields = Form(lead.open(page).text).fields
     return {name: fields[name] for name in WORDS}
 

@@ -1,18 +1,21 @@
 """A newsletter's words: both parts whole, sanitised, and nothing fetched from anywhere."""
 
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session
+import time_machine
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
+from belong_mail.core.db import now
+from belong_mail.mail.message import markdown
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
+from belong_mail.newsletters.rendering import fill_text
 from tests.browser_client import html_of, link_to, links_in, text_of
+from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
+from tests.newsletters.writing import act, begin
 from tests.smtp_raw import Page, check_form
 
 pytestmark = on_sqlite
@@ -29,19 +32,35 @@ Hello, **everybody**, come to the [library]({LONG_LINK}) or to https://tea.examp
 
 Write to [us](mailto:dps-belong@example.org).
 """
+PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
+PLAIN = """Dear {first_name},
+
+{group} meets on Friday. We hope that the {group} sees you there.
+Bring a friend.
+
+[[Say that you come]](https://example.org/come)
+
+| When | Where |
+|---|---|
+| 4:00 PM | the library |
+
+مرحبا
+"""
 
 
-def send(
-    worker: Worker, services: Services, keyring: Keyring, text: str, language: str = "en"
-) -> None:
+def send(worker, services, keyring, language: str = "en", **words) -> None:
     with services.writing.begin() as session:
         make_member(session, keyring, ADA, language=language)
-        queue_issue(session, text=text)
+        issue = newsletters.start_draft(session, group_named(session, "the-village"))
+        newsletters.update_draft(
+            issue, **{"subject": {"en": "Tea"}, "text": {"en": PLAIN}, **words}
+        )
+        newsletters.queue(session, issue)
     worker.drain()
 
 
 def test_both_parts_say_and_link_the_same(worker, relay, services, keyring):
-    send(worker, services, keyring, ISSUE)
+    send(worker, services, keyring, text={"en": ISSUE})
     [mail] = relay.to(ADA)
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == ["multipart/alternative", "text/plain", "text/html"]
@@ -68,6 +87,8 @@ NAMED_LINKS = (
     "![Tea](https://spy.example.org/{first_name}.png)",
     "https://spy.example.org/" + "x" * 3000 + "{first_name}",
 )  # fmt: skip
+
+
 # Words that only Markdown, or a mail program, makes a link of.
 HIDDEN_LINKS = (
     "spy&#46;example&period;org/{first_name}", "http&colon;//spy/{first_name}",
@@ -86,7 +107,7 @@ NAMED_WORDS = (
 )  # fmt: skip
 
 
-def make_named(session: Session, keyring: Keyring) -> None:
+def make_named(session, keyring) -> None:
     member = make_member(session, keyring, ADA)
     member.wrapped_name = wrap_field(keyring, "Zebulon", "wrapped_name", member.public_id)
 
@@ -131,7 +152,7 @@ def test_words_beside_a_link_hold_the_readers_name(text, worker, relay, services
     ids=range(8),
 )  # fmt: skip
 def test_odd_texts_arrive_in_good_form(text, worker, relay, services, keyring):
-    send(worker, services, keyring, text)
+    send(worker, services, keyring, text={"en": text})
     [one] = relay.accepted
     check_form(one.data)
     assert relay.faults == []
@@ -139,7 +160,7 @@ def test_odd_texts_arrive_in_good_form(text, worker, relay, services, keyring):
 
 
 def test_the_footer_leaves_this_group_at_once(worker, relay, services, keyring, visitor):
-    send(worker, services, keyring, "Hello")
+    send(worker, services, keyring)
     [mail] = relay.to(ADA)
     link = link_to(mail, "leave")
     assert link in Page(html_of(mail)).links
@@ -153,7 +174,7 @@ def test_the_footer_leaves_this_group_at_once(worker, relay, services, keyring, 
 
 
 def test_the_last_lines_of_the_text_are_lines_of_their_own(worker, relay, services, keyring):
-    send(worker, services, keyring, ISSUE)
+    send(worker, services, keyring, text={"en": ISSUE})
     [mail] = relay.to(ADA)
     said = "If you reply, the Belong office will see your email address."
     lines = text_of(mail).splitlines()
@@ -161,9 +182,10 @@ def test_the_last_lines_of_the_text_are_lines_of_their_own(worker, relay, servic
 
 
 def test_the_footer_speaks_the_members_language(worker, relay, services, keyring):
-    send(worker, services, keyring, "Hola", language="es")
+    send(worker, services, keyring, "es")
     [mail] = relay.to(ADA)
     assert "You’re getting this because" not in text_of(mail)
+    assert "Dear colleague," in text_of(mail), "in the language of the words"
     assert 'lang="es"' in html_of(mail)
     assert "lang=es" in link_to(mail, "leave")
 
@@ -177,3 +199,106 @@ def test_a_text_without_words_or_without_end_is_refused(text, services):
         services.writing.begin() as session,
     ):
         newsletters.draft(session, group_named(session, "the-village"), "Subject", text)
+
+
+# How a newsletter is built: for Outlook too, small, and with a line that an inbox may show.
+
+
+def test_outlook_finds_a_width_and_a_padding_in_tables(worker, relay, services, keyring):
+    """It draws with Word, which knows neither the padding of a block nor its greatest width."""
+    send(worker, services, keyring)
+    html = html_of(relay.to(ADA)[0])
+    assert '<!--[if mso]><table role="presentation" width="600"' in html
+    for name in ("band", "words", "foot"):
+        [style] = re.findall(rf'<td class="{name}" align="left" style="([^"]*)"', html)
+        assert "padding: " in style
+        assert "font-family: " in style
+    [style] = re.findall(r'<td class="button" bgcolor="#241d19" style="([^"]*)"', html)
+    assert "mso-padding-alt: 14px 28px" in style
+    assert re.search(r'<a class="button" href="https://example.org/come"[^>]*>Say that you', html)
+    for table in re.findall(r"<table[^>]*>", html):
+        assert 'role="presentation"' in table or 'dir="auto"' in table
+
+
+def test_what_people_wrote_runs_its_own_way_and_keeps_its_lines(worker, relay, services, keyring):
+    send(worker, services, keyring)
+    [mail] = relay.to(ADA)
+    html = html_of(mail).replace("\r\n", "\n")
+    assert re.search(r'<p dir="auto"[^>]*>مرحبا</p>', html)
+    assert re.search(r'<h1 dir="auto"[^>]*>Tea</h1>', html)
+    assert re.search(r'<th scope="col"[^>]*>When</th>', html)
+    assert "sees you there.<br>\nBring a friend." in html
+    text = text_of(mail).replace("\r\n", "\n")
+    assert "sees you there.\nBring a friend." in text
+    assert "Say that you come:\nhttps://example.org/come" in text
+
+
+def test_a_plain_newsletter_is_small(worker, relay, services, keyring):
+    send(worker, services, keyring)
+    assert len(html_of(relay.to(ADA)[0]).encode()) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "expected"),
+    [
+        ("en", {}, "News from your Belong group."),
+        ("es", {}, "Novedades de tu grupo Belong."),
+        ("en", {"preheader": {"en": "Cake for {first_name}"}}, "Cake for colleague"),
+        ("es", {"preheader": {"en": "Cake"}}, "Cake"),
+        ("es", {"preheader": {"en": "Cake"}, "text": {"en": "A", "es": "B"}}, "Novedades de tu gr"),
+        ("es", {"preheader": {"es": "Pastel"}, "text": {"en": "A", "es": "B"}}, "Pastel"),
+    ],
+)
+def test_an_inbox_shows_the_preview_line_and_nothing_of_the_text(
+    worker, relay, services, keyring, language, words, expected
+):
+    send(worker, services, keyring, language, **words)
+    html = html_of(relay.to(ADA)[0])
+    found = PREHEADER.search(html)
+    assert found is not None
+    assert found[1].startswith(expected)
+    seen = re.sub(r"<style.*?</style>|<title.*?</title>|<[^>]+>|\s+", "", html, flags=re.DOTALL)
+    after = seen.partition(re.sub(r"\s", "", found[1]))[2]
+    assert set(after.partition("DPSBelong")[0].replace("&nbsp;", "\u200c")) == {"\u200c"}
+    assert after.count("&nbsp;") >= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("{group} meets.", "en", "The Asian Belong Group meets."),
+        ("Come to {group}.", "en", "Come to the Asian Belong Group."),
+        ("The {group} meets", "en", "The Asian Belong Group meets"),
+        ("Tea. {group} meets!", "en", "Tea. The Asian Belong Group meets!"),
+        ("# {group}\n\n- {group}", "en", "The Asian Belong Group\n===\n\n- The Asian Belong Group"),
+        ("Reunión del {group}", "es", "Reunión del grupo Asian"),
+        ("El grupo {group} se reúne", "es", "El grupo Asian se reúne"),
+    ],
+)
+def test_a_group_in_a_text_is_called_as_in_a_sentence(services, text, language, expected):
+    with services.reading.begin() as session:
+        filled = fill_text(text, group_named(session, "asian"), language)
+    assert re.sub("=+", "===", markdown.to_text(filled)).strip() == expected
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
+def test_copies_for_a_leader_and_the_office_say_so_and_leave_no_group(app, keyring, worker, relay):
+    lead = sign_in(app, keyring, "the-village")
+    page = begin(lead)
+    assert lead.send(page, subject="Tea", text="Come.").status_code == 303
+    act(lead, page, "test")
+    worker.drain()
+    test = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    office = relay.to("dps-belong@example.org")[-1]
+    for mail, said in (
+        (test, "This copy is for you as a group leader."),
+        (office, "This copy is for the Belong office."),
+    ):
+        assert mail["List-Unsubscribe"] is None
+        assert mail["List-Unsubscribe-Post"] is None
+        for part in (text_of(mail), html_of(mail)):
+            assert said in part
+            assert "/leave/" not in part

@@ -7,20 +7,20 @@ import pytest
 import time_machine
 
 from belong_mail.core.db import now
-from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.browser_client import Form, html_of, text_of
 from tests.clients import sign_in
 from tests.factories import make_members
 from tests.newsletters.writing import act, begin, write
 
 
-def preview(lead: Visitor, page: str, kind: str = "", **words: str) -> str:
+def preview(lead, page: str, kind: str = "", **words: str) -> str:
     fields = Form(lead.open(page).text).fields
     answer = lead.press(f"{page}/preview?as={kind}", **{**fields, **words})
     assert answer.status_code == 200
     return answer.text
 
 
-def draft(lead: Visitor, slug: str, **words: str) -> str:
+def draft(lead, slug: str, **words: str) -> str:
     page = begin(lead, slug)
     typed = {"subject": "Tea on Friday", "text": "Come to tea.", **words}
     assert lead.send(page, **typed).status_code == 303

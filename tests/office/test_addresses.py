@@ -1,7 +1,5 @@
 """The office takes one address out of a group, without learning whether it was in it."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy import select, update
 
@@ -11,22 +9,22 @@ from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.members import service as members
 from belong_mail.members.jobs import RemoveAddress
 from belong_mail.members.models import Subscription
-from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.browser_client import Form, html_of, link_to, text_of
 from tests.counting import statements_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 PAGE = "/office/addresses"
 BOB = "bob@dpsk12.org"
 REMOVED = "removed-by-office"
 
 
-def ask(office: Visitor, address: str = ADA, what: str = "remove", slug: str = VILLAGE) -> Any:
+def ask(office, address: str = ADA, what: str = "remove", slug: str = VILLAGE):
     return office.send(PAGE, group=slug, email=address, what=what)
 
 
-def told(scenario: Scenario, address: str = ADA) -> list[str]:
+def told(scenario, address: str = ADA) -> list[str]:
     subjects = [str(each["Subject"]) for each in scenario.mails(address)]
     return [each for each in subjects if each == "You’re no longer in a group"]
 

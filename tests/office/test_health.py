@@ -9,17 +9,14 @@ from sqlalchemy import select, update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
-from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
-from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
@@ -28,13 +25,13 @@ from tests.overlapping import do_twice_at_once
 PAGE = "/office/health"
 
 
-def words(office: Visitor, page: str = PAGE) -> str:
+def words(office, page: str = PAGE) -> str:
     """Return what the page says, without marks."""
     main = office.open(page).text.partition("<main")[2].partition("</main>")[0]
     return " ".join(re.sub("<[^>]+>", " ", main).split())
 
 
-def kinds(services: Services) -> list[str]:
+def kinds(services) -> list[str]:
     with services.reading.begin() as session:
         return list(session.scalars(select(audit.AuditEntry.kind)))
 
@@ -100,7 +97,6 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
     def wait() -> None:
         with services.writing.begin() as session:
             later = session.scalars(select(Delivery).order_by(Delivery.id.desc())).first()
-            assert later is not None
             later.state, later.due_at = State.DEFERRED, now() + timedelta(hours=1)
 
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
@@ -153,7 +149,7 @@ def test_two_workers_note_the_same_figure_at_once(services):
 
 
 @pytest.fixture
-def broken(services: Services, keyring: Keyring) -> None:
+def broken(services, keyring) -> None:
     """Let twelve members' addresses have bounced as unknown, and the breaker be on."""
     with services.writing.begin() as session:
         for number in range(12):
@@ -173,7 +169,7 @@ def broken(services: Services, keyring: Keyring) -> None:
         figures.note_breaker(session)
 
 
-def active(services: Services) -> int:
+def active(services) -> int:
     with services.reading.begin() as session:
         return len(session.scalars(select(Subscription).where(Subscription.is_active)).all())
 

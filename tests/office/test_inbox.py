@@ -8,7 +8,6 @@ from belong_mail.contact.models import Thread
 from belong_mail.contact.threads import thread_entries
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from tests.browser_client import text_of
 from tests.inbound.mail import FULL, bounce, hand_back
@@ -17,7 +16,7 @@ PAGE = "/office/inbox"
 INBOX = "dps-belong@example.org"
 
 
-def kinds(services: Services) -> list[str]:
+def kinds(services) -> list[str]:
     with services.reading.begin() as session:
         return list(session.scalars(select(audit.AuditEntry.kind)))
 

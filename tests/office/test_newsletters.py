@@ -6,16 +6,13 @@ from datetime import timedelta
 import time_machine
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.newsletters import approval, release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, text_of
+from tests.browser_client import html_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 
 LIST = "/office/newsletters"
 LEAD, SECOND, OFFICE = "one@dpsk12.org", "two@dpsk12.org", "office@dpsk12.org"
@@ -23,10 +20,7 @@ GONE = "Copies that have left already"
 
 
 def scheduled(
-    services: Services,
-    slug: str = "asian",
-    subject: str = "Lunch",
-    wait: timedelta = timedelta(days=7),
+    services, slug: str = "asian", subject: str = "Lunch", wait: timedelta = timedelta(days=7)
 ) -> str:
     """Have a lead schedule an issue, for next week; return its page at the office."""
     with services.writing.begin() as session:
@@ -35,13 +29,13 @@ def scheduled(
         return f"{LIST}/{issue.public_id}"
 
 
-def queued(services: Services, keyring: Keyring, members: int = 12) -> str:
+def queued(services, keyring, members: int = 12) -> str:
     with services.writing.begin() as session:
         make_members(session, keyring, members)
         return f"{LIST}/{queue_issue(session).public_id}"
 
 
-def held(services: Services, worker: Worker) -> str:
+def held(services, worker) -> str:
     """Have an issue wait for an OK, whose time passed two hours ago while nobody worked."""
     page = scheduled(services, wait=timedelta(hours=-2))
     worker.drain()
@@ -49,14 +43,14 @@ def held(services: Services, worker: Worker) -> str:
     return page
 
 
-def state_of(services: Services, page: str) -> str:
+def state_of(services, page: str) -> str:
     with services.reading.begin() as session:
         issue = newsletters.find(session, page.rpartition("/")[2])
         assert issue is not None
         return release.issue_status(session, issue).state
 
 
-def press(office: Visitor, page: str, verb: str) -> int:
+def press(office, page: str, verb: str) -> int:
     """Press a button that the page shows; return the status of the answer."""
     return office.act(f"{page}/{verb}").status_code
 
@@ -91,7 +85,7 @@ def test_exact_numbers_of_copies_are_shown_by_what_became_of_them(
     assert "member3" not in office.open(page).text
 
 
-def count(office: Visitor, page: str, words: str) -> int:
+def count(office, page: str, words: str) -> int:
     found = re.search(rf"<dt>{words}</dt><dd>(\d+)</dd>", office.open(page).text)
     return int(found[1]) if found else 0
 
@@ -202,7 +196,7 @@ def test_older_newsletters_are_on_further_pages(office, services):
     assert office.open(f"{LIST}?page=x").status_code == 200
 
 
-def told(scenario: Scenario, address: str) -> list[str]:
+def told(scenario, address: str) -> list[str]:
     """Return the subjects of the emails about what the office did."""
     subjects = [str(mail["Subject"]) for mail in scenario.mails(address)]
     return [each for each in subjects if each.startswith("The Belong office")]

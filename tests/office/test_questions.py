@@ -3,7 +3,6 @@
 import pytest
 from sqlalchemy import update
 
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Question
 from belong_mail.groups.questions import asks_sensitive
 from belong_mail.groups.seeds import GROUPS
@@ -21,7 +20,7 @@ SNACK: dict[str, str] = {
 }
 
 
-def asked(services: Services) -> list[Question]:
+def asked(services) -> list[Question]:
     """List the questions of The Village."""
     with services.reading.begin() as session:
         return list(group_named(session, "the-village").questions)
@@ -33,10 +32,7 @@ def test_a_question_that_the_office_adds_is_on_the_form(office, visitor, service
     assert "Question added." in office.open(answer.location).text
     question = asked(services)[-1]
     assert question.label == {"en": SNACK["label_en"], "es": SNACK["label_es"]}
-    assert question.options == [
-        {"en": "Apples", "es": "Manzanas"},
-        {"en": "Pears", "es": "Peras"},
-    ]
+    assert question.options == [{"en": "Apples", "es": "Manzanas"}, {"en": "Pears", "es": "Peras"}]
     assert "Which snack do you like?" in visitor.open(JOIN).text
     spanish = visitor.open(f"{JOIN}?lang=es").text
     assert "Manzanas" in spanish

@@ -16,8 +16,7 @@ from belong_mail.ops.explain import ACTS, LEFT_OUT
 from tests.browser_client import text_of
 from tests.counting import statements_of
 from tests.factories import make_member
-from tests.members.waiting_list.upcoming import SOON, launch, wait_for
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, SOON, VILLAGE, Scenario
 
 MEMBER, STRANGER = "grace@dpsk12.org", "nobody@dpsk12.org"
 OFFICE = "dps-belong@example.org"
@@ -65,8 +64,8 @@ def test_a_group_that_starts_tells_no_member_from_others(scenario, cli):
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, MEMBER, SOON)
     for address in (MEMBER, STRANGER):
-        wait_for(scenario, address)
-    launch(scenario)
+        scenario.wait_for(address)
+    scenario.launch()
     [member, stranger] = [TIME.sub("AT", explained(cli, each)) for each in (MEMBER, STRANGER)]
     assert member == stranger
     assert member.count("accepted 250") == 1

@@ -18,7 +18,6 @@ from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
 from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.members.waiting_list.upcoming import wait_for
 from tests.processes import run
 from tests.scenario import ADA, Scenario
 
@@ -104,7 +103,7 @@ def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
     both, worker_with, visitor, worker,
     services, keyring, relay
 ):  # fmt: skip
-    wait_for(Scenario(visitor, worker, relay, services, keyring))
+    Scenario(visitor, worker, relay, services, keyring).wait_for()
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
     assert left(services, both) >= 2

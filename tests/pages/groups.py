@@ -10,7 +10,4 @@ ESTABLISHED = {
     "the-village": "The Village",
     "women-of-color": "Women of Color",
 }
-UPCOMING = {
-    "people-with-disabilities": "People with Disabilities",
-    "autoimmune": "Autoimmune",
-}
+UPCOMING = {"people-with-disabilities": "People with Disabilities", "autoimmune": "Autoimmune"}

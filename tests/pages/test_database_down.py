@@ -1,9 +1,6 @@
 """A database that cannot be reached: a page still comes, and says that nothing was stored."""
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
 
 from belong_mail.app import create_app
 from config import Config
@@ -21,7 +18,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def app(environment: dict[str, str]) -> Iterator[Flask]:
+def app(environment: dict[str, str]):
     app = create_app(Config.read(environment))
     yield app
     app.extensions["belong"].writing.kw["bind"].dispose()

@@ -32,7 +32,6 @@ from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.members.waiting_list.upcoming import wait_for
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -353,7 +352,7 @@ def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario):
 
 
 def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario):
-    wait_for(scenario, ADA)
+    scenario.wait_for(ADA)
     with scenario.services.writing.begin() as session:
         note = session.scalars(select(WaitlistEntry)).one()
         note.address_index = scenario.keyring.index.member(note.group.public_id, MALLORY)

@@ -210,8 +210,7 @@ def is_proven(scenario: Scenario, address: str) -> bool:
 
 def invite_quietly(scenario: Scenario) -> None:
     """Let the web invite an address of its own, in the name of somebody of the office."""
-    with scenario.services.writing.begin() as session:
-        invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
+    scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
     seal(scenario, InviteColleague(by, "New", NEW, "en", [group], office=False))
     scenario.worker.drain()

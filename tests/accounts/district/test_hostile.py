@@ -5,7 +5,6 @@ from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,7 +15,7 @@ from belong_mail.accounts.identity_views import EXTENSION
 from belong_mail.core.db import now
 from tests.accounts.district import trips
 from tests.browser_client import Form, Visitor
-from tests.servers.identity_provider import CLIENT_ID, Provider
+from tests.servers.identity_provider import CLIENT_ID
 
 TRIP = oidc.AuthorizationRequest("s" * 43, "n" * 43, "v" * 43)
 
@@ -98,12 +97,7 @@ def test_a_proof_that_is_none_signs_nobody_in(lie, linked, browser, provider):
 
 @pytest.mark.parametrize(
     "trouble",
-    [
-        {"status": {"/token": 503}},
-        {"status": {"/token": 500}},
-        {"drip": 0.1},
-        {"pause": 3.0},
-    ],
+    [{"status": {"/token": 503}}, {"status": {"/token": 500}}, {"drip": 0.1}, {"pause": 3.0}],
     ids=str,
 )
 def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
@@ -121,7 +115,7 @@ def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
     assert is_out(browser)
 
 
-def fresh(provider: Provider, **changed: Any) -> oidc.IdentityProvider:
+def fresh(provider, **changed) -> oidc.IdentityProvider:
     """Return a client that has asked for nothing yet."""
     settings = provider.settings()
     registration = oidc.Registration(

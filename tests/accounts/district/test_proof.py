@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
 from tests.browser_client import Form
@@ -18,7 +17,7 @@ from tests.clients import sign_in
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def proofs(services: Services) -> list[str | None]:
+def proofs(services) -> list[str | None]:
     with services.reading.begin() as session:
         found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
         return list(session.scalars(found))

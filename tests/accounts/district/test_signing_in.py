@@ -6,14 +6,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, update
-from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
@@ -32,7 +30,7 @@ pytestmark = periodic_tasks
 COLLEAGUE = "colleague@dpsk12.org"
 
 
-def kinds(services: Services) -> list[tuple[str, str | None]]:
+def kinds(services) -> list[tuple[str, str | None]]:
     with services.reading.begin() as session:
         return [(each.kind, each.detail) for each in session.scalars(select(AuditEntry))]
 
@@ -137,7 +135,7 @@ def test_every_refusal_reads_the_same(linked, app, services, provider):
     assert linked
     pages = set()
 
-    def add(answer: TestResponse) -> None:
+    def add(answer) -> None:
         assert answer.status_code == 403
         pages.add(answer.text.partition("<main")[2].partition("</main>")[0])
 
@@ -166,10 +164,7 @@ def test_signing_in_replaces_the_session_that_the_browser_had(linked, browser, s
     assert len(second - first) == 1
 
 
-def test_one_person_of_the_district_is_one_account(
-    app, services, keyring, linked, worker
-
-):  # fmt: skip
+def test_one_person_of_the_district_is_one_account(app, services, keyring, linked, worker):
     """Neither a second account of theirs nor a second person of one account is linked."""
     assert linked
     other = sign_in_by_link(app, keyring, "lgbtq")
@@ -180,10 +175,7 @@ def test_one_person_of_the_district_is_one_account(
         assert len(session.scalars(select(Identity)).all()) == 1
 
 
-def test_the_worker_links_nobody_twice_whatever_the_web_asks(
-    app, services, keyring, lead, worker
-
-):  # fmt: skip
+def test_the_worker_links_nobody_twice_whatever_the_web_asks(app, services, keyring, lead, worker):
     other = sign_in_by_link(app, keyring, "lgbtq")
     assert trips.link(lead).status_code == trips.link(other).status_code == 303
     worker.drain()
@@ -193,9 +185,8 @@ def test_the_worker_links_nobody_twice_whatever_the_web_asks(
 
 
 def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
-    app, services, keyring, linked, browser,
-    worker, relay
-):  # fmt: skip
+    app, services, keyring, linked, browser, worker, relay
+):
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lgbtq = group_named(session, "lgbtq")
@@ -224,9 +215,7 @@ def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
 
 
 @pytest.mark.parametrize("row", ["another account's", "made up"])
-def test_the_worker_removes_what_was_linked_in_the_database(
-    row, services, keyring, linked, worker
-):  # fmt: skip
+def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyring, linked, worker):
     """An intruder in the web could else stay in, or lock a lead out of the mailed links."""
     assert linked
     with services.writing.begin() as session:
@@ -272,9 +261,8 @@ def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
 
 
 def test_what_a_token_says_of_an_address_is_stored_nowhere(
-    lead, browser, worker, services, provider,
-    caplog
-):  # fmt: skip
+    lead, browser, worker, services, provider, caplog
+):
     provider.set(claims={"email": "canary.bird@dpsk12.org", "name": "Canary Bird"})
     trips.link(lead)
     worker.drain()

@@ -4,14 +4,12 @@ import re
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from werkzeug.test import TestResponse
-
-from tests.browser_client import Form, Visitor, path_of
+from tests.browser_client import Form, path_of
 
 BACK = "/sign-in/district/back"
 
 
-def begin(browser: Visitor) -> TestResponse:
+def begin(browser):
     """Press the button on the sign-in page."""
     page = browser.open("/sign-in").text
     [form] = re.findall(
@@ -20,17 +18,17 @@ def begin(browser: Visitor) -> TestResponse:
     return browser.press("/sign-in/district", **Form(form).fields)
 
 
-def begin_link(browser: Visitor) -> TestResponse:
+def begin_link(browser):
     """Press the button on the page of somebody who is signed in."""
     return browser.send("/lead/district")
 
 
-def begin_proof(browser: Visitor) -> TestResponse:
+def begin_proof(browser):
     """Press the button by which who is signed in proves it again."""
     return browser.act("/account/proof/district")
 
 
-def at_provider(left: TestResponse) -> str:
+def at_provider(left) -> str:
     """Follow the page that leaves to the provider, which sends the browser back: return where."""
     assert left.status_code == 200, left.text
     return answer_to(left.headers["Refresh"].partition("url=")[2])
@@ -49,7 +47,7 @@ def answer_to(url: str) -> str:
     return path_of(location)
 
 
-def finish(browser: Visitor, back: str) -> TestResponse:
+def finish(browser, back: str):
     """Press the button of the page on which a browser comes back."""
     page = browser.open(back)
     assert page.status_code == 200, page.text
@@ -57,13 +55,13 @@ def finish(browser: Visitor, back: str) -> TestResponse:
     return browser.press(form.action, **form.fields)
 
 
-def sign_in(browser: Visitor) -> TestResponse:
+def sign_in(browser):
     return finish(browser, at_provider(begin(browser)))
 
 
-def link(browser: Visitor) -> TestResponse:
+def link(browser):
     return finish(browser, at_provider(begin_link(browser)))
 
 
-def prove(browser: Visitor) -> TestResponse:
+def prove(browser):
     return finish(browser, at_provider(begin_proof(browser)))

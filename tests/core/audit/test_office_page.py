@@ -16,8 +16,8 @@ from belong_mail.newsletters import approval
 from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
-from tests.newsletters.writing import begin, write
 from tests.markers import on_both
+from tests.newsletters.writing import begin, write
 
 PAGE = "/office/audit"
 LEAD = "lead-of-the-village@dpsk12.org"

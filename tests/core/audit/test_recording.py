@@ -23,8 +23,8 @@ from belong_mail.web.context import transaction
 from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.factories import group_named, make_members, plan_meeting
-from tests.newsletters.writing import act, begin, write
 from tests.markers import periodic_tasks
+from tests.newsletters.writing import act, begin, write
 
 pytestmark = periodic_tasks
 

@@ -12,7 +12,6 @@ from belong_mail.members import address_list
 from belong_mail.members.address_list import (
     MAX_FILE_OCTETS,
     MAX_ROWS,
-    AddressList,
     Fault,
     UnusableFile,
     read_addresses,
@@ -39,7 +38,7 @@ NOTES = (
 MANAGERS = [f"boss{each}@dpsk12.org,{each},me{each}@dpsk12.org" for each in range(9)]
 
 
-def read(content: bytes | str) -> AddressList:
+def read(content: bytes | str):
     return read_addresses(content if isinstance(content, bytes) else content.encode(), STAFF)
 
 

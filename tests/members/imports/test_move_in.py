@@ -1,7 +1,6 @@
 """A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +10,7 @@ from sqlalchemy import select, update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import (
-    IMPORT_MINUTE_RATE,
-    WorkerLimit,
-)
+from belong_mail.core.rate_limits import IMPORT_MINUTE_RATE, WorkerLimit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.bounces import breaker_until
 from belong_mail.members import imports
@@ -23,12 +19,12 @@ from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN, MAX_FAILURE
 from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, ImportBatch
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
-from tests.db_dump import Dump, dump_of
+from tests.db_dump import dump_of
 from tests.factories import group_named
 from tests.inbound.mail import complaint, hand_back
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.journey import cells_of
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
 
@@ -43,16 +39,16 @@ RECORDS = {
 }  # fmt: skip
 
 
-def subjects(scenario: Scenario, address: str = ADA) -> list[str]:
+def subjects(scenario, address: str = ADA) -> list[str]:
     return [str(each["Subject"]) for each in scenario.mails(address)]
 
 
-def deliveries(scenario: Scenario, kind: str = INVITED) -> list[Any]:
+def deliveries(scenario, kind: str = INVITED) -> list[Any]:
     rows = dump_of(scenario.services)["deliveries"]
     return [row for row in rows if row[1] == kind]
 
 
-def minutes(scenario: Scenario, number: int) -> None:
+def minutes(scenario, number: int) -> None:
     """Let the worker work for so many minutes, each of them in a moment."""
     start = now()
     for each in range(number):
@@ -61,7 +57,7 @@ def minutes(scenario: Scenario, number: int) -> None:
 
 
 @pytest.fixture
-def later() -> Iterator[Any]:
+def later():
     """Let a time pass; what is written later is written then."""
     travels: list[Any] = []
 
@@ -207,7 +203,7 @@ def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring
     assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
 
 
-def _without_records(dump: Dump) -> Dump:
+def _without_records(dump):
     return {table: rows for table, rows in dump.items() if table not in RECORDS}
 
 
@@ -263,9 +259,7 @@ def test_the_trail_says_who_imported_for_which_group_and_about_how_many(scenario
     assert audit.Role.OPERATOR.value in entry
 
 
-def forge(
-    scenario: Scenario, slug: str, sealed_slug: str, addresses: list[str], **marks: Any
-) -> None:
+def forge(scenario, slug: str, sealed_slug: str, addresses: list[str], **marks: Any) -> None:
     """Store a file whose batch is sealed, and marked, as an intruder in the web would."""
     with scenario.services.writing.begin() as session:
         group, other = group_named(session, slug), group_named(session, sealed_slug)
@@ -347,7 +341,6 @@ def test_a_reminder_counts_within_the_day(scenario, bring, later):
     assert subjects(scenario) == [ASKED, REMINDED]
     with scenario.services.reading.begin() as session:
         used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
-    assert used is not None
     assert used > begun
 
 

@@ -2,18 +2,16 @@
 
 import io
 import re
-from typing import Any
 
 import pytest
 import time_machine
 from flask import request
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.import_tasks import INVITED
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form
 from tests.canary import found_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
@@ -30,12 +28,12 @@ PAGE = "/office/groups/the-village/import"
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 
 
-def upload(office: Visitor, content: bytes | str, **typed: Any) -> Any:
+def upload(office, content: bytes | str, **typed):
     data = content.encode() if isinstance(content, str) else content
     return office.send(PAGE, file=(io.BytesIO(data), "list.csv"), **typed)
 
 
-def press(office: Visitor, what: str, page: str = "") -> Any:
+def press(office, what: str, page: str = ""):
     """Press a button of the page as it is, or as it was when it was looked at."""
     [seen] = set(re.findall(r'name="seen" value="([^"]+)"', page or office.open(PAGE).text))
     return office.act(f"{PAGE}/{what}", seen=seen)
@@ -131,7 +129,7 @@ def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario
 
 @on_both("races")
 def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario):
-    def check(session: Session) -> None:
+    def check(session) -> None:
         group, found = group_named(session, "the-village"), AddressList([ADA])
         imports.replace(session, scenario.services.sealer, group, found, "en")
 

@@ -1,7 +1,6 @@
 """A member gets a copy of what is held, or has all of it erased."""
 
 import re
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
@@ -14,7 +13,6 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import (
@@ -29,7 +27,6 @@ from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import launch_an_hour_ago, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.members.my_groups.conftest import Mine
 from tests.scenario import ADA
 
 pytestmark = periodic_tasks
@@ -37,7 +34,7 @@ pytestmark = periodic_tasks
 GRACE = "grace@dpsk12.org"
 
 
-def later(mine: Mine) -> None:
+def later(mine) -> None:
     """Let two days pass: what was erased at once for the person is gone from the database too."""
     with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
         mine.drain()
@@ -167,7 +164,7 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
 
 
-def _expand(mine: Mine, state: State) -> None:
+def _expand(mine, state: State) -> None:
     """Let an issue be under way: its deliveries wait, or another worker holds them."""
     issue_mailer = mine.worker._issue_mailer
     with mine.services.writing.begin() as session:
@@ -275,7 +272,7 @@ def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(m
 
 
 @contextmanager
-def on_postgresql_held(services: Services) -> Iterator[None]:
+def on_postgresql_held(services):
     """Hold the lists of what is erased as another worker does; on SQLite nobody else may write."""
     if services.writing.kw["bind"].dialect.name == "sqlite":
         yield

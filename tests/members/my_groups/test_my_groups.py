@@ -14,7 +14,6 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
 from tests.browser_client import Form, html_of, text_of
-from tests.members.my_groups.conftest import Mine
 from tests.scenario import ADA
 
 NOBODY = "nobody@dpsk12.org"
@@ -94,7 +93,7 @@ def card_of(page: str, public_id: str) -> str:
     return re.split(r"</details>|</section>\s*(?=<details|<section|</div>)", after)[0]
 
 
-def press_undo(mine: Mine, page: str) -> str:
+def press_undo(mine, page: str) -> str:
     """Press the Undo button of a notice, and return the page that it leads to."""
     notice = page.partition('id="done"')[2].partition("</div>")[0]
     action = notice.partition('action="')[2].partition('"')[0]

@@ -12,7 +12,6 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of
 from tests.markers import on_both, one_connection
-from tests.members.my_groups.conftest import Mine
 from tests.scenario import ADA
 
 GRACE = "grace@dpsk12.org"
@@ -23,12 +22,12 @@ def in_days(days: int) -> str:
     return str((now() + timedelta(days=days)).date())
 
 
-def pause(mine: Mine, public_id: str) -> None:
+def pause(mine, public_id: str) -> None:
     with mine.services.writing.begin() as session:
         members.pause(session, public_id, now() + timedelta(days=30))
 
 
-def resume(mine: Mine, public_id: str) -> None:
+def resume(mine, public_id: str) -> None:
     with mine.services.writing.begin() as session:
         members.resume(session, public_id)
 

@@ -10,7 +10,6 @@ from sqlalchemy import select, text
 
 from belong_mail.core.db import Base, now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.seeds import GROUPS
@@ -26,7 +25,7 @@ from tests.scenario import ADA
 pytestmark = periodic_tasks
 
 
-def everything_in(services: Services, but: str) -> str:
+def everything_in(services, but: str) -> str:
     """Return all values of all tables but one, as text."""
     with services.reading.begin() as session:
         return "\n".join(

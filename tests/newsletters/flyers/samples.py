@@ -2,7 +2,6 @@
 
 import zlib
 from io import BytesIO
-from typing import Any
 
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, IndirectObject, PdfObject
@@ -254,7 +253,7 @@ def read(content: bytes) -> PdfReader:
     return PdfReader(BytesIO(content), strict=True)
 
 
-def at(item: Any, *path: Any) -> Any:
+def at(item, *path):
     """Return what stands at the end of a path through dictionaries and lists."""
     for step in path:
         item = item[step].get_object()

@@ -3,50 +3,47 @@
 import gc
 import io
 from datetime import timedelta
-from email.message import EmailMessage
 
 import pytest
 import time_machine
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer
 from belong_mail.newsletters.files import file_name, octets
 from belong_mail.newsletters.models import Flyer, Image, Newsletter, RenderedIssue
-from belong_mail.worker.loop import Worker
 from tests import crawl
-from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.browser_client import Form, html_of, text_of
 from tests.factories import make_members
-from tests.newsletters.writing import act, begin
 from tests.markers import on_both
 from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.newsletters.pictures.samples import add as add_picture
 from tests.newsletters.pictures.samples import attach, picture
+from tests.newsletters.writing import act, begin
 
 LEAD = "lead-of-the-village@dpsk12.org"
 
 
-def kept(services: Services) -> list[Flyer]:
+def kept(services) -> list[Flyer]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Flyer).order_by(Flyer.id)))
 
 
-def content_of(services: Services, kept_flyer: Flyer) -> bytes:
+def content_of(services, kept_flyer: Flyer) -> bytes:
     with services.reading.begin() as session:
         return session.scalars(select(Flyer.content).where(Flyer.id == kept_flyer.id)).one()
 
 
-def write(lead: Visitor, page: str, text: str = "Come to tea.", **words: str) -> None:
+def write(lead, page: str, text: str = "Come to tea.", **words: str) -> None:
     assert lead.send(page, subject="An invitation", text=text, **words).status_code == 303
 
 
-def files_of(mail: EmailMessage) -> list[tuple[str | None, bytes]]:
+def files_of(mail) -> list[tuple[str | None, bytes]]:
     return [(each.get_filename(), each.get_content()) for each in mail.iter_attachments()]
 
 
-def send_to_members(lead: Visitor, page: str, worker: Worker) -> None:
+def send_to_members(lead, page: str, worker) -> None:
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.drain()

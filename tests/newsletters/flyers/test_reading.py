@@ -1,13 +1,12 @@
 """A flyer is written anew of what its pages show: what else is in the file stays behind."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 from pypdf.generic import DictionaryObject, StreamObject
 
 from belong_mail.newsletters import flyer_program
-from belong_mail.newsletters.confinement import CleanFlyer, InvalidFlyer, read_flyer
+from belong_mail.newsletters.confinement import InvalidFlyer, read_flyer
 from tests.newsletters.flyers.samples import (
     FALSE_NUMBERS,
     REFUSED,
@@ -27,7 +26,7 @@ from tests.newsletters.pictures.samples import opened, photograph
 SECONDS = 30.0
 
 
-def outcome(make: Callable[[bytes], CleanFlyer], content: bytes) -> CleanFlyer | str:
+def outcome(make, content: bytes):
     try:
         return make(content)
     except InvalidFlyer as refusal:

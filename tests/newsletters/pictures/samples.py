@@ -1,19 +1,15 @@
 """Files as people choose them, and as nobody should; and adding one, as a leader does."""
 
 import io
-from typing import Any
 
 from PIL import Image
-from werkzeug.test import TestResponse
-
-from tests.browser_client import Visitor
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><rect width="9"/></svg>'
 HTML = b"<!doctype html><script>alert(1)</script>"
 GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
 
 
-def file(image: Image.Image, kind: str, **options: Any) -> bytes:
+def file(image: Image.Image, kind: str, **options) -> bytes:
     written = io.BytesIO()
     image.save(written, kind, **options)
     return written.getvalue()
@@ -38,13 +34,9 @@ def photograph() -> bytes:
     return file(image, "JPEG", exif=exif, comment=b"Ada", quality=95, icc_profile=b"Ada" * 99)
 
 
-def add(
-    lead: Visitor, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"
-) -> TestResponse:
+def add(lead, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"):
     return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
 
 
-def attach(
-    lead: Visitor, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"
-) -> TestResponse:
+def attach(lead, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"):
     return lead.send(f"{page}/flyers", flyer=(io.BytesIO(content), name), title=title)

@@ -3,9 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -133,7 +131,7 @@ def test_within_its_limits_a_child_makes_the_same_of_a_file(name):
     assert outcome(reencode_image, FILES[name]) == outcome(encode, FILES[name])
 
 
-def outcome(make: Callable[..., Remade], content: bytes, *command: Any) -> Remade | str:
+def outcome(make, content: bytes, *command) -> Remade | str:
     try:
         return make(content, *command)
     except RefusedFile as refusal:

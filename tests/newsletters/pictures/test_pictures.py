@@ -3,33 +3,30 @@
 import gc
 import io
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from PIL import Image as Pillow
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import EncodedImage
 from belong_mail.newsletters.forms import MAX_BODY
 from belong_mail.newsletters.models import Image, Newsletter
-from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.browser_client import Form, html_of, text_of
 from tests.factories import make_members
-from tests.newsletters.writing import act, begin
 from tests.markers import on_both
 from tests.newsletters.pictures.samples import HTML, SVG, add, file, photograph, picture
+from tests.newsletters.writing import act, begin
 
 
-def added(services: Services) -> list[Image]:
+def added(services) -> list[Image]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Image).order_by(Image.id)))
 
 
-def write(lead: Visitor, page: str, text: str, **words: str) -> None:
+def write(lead, page: str, text: str, **words: str) -> None:
     assert lead.send(page, subject="Tea on Friday", text=text, **words).status_code == 303
 
 
@@ -44,7 +41,7 @@ def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, servic
         assert (said in lead.open(f"{page}/release").text) == is_said
 
 
-def token(lead: Visitor) -> Any:
+def token(lead):
     return Form(lead.open("/lead/").text).fields["csrf_token"]
 
 
@@ -163,7 +160,7 @@ def test_bad_files_and_descriptions_are_explained_beside_the_field(
 def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lead, services):
     page = begin(lead)
 
-    def announce(url: str, octets: int) -> TestResponse:
+    def announce(url: str, octets: int):
         kind = "multipart/form-data; boundary=b"
         length = {"CONTENT_LENGTH": str(octets)}
         return lead.client.post(url, data=b"--b", content_type=kind, environ_overrides=length)
@@ -190,7 +187,7 @@ def test_nothing_large_is_read_from_strangers(app):
 def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
     page, typed = begin(lead), {"csrf_token": token(lead), "description": "IMG_1"}
 
-    def told(content: bytes) -> tuple[int, Any]:
+    def told(content: bytes):
         lead.headers["Accept"] = "application/json"
         upload = {"picture": (io.BytesIO(content), "picture"), **typed}
         answer = lead.press(f"{page}/pictures", **upload)

@@ -3,46 +3,48 @@
 from datetime import timedelta
 
 import time_machine
-from click.testing import Result
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from belong_mail.core.db import now
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
-from tests.browser_client import html_of, link_to, text_of
+from tests.browser_client import Form, html_of, link_to, text_of
+from tests.canary import found_in
+from tests.clients import sign_in
+from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.members.waiting_list.upcoming import PATH, SOON, launch, wait_for
-from tests.scenario import ADA, VILLAGE
+from tests.privacy.journey import cells_of
+from tests.privacy.windows import COMMON, windows_of
+from tests.scenario import ADA, SOON, TELL_ME, VILLAGE
 
 pytestmark = periodic_tasks
-
 BEN = "ben@dpsk12.org"
 DAY = timedelta(days=1)
 
 
 def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(scenario):
     page = scenario.visitor.open(f"/groups/{SOON}").text
-    assert f'href="{PATH}"' in page
-    asked = scenario.visitor.open(PATH).text
+    assert f'href="{TELL_ME}"' in page
+    asked = scenario.visitor.open(TELL_ME).text
     with time_machine.travel(now(), tick=False):
         assert "This doesn’t make you a member" in asked
         assert f"{members.last_day():%Y}" in asked
-    wait_for(scenario)
+    scenario.wait_for()
     assert f"{members.last_day():%Y}" in scenario.visitor.open("/noted").text
 
 
 def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario):
-    wait_for(scenario)
+    scenario.wait_for()
     assert scenario.mails() == []
     assert not scenario.is_member(slug=SOON)
     assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (1, 0)
-    launch(scenario)
+    scenario.launch()
     [mail] = scenario.mails()
     assert mail["Subject"] == "A group you asked about has started"
     assert "Autoimmune has started" not in str(mail["Subject"])
@@ -60,16 +62,16 @@ def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario):
 
 def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario):
     for spelling in (ADA, ADA.upper().replace("DPSK12.ORG", "dpsk12.org"), f" {ADA} "):
-        wait_for(scenario, spelling)
+        scenario.wait_for(spelling)
     assert scenario.rows("waitlist_entries") == 1
-    launch(scenario)
+    scenario.launch()
     assert sum(len(scenario.mails(each)) for each in (ADA, ADA.partition("@")[0].upper())) <= 1
     assert len(scenario.relay.accepted) == 1
 
 
 def test_the_mail_speaks_the_language_that_was_chosen(scenario):
-    wait_for(scenario, language="es")
-    launch(scenario)
+    scenario.wait_for(language="es")
+    scenario.launch()
     [mail] = scenario.mails()
     assert mail["Subject"] == "Ya empezó el grupo que esperabas"
     assert "lang=es" in link_to(mail, "confirm")
@@ -79,10 +81,10 @@ def test_the_mail_speaks_the_language_that_was_chosen(scenario):
 def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario):
     people = [f"person{number}@dpsk12.org" for number in range(25)]
     for person in people:
-        scenario.visitor.send(PATH, email=person)
+        scenario.visitor.send(TELL_ME, email=person)
     scenario.worker.drain()
     assert scenario.rows("waitlist_entries") == 25
-    launch(scenario)
+    scenario.launch()
     assert sorted(mail.recipient for mail in scenario.relay.accepted) == sorted(people)
     with scenario.services.reading.begin() as session:
         states = session.scalars(select(Delivery.state)).all()
@@ -90,9 +92,9 @@ def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario):
 
 
 def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario):
-    wait_for(scenario)
+    scenario.wait_for()
     scenario.relay.always("CONNECT", "421 4.3.2 down")
-    launch(scenario)
+    scenario.launch()
     assert (len(scenario.relay.accepted), scenario.rows("waitlist_entries")) == (0, 0)
     assert scenario.rows("deliveries") == 1
     scenario.relay.always("CONNECT", "220 up")
@@ -102,7 +104,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario):
 
 @on_both("races")
 def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario):
-    scenario.visitor.send(PATH, email=ADA)
+    scenario.visitor.send(TELL_ME, email=ADA)
     with scenario.services.writing.begin() as session:
         launch_an_hour_ago(session, SOON)
     assert len(scenario.mails()) == 1
@@ -110,71 +112,69 @@ def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario):
 
 
 def test_when_it_has_started_the_old_address_leads_to_the_sign_up(scenario):
-    launch(scenario)
-    assert scenario.visitor.open(PATH).location == f"/groups/{SOON}/join"
+    scenario.launch()
+    assert scenario.visitor.open(TELL_ME).location == f"/groups/{SOON}/join"
     assert scenario.visitor.open(f"/groups/{VILLAGE}/tell-me").location == f"/groups/{VILLAGE}/join"
 
 
 def test_who_has_joined_already_hears_that_they_are_in(scenario):
     """A silence would tell whoever left the note, and sees the rows, of the membership."""
-    wait_for(scenario)
+    scenario.wait_for()
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA, SOON)
-    launch(scenario)
+    scenario.launch()
     assert [each["Subject"] for each in scenario.mails()] == ["About your request"]
     assert scenario.rows("waitlist_entries") == 0
 
 
 def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_a_note_like_anyone(scenario):
     """By a missing note whoever sees the rows would learn whose membership wants no email."""
-    wait_for(scenario)
+    scenario.wait_for()
     scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     assert scenario.rows("waitlist_entries") == 1
-    wait_for(scenario, slug="people-with-disabilities")
+    scenario.wait_for(slug="people-with-disabilities")
     assert scenario.rows("waitlist_entries") == 2
     for slug in (SOON, "people-with-disabilities"):
-        launch(scenario, slug)
+        scenario.launch(slug)
     assert scenario.rows("waitlist_entries") == 0
     assert len(scenario.mails()) == 1, "the one that was asked for before"
 
 
 def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario):
-    wait_for(scenario)
-    wait_for(scenario, slug="people-with-disabilities")
-    launch(scenario)
+    scenario.wait_for()
+    scenario.wait_for(slug="people-with-disabilities")
+    scenario.launch()
     [mail] = scenario.mails()
     scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
-    launch(scenario, "people-with-disabilities")
+    scenario.launch("people-with-disabilities")
     scenario.visitor.join(VILLAGE, ADA)
     assert len(scenario.mails()) == 1
     assert (scenario.rows("waitlist_entries"), scenario.rows("suppressions")) == (0, 1)
 
 
 def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario):
-    wait_for(scenario)
-    wait_for(scenario, BEN, "people-with-disabilities")
+    scenario.wait_for()
+    scenario.wait_for(BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "people-with-disabilities"))
         assert rooms.purge_all(session, now())["waitlist entries"] == 1
     for days, left in ((365, 1), (366, 0)):
-        with scenario.services.writing.begin() as session:
-            rooms.purge_all(session, now() + timedelta(days=days))
+        scenario.purge(timedelta(days=days))
         assert scenario.rows("waitlist_entries") == left
 
 
 def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario):
-    wait_for(scenario)
-    launch(scenario)
-    with scenario.services.writing.begin() as session:
-        rooms.purge_all(session, now() + 8 * DAY)
+    scenario.wait_for()
+    scenario.launch()
+    scenario.purge(8 * DAY)
     assert (scenario.rows("pending_confirmations"), scenario.rows("subscriptions")) == (0, 0)
 
 
 def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario):
     """A stranger who types an address everywhere causes no more mail by it than by joining."""
-    wait_for(scenario)
-    launch(scenario)
+    scenario.wait_for()
+    scenario.launch()
     data = {"email": ADA}
     for _ in range(5):
         scenario.visitor.send(f"/groups/{SOON}/join", **data)
@@ -182,16 +182,16 @@ def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario):
 
 
 def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(scenario):
-    wait_for(scenario)
+    scenario.wait_for()
     with scenario.services.writing.begin() as session:
         other = group_named(session, "people-with-disabilities")
         session.execute(update(WaitlistEntry).values(group_id=other.id))
-    launch(scenario, "people-with-disabilities")
+    scenario.launch("people-with-disabilities")
     assert scenario.mails() == []
     assert scenario.rows("waitlist_entries") == 0
 
 
-def run(cli: FlaskCliRunner, *arguments: str) -> Result:
+def run(cli, *arguments: str):
     return cli.invoke(args=["group", *arguments])
 
 
@@ -203,7 +203,7 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
 
     for number in range(members.ENOUGH_INTEREST):
         assert interest() is members.InterestLevel.FEW
-        wait_for(scenario, f"person{number}@dpsk12.org")
+        scenario.wait_for(f"person{number}@dpsk12.org")
     assert interest() is members.InterestLevel.ENOUGH
     assert run(cli, "launch", SOON).exit_code == 0
     again = run(cli, "launch", SOON)
@@ -213,19 +213,19 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
 
 
 def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario):
-    wait_for(scenario)
+    scenario.wait_for()
     scenario.relay.always("CONNECT", "421 4.3.2 down")
-    launch(scenario)
+    scenario.launch()
     scenario.visitor.join(SOON, ADA)
     scenario.worker.drain()
     assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
 
 
 def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario):
-    wait_for(scenario)
+    scenario.wait_for()
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
-    launch(scenario)
+    scenario.launch()
     tables = ("waitlist_entries", "subscriptions", "deliveries")
     assert not any(scenario.rows(each) for each in tables)
 
@@ -240,5 +240,140 @@ def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario):
         }
     levels = members.InterestLevel
     assert said == {demo_data.DEMO_UPCOMING: levels.ENOUGH, SOON: levels.FEW}
-    launch(scenario, demo_data.DEMO_UPCOMING)
+    scenario.launch(demo_data.DEMO_UPCOMING)
     assert len(scenario.mails("waiting-3@example.org")) == 1
+
+
+# Nobody learns who waits: not from pages, statements, rows, or others’ mail.
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+
+
+def test_the_database_never_holds_who_waits(scenario):
+    seen = []
+    scenario.visitor.send(TELL_ME, email=CANARY)
+    seen.append(dump_of(scenario.services))
+    scenario.worker.drain()
+    seen.append(dump_of(scenario.services))
+    scenario.launch()
+    seen.append(dump_of(scenario.services))
+    assert len(scenario.mails(CANARY)) == 1
+    rows = b"\n".join(cells_of(seen))
+    assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
+
+
+def test_two_notes_of_one_person_have_nothing_in_common(scenario):
+    scenario.wait_for()
+    scenario.wait_for(slug="people-with-disabilities")
+    one, other = dump_of(scenario.services)["waitlist_entries"]
+    assert not windows_of(one) & windows_of(other)
+    assert COMMON == 8
+
+
+def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario):
+    scenario.wait_for()
+    before = kept_of(scenario.services)
+    for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
+        token = scenario.services.tokens.sign(Purpose.FORGET_NOTE, name, now())
+        assert scenario.visitor.open(f"/forget-note/{token}").status_code == 410
+        scenario.visitor.follow(f"/forget-note/{token}")
+    assert kept_of(scenario.services) == before
+
+
+def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario):
+    for typed, words in (
+        ("", "Enter your email address."),
+        ("ada", "Enter an email address like name@dpsk12.org."),
+        ("ada@gmail.com", "Use your DPS email address"),
+    ):
+        answer = scenario.visitor.send(TELL_ME, email=typed, language="es")
+        assert answer.status_code == 422
+        assert words in answer.text
+        assert Form(answer.text).fields["email"] == typed
+        assert Form(answer.text).fields["language"] == "es"
+    late = scenario.visitor.send(TELL_ME, email=ADA, csrf_token="old")
+    assert "select the button again" in late.text
+    trapped = scenario.visitor.send(TELL_ME, email=ADA, trap="robot")
+    assert Form(trapped.text).fields["email"] == ADA
+    assert scenario.visitor.open("/groups/nowhere/tell-me").status_code == 404
+    assert (scenario.rows("jobs"), scenario.rows("waitlist_entries")) == (0, 0)
+
+
+def test_another_language_keeps_what_was_typed(scenario):
+    answer = scenario.visitor.send(f"{TELL_ME}?lang=es", email=ADA, switch_language="es")
+    assert Form(answer.text).fields["email"] == ADA
+    assert "Avísenme cuando empiece" in answer.text
+    assert scenario.rows("jobs") == 0
+
+
+def notes_in(mail_text: str) -> list[str]:
+    return [word for word in mail_text.split() if "/forget-note/" in word]
+
+
+def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario):
+    scenario.wait_for()
+    scenario.visitor.send("/my-groups", email=ADA)
+    [mail] = scenario.mails()
+    [link] = notes_in(text_of(mail))
+    assert "Autoimmune" in scenario.visitor.open(link).text
+    assert scenario.rows("waitlist_entries") == 1
+    assert "We canceled the notification" in scenario.visitor.follow(link).text
+    assert scenario.rows("waitlist_entries") == 0
+    assert scenario.visitor.follow(link).status_code == 200
+    over = scenario.visitor.open(link)
+    assert over.status_code == 410
+    assert "This link is no longer needed" in over.text
+    scenario.launch()
+    assert len(scenario.mails()) == 1
+
+
+def test_a_members_link_copy_erasing_and_move_know_the_note(scenario, visitor):
+    scenario.enter()
+    scenario.wait_for()
+
+    def sheet(address: str = ADA) -> str:
+        visitor.send("/my-groups", email=address)
+        mail = scenario.mails(address)[-1]
+        assert len(notes_in(text_of(mail))) == 1
+        return link_to(mail, "my-groups").partition("?")[0]
+
+    visitor.follow(f"{sheet()}/copy")
+    waits = "You asked us to notify you when the Autoimmune Belong Group starts."
+    assert waits in " ".join(text_of(scenario.mails()[-1]).split())
+    new = "moved@dpsk12.org"
+    visitor.send(f"{sheet()}/change-address", email=new)
+    visitor.follow(link_to(scenario.mails(new)[-1], "change-address"))
+    visitor.follow(f"{sheet(new)}/erase")
+    scenario.worker.drain()
+    visitor.send("/my-groups", email=new)
+    assert notes_in(text_of(scenario.mails(new)[-1])) == []
+    with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
+        scenario.worker.drain()
+    assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (0, 0)
+
+
+def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(scenario):
+    new = "moved@dpsk12.org"
+    scenario.enter(slug=VILLAGE)
+    scenario.wait_for()
+    scenario.visitor.send("/my-groups", email=ADA)
+    path = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
+    scenario.visitor.send(f"{path}/change-address", email=new)
+    scenario.visitor.follow(link_to(scenario.mails(new)[-1], "change-address"))
+    before = len(scenario.mails())
+    scenario.launch()
+    assert len(scenario.mails()) == before
+    assert "Autoimmune" in text_of(scenario.mails(new)[-1])
+
+
+def test_a_lead_of_an_upcoming_group_reads_words(scenario):
+    lead = sign_in(scenario.visitor.client.application, scenario.keyring, SOON)
+    assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
+    scenario.wait_for()
+    assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
+    for number in range(9):
+        scenario.wait_for(f"person{number}@dpsk12.org")
+    assert "Enough people are interested to start." in lead.open("/lead/").text
+    page = lead.open("/lead/").text
+    assert "This group hasn’t started." in page
+    assert "A few members" not in page
+    assert "Write a newsletter" not in page
