@@ -17,18 +17,18 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter, OperatorRelease
 from belong_mail.newsletters.service import InvalidState, require_valid
 
-# For how long somebody else may approve.
+# How long a request for approval stays open.
 REQUEST_AGE = timedelta(days=7)
-# Leaders needed: one asks and another approves.
+# Leaders needed: one asks, another approves.
 TWO = 2
-# A group's rule: by its kind, always, or never.
+# A group's rule: automatic (by its kind), always, or never.
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 
 def is_wanted(session: Session, group: Group) -> bool:
-    """Tell whether a group's newsletters need a second leader's approval.
+    """Return whether a group's newsletters need a second leader's approval.
 
-    Where nobody chose, those of a discreet group do, as soon as it has two leaders.
+    By default those of a discreet group do, as soon as it has two leaders.
     """
     if group.approval_rule == AUTO:
         return is_discreet(group) and len(accounts.leads_of(session, group)) >= TWO
@@ -36,7 +36,7 @@ def is_wanted(session: Session, group: Group) -> bool:
 
 
 def is_needed(session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether an issue cannot go out yet, because nobody else has approved these words."""
+    """Return whether an issue cannot be sent yet, because no one else has approved these words."""
     if not is_wanted(session, newsletter.group):
         return False
     released = session.get(OperatorRelease, newsletter.id)
@@ -45,7 +45,7 @@ def is_needed(session: Session, newsletter: Newsletter) -> bool:
 
 
 def is_given(session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether two leads of its group asked for and approved an issue as it is now."""
+    """Return whether one lead of its group asked for, and another gave, approval of these words."""
     found = newsletter.approval
     if found is None or found.digest != digest(session, newsletter):
         return False
@@ -54,7 +54,7 @@ def is_given(session: Session, newsletter: Newsletter) -> bool:
 
 
 def is_open(session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether an issue waits for approval: asked for, not expired, and not edited since."""
+    """Return whether an issue waits for approval: asked for, not expired, not edited since."""
     found = newsletter.approval
     return (
         found is not None
@@ -67,7 +67,7 @@ def is_open(session: Session, newsletter: Newsletter) -> bool:
 
 
 def digest(session: Session, newsletter: Newsletter) -> bytes:
-    """Return what stands for all that goes out of an issue: group, words, pictures, flyers."""
+    """Return a hash of everything in an issue: group, words, pictures, flyers."""
     images = select(Image).where(Image.newsletter_id == newsletter.id).order_by(Image.id)
     pictures = [
         (each.public_id, each.description, each.media_type, _hash(each.content))
@@ -83,7 +83,7 @@ def digest(session: Session, newsletter: Newsletter) -> bytes:
 
 
 def others(session: Session, newsletter: Newsletter, account: Account) -> list[Account]:
-    """List who leads an issue's group besides an account."""
+    """List the other leads of an issue's group."""
     leads = accounts.leads_of(session, newsletter.group)
     return [each for each in leads if each.id != account.id]
 
@@ -95,10 +95,10 @@ def ask(
     due_at: datetime | None,
     undo_minutes: int,
 ) -> None:
-    """Ask the group's other leaders to approve an issue as it is, for a time or for so soon.
+    """Ask the group's other leaders to approve an issue, to be sent at a time or after approval.
 
-    Raises what `require_valid` raises, and InvalidState for what is on its way, or where nobody
-    else could approve.
+    Raises what `require_valid` raises, and InvalidState if it is not a draft, or no one else could
+    approve it.
     """
     require_valid(newsletter)
     is_going = newsletter.queued_at is not None or newsletter.due_at is not None
@@ -122,7 +122,7 @@ def ask(
 
 
 def give(session: Session, newsletter: Newsletter, account: Account, seen: str) -> Approval:
-    """Keep that somebody approved exactly the words that were seen. Raises InvalidState."""
+    """Record the approval of exactly the words that were seen. Raises InvalidState."""
     found = newsletter.approval
     if found is None or found.asked_by == account.id or seen != found.digest.hex():
         raise InvalidState
@@ -135,7 +135,7 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
 
 
 def decline(session: Session, newsletter: Newsletter) -> None:
-    """Take back or refuse a request that is open: the issue stays a draft. Raises InvalidState."""
+    """Withdraw or decline an open request: the issue stays a draft. Raises InvalidState."""
     if not is_open(session, newsletter):
         raise InvalidState
     forget(session, newsletter)
@@ -155,7 +155,7 @@ def forget(session: Session, newsletter: Newsletter) -> None:
 
 
 def choose(session: Session, group: Group, rule: str) -> None:
-    """Say whether a group's newsletters need approval: `auto`, `always` or `never`."""
+    """Set whether a group's newsletters need approval: `auto`, `always` or `never`."""
     if group.approval_rule != rule:
         group.approval_rule = rule
         audit.record(session, Kind.SETTING_CHANGED, group=group, detail=f"approval-{rule}")

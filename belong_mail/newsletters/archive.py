@@ -1,4 +1,4 @@
-"""A group's past newsletters, and what a new one starts from: one of them, a template, meetings."""
+"""A group's past newsletters, and what new ones start from: those, a template, or meetings."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,20 +21,20 @@ from belong_mail.newsletters.models import Flyer, Image, Newsletter
 
 # Newsletters on a page of the list.
 PAGE_SIZE = 20
-# Newsletters that are in memory at once while words are looked for.
+# Newsletters in memory at once during a search.
 ROWS_AT_ONCE = 50
-# Columns that a copy of a picture, and of a flyer, takes.
+# Columns that are copied with a picture or flyer.
 PICTURE = ("description", "media_type", "content", "width", "height")
 FLYER = ("title", "content", "size", "pages", "is_tagged")
-# Meetings that are put into an issue.
+# Meetings inserted into an issue.
 MEETINGS = 4
-# It names no group: it is a subject.
+# Names no group, because it becomes a subject.
 MEETINGS_SUBJECT = gettext_noop("Our next meetings")
 
 
 @dataclass(frozen=True, slots=True)
 class PastPage:
-    """One page of what was found; pages are counted from 1."""
+    """One page of results; pages are counted from 1."""
 
     issues: list[Newsletter]
     number: int
@@ -43,10 +43,10 @@ class PastPage:
 
 
 def find_past(session: Session, group: Group, words: str = "", page: int = 1) -> PastPage:
-    """Find a group's issues that have gone out and have all of these words, the last one first.
+    """Find a group's sent issues that contain all of these words, newest first.
 
-    Words are compared without case and accents, in every language. The database could not: it
-    keeps texts as JSON, where it writes “é” as a number.
+    Ignores case and accents, in every language. The database could not: it stores texts as JSON,
+    which writes “é” as a number.
     """
     gone = select(Newsletter).where(
         Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None)
@@ -67,7 +67,7 @@ def _says(issue: Newsletter, words: list[str]) -> bool:
 
 
 def duplicate(session: Session, issue: Newsletter, *, is_template: bool = False) -> Newsletter:
-    """Begin a draft, or a template, with an issue's words, pictures and flyers, and no more."""
+    """Create a draft, or a template, with an issue's words, pictures and flyers."""
     draft = Newsletter(
         group=issue.group,
         subject=dict(issue.subject),
@@ -94,13 +94,13 @@ def _copied(file: Image | Flyer, draft: Newsletter, columns: tuple[str, ...]) ->
 
 
 def template_of(session: Session, group: Group) -> Newsletter | None:
-    """Find a group's template; the later of two that were saved at once counts."""
+    """Find a group's template; of two that were saved at once, the later."""
     found = select(Newsletter).where(Newsletter.group_id == group.id, Newsletter.is_template)
     return session.scalar(found.order_by(Newsletter.id.desc()).limit(1))
 
 
 def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
-    """Keep a copy of a draft as its group's template, in place of the one before."""
+    """Store a copy of a draft as its group's template, replacing the one before."""
     found = select(Newsletter).where(Newsletter.group_id == issue.group_id, Newsletter.is_template)
     for before in session.scalars(found).all():
         session.delete(before)
@@ -111,7 +111,7 @@ def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
 
 
 def start(session: Session, group: Group, kind: str, zone: ZoneInfo, at: datetime) -> Newsletter:
-    """Begin a draft from the group's `template`, from its next `meetings`, or without a word."""
+    """Create a draft from the group's `template`, from its next `meetings`, or empty."""
     template = template_of(session, group) if kind == "template" else None
     if template is not None:
         return duplicate(session, template)
@@ -124,6 +124,6 @@ def start(session: Session, group: Group, kind: str, zone: ZoneInfo, at: datetim
 
 
 def next_meetings(session: Session, group: Group, zone: ZoneInfo, at: datetime) -> LocalizedText:
-    """Write a group's next meetings in words, in each language; nothing for none."""
+    """Return a text about a group's next meetings, in each language; empty if there are none."""
     found = meetings.next_held(session, zone, at, MEETINGS, group)
     return {code: formatting.meeting_markdown(found, code) for code in NAMES if found}

@@ -1,4 +1,4 @@
-"""Pause an issue that many relays refuse, or that would leave late."""
+"""Pause an issue that many relays refuse, or that would be sent too late."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,21 +16,20 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.tasks import LATE_AFTER, ask_leads
 
-# Copies that are looked back at.
+# How many of the last copies are looked at.
 LOOKBACK_ROWS = 250
-# More refusals than this pause an issue: two in a hundred. In an issue of fewer than twice as many,
-# half of them do.
+# Two in a hundred; more refusals pause an issue. A small issue is paused by half of its copies.
 MAX_REFUSED = 5
 ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
 def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_id: int) -> None:
-    """Weigh that a mail did not arrive: for its issue, then for its recipient.
+    """Count an undelivered email: for its issue, then for its recipient.
 
-    An issue with too many refusals that are not its recipients' fault is paused, and nobody loses
-    it: those copies wait with the others. A copy that is refused again has failed, so that a lead
-    who goes on comes to an end.
+    If too many copies are refused through no fault of their recipients, the issue is paused and
+    those copies wait with the rest. A copy that is refused again fails, so that an issue that a
+    lead resumes comes to an end.
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
@@ -56,7 +55,7 @@ def _are_many(session: Session, issue: Newsletter, refused: int) -> bool:
 
 
 def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
-    """List the copies about this one that were refused so, and at once."""
+    """List recent copies that were refused like this one."""
     failed = select(Delivery).where(
         Delivery.id.between(delivery.id - LOOKBACK_ROWS, delivery.id + LOOKBACK_ROWS),
         Delivery.newsletter_id == delivery.newsletter_id,
@@ -67,15 +66,15 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
     return [each for each in found if hard_bounces.reclassify(each) in ABOUT_THE_ISSUE]
 
 
-# A relay that named a limit is left alone for an hour, and then has one more try.
+# A relay that named a limit is left alone for an hour, and then tried once more.
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
 
 def pause_late(work: Work, daily_quota: int | None) -> None:
-    """Pause each issue with copies that have not been tried, once nothing has left for an hour.
+    """Pause each issue with untried copies, if nothing was sent for an hour.
 
-    The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
-    of up to a day. A copy that was put off by itself and has outlived its kind expires.
+    The relay was down, or the worker. A used-up quota, ours or the relay's, explains a wait of up
+    to a day. Copies that were deferred and have outlived their kind expire.
     """
     session, at = work.session, work.at
     under_way = select(Newsletter.id).where(
@@ -109,7 +108,7 @@ def pause_late(work: Work, daily_quota: int | None) -> None:
 
 
 def _untried() -> CompoundSelect[int]:
-    """Select the issues of which something has neither left nor been put off."""
+    """Select the issues with copies that were neither sent nor deferred."""
     stretches = select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))
     copies = select(Delivery.newsletter_id).where(
         Delivery.newsletter_id.is_not(None),
@@ -120,7 +119,7 @@ def _untried() -> CompoundSelect[int]:
 
 
 def _is_limited(session: Session, issue: Newsletter) -> bool:
-    """Tell whether the relay has named a limit of its own: by the answers that are kept."""
+    """Return whether the relay named a limit of its own, by the stored replies."""
     answered = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
         Delivery.newsletter_id == issue.id,
         Delivery.due_at.is_not(None),
@@ -135,7 +134,7 @@ def _is_limited(session: Session, issue: Newsletter) -> bool:
 
 
 def _expire(session: Session, at: datetime) -> None:
-    """End what was put off for one recipient, and then waited too long for the relay itself."""
+    """Expire copies that were deferred for their recipient, then waited too long for the relay."""
     old = update(Delivery).where(
         Delivery.newsletter_id.is_not(None),
         Delivery.due_at.is_not(None),

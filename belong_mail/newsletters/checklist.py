@@ -1,7 +1,7 @@
-"""The checklist before a release, and the gate: what keeps an issue from going out, in words.
+"""The checklist before sending, and the gate: what keeps an issue from being sent, in words.
 
-A lead's page judges an issue as it is rendered; the worker judges the very bytes that leave, in
-each language, and sends a `FitMessage` alone.
+A lead's page checks an issue as it is rendered. The worker checks the very bytes that it sends, in
+each language, and sends only a `FitMessage`.
 """
 
 import re
@@ -22,18 +22,18 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
-# Parts that an inbox shows of each message; a group that is not discreet is not named there either.
+# Parts that an inbox shows of a message: even a group that is not discreet is not named there.
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
-# The preview line of an issue without one: the same for every group, so it tells of none, also
-# where a group has one of its words in its name.
+# The preview line of an issue without one: the same for every group, so it identifies none, even
+# one with such a word in its name.
 OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
-# A link whose address somebody meant to add.
+# A link whose address its writer meant to add.
 NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
-# Octets; beyond 102 KB Gmail cuts the end off, and with it the link to leave.
+# Bytes; beyond 102 KB Gmail cuts off the end, and the link to leave with it.
 MAX_HTML = 100_000
-# Octets of a whole message, pictures and all; and with flyers too: what servers take as a rule.
+# Bytes of a whole message with its pictures; and with flyers, what servers usually accept.
 MAX_MESSAGE = 5_000_000
 MAX_WITH_FLYERS = 10_000_000
 TELLS = gettext_noop(
@@ -74,17 +74,17 @@ GATE = {
 
 @dataclass(frozen=True, slots=True)
 class ChecklistItem:
-    """One line of the checklist: words to be translated, and what is named in them."""
+    """One line of the checklist: words to be translated, and the names in them."""
 
     words: str
     named: str = ""
-    # Code of the language that the words name.
+    # Code of the language that the line mentions.
     language: str = ""
     is_refusal: bool = False
 
 
 class UnfitIssue(newsletters.InvalidState):
-    """The issue's message, as it is rendered, has problems."""
+    """The issue's rendered message has problems."""
 
     def __init__(self, problems: Iterable[ChecklistItem]) -> None:
         super().__init__()
@@ -92,9 +92,9 @@ class UnfitIssue(newsletters.InvalidState):
 
 
 class FitMessage:
-    """An issue's message that has passed the gate; raises UnfitIssue instead of being made.
+    """An issue's message that has passed the gate; the constructor raises UnfitIssue.
 
-    Copies are filled from nothing else, so none leaves that was not judged.
+    Copies are made of nothing else, so that no unchecked one is sent.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class FitMessage:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """An issue in one language, as a lead's page has it rendered."""
+    """An issue rendered in one language for a lead's page."""
 
     language: str
     rendered: RenderedEmail
@@ -115,9 +115,9 @@ class Rendering:
 
 
 def render_each(newsletter: Newsletter, renderer: Renderer, links: Links) -> list[Rendering]:
-    """Render an issue as it would go out now, once for each language that it is written in.
+    """Render an issue as it would be sent now, once for each language that it is written in.
 
-    A language without words of its own has the same message but for what we write around it.
+    In other languages only the words around the text differ.
     """
     words = IssueText.from_issue(newsletter)
     written = {words.of(language)[2]: language for language in NAMES if words.text.get(DEFAULT)}
@@ -134,7 +134,7 @@ def render_each(newsletter: Newsletter, renderer: Renderer, links: Links) -> lis
 
 
 def require_rendered_fit(newsletter: Newsletter, renderer: Renderer, links: Links) -> None:
-    """Raise UnfitIssue for an issue that has problems as it would be rendered now."""
+    """Raise UnfitIssue if an issue, rendered now, has problems."""
     if found := find_problems(newsletter, render_each(newsletter, renderer, links), links):
         raise UnfitIssue(found)
 
@@ -142,9 +142,9 @@ def require_rendered_fit(newsletter: Newsletter, renderer: Renderer, links: Link
 def find_problems(
     newsletter: Newsletter, made: Iterable[Rendering], links: Links
 ) -> list[ChecklistItem]:
-    """List what the gate stops an issue for as it is rendered.
+    """List the problems for which the gate stops a rendered issue.
 
-    The headers that only the worker can write, it judges itself.
+    Headers that only the worker can write are checked by the worker.
     """
     found = _identifying_items(newsletter)
     for each in made:
@@ -155,7 +155,7 @@ def find_problems(
 def _problems_of(
     newsletter: Newsletter, template: MessageTemplate, language: str, root: str
 ) -> list[ChecklistItem]:
-    """List the problems of an issue's words and message, a test's additions included."""
+    """List the problems of an issue's words and message, including the additions of a test copy."""
     told = _identifying_items(newsletter)
     _subject, text, spoken = IssueText.from_issue(newsletter).of(language)
     typed = rendering.fill_text(text, newsletter.group, spoken)
@@ -170,7 +170,7 @@ def _problems_of(
 
 
 def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
-    """Say which words of a lead's tell in an inbox which group an issue is from."""
+    """Report a lead's words that would identify the group in an inbox."""
     return [
         *(_refusal(TELLS, word) for word in newsletters.identifying_subjects(newsletter)),
         *(_refusal(TITLE_TELLS, word) for word in newsletters.identifying_titles(newsletter)),
@@ -178,7 +178,7 @@ def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
 
 
 def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
-    """Return what judges a header: of discreet groups each, of others what an inbox shows."""
+    """Return the header check: for discreet groups all headers, for others what an inbox shows."""
     judges_all = is_discreet(newsletter.group)
     ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
 
@@ -191,7 +191,7 @@ def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
 
 
 def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[ChecklistItem]:
-    """Look an issue through before it goes out."""
+    """Return the checklist of an issue."""
     texts = tuple(issue.text.values())
     shown = (*issue.subject.values(), *issue.preheader.values())
     made = render_each(issue, renderer, links)
@@ -214,7 +214,7 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
 
 
 def misleading_links(text: str) -> list[str]:
-    """List the hosts that a link's words name while it leads to another."""
+    """List the hosts that a link's text names while the link leads elsewhere."""
     found = []
     for target, words in markdown.links_of(text):
         shown = HOST.search(words)
@@ -226,7 +226,7 @@ def misleading_links(text: str) -> list[str]:
 
 
 def links_without_address(text: str) -> list[str]:
-    """List the words of links without an address."""
+    """List the texts of links without an address."""
     return [
         words
         for target, words in markdown.links_of(text)
@@ -246,7 +246,7 @@ def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
 
 
 def _languages(issue: Newsletter) -> Iterator[ChecklistItem]:
-    """Mention a language that has nothing of its own, or no preview line where others have one."""
+    """Report languages without words of their own, or without a preview line that others have."""
     for code in OTHER_LANGUAGES:
         if not issue.subject.get(code, "").strip() and not issue.text.get(code, "").strip():
             words = gettext_noop(
@@ -308,7 +308,7 @@ def _flyers(issue: Newsletter) -> Iterator[ChecklistItem]:
 
 
 def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistItem]:
-    """Measure what goes out in each language that the issue is written in."""
+    """Report sizes, for each language that the issue is written in."""
     for each in made:
         if len(each.rendered.html.encode()) > MAX_HTML:
             said = gettext_noop("The text is so long that Gmail would cut off its end. Shorten it.")

@@ -89,7 +89,7 @@ def list_newsletters(last: int) -> None:
 
 @contextmanager
 def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
-    """End a command where subject or gate refuse an issue, and say why."""
+    """End a command if subject or gate stop an issue, and say why."""
     try:
         yield
     except UnfitIssue as error:
@@ -104,9 +104,9 @@ def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
 
 
 def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
-    """Queue a newsletter now, or at a local time; no approval is asked for.
+    """Schedule a newsletter for now or a local time, without approval.
 
-    Raises SubjectNamesGroup, and UnfitIssue for what does not pass the gate as it is rendered.
+    Raises SubjectNamesGroup, and UnfitIssue if the gate stops it.
     """
     newsletters.require_valid(newsletter)
     require_rendered_fit(newsletter, services().renderer, services().links)
@@ -122,7 +122,7 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
 
 
 def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
-    """Find the newsletter that a command names, or end the command with exit status 2."""
+    """Find the newsletter of a command, or exit with status 2."""
     newsletter = newsletters.find(session, newsletter_id)
     if newsletter is None:
         raise click.BadParameter(f"There is no newsletter “{newsletter_id}”.")

@@ -1,9 +1,9 @@
-"""Have somebody's picture or PDF made anew in a child process: whatever it does, no page breaks.
+"""Re-encode someone's picture or PDF in a child process, so that it cannot harm a page.
 
-The child gets the octets and nothing else: no environment, so no keys; bounds of memory, time and
-output; no file and no connection can be opened once it reads the file, and where the kernel filters
-system calls, nothing else be asked of it either. One child runs at a time, and its answer is
-checked, whatever it is. `image_program` and `flyer_program` are the children.
+The child gets the file's bytes and nothing else: no environment, so no keys; limits of memory, time
+and output; it can open no file and no connection once it reads the file; where the kernel filters
+system calls, it can ask for little else. One child runs at a time, and its answer is checked.
+`image_program` and `flyer_program` are the children.
 """
 
 import ctypes
@@ -25,26 +25,26 @@ from typing import Any, ClassVar, Final, TypeVar
 from belong_mail.core.environment import LIBRARY
 from belong_mail.core.translatable import gettext_noop
 
-# Octets, of what is uploaded and of what is kept; all flyers of an issue have no more together.
+# Bytes of an uploaded and of a stored file; the latter is also the limit of an issue's flyers.
 MAX_FILE: Final = 5_000_000
 MAX_WIDTH, MAX_HEIGHT = 1200, 2400
 MAX_PAGES: Final = 20
 MAGIC_BYTES: Final = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"))
 TYPES: Final = {"image/png": MAGIC_BYTES[0][0], "image/jpeg": MAGIC_BYTES[1][0]}
 PDF_SIGN: Final = b"%PDF-"
-# Octets in which a PDF's sign must come, as readers have it.
+# The magic bytes of a PDF must come within this many bytes, as readers expect.
 SIGN_WITHIN: Final = 1024
 _PROGRAM: Final = (sys.executable, "-B", "-m")
 IMAGE_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.image_program")
 FLYER_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.flyer_program")
-# After which a child is killed; the largest picture takes two.
+# Seconds until a child is killed; the largest picture takes two.
 SECONDS: Final = 30.0
-# For which a file waits for another: it holds a thread meanwhile, and there are two for all.
+# Seconds that a file waits for another: it holds one of only two threads meanwhile.
 WAIT_SECONDS: Final = 1.0
-# Octets that are read of a child.
+# Bytes read of a child's answer.
 MAX_ANSWER: Final = 8_000_000
-# Octets of memory, seconds of the processor; no dump, no file written, and with no descriptor
-# left to give away neither a file nor a connection is opened.
+# Bytes of memory, seconds of CPU, no core dump, no file written. Without a free descriptor it can
+# open no file and no connection.
 LIMITS: Final = (
     (resource.RLIMIT_AS, 768 * 1024 * 1024),
     (resource.RLIMIT_CPU, 20),
@@ -52,7 +52,7 @@ LIMITS: Final = (
     (resource.RLIMIT_FSIZE, 0),
     (resource.RLIMIT_NOFILE, 0),
 )
-# The system calls that reading a file takes, by their numbers on x86-64 and on ARM64.
+# System calls needed to read a file, by their numbers on x86-64 and ARM64.
 SYSTEM_CALLS: Final = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "lseek": (8, 62),
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214),
@@ -61,12 +61,12 @@ SYSTEM_CALLS: Final = {
     "futex": (202, 98), "clock_gettime": (228, 113), "getrandom": (318, 278),
     "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
-# By what the machine is called: which of the two, and the number that the kernel has for it.
+# For each machine name: which of the two numbers, and the kernel's number of the machine.
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 # Numbers of the system call `prctl`.
 NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
-# A filter in BPF (linux/filter.h) loads a word of what is asked, jumps where it equals another, and
-# returns: do it, or EPERM. At 0 stands the call's number, at 4 the machine's.
+# A filter in BPF (linux/filter.h) loads a word of the call, jumps if it equals another, and
+# returns: allow, or EPERM. The call's number is at offset 0, the machine's at 4.
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 CALL, ARCHITECTURE = 0, 4
 ALLOWED, REFUSED = 0x7FFF0000, 0x00050001
@@ -76,7 +76,7 @@ _one_at_a_time = Lock()
 
 
 class RefusedFile(ValueError):
-    """Says in a reader's words, to be translated, why a file is not taken."""
+    """Says why a file is refused, in words for readers, to be translated."""
 
     refusals: ClassVar[Mapping[str, str]]
 
@@ -143,7 +143,7 @@ class EncodedImage:
     height: int
 
     def is_sound(self) -> bool:
-        """Tell whether a picture is of a kind that we mail, and of a size that we make."""
+        """Return whether a picture has a kind that we send and a size that we make."""
         sign = TYPES.get(self.media_type) if isinstance(self.media_type, str) else None
         sizes = ((self.width, MAX_WIDTH), (self.height, MAX_HEIGHT))
         return (
@@ -159,7 +159,7 @@ class CleanFlyer:
 
     content: bytes
     pages: int
-    # Whether its text has an order and a structure that screen readers follow.
+    # Whether its text has an order and a structure for screen readers.
     is_tagged: bool
 
     def is_sound(self) -> bool:
@@ -175,7 +175,7 @@ Remade = TypeVar("Remade", EncodedImage, CleanFlyer)
 
 
 def kind_of(file: bytes) -> str:
-    """Name the kind of a picture, or raise InvalidImage."""
+    """Return the kind of a picture. Raises InvalidImage."""
     if len(file) > MAX_FILE:
         raise InvalidImage("large")
     kind = next((kind for magic, kind in MAGIC_BYTES if file.startswith(magic)), "")
@@ -185,7 +185,7 @@ def kind_of(file: bytes) -> str:
 
 
 def require_pdf(file: bytes) -> None:
-    """Raise InvalidFlyer for what is too large, or begins as no PDF does."""
+    """Raise InvalidFlyer if a file is too large, or does not begin like a PDF."""
     if len(file) > MAX_FILE:
         raise InvalidFlyer("large")
     if PDF_SIGN not in file[:SIGN_WITHIN]:
@@ -195,7 +195,7 @@ def require_pdf(file: bytes) -> None:
 def reencode_image(
     file: bytes, command: Sequence[str] = IMAGE_PROGRAM, seconds: float = SECONDS
 ) -> EncodedImage:
-    """Have a picture made anew from its pixels, or raise InvalidImage, whatever the file does."""
+    """Re-encode a picture from its pixels. Raises InvalidImage, whatever the file does."""
     kind_of(file)
     return _remade(EncodedImage, InvalidImage, file, command, seconds)
 
@@ -203,7 +203,7 @@ def reencode_image(
 def read_flyer(
     file: bytes, command: Sequence[str] = FLYER_PROGRAM, seconds: float = SECONDS
 ) -> CleanFlyer:
-    """Have a PDF made anew from what its pages show, or raise InvalidFlyer, whatever it does."""
+    """Rewrite a PDF from what its pages show. Raises InvalidFlyer, whatever the file does."""
     require_pdf(file)
     return _remade(CleanFlyer, InvalidFlyer, file, command, seconds)
 
@@ -215,7 +215,7 @@ def _remade(
     command: Sequence[str],
     seconds: float,
 ) -> Remade:
-    """Ask a child while no other one runs, and believe nothing of what it says."""
+    """Run a child while no other one runs, and check its answer."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
         raise refused("busy")
     try:
@@ -235,7 +235,7 @@ def _remade(
 
 
 def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:
-    """Give a file to a child and return what it says within a time, and at most MAX_ANSWER."""
+    """Send a file to a child; return its answer, of at most MAX_ANSWER bytes, within a time."""
     with Popen(  # noqa: S603 - no shell, our own command
         command,
         stdin=PIPE,
@@ -259,13 +259,13 @@ def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:
 
 
 def end(child: Popen[bytes]) -> None:
-    """Kill a child, and what it may have started."""
+    """Kill a child, and anything it may have started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
 
 
 def answer(make: Callable[[bytes], EncodedImage | CleanFlyer]) -> None:
-    """Read a file from the standard input, in the child, and say what became of it."""
+    """In the child: read a file from standard input, and print the result."""
     file = sys.stdin.buffer.read(MAX_FILE + 1)
     confine()
     try:
@@ -277,14 +277,14 @@ def answer(make: Callable[[bytes], EncodedImage | CleanFlyer]) -> None:
 
 
 def confine() -> None:
-    """Give up, in the child, what reading a file does not need; nothing gives it back."""
+    """In the child: give up for good what reading a file does not need."""
     for limit, most in LIMITS:
         resource.setrlimit(limit, (most, most))
     filter_system_calls()
 
 
 def filter_system_calls() -> bool:
-    """Have the kernel refuse all but SYSTEM_CALLS (seccomp(2)), and tell whether it does.
+    """Have the kernel refuse all but SYSTEM_CALLS (seccomp(2)); return whether it does.
 
     Without it the child could remove a file, signal its user's processes and read their memory.
     """

@@ -29,7 +29,7 @@ for each in (pictures, flyers):
 @editor.post("/groups/<slug>/newsletters")
 @for_leads
 def begin(slug: str) -> ResponseReturnValue:
-    """Begin a draft; it belongs to the group."""
+    """Begin a draft, which belongs to the group."""
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         if not group.has_newsletters:
@@ -42,7 +42,7 @@ def begin(slug: str) -> ResponseReturnValue:
 @editor.get("/groups/<slug>/newsletters")
 @for_leads
 def past(slug: str) -> ResponseReturnValue:
-    """List the issues of a group that have gone out, to read them again; by words."""
+    """List a group's sent issues, searched by words."""
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         form, number = SearchForm(request.args), request.args.get("page", 1, type=int)
@@ -56,7 +56,7 @@ def past(slug: str) -> ResponseReturnValue:
 @editor.post("/newsletters/<public_id>/duplicate")
 @for_leads
 def duplicate(public_id: str) -> ResponseReturnValue:
-    """Begin a draft with the words and pictures of an issue."""
+    """Begin a draft with an issue's words and pictures."""
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not issue.group.has_newsletters:
@@ -86,7 +86,7 @@ def write(public_id: str) -> ResponseReturnValue:
 @editor.post("/newsletters/<public_id>/save")
 @for_leads
 def save(public_id: str) -> ResponseReturnValue:
-    """Save for the page's script while somebody types."""
+    """Save what the page's script sends while someone types."""
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         form = WriteForm()
@@ -101,7 +101,7 @@ def save(public_id: str) -> ResponseReturnValue:
 @editor.post("/newsletters/<public_id>/preview")
 @for_leads
 def preview(public_id: str) -> Response:
-    """Show the email as it would go out now; nothing is stored."""
+    """Show the email as it would be sent now; nothing is stored."""
     with transaction() as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         form = WriteForm()
@@ -123,7 +123,7 @@ def preview(public_id: str) -> Response:
 @editor.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
 @for_leads
 def delete(public_id: str) -> ResponseReturnValue:
-    """Ask on GET; on POST throw a draft away."""
+    """Ask on GET; on POST delete a draft."""
     with transaction() as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
@@ -135,7 +135,7 @@ def delete(public_id: str) -> ResponseReturnValue:
 
 
 def _next(public_id: str) -> str:
-    """Go where the button said after the words were saved."""
+    """Redirect to where the button leads after saving."""
     if "release" in request.form:
         return url_for("releases.release", public_id=public_id)
     if "pictures" in request.form:
@@ -153,7 +153,7 @@ def _keep(session: Session, issue: Newsletter, form: WriteForm) -> None:
 
 
 def _act_on(session: Session, issue: Newsletter) -> None:
-    """Do with a saved draft what the button said besides."""
+    """Do what the button asks besides saving the draft."""
     if "meetings" in request.form:
         added = _next_meetings(session, issue)
         newsletters.update_draft(issue, text=_at_the_end(issue.text, added))
@@ -166,7 +166,7 @@ def _next_meetings(session: Session, issue: Newsletter) -> LocalizedText:
 
 
 def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
-    """Add words to a text, in the default language and in each that it is written in."""
+    """Append words to a text, in the default language and in each that it is written in."""
     written = {DEFAULT: "", **text}
     return {
         code: f"{words}\n\n{added[code]}" if code in added else words
@@ -194,7 +194,7 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
 @for_leads
 def add(public_id: str) -> ResponseReturnValue:
     form = ImageForm() if request.blueprint == pictures.name else FlyerForm()
-    is_right = form.is_sent()  # before a transaction: reading a file takes a while
+    is_right = form.is_sent()  # outside a transaction: reading a file takes a while
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
@@ -216,7 +216,7 @@ def add(public_id: str) -> ResponseReturnValue:
 @flyers.get("/<flyer_id>")
 @for_leads
 def show(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
-    """Show a lead a picture of a draft, or give them a flyer; emails carry their own."""
+    """Return a picture or a flyer of a draft to a lead; emails carry their own."""
     with transaction() as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         return files.shown(files.find(issue, picture_id, flyer_id))
@@ -244,7 +244,7 @@ def _added(
 
 
 def _said(form: ImageForm | FlyerForm, file: Image | Flyer | None) -> ResponseReturnValue:
-    """Tell the editor's script how a text shows a picture, still to be described; or why not."""
+    """Tell the editor's script the code that shows a picture, or why there is none."""
     if file is not None:
         return {"source": f"![](picture:{file.public_id})"}
     full = _("A newsletter can have up to 10 pictures. Remove one to add another.")

@@ -1,4 +1,4 @@
-"""Copies of an issue for lead and office, and the email about a held issue."""
+"""Copies of an issue for leads and office, and the emails about issues that wait."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,13 +19,13 @@ from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import OFFICE_COPY
 from belong_mail.newsletters.tasks import APPROVE, HELD, OFFICE_ACTED, TEST_COPY
 
-# Stands before the subject of a test copy.
+# Prefix of the subject of a test copy.
 TEST_MARK = gettext_noop("Test")
 
 
 @writes_copy(TEST_COPY)
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
-    """Write the issue as it is now to a lead of its group, in the language that is asked for."""
+    """Send a lead of its group the issue as it is now, in the requested language."""
     newsletter = _issue(session, delivery)
     lead = require_lead(session, mailer, delivery, newsletter.group)
     to = invitations.account_address(mailer.opener, mailer.index, lead)
@@ -40,7 +40,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy
 
 @writes_copy(OFFICE_COPY)
 def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
-    """Write the office its copy of a released issue: to its inbox, whatever the row says."""
+    """Send the office its copy of a sent issue: to its own inbox, whatever the row says."""
     newsletter = _issue(session, delivery)
     fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
     return IssueCopy(fit, mailer.office, DEFAULT)
@@ -48,9 +48,9 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCo
 
 @writes(HELD)
 def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask a lead what is to become of an issue that did not go out, or is paused.
+    """Ask a lead what to do with an issue that was not sent, or is paused.
 
-    One that paused while no email could leave may have been decided on before this leaves.
+    Skips an issue that was decided on while no email could be sent.
     """
     to, said = read_posted(mailer.opener, delivery)
     is_over = ~Newsletter.is_late | Newsletter.stopped_at.is_not(None)
@@ -78,7 +78,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
 
 @writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead what the office did with an issue of their group, as long as that is so."""
+    """Tell a lead what the office did with an issue of their group, if that still holds."""
     newsletter = _issue(session, delivery)
     lead = require_lead(session, mailer, delivery, newsletter.group)
     done = release.last_action(newsletter)
@@ -97,7 +97,7 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 
 def _said(mailer: Mailer, delivery: Delivery) -> str:
-    """Open the word that was wrapped for an email about an issue."""
+    """Unwrap the word stored for an email about an issue."""
     place = f"{SEALED_ARGUMENTS}/{delivery.kind}"
     return mailer.opener.unwrap(delivery.sealed_arguments or b"", place, "").decode()
 

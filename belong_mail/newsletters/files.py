@@ -1,4 +1,4 @@
-"""Pictures and flyers (PDF) of an issue: adding, finding, removing; how flyers are attached."""
+"""Add, find and remove an issue's pictures and flyers (PDF); attach flyers."""
 
 import re
 import unicodedata
@@ -19,19 +19,19 @@ Kind = type[Flyer] | type[Image]
 # Files of one issue.
 MAX_FILES: Final[dict[Kind, int]] = {Flyer: 5, Image: 10}
 MAX_TITLE: Final = 80
-# The name for a title without a letter that every system knows.
+# File name for a title without a single letter that every system knows.
 NAMELESS: Final = "flyer"
-# Octets that a part has besides its content, at most.
+# Bytes of a MIME part besides its content, at most.
 HEAD: Final = 1500
 NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]+")
-# Characters that some system forbids in a file's name.
+# Characters that some system forbids in file names.
 NOT_SPELLED: Final = re.compile(r'[\\/:*?"<>|\s]+')
 
 
 def add_image(
     session: Session, issue: Newsletter, description: str, encoded: EncodedImage
 ) -> Image:
-    """Keep a picture for a draft."""
+    """Store a picture for a draft."""
     image = Image(newsletter_id=issue.id, description=description, **asdict(encoded))
     session.add(image)
     session.flush()
@@ -53,13 +53,13 @@ def is_full(session: Session, issue: Newsletter, kind: Kind) -> bool:
 
 
 def room(session: Session, issue: Newsletter) -> int:
-    """Return how many octets more the flyers of an issue may have."""
+    """Return how many more bytes of flyers an issue may have."""
     taken = select(func.sum(Flyer.size)).where(Flyer.newsletter_id == issue.id)
     return MAX_FILE - (session.scalar(taken) or 0)
 
 
 def find(issue: Newsletter, picture_id: str, flyer_id: str) -> Image | Flyer:
-    """Find a picture, or else a flyer, of the issue, or raise NotFound."""
+    """Find a picture, or else a flyer, of the issue. Raises NotFound."""
     kept: Sequence[Image | Flyer] = issue.images if picture_id else issue.flyers
     for each in kept:
         if each.public_id == (picture_id or flyer_id):
@@ -68,39 +68,39 @@ def find(issue: Newsletter, picture_id: str, flyer_id: str) -> Image | Flyer:
 
 
 def shown(file: Image | Flyer) -> tuple[bytes, dict[str, str]]:
-    """Return a picture, or a flyer as it is mailed, with the headers of an answer."""
+    """Return a picture, or a flyer as it is sent, with the headers of a response."""
     if isinstance(file, Image):
         return file.content, {"Content-Type": file.media_type}
     [mailed] = attached([file])
     return mailed.content, {
         "Content-Type": mailed.media_type,
-        # A file to keep; where a browser opens it anyway, it may do nothing.
+        # To be downloaded; a browser that opens it anyway may run nothing in it.
         "Content-Disposition": f"attachment; filename={mailed.name}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
 
 
 def remove(session: Session, issue: Newsletter, file: Image | Flyer) -> None:
-    """Take a picture or a flyer from a draft. Raises InvalidState."""
+    """Remove a picture or a flyer from a draft. Raises InvalidState."""
     if not is_draft(issue):
         raise InvalidState
     session.delete(file)
 
 
 def octets(flyer: Flyer) -> int:
-    """Count what a flyer takes in a message: in base64, on lines of 76 (RFC 2045 6.8)."""
+    """Return a flyer's bytes in a message: in base64, on lines of 76 (RFC 2045 6.8)."""
     return flyer.size * 78 // 57 + HEAD
 
 
 def file_name(title: str) -> str:
-    """Name a flyer's file after its title, in letters, digits and hyphens alone."""
+    """Make a file name of a title, in letters, digits and hyphens only."""
     parts = unicodedata.normalize("NFKD", title)
     bare = "".join(each for each in parts if not unicodedata.combining(each))
     return NOT_IN_NAMES.sub("-", bare).strip("-") or NAMELESS
 
 
 def attached(flyers: Sequence[Flyer]) -> list[AttachedFile]:
-    """Return flyers as files of a message; the later of two with one name has a number."""
+    """Return flyers as attachments; a repeated name gets a number."""
     files, used = list[AttachedFile](), dict[str, int]()
     for flyer in flyers:
         name = file_name(flyer.title)

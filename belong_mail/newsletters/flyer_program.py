@@ -1,8 +1,8 @@
-"""Leave in a PDF only what its pages show (ISO 32000).
+"""Strip a PDF of all but what its pages show (ISO 32000).
 
-Runs as a program of its own, which `confinement` starts: PDFs are parsed in no other process. A
-list of names says what stays: parts that draw a page, tell its order to a screen reader, or are a
-plain link. Nothing else comes along, whatever the file calls it.
+Runs as its own program, started by `confinement`: PDFs are parsed in no other process. A list of
+names says what stays: parts that draw a page, tell its order to a screen reader, or are a plain
+link. Nothing else stays, whatever the file calls it.
 """
 
 import re
@@ -37,7 +37,7 @@ from belong_mail.newsletters.confinement import (
     require_pdf,
 )
 
-# Octets that all streams may unpack to, pixels of one picture, and objects in all.
+# Limits: bytes of all unpacked streams, pixels of one picture, and objects in all.
 MAX_UNPACKED: Final = 300_000_000
 MAX_PIXELS: Final = 64_000_000
 MAX_OBJECTS: Final = 50_000
@@ -83,17 +83,17 @@ DRAWING: Final = _names(
     " Predictor Colors Columns EarlyChange EndOfLine EncodedByteAlign Rows EndOfBlock BlackIs1"
     " DamagedRowsBeforeError JBIG2Globals ColorTransform Filter DecodeParms Length"
 )
-# Sections of resources; within each, names are the file's own.
+# Sections of resources; the names within each are the file's own.
 RESOURCES: Final = _names("ExtGState ColorSpace Pattern Shading XObject Font Properties")
 # Names that tell a screen reader the order and the kinds of things on a page.
 STRUCTURE: Final = _names(
     "Type S P ID Pg K A R Lang Alt E ActualText ParentTree ParentTreeNextKey Nums Kids Limits"
     " RoleMap MCID Obj O ListNumbering Headers Scope RowSpan ColSpan Summary Placement"
 )
-# Names of a page; the first four may stand above it in the tree of pages.
+# Names of a page; it may inherit the first four from the tree of pages.
 PAGE: Final = _names("Resources MediaBox CropBox Rotate UserUnit Contents Group StructParents Tabs")
 LINK: Final = _names("Rect QuadPoints StructParent Contents")
-# How a stream may be packed, as its only way or the last of several; and what may come before.
+# Allowed last (or only) filters of a stream, and allowed filters before them.
 PACKINGS: Final = _names(
     "FlateDecode DCTDecode JPXDecode CCITTFaxDecode JBIG2Decode RunLengthDecode"
 )
@@ -101,10 +101,10 @@ UNPACKED_HERE: Final = _names("ASCII85Decode ASCIIHexDecode LZWDecode")
 # Actions that only show another place or page; these and links are never refused.
 TAME: Final = _names("GoTo Named URI")
 ACTIVE: Final = _names("RichMedia Screen Movie Sound 3D")
-# Annotations that show nothing by themselves, or only in a printing house.
+# Annotations that show nothing by themselves, or only to a printing house.
 UNSEEN: Final = _names("Popup PrinterMark TrapNet")
 HIDDEN: Final = 0b10
-# The size of a page that says none: US Letter, in points.
+# Default size of a page: US Letter, in points.
 LETTER: Final = (0, 0, 612, 792)
 LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 
@@ -115,7 +115,7 @@ class Mode(Enum):
     DRAWING = DRAWING
     RESOURCES = RESOURCES
     STRUCTURE = STRUCTURE
-    # Its names are the file's own: fonts by their nicknames, shapes by their letters.
+    # Its names are the file's own: fonts by nickname, glyphs by letter.
     NAMED = None
     ROLES = ()
 
@@ -127,10 +127,10 @@ INNER: Final = {
 
 
 def remake(file: bytes) -> CleanFlyer:
-    """Write a PDF of what the pages of another show, or raise InvalidFlyer, whatever it holds."""
+    """Write a PDF of what the pages of another show. Raises InvalidFlyer, whatever it holds."""
     require_pdf(file)
     if END_SIGN not in file.rstrip(PADDING)[-SIGN_WITHIN:]:
-        raise InvalidFlyer("damaged")  # it is cut off, and qpdf would show what is left
+        raise InvalidFlyer("damaged")  # it is cut off, and qpdf would repair it
     try:
         with Pdf.open(BytesIO(file)) as pdf:
             return Copy(pdf).made()
@@ -143,7 +143,7 @@ def remake(file: bytes) -> CleanFlyer:
 
 
 def _get(holder: Any, *path: str) -> Any:
-    """Return what stands at the end of a path; None for none."""
+    """Return the value at the end of a path, or None."""
     for name in path:
         holder = holder.get(name) if isinstance(holder, (Dictionary, Stream)) else None
     return holder
@@ -156,7 +156,7 @@ def _listed(holder: Any, name: str) -> list[Any]:
 
 
 def _require_still(root: Any) -> None:
-    """Refuse a document that acts when it is opened, is a form of its own, or carries files."""
+    """Refuse a document that acts when it is opened, has a form, or carries files."""
     acts = _get(root, "/AA"), _get(root, "/Names", "/JavaScript"), _get(root, "/AcroForm", "/XFA")
     if any(acts) or _acts(_get(root, "/OpenAction")):
         raise InvalidFlyer("acts")
@@ -165,7 +165,7 @@ def _require_still(root: Any) -> None:
 
 
 def _acts(action: Any, left: int = 20) -> bool:
-    """Tell whether an action, or one that follows it, does more than to show another place."""
+    """Return whether an action, or one that follows it, does more than show another place."""
     if not isinstance(action, Dictionary):
         return False
     if left == 0 or _get(action, "/S") not in TAME:
@@ -179,7 +179,7 @@ class Copy:
     def __init__(self, pdf: Pdf) -> None:
         self._pdf = pdf
         self._seen: set[tuple[tuple[int, int], Mode]] = set()
-        # Pages and links, to which what tells their order refers.
+        # Pages and links, which the reading order refers to.
         self._places: set[tuple[int, int]] = set()
         self._unpacked_octets = 0
 
@@ -260,14 +260,14 @@ class Copy:
         return True
 
     def _keep(self, holder: Any, names: frozenset[str]) -> None:
-        """Remove from a page or a link what these names do not list, and strip what they hold."""
+        """Remove from a page or link what these names do not list, and strip the rest."""
         for name in holder.keys() - names:
             del holder[name]
         for name in holder.keys() & names:
             self._strip(holder[name], INNER.get(name, Mode.DRAWING))
 
     def _strip(self, start: Any, mode: Mode) -> None:
-        """Remove what is not listed, from here to all that is referred to."""
+        """Remove what is not listed, from here on through all references."""
         waiting: list[tuple[Any, Mode]] = [(start, mode)]
         while waiting:
             item, mode = waiting.pop()
@@ -275,7 +275,7 @@ class Copy:
                 continue
             if mode is Mode.DRAWING and _get(item, "/Type") == "/OCG":
                 self._keep(item, frozenset(("/Type",)))
-                item.Name = String("Layer")  # its own is somebody's
+                item.Name = String("Layer")  # its own contents are someone's words
                 continue
             if isinstance(item, Stream):
                 self._repack(item)
@@ -291,7 +291,7 @@ class Copy:
                     del item[name]
 
     def _is_astray(self, value: Any) -> bool:
-        """Tell whether what tells the order refers to what is not shown."""
+        """Return whether the reading order refers to something that is not shown."""
         is_reference = _get(value, "/Type") == "/OBJR"
         is_lost = is_reference and not self._is_place(_get(value, "/Obj"))
         return is_lost or isinstance(value, Stream)
@@ -309,7 +309,7 @@ class Copy:
         return is_known
 
     def _within(self, mode: Mode, name: Any, value: Any) -> Mode | None:
-        """Return what an entry of a dictionary is; nothing if it does not stay."""
+        """Return the mode of a dictionary's entry, or None if it does not stay."""
         if mode is Mode.ROLES:
             return mode if isinstance(value, Name) else None
         if mode is Mode.NAMED:
@@ -321,7 +321,7 @@ class Copy:
         return Mode.NAMED if mode is Mode.RESOURCES else INNER.get(name, mode)
 
     def _repack(self, stream: Stream) -> None:
-        """Pack a stream once; a photograph's metadata goes."""
+        """Compress a stream anew; a photograph loses its metadata."""
         pixels = [_get(stream, name) or 0 for name in ("/Width", "/Height")]
         if abs(pixels[0] * pixels[1]) > MAX_PIXELS:
             raise InvalidFlyer("heavy")
@@ -352,7 +352,7 @@ class Copy:
         return unpacked
 
     def _measure(self, data: bytes) -> None:
-        """Count what a stream unpacks to; where it breaks off, so far."""
+        """Count the bytes a stream unpacks to; of a broken one, those before the break."""
         unpacker = zlib.decompressobj()
         with suppress(zlib.error):
             while data and not unpacker.eof:
@@ -365,20 +365,20 @@ class Copy:
             raise InvalidFlyer("heavy")
 
 
-# A segment of a JPEG (ITU T.81, B.1.1) with its length, and what a scan holds besides: stuffed
-# octets and restarts.
+# A segment of a JPEG (ITU T.81, B.1.1) with its length, and what a scan also holds: stuffed bytes
+# and restarts.
 SEGMENT: Final = re.compile(rb"\xff+([^\x00\xff])(..)", re.DOTALL)
 SCANNED: Final = re.compile(rb"(?:[^\xff]++|\xff+[\x00\xd0-\xd7])*+", re.DOTALL)
 SCAN, END = b"\xda", b"\xd9"
-# Segments that hold words: comments, and those of applications but JFIF's and Adobe's, which say
-# how colors are meant.
+# Segments with words: comments, and those of applications except JFIF's and Adobe's, which define
+# colors.
 TALK: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE1, 0xEE), 0xEF))
 # Boxes of a JPEG 2000 file (ISO 15444-1, I.4) that hold words, or anything at all.
 WORDY: Final = frozenset((b"xml ", b"uuid", b"uinf", b"jp2i"))
 
 
 def bare_jpeg(file: bytes) -> bytes:
-    """Return a JPEG without comments, EXIF, XMP and what comes after its end; or ValueError."""
+    """Return a JPEG without comments, EXIF, XMP and trailing bytes. Raises ValueError."""
     bare, at = bytearray(file[:2]), 2
     if bare != b"\xff\xd8":
         raise ValueError("no JPEG")
@@ -398,7 +398,7 @@ def bare_jpeg(file: bytes) -> bytes:
 
 
 def bare_jpeg_2000(file: bytes) -> bytes:
-    """Return a JPEG 2000 without boxes of words; a bare code stream has none. Or ValueError."""
+    """Return a JPEG 2000 without boxes of words (bare streams have none). Raises ValueError."""
     if file.startswith(b"\xff\x4f"):
         return file
     bare, at = bytearray(), 0
@@ -416,7 +416,7 @@ def bare_jpeg_2000(file: bytes) -> bytes:
 
 
 def _address(given: Any) -> str:
-    """Return the address of a plain link; nothing for all else."""
+    """Return the address of a plain link, or an empty text."""
     address = str(given).strip() if isinstance(given, String) else ""
     if len(address) > MAX_URI:
         return ""

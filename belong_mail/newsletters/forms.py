@@ -1,4 +1,4 @@
-"""The forms of the editor, of releasing, of images and flyers."""
+"""The forms of the editor, of sending, of pictures and flyers."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 def known_placeholders(_form: Form, field: Field) -> None:
-    """Accept no word in braces that we cannot fill in."""
+    """Refuse a word in braces that we cannot fill in."""
     for word in rendering.unknown_placeholders(field.data or ""):
         raise ValidationError(
             _(
@@ -70,7 +70,7 @@ def known_placeholders(_form: Form, field: Field) -> None:
 
 
 def valid_subject(_form: Form, field: Field) -> None:
-    """Accept a subject that hides no line end, not even as an encoded word (RFC 2047)."""
+    """Refuse a subject that hides a line end, even as an encoded word (RFC 2047)."""
     try:
         reject_controls("Subject", field.data or "")
     except InvalidHeader as error:
@@ -120,11 +120,11 @@ class WriteForm(BaseForm, LocalizedForm):
         ),
         is_bare=True,
     )
-    # When the issue was last changed, as this page knows it.
+    # The version of the issue that this page shows.
     seen = HiddenField()
 
     def say_what_tells(self, group: Group) -> None:
-        """Warn at a field which of its words identifies the group; it may still be saved."""
+        """Warn at a field of its words that identify the group; it may still be saved."""
         for field in (*self.fields_of("subject").values(), *self.fields_of("preheader").values()):
             word = identifying_word(group, rendering.fill_slots(field.data or "", group.name))
             if word:
@@ -135,14 +135,14 @@ class WriteForm(BaseForm, LocalizedForm):
                 )
 
     def problem(self) -> str:
-        """Say what is wrong first."""
+        """Return the first error."""
         return str(next(iter(self.errors.values()))[0]) if self.errors else ""
 
     submit = SubmitField(_l("Save"))
 
 
 class SearchForm(BaseForm):
-    """A search among past newsletters. It changes nothing and is sent by GET."""
+    """A search among past newsletters, sent by GET."""
 
     class Meta:
         csrf = False
@@ -156,11 +156,11 @@ class SearchForm(BaseForm):
 
 
 class EmptyForm(FlaskForm):
-    """One button."""
+    """A form with one button."""
 
 
 class DateTimeField(DateTimeLocalField):
-    """A local date and time, or an error in words that help."""
+    """A local date and time, or an error that helps."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         try:
@@ -195,7 +195,7 @@ class ReleaseForm(BaseForm):
     submit = SubmitField(_l("Send to members"))
 
     def validate_at(self, field: DateTimeField) -> None:
-        """Look at the moment only if it is wanted."""
+        """Check the time only if it is wanted."""
         if self.when.data != "later":
             field.errors = []  # type: ignore[assignment]
             raise StopValidation
@@ -216,25 +216,25 @@ class ReleaseForm(BaseForm):
             raise ValidationError(_("This time has already passed."))
 
     def is_before_end(self, group: Group) -> bool:
-        """Refuse a time at which the group will have ended."""
+        """Refuse a time after the group will have ended."""
         if not group.has_ended(self.due_at()):
             return True
         self.at.errors = (_("The group will have ended by then. Choose an earlier time."),)
         return False
 
     def due_at(self) -> datetime:
-        """Return the moment at which the issue is to go out."""
+        """Return when the issue is to be sent."""
         if self.when.data == "later":
             return local_moment(self.at.data, services().settings.timezone)
         return now() + timedelta(minutes=int(self.minutes.data))
 
 
-# Octets that are read at most, so that the field can say that a file is too large.
+# Bytes read of a form at most; more than a file may have, so that the field can refuse it.
 MAX_BODY = 16 * 1024 * 1024
 
 
 def _remade(field: FileField, remake: Callable[[bytes], T], none: str) -> T:
-    """Have an uploaded file made anew; say of none, or of one that is refused, why not."""
+    """Re-encode an uploaded file, or set the field's error if there is none or it is refused."""
     if not isinstance(field.data, FileStorage):
         raise ValidationError(none)
     try:
@@ -261,7 +261,7 @@ class ImageForm(BaseForm):
         ],
     )
     submit = SubmitField(_l("Add picture"))
-    # The picture as it is kept, when the form is right.
+    # The re-encoded picture, if the form is valid.
     encoded: EncodedImage | None = None
 
     def validate_picture(self, field: FileField) -> None:
@@ -292,11 +292,11 @@ class FlyerForm(BaseForm):
         ),
     )
     submit = SubmitField(_l("Add flyer"))
-    # The flyer as it is kept, when the form is right.
+    # The rewritten flyer, if the form is valid.
     clean: CleanFlyer | None = None
 
     def is_fit_for(self, group: Group, room: int) -> bool:
-        """Check a flyer for its group and for the octets that its issue has left."""
+        """Check a flyer for its group, and for the bytes that its issue has left."""
         if word := identifying_word(group, self.title.data or ""):
             words = _(
                 "“%(named)s” names the group or says what it’s about, and inboxes show the title."
@@ -311,5 +311,5 @@ class FlyerForm(BaseForm):
         return False
 
     def validate_flyer(self, field: FileField) -> None:
-        if not self.title.errors:  # it is looked at first: reading takes a while
+        if not self.title.errors:  # checked first, because reading takes a while
             self.clean = _remade(field, read_flyer, _("Choose a PDF."))

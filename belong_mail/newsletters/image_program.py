@@ -1,6 +1,6 @@
 """Re-encode an image from its pixels; nothing else of the file remains.
 
-Runs as a program of its own, which `confinement` starts: files are decoded in no other process.
+Runs as its own program, started by `confinement`: files are decoded in no other process.
 """
 
 import io
@@ -25,31 +25,31 @@ from belong_mail.newsletters.confinement import (
     kind_of,
 )
 
-# Pixels of phones' photographs. A JPEG is made small while it is read.
+# Pixels of phones' photographs. A JPEG is scaled down while it is read.
 MAX_JPEG: Final = 25_000_000
-# Pixels of all else, which is unpacked whole: a WebP's take 16 octets each meanwhile.
+# Pixels of other formats, which are unpacked whole: a WebP takes 16 bytes a pixel meanwhile.
 MAX_OTHER: Final = 9_000_000
-# Octets of a PNG; above it the picture becomes a JPEG, on white where one could see through.
+# Bytes of a PNG; a larger picture becomes a JPEG, on white where it was transparent.
 MAX_EXACT: Final = 400_000
 QUALITY: Final = 82
 OPAQUE: Final = 255
-# EXIF orientations from here on lie on their side.
+# EXIF orientations from here on are turned sideways.
 TURNED: Final = 5
 
 
-# Modules that Pillow loads only when a file needs them; within the limits it could not.
+# Modules that Pillow would load only when a file needs them, when it can no longer.
 LOADED: Final = (
     JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
 )  # fmt: skip
 Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # `_open` has a limit of its own, which is an error at once
+Image.MAX_IMAGE_PIXELS = None  # `_open` has a limit of its own, which raises at once
 
 
 def encode(file: bytes) -> EncodedImage:
-    """Make a JPEG or PNG of at most 1200 by 2400 pixels, upright and without metadata.
+    """Return a JPEG or PNG of at most 1200 by 2400 pixels, upright and without metadata.
 
-    A moving picture becomes its first frame. Raises InvalidImage, whatever a bent file leads Pillow
-    to raise.
+    A moving picture becomes its first frame. Raises InvalidImage, whatever a malformed file makes
+    Pillow raise.
     """
     kind = kind_of(file)
     try:
@@ -72,7 +72,7 @@ def _open(file: bytes, kind: str) -> Image.Image:
 
 
 def _pixels(image: Image.Image) -> Image.Image:
-    """Return the pixels alone, upright and small enough, as RGB or RGBA."""
+    """Return only the pixels, upright and small enough, as RGB or RGBA."""
     orientation = image.getexif().get(0x0112, 1)
     is_turned = isinstance(orientation, int) and orientation >= TURNED
     width, height = (MAX_HEIGHT, MAX_WIDTH) if is_turned else (MAX_WIDTH, MAX_HEIGHT)
@@ -93,7 +93,7 @@ def _pixels(image: Image.Image) -> Image.Image:
 
 
 def _written(image: Image.Image, kind: str) -> EncodedImage:
-    """Write a JPEG, or a PNG where that is small and sharper, or can be seen through."""
+    """Encode as JPEG, or as PNG if that is small and sharper, or transparent."""
     is_clear = image.mode == "RGBA" and any(image.getchannel("A").histogram()[:OPAQUE])
     as_png = b"" if kind == "JPEG" else _save(image, "PNG")
     if image.mode == "RGBA":

@@ -1,4 +1,4 @@
-"""Render an issue once for each language, and fill it for each member."""
+"""Render an issue once for each language, and fill in a copy for each member."""
 
 import hashlib
 import logging
@@ -61,24 +61,24 @@ Headers = list[tuple[str, str]]
 
 
 class IssueCopy(NamedTuple):
-    """A copy of an issue for a leader or the office: what has passed the gate, and to whom."""
+    """A copy of an issue for a leader or the office: the checked message, and its recipient."""
 
     message: FitMessage
     to: str
-    # The language of its words.
+    # Language of its words.
     language: str
 
 
-# By kind of delivery: says to whom a copy of an issue goes, or raises SkipDelivery.
+# By kind of delivery: returns a copy of an issue with its recipient, or raises SkipDelivery.
 COPIES = Declared[Callable[[Session, Mailer, Delivery], IssueCopy]]()
 writes_copy = COPIES.of
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
-    """Make the bytes that every member gets, once; tell whether any were still to be made.
+    """Store the bytes that every member gets, once; return whether any were missing.
 
-    The first of two workers counts. Words that differ stay open as slots. The bytes are wrapped: an
-    intruder in the database must not be able to open other slots in them.
+    The first of two workers wins. Words that differ stay open as slots. The bytes are wrapped, so
+    that an intruder in the database cannot add slots.
     """
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))
@@ -95,7 +95,7 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
-    """Name an issue as its bytes are wrapped for it; its replies go to its group's mailbox."""
+    """Return the row that an issue's bytes are wrapped for; replies go to its group's mailbox."""
     return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}"
 
 
@@ -107,9 +107,9 @@ def build(
     prefix: str = "",
     copy_for: str = "",
 ) -> FitMessage:
-    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058), or raise UnfitIssue.
+    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058). Raises UnfitIssue.
 
-    A copy for a `lead` or the `office` has nothing that leaves a group.
+    A copy for a `lead` or the `office` has no link to leave a group.
     """
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
@@ -134,7 +134,7 @@ def build(
 
 
 def is_fit(mailer: Mailer, newsletter: Newsletter) -> bool:
-    """Tell whether an issue may be queued: its message in each language passes the gate."""
+    """Return whether an issue may be queued: its message passes the gate in each language."""
     try:
         for language in i18n.NAMES:
             build(mailer, newsletter, language)
@@ -174,7 +174,7 @@ def _headers(
 
 
 def _one_click(mailer: Mailer) -> Headers:
-    """Name the ways out, https first: it is what RFC 8058 lets mailbox providers press."""
+    """Return the ways to leave, https first, which RFC 8058 lets mailbox providers use."""
     url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
     ways = [f"<{url}>"]
     if mailer.has_inbound:
@@ -184,7 +184,7 @@ def _one_click(mailer: Mailer) -> Headers:
 
 
 def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope:
-    """Fill a copy of an issue for its leader, or for the office."""
+    """Return the envelope of an issue's copy for a leader or the office."""
     wire = copy.message.template
     values = {
         "to": format_mailbox("", copy.to),
@@ -197,7 +197,7 @@ def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope
 
 
 class IssueTemplate:
-    """The shared parts of an issue's copies in one language, of what has passed the gate."""
+    """What an issue's copies in one language share; it has passed the gate."""
 
     def __init__(
         self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage
@@ -219,7 +219,7 @@ class IssueTemplate:
 
 
 class IssueMailer:
-    """Fills frozen issues for their members; keeps the issue it is at work on."""
+    """Fills in copies of rendered issues for members; caches the current issue."""
 
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
@@ -230,10 +230,10 @@ class IssueMailer:
         self.chosen = newsletters.chunk_members_query(*_OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Freeze an issue, unless another worker does, and return the query for its members.
+        """Render and store an issue, unless another worker does; return what selects its members.
 
-        If an issue cannot be written, its deliveries fail, and the rest goes on. One whose row
-        cannot be read, or whose message does not pass the gate, is paused; then IssuePaused is
+        If an issue cannot be written, its deliveries fail and other email goes on. If its row
+        cannot be read, or its message does not pass the gate, it is paused and IssuePaused is
         raised.
         """
         if newsletter_id in self._prepared:
@@ -254,7 +254,7 @@ class IssueMailer:
         return self._prepared.setdefault(newsletter_id, chosen_by) if self._is_sure else chosen_by
 
     def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
-        """Freeze an issue's bytes; False: they are not fit to leave, and it is paused."""
+        """Store an issue's bytes; or pause it and return False if they must not be sent."""
         try:
             with session.begin_nested():
                 self._is_sure = not render_issue(session, self._mailer, newsletter)
@@ -268,11 +268,11 @@ class IssueMailer:
         return True
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
-        """Read what it takes to write these members' copies, in one query; others are left out."""
+        """Read what these members' copies need, in one query; others are left out."""
         return self.writings(session, session.execute(_READING, {"ids": ids, "at": now()}))
 
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
-        """Turn what was read of members into what writes their copies."""
+        """Yield the id of each row's delivery, and a function that writes the member's copy."""
         if not self._is_sure or any(
             isinstance(each, NO_DATABASE) for each in self._writers.values()
         ):
@@ -286,15 +286,16 @@ class IssueMailer:
                 except Exception as error:
                     if isinstance(error, (*NO_DATABASE, OSError)) and not is_too_slow(error):
                         raise
-                    self._writers[key] = error  # its copies wait, or fail; other email goes on
+                    self._writers[key] = error  # its copies wait or fail, and other email goes on
             yield row[0], partial(self._write, row, self._writers[key])
 
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
         """Write one member's copy.
 
-        The address opens only for this row in this group. Its index is not computed for each copy:
-        no member is looked for here, and under another index the same copy goes to the same person.
-        Raises SkipDelivery when they have left or paused since, IssuePaused when the issue was.
+        The address opens only for this row in this group. The index is not recomputed for each
+        copy: no member is looked up here, and under another index the same copy goes to the same
+        person. Raises SkipDelivery if they have left or paused since, IssuePaused if the issue was
+        paused.
         """
         number, _, _, is_stopped, is_paused, is_suppressed, is_reader, *own = row
         if is_stopped or not is_reader:
@@ -323,10 +324,10 @@ class IssueMailer:
     def _writer(
         self, session: Session, newsletter_id: int, language: str
     ) -> IssueTemplate | Exception:
-        """Return the writer of an issue's copies, or the reason why there is none.
+        """Return the template of an issue's copies, or the reason why there is none.
 
-        One that does not pass the gate, as its bytes are, is paused. An issue that could not be
-        frozen with the claim is tried once more.
+        If its bytes do not pass the gate, the issue is paused. An issue that could not be rendered
+        with the claim is tried once more.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
@@ -383,5 +384,5 @@ _READING = (
 
 
 _newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
-# The same of a member who was just chosen: a reader, of an issue that goes out.
+# The same for a member who was just chosen: a reader, of an issue being sent.
 _OF_A_READER = (_newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN)

@@ -1,4 +1,4 @@
-"""What the web asks the worker for, of newsletters, by their public ids."""
+"""Jobs about newsletters, which they name by public id."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class FollowIssue(SealedJob, kind="follow-issue"):
-    """Says that an issue was changed: its copies follow its marks."""
+    """Job: an issue was marked, so its copies have to follow."""
 
     issue: str
-    # The office's account that did something, and what, in a word; empty: a leader did.
+    # The office's account that acted, and what it did, in a word; empty if a leader did.
     by: str = ""
     done: str = ""
 

@@ -11,49 +11,49 @@ from belong_mail.core.db import Base, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 
-# Characters that have a meaning in Markdown, or hold a placeholder.
+# Characters with a meaning in Markdown, or in a placeholder.
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
 
 
 class Newsletter(PublicIdBase):
-    """One issue of one group; events are kept as times."""
+    """One issue of one group; events are stored as times."""
 
     __tablename__ = "newsletters"
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship()
     subject: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # Lists of messages show it after the subject; where it is empty we write some words.
+    # Inboxes show it after the subject; if it is empty we add some words.
     preheader: Mapped[LocalizedText] = mapped_column(
         TextByLanguage, default=dict, server_default="{}"
     )
-    # Markdown. Where a language has no text, its readers get the default's subject and text.
+    # Markdown. Readers of a language without a text get the default's subject and text.
     text: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # When the rows of its copies were gone, and `issue_counts` had their numbers.
+    # When the rows of its copies were deleted; `issue_counts` has their numbers.
     counted_at: Mapped[datetime | None]
-    # Its group's drafts may start from it; it never goes out itself.
+    # A template for the group's drafts, which is never sent itself.
     is_template: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
     changed_at: Mapped[datetime] = mapped_column(default=now)
-    # When it is to be queued; a draft has none.
+    # When it is to be queued; None for a draft.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
-    # The account that released it; none for a command, or once that account is gone.
+    # The account that released it; None for a command, or once that account is deleted.
     released_by: Mapped[int | None] = mapped_column(
         ForeignKey(Account.id, ondelete="SET NULL"), index=True
     )
     # People who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
-    # When nothing of it waited any more.
+    # When nothing of it was waiting any more.
     ended_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     # It paused by itself: servers refuse it for what it says, or for how we send.
     is_refused: Mapped[bool] = mapped_column(default=False)
-    # It paused by itself: no mail could leave for an hour.
+    # It paused by itself: no email could be sent for an hour.
     is_late: Mapped[bool] = mapped_column(default=False)
-    # When a lead last let it go on.
+    # When a lead last resumed it.
     resumed_at: Mapped[datetime | None]
-    # Stopped for good: copies that have not left stay here.
+    # Stopped for good: copies that were not sent stay here.
     stopped_at: Mapped[datetime | None]
-    # Its time passed while we were down: the lead is asked.
+    # Its time passed while we were down, so the leads were asked.
     held_at: Mapped[datetime | None]
     images: Mapped[list["Image"]] = relationship(
         order_by="Image.id", cascade="all, delete-orphan", passive_deletes=True
@@ -72,14 +72,14 @@ class Newsletter(PublicIdBase):
 
 
 class Image(PublicIdBase):
-    """A picture that travels inside an issue: re-encoded, without metadata."""
+    """A picture inside an issue: re-encoded, without metadata."""
 
     __tablename__ = "images"
 
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
-    # For people who cannot see it, as the lead gave it; the text may say it otherwise.
+    # Alternative text, as the lead gave it; the text may use another one.
     description: Mapped[str]
     media_type: Mapped[str]
     content: Mapped[bytes] = mapped_column(deferred=True)
@@ -94,25 +94,25 @@ class Image(PublicIdBase):
 
 
 class Flyer(PublicIdBase):
-    """A PDF that is attached to an issue: written by us, of what its pages show."""
+    """A PDF attached to an issue: rewritten by us from what its pages show."""
 
     __tablename__ = "flyers"
 
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
-    # Its file is named after it, which an inbox shows: it must not name the group.
+    # Its file is named after it, and inboxes show it, so it must not name the group.
     title: Mapped[str]
     content: Mapped[bytes] = mapped_column(deferred=True)
-    # Octets.
+    # Bytes.
     size: Mapped[int]
     pages: Mapped[int]
-    # Whether screen readers find an order and a structure in it.
+    # Whether it has an order and a structure for screen readers.
     is_tagged: Mapped[bool]
 
 
 class RenderedIssue(Base):
-    """An issue as it goes out in one language of the footer: every worker sends these bytes."""
+    """An issue as it is sent in one language of the footer: every worker sends these bytes."""
 
     __tablename__ = "rendered_issues"
 
@@ -124,9 +124,9 @@ class RenderedIssue(Base):
 
 
 class Approval(Base):
-    """A second leader's approval of an issue: asked for on exactly these words, and perhaps given.
+    """A request for a second leader's approval of exactly these words, and maybe the approval.
 
-    An edit voids it, for then the words are others.
+    An edit voids it, because the words are others then.
     """
 
     __tablename__ = "approvals"
@@ -136,10 +136,10 @@ class Approval(Base):
     )
     asked_by: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     asked_at: Mapped[datetime]
-    # When it is to go out; none: so many minutes after the approval.
+    # When it is to be sent; None: so many minutes after the approval.
     due_at: Mapped[datetime | None]
     undo_minutes: Mapped[int]
-    # SHA-256 of what is to go out.
+    # SHA-256 of what is to be sent.
     digest: Mapped[bytes]
     approved_by: Mapped[int | None] = mapped_column(
         ForeignKey(Account.id, ondelete="CASCADE"), index=True
@@ -148,7 +148,7 @@ class Approval(Base):
 
 
 class OperatorRelease(Base):
-    """A release by an operator's command: no second leader is asked about these words.
+    """A release by an operator's command, which needs no approval of these words.
 
     The web's role cannot write it.
     """

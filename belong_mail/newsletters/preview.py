@@ -1,4 +1,4 @@
-"""The email itself, built as it is built for sending, with a sample reader; and its words alone."""
+"""The email itself, built as for sending with a sample reader; and its words alone."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -33,9 +33,10 @@ WHEN_DARK = "@media (prefers-color-scheme: dark)"
 def preview_page(
     services: Services, issue: Newsletter, words: IssueText, kind: str
 ) -> tuple[str, str]:
-    """Show an email in its members' ways: `text`, `dark`, `es` and `text-es`, else as it comes.
+    """Return a preview and its media type.
 
-    Returns it with its media type. Any language of the list may stand for `es`.
+    `kind` is `text`, `dark`, `es`, `text-es` (or another language of the list), or anything else
+    for the email as it comes.
     """
     code = kind.removeprefix("text-")
     language = code if code in NAMES else DEFAULT
@@ -54,7 +55,7 @@ def preview_page(
 
 @dataclass(frozen=True, slots=True)
 class InboxLine:
-    """An issue in a list of messages, in one language."""
+    """An issue's line in an inbox, in one language."""
 
     language: str
     sender: str
@@ -63,7 +64,7 @@ class InboxLine:
 
 
 def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list[InboxLine]:
-    """Show an issue as a list of messages does, in each language that it is written in."""
+    """Return an issue's lines in an inbox, in each language that it is written in."""
     written, lines = _or_empty(words), []
     for code in written.written_in():
         rendered = render(services.renderer, issue.group, written, code, [], "")
@@ -74,7 +75,7 @@ def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list
 
 @dataclass(frozen=True, slots=True)
 class IssueVersion:
-    """The words of an issue in a language, as a page shows them."""
+    """The words of an issue in one language, for a page."""
 
     language: str
     subject: str
@@ -100,7 +101,7 @@ def _filled(words: str, language: str) -> str:
 
 
 def _or_empty(words: IssueText) -> IssueText:
-    """Put something where a draft has no subject or text yet."""
+    """Put placeholders where a draft has no subject or text yet."""
     return replace(
         words, subject={DEFAULT: EMPTY} | words.subject, text={DEFAULT: EMPTY} | words.text
     )
@@ -112,7 +113,7 @@ def _part(message: EmailMessage, kind: str) -> str:
 
 
 def _with_pictures(html: str, message: EmailMessage) -> str:
-    """Put the pictures that travel in the message where it names them, as data: URLs."""
+    """Replace the references to the message's own pictures with data: URLs."""
     for part in message.walk():
         if part.get_content_maintype() == "image":
             data = b64encode(part.get_content()).decode()

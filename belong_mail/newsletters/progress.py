@@ -1,4 +1,4 @@
-"""A lead's view of an issue: sentences and rounded numbers, never an exact one."""
+"""A lead's view of an issue: sentences and rounded numbers, never exact ones."""
 
 from datetime import timedelta
 
@@ -25,9 +25,9 @@ from belong_mail.web.context import services
 from belong_mail.web.language import format_number, request_language
 from belong_mail.web.language import gettext as _
 
-# Percent; finer steps would count single members of a small group.
+# Percent; finer steps would show single members of a small group.
 STEP = 5
-# Recipients; with fewer, such a step would tell of single ones, so nothing is said before the end.
+# With fewer recipients even such a step would show single ones, so nothing is said until the end.
 SMALL = 20
 WHOLE = 100
 UNDELIVERED = gettext_noop(
@@ -43,7 +43,7 @@ RESENT = gettext_noop(
 
 
 def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
-    """Return the checklist in the reader's words, each with whether it forbids sending."""
+    """Return the checklist in the reader's words, each line with whether it forbids sending."""
     findings = checklist(issue, services().renderer, services().links)
     return [(_said(each), each.is_refusal) for each in findings]
 
@@ -56,7 +56,7 @@ def _said(finding: ChecklistItem) -> str:
 
 
 def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Say for what, besides its words in an inbox, a waiting issue does not pass the gate."""
+    """Return the gate's problems with a waiting issue, other than its words in an inbox."""
     if status.state not in {"held", "paused"}:
         return []
     made = render_each(issue, services().renderer, services().links)
@@ -65,13 +65,13 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def approximate_count(number: int, told: int | None = 0) -> str:
-    """Say a number of people, rounded; near what was told of the whole group, the same again."""
+    """Round a number of people; if it is near the group's known number, return that one."""
     near = steady(number, told or 0)
     return _("about %(number)s", number=format_number(near)) if near else _("a few")
 
 
 def percent(status: IssueStatus) -> int:
-    """Return the done share in steps of five percent; 100 means that all is done."""
+    """Return the share that is done in steps of five percent; 100 means that all is done."""
     if status.share >= 1:
         return WHOLE
     if status.counts["recipients"] < SMALL:
@@ -80,9 +80,9 @@ def percent(status: IssueStatus) -> int:
 
 
 def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]]:
-    """Count an issue's copies by what became of them, for the office: as they are, not rounded.
+    """Count an issue's copies by outcome for the office, unrounded.
 
-    Those who asked for no email are not counted apart from those who left.
+    People who asked for no email count with those who left.
     """
     if issue.queued_at is None:
         return []
@@ -106,7 +106,7 @@ def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]
 def report(issue: Newsletter, status: IssueStatus) -> list[str]:
     """Say what became of an issue; nothing before it has begun.
 
-    For all, or all but a few, it uses the group's number that the leads know.
+    If all or almost all got it, it says the group's number that the leads know.
     """
     counts, told = status.counts, issue.group.members_shown
     everybody = counts["recipients"]
@@ -134,7 +134,7 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def _in_doubt(status: IssueStatus) -> list[str]:
-    """Say what did not arrive, what perhaps did, and what perhaps did twice."""
+    """Say what did not arrive, what may have, and what may have twice."""
     counts = status.counts
     failed = counts[State.FAILED] + counts[State.BOUNCED] + counts[State.EXPIRED]
     numbers = {UNDELIVERED: failed, DOUBTFUL: counts[State.UNCERTAIN], RESENT: counts["resent"]}
@@ -146,7 +146,7 @@ def _in_doubt(status: IssueStatus) -> list[str]:
 
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
-    """Return who wrote and who sent an issue, as far as known."""
+    """Say who wrote and who sent an issue, as far as known."""
     language, said = request_language(), []
     if writers := newsletters.writers_of(session, issue):
         people = list_of([_called(each, reader) for each in writers], language)
@@ -163,18 +163,18 @@ def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str
 
 
 def _called(person: Account, reader: Account) -> str:
-    """Name a person as the office does; the reader is told apart."""
+    """Return the office's name for a person; the reader is told apart."""
     return _("you") if person.id == reader.id else person.name or _("a group leader")
 
 
 def identifying(issue: Newsletter, status: IssueStatus) -> str:
-    """Return the words for which a waiting issue does not go out; empty when it may."""
+    """Return the words that keep a waiting issue from being sent, or an empty list."""
     is_waiting = status.state in {"held", "paused"}
     return "”, “".join(newsletters.identifying_words(issue)) if is_waiting else ""
 
 
 def _not_sent(status: IssueStatus, told: int | None) -> list[str]:
-    """Say who got nothing; after a stop that is more than those who left."""
+    """Say who got nothing; after a stop that is more than the people who left."""
     number = status.counts[State.WITHDRAWN] + status.counts[State.SUPPRESSED]
     if not number:
         return []

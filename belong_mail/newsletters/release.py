@@ -1,4 +1,4 @@
-"""Verbs about an issue: release, undo, pause, resume, stop; and where it stands.
+"""Verbs about an issue: release, undo, pause, resume, stop; and its status.
 
 A page sets marks on the issue, which the engine reads before each chunk; the worker moves copies.
 """
@@ -33,10 +33,10 @@ from belong_mail.newsletters.service import (
     require_valid,
 )
 
-# Pause, resume, …: raises InvalidState where that cannot be done.
+# Pause, resume, …: raises InvalidState if that is impossible.
 Verb = Callable[[Session, Newsletter], None]
 UNDO_MINUTES = (1, 10, 60)
-# Single messages about an issue.
+# Kinds of single emails about an issue.
 OF_AN_ISSUE = (
     "newsletter-copy",
     "newsletter-test",
@@ -55,7 +55,7 @@ DRAFT = {"due_at": None, "held_at": None, "released_by": None}
 
 
 class InvalidLocalTime(Exception):
-    """The clocks go forward over this local time; `instead` exists."""
+    """The clocks skip this local time; `instead` exists."""
 
     def __init__(self, instead: datetime) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class InvalidLocalTime(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IssueStatus:
-    """Where an issue stands: its state in a word, and how much of it is done, from 0 to 1."""
+    """Where an issue stands: its state in a word, and the share that is done, from 0 to 1."""
 
     state: str
     share: float
@@ -78,9 +78,9 @@ class IssueStatus:
 def release(
     session: Session, newsletter: Newsletter, due_at: datetime, account_id: int | None = None
 ) -> None:
-    """Let a draft, or a held issue, go out at a time; raise InvalidState where it cannot.
+    """Schedule a draft, or a held issue. Raises InvalidState.
 
-    The account is the releasing lead's or colleague's.
+    The account is that of the lead or colleague who releases it.
     """
     require_valid(newsletter)
     if newsletter.group.has_ended(due_at):
@@ -94,7 +94,7 @@ def release(
 
 
 def approve(session: Session, newsletter: Newsletter, account: Account, seen: str) -> None:
-    """Approve exactly the words that were seen, and let them go out. Raises InvalidState."""
+    """Approve exactly the words that were seen, and schedule them. Raises InvalidState."""
     found = approval.give(session, newsletter, account, seen)
     at = now() + timedelta(minutes=found.undo_minutes)
     due_at = found.due_at if found.due_at and found.due_at > now() else at
@@ -102,31 +102,31 @@ def approve(session: Session, newsletter: Newsletter, account: Account, seen: st
 
 
 def release_held(session: Session, newsletter: Newsletter, account_id: int | None = None) -> None:
-    """Let a held issue go out now; raise InvalidState for any other."""
+    """Send a held issue now. Raises InvalidState for any other."""
     if newsletter.held_at is None:
         raise InvalidState
     release(session, newsletter, now(), account_id)
 
 
 def undo(session: Session, newsletter: Newsletter) -> None:
-    """Take a released issue back to the drafts, while nothing has left. Raises InvalidState."""
+    """Turn a released issue into a draft again, until anything is sent. Raises InvalidState."""
     _change(session, newsletter, Kind.UNDONE, Newsletter.queued_at.is_(None), **DRAFT)
     approval.forget(session, newsletter)
 
 
 def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
-    """Write down who did what to an issue."""
+    """Record in the audit trail who did what to an issue."""
     audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
 
 
 def pause(session: Session, newsletter: Newsletter) -> None:
-    """Mark an issue, of which nothing more is sent until it is resumed. Raises InvalidState."""
+    """Mark an issue as paused: nothing more is sent until it is resumed. Raises InvalidState."""
     is_going = Newsletter.paused_at.is_(None), *QUEUED
     _change(session, newsletter, Kind.PAUSED, *is_going, paused_at=now())
 
 
 def resume(session: Session, newsletter: Newsletter) -> None:
-    """Resume an issue; nobody gets it again. Raises InvalidState, also for one that is not fit."""
+    """Resume an issue; no one gets it twice. Raises InvalidState, also if it must not be sent."""
     require_valid(newsletter)
     is_paused = Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None)
     going = {"paused_at": None, "is_refused": False, "is_late": False, "resumed_at": now()}
@@ -145,9 +145,9 @@ def ask(
     verb: Verb,
     office: Account | None = None,
 ) -> None:
-    """Do something with an issue on a page: its marks act at once, the worker does the rest.
+    """Act on an issue from a page: its marks act at once, the worker does the rest.
 
-    That is to move its copies, and to tell its leaders what somebody of the office did.
+    The worker moves its copies, and tells its leaders what someone of the office did.
     """
     verb(session, newsletter)
     by, done = (office.public_id, last_action(newsletter)) if office else ("", "")
@@ -155,13 +155,13 @@ def ask(
 
 
 def act(session: Session, newsletter: Newsletter, verb: Verb) -> None:
-    """Do something with an issue and move its copies: for the worker, and for commands."""
+    """Act on an issue and move its copies: for the worker and for commands."""
     verb(session, newsletter)
     move_copies(session, newsletter)
 
 
 def move_copies(session: Session, newsletter: Newsletter) -> None:
-    """Let an issue's copies wait, go on or stay here, as its marks say."""
+    """Make an issue's copies wait, go on or stay here, as its marks say."""
     if newsletter.stopped_at is not None:
         delivery_pause.stop(session, newsletter.id)
     elif newsletter.paused_at is not None:
@@ -171,7 +171,7 @@ def move_copies(session: Session, newsletter: Newsletter) -> None:
 
 
 def retire(session: Session, group: Group) -> None:
-    """Retire a group: its issues stop, and what waits to be mailed about it is withdrawn.
+    """Retire a group: stop its issues, and withdraw email that waits to be sent about it.
 
     Scheduled issues come first: one that is being queued is waited for, and then stopped.
     """
@@ -197,14 +197,14 @@ def retire(session: Session, group: Group) -> None:
 def ask_for_test(
     session: Session, sealer: Sealer, newsletter: Newsletter, readers: list[Account]
 ) -> None:
-    """Have the issue mailed, as it is now and in each language it is written in, to its leaders."""
+    """Have the issue sent, as it is now and in each language it is written in, to its leaders."""
     record(session, Kind.TEST_SENT, newsletter)
     wanted = SendTestCopies(newsletter.public_id, [each.public_id for each in readers])
     wanted.ask(session, sealer)
 
 
 def last_action(newsletter: Newsletter) -> str:
-    """Say in a word what was done with an issue the last time, by its own row."""
+    """Return in a word what was last done with an issue, by its own row."""
     if newsletter.stopped_at is not None:
         return "stopped"
     if newsletter.paused_at is not None:
@@ -217,7 +217,7 @@ def last_action(newsletter: Newsletter) -> str:
 
 
 def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
-    """Tell where an issue stands."""
+    """Return the status of an issue."""
     counts = report(session, newsletter)
     unfinished = sum(counts[state] for state in UNFINISHED)
     total = counts["recipients"]
@@ -238,14 +238,14 @@ def _state(newsletter: Newsletter, unfinished: int) -> str:
 
 
 def open_issues(session: Session) -> list[Newsletter]:
-    """List the issues that wait, for their time or for someone's word."""
+    """List the issues that wait for their time or for a decision."""
     paused = and_(Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None))
     found = select(Newsletter).where(or_(WAITS, paused)).options(defer(Newsletter.text))
     return list(session.scalars(found.order_by(Newsletter.due_at, Newsletter.id)))
 
 
 def queued_issues(session: Session, skip: int, most: int) -> list[Newsletter]:
-    """List the issues that were queued, the last one first."""
+    """List the issues that were queued, newest first."""
     found = select(Newsletter).where(Newsletter.queued_at.is_not(None))
     in_turn = found.order_by(Newsletter.queued_at.desc(), Newsletter.id.desc())
     part = in_turn.offset(skip).limit(most)
@@ -253,7 +253,7 @@ def queued_issues(session: Session, skip: int, most: int) -> list[Newsletter]:
 
 
 def find_released(session: Session, public_id: str) -> Newsletter:
-    """Find an issue of any group that is no draft, to read or to change; or raise NotFound."""
+    """Find an issue of any group that is not a draft, to read or to change. Raises NotFound."""
     is_no_draft = or_(WAITS, Newsletter.queued_at.is_not(None))
     found = select(Newsletter).where(Newsletter.public_id == public_id, is_no_draft)
     newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
@@ -261,7 +261,7 @@ def find_released(session: Session, public_id: str) -> Newsletter:
 
 
 def local_moment(local: datetime, zone: ZoneInfo) -> datetime:
-    """Turn a local time into a moment, the first of two. Raises InvalidLocalTime for a skipped."""
+    """Convert a local time, the first if it happens twice. Raises InvalidLocalTime if skipped."""
     moment = local.replace(tzinfo=zone).astimezone(UTC)
     back = moment.astimezone(zone)
     if back.replace(tzinfo=None) != local:
@@ -276,7 +276,7 @@ def _change(
     *is_so: ColumnElement[bool],
     **values: object,
 ) -> None:
-    """Change an issue of which this is so, and write down who did; else raise InvalidState."""
+    """Change an issue if this condition holds, and record who did. Raises InvalidState."""
     changed = update(Newsletter).where(Newsletter.id == newsletter.id, *is_so).values(values)
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise InvalidState

@@ -1,4 +1,4 @@
-"""Releasing, approving, watching, stopping, reading: for leads of the group, and the office."""
+"""Pages to send, approve, watch, stop and read: for leads of the group, and the office."""
 
 from functools import partial
 
@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "resume": issue_release.resume,
     "stop": issue_release.stop,
 }
-# Issues that have gone out, in one part of the office's list.
+# Sent issues in one part of the office's list.
 ISSUES_PER_PAGE = 30
 
 
@@ -65,7 +65,7 @@ def release(public_id: str) -> ResponseReturnValue:
 
 
 def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
-    """Let an issue go out, or ask for the approval that it needs; return where to go then."""
+    """Schedule an issue, or ask for the approval that it needs; return the next page."""
     session.flush()
     if approval.is_needed(session, issue):
         later = form.due_at() if form.when.data == "later" else None
@@ -82,7 +82,7 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
 @releases.post("/test")
 @for_leads
 def test(public_id: str) -> ResponseReturnValue:
-    """Mail the issue to leads; its subject comes to a screen too, so it must be fit."""
+    """Send a test to leads; its subject shows on a screen too, so the issue must be fit."""
     with transaction() as session:
         issue = _issue(session, public_id)
         try:
@@ -100,7 +100,7 @@ def test(public_id: str) -> ResponseReturnValue:
 
 
 def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
-    """Count a test for its lead, and for the group where it goes to others too."""
+    """Count a test for its lead, and for the group if it goes to others too."""
     own = limit_key(f"test/{signed_in().public_id}"), TEST_RATE
     of_group = limit_key(f"test-others/{issue.group.public_id}"), TO_COLLEAGUES_RATE
     uses = [own, *([of_group] if has_others else [])]
@@ -129,7 +129,7 @@ def act_for_office(public_id: str, verb: str) -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def send(public_id: str) -> ResponseReturnValue:
-    """Let what is held go out."""
+    """Send a held issue."""
     return _act(public_id, partial(issue_release.release_held, account_id=signed_in().id))
 
 
@@ -140,12 +140,12 @@ def ask_for_office(public_id: str, verb: str) -> str:
 
 
 def _act(public_id: str, verb: Verb) -> ResponseReturnValue:
-    """Do something with an issue; have its leads told of what the office does."""
+    """Act on an issue; have its leads told of what the office does."""
     office = signed_in() if has_access(Access.OFFICE) else None
     with transaction() as session:
         issue = _issue(session, public_id)
         issue_release.ask(session, services().sealer, issue, verb, office)
-    if office and verb is issue_release.undo:  # a draft is its leaders' alone
+    if office and verb is issue_release.undo:  # drafts belong to their leaders alone
         return redirect(url_for(".issues", done="canceled"), 303)
     return redirect(url_for(".sending", public_id=public_id, done=office and 1), 303)
 
@@ -153,7 +153,7 @@ def _act(public_id: str, verb: Verb) -> ResponseReturnValue:
 @releases.get("/sending")
 @for_leads
 def sending(public_id: str) -> str:
-    """Show where an issue stands, and when it has gone out what became of it."""
+    """Show where an issue stands, and afterwards what became of it."""
     return _status_page("sending", public_id)
 
 
@@ -164,7 +164,7 @@ def sending_for_office(public_id: str) -> str:
 
 
 def _status_page(name: str, public_id: str, **context: object) -> str:
-    """Show something with where an issue stands; exact numbers to the office alone."""
+    """Render a page about an issue's status; exact numbers for the office only."""
     is_office = has_access(Access.OFFICE)
     with transaction() as session:
         issue = _issue(session, public_id)
@@ -188,7 +188,7 @@ def _status_page(name: str, public_id: str, **context: object) -> str:
 @releases.get("/sending/state")
 @for_leads
 def state(public_id: str) -> ResponseReturnValue:
-    """Tell the page's script what to show; the page works without it."""
+    """Return the status for the page's script; the page works without it."""
     with transaction() as session:
         issue = _issue(session, public_id)
         status = issue_status(session, issue)
@@ -203,7 +203,7 @@ def state(public_id: str) -> ResponseReturnValue:
 @releases.get("/read")
 @for_leads
 def read(public_id: str) -> str:
-    """Show an issue's words in each language; when it was sent, and by whom."""
+    """Show an issue's words in each language, when it was sent, and by whom."""
     return _read(public_id)
 
 
@@ -223,7 +223,7 @@ def _read(public_id: str) -> str:
 @office_newsletters.get("")
 @for_office
 def issues() -> str:
-    """List the issues of all groups without drafts: first what waits, then what has gone out."""
+    """List the issues of all groups without drafts: first what waits, then what was sent."""
     page = max(1, request.args.get("page", 1, type=int))
     with transaction() as session:
         waiting = issue_release.open_issues(session) if page == 1 else []
@@ -259,7 +259,7 @@ def _release_page(
 
 
 def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
-    """Return an issue's words in each language, with pictures that who reads them may see."""
+    """Return an issue's words in each language, with pictures that this reader may see."""
     place = "office_newsletters.file" if has_access(Access.OFFICE) else "pictures.show"
 
     def image_url(image: Image) -> str:
@@ -269,7 +269,7 @@ def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
 
 
 def _issue(session: Session, public_id: str) -> Newsletter:
-    """Find an issue of a group that one leads; for the office any that is no draft."""
+    """Find an issue of a group that the account leads; for the office any that is not a draft."""
     if has_access(Access.OFFICE):
         return issue_release.find_released(session, public_id)
     return newsletters.find_issue_for_lead(session, signed_in(), public_id)
@@ -287,7 +287,7 @@ def _page(name: str, issue: Newsletter, **context: object) -> str:
 @for_second_lead
 @fresh_proof
 def approve(public_id: str) -> ResponseReturnValue:
-    """Show on GET what is asked for; on POST let it go out."""
+    """Show a request for approval on GET; approve and schedule the issue on POST."""
     form = EmptyForm()
     with transaction() as session:
         issue = _issue(session, public_id)
@@ -308,7 +308,7 @@ def decline(public_id: str) -> ResponseReturnValue:
 @approvals.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
 @for_leads
 def setting(slug: str) -> ResponseReturnValue:
-    """Say whether a group's newsletters need a second leader's approval; a lead may turn it on."""
+    """Show whether a group's newsletters need approval; on POST a lead turns it on."""
     form = EmptyForm()
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)

@@ -18,14 +18,14 @@ from belong_mail.mail.message.mime import AttachedFile, InlineFile, clean_text, 
 from belong_mail.mail.message.template import MessageTemplate, slot
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 
-# Pixels that a mail's text is wide; some programs know no other limit.
+# Pixels of an email's text width; some mail programs have no other limit.
 COLUMN_PIXELS = 534
 IMAGE_LABEL = gettext_noop("Picture")
 
 
 @dataclass(frozen=True, slots=True)
 class IssueText:
-    """A lead's words, by language; where one has no text, its readers get the default's."""
+    """A lead's words, by language; readers of a language without a text get the default's."""
 
     subject: LocalizedText
     text: LocalizedText
@@ -45,7 +45,7 @@ class IssueText:
         return subject, self.text.get(DEFAULT, ""), DEFAULT
 
     def written_in(self) -> list[str]:
-        """List the languages that have words of their own; the default comes first."""
+        """List the languages that have words of their own, the default first."""
         return [code for code in NAMES if code == DEFAULT or self.text.get(code, "").strip()]
 
 
@@ -60,10 +60,10 @@ def render(
     have_leads_replies: bool | None = None,
     copy_for: str = "",
 ) -> RenderedEmail:
-    """Render an issue for the readers of a language; each one's own words stay slots.
+    """Render an issue for the readers of a language, with slots for what is each reader's own.
 
-    A copy for a `lead` or the `office` says so, and holds no link to leave. Whether its replies go
-    to the leads the worker knows; a preview goes by the group's row.
+    A copy for a `lead` or the `office` says so, and has no link to leave. Whether its replies go to
+    the leads, the worker decides; a preview goes by the group's row.
     """
     if have_leads_replies is None:
         have_leads_replies = group.wrapped_mailbox is not None
@@ -92,7 +92,7 @@ def render(
 
 
 def html_of(issue: Newsletter, language: str, image_url: Callable[[Image], str]) -> str:
-    """Return an issue's text as sanitised HTML for a page; its pictures come from their URLs."""
+    """Return an issue's text as sanitized HTML for a page; pictures come from their URLs."""
     _subject, text, words_language = IssueText.from_issue(issue).of(language)
     pictures = {image.public_id: _listed(image) for image in issue.images}
     html = markdown.to_html(fill_text(text, issue.group, words_language), pictures)
@@ -122,9 +122,9 @@ def bind(
 def sample(
     rendered: RenderedEmail, images: Sequence[Image], subject: str = "Sample"
 ) -> MessageTemplate:
-    """Build the message for looking at it: the same body, and only the headers that must be.
+    """Build the message for a preview: the same body, with only the required headers.
 
-    Flyers are not in it: they are large, and looked at by themselves.
+    It leaves out flyers, which are large and shown separately.
     """
     headers = [
         ("From", "sample@example.org"),
@@ -140,32 +140,32 @@ def _listed(image: Image) -> markdown.ImageView:
 
 
 def _cid(image: Image) -> str:
-    """Name a picture within its mail (RFC 2392): opaque, and silent about the group."""
+    """Return a picture's Content-ID (RFC 2392), which does not name the group."""
     return f"{image.public_id}@belong-mail"
 
 
-# Fills a slot, from a member's public id.
+# Returns a slot's value for a member's public id.
 Token = Callable[[str], str]
-# Words in the place of a missing name; the group always has one.
+# Words in place of a missing name; the group always has one.
 FALLBACKS = {"first_name": gettext_noop("colleague"), "group": ""}
 PLACEHOLDER = re.compile(r"(?<![{$%\\])\{([A-Za-z_][A-Za-z0-9_ ]{0,40})\}(?!\})")
 GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")
-# Characters before a name that are looked at; how they end where a line or a sentence begins.
+# Characters looked at before a name; how they end where a line or a sentence begins.
 LOOKBACK = 40
 BEGINNING = re.compile(r"(?:\n|[.!?…]\s)[\s>#*_|\d.)(\[¿¡“\"-]*\Z")
-# Characters on either side of a name that are looked at; what fills them counts as a link.
+# Characters looked at on either side of a name; what fills them counts as a link.
 LONGEST_LINK = 2000
 LIKE_A_LINK = re.compile(r"://|www\.|mailto:|@|(?<![.。．｡])[.。．｡][^\W\d_]{2,}", re.IGNORECASE)
 OPEN_BRACKET = re.compile(r"<\S[^<>\n]*\Z")
 
 
 def unknown_placeholders(text: str) -> list[str]:
-    """List words in single braces that are no placeholders."""
+    """List words in single braces that are not placeholders."""
     return sorted({found for found in PLACEHOLDER.findall(text) if found not in FALLBACKS})
 
 
 def is_name_in_link(text: str) -> bool:
-    """Tell whether a reader's name is asked for within an address of the web or of mail."""
+    """Return whether a reader's name is inside a web or email address."""
     return _holds_named_link(text) or _holds_named_link(_as_read(text))
 
 
@@ -174,14 +174,14 @@ def _holds_named_link(text: str) -> bool:
 
 
 def _as_read(text: str) -> str:
-    """Return what Markdown makes of a text: entities, backslashes and marks may hide an address."""
+    """Return the text as Markdown reads it: entities, backslashes and marks may hide an address."""
     if "first_name" not in text:
         return ""
     return markdown.to_text(clean_text(text)).replace("%7B", "{").replace("%7D", "}")
 
 
 def _is_in_link(found: re.Match[str]) -> bool:
-    """Tell whether a name stands in what a mail program could make a link of; in doubt it does."""
+    """Return whether a mail program could make a link of the words around a name."""
     if found[1] != "first_name":
         return False
     before = found.string[max(0, found.start() - LONGEST_LINK) : found.start()]
@@ -194,10 +194,10 @@ def _is_in_link(found: re.Match[str]) -> bool:
 
 
 def fill_text(text: str, group: Group, language: str) -> str:
-    """Fill the placeholders of a text: in sentences a group is “the Asian Belong Group”.
+    """Fill in a text's placeholders; a sentence calls a group “the Asian Belong Group”.
 
-    It takes its place in the sentence: with a capital where one begins, and without the article
-    that somebody has typed before it.
+    It fits the sentence: with a capital at its beginning, and without an article that someone typed
+    before it.
     """
     name = group_in_sentence(group.name, language)
     article, _, bare = name.partition(" ")
@@ -213,11 +213,10 @@ def fill_text(text: str, group: Group, language: str) -> str:
 
 
 def fill_slots(text: str, group_name: str) -> str:
-    """Put the group's name in, and a slot where each member's own name comes.
+    """Fill in the group's name, and a slot for each member's own name.
 
-    So it is done where no sentence is, as in a subject. A link gets no name: its website would
-    learn it from those who follow. Where a link is hidden from all but Markdown, no name comes
-    anywhere.
+    For texts that are not sentences, such as subjects. A link gets no name: its website would learn
+    it. If a link is hidden from all but Markdown, no name is filled in anywhere.
     """
     others = PLACEHOLDER.sub(lambda found: "" if _is_in_link(found) else found[0], text)
     is_hidden = _holds_named_link(_as_read(others))
@@ -233,17 +232,17 @@ def fill_slots(text: str, group_name: str) -> str:
 
 
 def first_name(name: str, language: str) -> str:
-    """Return a member's first name, or what stands in its place."""
+    """Return a member's first name, or the words in its place."""
     return name or fallback("first_name", language)
 
 
 def fallback(name: str, language: str) -> str:
-    """Return what stands in the place of a placeholder, in a language."""
+    """Return the words in place of a missing value, in a language."""
     return catalog(language).gettext(FALLBACKS[name]) if FALLBACKS[name] else ""
 
 
 def tokens(links: Links, at: datetime) -> tuple[tuple[str, Token], ...]:
-    """Return the slots of links and what fills them."""
+    """Return the slots of links, with the functions that fill them."""
     return (
         ("leave", links.signer(Purpose.LEAVE, at)),
         ("one_click", links.signer(Purpose.ONE_CLICK, at)),

@@ -1,4 +1,4 @@
-"""Remove the rows of old issues' copies: a report needs their numbers alone."""
+"""Delete the rows of old issues' copies: a report needs only their numbers."""
 
 from datetime import datetime
 
@@ -16,9 +16,9 @@ def _old_issues(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _remove_old_copies(session: Session, at: datetime) -> int:
-    """Remove copies that ended long ago, which their issue's counts have; return how many.
+    """Delete copies that ended long ago and are in their issue's counts; return how many.
 
-    An issue of which copies still wait, as of one that is paused, is looked at again.
+    An issue with copies that still wait, such as a paused one, is looked at again.
     """
     old = select(Newsletter).where(*_old_issues(at))
     left = BATCH_ROWS

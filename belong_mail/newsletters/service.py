@@ -42,7 +42,7 @@ from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
 log = logging.getLogger(__name__)
 OFFICE_COPY = "newsletter-copy"
-# Why the audit trail does not say of a draft who wrote in it.
+# Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
@@ -50,15 +50,15 @@ MAX_PREHEADER = 150
 
 
 class InvalidState(Exception):
-    """The issue is not in a state in which this can be done."""
+    """The issue is not in a state in which this is possible."""
 
 
 class SubjectNamesGroup(InvalidState):
-    """The issue's subject, preview line or a flyer's title tells which group it is from."""
+    """The issue's subject, preview line or a flyer's title identifies its group."""
 
 
 class GroupIsRetired(InvalidState):
-    """The issue's group is retired: nothing goes out to it any more."""
+    """The issue's group is retired: nothing is sent to it any more."""
 
 
 class ApprovalMissing(InvalidState):
@@ -70,7 +70,7 @@ class InvalidNewsletter(Exception):
 
 
 def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter:
-    """Keep an issue; nothing goes out. Raises InvalidNewsletter."""
+    """Store a draft; nothing is sent. Raises InvalidNewsletter."""
     subject, text = subject.strip(), clean_text(text).strip()
     if not subject or len(subject) > MAX_SUBJECT or clean_text(subject) != subject:
         raise InvalidNewsletter(f"The subject must be one line of 1 to {MAX_SUBJECT} characters.")
@@ -95,7 +95,7 @@ def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter
 
 
 def start_draft(session: Session, group: Group) -> Newsletter:
-    """Begin an issue without a word."""
+    """Create an empty draft."""
     newsletter = Newsletter(group=group, subject={}, preheader={}, text={})
     session.add(newsletter)
     session.flush()
@@ -103,7 +103,7 @@ def start_draft(session: Session, group: Group) -> Newsletter:
 
 
 def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
-    """Put another subject, preview line or text into a draft, in all languages."""
+    """Replace a draft's subject, preview line or text, in all languages."""
     for column, by_code in words.items():
         cleaned = {code: clean_text(value).strip() for code, value in by_code.items()}
         setattr(newsletter, column, {code: value for code, value in cleaned.items() if value})
@@ -111,7 +111,7 @@ def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
 
 
 def find_issue_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find what may go out, not a template, of a group that the account leads; or NotFound."""
+    """Find an issue, not a template, of a group that the account leads. Raises NotFound."""
     newsletter = find_for_lead(session, account, public_id)
     if newsletter.is_template:
         raise accounts.NotFound
@@ -119,7 +119,7 @@ def find_issue_for_lead(session: Session, account: Account, public_id: str) -> N
 
 
 def note_writer(session: Session, newsletter: Newsletter) -> None:
-    """Write down, once, that somebody wrote in a draft."""
+    """Record, once, that someone wrote in a draft."""
     actor, kind = audit.actor_of(session), audit.Kind.WRITTEN
     known = select(AuditEntry.id).where(
         AuditEntry.newsletter == newsletter.public_id,
@@ -131,7 +131,7 @@ def note_writer(session: Session, newsletter: Newsletter) -> None:
 
 
 def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
-    """List who wrote in a draft, by the audit trail; without those whose accounts are gone."""
+    """List who wrote in a draft, by the audit trail; without deleted accounts."""
     entries = select(AuditEntry.actor).where(
         AuditEntry.newsletter == newsletter.public_id, AuditEntry.kind == audit.Kind.WRITTEN
     )
@@ -140,7 +140,7 @@ def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
 
 
 def delete_draft(session: Session, newsletter: Newsletter) -> None:
-    """Throw a draft, or a group's template, away."""
+    """Delete a draft, or a group's template."""
     kind = audit.Kind.DRAFT_DELETED
     audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
     session.delete(newsletter)
@@ -151,7 +151,7 @@ def is_draft(newsletter: Newsletter) -> bool:
 
 
 def version(newsletter: Newsletter) -> str:
-    """Name the words as they are, so that two leads do not overwrite each other unseen."""
+    """Return a hash of the words, so that two leads do not overwrite each other unseen."""
     return newsletter.changed_at.isoformat()
 
 
@@ -160,7 +160,7 @@ def find(session: Session, public_id: str) -> Newsletter | None:
 
 
 def find_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue of a group that the account leads, to read or to change; or raise NotFound."""
+    """Find an issue of a group that the account leads, to read or to change. Raises NotFound."""
     found = select(Newsletter).where(
         Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.groups_led_by(account))
     )
@@ -171,17 +171,17 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
 
 
 def identifying_words(newsletter: Newsletter) -> list[str]:
-    """Return the words in subject, preview line or titles that tell which group it is from."""
+    """Return the words in subject, preview line or titles that identify the group."""
     return identifying_subjects(newsletter) + identifying_titles(newsletter)
 
 
 def identifying_subjects(newsletter: Newsletter) -> list[str]:
-    """List what in its subject and preview line does."""
+    """List the words in subject and preview line that identify the group."""
     return _identifying(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
 
 
 def identifying_titles(newsletter: Newsletter) -> list[str]:
-    """List what in the titles of its flyers does: their files are called so."""
+    """List the words in flyers' titles that identify the group: files are named after them."""
     return _identifying(newsletter, [flyer.title for flyer in newsletter.flyers])
 
 
@@ -192,7 +192,7 @@ def _identifying(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
 
 
 def require_valid(newsletter: Newsletter) -> None:
-    """Raise SubjectNamesGroup or GroupIsRetired for what must not go out."""
+    """Raise SubjectNamesGroup or GroupIsRetired if an issue must not be sent."""
     if newsletter.group.has_ended(now()):
         raise GroupIsRetired
     if identifying_words(newsletter):
@@ -235,12 +235,12 @@ def _chunks(newsletter: Newsletter) -> Select[Any]:
 
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:
-    """Ask for one more copy of a queued issue, to the office's inbox."""
+    """Queue the office's copy of an issue, to its inbox."""
     outbox.post(session, OFFICE_COPY, sealed_to=outbox.UNNAMED, about_id=newsletter.id)
 
 
 def chunk_members_query(*columns: Any) -> Select[Any]:
-    """Select those of a chunk who were members when its issue was queued, and still are.
+    """Select a chunk's members who were members when its issue was queued, and still are.
 
     Their ids come first, then the other columns. Waits for running erasures and skips their
     members. A retired group has none.
@@ -257,7 +257,7 @@ def chunk_members_query(*columns: Any) -> Select[Any]:
 
 
 def receives(queued_at: Any) -> tuple[Any, ...]:
-    """Select who gets an issue that is queued at a time: its members who have not paused."""
+    """Match the recipients of an issue that is queued at a time: members who have not paused."""
     return (
         Subscription.is_active,
         Subscription.confirmed_at <= queued_at,
@@ -268,8 +268,8 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    One statement sees one moment: between two a worker may turn a chunk into deliveries. A member
-    who joined unseen while it was queued, or by a late clock, was not planned and is one more.
+    It is one statement, because between two a worker may turn a chunk into deliveries. A member who
+    joined unseen while it was queued, or by a late clock, was not planned and is one more.
     """
     counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
     parts = [*_of_chunks(newsletter), counted.where(IssueCount.newsletter_id == newsletter.id)]
@@ -277,7 +277,7 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     for name, number, resent in session.execute(union_all(*parts)):
         counts[name] += number or 0
         counts["resent"] += resent or 0
-    if newsletter.stopped_at is not None:  # also before the worker has withdrawn them
+    if newsletter.stopped_at is not None:  # even before the worker has withdrawn them
         counts[State.WITHDRAWN] += counts.pop(State.QUEUED, 0) + counts.pop(State.DEFERRED, 0)
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
@@ -295,7 +295,7 @@ def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[st
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
-    """List a group's issues, the one changed last first."""
+    """List a group's issues, last changed first."""
     found = select(Newsletter).where(
         Newsletter.group_id == group.id, Newsletter.is_template.is_(False)
     )
@@ -303,7 +303,7 @@ def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
 
 
 def log_endings(session: Session, at: datetime) -> None:
-    """Log the end of each issue of which nothing waits, once, whoever else does so just now."""
+    """Log the end of each issue once, when nothing of it waits, even with several workers."""
     is_going = or_(Newsletter.paused_at.is_(None), Newsletter.stopped_at.is_not(None))
     unclaimed = exists().where(Chunk.newsletter_id == Newsletter.id, Chunk.inserted.is_(None))
     waiting = exists().where(Delivery.newsletter_id == Newsletter.id, Delivery.due_at.is_not(None))

@@ -1,4 +1,4 @@
-"""Queue issues that are due, and do what pages asked for about one: the worker's side."""
+"""The worker's tasks: queue issues that are due, and do what pages asked for about one."""
 
 import logging
 from collections.abc import Collection
@@ -24,7 +24,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
 TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
-# Asks leaders who must decide.
+# Asks leaders to decide.
 HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
 log = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ def follow_issue(work: JobWork, asked: FollowIssue) -> None:
 
 @does(SendTestCopies)
 def send_test_copies(work: JobWork, asked: SendTestCopies) -> None:
-    """Mail an issue in each language it is written in to leaders of its group.
+    """Send an issue to leaders of its group, in each language that it is written in.
 
-    Where it is written in one language, what surrounds its words is in each reader's.
+    If it is written in one language, the words around it are in each reader's.
     """
     newsletter = _find(work, asked.issue)
     written = IssueText.from_issue(newsletter).written_in()
@@ -70,7 +70,7 @@ def _post(
     only: Collection[str] | None = None,
     but: str = "",
 ) -> None:
-    """Email the proven leaders of an issue's group, as often as the web may have us do so."""
+    """Email the proven leaders of an issue's group, within the limit on what the web asks for."""
     session, opener = work.session, work.keys.opener
     place = f"{SEALED_ARGUMENTS}/{kind}"
     for lead in right_tasks.leads(session, opener, newsletter.group):
@@ -89,7 +89,7 @@ def _post(
 
 
 def is_any_due(session: Session) -> bool:
-    """Tell whether the time of any issue has come."""
+    """Return whether any issue is due."""
     return session.scalar(select(_due().exists())) is True
 
 
@@ -102,10 +102,10 @@ def _due() -> Select[int]:
 
 
 def queue_due(work: Work) -> list[Newsletter]:
-    """Queue the issues whose time has come, and return them.
+    """Queue the issues that are due, and return them.
 
-    One that must not go out by itself is held, and its leads are asked; one of a retired group is a
-    draft again. A row that cannot be read is held as well.
+    An issue that must not be sent without a decision is held, and its leads are asked; one of a
+    retired group becomes a draft. A row that cannot be read is held as well.
     """
     session, queued = work.session, []
     for number in session.scalars(_due().with_for_update(skip_locked=True)).all():
@@ -124,7 +124,7 @@ def queue_due(work: Work) -> list[Newsletter]:
 
 
 def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
-    """Queue an issue that is due, or hold it; tell whether it is queued."""
+    """Queue an issue that is due, or hold it; return whether it is queued."""
     if newsletter.group.has_ended(now()):
         newsletter.due_at = None
         return False
@@ -140,7 +140,7 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
 
 
 def _why_held(work: Work, newsletter: Newsletter) -> str:
-    """Say in a word why an issue that is due must not go out by itself; empty: it may."""
+    """Return, in a word, why a due issue must not be sent by itself; empty if it may."""
     if newsletters.identifying_words(newsletter):
         return "tells"
     if not issue_mailer.is_fit(work.mailer, newsletter):
@@ -151,10 +151,10 @@ def _why_held(work: Work, newsletter: Newsletter) -> str:
 
 
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
-    """Ask a group's proven leads what is to become of an issue, unless such an email still waits.
+    """Ask a group's proven leads what to do with an issue, unless such an email still waits.
 
-    False: they were asked often lately, for the web may bring the cause about again and again. The
-    email is fixed now, so that no mark keeps it back.
+    Returns False if they were asked often lately: the web may cause it again and again. The email
+    is fixed now, so that no mark holds it back.
     """
     session, keys, key = work.session, work.keys, b"held/" + newsletter.public_id.encode()
     asked = select(Delivery.id).where(
@@ -170,7 +170,7 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
 
 
 def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
-    """Tell whether an issue may go out: two proven leads of its group approved its words.
+    """Return whether an issue may be sent: two proven leads of its group approved its words.
 
     Or no approval is needed. An intruder in the web can write rows that name two accounts, but
     cannot make an account that provably leads the group.
