@@ -59,7 +59,7 @@ _PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_n
 
 
 def filler(names: Names | None) -> Callable[[str], str]:
-    """Return the function that fills placeholders in, or None if no settings were read."""
+    """Return the function that fills placeholders in; without names it changes nothing."""
     if names is None:
         return str
     said = names.placeholders()

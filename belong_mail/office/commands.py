@@ -1,4 +1,4 @@
-"""The commands that end a group and let it go on."""
+"""The commands that end a group and restore it."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The office's forms, but for those about a group."""
+"""The office's forms, except those about a group."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -65,7 +65,7 @@ from belong_mail.web.forms import (
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 
-# The file, and what a form has around it.
+# Bytes of the file, and what a form has around it.
 MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
 REFUSALS = {
     "video_url": gettext_noop("Enter a web address that starts with https://."),
@@ -90,7 +90,7 @@ class NameForm(BaseForm):
 
 
 class InviteForm(BaseForm):
-    """Invites one person for several groups, for the office, or for both."""
+    """An invitation of one person to lead several groups, to work for the office, or both."""
 
     name = name_field(_l("What you call this person"), NAME_HINT)
     email = email_field(
@@ -114,7 +114,7 @@ class InviteForm(BaseForm):
 
     @classmethod
     def about(cls, groups: list[Group], slug: str) -> "InviteForm":
-        """Make the form; the group that the page came from is chosen already."""
+        """Make the form, with the group that the page came from already chosen."""
         form = cls(groups=[each.public_id for each in groups if each.slug == slug])
         form.groups.choices = [SelectChoice(each.public_id, each.name) for each in groups]
         return form
@@ -172,7 +172,7 @@ class RemovalForm(BaseForm):
     submit = SubmitField(_l("Do this now"))
 
     def offer(self, groups: list[Group]) -> None:
-        """Let one of these be chosen."""
+        """Set the groups that can be chosen."""
         self.group.choices = [SelectChoice(each.slug, each.name) for each in groups]
 
 
@@ -187,7 +187,7 @@ class ImportForm(BaseForm):
     )
     language = language_field(_l("Language of the emails"), lambda: DEFAULT)
     submit = SubmitField(_l("Check the file"))
-    # The file's addresses, when the form is right.
+    # The file's addresses, if the form is valid.
     found: AddressList | None = None
 
     def validate_file(self, field: Field) -> None:
@@ -203,7 +203,7 @@ class ImportForm(BaseForm):
 
 
 class TrailForm(BaseForm):
-    """A search in the trail. It changes nothing and is sent by GET."""
+    """A search in the audit trail, sent by GET."""
 
     class Meta:
         csrf = False
@@ -214,7 +214,7 @@ class TrailForm(BaseForm):
     until = LocalDateField(_l("On or before"), validators=[Optional()])
 
     def offer(self, groups: Mapping[str, str]) -> None:
-        """Fill the lists, each in the order of its words."""
+        """Fill the lists of choices, sorted by their words."""
         everything = ("", _("All"))
         kinds = {str(kind): kind_in_words(kind) for kind in Kind}
         for field, choices in ((self.group, groups), (self.kind, kinds)):
@@ -222,7 +222,7 @@ class TrailForm(BaseForm):
             field.choices = [everything, *in_order]
 
     def wanted(self) -> dict[str, Any]:
-        """Return what is looked for; where the form is wrong, everything."""
+        """Return the search; if the form is wrong, search for everything."""
         return {field.name: field.data for field in self if field.data} if self.validate() else {}
 
     @property
@@ -230,17 +230,17 @@ class TrailForm(BaseForm):
         return not any(field.data for field in self)
 
     def query(self) -> dict[str, str]:
-        """Return what was chosen, as a link to another page of the same list has it."""
+        """Return the search as a query string, for other pages of the same list."""
         return {field.name: str(field.data) for field in self if field.data}
 
 
 def kind_in_words(kind: str) -> str:
-    """Say what was done, in the page's language."""
+    """Return what was done, in the page's language."""
     return at_start(_(kind))
 
 
 def fits_setting(_form: Form, field: Field) -> None:
-    """Accept what the environment could give, and links by https alone."""
+    """Accept what the environment could set, and only https links."""
     value = field.data or ""
     try:
         site_settings.parse(services().settings, field.name, value)
@@ -252,14 +252,14 @@ def fits_setting(_form: Form, field: Field) -> None:
 
 
 def setting_field(label: LazyProxy, hint: LazyProxy) -> StringField:
-    """Ask for a setting of one line."""
+    """Return the field of a setting of one line."""
     length = Length(max=200, message=_l("Use at most 200 characters."))
     validators = [Optional(), length, one_line, fits_setting]
     return StringField(label, description=hint, filters=[strip], validators=validators)
 
 
 class SettingsForm(BaseForm):
-    """Settings that the office may change; an empty field goes back to the default."""
+    """Settings that the office may change; an empty field restores the default."""
 
     video_url = setting_field(
         _l("Link to the office’s video"), _l("On the list of groups. It begins with https://.")
@@ -302,12 +302,12 @@ class SettingsForm(BaseForm):
     submit = SubmitField(_l("Save"))
 
     def __init__(self, current: Settings, words: Iterable[str]) -> None:
-        """Show what counts now."""
+        """Show the current settings."""
         shown = {name: str(getattr(current, name)) for name in EDITABLE}
         super().__init__(data={**shown, "words": "\n".join(words)})  # type: ignore[no-untyped-call]
 
     def change(self, session: Session, settings: Settings) -> None:
-        """Keep what was typed."""
+        """Store what was typed."""
         for name in EDITABLE:
             site_settings.change(session, settings, name, self[name].data or "")
         change_site_words(session, self.listed())

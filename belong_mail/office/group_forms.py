@@ -1,4 +1,4 @@
-"""The office's forms about a group, and for a question of its sign-up form."""
+"""The office's forms about a group, and about a question on its sign-up form."""
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
@@ -37,7 +37,7 @@ from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
 
 NAME_LENGTH = 60
-# From today to a group's last day: as offered, at least, at most.
+# Days from today to a group's last day: suggested, at least, at most.
 USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelta(days=365)
 
 
@@ -113,7 +113,7 @@ class GroupForm(BaseForm, LocalizedForm):
         )
 
     def show(self, said: Described) -> None:
-        """Fill the form with what is said now."""
+        """Fill the form with the current words."""
         for name in ("name", "is_discreet", "allows_personal_addresses"):
             self[name].data = getattr(said, name)
         self.fill(**{name: getattr(said, name) for name in self.field_names})
@@ -123,7 +123,7 @@ class GroupForm(BaseForm, LocalizedForm):
         self.name.errors = (said,)
 
     def refuse_word(self, word: str) -> None:
-        """Say which word would keep back our own emails."""
+        """Report which word would keep back our own emails."""
         said = _(
             "The subjects of our own emails say “%(word)s”, so the emails to this group couldn’t be"
             " sent. Change this word, or don’t mark the group as discreet.",
@@ -151,7 +151,7 @@ class EndForm(BaseForm):
 
     @property
     def moment(self) -> datetime:
-        """The first moment after the last day, in local time."""
+        """Return the first moment after the last day, in local time."""
         day = cast("date", self.last_day.data) + timedelta(days=1)
         return datetime.combine(day, time(), services().settings.timezone)
 
@@ -195,7 +195,7 @@ def _short(field: Field) -> None:
 
 
 def list_fits_kind(form: "QuestionForm", field: Field) -> None:
-    """Accept a list for a kind that has one, and none for the others."""
+    """Require a list for a type of question that has one, and none for others."""
     number, chosen = len(lines(field.data)), QUESTION_TYPES.get(form.kind.data)
     has_options = chosen is not None and chosen.has_options
     if has_options and not MIN_OPTIONS <= number <= MAX_OPTIONS:
@@ -206,7 +206,7 @@ def list_fits_kind(form: "QuestionForm", field: Field) -> None:
 
 
 def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
-    """Accept a list in another language that is empty, or as long as the first."""
+    """Return a validator: a list in another language is empty or as long as the first."""
 
     def check(form: "QuestionForm", field: Field) -> None:
         number, reader = len(lines(field.data)), request_language()
@@ -253,7 +253,7 @@ class QuestionForm(BaseForm, LocalizedForm):
     submit = SubmitField(_l("Add the question"))
 
     def typed_options(self) -> list[LocalizedText]:
-        """Return each answer of the list, in every language that has one."""
+        """Return each option, in every language that it was typed in."""
         listed = {code: lines(words) for code, words in self.typed("options").items()}
         return [
             {code: listed[code][number] for code in listed if listed[code]}

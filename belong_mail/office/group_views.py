@@ -1,4 +1,4 @@
-"""The office's pages about groups: what they are, and the lists they bring."""
+"""The office's pages about groups, and about the lists that move in."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ STEPS = {"up": -1, "down": 1}
 @office_groups.get("/groups")
 @for_office
 def listed() -> str:
-    """List the groups with what the office looks for; `?order=1`: to put them in another order."""
+    """List the groups with what the office needs; with `?order=1`, to reorder them."""
     language, zone = request_language(), services().settings.timezone
     with transaction() as session:
         found = office.glance(session, zone, now())
@@ -89,7 +89,7 @@ def move(slug: str) -> ResponseReturnValue:
 @office_groups.route("/groups/<slug>/launch", methods=["GET", "POST"])
 @for_office
 def launch(slug: str) -> ResponseReturnValue:
-    """Ask on GET; on POST let an upcoming group start, or undo that within an hour."""
+    """Ask on GET; on POST start an upcoming group, or undo that within an hour."""
     done = request.form.get("do", "launched")
     with transaction() as session:
         found = service.find_group(session, slug)
@@ -113,7 +113,7 @@ def _launch_or_undo(session: Session, found: Group, done: str) -> None:
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])
 @for_office
 def end(slug: str) -> ResponseReturnValue:
-    """Say on GET what the end of a group means; on POST set it."""
+    """Explain on GET what the end of a group means; on POST set it."""
     form = EndForm()
     with transaction() as session:
         found = service.find_group(session, slug)
@@ -138,7 +138,7 @@ def restore(slug: str) -> ResponseReturnValue:
 @office_groups.route("/groups/<slug>/questions", methods=["GET", "POST"])
 @for_office
 def questions(slug: str) -> ResponseReturnValue:
-    """List what a group's sign-up form asks; a form adds a question."""
+    """List the questions of a group's sign-up form; on POST add one."""
     form, language = QuestionForm(), request_language()
     with transaction() as session:
         found = service.find_group(session, slug)
@@ -163,7 +163,7 @@ def remove_question(slug: str, question_id: int) -> ResponseReturnValue:
 
 
 def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:
-    """Store what was typed of a group or of a new one, or say in the form why it cannot be."""
+    """Store a group's words, or a new group, or set the form's error."""
     with session.begin_nested() as attempt:
         try:
             if found is not None:
@@ -178,7 +178,7 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
 
 
 def _ended(group: Group) -> str:
-    """Say of an ended group when that was, what becomes of its memberships, and until when."""
+    """Show when a group ended, what becomes of its memberships, and until when."""
     return _page(
         "ended_group",
         group,
@@ -193,7 +193,7 @@ def _page(name: str, found: Group, **context: Any) -> str:
     return render_template(f"office/{name}.html", group=shown, **context)
 
 
-# Why the audit trail says nothing of a file that is only checked.
+# Why the audit trail does not record a file that is only checked.
 CHECKED = "Nobody is asked before it is started."
 office_imports = Blueprint("office_imports", __name__, url_prefix="/office/groups/<slug>/import")
 allow_uploads(office_imports, MAX_BODY)
@@ -204,7 +204,7 @@ allow_uploads(office_imports, MAX_BODY)
 def add(slug: str) -> ResponseReturnValue:
     """Check a file on POST, and store its addresses, sealed, until it is started."""
     form = ImportForm()
-    is_right = form.validate_on_submit()  # before a transaction: reading a file takes a while
+    is_right = form.validate_on_submit()  # outside a transaction: reading a file takes a while
     with transaction(unrecorded=CHECKED) as session:
         group = service.find_group(session, slug)
         if is_right and form.found is not None:
@@ -235,7 +235,7 @@ def start(slug: str) -> ResponseReturnValue:
 @office_imports.post("/discard")
 @for_office
 def discard(slug: str) -> ResponseReturnValue:
-    """Ask nobody more, and delete the rest of the file."""
+    """Stop asking, and delete the rest of the file."""
     with transaction() as session:
         group = service.find_group(session, slug)
         seen = _seen(session, group)
@@ -245,7 +245,7 @@ def discard(slug: str) -> ResponseReturnValue:
 
 
 def _seen(session: Session, group: Group) -> imports.Import | None:
-    """Return the newest file, which must be the one that the page was about."""
+    """Return the newest file, which must be the one that the page showed."""
     latest = imports.latest(session, group)
     if latest is not None and latest.public_id != request.form.get("seen"):
         raise InvalidState

@@ -1,4 +1,4 @@
-"""The office's verbs for groups: add, describe, mark, order, launch and let them ask."""
+"""The office's verbs for groups: add, describe, mark, order, launch, and add questions."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
@@ -24,14 +24,14 @@ from belong_mail.meetings import service as meetings
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.newsletters.models import Newsletter
 
-# People waiting are told in steps of so many; below that, only that there are fewer.
+# People waiting are counted in steps of this many; 0 means fewer.
 WAITING_STEP = 10
-# Meetings of all groups together, a year ahead.
+# Meetings of all groups together in a year.
 MOST_MEETINGS = 2000
 
 
 class NameTaken(Exception):
-    """Another group is called so, or has had the address that follows from the name."""
+    """Another group has this name, or has had the address made from it."""
 
 
 class NotReady(Exception):
@@ -39,7 +39,7 @@ class NotReady(Exception):
 
 
 class TellsInOurEmails(Exception):
-    """A subject of ours has a word that no email of this discreet group may show."""
+    """Our own subject has a word that no email of this discreet group may show."""
 
     def __init__(self, word: str) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class GroupAtAGlance:
-    """A group with its leaders, the day of its last newsletter and that of its next meeting."""
+    """A group with its leaders, its last newsletter's day and its next meeting's."""
 
     group: Group
     team: Team
@@ -70,7 +70,7 @@ class GroupAtAGlance:
 
 
 def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlance]:
-    """List the groups that have not ended, in their order."""
+    """List the groups that have not ended, in the directory's order."""
     sent = select(Newsletter.group_id, func.max(Newsletter.queued_at)).group_by(Newsletter.group_id)
     newest = session.execute(sent.where(Newsletter.queued_at.is_not(None)))
     sent_on = {group_id: moment.astimezone(zone).date() for group_id, moment in newest if moment}
@@ -105,9 +105,9 @@ def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
 
 
 def describe(session: Session, group: Group, said: Described) -> Group:
-    """Say something else of a group, its name included. Raises NameTaken and TellsInOurEmails.
+    """Change a group's words, its name included. Raises NameTaken and TellsInOurEmails.
 
-    Its address stays: it is on posters and in links. Leads can undo what was changed of their page.
+    Its address stays: it is on posters and in links. Leads can undo changes to their page.
     """
     if not groups.is_name_free(session, said.name, group):
         raise NameTaken
@@ -123,7 +123,7 @@ def describe(session: Session, group: Group, said: Described) -> Group:
 
 
 def _changes(group: Group, said: Described) -> list[audit.Kind]:
-    """List what the trail says of a change, most telling first; nothing for none."""
+    """List the audit trail's entries for a change, the most important first."""
     before, kinds = described(group), []
     if before.name != said.name:
         kinds.append(audit.Kind.GROUP_RENAMED)
@@ -138,7 +138,7 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
 
 
 def _put(group: Group, said: Described) -> None:
-    """Raise TellsInOurEmails where a discreet group's words would keep back our emails about it."""
+    """Set a group's words. Raises TellsInOurEmails if they would stop our own emails about it."""
     for each in fields(said):
         setattr(group, each.name, getattr(said, each.name))
     for words in sorted(fixed_words()) if is_discreet(group) else ():
@@ -148,7 +148,7 @@ def _put(group: Group, said: Described) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a group needs before it starts: somebody who leads it, and words that say why."""
+    """What a group needs before it starts: someone who leads it, and a summary."""
 
     leaders: list[Account]
     has_words: bool
@@ -162,14 +162,14 @@ def readiness(session: Session, group: Group) -> Readiness:
 
 
 def launch(session: Session, group: Group) -> None:
-    """Let an upcoming group start. Raises NotReady and AlreadyLaunched."""
+    """Start an upcoming group. Raises NotReady and AlreadyLaunched."""
     if not readiness(session, group):
         raise NotReady
     groups.launch(group)
 
 
 def people_waiting(session: Session, group: Group) -> int:
-    """Count who waits for a group to start, in tens; 0 is fewer than ten."""
+    """Count the people who wait for a group to start, in tens; 0 means fewer than ten."""
     counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
     number = session.scalar(counted) or 0
     return number - number % WAITING_STEP
@@ -178,7 +178,7 @@ def people_waiting(session: Session, group: Group) -> int:
 def add_question(
     session: Session, group: Group, kind: str, label: LocalizedText, options: list[LocalizedText]
 ) -> Question:
-    """Put a question at the end of a group's form."""
+    """Add a question at the end of a group's form."""
     last = max((each.position for each in group.questions), default=0)
     question = Question(position=last + 1, kind=kind, label=label, options=options)
     group.questions.append(question)
@@ -188,7 +188,7 @@ def add_question(
 
 
 def remove_question(session: Session, group: Group, question_id: int) -> None:
-    """Take a question from its group's form, or raise NotFound."""
+    """Remove a question from its group's form. Raises NotFound."""
     found = (each for each in group.questions if each.id == question_id)
     question = required(next(found, None), NotFound)
     audit.record(session, audit.Kind.QUESTION_REMOVED, group=group, detail=str(question_id))

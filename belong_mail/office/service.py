@@ -1,4 +1,4 @@
-"""The office's queries: waiting messages, threads without their words."""
+"""The office's queries: groups, and threads without their words."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +18,12 @@ from belong_mail.groups.models import Group
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """A thread as the office knows it: writers and times, oldest first."""
+    """What the office knows of a thread: writers and times, oldest first."""
 
     reference: str
-    # In English, as the form offers it; empty: not known.
+    # In English, as the form offers it; empty if unknown.
     topic: str
-    # The time, and whether it was the office.
+    # The time, and whether the office wrote.
     said: list[tuple[datetime, bool]]
     until: datetime
 
@@ -33,19 +33,19 @@ class ThreadStatus:
 
 
 def waiting_threads(session: Session) -> list[ThreadStatus]:
-    """List the threads that wait for an answer, the longest first."""
+    """List the threads that wait for an answer, longest wait first."""
     return [each for each in threads(session) if each.is_waiting]
 
 
 def threads(session: Session) -> list[ThreadStatus]:
-    """List the threads that are open, those that wait for an answer first."""
+    """List the open threads, those that wait for an answer first."""
     found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
     standings = [thread_status(session, thread) for thread in session.scalars(found)]
     return sorted(standings, key=lambda each: not each.is_waiting)
 
 
 def find(session: Session, reference: str) -> Thread:
-    """Find an open thread, or raise NotFound."""
+    """Find an open thread. Raises NotFound."""
     found = select(Thread).where(
         Thread.reference == reference, Thread.last_at > now() - THREAD_MAX_AGE
     )
@@ -59,7 +59,7 @@ def thread_status(session: Session, thread: Thread) -> ThreadStatus:
 
 
 def days_since(at: datetime) -> int:
-    """Return for how many whole days something has waited."""
+    """Return the whole days since a time."""
     return (now() - at).days
 
 
@@ -69,6 +69,6 @@ def find_group(session: Session, slug: str) -> Group:
 
 
 def find_ended_group(session: Session, slug: str) -> Group | None:
-    """Find a group to which nothing goes out any more; None for another."""
+    """Find a group that has ended; None for another."""
     group = group_service.find_of_any_age(session, slug)
     return group if group is not None and group.has_ended(now()) else None

@@ -1,7 +1,7 @@
-"""What the worker does for the office: end groups as a process, use and announce settings.
+"""The worker's tasks for the office: end groups step by step, announce and use settings.
 
 Office or operator set the end of a group. The worker does all else, and trusts no date of the
-web's: leads and office are told of each end first, and memberships stay for `NOTICE` after that,
+web's: it tells leads and office of each end first, and keeps memberships for `NOTICE` after that,
 whatever is set.
 """
 
@@ -25,14 +25,14 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
 from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 
-# The email to leads and office: a group is to end on a day, has ended, or goes on after all.
+# Tells leads and office that a group will end, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"
 SETTINGS_CHANGED = "settings-changed"
 
 
 @each_minute("Groups do not end")
 def carry_on(work: Work) -> int:
-    """Do what is due about each group that ends, or was to; return how many rows were deleted."""
+    """Do what is due about groups that end or were to; return how many rows were deleted."""
     session, at = work.session, work.at
     concerned = or_(IS_ENDING, Group.announced_end.is_not(None))
     found = select(Group).where(concerned, Group.emptied_at.is_(None)).order_by(Group.id)
@@ -49,9 +49,9 @@ def carry_on(work: Work) -> int:
 
 
 def _announce(work: Work, group: Group) -> None:
-    """Tell leads and office of an end, or that there is none after all, as their proofs say.
+    """Tell leads and office, as their proofs say, of an end or that there is none after all.
 
-    The inbox is told too, and all is fixed now: the web may change every mark for a moment.
+    The inbox is told too, and the emails are fixed now: the web may change every mark for a moment.
     """
     session, keys = work.session, work.keys
     group.announced_end = group.ends_at
@@ -69,7 +69,7 @@ def _announce(work: Work, group: Group) -> None:
 
 
 def _empty(session: Session, group: Group, at: datetime) -> int:
-    """Delete some of a group's memberships, then its notes; what waits for them is withdrawn."""
+    """Delete some of a group's memberships, then its waiting list; withdraw their waiting email."""
     found = select(Subscription).where(Subscription.group_id == group.id).limit(BATCH_ROWS)
     rows = list(session.scalars(found.with_for_update()))
     erasure.forget_subscriptions(session, rows)
@@ -100,10 +100,10 @@ def group_ends_email(_session: Session, mailer: Mailer, delivery: Delivery) -> E
 
 @each_minute("Changed settings are not used")
 def apply_changes(work: Work) -> None:
-    """Write emails with the settings that all were told of; tell of those that have changed.
+    """Use the settings that all were told of in emails; tell of those that have changed.
 
-    A change is used a minute after it was told of, when that has been committed. The inbox is told
-    too: the web may write rows that say nobody is of the office.
+    A change is used a minute after it was announced, when that is committed. The inbox is told too:
+    the web may write rows that say that no one works for the office.
     """
     session, keys, current = work.session, work.keys, work.mailer.site(work.session)
     work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)

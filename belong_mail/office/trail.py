@@ -1,4 +1,4 @@
-"""The audit trail as the office reads it: filtered, the newest first."""
+"""The audit trail as the office reads it: filtered, newest first."""
 
 import base64
 import hashlib
@@ -16,11 +16,11 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
 
 ENTRIES_A_PAGE = 50
-# Characters of what names an account, or a session, in few letters.
+# Characters of an account's or a session's short reference.
 REFERENCE_LENGTH = 6
 
 
-# What an entry may be about besides, in words; what is an id is told to nobody.
+# Details that are shown, in words; ids are not shown.
 DETAILS = {
     "passkey": gettext_noop("with a passkey"),
     "district": gettext_noop("with a district account"),
@@ -43,7 +43,7 @@ DETAILS = {
 
 
 def reference(public_id: str | None) -> str:
-    """Name an account or a session in six letters and digits, which are not its id."""
+    """Return a short reference to an account or session, which does not reveal its id."""
     if not public_id:
         return ""
     digest = hashlib.sha256(f"reference/{public_id}".encode()).digest()
@@ -60,9 +60,9 @@ def find(
     since: date | None = None,
     until: date | None = None,
 ) -> tuple[list[AuditEntry], int | None]:
-    """List a page of the trail, the newest first, and the entry before which the next one begins.
+    """Return a page of the trail, newest first, and the entry before which the next page begins.
 
-    That is None on the last page.
+    The latter is None on the last page.
     """
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(ENTRIES_A_PAGE + 1)
     if before is not None:
@@ -85,14 +85,14 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def groups_in(session: Session) -> dict[str, str]:
-    """Name the groups of the trail and of the directory, retired ones too."""
+    """Return the names of groups in the trail and the directory, retired ones too."""
     names = {row.slug: row.name for row in session.execute(select(Group.slug, Group.name))}
     told = select(AuditEntry.group_slug).where(AuditEntry.group_slug.is_not(None)).distinct()
     return {slug or "": slug or "" for slug in session.scalars(told)} | names
 
 
 def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, str]:
-    """Map the accounts of entries to their names; without one: ""."""
+    """Return the accounts of entries by id, and their names; "" without one."""
     told = {each for entry in entries for each in (entry.actor, entry.account) if each}
     rows = session.execute(
         select(Account.public_id, Account.name).where(Account.public_id.in_(told))
@@ -101,7 +101,7 @@ def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, st
 
 
 def readable(session: Session, entries: Iterable[AuditEntry]) -> set[str]:
-    """Name the newsletters of entries that the office can still open: drafts it cannot."""
+    """Return the newsletters of entries that the office may open: not drafts."""
     named = {each.newsletter for each in entries if each.newsletter}
     found = select(Newsletter.public_id).where(
         Newsletter.public_id.in_(named),

@@ -1,4 +1,4 @@
-"""The office's pages: what waits for it, threads, settings, people, and the trail."""
+"""The office's pages: what waits for it, threads, settings, people, and the audit trail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -98,7 +98,7 @@ def resend() -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def approval_rule(slug: str) -> ResponseReturnValue:
-    """Say when a group's newsletters need a second leader's approval."""
+    """Set when a group's newsletters need a second leader's approval."""
     with transaction() as session:
         found = service.find_group(session, slug)
         form = ApprovalForm(data={"approval_rule": found.approval_rule})
@@ -114,7 +114,7 @@ def approval_rule(slug: str) -> ResponseReturnValue:
 @office.route("/addresses", methods=["GET", "POST"])
 @for_office
 def addresses() -> ResponseReturnValue:
-    """Take one address out of a group; the answer is the same whether it was in it or not."""
+    """Remove one address from a group; the answer is the same whether it was in it or not."""
     form, is_too_many = RemovalForm(), False
     with transaction() as session:
         form.offer(groups.listed(session))
@@ -135,7 +135,7 @@ def addresses() -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def settings() -> ResponseReturnValue:
-    """Change what the office may say of the site; everyone in the office is told."""
+    """Change the site settings; everyone in the office is told."""
     ours = services().settings
     with transaction() as session:
         current = site_settings.with_changes(session, ours)
@@ -181,7 +181,7 @@ def invite() -> ResponseReturnValue:
 @people.route("/<account_id>", methods=["GET", "POST"])
 @for_office
 def person(account_id: str) -> ResponseReturnValue:
-    """Show somebody's roles; a form changes how the office calls them."""
+    """Show someone's roles; on POST change the office's name for them."""
     with transaction() as session:
         found = verbs.find_person(session, account_id)
         form = NameForm(obj=found)
@@ -204,7 +204,7 @@ def ask_to_remove(account_id: str) -> str:
 @for_office
 @fresh_proof
 def do(account_id: str, verb: str) -> ResponseReturnValue:
-    """Do what a button says, at once."""
+    """Do what the button says, at once."""
     try:
         with transaction() as session:
             found = verbs.find_person(session, account_id)
@@ -235,7 +235,7 @@ def _do(session: Session, found: Account, verb: str, role: str) -> None:
 
 
 def _person_page(name: str, session: Session, found: Account, **context: object) -> str:
-    """Show a page about somebody."""
+    """Render a page about a person."""
     return render_template(
         f"office/{name}.html",
         person=found,
@@ -274,7 +274,7 @@ def entries() -> ResponseReturnValue:
 
 
 def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
-    """Call each account as the office does, or by its reference."""
+    """Return each account's name, or its reference."""
     named = trail.accounts_in(session, entries)
     called = {
         public_id: name or _("Account %(reference)s", reference=trail.reference(public_id))
@@ -285,7 +285,7 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
 
 
 def _about(entry: AuditEntry) -> str:
-    """Say what an entry is about besides; nothing where that is only an id."""
+    """Return what else an entry is about, or an empty text if that is only an id."""
     detail = entry.detail or ""
     if entry.kind == Kind.COMMAND_RUN:
         return detail.replace("-", " ")
