@@ -14,6 +14,7 @@ from belong_mail.core import i18n
 from belong_mail.core.services import Settings
 from belong_mail.web.context import is_shown_again
 from belong_mail.web.language import (
+    chosen_language,
     format_number,
     page_gettext,
     page_ngettext,
@@ -31,7 +32,7 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
     @app.url_defaults
     def keep_language(_endpoint: str, values: dict[str, object]) -> None:
-        if has_request_context() and (chosen := request.args.get("lang")) in i18n.NAMES:
+        if has_request_context() and (chosen := chosen_language()):
             values.setdefault("lang", chosen)
 
     @app.after_request

@@ -17,10 +17,17 @@ def request_language() -> str:
     if not has_request_context():
         return i18n.DEFAULT
     if "language" not in g:
-        named = request.args.get("lang")
         preferred = request.accept_languages.best_match(i18n.NAMES)
-        g.language = named if named in i18n.NAMES else i18n.known_language(preferred)
+        g.language = chosen_language() or i18n.known_language(preferred)
     return str(g.language)
+
+
+def chosen_language() -> str:
+    """Return the code of the language that the URL names; empty where it names none of ours."""
+    if "chosen_language" not in g:
+        named = request.args.get("lang", "")
+        g.chosen_language = named if named in i18n.NAMES else ""
+    return str(g.chosen_language)
 
 
 @contextmanager
