@@ -161,11 +161,11 @@ def _routes(app: Flask, rule: Rule) -> Iterator[Route]:
 
 INTRODUCTION = """# Rights
 
-Who may open which page and press which button, written from the marks at the views
+Who may open which page and press which button, read from the marks at the views
 (`belong_mail/web/access.py`), which the web obeys, by `python -m tests.web.rights`.
 `tests/web/rights/test_table.py` tries every role at every page, with one’s own objects, another’s
-and nobody’s. Each table says what the pages below it answer; a page that answers otherwise says so.
-“…” stands for the first page of its list.
+and nobody’s. The table says what the pages of each section answer; a page that answers otherwise
+says so. A page is GET unless it says otherwise; “…” stands for the first page of its list.
 
 - **yes**: allowed, for what is one’s own: a leader’s for the groups they lead, a link’s for what it
   was made for. Another group’s page, or a bent address, is answered as **404**.
@@ -179,8 +179,7 @@ and nobody’s. Each table says what the pages below it answer; a page that answ
 
 def document(routes: Iterable[Route]) -> str:
     """Write the rights down, in parts by who a page is for, and in these by what it is about."""
-    parts = [INTRODUCTION]
-    listed = list(routes)
+    listed, table, parts = list(routes), [], []
     for title, mark, needs_key in (
         ("For anyone", Access.PUBLIC, False),
         ("For anyone with the link", Access.PUBLIC, True),
@@ -190,10 +189,10 @@ def document(routes: Iterable[Route]) -> str:
     ):
         here = [each for each in listed if mark in each.marks and each.needs_key is needs_key]
         usual = Counter(map(_answers, here)).most_common(1)[0][0]
-        parts.append(f"\n## {title}\n\n| {' | '.join(Role)} |\n")
-        parts.append("|---" * len(Role) + f"|\n| {usual} |\n\n")
-        parts += _pages(here, usual)
-    return "".join([*parts, _commands(listed)])
+        table.append(f"| {title} | {usual} |\n")
+        parts += [f"\n## {title}\n\n", *_pages(here, usual)]
+    head = f"\n| pages | {' | '.join(Role)} |\n{'|---' * (len(Role) + 1)}|\n"
+    return "".join([INTRODUCTION, head, *table, *parts, _commands(listed)])
 
 
 def _answers(route: Route) -> str:
@@ -217,7 +216,8 @@ def _pages(routes: Iterable[Route], usual: str) -> Iterator[str]:
         for page, methods in pages.items():
             begins = page.startswith(f"{first}/") and first != "/"
             shown = f"…{page.removeprefix(first)}" if begins else page
-            said += f"{'; ' if said else ''}`{shown}` {', '.join(methods)}"
+            said += f"{'; ' if said else ''}`{shown}`"
+            said += "" if methods == ["GET"] else f" {', '.join(methods)}"
         text = f"- {objects}: {said}"
         yield fill(text, 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
