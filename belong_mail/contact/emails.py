@@ -19,9 +19,9 @@ from belong_mail.mail.address import normalise
 
 @writes(KIND)
 def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write a message out; its writer, if known, is in Reply-To alone.
+    """Email a message; its writer, if known, is in Reply-To only.
 
-    It goes to the office or to a group's mailbox, as its writer chose under the seal, whatever the
+    It goes to the office or to a group's mailbox, as the writer chose under the seal, whatever the
     delivery's row says: an intruder who writes rows must not read other people's messages.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
@@ -52,7 +52,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes(RECEIPT)
 def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a writer of the staff that we have a message, in fixed words."""
+    """Tell a writer with a staff address that we have a message, in fixed words."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.WITHDRAWN)

@@ -1,4 +1,4 @@
-"""The contact form: to whom, a topic and some words; name and address may be left out."""
+"""The contact form: a recipient, a topic and a text; name and address are optional."""
 
 from typing import cast
 
@@ -28,7 +28,7 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
 
-# No group is called so.
+# No group has this slug.
 OFFICE = ""
 NO_TOPIC = ""
 
@@ -60,7 +60,7 @@ class ContactForm(PublicForm):
     groups: dict[str, Group]
 
     def offer(self, groups: list[Group]) -> None:
-        """Offer the office and the leads of groups."""
+        """Set the recipients: the office and the leads of groups."""
         language = request_language()
         self.groups = {group.slug: group for group in groups}
         self.to.choices = [
@@ -83,7 +83,7 @@ class ContactForm(PublicForm):
 
     @property
     def is_answered_by_code(self) -> bool:
-        """Tell whether an answer can reach the writer by a receipt code alone."""
+        """Return whether only a receipt code can bring the writer an answer."""
         return not self.email.data and self.to.data == OFFICE
 
     def written(self) -> ContactData:
@@ -99,7 +99,7 @@ class ContactForm(PublicForm):
 
 
 class CodeForm(PublicForm):
-    """Opens a thread; with words in it, it also goes on with it."""
+    """Opens a thread; if it has a text, also adds to it."""
 
     code = StringField(
         _l("Your receipt code"),
@@ -113,14 +113,14 @@ class CodeForm(PublicForm):
         ],
     )
     message = message_field(_l("Write again"), Optional())
-    # Lets the page that shows the code once be read in another language.
+    # Lets the page that shows the code once be shown in another language.
     reference = HiddenField()
-    # Given by a page that shows the thread already.
+    # Sent by a page that shows the thread already.
     is_open = HiddenField()
     submit = SubmitField(_l("Check for an answer"))
 
     def refuse(self) -> None:
-        """Say that nothing is there: in the same words for whatever was typed."""
+        """Answer that there is nothing, in the same words whatever was typed."""
         self.code.errors = (
             _(
                 "We didn’t find anything for this code. Check each letter."

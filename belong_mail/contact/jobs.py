@@ -1,4 +1,4 @@
-"""What the web asks the worker for, of messages to the office and to leaders."""
+"""Jobs about messages to the office and to leaders."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from belong_mail.core.jobs import JobKind, SealedJob
 
 @dataclass(frozen=True)
 class SendMessage(SealedJob, kind="send-message"):
-    """Asks for the email of a stored message, and for its writer's receipt."""
+    """Job: email a stored message, and a receipt to its writer."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class ResendMessages(JobKind, kind="resend-messages"):
-    """Asks that what was not delivered be sent again."""
+    """Job: send undelivered messages again."""

@@ -1,4 +1,4 @@
-"""Which messages and threads are over."""
+"""Select old messages and threads."""
 
 from datetime import datetime
 

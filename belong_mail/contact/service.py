@@ -1,4 +1,4 @@
-"""Storing a message to the office or to leads before the writer is thanked."""
+"""Store a message to the office or to leads before the writer is thanked."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 
 KIND = "contact-message"
-# After so long the worker should have read a message.
+# After this the worker should have read a message.
 UNREAD_AFTER = timedelta(minutes=15)
-# An uncertain one may have arrived, or not: when it is not due, its second try is over too.
+# An uncertain message may have arrived; if it is not due, its second try is over too.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
 MESSAGE_COLUMN = "contact_messages.sealed"
 # Without the letters that look like another.
@@ -42,12 +42,12 @@ TOPICS = {
 }
 
 
-# The topic of what comes with a receipt code.
+# The topic of messages with a receipt code.
 FURTHER_MESSAGE = gettext_noop("Another message")
 
 
 def new_reference() -> str:
-    """Make what a writer is told, such as K7QM-2XRD."""
+    """Return a reference for the writer, such as K7QM-2XRD."""
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     return f"{code[:4]}-{code[4:]}"
 
@@ -60,9 +60,9 @@ class ContactData:
     message: str
     name: str = ""
     address: str = ""
-    # The public id of the group whose leads it is for; empty: for the office.
+    # Public id of the group whose leads it is for; empty: the office.
     to: str = ""
-    # Of the page, for the receipt.
+    # Language of the page, for the receipt.
     language: str = ""
 
 
@@ -84,7 +84,7 @@ def receive(
     due_at: datetime,
     thread: Thread | None = None,
 ) -> None:
-    """Store a message, sealed, and have the worker email it, not before a time."""
+    """Store a message, sealed, and have the worker email it from `due_at` on."""
     sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
     group = session.scalar(select(Group).where(Group.public_id == written.to))
     at = now()
@@ -95,10 +95,10 @@ def receive(
 
 
 def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
-    """List messages that were not delivered and will not be by themselves, the oldest first.
+    """List messages that were not delivered and will not be by themselves, oldest first.
 
-    Either its delivery has ended, or the worker has made none: its job was put aside, or is gone.
-    The few messages are walked through, not the many deliveries that are about something.
+    Either the delivery has ended, or the worker has made none: its job failed, or is gone. It walks
+    through the few messages, not the many deliveries.
     """
     about = and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND)
     has_ended = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
@@ -118,13 +118,13 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
 
 
 def ask_to_resend(session: Session) -> None:
-    """Let the worker send again what has not arrived; the web may not touch these deliveries."""
+    """Ask the worker to send undelivered messages again; the web may not touch deliveries."""
     audit.record(session, audit.Kind.MESSAGES_RESENT)
     ResendMessages().write(session)
 
 
 def resend(session: Session) -> int:
-    """Put what has not arrived back into the queue; return how many messages that are."""
+    """Queue undelivered messages again; return how many."""
     again = undelivered(session)
     for message, delivery in again:
         if delivery is None:
@@ -136,12 +136,12 @@ def resend(session: Session) -> int:
 
 
 def post(session: Session, message: ContactMessage) -> None:
-    """Ask for the email of a message; its writer chose the recipient under the seal."""
+    """Queue the email of a message; its writer chose the recipient under the seal."""
     outbox.post(session, KIND, sealed_to=outbox.UNNAMED, about_id=message.id)
 
 
 def find(session: Session, reference: str) -> ContactMessage | None:
-    """Find a message that is still kept."""
+    """Find a message that is still stored."""
     if not REFERENCE.fullmatch(reference):
         return None
     found = select(ContactMessage).where(ContactMessage.reference == reference)

@@ -1,4 +1,4 @@
-"""Email what was written: the worker's side of the contact form."""
+"""Email messages: the worker's side of the contact form."""
 
 import json
 
@@ -20,12 +20,12 @@ RESENT = b"contact/resent"
 
 
 class MessageMissing(Exception):
-    """The message of an email is gone: the operator is told."""
+    """The message of an email is gone; the operator is told."""
 
 
 @does(SendMessage)
 def send_message(work: JobWork, asked: SendMessage) -> None:
-    """Email a stored message to its recipient, once, and its writer a receipt, in fixed words."""
+    """Email a stored message to its recipient, once, and a receipt in fixed words to its writer."""
     session, keys = work.session, work.keys
     if (message := service.find(session, asked.reference)) is None:
         raise MessageMissing
@@ -42,9 +42,9 @@ def send_message(work: JobWork, asked: SendMessage) -> None:
 
 
 def _may_have_receipt(work: Work, written: ContactData) -> bool:
-    """Tell whether a writer gets one: once a day, if not barred.
+    """Return whether a writer gets a receipt: once a day, if not barred.
 
-    A look at whether an address is barred counts like one at what visitors type elsewhere.
+    Looking up whether an address is barred counts like any lookup of a typed address.
     """
     session, index = work.session, work.keys.index
     if not jobs.remaining_lookups(session, work.at):
@@ -59,9 +59,10 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
 
 @does(ResendMessages)
 def resend_messages(work: JobWork, _asked: ResendMessages) -> None:
-    """Put what has not arrived back into the queue, where that was not just done.
+    """Queue undelivered messages again, unless that was just done.
 
-    Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
+    An intruder in the web can ask for it too: then a message may arrive twice, at the inbox it is
+    for.
     """
     work.use(RESENT, RESEND_RATE)
     service.resend(work.session)

@@ -1,7 +1,7 @@
-"""Threads that a code opens: for writers without an address, and the answers to them.
+"""Threads for writers without an address, opened by a code, and the answers to them.
 
-From the code follows a key pair. The row keeps the public half, so the web can add to a thread at
-any time, and only whoever types the code can read it.
+A key pair is derived from the code. The row has the public half, so the web can add to a thread at
+any time, and only someone with the code can read it.
 """
 
 import secrets
@@ -24,12 +24,12 @@ KEY_COLUMN, ENTRY_COLUMN = "threads.receipt_key", "thread_entries.sealed"
 
 
 class ThreadNotFound(Exception):
-    """The code is wrong, or its thread is over."""
+    """The code is wrong, or its thread is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadMessage:
-    """One message of a thread, as the code opens it."""
+    """One message of a thread, opened by the code."""
 
     words: str
     is_office: bool
@@ -37,13 +37,13 @@ class ThreadMessage:
 
 
 def new_code() -> str:
-    """Make a code for people to copy: five fours, none of whose letters looks like another."""
+    """Return a new code for people to copy: five groups of four letters that do not look alike."""
     code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
     return "-".join(code[start : start + 4] for start in range(0, CODE_LENGTH, 4))
 
 
 def start_thread(session: Session, reference: str, code: str, written: ContactData) -> Thread:
-    """Keep what a person wrote also for the code, which is stored nowhere."""
+    """Store a message for the code as well; the code itself is stored nowhere."""
     keys = _code_keys(code)
     thread = Thread(reference=reference, receipt_key=keys.public, topic=written.topic)
     session.add(thread)
@@ -53,7 +53,7 @@ def start_thread(session: Session, reference: str, code: str, written: ContactDa
 
 
 def find_thread(session: Session, code: str) -> Thread:
-    """Find the thread of a code, typed in any case and spacing, or raise ThreadNotFound."""
+    """Find the thread of a code, typed in any case and spacing. Raises ThreadNotFound."""
     found = select(Thread).where(
         Thread.receipt_key == _code_keys(code).public, Thread.last_at > now() - THREAD_MAX_AGE
     )
@@ -61,7 +61,7 @@ def find_thread(session: Session, code: str) -> Thread:
 
 
 def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) -> None:
-    """Seal words so that the thread's code opens them; the thread lives on from now."""
+    """Seal words for the thread's code; the thread's time starts anew."""
     sealer = Sealer((encryption.encode(thread.receipt_key),))
     sealed = sealer.seal(words.encode(), f"{ENTRY_COLUMN}/{thread.reference}")
     thread.last_at = now()
@@ -72,7 +72,7 @@ def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) 
 
 
 def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMessage]:
-    """Open a thread, oldest first. Entries that were sealed for another place are left out."""
+    """Open a thread, oldest first. Skips entries that were sealed for another place."""
     receipt = _code_keys(code)
     said = []
     for entry in thread_entries(session, thread):

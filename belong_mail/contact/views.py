@@ -24,7 +24,7 @@ contact = Blueprint("contact", __name__)
 @public
 @no_cookie
 def write() -> ResponseReturnValue:
-    """Store what was written; where that cannot be done, say so and keep the words on the page."""
+    """Store a message; if that fails, say so and keep the words on the page."""
     form = ContactForm()
     groups, help_lines = _groups_and_help_lines()
     form.offer(groups or [])
@@ -42,7 +42,7 @@ def write() -> ResponseReturnValue:
 @contact.get("/contact/received/<reference>/no-address", defaults={"has_address": False})
 @public
 def received(reference: str, *, has_address: bool) -> str:
-    """Say what happens next; the address of the page alone tells whether an answer can come."""
+    """Say what happens next; the page's own address says whether an answer can come."""
     with transaction() as session:
         message = service.find(session, reference) or abort(404)
         leads_of = message.group.name if message.group else ""
@@ -55,7 +55,7 @@ def received(reference: str, *, has_address: bool) -> str:
 @public
 @no_cookie
 def answer() -> ResponseReturnValue:
-    """Show a thread to the holder of its code, and take their words into it."""
+    """Show a thread to the holder of its code, and add their words to it."""
     form = CodeForm()
     if form.is_turned and form.reference.data:
         return _show_code(form.reference.data, form.code.data or "", form)
@@ -76,7 +76,7 @@ def answer() -> ResponseReturnValue:
 
 
 def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | None:
-    """Open the thread of a code, with what was written now; None when there is none."""
+    """Open the thread of a code, adding what was written now; None if there is none."""
     code = form.code.data or ""
     try:
         thread = threads.find_thread(session, code)
@@ -92,7 +92,7 @@ def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | Non
 
 
 def _thank(form: ContactForm) -> ResponseReturnValue:
-    """Store what was written; a receipt code is shown once, on a page without an address."""
+    """Store a message; a receipt code is shown once, on a page without an address."""
     code = threads.new_code() if form.is_answered_by_code else ""
     written, reference = form.written(), service.new_reference()
     with transaction() as session:
@@ -110,9 +110,9 @@ def _show_code(reference: str, code: str, form: CodeForm) -> str:
 
 
 def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
-    """Return the groups whose leads can be written to, and the lines for a crisis.
+    """Return the groups whose leads can be written to, and the help lines.
 
-    While the database does not answer, there is no list: the page says so.
+    Without a database there are no groups, and the page says so.
     """
     settings = services().settings
     try:

@@ -1,7 +1,7 @@
-"""Words that no header of a group's email may say: its name, and words that identify it.
+"""Words that no header of a group's email may contain: its name, and words that identify it.
 
-A word stands for itself and its plural; with a star at its end for all words that begin so; with
-one at each end it is found anywhere, also across spaces and signs.
+A word also matches its plural; with a star at its end any word that begins with it; with a star at
+each end it matches anywhere, even across spaces and signs.
 """
 
 import re
@@ -20,14 +20,14 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.mail.message.plain_words import plain_words, readings
 
-# The setting with the words that the office adds for all discreet groups.
+# Name of the setting with the office's words for all discreet groups.
 SITE_WORDS = "discreet_words"
-# More are not looked for, whoever wrote them: each subject is compared with all of them.
+# More words are ignored, whoever wrote them: each subject is compared with all of them.
 MAX_WORDS, MAX_CHARACTERS = 200, 60
 
 
 def _by_group(section: str) -> dict[str, tuple[str, ...]]:
-    """Join the words of all languages, by the slugs of groups."""
+    """Join the words of all languages, by group slug."""
     found: dict[str, tuple[str, ...]] = {}
     for table in sensitive_words(section):
         for slug, words in table.items():
@@ -35,11 +35,11 @@ def _by_group(section: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-# How a group of the district's is called, besides by its own name.
+# Other names of the district's groups.
 NAMES: Final = _by_group("names")
-# The discreet groups, and words by which everybody would know which of them writes.
+# The discreet groups, with words that would identify each to anyone.
 IDENTIFYING: Final = _by_group("identifying")
-# Signs that everybody knows, without a colour of skin or a way to be drawn.
+# Emoji that everyone knows, without skin tones or style variants.
 SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
     "lgbtq": (
         *"🌈⚧⚢⚣⚤⚥⚦⚨⚩👬👭", "👨\u200d👨", "👩\u200d👩", "👨\u200d❤\u200d👨", "👩\u200d❤\u200d👩",
@@ -55,7 +55,7 @@ SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
 _DRAWN: Final = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 
 
-# Words of a name that say nothing about who is in the group.
+# Words of names that say nothing about who is in a group.
 COMMON: Final = frozenset((
     "a", "affinity", "all", "allies", "ally", "alliance", "and", "at", "belong", "by", "circle",
     "club", "colleague", "colleagues", "committee", "community", "council", "de", "del",
@@ -66,30 +66,30 @@ COMMON: Final = frozenset((
 ))  # fmt: skip
 
 
-# The names of the district's groups when their words were chosen.
+# The names of the district's groups when these words were chosen.
 SEEDED: Final[dict[str, str]] = {each["slug"]: each["name"] for each in GROUPS}
-# Letters; a shorter word is not looked for within an address.
+# Letters; shorter words are not looked for inside an address.
 SHORT: Final = 4
-# Letters from which on a word of a name also stands for longer words.
+# From so many letters on, a word of a name also matches longer words.
 STEM: Final = 5
 
 
 def is_discreet(group: Group) -> bool:
-    """Tell whether a group's name alone says something about a person that is theirs to say.
+    """Return whether a group's name alone says something private about a person.
 
-    The office marks it. A group that is called like one of IDENTIFYING, or once was, needs no mark
-    and keeps none from being discreet: nobody who can write the mark makes it less private.
+    The office marks it. A group that is, or was, named like one of IDENTIFYING is discreet without
+    a mark: no one who can write the mark makes it less private.
     """
     return bool(group.is_discreet) or needs_no_mark(group)
 
 
 def needs_no_mark(group: Group) -> bool:
-    """Tell whether a group is discreet by what it is called, whatever its mark says."""
+    """Return whether a group is discreet by its name, whatever its mark says."""
     return bool(_kinds(group.slug, _names(group)))
 
 
 def identifying_word(group: Group, text: str) -> str:
-    """Return what in a header tells which group it is about; empty when nothing does."""
+    """Return the word in a header that identifies its group, or an empty text."""
     drawn = _DRAWN.sub("", text)
     kinds = _kinds(group.slug, _names(group))
     symbols = (sign for kind in kinds for sign in SYMBOLS.get(kind, ()) if sign in drawn)
@@ -97,27 +97,27 @@ def identifying_word(group: Group, text: str) -> str:
 
 
 def found_phrase(phrases: Iterable[str], text: str) -> str:
-    """Return one of some phrases that a text says; or nothing."""
+    """Return the first of the phrases that a text contains, or an empty text."""
     return _HeaderWords(each.casefold() for each in phrases).found_in(text)
 
 
 def tells_by_address(group: Group, address: str) -> bool:
-    """Tell whether an address names a discreet group, also where its words run together.
+    """Return whether an address names a discreet group, even where its words run together.
 
-    For other groups it may: there a mailbox like “asian-leads@…” is the leads' own choice.
+    For other groups, a mailbox like “asian-leads@…” is the leads' own choice.
     """
     return is_discreet(group) and _words_of(group).is_within(address)
 
 
 class HeaderNamesGroup(Exception):
-    """A header says, or hints, which discreet group a message is about."""
+    """A header names, or hints at, the discreet group of a message."""
 
 
 def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
-    """Raise HeaderNamesGroup when the headers or preview of a message name its discreet group.
+    """Raise HeaderNamesGroup if headers or preview of a message name its discreet group.
 
-    For other groups, a word of the name may stand there: these headers are the same for all groups,
-    and a group may be called “Welcome”.
+    For other groups a word of the name may appear: these headers are the same for all groups, and a
+    group may be called “Welcome”.
     """
     if isinstance(group, str):
         group = Group(slug="", name=group)
@@ -130,7 +130,7 @@ def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
 
 
 class _HeaderWords:
-    """Words to look for; compiled once for each group."""
+    """The words of one group, compiled once."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._said = [
@@ -143,7 +143,7 @@ class _HeaderWords:
         self._pattern = re.compile(rf"\b(?:{'|'.join(each) or '(?!)'})\b")
 
     def found_in(self, text: str) -> str:
-        """Return one of the words that is in a text, as the table has it; or nothing."""
+        """Return the word that is in a text, as listed, or an empty text."""
         for reading in readings(text):
             found = self._pattern.search(reading)
             if found:
@@ -162,7 +162,7 @@ class _HeaderWords:
 
 
 def _pattern(word: str) -> str:
-    """Return a pattern of a word or phrase: its spaces may be missing, and its plural counts."""
+    """Return a pattern for a word or phrase, with or without spaces, singular or plural."""
     parts = [
         plain_words(part) + ("[a-z0-9]*" if part.endswith("*") else "") for part in word.split()
     ]
@@ -170,7 +170,7 @@ def _pattern(word: str) -> str:
 
 
 def _names(group: Group) -> tuple[str, ...]:
-    """List each name that a group has had, today's first."""
+    """List each name that a group has had, the current one first."""
     return tuple(dict.fromkeys((group.name, *(group.known_names or ()))))
 
 
@@ -185,7 +185,7 @@ def _words_of(group: Group) -> _HeaderWords:
 
 @lru_cache(maxsize=64)
 def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """List the discreet groups that a group is, or is called like."""
+    """List the discreet groups that a group is, or is named like."""
     told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in IDENTIFYING.items()}
     return tuple(
         kind
@@ -208,7 +208,7 @@ def _words(
 
 @lru_cache(maxsize=8)
 def _phrases(ours: Names) -> tuple[str, ...]:
-    """List the site's and district's names, longest first, which say nothing about a group.
+    """List the site's and district's names, longest first, which identify no group.
 
     Their single words may: a group “Black Educators” of a district “Black Hawk”.
     """
@@ -221,7 +221,7 @@ def _spaced(name: str) -> str:
 
 
 def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
-    """Yield the words of a group's own name and slug; of an unknown group, each word."""
+    """Yield the words of a group's name and slug; of an unknown group, each word."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:
@@ -234,7 +234,7 @@ def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
 
 
 def site_words(session: Session) -> tuple[str, ...]:
-    """List the words of the office as they were typed."""
+    """Return the office's words as they were typed."""
     with session.no_autoflush:
         found = session.get(SiteSetting, SITE_WORDS)
     return _listed(found.value) if found is not None else ()
@@ -247,9 +247,9 @@ def _listed(value: str | None) -> tuple[str, ...]:
 
 
 def words_beside(group: Group) -> tuple[str, ...]:
-    """List the office's words for a group that is in the database; none for one that is made up.
+    """Return the office's words for a stored group; none for a made-up one.
 
-    A word that was taken from the list counts until the office was told.
+    A word that was removed counts until the office was told.
     """
     session = object_session(group)
     if session is None:
@@ -260,5 +260,5 @@ def words_beside(group: Group) -> tuple[str, ...]:
 
 
 def change_site_words(session: Session, words: Iterable[str]) -> None:
-    """Look for these words of the office from now on."""
+    """Use these words of the office from now on."""
     site_settings.store(session, SITE_WORDS, "\n".join(words) or None)

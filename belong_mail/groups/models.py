@@ -9,65 +9,63 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.i18n import LocalizedText
 
-# The web writes a group's name, and an email that is too large does not leave.
+# Characters: the web writes a group's name, and an email that is too large is not sent.
 NAME_CHARACTERS = 100
 
 
 class Group(PublicIdBase):
-    """A Belong group: established, upcoming or retired; what happened is kept as times."""
+    """A Belong group: established, upcoming or retired; events are stored as times."""
 
     __tablename__ = "groups"
 
-    # Names the group in List-Id, where the slug would tell what it is about.
+    # Identifies the group in List-Id, where the slug would say what it is about.
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     summary: Mapped[LocalizedText] = mapped_column(JSON)
-    # Why it exists: paragraphs with an empty line between them; may be empty.
+    # Its mission: paragraphs with an empty line between them; may be empty.
     mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # Activities, one line each; may be empty, and need not be as many in each language.
+    # Activities, one a line; may be empty, and differ in number between languages.
     activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # The people it welcomes, in one line of the office's; may be empty.
+    # Whom it welcomes, in one line of the office's; may be empty.
     audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # Something for the card, like “Writing our charter now”; may be empty.
+    # A note on its card, like “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    # The leads' own words in the welcome mail; may be empty.
+    # The leads' own words in the welcome email; may be empty.
     welcome: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # The words before the leads' last change, so that it can be undone.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    # The leads' shared mailbox: gets messages to the group and replies to its issues.
-    #
-    # The worker wraps it once it is confirmed; nobody else can name one.
+    # The leads' shared mailbox, for messages to the group and replies to its issues.
     wrapped_mailbox: Mapped[bytes | None]
-    # About how many members its leads were told of last, in tens; 0 is “a few”.
+    # The number of members that its leads were last shown, in tens; 0 means “a few”.
     members_shown: Mapped[int | None]
     # Whether its newsletters need approval: `auto` (a discreet group's with two leads
     # do), `always` or `never`.
     approval_rule: Mapped[str] = mapped_column(server_default="auto")
-    # Its place in the directory; its hue follows.
+    # Its place in the directory, which also sets its hue.
     position: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)
     established_at: Mapped[datetime | None]
     # The office's mark. `header_words.is_discreet` also knows names that need none.
     is_discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Whether staff may join with an address that is not the district's, after proving one that is.
+    # Whether staff may join with a personal address, after proving a staff address.
     allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Further words that a subject must not say, one a line: other names, and topics.
+    # More words that a subject must not contain, one a line: other names, and topics.
     identifying_words: Mapped[LocalizedText] = mapped_column(
         JSON, default=dict, server_default=text("'{}'")
     )
-    # Each name that the group has had: the worker notes a new one, and nobody else forgets one.
+    # Each name that the group has had. The worker adds new ones; no one removes one.
     known_names: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
-    # From when on nothing goes out to it. Until then it goes on, but nobody can join.
+    # From this time on nothing is sent to it. Until then it goes on, but no one can join.
     ends_at: Mapped[datetime | None]
-    # The end that the worker has told leads and office of, and when: it trusts no other one, and
-    # memberships stay for a while after that.
+    # The end that the worker has announced to leads and office, and when. It trusts no other end,
+    # and keeps memberships for a while after that.
     announced_end: Mapped[datetime | None]
     announced_at: Mapped[datetime | None]
     # When the worker had deleted every membership.
     emptied_at: Mapped[datetime | None]
-    # When the worker closed its books, or an operator ended it at once.
+    # When the worker finished retiring it, or an operator ended it at once.
     retired_at: Mapped[datetime | None]
     questions: Mapped[list["Question"]] = relationship(order_by="Question.position")
 
@@ -86,12 +84,12 @@ class Group(PublicIdBase):
         return self.ends_at is not None or self.retired_at is not None
 
     def has_ended(self, at: datetime) -> bool:
-        """Tell whether nothing goes out to it any more, also before the worker has noticed."""
+        """Return whether nothing is sent to it any more, even before the worker has noticed."""
         return self.retired_at is not None or (self.ends_at is not None and self.ends_at <= at)
 
     @classmethod
     def ended(cls, at: Any) -> ColumnElement[bool]:
-        """Select the groups of which `has_ended` tells so at a time."""
+        """Match the groups for which `has_ended` is true at a time."""
         return or_(cls.retired_at.is_not(None), and_(cls.ends_at.is_not(None), cls.ends_at <= at))
 
     @property
@@ -101,9 +99,9 @@ class Group(PublicIdBase):
 
 
 class Question(IdBase):
-    """A question of one group's form; `kind` is text, choice, choices or consent.
+    """A question on a group's form; `kind` is text, choice, choices or consent.
 
-    None asks identity, diagnosis or pronouns.
+    None asks for identity, diagnosis or pronouns.
     """
 
     __tablename__ = "questions"

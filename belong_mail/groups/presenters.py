@@ -1,4 +1,4 @@
-"""Groups as a reader sees them: in one language, with their hue."""
+"""Groups for display: in one language, with their hue."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class GroupView:
     note: str
     hue: int
     is_upcoming: bool
-    # Some moment of its last day, where an end is set: nobody can join.
+    # A time on its last day, if an end is set: no one can join.
     last_day: datetime | None
     # Paragraphs.
     mission: list[TextIn]
@@ -37,7 +37,7 @@ class ResourceView:
 
     title: str
     url: str
-    # As people read it; empty for a link.
+    # The phone number as people read it; empty for a link.
     phone: str
 
 
@@ -63,7 +63,7 @@ def group_view(group: Group, language: str) -> GroupView:
 
 
 def last_moment(end: datetime | None) -> datetime | None:
-    """Return a moment before an end: for an end at midnight people read the day before."""
+    """Return a time before an end: an end at midnight is shown as the day before."""
     return end and end - timedelta(seconds=1)
 
 
@@ -80,9 +80,9 @@ def resources_of(group: Group, language: str) -> list[ResourceView]:
 
 
 def localized(words: LocalizedText, language: str) -> TextIn:
-    """Return words in a language, else in our own; empty where there are none.
+    """Return words in a language, else in the default; empty if there are none.
 
-    They know which it is: a template marks them by `|lang_attr`.
+    They know their language: a template marks them by `|lang_attr`.
     """
     if words.get(language):
         return TextIn(words[language], language)
@@ -90,5 +90,5 @@ def localized(words: LocalizedText, language: str) -> TextIn:
 
 
 def _split(words: TextIn, at: str) -> list[TextIn]:
-    """Split words into those parts that say something, each in the same language."""
+    """Split words into their nonempty parts, each in the same language."""
     return [TextIn(part, words.language) for part in re.split(at, words) if part]

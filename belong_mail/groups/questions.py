@@ -20,32 +20,32 @@ from belong_mail.web.forms import Validator, plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 
-# Questions of one group: nobody should have to fill in a form for long.
+# Questions of one group: no one should have to fill in a long form.
 MAX_QUESTIONS = 8
 
 
 def asked(group: Group) -> list[Question]:
-    """List what a group's form asks.
+    """List the questions of a group's form.
 
-    Leaves out a question about identity, health, pronouns, religion, race or orientation, which an
-    intruder in the web could write down.
+    Leaves out any about identity, health, pronouns, religion, race or orientation, which an
+    intruder in the web could add.
     """
     return [each for each in group.questions if not any(map(asks_sensitive, words_of(each)))]
 
 
 def question_view(question: Question, language: str) -> tuple[Question, str, list[TextIn]]:
-    """Return a question with its words, and those of its answers, in a language."""
+    """Return a question, with its words and its answers', in a language."""
     options = [localized(each, language) for each in question.options]
     return question, localized(question.label, language), options
 
 
 def words_of(question: Question) -> list[str]:
-    """List a question's words in all languages, and those of its answers."""
+    """List a question's words and its answers', in all languages."""
     return [words for each in (question.label, *question.options) for words in each.values()]
 
 
 def _pattern(word: str) -> str:
-    """Return a pattern of a word, with a star at its end for all that begin so."""
+    """Return a pattern for a word; a star at its end matches all that begin with it."""
     ending = r"\w*" if word.endswith("*") else ""
     return re.escape(plain(word.removesuffix("*"))) + ending
 
@@ -58,15 +58,15 @@ SENSITIVE_WORDS = re.compile(
 
 
 def asks_sensitive(text: str) -> bool:
-    """Tell whether words ask identity, diagnosis, pronouns, religion, race or orientation."""
+    """Return whether words ask for identity, diagnosis, pronouns, religion, race or orientation."""
     return SENSITIVE_WORDS.search(" ".join(plain(text).split())) is not None
 
 
 @dataclass(frozen=True)
 class QuestionType:
-    """A type's name for leaders, whether they write options, and the field that asks."""
+    """A type of question: its name for the office, whether it has options, and its form field."""
 
-    # To be translated where it is shown.
+    # Translated where it is shown.
     name: str
     field: Callable[[str, list[SelectChoice], Validator], Any]
     has_options: bool = False
@@ -75,7 +75,7 @@ class QuestionType:
 def checkboxes(
     label: str | LazyProxy, choices: list[SelectChoice], validator: Validator, **said: Any
 ) -> Any:
-    """Return a field that takes any of a list."""
+    """Return a field of checkboxes, any of which may be chosen."""
     return SelectMultipleField(
         label,
         choices=choices,
@@ -99,7 +99,7 @@ def _agreement(label: str, _choices: list[SelectChoice], validator: Validator) -
     return BooleanField(label, validators=[validator])
 
 
-# By `Question.kind`; leaders see them in this order.
+# By `Question.kind`, in the order of the office's list.
 QUESTION_TYPES = {
     "text": QuestionType(gettext_noop("An answer in their own words"), _own_words),
     "choice": QuestionType(gettext_noop("One of a list"), _one_of, has_options=True),
@@ -109,7 +109,7 @@ QUESTION_TYPES = {
 
 
 def field_for(question: Question, label: str, language: str) -> Any:
-    """Return the field that asks a question in a language."""
+    """Return the form field of a question, in a language."""
     validator = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
     choices = [
         SelectChoice(str(number), localized(option, language))
@@ -119,7 +119,7 @@ def field_for(question: Question, label: str, language: str) -> Any:
 
 
 def answer_in_words(field: Field) -> str:
-    """Return an answer as a person would read it; empty for none."""
+    """Return an answer in words; empty for none."""
     if isinstance(field, BooleanField):
         return _("Yes") if field.data else ""
     if isinstance(field, RadioField | SelectMultipleField):

@@ -1,4 +1,4 @@
-"""Finding groups, and the office's verbs: add, rename, move, launch, end, seed."""
+"""Find groups; the office's verbs for them: add, rename, move, launch, end, seed."""
 
 import re
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from belong_mail.groups.models import Group, Question
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
-# Districts whose groups `db upgrade --seed` knows; another one adds its own.
+# Districts whose groups `db upgrade --seed` can write; others add their own.
 SEEDS = ("dps",)
-# The groups that the office need not mark as discreet by hand: a new database has them so.
+# Groups that the office need not mark as discreet: a new database marks them.
 DISCREET = ("lgbtq", "people-with-disabilities", "autoimmune")
 
 
@@ -26,15 +26,15 @@ class InvalidSlug(Exception):
 
 
 class GroupHasEnded(Exception):
-    """The group is retired: nobody joins it, and it sends nothing."""
+    """The group is retired: no one can join it, and it sends nothing."""
 
 
 class GroupIsEnding(GroupHasEnded):
-    """The group's end is set: nobody can join it."""
+    """The group's end is set: no one can join it."""
 
 
 def require_not_ending(group: Group) -> None:
-    """Raise GroupHasEnded or GroupIsEnding for a group that takes nobody in any more."""
+    """Raise GroupHasEnded or GroupIsEnding if a group takes no new members."""
     if group.has_ended(now()):
         raise GroupHasEnded
     if group.is_ending:
@@ -42,7 +42,7 @@ def require_not_ending(group: Group) -> None:
 
 
 def find_even_retired(session: Session, slug: str) -> Group | None:
-    """Find a group that is shown to people, or raise GroupHasEnded for a retired one."""
+    """Find a group by its slug. Raises GroupHasEnded for a retired one."""
     found = find_of_any_age(session, slug)
     if found is not None and found.retired_at is not None:
         raise GroupHasEnded
@@ -50,33 +50,33 @@ def find_even_retired(session: Session, slug: str) -> Group | None:
 
 
 def find(session: Session, slug: str) -> Group | None:
-    """Find a group that is shown to people: one that is not retired."""
+    """Find a group by its slug, unless it is retired."""
     found = find_of_any_age(session, slug)
     return found if found is None or found.retired_at is None else None
 
 
 def find_of_any_age(session: Session, slug: str) -> Group | None:
-    """Find a group, also one that has ended."""
+    """Find a group by its slug, even a retired one."""
     if not SLUG.fullmatch(slug):
         return None
     return session.scalar(select(Group).where(Group.slug == slug))
 
 
 def by_id(session: Session, number: int) -> Group | None:
-    """Find a group that is shown to people by the number that stands on paper."""
+    """Find a group that is not retired by the number printed on paper."""
     return session.scalar(select(Group).where(Group.id == number, Group.retired_at.is_(None)))
 
 
 def by_public_id(session: Session, public_id: str) -> Group | None:
-    """Find a group that has not ended by its opaque id."""
+    """Find a group that has not ended by its public id."""
     found = select(Group).where(Group.public_id == public_id, Group.retired_at.is_(None))
     return session.scalar(found)
 
 
 def as_named(session: Session, about: object) -> object:
-    """Return the group of this name, for an email that knows only the name.
+    """Find the group of this name, for an email that has only the name.
 
-    Its former names count; of two the discreet one, which has more to hide.
+    Former names count; of two groups the discreet one is returned, which has more to hide.
     """
     if not isinstance(about, str):
         return about
@@ -86,7 +86,7 @@ def as_named(session: Session, about: object) -> object:
 
 
 def slug_for(name: str) -> str:
-    """Make the end of a group's address from its name: “Café & Té” becomes “cafe-te”."""
+    """Make the slug of a name: “Café & Té” becomes “cafe-te”."""
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall("[a-z0-9]+", plain))[:SLUG_LENGTH].strip("-")
 
@@ -98,13 +98,13 @@ def listed(session: Session) -> list[Group]:
 
 
 def listed_ended(session: Session) -> list[Group]:
-    """List the groups that are retired, the latest first."""
+    """List the groups that are retired, latest first."""
     found = select(Group).where(Group.retired_at.is_not(None)).order_by(Group.retired_at.desc())
     return list(session.scalars(found))
 
 
 def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bool) -> Group:
-    """Add a group at the end of the directory, or raise InvalidSlug."""
+    """Add a group at the end of the directory. Raises InvalidSlug."""
     if not SLUG.fullmatch(slug) or session.scalar(select(Group).where(Group.slug == slug)):
         raise InvalidSlug(slug)
     last = session.scalar(select(func.max(Group.position))) or 0
@@ -123,13 +123,13 @@ def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bo
 
 
 def is_name_free(session: Session, name: str, besides: Group | None = None) -> bool:
-    """Tell whether no group that is shown is called so, in whatever case."""
+    """Return whether no listed group has this name, ignoring case."""
     others = (each for each in listed(session) if besides is None or each.id != besides.id)
     return name.casefold() not in {each.name.casefold() for each in others}
 
 
 def move(session: Session, group: Group, steps: int) -> None:
-    """Let a group change places with its neighbor: -1 is up, 1 is down; at the end nothing."""
+    """Swap a group with its neighbor: -1 is up, 1 is down; nothing happens at the ends."""
     in_order = listed(session)
     place = next((at for at, each in enumerate(in_order) if each.id == group.id), None)
     if place is None or not 0 <= place + steps < len(in_order):
@@ -141,24 +141,24 @@ def move(session: Session, group: Group, steps: int) -> None:
 
 
 def note_names(session: Session) -> None:
-    """Keep each name that a group has had: no subject may say one, also after it was renamed."""
+    """Store each name that a group has had: no subject may contain one, even after a change."""
     for group in session.scalars(select(Group)):
         if group.name not in group.known_names:
             group.known_names = [*group.known_names, group.name]
 
 
-# So long the start of a group can be undone, and those who wait for it are not told.
+# How long a group's start can be undone, before people who wait for it are told.
 UNDO_LAUNCH = timedelta(hours=1)
 
 
 class AlreadyLaunched(Exception):
-    """The group is no upcoming one: it has started already, or is retired."""
+    """The group is not upcoming: it has started already, or is retired."""
 
 
 def launch(group: Group) -> None:
-    """Let an upcoming group start: people can join from now on; or raise AlreadyLaunched.
+    """Start an upcoming group: people can join from now on. Raises AlreadyLaunched.
 
-    Those who wait for it are told once it cannot be undone any more.
+    People who wait for it are told once it cannot be undone any more.
     """
     if group.established_at is not None or group.is_ending:
         raise AlreadyLaunched
@@ -167,9 +167,9 @@ def launch(group: Group) -> None:
 
 
 def launch_undo_until(group: Group) -> datetime | None:
-    """Return until when the start of a group can be undone; None: it cannot.
+    """Return until when a group's start can be undone, or None.
 
-    A group that was open from the beginning has nobody who waited for it.
+    No one waited for a group that was open from the beginning.
     """
     if group.established_at is None or group.is_ending:
         return None
@@ -180,9 +180,9 @@ def launch_undo_until(group: Group) -> datetime | None:
 
 
 def undo_launch(group: Group) -> None:
-    """Let a group that has just started be upcoming again, or raise AlreadyLaunched.
+    """Make a group that has just started upcoming again. Raises AlreadyLaunched.
 
-    Whoever has joined meanwhile stays a member.
+    People who have joined meanwhile stay members.
     """
     if launch_undo_until(group) is None:
         raise AlreadyLaunched
@@ -191,9 +191,9 @@ def undo_launch(group: Group) -> None:
 
 
 def mark_retired(session: Session, group: Group) -> None:
-    """Take a group out of the directory; nobody can join it, and nothing goes out to it any more.
+    """Remove a group from the directory; no one can join it, and nothing is sent to it.
 
-    `newsletters.release.retire` withdraws waiting email, or it is not written when its turn comes.
+    `newsletters.release.retire` withdraws waiting email, or it is skipped when its turn comes.
     """
     group.retired_at = now()
     audit.record(session, audit.Kind.GROUP_RETIRED, group=group)
@@ -205,7 +205,7 @@ WORDS = ("summary", "mission", "activities", "audience", "note")
 
 
 def seed(session: Session) -> bool:
-    """Write DPS's groups into a database that has none; tell whether it had none."""
+    """Write DPS's groups into a database without groups; return whether there were none."""
     if session.scalar(select(func.count(Group.id))):
         return False
     for place, said in enumerate(seeds.GROUPS, 1):

@@ -1,1 +1,1 @@
-"""A lead's home, the group's page, questions, the shared mailbox."""
+"""A lead's home, the group's page, the shared mailbox."""

@@ -21,9 +21,9 @@ TIME_TO_ANSWER = timedelta(hours=6)
 
 @writes("confirm-mailbox")
 def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask at the mailbox and at the lead's whether it is to be used, while there is time to answer.
+    """Ask at the mailbox, and at the lead's own, whether to use it, while there is time.
 
-    The worker has wrapped until when it takes an answer, so the link is not signed anew.
+    The worker has wrapped the deadline, so the link is not signed anew.
     """
     letter, said = plain(session, mailer, delivery)
     public_id, _, _secret = said["named"].partition(".")
@@ -42,9 +42,9 @@ def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 @writes("mailbox-changed")
 def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead, or the mailbox before, that mail goes elsewhere now; not where.
+    """Tell a lead, or the previous mailbox, that email now goes elsewhere; not where.
 
-    No “never email me” holds it back from a lead: the web could have written it.
+    “Never email me” does not hold it back from a lead: the web could have written that.
     """
     to, said = read_posted(mailer.opener, delivery)
     if not said["is_lead"] and is_suppressed(session, mailer.index, normalise(to)):

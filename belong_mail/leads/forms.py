@@ -31,7 +31,7 @@ RESOURCES = 4
 # Lines in which a group says what it does.
 MAX_ACTIVITIES = 10
 ACTIVITY_LENGTH = 250
-# Digits of a phone number: from 988 to the most of ITU-T E.164.
+# Digits of a phone number: from 988 to the maximum of ITU-T E.164.
 PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ MISSION_VALIDATORS = (Length(max=800, message=_l("Use at most 800 characters."))
 
 
 def lines(text: str | None) -> list[str]:
-    """Split into the lines that say something."""
+    """Split a text into its nonempty lines."""
     return [" ".join(line.split()) for line in (text or "").splitlines() if line.strip()]
 
 
@@ -53,7 +53,7 @@ def in_one_line(text: str | None) -> str:
 
 
 def with_newlines(text: str | None) -> str:
-    """Return a text with the line breaks of Unix, whatever the browser sends."""
+    """Return a text with Unix line breaks, whatever the browser sends."""
     return "\n".join((text or "").splitlines()).strip()
 
 
@@ -72,7 +72,7 @@ def https_or_phone(form: Form, field: Field) -> None:
 
 
 class ResourceForm(LocalizedForm):
-    """A link or phone number of the page; the form around it guards against other sites."""
+    """A link or phone number on the page; the form around it has the CSRF token."""
 
     title = words_field(
         StringField,
@@ -92,7 +92,7 @@ class ResourceForm(LocalizedForm):
 
 
 def few_short_lines(_form: Form, field: Field) -> None:
-    """Accept a list that people read to its end."""
+    """Accept a list that is short enough to be read."""
     listed = lines(field.data)
     if len(listed) > MAX_ACTIVITIES:
         raise ValidationError(_("Write at most 10 lines."))
@@ -155,7 +155,7 @@ class PageForm(BaseForm, LocalizedForm):
     submit = SubmitField(_l("Save"))
 
     def keeps_silent_about(self, group: Group) -> bool:
-        """Refuse a mailbox that names the group: it would stand in a header of each issue."""
+        """Refuse a mailbox that names a discreet group: it would be in a header of each issue."""
         if not self.mailbox.data or not tells_by_address(group, self.mailbox.data):
             return True
         said = _(

@@ -1,4 +1,4 @@
-"""The web's jobs for the worker about a group's shared mailbox."""
+"""Jobs about a group's shared mailbox."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from belong_mail.core.jobs import JobKind, SealedJob
 
 @dataclass(frozen=True)
 class ProposeMailbox(SealedJob, kind="propose-mailbox", looks_up=True):
-    """Names another mailbox for a group; it and its lead by their public ids."""
+    """Job: propose another mailbox for a group; names it and its lead by public id."""
 
     group: str
     lead: str
@@ -17,10 +17,10 @@ class ProposeMailbox(SealedJob, kind="propose-mailbox", looks_up=True):
 
 @dataclass(frozen=True)
 class ConfirmMailbox(SealedJob, kind="confirm-mailbox"):
-    # The public id of the proposal, and the secret of one of its links.
+    # The proposal's public id, and the secret of one of its links.
     proposal: str
     secret: str
 
 
 class RemoveMailbox(JobKind, kind="remove-mailbox"):
-    """Lets everything go to the office."""
+    """Job: remove the mailbox, so that everything goes to the office."""

@@ -16,12 +16,13 @@ from belong_mail.leads.jobs import ConfirmMailbox, ProposeMailbox, RemoveMailbox
 
 
 class MailboxChange(PublicIdBase):
-    """A mailbox that a lead named for a group; until it is confirmed, the old one stays."""
+    """A mailbox that a lead proposed; until it is confirmed, the old one stays."""
 
     __tablename__ = "mailbox_changes"
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
-    # The address, and hashes of the secrets that are still to come back; the worker's alone.
+    # The address, and hashes of the secrets that are still to be returned; only the worker opens
+    # it.
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -32,7 +33,7 @@ LINK_MAX_AGE = timedelta(seconds=Purpose.CONFIRM_MAILBOX.max_age or 0)
 def propose_mailbox(
     session: Session, sealer: Sealer, group: Group, lead: Account, address: str, language: str
 ) -> None:
-    """Seal a lead's proposal of another mailbox, in place of an earlier one."""
+    """Seal a lead's proposal of another mailbox, replacing an earlier one."""
     withdraw(session, group)
     asked = ProposeMailbox(group.public_id, lead.public_id, address, language)
     asked.ask(session, sealer, group_id=group.id)
@@ -40,20 +41,20 @@ def propose_mailbox(
 
 
 def remove_mailbox(session: Session, group: Group) -> None:
-    """Let everything go to the office, as soon as the worker has read it."""
+    """Send everything to the office, as soon as the worker has read this."""
     withdraw(session, group)
     RemoveMailbox().write(session, group_id=group.id)
     audit.record(session, audit.Kind.MAILBOX_REMOVED, group=group)
 
 
 def is_set(session: Session, group: Group) -> bool:
-    """Tell whether a group has a mailbox that nobody has removed."""
+    """Return whether a group has a mailbox that no one has removed."""
     removed = select(Job.id).where(Job.kind == RemoveMailbox.kind, Job.group_id == group.id)
     return group.wrapped_mailbox is not None and session.scalar(removed.limit(1)) is None
 
 
 def withdraw(session: Session, group: Group) -> None:
-    """Forget what was proposed; its links do nothing any more."""
+    """Withdraw a proposal; its links stop working."""
     session.execute(delete(Job).where(Job.kind == ProposeMailbox.kind, Job.group_id == group.id))
     session.execute(delete(MailboxChange).where(MailboxChange.group_id == group.id))
 
@@ -67,16 +68,16 @@ def asked_at(session: Session, group: Group) -> datetime | None:
 
 
 def get_change(session: Session, public_id: str) -> None:
-    """Raise BadToken when there is nothing to ask about."""
+    """Raise BadToken if there is nothing to ask about."""
     found = select(MailboxChange.id).where(MailboxChange.public_id == public_id)
     if session.scalar(found) is None:
         raise BadToken
 
 
 def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
-    """Hand the secret of a pressed link to the worker, who alone can tell whether it is right.
+    """Pass a link's secret to the worker, which alone can check it.
 
-    Raises BadToken when the proposal is over.
+    Raises BadToken if the proposal is over.
     """
     public_id, _, secret = named.partition(".")
     get_change(session, public_id)

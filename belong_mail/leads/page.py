@@ -14,7 +14,7 @@ from belong_mail.groups.presenters import localized
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 
-# Meetings that a welcome shows.
+# Meetings shown in a welcome.
 MEETINGS_SHOWN = 3
 
 
@@ -37,7 +37,7 @@ def page_of(group: Group) -> GroupPage:
 
 
 def change(session: Session, group: Group, page: GroupPage) -> None:
-    """Put other words on a group's page; the ones before can be brought back."""
+    """Replace the words of a group's page; the previous ones can be restored."""
     group.before = asdict(page_of(group))
     _put(group, page)
     audit.record(session, audit.Kind.PAGE_CHANGED, group=group)
@@ -45,7 +45,7 @@ def change(session: Session, group: Group, page: GroupPage) -> None:
 
 
 def undo(session: Session, group: Group) -> None:
-    """Bring back what the last change replaced; a second time brings the change back."""
+    """Restore what the last change replaced; a second undo restores the change."""
     if group.before is not None:
         current = asdict(page_of(group))
         page = GroupPage(**group.before)
@@ -68,7 +68,7 @@ def welcome_sample(
     at: datetime,
     zone: ZoneInfo,
 ) -> dict[str, Any]:
-    """Return what a welcome email says, to a member without a name; its links lead nowhere."""
+    """Return the words of a welcome email to a member without a name; its links lead nowhere."""
     coming = meetings.next_held(session, zone, at, MEETINGS_SHOWN, group)
     return {
         "group": group,

@@ -1,4 +1,4 @@
-"""Confirm a proposed mailbox: ask there and its lead, then keep it."""
+"""Confirm a proposed mailbox: ask there and its lead, then store it."""
 
 import hashlib
 import json
@@ -40,10 +40,10 @@ RETENTION["mailbox proposals"] = in_batches(
 
 @does(ProposeMailbox)
 def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
-    """Mail a link to the mailbox and one to the lead who named it: both must be pressed.
+    """Email a link to the mailbox and one to the lead who proposed it: both must be confirmed.
 
-    Somebody who broke into the web can name any mailbox, and read what comes to their own; they
-    cannot read the lead's. One that names the group is not asked: it would stand in headers.
+    An intruder in the web can propose any mailbox, and read their own; they cannot read the lead's.
+    A mailbox that names a discreet group is not asked: it would be in headers.
     """
     session, keys = work.session, work.keys
     group, lead = _parties(work, asked.group, asked.lead)
@@ -72,13 +72,13 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
 
 @does(RemoveMailbox)
 def receive_removal(work: JobWork, _asked: RemoveMailbox) -> None:
-    """Forget a group's mailbox: replies and messages go to the office."""
+    """Delete a group's mailbox: replies and messages go to the office."""
     work.session.get_one(Group, work.job.group_id).wrapped_mailbox = None
 
 
 @does(ConfirmMailbox)
 def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
-    """Count a pressed link; the last one gives the group its mailbox, and tells about it."""
+    """Count a confirmed link; the last one sets the group's mailbox, and tells about it."""
     session, keys = work.session, work.keys
     found = select(MailboxChange).where(MailboxChange.public_id == asked.proposal)
     proposal = session.scalar(found.with_for_update())
@@ -96,7 +96,7 @@ def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
 
 
 def _change(work: Work, wanted: dict[str, str]) -> None:
-    """Give a group its mailbox; its proven leads and the one before are told, not which it is."""
+    """Set a group's mailbox; tell its proven leads and the old mailbox, but not which it is."""
     session, keys = work.session, work.keys
     group, lead = _parties(work, wanted["group"], wanted["lead"])
     old = mailbox.mailbox_of(keys.opener, group)
@@ -110,9 +110,9 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
 
 
 def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:
-    """Find the group, and the lead who named its mailbox, or raise Refused.
+    """Find the group and the lead who proposed its mailbox, or raise Refused.
 
-    Members answer to a mailbox: a leader of less than a day names none yet.
+    Members reply to a mailbox, so a leader of less than a day cannot propose one.
     """
     group = work.session.scalar(select(Group).where(Group.public_id == group_id))
     lead = proven.account(work, lead_id)

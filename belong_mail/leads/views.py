@@ -1,4 +1,4 @@
-"""The leads' pages: their home, and a group's page, questions and mailbox."""
+"""The leads' pages: their home, and a group's page and mailbox."""
 
 from dataclasses import asdict
 
@@ -30,7 +30,7 @@ from belong_mail.web.access import for_accounts, for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle, transaction
 from belong_mail.web.language import request_language
 
-# Dates of a group that stand beside its newsletters.
+# A group's dates shown beside its newsletters.
 MEETINGS = 3
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")
@@ -56,7 +56,7 @@ def home() -> str:
 
 
 def _group_at_home(session: Session, group: Group, language: str) -> dict[str, object]:
-    """Return what the page shows of a group."""
+    """Return a group for the home page."""
     coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
     return {
         "card": group_view(group, language),
@@ -70,7 +70,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
-    """Return what the page shows of an issue: state and date, and of a draft its writers."""
+    """Return an issue for the home page: state and date, and a draft's writers."""
     is_asked = approval.is_open(session, issue)  # it waits for approval
     state = "asked" if is_asked else release.issue_status(session, issue).state
     is_written = state in {"draft", "asked"}
@@ -86,7 +86,7 @@ def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
 @lead.post("/language")
 @for_accounts
 def set_language() -> ResponseReturnValue:
-    """Write to this lead in another language."""
+    """Set the language of emails to this lead."""
     code = request.form.get("language", "")
     if code not in i18n.NAMES:
         abort(400)
@@ -156,7 +156,7 @@ def _preview(group: Group, form: PageForm) -> str:
 
 
 def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:
-    """Show the welcome email as it would be, in the language of the button; nothing is stored."""
+    """Show the welcome email as it would be, in the button's language; nothing is stored."""
     language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
     zone = services().settings.timezone
     said = group_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)

@@ -1,4 +1,4 @@
-"""Format meetings in words: rules, days, and what a reader may know of place and link."""
+"""Meetings in words: rules, days, and what a reader may know of location and link."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,17 +56,17 @@ MARKDOWN_ESCAPES = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class MeetingView:
-    """An occurrence as one reader sees it."""
+    """An occurrence for one reader."""
 
     meeting_id: str
     day: date
     held_on: date
-    # As a sentence has it.
+    # For use in a sentence.
     date: str
     clock: str
-    # Date and hours, at the start of a line.
+    # Date and hours, for the start of a line.
     when: str
-    # Its month and weekday where there is little room, as in “Dec” and “Tue”.
+    # Month and weekday in short forms, as in “Dec” and “Tue”.
     month_short: str
     weekday_short: str
     iso: str
@@ -78,14 +78,14 @@ class MeetingView:
     details: list[tuple[str, str]]
     is_cancelled: bool
     is_changed: bool
-    # Whether place and link are left out here, because members alone may know them.
+    # Whether location and link are hidden, because only members may know them.
     is_for_members: bool
 
 
 def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = False) -> MeetingView:
-    """Describe an occurrence, with the words for members alone only for members.
+    """Describe an occurrence; location and link only for people who may know them.
 
-    A link that no newsletter may have is left out, whoever wrote its row.
+    Leaves out a link that no newsletter may have, whoever wrote its row.
     """
     meeting = occurrence.meeting
     may_know = is_member or meeting.is_open
@@ -117,7 +117,7 @@ def title(meeting: Meeting, language: str) -> str:
 
 
 def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
-    """Say who may come, in what language it is held, and what helps people to take part."""
+    """Say who may come, in which language, and what helps people to take part."""
     families = (
         gettext_noop("Families welcome") if meeting.has_families else gettext_noop("For staff")
     )
@@ -128,7 +128,7 @@ def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
 
 
 def spoken_text(spoken: str, language: str) -> str:
-    """Say in what language a meeting is held, from a key of SPOKEN."""
+    """Say in which language a meeting is held, from a key of SPOKEN."""
     say = catalog(language).gettext
     if spoken == OTHER:
         return say(gettext_noop("In another language"))
@@ -137,7 +137,7 @@ def spoken_text(spoken: str, language: str) -> str:
 
 
 def rule_text(meeting: Meeting, language: str) -> str:
-    """Say the whole rule, as in “Every other Tuesday, 4:00–5:00 PM, until June 2, 2027”."""
+    """Return the rule in words: “Every other Tuesday, 4:00–5:00 PM, until June 2, 2027”."""
     say = catalog(language).gettext
     first = meeting.starts_on
     key = f"monthly-{nth(first)}" if meeting.repeats == "monthly" else meeting.repeats
@@ -155,7 +155,7 @@ def rule_text(meeting: Meeting, language: str) -> str:
 
 
 def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
-    """Write meetings as a Markdown list for an issue, which goes to members."""
+    """Return meetings as a Markdown list for an issue, which goes to members."""
     say = catalog(language).gettext
     lines = [f"## {say(gettext_noop('The next meetings'))}", ""]
     for occurrence in occurrences:
@@ -168,7 +168,7 @@ def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
 
 
 def _listed(meeting: Meeting, language: str) -> str:
-    """List the exceptions, with their years only where these could be mistaken."""
+    """List the exceptions, with their years only if these are needed."""
     say = catalog(language).gettext(gettext_noop("on %(date)s"))
     days = [date.fromisoformat(each) for each in sorted(meeting.exceptions)]
     is_long = meeting.until is None or (meeting.until - meeting.starts_on).days >= 365  # noqa: PLR2004

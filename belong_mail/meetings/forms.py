@@ -1,4 +1,4 @@
-"""The forms for a meeting and for one day of it, and what they check."""
+"""The forms for a meeting and for one day of it, with their checks."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, time
@@ -78,7 +78,7 @@ def spoken_choices() -> list[SelectChoice]:
 
 
 def without_address(_form: Form, field: Field) -> None:
-    """Accept no email address: calendars are copied everywhere."""
+    """Refuse an email address, because calendars are copied everywhere."""
     if "@" in (field.data or ""):
         raise ValidationError(
             _("Leave out email addresses. People can write to you through this website.")
@@ -86,7 +86,7 @@ def without_address(_form: Form, field: Field) -> None:
 
 
 def direct(_form: Form, field: Field) -> None:
-    """Accept no link through a site that passes on, as a newsletter has none."""
+    """Refuse a link through a redirecting site, as in newsletters."""
     if redirector(field.data or ""):
         raise ValidationError(
             _(
@@ -110,7 +110,7 @@ def listed_days(_form: Form, field: Field) -> None:
 
 
 def to_come(form: Form, field: Field) -> None:
-    """Accept a day of our calendars; one that is over only if it was this one before."""
+    """Accept a date within our calendars; a past one only if it is unchanged."""
     day = field.data
     if day and not FIRST <= day <= LAST:
         raise ValidationError(TOO_FAR)
@@ -125,7 +125,7 @@ FIFTH = 5
 
 
 class TimesForm(BaseForm):
-    """Fields that a meeting and one day of it share."""
+    """Fields that a meeting and one day of it have in common."""
 
     starts_at = LocalTimeField(
         _l("Starts at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]
@@ -144,13 +144,13 @@ class TimesForm(BaseForm):
         validators=[Optional(), URL_LENGTH, https_only, direct],
     )
 
-    # How often the meeting had been changed when this page was opened.
+    # The meeting's version when this page was opened.
     seen = HiddenField()
-    # When it is now; None: it is new.
+    # Its version now; None for a new meeting.
     day_before: date | None = None
 
     def is_stale(self, meeting: Meeting) -> bool:
-        """Tell whether someone changed the meeting meanwhile; saved again, these words win."""
+        """Return whether someone changed the meeting meanwhile; saved again, these words win."""
         is_older = self.is_submitted() and self.seen.data != str(meeting.sequence)
         if is_older or not self.seen.data:
             self.seen.data = str(meeting.sequence)
@@ -241,7 +241,7 @@ class MeetingForm(TimesForm, LocalizedForm):
             raise ValidationError(_("This is before the first date."))
 
     def validate(self, extra_validators: Any = None) -> bool:
-        """Look at the fields, and then at the days that come of them all."""
+        """Check the fields, and then the days that they give together."""
         if super().validate(extra_validators):
             meeting = Meeting(**self.planned())
             self.exceptions.errors = tuple(self._wrong_exceptions(meeting))
@@ -249,7 +249,7 @@ class MeetingForm(TimesForm, LocalizedForm):
         return not self.errors
 
     def _wrong_exceptions(self, meeting: Meeting) -> Iterator[str]:
-        """Say which exceptions are no days of the meeting, or that they leave none."""
+        """Report exceptions that are not days of the meeting, or that leave none."""
         if len(meeting.exceptions) > MOST_EXCEPTIONS:
             yield str(TOO_MANY)
             return
@@ -261,7 +261,7 @@ class MeetingForm(TimesForm, LocalizedForm):
             yield _("With these exceptions, no dates are left.")
 
     def planned(self) -> dict[str, Any]:
-        """Return what was typed, by the columns of a meeting."""
+        """Return what was typed, by columns of Meeting."""
         return {
             **{name: self[name].data for name in CHOSEN},
             **{name: self[name].data or "" for name in TYPED},
@@ -286,7 +286,7 @@ class MeetingForm(TimesForm, LocalizedForm):
 
 
 class DayForm(TimesForm):
-    """One day of a meeting: at another time or place."""
+    """One day of a meeting, at another time or place."""
 
     held_on = LocalDateField(_l("Date"), validators=[InputRequired(_l("Choose a date.")), to_come])
     submit = SubmitField(_l("Save"))

@@ -1,4 +1,4 @@
-"""Write calendars (RFC 5545); neither a person nor a request stands in them."""
+"""Write calendars (RFC 5545); they contain nothing of a person or a request."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from belong_mail.meetings.recurrence import Occurrence
 PRODUCT = "-//Belong Mail//Belong Mail//EN"
 HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-# The changes of the clocks are described from here on, so that they hold for every meeting.
+# Changes of the clocks are described from this year on, so that they hold for every meeting.
 YEAR = recurrence.FIRST.year - 1
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def calendar_of_meetings(
 ) -> bytes:
     """Write meetings with all their days; the same rows give the same bytes.
 
-    A meeting that cannot be written, whoever made its row, is left out and logged.
+    Skips and logs a meeting that cannot be written, whoever made its row.
     """
     write = partial(_calendar_of, zone=zone, language=language, name=name, is_member=is_member)
     with suppress(ValueError):
@@ -62,7 +62,7 @@ def _calendar_of(
 def calendar_of_day(
     occurrence: Occurrence, zone: ZoneInfo, language: str, *, is_member: bool = False
 ) -> bytes:
-    """Write one day as an event of its own, for people who want no more in their calendar."""
+    """Write one day as a separate event, for people who want no more in their calendar."""
     calendar = _calendar(zone, catalog(language).gettext(formatting.TITLE))
     uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
     calendar.add_component(_event(occurrence, language, uid, is_member=is_member))
@@ -70,7 +70,7 @@ def calendar_of_day(
 
 
 def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool) -> list[Event]:
-    """Return the meeting by its rule, and each day that is otherwise under its RECURRENCE-ID."""
+    """Return the meeting by its rule, and each changed day under its RECURRENCE-ID."""
     write = partial(_event, language=language, uid=meeting.public_id, is_member=is_member)
     changed = [recurrence.find_occurrence(meeting, zone, change.day) for change in meeting.changes]
     otherwise = [each for each in changed if each is not None]
@@ -93,10 +93,10 @@ def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool)
 
 
 def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) -> Event:
-    """Describe an occurrence as anyone may see it, or a member.
+    """Describe an occurrence for anyone, or for a member.
 
-    A discreet group is never named, nor what its meeting is called: of it anyone sees nothing but
-    the time, and a member besides where to be, unless those words would name it.
+    A discreet group and its meeting's title are never named. Anyone sees only the time; a member
+    also sees the location and link, unless they would name the group.
     """
     meeting = occurrence.meeting
     event = Event()
@@ -128,7 +128,7 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
 
 
 def _quiet(group: Group, shown: formatting.MeetingView) -> formatting.MeetingView:
-    """Leave out where a discreet group meets, if that says which group it is."""
+    """Leave out where a discreet group meets, if that names the group."""
     said = (shown.place, shown.link)
     place, link = ("" if identifying_word(group, unquote(each)) else each for each in said)
     return replace(shown, place=place, link=link, is_for_members=(place, link) != said)
@@ -143,13 +143,13 @@ def _description(language: str, shown: formatting.MeetingView) -> list[str]:
 
 
 def _elsewhere(language: str, shown: formatting.MeetingView) -> list[str]:
-    """Say where the location stands, if it does not stand here."""
+    """Say where to find the location, if it is not here."""
     words = catalog(language).gettext(gettext_noop("Members get the location by email."))
     return [words] if shown.is_for_members else []
 
 
 def _joining(language: str, shown: formatting.MeetingView) -> list[str]:
-    """Say the link in words too: not every calendar shows the one that it has a place for."""
+    """Repeat the link in words: not every calendar shows its own field for it."""
     say = catalog(language).gettext
     return [say(gettext_noop("Join online: %(link)s")) % {"link": shown.link}] if shown.link else []
 
@@ -184,7 +184,7 @@ def _calendar(zone: ZoneInfo, name: str) -> Calendar:
 
 @cache
 def _timezone(zone: ZoneInfo) -> Timezone:
-    """Describe a zone by rules, which every calendar reads, and which have no last year."""
+    """Describe a time zone by rules without a last year, which every calendar can read."""
     described = Timezone()
     described.add("tzid", zone.key)
     begin = datetime(YEAR, 1, 1, tzinfo=UTC)

@@ -24,7 +24,7 @@ from belong_mail.web.context import services, transaction
 from belong_mail.web.language import request_language
 
 lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
-# Days of each meeting that a lead's list shows.
+# Days of each meeting in a lead's list.
 NEXT = 8
 
 
@@ -55,7 +55,7 @@ def new(slug: str) -> ResponseReturnValue:
 @lead_meetings.route("/meetings/<meeting_id>", methods=["GET", "POST"])
 @for_leads
 def change(meeting_id: str) -> ResponseReturnValue:
-    """Change every day of a meeting; saving one that was cancelled brings it back."""
+    """Change every day of a meeting; saving a canceled one restores it."""
     with transaction() as session:
         meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
         form = MeetingForm()
@@ -85,7 +85,7 @@ def cancel(meeting_id: str) -> ResponseReturnValue:
 @lead_meetings.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
 @for_leads
 def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
-    """Hold one day's meeting at another time or place."""
+    """Move one day's meeting to another time or place."""
     with transaction() as session:
         meeting, occurrence = _occurrence(session, meeting_id, day)
         starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
@@ -116,7 +116,7 @@ def cancel_day(meeting_id: str, day: str) -> ResponseReturnValue:
 @lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
 @for_leads
 def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
-    """Hold one day's meeting as the rule says, after all."""
+    """Restore one day's meeting to the rule."""
     with transaction() as session:
         meeting, occurrence = _occurrence(session, meeting_id, day)
         meetings.restore_day(meeting, occurrence.day)
@@ -124,7 +124,7 @@ def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
 
 
 def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, Occurrence]:
-    """Find a day of a meeting that this lead may change; other days answer 404."""
+    """Find a day of a meeting that this lead may change; 404 for other days."""
     meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
     try:
         found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))
@@ -138,7 +138,7 @@ def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
 
 
 def _listed(meeting: Meeting) -> dict[str, object]:
-    """Return a meeting with its next days, as a lead sees them."""
+    """Return a meeting with its next days, for its lead."""
     today = now().astimezone(_zone()).date()
     found = recurrence.occurrences(meeting, _zone(), today, today + 2 * LISTED_AHEAD)[:NEXT]
     days = [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
@@ -163,7 +163,7 @@ def _form(
     is_right: bool,
     is_stale: bool = False,
 ) -> str:
-    """Show the form; with a preview in words when all of it is right, and what is stored now."""
+    """Show the form, with a preview in words if it is valid, and with what is stored now."""
     language = request_language()
     return render_template(
         "lead_meetings/form.html",
@@ -176,7 +176,7 @@ def _form(
 
 
 def _in_words(meeting: Meeting, language: str) -> dict[str, object]:
-    """Say a meeting that is not stored yet."""
+    """Describe a meeting that is not stored yet."""
     first = recurrence.next_days(meeting, recurrence.FIRST, 5)
     return {
         "rule": formatting.rule_text(meeting, language),

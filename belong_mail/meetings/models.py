@@ -1,4 +1,4 @@
-"""Meetings, the days on which they are otherwise, and which days members were reminded of."""
+"""Meetings, changed days, and days of which members were reminded."""
 
 from datetime import date, datetime, time
 
@@ -11,14 +11,14 @@ from belong_mail.groups.models import Group
 
 
 class Meeting(PublicIdBase):
-    """A group's meeting: once, or by a rule that its first day completes.
+    """A group's meeting: a single one, or a rule that its first day completes.
 
     Days and hours are local: four o'clock stays four o'clock when the clocks change.
     """
 
     __tablename__ = "meetings"
 
-    # Its UID in calendars, for ever.
+    # Its permanent UID in calendars.
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     title: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
@@ -28,13 +28,13 @@ class Meeting(PublicIdBase):
     # A key of `recurrence.RULES`.
     repeats: Mapped[str] = mapped_column(default="once")
     until: Mapped[date | None]
-    # Days of the rule without a meeting: ["2026-12-22", …].
+    # Exceptions, days without a meeting: ["2026-12-22", …].
     exceptions: Mapped[list[str]] = mapped_column(JSON, default=list)
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
-    # The person to ask: a name or an office, never an address.
+    # Whom to ask: a name or an office, never an address.
     contact: Mapped[str] = mapped_column(default="")
-    # Whether anyone may see place, link and contact; else members alone.
+    # Whether anyone may see location, link and contact; otherwise only members.
     is_open: Mapped[bool] = mapped_column(default=False)
     # A key of `formatting.SPOKEN`.
     spoken: Mapped[str] = mapped_column(default=DEFAULT)
@@ -51,13 +51,13 @@ class Meeting(PublicIdBase):
 
 
 class MeetingChange(IdBase):
-    """One day of a meeting that is cancelled, or held at another time or place."""
+    """One day of a meeting that is canceled, or held at another time or place."""
 
     __tablename__ = "meeting_changes"
     __table_args__ = (UniqueConstraint("meeting_id", "day"),)
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey(Meeting.id, ondelete="CASCADE"))
-    # The day by the rule, which names it for ever.
+    # The day by the rule, which identifies it permanently.
     day: Mapped[date]
     is_cancelled: Mapped[bool] = mapped_column(default=False)
     held_on: Mapped[date]
@@ -68,7 +68,7 @@ class MeetingChange(IdBase):
 
 
 class Reminder(IdBase):
-    """A day of a meeting of which its members have been reminded, so that nobody is twice."""
+    """A day of a meeting of which members were reminded, so that no one is reminded twice."""
 
     __tablename__ = "reminders"
     __table_args__ = (UniqueConstraint("meeting_id", "held_on"),)

@@ -1,4 +1,4 @@
-"""From a meeting's rule to its days, in local time."""
+"""Compute a meeting's days from its rule, in local time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RULES = {
 }
 
 
-# No meeting is before or after.
+# No meeting is before the first or after the last.
 FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
 WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
 WEEK = timedelta(days=7)
@@ -32,7 +32,7 @@ class Occurrence:
     """One day of a meeting, as it is really held."""
 
     meeting: Meeting
-    # The day by the rule, which names it.
+    # The day by the rule, which identifies it.
     day: date
     starts: datetime
     ends: datetime
@@ -47,17 +47,17 @@ class Occurrence:
 
 
 def nth(day: date) -> int:
-    """Return which of its weekday a day is in its month: 1 for the first Tuesday."""
+    """Return a date's number among its weekdays of the month: 1 for the first Tuesday."""
     return (day.day - 1) // 7 + 1
 
 
 def is_last(day: date) -> bool:
-    """Tell whether a day is the last of its weekday in its month."""
+    """Return whether a date is the last of its weekday in its month."""
     return (day + WEEK).month != day.month
 
 
 def by_day(meeting: Meeting) -> weekday:
-    """Return the weekday of a rule, with its place in the month if that counts."""
+    """Return the weekday of a rule, with its number in the month if that matters."""
     day: weekday = WEEKDAYS[meeting.starts_on.weekday()]
     if meeting.repeats == "monthly":
         day = day(nth(meeting.starts_on))
@@ -67,7 +67,7 @@ def by_day(meeting: Meeting) -> weekday:
 
 
 def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[date]:
-    """List the days by the rule, without the exceptions, from a first to a last day."""
+    """List the days by the rule, without the exceptions, between two dates."""
     last = min(last, meeting.until or LAST)
     rule = RULES[meeting.repeats]
     if rule is None:
@@ -88,7 +88,7 @@ def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[d
 
 
 def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> list[Occurrence]:
-    """List what is held (or cancelled) from a first to a last day, by time."""
+    """List what is held (or canceled) between two dates, by time."""
     changes = {change.day: change for change in meeting.changes}
     plain = [
         by_rule(meeting, day, zone) for day in days(meeting, first, last) if day not in changes
@@ -102,7 +102,7 @@ def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> li
 
 
 def find_occurrence(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence | None:
-    """Find the occurrence that a day of the rule names."""
+    """Find the occurrence of a day by the rule."""
     for change in meeting.changes:
         if change.day == day:
             return _changed(meeting, change, zone)
@@ -124,7 +124,7 @@ def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) ->
 
 
 def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:
-    """Return a day of the meeting as it is held when nothing is changed."""
+    """Return a day of the meeting as the rule has it."""
     return Occurrence(
         meeting=meeting,
         day=day,

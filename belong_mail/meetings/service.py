@@ -23,7 +23,7 @@ LISTED_AHEAD = timedelta(days=366)
 
 
 def listed(session: Session, group: Group | None = None) -> list[Meeting]:
-    """List the meetings of a group, or of all groups that are not retired, cancelled ones too."""
+    """List the meetings of a group, or of all groups that are not retired, canceled ones too."""
     found = _of_groups_that_are_there().order_by(Meeting.id)
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
@@ -38,7 +38,7 @@ def find(session: Session, public_id: str) -> Meeting | None:
 def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
-    """List what is held, or cancelled, from a first to a last day, by time."""
+    """List what is held, or canceled, between two dates, by time."""
     found = [
         each
         for meeting in listed(session, group)
@@ -50,7 +50,7 @@ def held_between(
 def upcoming(
     session: Session, zone: ZoneInfo, at: datetime, number: int, group: Group | None = None
 ) -> list[Occurrence]:
-    """List the next meetings that have not ended, within a year; cancelled days among them."""
+    """List the next meetings that have not ended, within a year; includes canceled days."""
     today = at.astimezone(zone).date()
     found = held_between(session, zone, today, today + LISTED_AHEAD, group)
     return [each for each in found if each.ends > at][:number]
@@ -65,7 +65,7 @@ def next_held(
 
 
 def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select the meetings of which no calendar needs to hear any more."""
+    """Select the meetings whose changes no calendar needs to fetch any more."""
     gone = (at - MEETING_AGE).date()
     is_moved = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= gone)
     is_past = (
@@ -85,7 +85,7 @@ def _of_groups_that_are_there() -> Select[Meeting]:
 
 @dataclass(frozen=True, slots=True)
 class DayOverride:
-    """When and where one day's meeting is held instead."""
+    """The other time and place of one day's meeting."""
 
     held_on: date
     starts_at: time
@@ -95,7 +95,7 @@ class DayOverride:
 
 
 def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:
-    """List what the leads of a group see: all that is kept, the newest first."""
+    """List all stored meetings for a group's leads, newest first."""
     found = select(Meeting).where(
         Meeting.group_id == group.id, Meeting.group_id.in_(groups_led_by(account))
     )
@@ -103,7 +103,7 @@ def meetings_for_lead(session: Session, account: Account, group: Group) -> list[
 
 
 def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting:
-    """Find a meeting of a group that an account leads, to read or to change; or raise NotFound."""
+    """Find a meeting of a group that an account leads. Raises NotFound."""
     found = (
         select(Meeting)
         .join(Group)
@@ -129,7 +129,7 @@ def add(session: Session, group: Group, **planned: Any) -> Meeting:
 
 
 def change(meeting: Meeting, **planned: Any) -> None:
-    """Change all of a meeting; days that are no days of it any more lose what was special."""
+    """Change a whole meeting; changes of days that it no longer has are deleted."""
     for column, value in planned.items():
         setattr(meeting, column, value)
     meeting.cancelled_at = None
@@ -139,14 +139,14 @@ def change(meeting: Meeting, **planned: Any) -> None:
 
 
 def cancel(meeting: Meeting) -> None:
-    """Cancel every day; calendars are told, and the second time nothing more happens."""
+    """Cancel every day; calendars are told. Canceling twice changes nothing."""
     if meeting.cancelled_at is None:
         meeting.cancelled_at = now()
         _note_change(meeting, Kind.MEETING_CANCELLED)
 
 
 def change_day(meeting: Meeting, day: date, other: DayOverride) -> None:
-    """Hold one day's meeting at another time or place."""
+    """Move one day's meeting to another time or place."""
     each = _change_of(meeting, day)
     each.is_cancelled = False
     each.held_on, each.starts_at, each.ends_at = other.held_on, other.starts_at, other.ends_at
@@ -160,13 +160,13 @@ def cancel_day(meeting: Meeting, day: date) -> None:
 
 
 def restore_day(meeting: Meeting, day: date) -> None:
-    """Hold one day's meeting as the rule says."""
+    """Restore one day's meeting to the rule."""
     meeting.changes = [each for each in meeting.changes if each.day != day]
     _note_change(meeting, Kind.MEETING_DAY_RESTORED)
 
 
 def _change_of(meeting: Meeting, day: date) -> MeetingChange:
-    """Return what is special about a day; at first nothing is."""
+    """Return the change of a day, or a new one without contents."""
     for each in meeting.changes:
         if each.day == day:
             return each
@@ -184,7 +184,7 @@ def _change_of(meeting: Meeting, day: date) -> MeetingChange:
 
 
 def _note_change(meeting: Meeting, kind: Kind) -> None:
-    """Give the change a number, so that calendars know the newest one (RFC 5545, 3.8.7.4)."""
+    """Count the change, so that calendars know the newest one (RFC 5545, 3.8.7.4)."""
     meeting.sequence += 1
     meeting.changed_at = now()
     audit.record_of(meeting, kind, meeting.group, meeting.public_id)

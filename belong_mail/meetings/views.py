@@ -23,11 +23,11 @@ from belong_mail.web.language import request_language
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
 SUNDAY = 6
-# How a month is printed so that it fits one page: characters and lines of all weeks, at most.
+# For printing a month on one page: characters and lines of all weeks, at most.
 DENSITIES = {"roomy": (26, 42), "crowded": (33, 54)}
 PACKED = "packed"
 CALENDAR = "text/calendar; charset=utf-8"
-# The argument by which a calendar is of one group.
+# Argument with the group of a calendar.
 GROUP = "group"
 
 
@@ -56,7 +56,7 @@ def calendar() -> str:
 @meetings.get("/calendar/<month>")
 @public
 def month(month: str) -> str:
-    """Show a month on one sheet, to be printed."""
+    """Show a month on one sheet, for printing."""
     first = _day(f"{month}-01")
     language = request_language()
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
@@ -79,7 +79,7 @@ def month(month: str) -> str:
 @meetings.get("/calendar.ics")
 @public
 def feed() -> Response:
-    """Every group's meetings, for calendars that look again by themselves."""
+    """Return every group's meetings, for calendars that subscribe."""
     with transaction() as session:
         found = service.listed(session)
         content = ical.calendar_of_meetings(
@@ -102,7 +102,7 @@ def group_feed(slug: str) -> Response:
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
 def event(meeting_id: str, day: str) -> Response:
-    """One day of a meeting, for one's own calendar."""
+    """Return one day of a meeting, for one's own calendar."""
     with transaction() as session:
         meeting = service.find(session, meeting_id) or abort(404)
         occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
@@ -119,7 +119,7 @@ def _shown(occurrence: Occurrence, language: str) -> tuple[GroupView, formatting
 
 
 def _chosen(listed: list[Group]) -> Group | None:
-    """Return the group that the URL names; an unknown one is not there."""
+    """Return the group that the URL names; 404 for an unknown one."""
     slug = request.args.get(GROUP)
     if not slug:
         return None
@@ -127,7 +127,7 @@ def _chosen(listed: list[Group]) -> Group | None:
 
 
 def _day(text: str) -> date:
-    """Read a day of an address, in the one spelling that it has there."""
+    """Parse a day in a URL, in its one valid spelling."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -137,7 +137,7 @@ def _day(text: str) -> date:
 
 
 def _density(weeks: list[list[list[tuple[GroupView, formatting.MeetingView]]]]) -> str:
-    """Choose the largest letters in which the weeks' meetings fit one page above each other."""
+    """Choose the largest letters in which the weeks fit on one page."""
     for name, (characters, most_lines) in DENSITIES.items():
         lines = sum(1 + max(_lines(held, characters) for held in week) for week in weeks)
         if lines <= most_lines:
@@ -152,7 +152,7 @@ def _lines(held: list[tuple[GroupView, formatting.MeetingView]], characters: int
 
 
 def _near(first: date) -> dict[str, date | None]:
-    """Return the months before and after, where there are any."""
+    """Return the months before and after, if there are any."""
     before = (first - timedelta(days=1)).replace(day=1)
     after = (first + timedelta(days=31)).replace(day=1)
     return {

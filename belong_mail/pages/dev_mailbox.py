@@ -1,4 +1,4 @@
-"""The test mailbox of development: sent emails, as their readers see them."""
+"""The test mailbox of development: sent emails, as readers see them."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from belong_mail.web.context import services
 mailbox = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox")
 
 
-# For the mail itself: its styles stand within it, and it runs nothing.
+# For the email itself: its styles are inline, and it runs nothing.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:;"
     " frame-ancestors 'self'; base-uri 'none'; form-action 'none';"
@@ -32,7 +32,7 @@ PAGE_POLICY = (
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 SHOWN = 100
-# Seconds around pressing “Open the email” in which a mail may come.
+# Seconds around “Open the email” in which an email may come.
 BEFORE, AFTER = 10, 6
 # Headers of proxies: a visitor behind one may be anywhere.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
@@ -40,7 +40,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 
 @mailbox.before_request
 def refuse_others() -> None:
-    """Answer this machine alone: everybody's mail is here, and nobody signs in."""
+    """Answer only this machine: everyone's email is here, and no one signs in."""
     is_forwarded = any(name in request.headers for name in FORWARDED)
     if is_forwarded or not is_this_machine(request.remote_addr or ""):
         abort(404)
@@ -53,7 +53,7 @@ def _folder() -> Path:
 @mailbox.get("")
 @development
 def index() -> ResponseReturnValue:
-    """List what was sent; with `since`, look again until the mail that was asked for has come."""
+    """List sent emails; with `since`, reload until the expected one has come."""
     if request.args.get("since") == "now":
         return redirect(url_for(".index", since=int(time.time())))
     since = request.args.get("since", 0, type=int)
@@ -101,13 +101,13 @@ class StoredMail:
 
 
 def newest_mails(folder: Path, n: int) -> list[StoredMail]:
-    """Return at most n messages, the newest first."""
+    """Return at most n messages, newest first."""
     found = (find_mail(folder, name) for name in message_files(folder)[: -n - 1 : -1])
     return [kept for kept in found if kept is not None]
 
 
 def find_mail(folder: Path, name: str) -> StoredMail | None:
-    """Return the message of that name; names that are not ours find nothing."""
+    """Return the message in a file of ours, or None."""
     if not FILE_NAME.fullmatch(name):
         return None
     try:

@@ -15,10 +15,10 @@ from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
 from belong_mail.web.language import request_language
 
-# For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year.
+# How long `security.txt` is valid; RFC 9116, section 2.5.5, advises under a year.
 PROMISED = timedelta(days=180)
 directory = Blueprint("directory", __name__)
-# Meetings that a group's page shows.
+# Meetings on a group's page.
 NEXT = 3
 
 
@@ -77,14 +77,14 @@ def favicon() -> ResponseReturnValue:
 @directory.get("/robots.txt")
 @public
 def robots() -> Response:
-    """Let the public pages be found; mailed links forbid it themselves, in their headers."""
+    """Allow robots on public pages; emailed links forbid them in their own headers."""
     return Response("User-agent: *\nDisallow: /lead/\n", mimetype="text/plain")
 
 
 @directory.get("/.well-known/security.txt")
 @public
 def security() -> Response:
-    """Say where somebody who found a hole can write (RFC 9116)."""
+    """Say where to report a security problem (RFC 9116)."""
     until = datetime.combine(now().date() + PROMISED, time(), UTC)
     lines = {
         "Contact": services().settings.base_url + url_for("contact.write", lang=None),
@@ -99,7 +99,7 @@ def security() -> Response:
 @directory.get("/too-long")
 @public
 def too_long() -> ResponseReturnValue:
-    """Be the page for what the proxy refuses: longer than any form or file may be."""
+    """Show that something was larger than any form or file may be; the proxy asks for this page."""
     abort(413)
 
 

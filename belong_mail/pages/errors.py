@@ -1,4 +1,4 @@
-"""Error pages: what went wrong, what the reader can do now."""
+"""Error pages: what went wrong, and what the reader can do now."""
 
 import logging
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 log = logging.getLogger(__name__)
-# Seconds after which trying again is worth it, where nothing can be read or stored.
+# Seconds until a retry is worthwhile, if nothing can be read or stored.
 RETRY_AFTER_SECONDS = 120
 MOST_FRAMES = 12
 CHUNK_OCTETS = 64 * 1024
@@ -47,7 +47,7 @@ OUR_FAULT = (
     gettext_noop("Something went wrong on our end"),
     gettext_noop("Please try again in a few minutes. If it happens again, write to the office."),
 )
-# Another’s and nobody’s, old, bent and foreign links have the same words, so that a guess learns
+# The same words for links that are another's, unknown, old or malformed, so that a guess reveals
 # nothing.
 MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     NotFound: NOT_FOUND,
@@ -96,7 +96,7 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     InternalServerError: OUR_FAULT,  # raised after a view, and logged by then
     Exception: OUR_FAULT,
 }
-# What to say while too much waits: the title, and when to come back.
+# Pages shown while too much waits: the title, and when to come back.
 LATER: dict[type[HTTPException], tuple[str, str]] = {
     TooManyRequests: (
         gettext_noop("Please wait a moment"),
@@ -109,7 +109,7 @@ LATER: dict[type[HTTPException], tuple[str, str]] = {
 }
 
 
-# The way on from a link that doesn’t work, by its page: what to do, the next page, its button.
+# For each page with a link that doesn't work: what to do, the next page, its button.
 SIGN_IN = (
     gettext_noop("Ask for a new link. We’ll email it to you."),
     "sign_in.ask",
@@ -140,7 +140,7 @@ def register_error_pages(app: Flask) -> None:
 
 
 class WithoutValues(logging.Filter):
-    """Let Flask log where an error happened, in place of the URL, the traceback and its values."""
+    """Logs where an error happened, without the URL and the traceback's values."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
@@ -150,9 +150,9 @@ class WithoutValues(logging.Filter):
 
 
 def message_of(error: BaseException) -> str:
-    """Tell an error's type, page and lines, the last first.
+    """Return an error's type, page and lines, last first.
 
-    No value is told, which may be an address, and no URL, which may be a secret.
+    It leaves out values, which may be addresses, and URLs, which may have secrets.
     """
     page = request.endpoint if request else None
     lines = [f"{each.f_globals.get('__name__')}:{at}" for each, at in walk_tb(error.__traceback__)]
@@ -173,7 +173,7 @@ def known_error(error: Exception) -> ErrorPage:
 
 
 def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
-    """Read the body away first: where some of it is left, the connection ends without an answer."""
+    """Read the body away first: otherwise the connection ends without an answer."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
     if request.mimetype == "multipart/form-data":
@@ -192,14 +192,14 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
 
 
 def _open_again() -> tuple[str, str]:
-    """Return the way back to the page of a form, and its words."""
+    """Return the link back to a form's page, and its words."""
     return page_of_press(), _("Open the page again")
 
 
 def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
     """Say when to come back, to people and to programs (RFC 9110, section 10.2.3).
 
-    `web.context.throttle` names the time. What was typed is not lost until then.
+    `web.context.throttle` sets the time. What was typed is not lost until then.
     """
     title, words = LATER[type(error)]
     at = cast("datetime", error.retry_after)
@@ -243,7 +243,7 @@ def error_page(
 
 
 def _nothing_lost() -> str:
-    """Say that what was there is still there, and how to send again what was typed."""
+    """Say that nothing stored was lost, and how to send the form again."""
     if request.method in SAFE:
         return _("Nothing was saved, and nothing was lost. Please try again in a few minutes.")
     return _(
@@ -253,7 +253,7 @@ def _nothing_lost() -> str:
 
 
 def _groups() -> list[GroupView]:
-    """List the groups to choose from; none where the database does not answer."""
+    """List the groups to choose from; none without a database."""
     try:
         with transaction() as session:
             return [group_view(group, request_language()) for group in groups.listed(session)]

@@ -1,4 +1,4 @@
-"""For new colleagues: pages, poster with QR codes, and an email that others send."""
+"""For new colleagues: pages, a poster with QR codes, and an email that others send."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def index() -> str:
 @onboarding.get("/new-colleagues/sheet")
 @public
 def handout() -> str:
-    """Show one sheet for everybody's packet, in all languages at once."""
+    """Show one sheet for new colleagues, in all languages at once."""
     words, soon = {}, {}
     for code in i18n.NAMES:
         with speaking(code):
@@ -53,7 +53,7 @@ def handout() -> str:
 @onboarding.get("/new-colleagues/mail")
 @public
 def mail() -> str:
-    """Show an email that others send, from their own mailbox."""
+    """Show an email that people send from their own mailbox."""
     code = request_language()
     return render_template(
         "onboarding/mail.html",
@@ -65,7 +65,7 @@ def mail() -> str:
 @onboarding.get("/groups/<slug>/poster")
 @public
 def poster(slug: str) -> str:
-    """Show a page for the wall, with the group's next dates."""
+    """Show a poster, with the group's next dates."""
     language = request_language()
     zone = services().settings.timezone
     with transaction() as session:
@@ -83,7 +83,7 @@ def poster(slug: str) -> str:
 @onboarding.get("/g/<int(max=99999):number>")
 @public
 def short(number: int) -> ResponseReturnValue:
-    """Lead from the short address on paper to the group's page; numbers are never given again."""
+    """Redirect a short address on paper to the group's page; numbers are never reused."""
     with transaction() as session:
         group = groups.by_id(session, number) or abort(404)
         return redirect(url_for("directory.group", slug=group.slug))
@@ -91,7 +91,7 @@ def short(number: int) -> ResponseReturnValue:
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """A QR code: its width and height in modules, quiet zone included, and its dark outline."""
+    """A QR code: its side in modules, with the quiet zone, and the outline of dark modules."""
 
     size: int
     path: str
@@ -99,16 +99,16 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class OnboardingEntry:
-    """A group as it stands on paper."""
+    """A group for printing."""
 
-    # Its public face in each language.
+    # The group in each language.
     said: Mapping[str, GroupView]
     url: str
     code: QrCode
 
     @property
     def typed(self) -> str:
-        """Return the address that a person types to get there."""
+        """Return the address for people to type."""
         return self.url.partition("://")[2]
 
 
@@ -128,12 +128,12 @@ def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
 
 # Modules of white on each side (ISO/IEC 18004, 9.1).
 QUIET_ZONE_MODULES = 4
-# A stretch of dark modules in a row.
+# A run of dark modules.
 DARK = re.compile(b"\x01+")
 
 
 def qr_code(text: str) -> QrCode:
-    """Draw a text's QR code (ISO/IEC 18004), readable with 15 percent of it damaged (level M)."""
+    """Draw a text's QR code (ISO/IEC 18004), readable with 15 percent damaged (level M)."""
     rows = list(segno.make(text, error="m", micro=False).matrix_iter(border=QUIET_ZONE_MODULES))
     dark = [(y, run) for y, row in enumerate(rows) for run in DARK.finditer(bytes(row))]
     path = [f"M{run.start()} {y}h{len(run[0])}v1h-{len(run[0])}z" for y, run in dark]

@@ -1,7 +1,7 @@
-"""Keep a form that was not accepted: signed out, without a fresh proof, or without origin.
+"""Hand back a form that was not accepted: signed out, without a fresh proof, or without origin.
 
-Nothing is stored: a page carries the words, and the browser sends them again. A form that comes
-with the token of an earlier session is shown again, filled in, and never acted on.
+Nothing is stored: a page holds the words, and the browser sends them again. A form with the token
+of an earlier session is shown again, filled in, and never acted on.
 """
 
 from contextlib import suppress
@@ -36,18 +36,18 @@ def register_signed_out_pages(app: Flask) -> None:
 
 
 def signed_out(error: SignedOut) -> ResponseReturnValue:
-    """Ask to sign in again beside this page, which keeps what was typed.
+    """Ask to sign in again, in another tab than this page, which keeps what was typed.
 
-    A body as large as a picture's is read only where a lead has signed in before.
+    A body as large as a picture's is read only if a lead has signed in in this browser.
     """
     return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:
-    """Show a lead's form again with what was typed and a fresh token; nothing is done.
+    """Show a lead's form again with what was typed and a fresh token; do nothing else.
 
     The page's own view shows it, while no form counts as sent and the database refuses to write. A
-    button without a form asks to be pressed once more.
+    button without a form asks to be selected once more.
     """
     show_again()
     try:
@@ -61,14 +61,14 @@ def stale_form(error: CSRFError) -> ResponseReturnValue:
 
 
 def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
-    """Offer to send the form again, from a page that is ours for certain."""
+    """Offer to send the form again, from a page that is certainly ours."""
     return _kept_page("errors/send_again.html", is_read=_is_small()), error.code or 403
 
 
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
-    """Ask for a proof of identity, beside this page, which keeps the typed form.
+    """Ask for a proof of identity, in another tab than this page, which keeps the form.
 
-    Nobody proves it for what would be refused: the page's own view says first what is wrong, while
+    It asks for none if the form would be refused: the page's own view reports errors first, while
     the database refuses to write and no form acts. So does the language button of a form.
     """
     only_read()
@@ -100,7 +100,7 @@ def _kept_page(
         name,
         action=quote(request.path) + (f"?{query}" if query else ""),
         typed=typed,
-        # More than one word, which a person would miss.
+        # Several words, which a person would miss.
         texts=[words for _name, words in typed if len(words.split()) > 1],
         has_files=not is_read or any(file.filename for file in request.files.values()),
         is_private=True,

@@ -50,24 +50,24 @@ from belong_mail.worker.periodic_tasks import REST_SECONDS, Backoff, PeriodicTas
 if TYPE_CHECKING:
     from belong_mail.inbound.intake import Intake
 
-# Seconds between looks when there was nothing to do.
+# Seconds between polls when there was nothing to do.
 IDLE_SECONDS = 0.5
-# Seconds between looks when the database does not answer.
+# Seconds between attempts when the database does not answer.
 NO_DATABASE_SECONDS = 5.0
 PURGE_GAP = timedelta(minutes=1)
-# Seconds; a copy of the database that is older than this is known for one. Where the database is
-# far away a look at it takes seconds: then it is a tenth of the time.
+# Seconds between two checks of the host, at least and at most: a database that is older than that
+# is noticed. Where the database is far away, the gap is ten times what a check takes.
 HOST_CHECK_SECONDS, MAX_HOST_CHECK_SECONDS = 10.0, 30.0
 HOST_CHECK_SHARE = 10
-# How often a terminal hears what still waits.
+# Seconds between two lines on a terminal about what still waits.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
-# Until a request is tried again whose statement took too long.
+# How long until a request is retried whose statement took too long.
 SLOW_REQUEST_REST = timedelta(minutes=5)
 LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
-# Why we are on hold while our keys do not open what is in the database.
+# The reason of the hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
-# What a turn finds to do beside reading requests and sending, by what the log says when it fails.
+# What a turn does besides reading requests and sending, by the log's words for its failure.
 Tasks = dict[str, Callable[[], bool]]
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,13 @@ class Worker:
         self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
     def run(self) -> None:
-        """Work until the engine is told to stop; then finish what is in hand, and no more."""
+        """Work until the engine is told to stop; then only finish what is in hand."""
         while not self.engine.stopping.is_set():
             self.engine.rest(self._turn())
         self.close()
 
     def close(self) -> None:
-        """End well: write to the database what has left, and note that it was met once more."""
+        """End cleanly: record what was sent, and that this host was here."""
         self.engine.stop_talking()
         if self._intake is not None:
             self._intake.stop()
@@ -129,7 +129,7 @@ class Worker:
             self._is_free()
 
     def drain(self, told: Callable[[], None] | None = None) -> None:
-        """Work until nothing is due now, or until the engine is told to stop; tell now and then."""
+        """Work until nothing is due, or until the engine is told to stop; report now and then."""
         tell_at = 0.0
         if self._is_free():
             self.engine.recover()
@@ -147,7 +147,7 @@ class Worker:
                 hold.beat(session, self._state_file.seen())
 
     def _turn(self) -> float:
-        """Do what is due; return the seconds until the next look."""
+        """Do what is due; return the seconds until the next poll."""
         try:
             if not self._is_free():
                 if self.held_because == WRONG_KEYS:
@@ -159,7 +159,7 @@ class Worker:
         return NO_DATABASE_SECONDS
 
     def _is_free(self) -> bool:
-        """Tell whether we may work: on this database, and with these keys."""
+        """Return whether we may work: on this database, and with these keys."""
         before = self.held_because
         if not self._may_work_here():
             return False
@@ -172,9 +172,9 @@ class Worker:
         return True
 
     def _are_keys_right(self) -> bool:
-        """Try the keys at the start, when one is missed, and now and then while they are wrong.
+        """Check the keys at the start, when one is missing, and now and then while they are wrong.
 
-        With wrong keys all mail would fail, and what is written would be lost with them.
+        With wrong keys all email would fail, and what is written would be lost.
         """
         opener = self._keyring.opener
         if self._do_keys_fit and not opener.unknown:
@@ -195,7 +195,7 @@ class Worker:
         return self._do_keys_fit
 
     def _tell_of_keys(self) -> None:
-        """Let nothing leave but alerts, which need no key but the one we have."""
+        """Send only alerts, which need no key but the one we have."""
         if not self._mailer.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
@@ -212,7 +212,7 @@ class Worker:
             self.engine.kinds_alone = None
 
     def _may_work_here(self) -> bool:
-        """Meet the database when it may be another, or before a purge; tell whether we may work."""
+        """Check the database if it may be another, or before a purge; return whether to work."""
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
@@ -239,18 +239,18 @@ class Worker:
         return because is None
 
     def _is_met(self) -> bool:
-        """Tell whether the database is the one that we met: no connection was made since."""
+        """Return whether the database was checked and no connection was made since."""
         return self._state_file is None or self._met == self._connections
 
     def _connected(self, *_: object) -> None:
         self._connections += 1
 
     def _is_purge_due(self) -> bool:
-        """Tell whether a minute is over, also after a clock that was ahead is right again."""
+        """Return whether a minute has passed, even after a clock that ran ahead was set right."""
         return not self._purge_at - PURGE_GAP <= now() < self._purge_at
 
     def step(self) -> bool:
-        """Read requests, queue issues that are due, send a batch; tell whether there was any."""
+        """Read requests, queue due issues, send a batch; return whether there was any."""
         if self._intake is not None:
             self._intake.poll_if_due()
         requests, tasks = self._read_requests()
@@ -270,7 +270,7 @@ class Worker:
             return hold.waiting(session)
 
     def _read_requests(self) -> tuple[list[int], Tasks]:
-        """See what there is to do, and answer requests; return them, and the other tasks."""
+        """Read requests; return them, and the other tasks of this turn."""
         found = self._backoff.run("Nothing is read", self._look, most=NO_DATABASE_SECONDS)
         requests, tasks = found or ([], {})
         for request_id in requests:
@@ -278,7 +278,7 @@ class Worker:
         return requests, tasks
 
     def _look(self) -> tuple[list[int], Tasks]:
-        """See what there is to do, in one transaction: the database may be far away."""
+        """Look what there is to do, in one transaction: the database may be far away."""
         at, tasks = now(), Tasks()
         with self._sessions.begin() as session:
             requests = self._waiting(session, at)
@@ -291,7 +291,7 @@ class Worker:
         return requests, tasks
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
-        """List requests that may be read now, not too many of those that look an address up."""
+        """List requests that may be read now, limiting those that look an address up."""
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < jobs.MAX_FAILURES)
@@ -314,7 +314,7 @@ class Worker:
         return True
 
     def _tell_of_starts(self, entries: list[int]) -> bool:
-        """Tell, each in a transaction of its own, those who wait for a group that has started."""
+        """Notify people who wait for a group that has started, each in its own transaction."""
         told = 0
         for entry_id in entries:
             try:
@@ -344,7 +344,7 @@ class Worker:
         return Work(session=session, mailer=self._mailer, at=now())
 
     def _read_request(self, request_id: int) -> None:
-        """Answer one request in a transaction of its own; set an unreadable one aside."""
+        """Do one request in its own transaction; count a failure of an unreadable one."""
         kind = ""
         try:
             with self._sessions.begin() as session:
@@ -371,19 +371,19 @@ class Worker:
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 failed = update(Job).where(Job.id == request_id)
-                # The web may write any number into a new row, also one far below 0.
+                # The web may have written any number into a new row, even a very negative one.
                 before = case((Job.failures < 0, 0), else_=Job.failures)
                 session.execute(failed.values(failures=before + 1))
 
     def _note_failure(self, kind: str) -> None:
-        """Have the operator told of a request that looks an address up: failing tells who it is."""
+        """Report a failed lookup to the operator: a failure reveals whose address it is."""
         if kind in LOOKUPS:
             with self._sessions.begin() as session:
                 jobs.note_failure(session, now())
 
 
 def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:
-    """Join the worker's parts, or raise InvalidRelay."""
+    """Put the worker's parts together. Raises InvalidRelay."""
     settings = services.settings
     mailer = Mailer(
         opener=keyring.opener,

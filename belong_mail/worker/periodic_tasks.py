@@ -1,4 +1,4 @@
-"""Do the periodic tasks of each minute, and leave alone for a while what takes too long."""
+"""Run the periodic tasks of each minute, and pause those that take too long."""
 
 import logging
 import time
@@ -12,16 +12,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from belong_mail.core import retention
 from belong_mail.core.db import NO_DATABASE, error_name, is_locked, is_too_slow
 
-# For what took too long: the first time, and at most.
+# Pause after a task took too long: the first, and the longest.
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
 Done = TypeVar("Done")
-# May return how many rows it did away with.
+# May return how many rows it deleted.
 PeriodicTask = Callable[[Session], object]
 log = logging.getLogger(__name__)
 
 
 class Backoff:
-    """Leaves tasks alone whose statements take too long: for a minute, then twice as long."""
+    """Pauses tasks whose statements take too long: for a minute, then twice as long each time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,9 +36,9 @@ class Backoff:
         most: float = MAX_REST_SECONDS,
         most_locked: float = MAX_REST_SECONDS,
     ) -> Done | None:
-        """Do a task; None: it rests, or took too long, which is no reason to stop others.
+        """Run a task; return None if it is paused or took too long, which does not stop others.
 
-        It rests for so many seconds at most; after a lock that it met, perhaps for fewer.
+        `most` is the longest pause in seconds; after it met a lock, `most_locked` is.
         """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
@@ -58,25 +58,25 @@ class Backoff:
 
 
 class PeriodicTasks:
-    """Do what is due each minute, each in a transaction of its own: none stops another."""
+    """Runs what is due each minute, each in its own transaction: none stops another."""
 
     def __init__(
         self, sessions: sessionmaker[Session], tasks: dict[str, PeriodicTask], backoff: Backoff
     ) -> None:
-        """Take tasks by what the log says when one fails."""
+        """Take tasks by the log's words for their failure."""
         self._sessions = sessions
         self._tasks = tasks
         self._rules = [task for task in tasks.values() if isinstance(task, retention.Rule)]
         self._backoff = backoff
 
     def run(self) -> bool:
-        """Do tasks; False: as much as should be done at a time is done, and there is more."""
+        """Run tasks; return False if there is more than should be done at a time."""
         left, due = retention.BATCH_ROWS, self._due_rules()
         for complaint, task in self._tasks.items():
             if isinstance(task, retention.Rule) and task not in due:
                 continue
             done = self._do(complaint, task)
-            if done:  # which may be what a rule waits for
+            if done:  # a rule may wait for it
                 due = self._due_rules()
             left -= done if isinstance(done, int) else 0
             if left <= 0:
@@ -84,13 +84,13 @@ class PeriodicTasks:
         return True
 
     def _due_rules(self) -> set[retention.Rule]:
-        """Ask what has something to do in one statement; where that fails, try each."""
+        """Ask in one statement which rules have something to do; if that fails, try each."""
         ask = partial(retention.due, rules=self._rules)
         due = self._do("What is over is not asked about at once", ask)
         return set(self._rules) if due is None else due
 
     def _do(self, complaint: str, task: Callable[[Session], Done]) -> Done | None:
-        """Do one; a failure leaves nothing behind but its name in the log."""
+        """Run one task; a failure leaves nothing but a line in the log."""
 
         def do() -> Done | None:
             try:

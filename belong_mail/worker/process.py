@@ -17,7 +17,7 @@ NICENESS = 10
 
 
 def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
-    """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    """Decrypt, index and send what waits; on SIGTERM finish what is in hand."""
     if not settings.database_url.startswith("sqlite"):
         _yield_to_pages()
     try:
@@ -36,9 +36,9 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
 
 
 def _yield_to_pages() -> None:
-    """Let pages have the processor first.
+    """Lower the process's priority, so that pages come first.
 
-    Not on SQLite: the holder of its one lock must not wait for a processor, or all wait for both.
+    Not on SQLite: a worker that has the one lock but no processor would make all wait.
     """
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
@@ -54,7 +54,7 @@ def _make_ready(settings: Settings) -> Worker:
 
 
 def _drain(worker: Worker, *, is_quiet: bool) -> None:
-    """Work until nothing is due now; say what waits for later."""
+    """Work until nothing is due; then say what waits for later."""
     is_told = not is_quiet and sys.stderr.isatty()
     worker.drain(partial(_tell, worker) if is_told else None)
     waiting = worker.waiting()
@@ -70,6 +70,6 @@ def _drain(worker: Worker, *, is_quiet: bool) -> None:
 
 
 def _tell(worker: Worker) -> None:
-    """Show on the terminal what is still waiting."""
+    """Show on the terminal what still waits."""
     sys.stderr.write(f"\rStill waiting: {hold.in_words(worker.waiting())}\033[K")
     sys.stderr.flush()

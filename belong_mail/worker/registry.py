@@ -61,10 +61,10 @@ def periodic_tasks(
 def compose_deliveries(
     mailer: Mailer, issue_mailer: IssueMailer, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Compose]]:
-    """Read what it takes to write deliveries, in their order: those of issues together.
+    """Read what deliveries need to be written, in order, those of issues together.
 
-    One over which the database takes too long is put off. Single ones behind it are read in the
-    next turn: many such must not make one that lasts for longer than our lease.
+    A delivery that takes too long is put off. Single ones behind it are read in the next turn: many
+    of them must not outlast our lease.
     """
     of_issues, is_slow = dict(issue_mailer.read(session, ids)), False
     for delivery_id in ids:
@@ -83,9 +83,9 @@ def compose_deliveries(
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
-    """Read what a single message needs; render it, or raise the error, only when it is asked for.
+    """Read what a single email needs; render it, or raise the error, only when it is its turn.
 
-    While we hold the lock, senders of forms would wait for the rendering too.
+    Rendering while we hold the lock would make senders of forms wait.
     """
     try:
         with session.begin_nested():
