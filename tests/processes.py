@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait as wait_for
@@ -21,6 +20,7 @@ from flask.cli import main
 
 from belong_mail.core import memory
 from belong_mail.ops.launcher import worker_arguments
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60
@@ -149,13 +149,10 @@ def running(settings: Mapping[str, str], *arguments: str) -> Iterator[subprocess
 
 
 def wait_until_served(port: int) -> None:
-    until = time.monotonic() + SECONDS
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
-                assert answer.status == 200
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
+    wait_until(lambda: urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20).close() is None)
+
+
+def is_ready_to_end(pid: int) -> bool:
+    """Tell, on Linux, whether a process handles SIGTERM; while it starts, the signal ends it."""
+    caught = Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)

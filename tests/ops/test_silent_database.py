@@ -21,13 +21,14 @@ from belong_mail.ops.hold import Host
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_postgresql, one_by_day
-from tests.ops.troubles import is_said, wait_until
+from tests.ops.troubles import is_said
 from tests.processes import SECONDS, run, running
 from tests.servers.network import FarTunnel, Network, require
 from tests.servers.ports import free_port
 from tests.servers.site import Browser, Site
 from tests.servers.site import running as site_running
 from tests.servers.tunnel import Tunnel
+from tests.waiting import wait_until
 
 pytestmark = on_postgresql
 

@@ -14,9 +14,10 @@ from belong_mail.ops import schema
 from tests.delivery.factories import books, queue
 from tests.ops.copies import HELD, TOOK_OVER, Settings, doubled, is_held
 from tests.ops.standby import Pair, pair
-from tests.ops.troubles import end, is_said, wait_until
+from tests.ops.troubles import end, is_said
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
+from tests.waiting import wait_until
 from tests.web_role import give_rights
 
 MANY = 400

@@ -3,7 +3,6 @@
 import resource
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,10 +147,3 @@ def end(process: subprocess.Popen[str]) -> None:
     process.terminate()
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, said
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.05)

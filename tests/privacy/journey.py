@@ -1,8 +1,6 @@
 """A canary goes through every journey of a real site, and everything it left is gathered."""
 
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
@@ -25,6 +23,7 @@ from tests.factories import launch_an_hour_ago, queue_issue
 from tests.inbound.mail import SPAM, UNKNOWN, bounce, hand_back
 from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
+from tests.waiting import wait_until
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 FIRST_NAME = "Zilpzalpina"
@@ -304,14 +303,6 @@ class Walk:
 
     def _deliveries(self) -> list[tuple[object, ...]]:
         return dump_of(self.services)["deliveries"]
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > until:
-            raise TimeoutError
-        time.sleep(0.02)
 
 
 def gather(environment: dict[str, str], relay: Server, folder: Path, port: int) -> Evidence:

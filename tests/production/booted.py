@@ -3,8 +3,7 @@
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from tests.production.debian import SURROUNDINGS
+from tests.waiting import wait_until
 
 MISSING = (
     "NOT TESTED: the units, as systemd runs them. It takes root, iproute2, and a kernel that allows"
@@ -94,21 +94,14 @@ def booted(root: Path) -> Iterator[Booted]:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
-            until(lambda: _runs_systemd(unshare), lambda: Path(log.name).read_text())
+            words = Path(log.name).read_text
+            wait_until(lambda: _runs_systemd(unshare), words, PATIENCE)
             machine = Booted(_first(unshare))
             machine.must("systemctl is-system-running --wait" + NO_NAMES)
             yield machine
         finally:
             unshare.kill()
             unshare.wait()
-
-
-def until(is_so: Callable[[], object], words: Callable[[], str] = str) -> None:
-    """Wait until something is so; say what is there instead if it never is."""
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, words()
-        time.sleep(0.05)
 
 
 def _first(unshare: subprocess.Popen[bytes]) -> int:
@@ -142,7 +135,7 @@ def _cgroup() -> Iterator[Path]:
     finally:
         if (group / "cgroup.kill").exists():  # older kernels than 5.14 end all with the first
             (group / "cgroup.kill").write_text("1")
-        until(lambda: "populated 0" in (group / "cgroup.events").read_text())
+        wait_until(lambda: "populated 0" in (group / "cgroup.events").read_text())
         for folder, _, _ in os.walk(group, topdown=False):
             Path(folder).rmdir()
 

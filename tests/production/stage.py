@@ -6,8 +6,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,6 @@ from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
 USER, PASSWORD = "belong", "pa55/w0rd"
-SECONDS_TO_START = 60.0
 SECONDS_TO_END = 60
 
 
@@ -78,7 +76,7 @@ class Stage(Served):
             self._start_nginx()
             self.start("web")
             self.start("worker")
-            self.wait_until(lambda: self.client().get("/readyz").status_code == 200)
+            self.wait_for(lambda: self.client().get("/readyz").status_code == 200)
             self._ends = ends.pop_all()
         return self
 
@@ -143,18 +141,6 @@ class Stage(Served):
                 env=self.surroundings, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, **User("nginx").options(),
             )  # fmt: skip
-
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Ask again and again; a connection that is refused is no answer yet."""
-        until = time.monotonic() + SECONDS_TO_START
-        while True:
-            try:
-                if is_so():
-                    return
-            except OSError:
-                pass
-            assert time.monotonic() < until, self.words().decode()
-            time.sleep(0.05)
 
     def flask(self, *arguments: str) -> str:
         """Run a command of the operator's as the worker's user does."""

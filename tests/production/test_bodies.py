@@ -173,6 +173,6 @@ def test_a_request_that_runs_at_sigterm_ends_well(proxied):
         assert stage.processes["web"].wait(30) == 0
     finally:
         stage.start("web")
-        stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+        stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
     assert answers[0] in {200, 303}
     assert messages(stage) == before + 1

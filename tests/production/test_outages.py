@@ -68,13 +68,13 @@ def has_come_to(answers: Counter[int], number: int) -> bool:
 @night("installations")
 def test_a_dead_web_process_is_replaced_while_the_other_answers(stage):
     """One after the other dies: what it had in hand may be lost, and nothing after that."""
-    stage.wait_until(lambda: listening(stage) == 2)
+    stage.wait_for(lambda: listening(stage) == 2)
     first = answering(stage)
     with reading(stage) as answers:
         for victim in sorted(first):
             os.kill(victim, signal.SIGKILL)
-            stage.wait_until(partial(is_replaced, stage, victim))
-            stage.wait_until(partial(has_come_to, answers, answers[200] + 20))
+            stage.wait_for(partial(is_replaced, stage, victim))
+            stage.wait_for(partial(has_come_to, answers, answers[200] + 20))
     assert answering(stage).isdisjoint(first)
     assert stage.processes["web"].poll() is None
     assert set(answers) <= {200, 502}
@@ -85,15 +85,15 @@ def test_a_dead_web_process_is_replaced_while_the_other_answers(stage):
 def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage):
     """As `systemctl reload belong-web` does, through the proxy."""
     reload = shlex.split(stage.unit("web").one("ExecReload"))
-    stage.wait_until(lambda: listening(stage) == 2)
+    stage.wait_for(lambda: listening(stage) == 2)
     first = answering(stage)
     with reading(stage) as answers:
-        stage.wait_until(partial(has_come_to, answers, 20))
+        stage.wait_for(partial(has_come_to, answers, 20))
         pid = str(stage.processes["web"].pid)
         subprocess.run([each.replace("$MAINPID", pid) for each in reload], check=True)
-        stage.wait_until(lambda: len(answering(stage) - first) == 2)
-        stage.wait_until(lambda: answering(stage).isdisjoint(first))
-        stage.wait_until(partial(has_come_to, answers, answers[200] + 20))
+        stage.wait_for(lambda: len(answering(stage) - first) == 2)
+        stage.wait_for(lambda: answering(stage).isdisjoint(first))
+        stage.wait_for(partial(has_come_to, answers, answers[200] + 20))
     assert set(answers) == {200}
 
 
@@ -103,7 +103,7 @@ def outage(stage: Stage) -> Iterator[Stage]:
     stage.kill("web")
     yield stage
     stage.start("web")
-    stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+    stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
 
 
 def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage):
@@ -146,7 +146,7 @@ def standstill(stage: Stage) -> Iterator[Stage]:
     stage.flask("hold", "release")  # for this host the copy was the newer one
     stage.start("web")
     stage.start("worker")
-    stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+    stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
 
 
 @night("installations")
@@ -166,7 +166,7 @@ def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(s
 def is_ready_and_takes_a_form(stage: Stage) -> bool:
     """Start the web; ask whether it is ready, and see that it is right about that."""
     stage.start("web")
-    stage.wait_until(lambda: stage.client().get("/healthz").status_code == 200)
+    stage.wait_for(lambda: stage.client().get("/healthz").status_code == 200)
     is_ready = stage.client().get("/readyz").status_code == 200
     answer = stage.client().send(f"/groups/{SLUG}/join", email="restored@dpsk12.org")
     assert answer.status_code == (303 if is_ready else 503)

@@ -53,7 +53,7 @@ def test_the_nightly_copy_can_be_restored_and_old_ones_go(stage):
 
 def test_the_status_is_silent_while_all_is_well(stage):
     """From the worker's first sign on, which may come after the web's."""
-    stage.wait_until(lambda: run_unit(stage, "status").returncode == 0)
+    stage.wait_for(lambda: run_unit(stage, "status").returncode == 0)
     done = run_unit(stage, "status")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

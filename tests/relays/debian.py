@@ -5,12 +5,12 @@ They ask for users of their own: within a mount namespace of theirs, /etc/passwd
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.waiting import listens, wait_until
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "relays"
 ROOT = FOLDER / "root"
@@ -54,7 +54,7 @@ def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
         start_new_session=True,
     )
     try:
-        _wait_for(port, process)
+        wait_until(lambda: listens(port), seconds=SECONDS)
         yield
     finally:
         process.terminate()
@@ -80,12 +80,3 @@ def _write_accounts(folder: Path) -> None:
     for name, added in lines.items():
         text = Path("/etc", name).read_text() + "\n".join([*added, ""])
         (folder / name).write_text(text)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"Nobody answers on port {port}; exit code {process.poll()}.")

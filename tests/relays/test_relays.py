@@ -1,6 +1,5 @@
 """Issues through a real Postfix and a real Exim, audited by the servers' own logs."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,10 +14,11 @@ from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
 from tests.markers import night, on_sqlite
-from tests.processes import SECONDS, feed
+from tests.processes import feed
 from tests.relays.debian import why_not
 from tests.relays.servers import Log, exim, postfix
 from tests.servers.smtp import Server
+from tests.waiting import wait_until
 
 MEMBERS = 500
 SOME = 40
@@ -33,9 +33,7 @@ pytestmark = [
 
 def wait_for_log(log: Log, number: int) -> None:
     """A server writes of its queue a little later than it answers."""
-    until = time.monotonic() + SECONDS
-    while len(log()) < number and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: len(log()) >= number)
 
 
 @pytest.mark.timeout(300)

@@ -3,13 +3,13 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, text
@@ -24,6 +24,7 @@ from tests.scale import sink
 from tests.scale.database import OWNER, WEB, Database, database
 from tests.scale.hosts import Host, Switch, switch
 from tests.servers.tls import Authority
+from tests.waiting import listens, wait_until
 
 GROUP = "asian"
 BASE_URL = "https://belong.example.org"
@@ -131,14 +132,12 @@ class Fleet:
     def wait_for_copies(self, number: int, seconds: float) -> None:
         self.wait(lambda: self.copies() >= number, seconds, f"{number} copies")
 
-    def wait(self, is_so: Callable[[], bool], seconds: float, what: str) -> float:
-        """Wait for something; return how long that took."""
-        began = time.monotonic()
+    def wait(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
+        """Ask for something five times a second: it counts in large tables."""
+        until = time.monotonic() + seconds
         while not is_so():
-            waited = time.monotonic() - began
-            assert waited < seconds, f"No {what} in {seconds} s. {self}"
+            assert time.monotonic() < until, f"No {what} in {seconds} s. {self}"
             time.sleep(0.2)
-        return time.monotonic() - began
 
     def __str__(self) -> str:
         logs = [f"-- {each.host.name}:\n{each.log[-1500:]}" for each in (*self.webs, *self.workers)]
@@ -179,7 +178,7 @@ def _begin(made: Fleet, members: int) -> None:
     second.start()
     for web in made.webs:
         web.start()
-        made.wait(lambda host=web.host: _listens(host), STARTING, f"answer of {web.host.name}")  # type: ignore[misc]
+        wait_until(partial(listens, WEB_PORT, web.host.address), made.__str__, STARTING)
     leases = "SELECT count(*) FROM hosts WHERE worked_at IS NOT NULL"
     made.wait(lambda: made.count(leases) == 2, STARTING, "second worker")
     made.tell(f"{members} members; two webs and two workers are up")
@@ -239,9 +238,3 @@ def _relay(net: Switch) -> tuple[Machine, str]:
     words = sys.executable, "-m", "tests.scale.sink", host.address, str(RELAY_PORT)
     url = f"smtps://{host.address}:{RELAY_PORT}?ca={authority.file}&timeout=20&dot_timeout=20"
     return Machine(host, (*words, certificate, str(host.folder)), {}), url
-
-
-def _listens(host: Host) -> bool:
-    with suppress(OSError), socket.create_connection((host.address, WEB_PORT), 1):
-        return True
-    return False

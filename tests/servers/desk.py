@@ -13,6 +13,7 @@ from functools import cached_property
 from tests.servers.actions import Action, Say
 from tests.servers.ledger import Copy, Ledger
 from tests.servers.listening import Listener
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,8 @@ class Desk(Listener):
 
     def wait_for(self, count: int, seconds: float = 60.0) -> list[Accepted]:
         """Return what was accepted as soon as it is that many, or raise TimeoutError."""
-        until = time.monotonic() + seconds
-        while len(self.accepted) < count:
-            if time.monotonic() > until:
-                raise TimeoutError(f"{len(self.accepted)} of {count} messages came.")
-            time.sleep(0.01)
+        came = self.accepted
+        wait_until(lambda: len(came) >= count, lambda: f"{len(came)} of {count} came.", seconds)
         return list(self.accepted)
 
     def take(self, return_path: str, recipient: str, data: bytes, *, is_answered: bool) -> None:

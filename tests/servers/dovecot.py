@@ -6,7 +6,6 @@
 import imaplib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
+from tests.waiting import listens, wait_until
 
 PROGRAM = shutil.which("dovecot", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 IS_REQUIRED = os.environ.get("REQUIRE_DOVECOT") == "1"
@@ -156,7 +156,7 @@ def dovecot(passdb: str = "") -> Iterator[Dovecot]:
             extra_groups=[] if is_root else None,
         )
         try:
-            _wait_for(port, process, folder / "log")
+            wait_until(lambda: listens(port), (folder / "log").read_text, SECONDS)
             yield Dovecot(folder, port, tls_port, authority.file)
         finally:
             _end(process)
@@ -168,12 +168,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(SECONDS)
     process.kill()
     process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
-    raise TimeoutError(log.read_text() if log.exists() else "Dovecot does not start.")

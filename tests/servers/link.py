@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any, cast
 from sqlalchemy import make_url
 
 from tests.servers.ports import free_port
+from tests.waiting import listens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTING_SECONDS = 60.0
 
 
 class End(asyncio.Protocol):
@@ -100,23 +99,11 @@ def far_database(url: str, round_trip: float) -> Iterator[str]:
     target = f"{folder}/.s.PGSQL.{near.port or 5432}" if is_file else str(near.port or 5432)
     with subprocess.Popen(command(port, target, round_trip), cwd=ROOT, env=os.environ) as link:
         try:
-            _wait_for(port)
+            wait_until(lambda: listens(port))
             far = near.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
             yield far.render_as_string(hide_password=False)
         finally:
             link.kill()
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + STARTING_SECONDS
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@ import http.client
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.processes import ENDS_WITH_US, ROOT, flask, surroundings
+from tests.processes import ENDS_WITH_US, ROOT, flask, is_ready_to_end, surroundings
+from tests.waiting import wait_until
 
-SECONDS_TO_START = 60.0
 SECONDS_TO_END = 60
 
 
@@ -112,14 +112,7 @@ class Site:
             process.wait()
 
     def let_worker_begin(self) -> None:
-        """Wait until the worker handles SIGTERM: while it starts, it ends by the signal itself."""
-        until = time.monotonic() + SECONDS_TO_START
-        while self.worker.poll() is None and time.monotonic() < until:
-            status = Path(f"/proc/{self.worker.pid}/status").read_text()
-            caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-            if caught >> (signal.SIGTERM - 1) & 1:
-                return
-            time.sleep(0.02)
+        wait_until(lambda: self.worker.poll() is not None or is_ready_to_end(self.worker.pid))
 
     def _start(self, name: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         env = surroundings({**self._environment, **settings})
@@ -158,7 +151,8 @@ def running(
     """Run web and worker with these settings until the block ends; some may be the web's own."""
     site = Site(environment, folder, port, for_web or {})
     try:
-        wait_until_served(site)
+        is_ready = partial(Browser(port).get, "/readyz")
+        wait_until(lambda: is_ready().status_code == 200, lambda: site.words().decode())
     except BaseException:
         site.kill()
         raise
@@ -166,16 +160,3 @@ def running(
         yield site
     finally:
         site.end()
-
-
-def wait_until_served(site: Site, seconds: float = SECONDS_TO_START) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            if Browser(site.browser.port).get("/readyz").status_code == 200:
-                return
-        except OSError:
-            pass
-        if time.monotonic() > until or site.web.poll() is not None:
-            raise TimeoutError(site.words().decode())
-        time.sleep(0.05)

@@ -17,6 +17,7 @@ from tests.conftest import KEYS
 from tests.processes import ROOT, run
 from tests.servers.ports import free_port
 from tests.servers.site import Site, running
+from tests.waiting import listens, wait_until
 
 # Seconds; a page takes hundredths, and this machine may be busy.
 PROMPT = 10.0
@@ -123,7 +124,7 @@ def test_an_app_that_fails_is_logged_without_the_url(tmp_path):
             env={"PYTHONPATH": f"{ROOT}:{tmp_path}"}, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        wait_for(port)
+        wait_until(lambda: listens(port))
         answer = asked(
             port, "GET /fail/s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
@@ -134,13 +135,3 @@ def test_an_app_that_fails_is_logged_without_the_url(tmp_path):
     said = log.read_text()
     assert "ERROR web: Application callable raised an exception" in said
     assert "s3cret" not in answer.decode() + said
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        try:
-            return connect(port, "").close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise TimeoutError
