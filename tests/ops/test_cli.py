@@ -4,42 +4,26 @@ import json
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import Result
+from psutil import Process
 from sqlalchemy import select
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import cli as cli_module
 from tests.conftest import KEYS
-from tests.district_names import DISTRICT
+from tests.district_names import NAMED
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, run, running, surroundings, wait_until_served
 from tests.servers.ports import free_port
 
 pytestmark = on_sqlite
-# Operators script against these.
-THESE = [
-    "setup", "upgrade", "doctor", "status", "explain", "web", "worker", "purge", "import", "demo",
-    "db upgrade", "db check", "db downgrade", "db backup", "db restore", "db drill", "db move",
-    "keys new", "keys rotate", "keys backup", "keys check",
-    "hold begin", "hold status", "hold release", "outbox retry",
-    "group list", "group add", "group launch", "group retire", "group restore",
-    "lead invite", "lead remove", "lead list", "lead unlink", "office invite", "office remove",
-    "newsletter send", "newsletter list", "newsletter report", "newsletter stop",
-    "newsletter pause", "newsletter resume", "newsletter release", "newsletter cancel",
-    "inbound", "inbound explain",
-]  # fmt: skip
-GROUPS = ["db", "group", "lead", "office", "newsletter", "keys", "hold", "outbox"]
-COMMANDS = [*THESE, *GROUPS, "prepare"]
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",
     "expired", "uncertain",
@@ -59,42 +43,6 @@ def said(result: Result, exit_code: int, words: str) -> None:
     assert result.exit_code == exit_code, result.output
     assert words in result.output
     assert "Traceback" not in result.output
-
-
-@pytest.mark.usefixtures("app")
-def test_there_are_these_commands_and_no_more():
-    found = set()
-    for name in cli_module.ENTRIES:
-        command = cli_module.load(name)
-        below = command.commands if isinstance(command, click.Group) else {}
-        found |= {f"{name} {each}" for each in below}
-        if getattr(command, "invoke_without_command", not below):
-            found.add(name)
-    assert found == set(THESE)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_explains_itself(command, cli):
-    result = cli.invoke(args=[*command.split(), "--help"])
-    assert result.exit_code == 0
-    lines = result.output.splitlines()
-    assert lines[0].startswith("Usage: ")
-    assert lines[2].strip()
-
-
-@pytest.mark.parametrize("group", ["", *sorted({name.split()[0] for name in COMMANDS})])
-def test_lists_of_commands_say_each_in_one_whole_line(group, cli):
-    """Click cuts a long line with “...”."""
-    shown = cli.invoke(args=[*group.split(), "--help"]).output.partition("\nCommands:\n")[2]
-    lines = [line.split(maxsplit=1) for line in shown.splitlines() if line.strip()]
-    assert [line for line in lines if len(line) < 2 or not line[1].endswith(".")] == []
-    assert "..." not in shown
-
-
-@pytest.mark.parametrize("name", cli_module.ENTRIES)
-def test_commands_that_are_loaded_late_are_listed_by_their_own_words(name, cli):
-    first = cli.invoke(args=[name, "--help"]).output.splitlines()[2].strip()
-    assert cli_module.ENTRIES[name].words == first
 
 
 def test_an_issue_is_sent_from_a_file_and_reported(cli, issue, worker, relay, services, keyring):
@@ -208,9 +156,8 @@ def test_a_subject_that_names_the_group_is_refused_and_nothing_is_kept(cli, issu
     ],
 )
 def test_an_issue_that_is_not_right_is_refused_and_nothing_is_kept(
-    content, subject, options, words,
-    cli, tmp_path, services
-):  # fmt: skip
+    content, subject, options, words, cli, tmp_path, services
+):
     file = tmp_path / "issue.md"
     if content is not None:
         file.write_bytes(content)
@@ -305,7 +252,7 @@ def test_made_up_members_are_confirmed_and_for_development_only(cli, environment
     for number in ("0", "-1", "many", "1000001"):
         said(cli.invoke(args=[*demo, number]), 2, "--members")
     said(cli.invoke(args=["demo", "--group", "no-such", "--members", "1"]), 2, "no group")
-    ended = run(production(environment), *demo, "1")
+    ended = run({**environment, **NAMED}, *demo, "1")
     assert (ended.returncode, ended.stderr) == (
         1, "Error: Made-up people are for development only.\n",
     )  # fmt: skip
@@ -376,7 +323,7 @@ def test_development_listens_to_this_machine_alone(host, environment):
 
 
 def test_production_is_served_behind_a_proxy_alone(environment):
-    ended = run(production(environment), "web", "--port", str(free_port()))
+    ended = run({**environment, **NAMED}, "web", "--port", str(free_port()))
     assert ended.returncode == 1
     assert "BELONG_PROXIES is 0" in ended.stderr
     assert "Set it to 1 behind one nginx or Caddy" in ended.stderr
@@ -394,7 +341,7 @@ def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
     port = free_port()
     with running(given, "web", "--port", str(port)) as process:
         wait_until_served(port)
-        family = [process.pid, *children_of(process.pid)]
+        family = [process.pid, *(each.pid for each in Process(process.pid).children())]
         assert len(family) > 1
         for pid in family:
             its_own = Path(f"/proc/{pid}/environ").read_bytes()
@@ -409,30 +356,7 @@ def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
 def test_in_production_no_command_shows_its_memory_to_another_process(environment):
     code = "import wsgi, ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
     asked = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=surroundings(production(environment)),
+        [sys.executable, "-c", code], cwd=ROOT, env=surroundings({**environment, **NAMED}),
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert asked.stdout.strip() == "0"
-
-
-def production(environment: dict[str, str]) -> dict[str, str]:
-    return {
-        **environment,
-        "BELONG_ENV": "production",
-        "BELONG_BASE_URL": "https://belong.example.org",
-        **DISTRICT,
-        "BELONG_MAIL_DOMAIN": "example.org",
-        "BELONG_POSTAL_ADDRESS": "Denver",
-        "BELONG_CONTACT_INBOX": "dps-belong@example.org",
-    }
-
-
-def children_of(parent: int) -> list[int]:
-    """List the processes that a process has started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            status = (folder / "stat").read_text()
-            if int(status.rpartition(")")[2].split()[1]) == parent:
-                found.append(int(folder.name))
-    return found

@@ -100,13 +100,6 @@ def test_an_empty_value_is_as_good_as_none():
     assert Config.read({**empty, **GIVEN}) == Config.read(GIVEN)
 
 
-def test_production_is_read_whole():
-    read = Config.read(PRODUCTION)
-    assert not read.is_development
-    assert read.database_url.startswith("postgresql+psycopg://")
-    assert read.secret_keys == (KEYS["secret"],)
-
-
 def test_the_web_server_needs_neither_private_nor_index_key():
     blind = {**PRODUCTION, "BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
     read = Config.read(blind)
@@ -272,26 +265,6 @@ def test_a_token_that_can_be_guessed_or_typed_in_no_header_is_refused(token):
     assert Config.read({**PRODUCTION, "BELONG_METRICS_TOKEN": "a" * 32}).metrics_token == "a" * 32
 
 
-def test_all_complaints_come_at_once():
-    said = complaints(
-        {
-            **PRODUCTION,
-            "BELONG_BASE_URL": "http://belong.example.org",
-            "BELONG_SMTP_URL": "mailbox:",
-            "BELONG_TIMEZONE": "Denver",
-            "BELONG_UNCERTAIN": "soon",
-            "BELONG_COLOUR": "geheim",
-            "BELONG_MAIL_DOMAIN_FILE": "/nowhere/geheim",
-            "BELONG_INDEX_KEYS": "geheim",
-            "BELONG_SEND_RATE_FILE": "/nowhere/geheim",
-        }
-    )
-    assert {line.partition(" ")[0] for line in said} == {
-        "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_TIMEZONE", "BELONG_UNCERTAIN",
-        "BELONG_COLOUR", "BELONG_INDEX_KEYS", "BELONG_SEND_RATE_FILE",
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize(
     "name", ["BELONG_COLOUR", "BELONG_", "BELONG_FILE", "BELONG_ENV_FILE_FILE"]
 )
@@ -299,12 +272,6 @@ def test_an_unknown_name_stops_the_start(name):
     assert complaints({**PRODUCTION, name: "geheim"}) == [
         f"{name} is not a setting; .env.example lists them all."
     ]
-
-
-def test_a_name_of_another_program_is_none_of_our_business():
-    assert Config.read({**PRODUCTION, "PATH": "/bin", "MY_BELONG_X": "1"}) == Config.read(
-        PRODUCTION
-    )
 
 
 @pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "BELONG_ENV"])
@@ -370,21 +337,6 @@ def test_relative_paths_start_at_the_projects_root():
 )
 def test_the_wait_of_uncertain_issues_is_read(value, wait):
     assert Config.read({**PRODUCTION, "BELONG_UNCERTAIN": value}).uncertain == wait
-
-
-def test_old_and_new_keys_stand_side_by_side():
-    both = {
-        name: f"{KEYS[kind]}, {OTHER_KEYS[kind]}"
-        for name, kind in config.KEYS.items()
-        if kind != "index"
-    }
-    read = Config.read({**PRODUCTION, **both})
-    assert len(read.secret_keys) == len(read.public_keys) == len(read.private_keys) == 2
-
-
-def test_the_settings_do_not_change():
-    with pytest.raises(AttributeError):
-        Config.read(GIVEN).env = "production"  # type: ignore[misc]
 
 
 def test_the_example_lists_every_setting_and_is_up_to_date():
