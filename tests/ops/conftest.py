@@ -1,4 +1,4 @@
-"""Workers with keys of a test's own."""
+"""Workers with keys of a test's own, and an issue that takes a while."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,6 +7,10 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
+from tests.delivery.factories import queue
+from tests.ops.copies import MANY
+from tests.processes import run
+from tests.servers.smtp import Server
 
 
 @pytest.fixture
@@ -20,3 +24,13 @@ def worker_with(services: Services) -> Iterator[Callable[[Keyring], Worker]]:
     yield make
     for each in made:
         each.engine.close()
+
+
+@pytest.fixture
+def long_issue(
+    environment: dict[str, str], services: Services, keyring: Keyring, relay: Server
+) -> int:
+    """Return an issue that takes some seconds to leave; this host is known to the database."""
+    assert run(environment, "worker", "--drain").returncode == 0
+    relay.delay = 0.02
+    return queue(services, keyring, MANY)

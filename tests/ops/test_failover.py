@@ -1,78 +1,62 @@
 """A database that lacks what its workers have done: that does not leave again unasked."""
 
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from tests.delivery.factories import queue
-from tests.markers import on_postgresql, one_by_day
-from tests.ops.copies import HELD, Settings, doubled, is_held
-from tests.ops.troubles import go_back, is_said, keep
-from tests.processes import SECONDS, run, running
-from tests.servers.smtp import Server
+from tests.markers import on_sqlite, one_by_day
+from tests.ops.copies import Settings, doubled, is_held, lagging
+from tests.processes import SECONDS, run
 
-pytestmark = on_postgresql
+pytestmark = [on_sqlite, pytest.mark.usefixtures("long_issue")]
 
-MANY = 400
 LACKS = "the database lacked what that had done"
+Copy = Callable[[], None]
 
 
 @pytest.fixture
-def issue(environment: Settings, services: Services, keyring: Keyring, relay: Server) -> int:
-    """Return an issue that takes some seconds to leave; this host is known to the database."""
-    assert run(environment, "worker", "--drain").returncode == 0
-    relay.delay = 0.02
-    return queue(services, keyring, MANY)
+def keep(tmp_path: Path) -> Copy:
+    """Keep what the database is now."""
+    return lambda: copy(tmp_path / "belong.db", tmp_path / "kept.db")
 
 
 @pytest.fixture
-def other(environment: Settings, services: Services, tmp_path: Path) -> Settings:
-    """The settings of another host that is known to the database."""
-    other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
-    assert services
-    assert run(environment, "worker", "--drain").returncode == 0
-    assert run(other, "hold", "release").returncode == 0
-    assert run(other, "worker", "--drain").returncode == 0
-    return other
+def go_back(tmp_path: Path) -> Copy:
+    """Be what was kept."""
+    return lambda: copy(tmp_path / "kept.db", tmp_path / "belong.db")
 
 
-@contextmanager
-def lagging(settings: Settings, relay: Server, url: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a worker; the standby has not got what it did lately."""
-    with running(settings, "worker") as process:
-        relay.wait_for(60, SECONDS)
-        keep(url)
-        relay.wait_for(len(relay.accepted) + 150, SECONDS)
-        yield process
+def copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target, 60)) as other:
+        one.backup(other)
 
 
 @one_by_day("faults")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
-    ending, environment, issue, relay, database_url
+    ending, environment, relay, keep, go_back
 ):
-    """By its journal or its epoch, where an older copy is on the same timeline."""
-    assert issue
-    with lagging(environment, relay, database_url) as process:
+    """By its journal or its epoch."""
+    with lagging(environment, relay, keep) as process:
         process.send_signal(ending)
         process.communicate(timeout=SECONDS)
-    go_back(database_url)
+    go_back()
     assert run(environment, "worker", "--drain").returncode == 1
     is_held(environment, LACKS, "older than what this host last saw")
     assert doubled(relay) == 0
 
 
-def test_what_one_host_misses_holds_the_others(environment, other, issue, relay, database_url):
-    assert issue
-    with lagging(environment, relay, database_url) as process:
-        go_back(database_url)
-        is_said(process, HELD)
-    assert run(other, "worker", "--drain").returncode == 1
+def test_what_one_host_misses_holds_the_others(environment, relay, keep, go_back, tmp_path):
+    other: Settings = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
+    assert run(other, "hold", "release").returncode == 0
+    with lagging(environment, relay, keep) as process:
+        process.kill()
+    go_back()
+    for each in (environment, other):
+        assert run(each, "worker", "--drain").returncode == 1
     is_held(other, LACKS)
     assert doubled(relay) == 0

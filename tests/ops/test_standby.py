@@ -1,27 +1,20 @@
 """A real standby takes over, some seconds behind or with all that the dead server had."""
 
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.ops import schema
-from tests.delivery.factories import books, queue
-from tests.ops.copies import HELD, TOOK_OVER, Settings, doubled, is_held
+from tests.delivery.factories import books
+from tests.ops.copies import HELD, MANY, TOOK_OVER, doubled, is_held, lagging
 from tests.ops.standby import Pair, pair
 from tests.ops.troubles import end, is_said
 from tests.processes import SECONDS, run, running
-from tests.servers.smtp import Server
 from tests.waiting import wait_until
 from tests.web_role import give_rights
 
-MANY = 400
-SOME = 60
 # Deliveries that a worker has on their way at most: that is in doubt, and waits longer.
 IN_HAND = 100
 
@@ -41,28 +34,10 @@ def database_url(servers: Pair) -> str:
     return servers.url
 
 
-@pytest.fixture
-def issue(environment: Settings, services: Services, keyring: Keyring, relay: Server) -> int:
-    """Return an issue that takes some seconds to leave; this host is known to the database."""
-    assert run(environment, "worker", "--drain").returncode == 0
-    relay.delay = 0.02
-    return queue(services, keyring, MANY)
-
-
-@contextmanager
-def lagging(settings: Settings, relay: Server, servers: Pair) -> Iterator[subprocess.Popen[str]]:
-    """Run a worker; the standby has not got what it did lately."""
-    with running(settings, "worker") as process:
-        relay.wait_for(SOME, SECONDS)
-        servers.part()
-        relay.wait_for(len(relay.accepted) + 2 * SOME, SECONDS)
-        yield process
-
-
 def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_asks_for_it(
-    environment, issue, relay, services, servers
+    environment, long_issue, relay, services, servers
 ):
-    with lagging(environment, relay, servers) as process:
+    with lagging(environment, relay, servers.part) as process:
         servers.fail_over()
         is_said(process, HELD)
         end(process)
@@ -75,16 +50,16 @@ def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_
     assert run(environment, "hold", "release").returncode == 0
     assert run(environment, "worker", "--drain").returncode == 0
     assert len({one.recipient for one in relay.accepted}) == MANY
-    assert 2 * SOME - IN_HAND <= doubled(relay) <= sum(map(int, counted))
-    states = books(services, issue)
+    assert 120 - IN_HAND <= doubled(relay) <= sum(map(int, counted))
+    states = books(services, long_issue)
     assert states["accepted"] + states.get("uncertain", 0) == MANY
 
 
 def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
-    environment, issue, relay, services, servers
+    environment, long_issue, relay, services, servers
 ):
     """The worker has died with its server; only its state folder knows what it had done."""
-    with lagging(environment, relay, servers) as process:
+    with lagging(environment, relay, servers.part) as process:
         process.kill()
         process.communicate(timeout=SECONDS)
     servers.fail_over()
@@ -97,20 +72,20 @@ def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
     assert run(environment, "worker", "--drain").returncode == 0
     assert len(relay.accepted) == have_left
     assert doubled(relay) == 0
-    states = books(services, issue)
+    states = books(services, long_issue)
     assert states["uncertain"] > 0
     assert states.get("accepted", 0) < have_left
 
 
 def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_released(
-    environment, issue, relay, services, servers, tmp_path
+    environment, long_issue, relay, services, servers, tmp_path
 ):
     other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(other, "hold", "release").returncode == 0
     servers.bind()
     relay.delay = 0.1
     with running(environment, "worker") as one, running(other, "worker") as two:
-        relay.wait_for(2 * SOME, SECONDS)
+        relay.wait_for(120, SECONDS)
         servers.fail_over()
         for process in (one, two):
             is_said(process, HELD)
@@ -118,6 +93,6 @@ def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_relea
             is_held(each, TOOK_OVER)
             assert run(each, "hold", "release").returncode == 0
         relay.wait_for(MANY, SECONDS)
-        wait_until(lambda: books(services, issue).get("accepted") == MANY)
+        wait_until(lambda: books(services, long_issue).get("accepted") == MANY)
     assert doubled(relay) == 0
     assert run(environment, "hold", "status").returncode == 0

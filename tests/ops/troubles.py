@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, make_url, text
 
-from belong_mail.core.db import Base
 from tests.processes import SECONDS
 
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
-TRIES = 5
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
 
 
@@ -60,47 +57,6 @@ def read_only(url: str) -> Iterator[None]:
         beside = make_url(url).set(database="postgres").render_as_string(hide_password=False)
         run(beside, f"ALTER DATABASE {name} RESET default_transaction_read_only")
         cut(url)
-
-
-def keep(url: str) -> None:
-    """Keep what a PostgreSQL database is now, as a standby has it that lags behind from here on."""
-    tables = [table.name for table in Base.metadata.sorted_tables]
-    kept = (f"CREATE TABLE past.{name} AS TABLE {name}" for name in tables)
-    engine = create_engine(url, isolation_level="REPEATABLE READ")
-    with engine.begin() as connection:  # of one moment
-        for statement in ("DROP SCHEMA IF EXISTS past CASCADE", "CREATE SCHEMA past", *kept):
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-def go_back(url: str) -> None:
-    """End each connection and be what was kept."""
-    tables = [table.name for table in Base.metadata.sorted_tables]
-    engine = create_engine(url)
-    for _ in range(TRIES):
-        try:
-            _put_back(engine, tables)
-            break
-        except OperationalError:  # who was just at work waits for us as we wait for them
-            continue
-    else:
-        raise AssertionError("The standby could not take over.")
-    engine.dispose()
-
-
-def _put_back(engine: Engine, tables: list[str]) -> None:
-    with engine.begin() as connection:
-        for statement in (
-            f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
-            "ALTER TABLE deliveries DISABLE TRIGGER USER",
-            *(f"DELETE FROM {name}" for name in reversed(tables)),  # noqa: S608 - our own names
-            *(f"INSERT INTO {name} TABLE past.{name}" for name in tables),
-            "ALTER TABLE deliveries ENABLE TRIGGER USER",
-            "SELECT setval('deliveries_id_seq', (SELECT max(id) FROM deliveries))",
-            "DROP SCHEMA past CASCADE",
-            f"{CUT} datname = current_database() AND pid <> pg_backend_pid()",
-        ):
-            connection.execute(text(statement))
 
 
 def run(url: str, *statements: str) -> None:
