@@ -16,7 +16,7 @@ from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.monitoring.looking import doctor as told
 from tests.processes import run
-from tests.relays.signing import Habits
+from tests.relays.signing import RECORDS
 from tests.servers.dns import DnsServer
 from tests.servers.smtp import Server
 from tests.smtp_raw import header_lines
@@ -51,7 +51,7 @@ def arrived(newsletter: bytes, verdict: str = PASSED, signature: str = SIGNATURE
 def judged(environment: Settings, tmp_path: Path, raw: bytes) -> Told:
     file = tmp_path / "newsletter.eml"
     file.write_bytes(raw)
-    with DnsServer(Habits().records) as names:
+    with DnsServer(RECORDS) as names:
         settings = {**environment, "BELONG_MAIL_DOMAIN": "example.org"}
         return told(settings, "--probe-file", str(file), "--dns", names.address)
 
@@ -105,9 +105,8 @@ def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
     ids=["no verdict", "a verdict of neither", "unsigned", "another's signature", "uncovered"],
 )  # fmt: skip
 def test_each_fault_of_a_signature_is_said(
-    verdict, signature, sentence, environment, tmp_path,
-    newsletter
-):  # fmt: skip
+    verdict, signature, sentence, environment, tmp_path, newsletter
+):
     code, _, wrong = judged(environment, tmp_path, arrived(newsletter, verdict, signature))
     assert code == 1
     assert any(words.startswith(sentence) for words in wrong), wrong
@@ -131,7 +130,7 @@ def test_a_verdict_from_the_way_is_not_believed(environment, tmp_path, newslette
 
 
 def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(environment, relay):
-    with DnsServer(Habits().records) as names:
+    with DnsServer(RECORDS) as names:
         code, _, wrong = told(environment, "--probe", "--dns", names.address)
     assert code == 1
     assert any("BELONG_INBOUND_URL is not set, so what arrives cannot be read" in w for w in wrong)
@@ -171,7 +170,7 @@ def test_a_copy_on_hold_sends_no_probe(environment, relay):
 def test_a_relay_that_refuses_the_probe_is_said(environment, relay):
     relay.always("RCPT", "550 5.7.1 Not through me")
     mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
-    with DnsServer(Habits().records) as names:
+    with DnsServer(RECORDS) as names:
         _, _, wrong = told(environment | mailbox, "--probe", "--dns", names.address)
         assert "The relay refused the probe, at RCPT (550)." in wrong
         relay.usual()

@@ -41,9 +41,8 @@ def wait_for_log(log: Log, number: int) -> None:
 @pytest.mark.parametrize("is_pipelining", [True, False], ids=["pipelining", "slow"])
 @pytest.mark.parametrize("server", [postfix, exim])
 def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
-    server, *, is_pipelining, kills,
-    services, keyring, environment
-):  # fmt: skip
+    server, *, is_pipelining, kills, services, keyring, environment
+):
     """With kills on the way: once, and once more where the books say so."""
     with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), MEMBERS)
