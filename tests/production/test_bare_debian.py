@@ -95,7 +95,7 @@ until_so() { for _ in $(seq 150); do if "$@"; then return; fi; sleep 0.4; done; 
 """
 # Through nginx, as everybody.
 VISIT = """
-import ssl, sys, time
+import ssl
 from urllib.request import Request, urlopen
 def visit(path, data=None, headers={}):
     request = Request("https://localhost" + path, data, {"Host": "belong.example.org"} | headers)
@@ -200,26 +200,6 @@ def test_a_killed_worker_is_started_again(live):
     systemctl show -p NRestarts -p Result --value belong-worker
     """)
     assert said.split()[-2:] == ["success", "1"]
-
-
-def test_a_reload_replaces_both_web_processes_and_no_visitor_notices(live):
-    said = live.must(f"""{FUNCTIONS}
-    before="$(processes belong-web)"
-    first=$(main belong-web)
-    systemctl reload belong-web
-    python3 -c '{VISIT}
-def processes():
-    return set(open(sys.argv[1]).read().split())
-before, answers = set(sys.argv[3:]), set()
-while processes() & before != {{sys.argv[2]}} or len(processes()) != len(before):
-    answers.add(visit("/groups/asian")[0])
-    time.sleep(0.2)
-print(*answers)
-' "/sys/fs/cgroup$(systemctl show -p ControlGroup --value belong-web)/cgroup.procs" $first $before
-    [ "$(main belong-web)" = $first ]
-    systemctl show -p NRestarts --value belong-web
-    """)
-    assert said.split() == ["200", "0"]
 
 
 def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(live):

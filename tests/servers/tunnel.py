@@ -39,11 +39,6 @@ class Tunnel:
         way = self._target.set(host=host, port=port, query=query)
         return way.render_as_string(hide_password=False)
 
-    def lead_to(self, url: str) -> None:
-        """Lead new connections to another database, and end the old ones, as at a failover."""
-        self._target = make_url(url)
-        self.cut()
-
     def swallow(self) -> None:
         """Carry nothing from now on; connections open, and are silent."""
         self._is_open.clear()
