@@ -10,8 +10,8 @@ from belong_mail.delivery import throttle
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.throttle import MAX_IN_HAND
 from tests.delivery.factories import books, queue
-from tests.faults import product
 from tests.markers import on_both
+from tests.processes import run
 from tests.servers.link import far_database
 
 MEMBERS = 200
@@ -22,8 +22,7 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, serv
     """At 40 ms a round trip, none of what is claimed grows stale before its turn comes."""
     issue = queue(services, keyring, MEMBERS)
     with far_database(environment["BELONG_DATABASE_URL"], 0.04) as url:
-        said = product.run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain")
-    assert said.code == 0
+        assert run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain").returncode == 0
     assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
     with services.reading.begin() as session:

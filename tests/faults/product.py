@@ -5,21 +5,12 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from tests.processes import ONE_ASKS, SECONDS, ended, fork
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: an exit code (-9 when it was killed) and what it said."""
-
-    code: int
-    said: str
+from tests.processes import ONE_ASKS, SECONDS, ended, fork, run
 
 
 class Command:
@@ -45,17 +36,14 @@ class Command:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def said(self) -> str:
-        return self._output.read_text()
-
-    def wait(self, seconds: float = SECONDS) -> Ended:
-        """Wait for its end, or kill it and raise TimeoutError with what it said."""
+    def wait(self, seconds: float = SECONDS) -> int:
+        """Return the exit code, -9 when it was killed; raise TimeoutError with what it said."""
         if not wait_for([self._process.sentinel], seconds):
             self._process.kill()
-            raise TimeoutError(f"It did not end within {seconds} seconds: {self.said()}")
+            raise TimeoutError(self._output.read_text())
         with ONE_ASKS:
             self._process.join()
-            return Ended(self._process.exitcode or 0, self.said())
+            return self._process.exitcode or 0
 
 
 @contextmanager
@@ -70,22 +58,16 @@ def running(settings: Mapping[str, str], *arguments: str) -> Iterator[Command]:
             ended(process)
 
 
-def run(settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS) -> Ended:
-    """Run a command of ours to its end."""
-    with running(settings, *arguments) as command:
-        return command.wait(seconds)
-
-
-def drain(settings: Mapping[str, str], seconds: float = SECONDS) -> str:
+def drain(settings: Mapping[str, str]) -> str:
     """Let a worker do all that is due; return what it says waits for later."""
-    done = run(settings, "worker", "--drain", seconds=seconds)
-    assert done.code == 0, done
-    return done.said.splitlines()[-1]
+    done = run(settings, "worker", "--drain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
 
 
 def report(settings: Mapping[str, str], issue: str) -> dict[str, int]:
     """Read an issue's books."""
-    done = run(settings, "newsletter", "report", issue, "--json")
-    assert done.code == 0, done
-    counts: dict[str, int] = json.loads(done.said)
+    counts: dict[str, int] = json.loads(
+        run(settings, "newsletter", "report", issue, "--json").stdout
+    )
     return counts

@@ -19,7 +19,7 @@ from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
 from tests.faults import product
 from tests.faults.audit import Expected, audit, imbalance
-from tests.processes import SECONDS
+from tests.processes import SECONDS, run
 from tests.servers.ledger import Copy, read
 from tests.servers.smtp import Server
 
@@ -65,8 +65,7 @@ class Scene:
         """
         folder = f"{self.settings['BELONG_STATE_FOLDER']}-elsewhere"
         settings = {**self.settings, "BELONG_STATE_FOLDER": folder}
-        ended = product.run(settings, "hold", "release")
-        assert ended.code == 0, ended
+        assert run(settings, "hold", "release").returncode == 0
         return replace(self, settings=settings)
 
     def drain(self) -> dict[str, int]:

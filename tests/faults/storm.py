@@ -70,7 +70,7 @@ class Storm:
             _wait_until(scene, before + share, worker)
             time.sleep(self._chance.uniform(0, 0.01))
             worker.kill()
-            code = worker.wait(SECONDS).code
+            code = worker.wait(SECONDS)
         self.killed += code != 0
         how = "was killed" if code else "ended"
         self.done.append(f"A worker {how} after {len(scene.relay.accepted) - before} messages.")

@@ -42,7 +42,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene):
         scene.relay.on("RCPT", assassin)
         with scene.worker() as worker:
             assassin.aim(worker)
-            assert worker.wait().code == -9
+            assert worker.wait() == -9
         scene.relay.usual()
     assert scene.finish() == "Nothing is waiting."
     got = Counter(each.recipient for each in scene.copies())

@@ -19,7 +19,7 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
     issue = scene.queue(MEMBERS)
     with scene.worker() as worker:
         assassin.aim(worker)
-        assert worker.wait().code == -9
+        assert worker.wait() == -9
     scene.relay.usual()
     assert scene.finish() == "Nothing is waiting."
     return issue

@@ -87,7 +87,7 @@ def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
     scene.relay.script("BODY", assassin)
     with scene.worker() as worker:
         assassin.aim(worker)
-        assert worker.wait().code == -9
+        assert worker.wait() == -9
     scene.relay.usual()
     assert scene.finish() == "Nothing is waiting."
     assert scene.complaints(issue) == []

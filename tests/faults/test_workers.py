@@ -31,7 +31,7 @@ def test_workers_that_share_an_issue_send_no_second_copy(scene):
     issue = scene.queue(MANY)
     with ExitStack() as stack, scene.watched(issue) as wrong:
         workers = [stack.enter_context(scene.worker("--drain")) for _ in range(3)]
-        assert [worker.wait().code for worker in workers] == [0, 0, 0]
+        assert [worker.wait() for worker in workers] == [0, 0, 0]
     scene.finish()
     assert wrong + scene.complaints(issue) == []
     assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
@@ -62,7 +62,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene):
         elsewhere.finish()
         may_go_on.set()
         sleeper.signal(signal.SIGCONT)
-        assert sleeper.wait().code == 0
+        assert sleeper.wait() == 0
     elsewhere.finish()
     held = scene.books(issue)["uncertain"]
     everybody = {f"member{number}@dpsk12.org" for number in range(30)}
@@ -104,7 +104,7 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
     with scene.worker() as worker:
         assert dotted.wait(SECONDS)
         worker.signal(signal.SIGTERM)
-        assert worker.wait().code == 0
+        assert worker.wait() == 0
     assert scene.books(issue)["uncertain"] == 0
     scene.relay.delay = 0.0
     scene.finish()
@@ -125,7 +125,7 @@ def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_lea
         time.sleep(1)
         began = time.monotonic()
         worker.signal(signal.SIGTERM)
-        assert worker.wait().code == 0
+        assert worker.wait() == 0
         assert time.monotonic() - began < 30
     books = scene.books(issue)
     assert (books["accepted"], books["uncertain"], books["sending"]) == (2, 0, 0)

@@ -126,7 +126,7 @@ def test_two_workers_that_start_at_once_read_each_message_once(environment, inbo
         product.running(environment, "worker", "--drain") as one,
         product.running(environment, "worker", "--drain") as other,
     ):
-        assert (one.wait().code, other.wait().code) == (0, 0)
+        assert (one.wait(), other.wait()) == (0, 0)
     assert inbox.counts() == (0, 60)
     with services.reading.begin() as session:
         assert session.scalar(select(func.count(InboundDigest.id))) == 60
