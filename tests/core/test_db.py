@@ -83,22 +83,6 @@ def test_waiting_writer_gives_up_after_its_time(database_url, services):
     engine.dispose()
 
 
-def test_a_form_and_a_command_can(app, services):
-    with app.test_request_context("/", method="POST"), transaction() as session:
-        session.add(message("AAAA-AAAA"))
-    with app.app_context(), transaction() as session:
-        session.add(message("BBBB-BBBB"))
-    assert len(dump_of(services)["contact_messages"]) == 2
-
-
-def test_a_connection_that_read_can_write_the_next_time(services):
-    for number in range(8):
-        with services.reading.begin() as session:
-            assert len(session.scalars(select(ContactMessage)).all()) == number
-        with services.writing.begin() as session:
-            session.add(message(f"AAAA-AAA{number}"))
-
-
 def test_an_error_takes_everything_back(app, services):
     def fail() -> None:
         with transaction() as session:

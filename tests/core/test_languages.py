@@ -296,9 +296,8 @@ def answers(
 
 @on_sqlite
 def test_every_page_is_spanish_for_who_reads_spanish(
-    app, visitor, worker, relay, services,
-    keyring
-):  # fmt: skip
+    app, visitor, worker, relay, services, keyring
+):
     seen = {}
     for answer in answers(app, visitor, worker, relay, services, keyring):
         path = answer.request.path

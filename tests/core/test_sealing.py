@@ -165,11 +165,6 @@ def test_a_worker_without_its_keys_says_so():
             worker_keys(private, index)
 
 
-@given(st.binary(max_size=600))
-def test_what_was_filled_up_is_what_it_was(data):
-    assert encryption.unpad(encryption.pad(data)) == data
-
-
 @pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
 def test_what_was_never_filled_up_is_refused(data):
     """Anyone with the public key may seal anything."""

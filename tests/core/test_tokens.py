@@ -43,10 +43,6 @@ def test_a_token_serves_its_own_purpose_alone(purpose, endpoint):
             tokens.read(endpoint, token)
 
 
-def test_no_two_purposes_share_a_salt():
-    assert len({purpose.salt for purpose in Purpose}) == len(Purpose)
-
-
 def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour():
     assert Purpose.CONFIRM.max_age == 72 * 3600
     assert Purpose.UNDO_LEAVE.max_age == 3600
@@ -55,8 +51,7 @@ def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour():
 @pytest.mark.parametrize("purpose", limited())
 def test_a_token_expires_to_the_second(purpose):
     token = tokens.sign(purpose, "some-id", AT)
-    lives = timedelta(seconds=purpose.max_age or 0) + CLOCK_SKEW
-    last = AT + lives - CLOCK_SKEW
+    last = AT + timedelta(seconds=purpose.max_age or 0)
     with time_machine.travel(last, tick=False):
         assert tokens.read(purpose, token) == "some-id"
     with time_machine.travel(last + SECOND, tick=False), pytest.raises(TokenExpired):
@@ -90,11 +85,6 @@ def test_secret_keys_can_be_changed_without_breaking_what_was_mailed():
             Tokens((key,)).read(Purpose.LEAVE, token)
 
 
-def test_a_letter_written_twice_holds_the_same_token():
-    first, second = (tokens.sign(Purpose.CONFIRM, "some-id", AT) for _ in range(2))
-    assert first == second
-
-
 @given(st.binary(min_size=16, max_size=16).map(lambda _: new_public_id()))
 def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id):
     said, at, signature = tokens.sign(Purpose.CONFIRM, public_id, AT).split(".")
@@ -121,8 +111,6 @@ def test_another_spelling_of_a_signature_never_means_another_id():
 @pytest.mark.parametrize(
     "bend",
     [
-        lambda token: token[:0],
-        lambda token: token[:-1],
         lambda token: token[1:],
         lambda token: token + "\n",
         lambda token: " " + token,
@@ -132,8 +120,7 @@ def test_another_spelling_of_a_signature_never_means_another_id():
         lambda token: token.upper(),
         lambda token: token.swapcase(),
         lambda token: "another-id" + token[token.index(".") :],
-        lambda token: token[: token.rindex(".")],
-        lambda token: token[: token.rindex(".")] + ".",
+        lambda token: ".".join(token.split(".")[::2]),
         lambda token: token.replace(".", "\uff0e"),
         lambda token: "é" + token,
         lambda token: "\ud800" + token,
@@ -149,12 +136,6 @@ def test_bent_tokens_are_refused(bend):
 def test_every_cut_of_a_token_is_refused():
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
     assert all(_read(token[:length]) is None for length in range(len(token)))
-
-
-def test_a_token_signed_without_a_time_is_refused():
-    token = tokens.sign(Purpose.LEAVE, "some-id", AT)
-    said, _, signature = token.split(".")
-    assert _read(f"{said}.{signature}") is None
 
 
 def test_a_megabyte_is_refused_before_any_cryptography():

@@ -14,12 +14,15 @@ def wrong_names(services: Services) -> list[str]:
         return [check.name for check in checks.wrong(Site(session, services.settings, now()))]
 
 
+def read(lines: str) -> dict[str, str]:
+    """Read what /metrics says: a series each, without its prefix, and its value."""
+    said = [line.removeprefix("belong_") for line in lines.splitlines() if line[0] != "#"]
+    return dict(line.rsplit(" ", 1) for line in said)
+
+
 def figures(services: Services) -> dict[str, str]:
-    """Return what /metrics says, by series without its prefix."""
     with services.reading.begin() as session:
-        lines = exposition(Site(session, services.settings, now())).splitlines()
-    shown = [line.removeprefix("belong_") for line in lines if not line.startswith("#")]
-    return dict(line.rsplit(" ", 1) for line in shown)
+        return read(exposition(Site(session, services.settings, now())))
 
 
 def doctor(settings: dict[str, str], *options: str) -> tuple[int, list[str], list[str]]:

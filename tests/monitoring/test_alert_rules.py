@@ -6,18 +6,15 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 import yaml
-from flask import Flask
 
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.monitoring.metrics import alert_rules, rule_name
 from tests.deploy.programs import program
 from tests.markers import on_sqlite
+from tests.monitoring.looking import figures
 from tests.monitoring.rules import RULES
 
-TOKEN = "a-token-of-an-operator-with-forty-signs"
-WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])
 # Two hours, a value each minute: what makes an alert come. All else stays as a new site has it.
 MINUTES = 120
 BEYOND = {
@@ -27,15 +24,15 @@ BEYOND = {
 }
 CAUSES: dict[str, dict[str, str]] = {
     "BelongAway": {},
-    "BelongAnswersLost": {'belong_deliveries{state="uncertain"}': f"0+2x{MINUTES}"},
+    "BelongAnswersLost": {'deliveries{state="uncertain"}': f"0+2x{MINUTES}"},
     **{
-        rule_name(check): {f"belong_{check.name}": f"{BEYOND[check.name]:.12g}x{MINUTES}"}
+        rule_name(check): {check.name: f"{BEYOND[check.name]:.12g}x{MINUTES}"}
         for check in CHECKS
         if check.name in BEYOND
     },
 }
 # A new site has no worker yet, and no file of a database.
-SOUND = {"belong_worker_missing": f"0x{MINUTES}", "belong_disk_free_bytes": f"1000000000x{MINUTES}"}
+SOUND = {"worker_missing": f"0x{MINUTES}", "disk_free_bytes": f"1000000000x{MINUTES}"}
 
 
 def test_the_rules_are_written_down():
@@ -43,19 +40,10 @@ def test_the_rules_are_written_down():
     assert RULES.read_text() == alert_rules()
 
 
-@pytest.fixture
-def exported(app: Flask) -> dict[str, str]:
-    """Return what /metrics says: a series each, with its labels, and its value."""
-    answer = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert answer.status_code == 200
-    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
-    return dict(line.rsplit(" ", 1) for line in lines)
-
-
 @on_sqlite
-@WITH_TOKEN
-def test_each_alert_comes_with_its_cause_alone(exported, tmp_path):
+def test_each_alert_comes_with_its_cause_alone(services, tmp_path):
     """As promtool sees it: of a site as it is when new, and with one thing wrong after another."""
+    exported = figures(services)
     # promtool cannot write nan, which compares like nothing at all.
     known = {series: value for series, value in exported.items() if value != "nan"}
     sound = {series: f"{value}x{MINUTES}" for series, value in known.items()} | SOUND
@@ -87,7 +75,9 @@ def case(series: Mapping[str, str], comes: str) -> dict[str, Any]:
     return {
         "name": comes or "all is well",
         "interval": "1m",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "input_series": [
+            {"series": f"belong_{name}", "values": values} for name, values in series.items()
+        ],
         "alert_rule_test": [
             {"eval_time": f"{MINUTES}m", "alertname": name, "exp_alerts": alerts}
             for name, alerts in expected.items()

@@ -16,8 +16,6 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.monitoring.checks import CHECKS
-from belong_mail.monitoring.measures import Site
-from belong_mail.monitoring.metrics import exposition
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
@@ -26,6 +24,7 @@ from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.monitoring.looking import figures
 from tests.processes import ROOT, flask, run, surroundings
 from tests.servers.smtp import drop
 
@@ -65,9 +64,7 @@ def test_a_backup_that_did_not_come_is_noticed_where_one_ever_came(
     worker.drain()
     [said] = status(cli)
     assert said.startswith("The last backup is more than 36 hours old (now 37 hours).")
-    with services.reading.begin() as session:
-        figures = exposition(Site(session, services.settings, now()))
-    assert f"belong_backup_seconds {37 * 60 * 60}\n" in figures
+    assert figures(services)["backup_seconds"] == str(37 * 60 * 60)
 
 
 @on_sqlite
@@ -162,8 +159,7 @@ def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services):
     assert disk.stops
     assert disk.is_wrong(disk.limit - 1)
     assert not disk.is_wrong(disk.limit)
-    with services.reading.begin() as session:
-        assert "\nbelong_disk_free_bytes " in exposition(Site(session, services.settings, now()))
+    assert "disk_free_bytes" in figures(services)
 
 
 @on_sqlite
@@ -281,9 +277,8 @@ def test_a_mailbox_that_is_full_is_not_asked_each_minute(clock, worker, relay, v
 
 @on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
-    clock, worker, relay, services, keyring,
-    cli
-):  # fmt: skip
+    clock, worker, relay, services, keyring, cli
+):
     """The password was wrong, for which it waits a quarter of an hour; the quota for an hour."""
     queue(services, keyring, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")

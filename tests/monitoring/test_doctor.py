@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import dns.exception
 import pytest
-from flask import Flask
 from sqlalchemy import update
 
 from belong_mail.core.db import now
@@ -19,6 +18,7 @@ from belong_mail.monitoring import doctor
 from tests.delivery.factories import queue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import doctor as told
+from tests.monitoring.looking import read
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
@@ -166,28 +166,18 @@ def test_without_dns_the_records_are_skipped_with_words():
     assert "not checked" in finding.words
 
 
-def read_figures(app: Flask) -> dict[str, str]:
-    """Return what Prometheus reads, by name."""
-    client = app.test_client(use_cookies=False)
-    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert answer.mimetype == "text/plain"
-    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
-    return dict(line.rsplit(" ", 1) for line in lines)
-
-
-@pytest.fixture
-def figures(app: Flask) -> dict[str, str]:
-    return read_figures(app)
-
-
 @on_both("counts")
 @WITH_TOKEN
-def test_the_figures_are_totals_and_name_no_group(figures):
-    assert figures['belong_deliveries{state="queued"}'] == "0"
-    assert figures["belong_on_hold"] == "0"
-    assert figures["belong_worker_missing"] == "1"
-    assert figures["belong_worker_seconds"] == "nan"
-    assert "belong_disk_free_bytes" in figures
+def test_the_figures_are_totals_and_name_no_group(visitor):
+    """As Prometheus reads them."""
+    answer = visitor.client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.mimetype == "text/plain"
+    figures = read(answer.text)
+    assert figures['deliveries{state="queued"}'] == "0"
+    assert figures["on_hold"] == "0"
+    assert figures["worker_missing"] == "1"
+    assert figures["worker_seconds"] == "nan"
+    assert "disk_free_bytes" in figures
     assert not [name for name in figures if "village" in name or "group" in name]
 
 

@@ -61,9 +61,8 @@ def copies(relay: Server) -> Counter[str]:
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
-    moment, jump,
-    clock, worker, relay, services, keyring
-):  # fmt: skip
+    moment, jump, clock, worker, relay, services, keyring
+):
     """Another worker of this host looks just then: it sees by the lock that the first one lives."""
     issue = queue(services, keyring, 3)
     own = make_services(services.settings)  # with connections of its own, as a process has
@@ -120,9 +119,8 @@ def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
 
 
 def test_ten_years_that_pass_in_a_moment_expire_nothing(
-    clock, worker, relay, services, keyring,
-    visitor, cli, caplog
-):  # fmt: skip
+    clock, worker, relay, services, keyring, visitor, cli, caplog
+):
     visitor.join("asian", "new@dpsk12.org")
     worker.drain()
     with services.writing.begin() as session:
@@ -143,10 +141,7 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
     assert len(relay.to("late@dpsk12.org")) == 1
 
 
-def test_a_clock_that_is_right_after_all_is_released(
-    clock, worker, relay, services, keyring,
-    cli
-):  # fmt: skip
+def test_a_clock_that_is_right_after_all_is_released(clock, worker, relay, services, keyring, cli):
     """The machine stood in a cupboard over the summer."""
     worker.drain()
     clock.shift(90 * DAY)
@@ -219,9 +214,8 @@ def settle_at(clock: Clock, worker: Worker, cli: FlaskCliRunner, ahead: timedelt
 
 @AHEAD
 def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_says_so(
-    ahead, clock, worker, relay, visitor,
-    cli
-):  # fmt: skip
+    ahead, clock, worker, relay, visitor, cli
+):
     """A message that had been put off at once; what limits of that time put off, when it comes."""
     worker.drain()
     clock.shift(ahead)
@@ -261,9 +255,8 @@ def doctor_words(cli: FlaskCliRunner) -> list[str]:
 
 @AHEAD
 def test_a_web_whose_clock_was_ahead_leaves_joins_that_status_names_with_their_cure(
-    ahead, clock, worker, relay, visitor,
-    cli
-):  # fmt: skip
+    ahead, clock, worker, relay, visitor, cli
+):
     """No worker ran meanwhile, so that none can have seen the wrong clock."""
     worker.drain()
     clock.shift(ahead)
@@ -281,10 +274,8 @@ def test_a_web_whose_clock_was_ahead_leaves_joins_that_status_names_with_their_c
 @AHEAD
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "6000", "BELONG_DAILY_QUOTA": "50"}])
 def test_pace_quota_and_rest_of_a_clock_that_was_ahead_hold_nothing_back_after_that(
-    ahead, clock, worker, relay,
-    services, keyring,
-    cli
-):  # fmt: skip
+    ahead, clock, worker, relay, services, keyring, cli
+):
     worker.drain()
     clock.shift(ahead)
     first = queue(services, keyring, 1)
@@ -332,11 +323,7 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
     assert books(services, issue)["sending"] == 1
 
 
-def test_what_rules_explain_keeps_its_time(
-    clock, worker, relay, services, keyring,
-    visitor,
-    cli
-):  # fmt: skip
+def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, keyring, visitor, cli):
     """Doubt, limits of a person, and the hour that a lead chose; a second try is made now."""
     assert clock
     relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
@@ -363,10 +350,8 @@ def test_what_rules_explain_keeps_its_time(
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "168h"}])
 @pytest.mark.parametrize("ahead", [timedelta(minutes=3), 8 * HOUR], ids=str)
 def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
-    ahead, clock, worker, relay,
-    services, keyring,
-    cli
-):  # fmt: skip
+    ahead, clock, worker, relay, services, keyring, cli
+):
     """One whose answer was lost before the clock was wrong, and one meanwhile: both wait a week."""
     relay.always("DOT", drop())
     queue(services, keyring, 1)

@@ -63,9 +63,8 @@ def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
 
 
 def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
-    impatient, app, visitor, trouble,
-    relay
-):  # fmt: skip
+    impatient, app, visitor, trouble, relay
+):
     assert impatient
     form = Form(visitor.open("/contact").text).fields | {
         "message": WORDS,
@@ -84,9 +83,8 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
 
 
 def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
-    impatient, relay, services, keyring,
-    trouble
-):  # fmt: skip
+    impatient, relay, services, keyring, trouble
+):
     issue = queue(services, keyring, 3)
     with running(impatient, "worker") as process:
         relay.wait_for(3, SECONDS)
@@ -103,9 +101,8 @@ def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
-    impatient, relay, services, keyring,
-    trouble
-):  # fmt: skip
+    impatient, relay, services, keyring, trouble
+):
     """It is read, and noted in the journal, while the worker waits for the database."""
     asked, may_answer = threading.Event(), threading.Event()
 
@@ -134,9 +131,8 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
 @AT_ONCE
 @MOMENTS
 def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
-    moment, environment, relay, services, keyring,
-    database_url
-):  # fmt: skip
+    moment, environment, relay, services, keyring, database_url
+):
     issue = queue(services, keyring, 3)
     relay.on(moment, once(lambda: cut(database_url)))
     with running(environment, "worker") as process:
@@ -150,9 +146,8 @@ def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
 @AT_ONCE
 @MOMENTS
 def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
-    moment, impatient, relay, services, keyring,
-    tmp_path
-):  # fmt: skip
+    moment, impatient, relay, services, keyring, tmp_path
+):
     issue = queue(services, keyring, 3)
     with ExitStack() as stack:
         relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))

@@ -40,9 +40,8 @@ def into(database_url: str) -> Iterator[list[str]]:
 
 
 def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
-    given, into, relay, services, keyring,
-    tmp_path
-):  # fmt: skip
+    given, into, relay, services, keyring, tmp_path
+):
     """Email that waits in the copy is not sent, and the database in use is as it was."""
     queue(services, keyring, 40)
     drill = ("db", "drill", str(tmp_path / "copy"), *into)

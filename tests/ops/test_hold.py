@@ -66,9 +66,8 @@ def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
 
 
 def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then_all_once(
-    environment, relay, services, keyring,
-    tmp_path, visitor
-):  # fmt: skip
+    environment, relay, services, keyring, tmp_path, visitor
+):
     """A copy of the database on another machine; or a second machine that is to join."""
     assert drain(environment) == (0, NOTHING_WAITS)
     issue = queue(services, keyring, 3)
@@ -212,9 +211,8 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(worker, services, 
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
-    worker, services, keyring, relay, cli,
-    caplog
-):  # fmt: skip
+    worker, services, keyring, relay, cli, caplog
+):
     """Copies that it had begun are finished and written down; the rest waits for the release."""
     caplog.set_level("INFO")
     issue = queue(services, keyring, 60)
@@ -275,9 +273,8 @@ def test_a_witness_that_cannot_be_read_ends_with_a_sentence(environment, service
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_leads_read_on_their_pages_that_sending_is_on_hold(
-    language, environment, visitor, make_lead,
-    cli
-):  # fmt: skip
+    language, environment, visitor, make_lead, cli
+):
     words = {"en": "Sending is on hold.", "es": "Los envíos están en pausa."}[language]
     lead = make_lead()
     page = f"/lead/?lang={language}"

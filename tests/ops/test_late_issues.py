@@ -200,10 +200,8 @@ def test_a_lead_who_has_decided_gets_no_question_about_it(
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_question_names_the_reason_in_the_leads_language(
-    language, clock, worker, relay, services,
-    keyring,
-    lead
-):  # fmt: skip
+    language, clock, worker, relay, services, keyring, lead
+):
     assert lead
     words = {"en": "because no email could go out", "es": "no pudo salir ningún correo"}[language]
     with services.writing.begin() as session:

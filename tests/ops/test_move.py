@@ -210,9 +210,8 @@ def hurried(url: str) -> str:
 
 
 def test_who_runs_it_goes_on_in_the_other_database(
-    environment, services, keyring, relay,
-    other, tmp_path
-):  # fmt: skip
+    environment, services, keyring, relay, other, tmp_path
+):
     """Waiting email leaves from there, once, and nothing more from where it was."""
     with services.writing.begin() as session:
         make_members(session, keyring, MEMBERS)

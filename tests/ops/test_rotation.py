@@ -50,9 +50,8 @@ def left(services: Services, opener: Opener) -> int:
 
 @on_both("locks")
 def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
-    both, worker_with,
-    services, keyring, relay
-):  # fmt: skip
+    both, worker_with, services, keyring, relay
+):
     """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
     with services.writing.begin() as session:
         make_members(session, keyring, 5)
@@ -100,9 +99,8 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(both, se
 
 
 def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
-    both, worker_with, visitor, worker,
-    services, keyring, relay
-):  # fmt: skip
+    both, worker_with, visitor, worker, services, keyring, relay
+):
     Scenario(visitor, worker, relay, services, keyring).wait_for()
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)

@@ -82,9 +82,8 @@ def mail_words(mail: EmailMessage) -> str:
 
 @on_sqlite
 def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
-    app, visitor, worker, relay, services,
-    keyring
-):  # fmt: skip
+    app, visitor, worker, relay, services, keyring
+):
     found: dict[str, list[str]] = {}
     nameless: list[str] = []
     whole = ""
