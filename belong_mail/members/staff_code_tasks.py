@@ -35,17 +35,19 @@ GRACE = timedelta(hours=1)
 
 @does(SendStaffCode)
 def send_code(work: JobWork, asked: SendStaffCode) -> None:
-    """Send a code to a staff address; to others, or beyond the limits, send nothing.
+    """Send a code to a staff address; to others, too late or beyond the limits, send nothing.
 
     A barred address gets none, so that another address is not the way back.
     """
+    if work.job.created_at < work.at - timedelta(hours=HOURS_AFTER):
+        raise Refused
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
     if group is None or not _may_prove(session, keys, group, asked.address):
         raise Refused
     if not _count(session, keys.index, asked):
         raise Refused
-    hour = _hour(min(work.job.created_at or work.at, work.at))
+    hour = _hour(_sent_at(work))
     code = code_of(keys.index, group, asked.nonce, hour)
     until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
     work.post(CODE, asked.address, asked.language, code=code, until=str(until))
@@ -84,9 +86,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     session, keys, group = work.session, work.keys, group_of(work, asked)
     if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
         raise Refused
-    # Believe the row this far back.
-    sent_at = min(work.at, max(work.job.created_at or work.at, work.at - GRACE))
-    if not _is_right(keys.index, group, asked, sent_at):
+    if not _is_right(keys.index, group, asked, _sent_at(work)):
         raise Refused
     # Marks a code as used by a keyed hash of its page, never of an address.
     key = keys.index.limited(f"staff-code-used/{group.public_id}/{asked.nonce}")
@@ -106,6 +106,14 @@ def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> 
 def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
     made = index.staff_code(group.public_id, nonce, hour)
     return with_check(in_letters(made, SECRET_LENGTH), nonce)
+
+
+def _sent_at(work: JobWork) -> datetime:
+    """Return when a form was sent, as far back as its row is believed.
+
+    A code that is over before it leaves emails nobody, and its row says that one is not barred.
+    """
+    return min(work.at, max(work.job.created_at, work.at - GRACE))
 
 
 def _hour(at: datetime) -> int:
