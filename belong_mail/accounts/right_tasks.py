@@ -41,7 +41,10 @@ ASKED_OR_ACCEPTED = ("invited", "accepted")
 
 @does(InviteColleague)
 def receive_invitation(work: Work, asked: InviteColleague) -> None:
-    """Create account and rights (not accepted yet), email the invitation, tell those concerned."""
+    """Create account and rights (not accepted yet), email the invitation, tell those concerned.
+
+    They are told even if the address has every right already: silence would reveal that.
+    """
     by = proven.office(work, asked.by)
     work.require_staff(asked.address)
     session, opener = work.session, work.keys.opener
@@ -63,7 +66,7 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
         audit.record(session, Kind.LEAD_INVITED, actor=by, account=account, group=group)
     if groups or is_for_office:
         invitations.post_invitation(session, work.keys, account)
-        tell(work, "invited", account, groups, is_for_office)
+    tell(work, "invited", account, wanted, asked.office)
 
 
 @does(InviteAgain)

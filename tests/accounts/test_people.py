@@ -22,6 +22,7 @@ from tests.scenario import ADA, VILLAGE
 pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
+INBOX = "dps-belong@example.org"
 LEAD, NEW, OTHER = "lead@dpsk12.org", "new.lead@dpsk12.org", "other.lead@dpsk12.org"
 INVITED, CHANGED = "An invitation for you", "Someone’s role changed"
 HELLO = "A new member says hello"
@@ -353,6 +354,14 @@ def test_an_invitation_to_nothing_makes_no_account(groups, scenario):
         asked.ask(session, scenario.services.sealer)
     scenario.worker.drain()
     assert account_of(scenario, NEW) is None
+
+
+def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario, office):
+    """Nothing else comes of it, and a silence would say that a guess leads the group."""
+    scenario.invite_lead(LEAD)
+    invite(office, scenario, LEAD, VILLAGE)
+    assert INVITED not in subjects(scenario, LEAD)
+    assert subjects(scenario, OFFICE) == subjects(scenario, INBOX) == [CHANGED]
 
 
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
