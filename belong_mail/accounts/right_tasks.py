@@ -8,7 +8,6 @@ everyone of the office hears of each right.
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from secrets import compare_digest
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -87,9 +86,7 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     that were accepted before stay as they are, however often someone asks.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
-    secret = work.keys.index.link_secret(invitations.INVITATION, account.public_id)
-    if not compare_digest(asked.secret.encode(), secret.encode()):
-        raise Refused
+    work.require_secret(invitations.INVITATION, account.public_id, asked.secret)
     groups = [each for each in _groups(session, asked.groups) if _begin(work, account, each)]
     is_of_office = asked.office and account.is_office
     is_of_office = is_of_office and invitations.may_become_office(opener, account)

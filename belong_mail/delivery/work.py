@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from secrets import compare_digest
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -64,6 +65,12 @@ class Work:
     ) -> None:
         """Ask for an email that is fixed now (`mailer.post_to_address`)."""
         post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
+
+    def require_secret(self, use: str, public_id: str, secret: str) -> None:
+        """Raise Refused unless the secret of an emailed link has come back."""
+        expected = self.keys.index.link_secret(use, public_id)
+        if not compare_digest(secret.encode(), expected.encode()):
+            raise Refused
 
     def require_staff(self, address: str) -> None:
         """Raise Refused for an address that isn't one of the staff's."""

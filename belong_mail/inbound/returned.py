@@ -3,12 +3,12 @@
 import logging
 from datetime import timedelta
 from functools import partial
-
-from sqlalchemy.orm import Session
+from itertools import chain
 
 from belong_mail.core.encryption import sealed_for
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.return_paths import message_names
 from belong_mail.delivery.work import JobWork, Work
 from belong_mail.inbound import bounces
 from belong_mail.inbound.attribution import asks_to_leave, attribute
@@ -19,8 +19,8 @@ from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import service as members
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
 from belong_mail.members.models import Subscription
-from belong_mail.members.tasks import CONFIRMATION_KINDS
-from belong_mail.members.wrapped_fields import domain_name
+from belong_mail.members.tasks import CONFIRMATION_KINDS, leave_alone
+from belong_mail.members.wrapped_fields import address_of, domain_name
 
 # Emails that ask to confirm joining.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
@@ -61,7 +61,7 @@ def receive_returned(work: JobWork) -> None:
     elif report.kind is Kind.BOUNCE:
         _bounce(work, delivery, report)
     elif found.is_proven and _asks_to_leave(report):
-        _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
+        _let_go(work, delivery, report)
 
 
 def _asks_to_leave(report: Report) -> bool:
@@ -93,13 +93,21 @@ def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> boo
     return any(each in domains or each.endswith(inner) for each in names)
 
 
-def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:
+def _let_go(work: Work, delivery: Delivery, report: Report) -> None:
     """End a membership because its mailbox asks for it.
 
-    A complaint about an email that asks to confirm joining also bars asking again.
+    A complaint that holds an email that asks to confirm joining also bars asking again. The return
+    path is not enough: an intruder in the web can sign one, and could then guess unheard.
     """
+    session, keys = work.session, work.keys
     subscription = session.get(Subscription, delivery.subscription_id or 0)
-    if subscription is not None:
-        was_asked = delivery.kind in ASKING_KINDS and not subscription.is_active
-        is_for_ever = is_complaint and was_asked
-        members.reject(session, subscription.public_id, is_for_ever=is_for_ever)
+    if subscription is None:
+        return
+    was_asked = delivery.kind in ASKING_KINDS and not subscription.is_active
+    members.leave(session, subscription.public_id)
+    if report.kind is not Kind.COMPLAINT or not was_asked:
+        return
+    identity = addresses.normalise(address_of(keys, subscription))
+    names = chain.from_iterable(map(message_names, report.message_ids))
+    if delivery.id in (work.mailer.names.read_message_id(each, identity) for each in names):
+        leave_alone(session, keys, identity)

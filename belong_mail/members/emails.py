@@ -177,11 +177,12 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     """Ask to confirm, with links that are valid from `at` on."""
     letter, said = plain(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, said["member"]
-    name = said["secret"] + public_id
+    never = mailer.index.link_secret(tasks.NEVER, f"{public_id}/{normalise(letter.to)}")
+    name = said["secret"] + public_id + never
     context = {
         "group": GroupName(said["group"]),
         "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
-        "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id, at, language),
+        "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id + never, at, language),
         "expires": at + CONFIRM_WITHIN,
         "join_url": mailer.links.page("subscriptions.join", language, slug=said["slug"]),
     }

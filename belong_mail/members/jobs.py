@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from belong_mail.core.jobs import JobKind, SealedJob
+from belong_mail.core.jobs import SealedJob
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,12 @@ class FinishConfirmation(SealedJob, kind="granted"):
     is_new: bool
 
 
-class NeverMail(JobKind, kind="never-mail", looks_up=True):
+@dataclass(frozen=True)
+class NeverMail(SealedJob, kind="never-mail"):
     """Job: the owner of this membership wants no email any more."""
+
+    # The secret of an email to them.
+    secret: str
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,13 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return the ids of a confirmation (by the secret of its link) and of its subscription."""
-    if len(name) != 2 * PUBLIC_ID_LENGTH:
-        return name_of(name), ""
+    """Return the id of a confirmation (by the secret of its link) and the name to refuse it by."""
     return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
+
+
+def split_refusal_name(name: str) -> tuple[str, str]:
+    """Return the id of a subscription, and the secret by which its owner wants no email."""
+    return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
 
 
 def outcome_of_request(session: Session, public_id: str) -> Subscription:
@@ -114,12 +117,11 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     return subscription
 
 
-def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscription:
-    """Withdraw a request made in someone's name; if they want, never email them again."""
+def reject(session: Session, sealer: Sealer, public_id: str, secret: str) -> None:
+    """Withdraw a request made in someone's name; with a secret, never email them again."""
     subscription = leave(session, public_id)
-    if is_for_ever and not _is_never_mail_waiting(session, subscription):
-        NeverMail().write(session, subscription_id=subscription.id)
-    return subscription
+    if secret and not _is_never_mail_waiting(session, subscription):
+        NeverMail(secret).ask(session, sealer, subscription_id=subscription.id)
 
 
 def wants_no_email(session: Session, subscription: Subscription) -> bool:

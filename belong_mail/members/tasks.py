@@ -59,6 +59,8 @@ from belong_mail.members.wrapped_fields import (
 
 CONFIRM, ALREADY = "confirm-subscription", "already-member"
 REMOVED = "removed-by-office"
+# Use of the secret in a link by which its reader asks for no more email.
+NEVER = "never"
 # The kinds of email that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
@@ -192,17 +194,25 @@ def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | No
 
 
 @does(NeverMail)
-def never_mail(work: JobWork, _asked: NeverMail) -> None:
-    """Never email an address again, in any group, started or not.
+def never_mail(work: JobWork, asked: NeverMail) -> None:
+    """Never email an address again if the secret from an email to it asks for that.
+
+    Without it an intruder in the web could ask, and then guess unheard.
+    """
+    subscription = work.session.get(Subscription, work.job.subscription_id)
+    if subscription is None:
+        raise Refused
+    identity = address.normalise(address_of(work.keys, subscription))
+    work.require_secret(NEVER, f"{subscription.public_id}/{identity}", asked.secret)
+    leave_alone(work.session, work.keys, identity)
+
+
+def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
+    """Never email a normalized address again, in any group, started or not.
 
     Its requests to be notified stay until their groups start: deleting them now would show an
     intruder whose they are.
     """
-    session, keys = work.session, work.keys
-    subscription = session.get(Subscription, work.job.subscription_id)
-    if subscription is None:
-        raise Refused
-    identity = address.normalise(address_of(keys, subscription))
     suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
     for each in rows_of(session, keys, Subscription, identity):
         each.is_suppressed = True

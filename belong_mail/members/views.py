@@ -123,7 +123,7 @@ def _inbox_times(due_at: datetime) -> dict[str, str]:
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
     """Ask on GET, join on POST; a used link shows what came of it."""
-    confirm_id, public_id = _read_confirmation(token)
+    confirm_id, refusal = _read_confirmation(token)
     with transaction() as session:
         try:
             if request.method == "POST":
@@ -132,10 +132,11 @@ def confirm(token: str) -> ResponseReturnValue:
                 return redirect(url_for(".welcome", token=shown), 303)
             pending = members.find_pending(session, confirm_id)
         except BadToken:
+            public_id = members.split_refusal_name(refusal)[0]
             subscription = members.outcome_of_request(session, public_id)
             is_refused = request.method == "POST" and not subscription.is_active
-            return _outcome_page(subscription), CONFLICT if is_refused else OK
-        return _confirmation_page(pending.subscription, pending)
+            return _outcome_page(subscription, refusal), CONFLICT if is_refused else OK
+        return _confirmation_page(pending.subscription, refusal, pending)
 
 
 @subscriptions.get("/welcome/<token>")
@@ -149,7 +150,7 @@ def welcome(token: str) -> str:
     with transaction() as session:
         subscription = members.outcome_of_request(session, public_id)
         if not is_new or not subscription.is_active:
-            return _outcome_page(subscription)
+            return _outcome_page(subscription, subscription.public_id)
         own, group = calendar_name(subscription), subscription.group
         coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
         language = request_language()
@@ -162,7 +163,7 @@ def welcome(token: str) -> str:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return the ids of a confirmation and its subscription; an old link has only the latter."""
+    """Return a confirmation's id and the name to refuse it by; an old link has only the latter."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:
@@ -170,10 +171,10 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 
 
 def _confirmation_page(
-    subscription: Subscription, pending: PendingConfirmation | None = None
+    subscription: Subscription, refusal: str, pending: PendingConfirmation | None = None
 ) -> str:
     """Ask whether to join, or show the result: then only an introduction is left to ask for."""
-    refuse = services().tokens.sign(Purpose.REFUSE, subscription.public_id, now())
+    refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
         "already" if subscription.is_active else "confirm",
         subscription.group,
@@ -183,10 +184,10 @@ def _confirmation_page(
     )
 
 
-def _outcome_page(subscription: Subscription) -> str:
+def _outcome_page(subscription: Subscription, refusal: str) -> str:
     """Show what became of a request whose link asks nothing any more."""
     if subscription.is_active:
-        return _confirmation_page(subscription)
+        return _confirmation_page(subscription, refusal)
     if subscription.confirmed_at:
         return _left_page(subscription)
     group = subscription.group
@@ -198,16 +199,17 @@ def _outcome_page(subscription: Subscription) -> str:
 @public
 @no_cookie
 def not_me(token: str) -> ResponseReturnValue:
-    public_id = services().tokens.read(Purpose.REFUSE, token)
+    name = services().tokens.read(Purpose.REFUSE, token)
+    public_id, secret = members.split_refusal_name(name)
     with transaction() as session:
         if request.method == "POST":
-            is_for_ever = request.form.get("choice") == "never"
-            members.reject(session, public_id, is_for_ever=is_for_ever)
+            never = secret if request.form.get("choice") == "never" else ""
+            members.reject(session, services().sealer, public_id, never)
             return redirect(url_for(".not_me", token=token, pressed=1), 303)
-        return _not_me_page(session, members.get(session, public_id))
+        return _not_me_page(session, members.get(session, public_id), can_choose=bool(secret))
 
 
-def _not_me_page(session: Session, subscription: Subscription) -> str:
+def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bool) -> str:
     """Ask what should happen with a request, or show what has."""
     waiting = members.waiting_request(session, subscription)
     if "pressed" in request.args and not subscription.is_active and not waiting:
@@ -219,6 +221,7 @@ def _not_me_page(session: Session, subscription: Subscription) -> str:
         is_member=subscription.is_active,
         waiting=waiting,
         is_never=subscription.is_suppressed,
+        can_choose=can_choose,
     )
 
 

@@ -100,7 +100,7 @@ def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
     return report(return_path, "delivery-status", server, fields)
 
 
-def complaint(return_path: str, kind: str = "abuse") -> bytes:
+def complaint(return_path: str, kind: str = "abuse", message_id: str = "") -> bytes:
     """Write the report of a mailbox whose owner called a mail of ours unwelcome."""
     fields = {
         "Feedback-Type": kind,
@@ -108,7 +108,8 @@ def complaint(return_path: str, kind: str = "abuse") -> bytes:
         "Version": "1",
         "Original-Mail-From": f"<{return_path}>",
     }
-    return report(return_path, "feedback-report", fields)
+    returned = f"Message-ID: {message_id}\n{HEAD}" if message_id else HEAD
+    return report(return_path, "feedback-report", fields, returned=returned)
 
 
 def apple(return_path: str) -> bytes:

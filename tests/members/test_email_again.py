@@ -6,13 +6,14 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.core.db import now
+from belong_mail.core.db import PUBLIC_ID_LENGTH, now
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import CONFIRMATION_GAP
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Suppression
 from belong_mail.members import self_service as members_self_service
+from belong_mail.members.jobs import NeverMail
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import queue_issue
@@ -197,6 +198,24 @@ def test_never_mail_me_again_holds_in_every_group(scenario):
     assert not scenario.is_member(slug="lgbtq")
     assert scenario.subscription(slug=VILLAGE) is None
     assert scenario.rows("jobs") == 0
+
+
+def test_only_the_emailed_link_says_that_somebody_wants_no_email(scenario):
+    """The web could ask for it in anybody's place, and would then guess unheard."""
+    scenario.enter(slug="lgbtq")
+    mailed = link_to(scenario.ask("ben@dpsk12.org"), "not-me").split("/not-me/")[1]
+    other = scenario.services.tokens.read(Purpose.REFUSE, mailed.partition("?")[0])
+    member = scenario.subscription(slug="lgbtq")
+    assert member is not None
+    own = scenario.services.tokens.sign(Purpose.REFUSE, member.public_id, now())
+    assert "Don’t email me again" not in scenario.visitor.open(f"/not-me/{own}").text
+    scenario.visitor.follow(f"/not-me/{own}", choice="never")
+    with scenario.services.writing.begin() as session:
+        for forged in ("", other[PUBLIC_ID_LENGTH:], member.public_id):
+            asked = NeverMail(forged)
+            asked.ask(session, scenario.services.sealer, subscription_id=member.id)
+    scenario.worker.drain()
+    assert scenario.rows("suppressions") == scenario.rows("jobs") == 0
 
 
 def test_mail_that_already_waits_stays_here(scenario):

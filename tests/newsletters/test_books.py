@@ -8,10 +8,11 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.jobs import Job
 from belong_mail.delivery import dispatcher
 from belong_mail.members import service as subscriptions
+from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.tasks import NEVER
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, queue
@@ -83,7 +84,9 @@ def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
         subscription = _find(services, keyring, "member1@dpsk12.org")
-        session.add(Job(kind="never-mail", subscription_id=subscription.id))
+        named = f"{subscription.public_id}/member1@dpsk12.org"
+        asked = NeverMail(keyring.index.link_secret(NEVER, named))
+        asked.ask(session, services.sealer, subscription_id=subscription.id)
     worker.drain()
     assert relay.to("member1@dpsk12.org") == []
     balance = books(services, issue)

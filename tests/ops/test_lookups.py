@@ -8,16 +8,15 @@ import pytest
 import time_machine
 from sqlalchemy import insert, select
 
-from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
-from belong_mail.members.jobs import JoinByCode, NeverMail, SendStaffCode
+from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
 from tests.browser_client import text_of
-from tests.factories import group_named, make_member
+from tests.factories import group_named
 from tests.markers import periodic_tasks
 from tests.scenario import ADA
 
@@ -58,18 +57,6 @@ def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(services, wo
             worker.drain()
             assert left(services) == expected
             clock.shift(timedelta(minutes=1, seconds=1))
-
-
-def test_who_is_marked_never_to_be_emailed_is_looked_up_as_well(services, keyring, worker):
-    """An intruder in the web can write that for each membership: it needs no secret."""
-    with services.writing.begin() as session:
-        member = make_member(session, keyring, ADA)
-        NeverMail().write(session, subscription_id=member.id)
-        assert session.get(WorkerLimit, jobs.NOTICE) is None
-    worker.drain()
-    assert left(services) == 0
-    with services.reading.begin() as session:
-        assert session.get(WorkerLimit, jobs.NOTICE) is not None
 
 
 @ALARM

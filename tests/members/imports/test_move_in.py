@@ -302,8 +302,9 @@ def test_who_complains_of_an_invitation_is_never_asked_again(kind, scenario, bri
         later(timedelta(hours=49))
         scenario.worker.drain()
     before = len(scenario.mails())
-    path = [each for each in scenario.relay.accepted if each.recipient == ADA][-1].return_path
-    hand_back(scenario.services, path, complaint(path))
+    asked = [each for each in scenario.relay.accepted if each.recipient == ADA][-1]
+    written = complaint(asked.return_path, message_id=asked.message["Message-ID"])
+    hand_back(scenario.services, asked.return_path, written)
     scenario.worker.drain()
     later(timedelta(days=9))
     scenario.worker.drain()
