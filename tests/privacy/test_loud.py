@@ -1,32 +1,19 @@
 """A guess at a member emails or alarms somebody, and is counted, whatever the web writes."""
 
-import json
-from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import (
-    Column,
-    Executable,
-    TypeDecorator,
-    delete,
-    literal_column,
     select,
     text,
-    update,
 )
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import find_account, invite_office, is_proven_lead
-from belong_mail.accounts.jobs import AcceptRights, InviteColleague, SendSignInLink
+from belong_mail.accounts.jobs import AcceptRights, InviteColleague
 from belong_mail.accounts.models import Account
-from belong_mail.contact import service as contact
-from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import now
 from belong_mail.core.jobs import Job, SealedJob
 from belong_mail.core.rate_limits import (
     UNUSUAL_LOOKUPS,
@@ -34,18 +21,15 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     record_use,
 )
-from belong_mail.delivery.models import Delivery, State
-from belong_mail.inbound import pipe
-from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, Import, ImportBatch
-from belong_mail.members.jobs import Join, SendMyGroups, SendStaffCode
+from belong_mail.members.jobs import Join, SendMyGroups
 from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
-from tests.inbound.mail import bounce
-from tests.markers import night, on_both, on_postgresql, periodic_tasks
+from tests.markers import on_both, on_postgresql, periodic_tasks
+from tests.privacy.doors import INBOX, OFFICE, guess, used
 from tests.scenario import VILLAGE, Scenario
-from tests.web_role import locked_by_web, role_of
+from tests.web_role import locked_by_web
 
 pytestmark = periodic_tasks
 by_the_role = on_both("rights of the web's role")
@@ -53,8 +37,7 @@ by_the_role = on_both("rights of the web's role")
 # Seconds since 1970.
 FAR = 9e9
 OPERATOR = "operator@example.org"
-OFFICE, COLLEAGUE, NEW = "office@dpsk12.org", "colleague@dpsk12.org", "new@dpsk12.org"
-INBOX = "dps-belong@example.org"
+COLLEAGUE, NEW = "colleague@dpsk12.org", "new@dpsk12.org"
 MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
 
 
@@ -288,164 +271,6 @@ def told_of_a_role(scenario: Scenario) -> list[str]:
     return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
 
 
-DOORS = (
-    ("join", MEMBER),
-    ("join", STRANGER),
-    ("my-groups", MEMBER),
-    ("sign-in", LEAD),
-    ("staff-code", MEMBER),
-    ("contact", STRANGER),
-    ("import", MEMBER),
-    ("import", STRANGER),
-    ("returned", MEMBER),
-)
-# Rows that tell a guess apart, if one is made.
-TELLING = ("subscriptions", "pending_confirmations", "manage_sessions", "sign_ins", "deliveries")
-WRITABLE = [name for name, rights in WEB.items() if rights.update or rights.may_delete]
-COLUMNS = [
-    (name, column)
-    for name, rights in WEB.items()
-    for column in (*rights.update.split(), *(["delete"] if rights.may_delete else []))
-]
-
-
-# What PostgreSQL takes for a moment, a day or a time, and Python has no value for.
-UNBINDABLE = {
-    datetime: ["-infinity", "infinity"],
-    date: ["-infinity", "infinity"],
-    time: ["00:00", "24:00"],
-}
-
-
-def extremes(column: Column[Any], dialect: str) -> list[object]:
-    """Return the least and the most that a column takes; of a new type somebody must say them."""
-    far = datetime(9000, 1, 1, tzinfo=UTC)
-    values: dict[type, list[object]] = {
-        datetime: [datetime(1970, 1, 1, tzinfo=UTC), far],
-        date: [date(1970, 1, 1), date(9000, 1, 1)],
-        time: [time(0), time(23, 59)],
-        bool: [False, True],
-        int: [0, 2**31 - 1],
-        float: [0.0, FAR],
-        str: ["", "zz" * 5_000],
-        bytes: [b"", b"x" * 5_000],
-        # JSON, which may be anything.
-        object: [{}, ["request", "link", "confirm"]],
-    }
-    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
-    if dialect == "postgresql" and kind.python_type in UNBINDABLE:
-        return [literal_column(f"'{value}'") for value in UNBINDABLE[kind.python_type]]
-    least, most = values[kind.python_type]
-    return [None if column.nullable else least, most]
-
-
-def spoil(scenario: Scenario, name: str, columns: list[str], which: int) -> None:
-    """Set each column to an extreme, as the web's role may, and delete what it may."""
-    table, rows = Base.metadata.tables[name], dict(WEB[name].rows)
-    engine = scenario.engine
-    with Session(engine) as session, session.begin():
-        if engine.dialect.name == "postgresql":
-            session.execute(text(f"SET LOCAL ROLE {role_of(str(engine.url))}"))
-        for column in columns:
-            if column == "delete" and which:
-                change: Executable = delete(table).where(text(rows.get("DELETE", "true")))
-            elif column != "delete":
-                value = extremes(table.columns[column], engine.dialect.name)[which]
-                change = update(table).where(text(rows.get("UPDATE", "true")))
-                change = change.values({column: value})
-            else:
-                continue
-            with suppress(SQLAlchemyError, TypeError, AttributeError), session.begin_nested():
-                session.execute(change)
-
-
-def guess(scenario: Scenario, door: str, address: str) -> None:
-    with scenario.services.writing.begin() as session:
-        sealer, group = scenario.services.sealer, group_named(session, VILLAGE)
-        if door == "join":
-            ask_to_join(session, sealer, group, Join(address, "en"), now())
-        elif door == "sign-in":
-            SendSignInLink(address, "en", "00" * 32).ask(session, sealer)
-        elif door == "staff-code":
-            wanted = SendStaffCode(address, "en", group.public_id, "nonce", "source")
-            wanted.ask(session, sealer)
-        elif door == "contact":
-            written = ContactData("need", "Where?", address=address, language="en")
-            contact.receive(session, sealer, contact.new_reference(), written, now())
-        elif door == "import":
-            asked = Import(group_id=group.id, language="en", report={}, started_at=now())
-            session.add(asked)
-            session.flush()
-            said = {"group": group.public_id, "language": "en", "addresses": [address]}
-            sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
-            session.add(ImportBatch(import_id=asked.id, size=1, sealed=sealed))
-        elif door == "returned":  # the report names what went to a mailbox of the intruder's
-            ours = scenario.relay.accepted[-1].message["Message-ID"]
-            report = bounce("", address).replace(b"Subject: Hello", f"Message-ID: {ours}".encode())
-            sealed = pipe.seal_returned(sealer, "", report)
-            session.add(Job(kind=pipe.RETURNED, sealed=sealed))
-        else:
-            SendMyGroups(address, "en").ask(session, sealer)
-
-
-def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
-    """List them; the email of a contact message tells nothing of who wrote it."""
-    with scenario.services.reading.begin() as session:
-        to_office = select(Delivery.id).where(Delivery.kind == contact.KIND)
-        return {
-            (name, number)
-            for name in TELLING
-            for number in session.scalars(select(Base.metadata.tables[name].columns.id))
-        } - {("deliveries", number) for number in session.scalars(to_office)} | {
-            (state, number)
-            for state, number in session.execute(select(Delivery.state, Delivery.id))
-            if state == State.BOUNCED
-        }
-
-
-def require_loud(scenario: Scenario, name: str, columns: list[str]) -> None:
-    """Try each door with extremes set before and after the worker decides.
-
-    A guessed member gets an email, or no row tells the guess apart; it is counted anyhow.
-    """
-    scenario.invite_lead(LEAD)
-    scenario.enter(MEMBER)
-    with scenario.services.writing.begin() as session:
-        group_named(session, VILLAGE).allows_personal_addresses = True
-    spoil(scenario, name, columns, 0)
-    for door, whom in DOORS:
-        told, rows = len(scenario.relay.to(whom)), rows_that_tell(scenario)
-        counter = ASKED_TODAY if door == "import" else jobs.DAY
-        counted = used(scenario, counter)
-        guess(scenario, door, whom)
-        _, tasks = scenario.worker._read_requests()
-        if "Nobody of a list is asked" in tasks:
-            tasks["Nobody of a list is asked"]()
-        made = rows_that_tell(scenario) - rows
-        assert used(scenario, counter) > counted, door
-        assert not unread_jobs(scenario), door
-        spoil(scenario, name, columns, 1)
-        scenario.worker.drain()
-        assert len(scenario.relay.to(whom)) > told or not made, door
-
-
-def unread_jobs(scenario: Scenario) -> list[int]:
-    """List what a row made unreadable: nobody hears of it, and it is there for a member alone."""
-    with scenario.services.reading.begin() as session:
-        return list(session.scalars(select(Job.id).where(Job.failures > 0)))
-
-
-@pytest.mark.parametrize("name", WRITABLE)
-def test_extremes_of_a_table_keep_no_guess_unheard(name, scenario):
-    require_loud(scenario, name, [column for table, column in COLUMNS if table == name])
-
-
-@night("by table runs each day")
-@pytest.mark.parametrize(("name", "column"), COLUMNS)
-def test_extremes_of_a_column_keep_no_guess_unheard(name, column, scenario):
-    require_loud(scenario, name, [column])
-
-
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 @by_the_role
 def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(scenario, settings):
@@ -490,10 +315,3 @@ def test_the_operator_hears_that_a_list_is_asked(scenario, settings):
     assert told == [0, 1, 1, 1, 2, 2, 2]
     subjects = {mail["Subject"] for mail in scenario.relay.to(OPERATOR)}
     assert subjects == {"People of an imported list are asked to join"}
-
-
-def used(scenario: Scenario, key: bytes) -> float:
-    """Return until when an allowance of the worker's is used up: each use makes it later."""
-    with scenario.services.reading.begin() as session:
-        found = select(WorkerLimit.used_until).where(WorkerLimit.key == key)
-        return session.scalar(found) or 0.0

@@ -1,0 +1,351 @@
+"""At every door a guess is heard and counted, whatever the web's role writes into any column."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import (
+    Column,
+    MetaData,
+    Table,
+    TypeDecorator,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.invitations import invite, invite_office
+from belong_mail.contact import service as contact
+from belong_mail.core import jobs
+from belong_mail.core.db import Base, now
+from belong_mail.core.jobs import Job
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members.imports import ASKED_TODAY
+from belong_mail.members.models import Subscription
+from belong_mail.ops.grants import WEB
+from tests.browser_client import text_of
+from tests.factories import group_named, make_member
+from tests.markers import night, periodic_tasks
+from tests.privacy.doors import DOORS, EVE, INBOX, OFFICE, OTHER, guess, used
+from tests.scenario import VILLAGE, Scenario
+from tests.web_role import role_of
+
+pytestmark = periodic_tasks
+
+FAR = 9e9
+# By door, who has to hear when a guess leaves a row: who is known there, and who is new. Members of
+# an imported list hear nothing; the operator does.
+HEARD = dict.fromkeys(DOORS, ("known", "new")) | {
+    "sign-in": ("known",),
+    "email-again": ("known",),
+    "office-removal": ("known",),
+    "returned": ("known",),
+    "import": ("new",),
+}
+# Rows that tell a guess apart, if one is made.
+TELLING = (
+    "accounts",
+    "address_changes",
+    "manage_sessions",
+    "pending_confirmations",
+    "sign_ins",
+    "subscriptions",
+)
+# Doors where the worker decides in a task beside reading requests.
+LATER = {"interest": "Nobody is told of a start", "import": "Nobody of a list is asked"}
+# What the guess itself is written into, but for the columns that make it one.
+OF_A_GUESS = ("jobs", "imports", "import_batches", "contact_messages")
+WITHOUT_GUESS = ("kind", "sealed")
+# What a row needs to be taken.
+USUAL = {"kind": "my-groups", "role": "nobody", "language": "en"}
+
+
+class Change(NamedTuple):
+    """What the web may do to a table, or to a column of it."""
+
+    table: str
+    verb: str
+    column: str
+
+
+CHANGES = [
+    Change(table, verb, column)
+    for table, rights in WEB.items()
+    for verb, columns in (
+        ("update", rights.update.split()),
+        ("delete", [""] if rights.may_delete else []),
+        ("insert", rights.insert.split()),
+    )
+    for column in columns
+]
+# Tables that close no door, whatever stands in them: one case tries all of these.
+ASIDE = {
+    "approvals",
+    "audit_entries",
+    "browser_sessions",
+    "flyers",
+    "images",
+    "limits",
+    "meeting_changes",
+    "meetings",
+    "newsletters",
+    "passkeys",
+    "questions",
+    "site_settings",
+    "thread_entries",
+    "threads",
+}
+# What PostgreSQL takes for a moment, a day or a time, and Python has no value for.
+UNBINDABLE = {
+    datetime: ["-infinity", "infinity"],
+    date: ["-infinity", "infinity"],
+    time: ["00:00", "24:00"],
+}
+
+
+def kind_of(column: Column[Any]) -> type:
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    return kind.python_type
+
+
+def extremes(column: Column[Any], dialect: str) -> list[object]:
+    """Return the least and the most that a column takes; of a new type somebody must say them."""
+    far = datetime(9000, 1, 1, tzinfo=UTC)
+    values: dict[type, list[object]] = {
+        datetime: [datetime(1970, 1, 1, tzinfo=UTC), far],
+        date: [date(1970, 1, 1), date(9000, 1, 1)],
+        time: [time(0), time(23, 59)],
+        bool: [False, True],
+        int: [-(2**31), 2**31 - 1],
+        float: [0.0, FAR],
+        str: ["", "zz" * 5_000],
+        bytes: [b"", b"x" * 5_000],
+        # JSON, which may be anything.
+        object: [{}, ["request", "link", "confirm"]],
+    }
+    kind = kind_of(column)
+    if dialect == "postgresql" and kind in UNBINDABLE:
+        return [literal_column(f"'{value}'") for value in UNBINDABLE[kind]]
+    least, most = values[kind]
+    return [None if column.nullable else least, most]
+
+
+def usual(session: Session, column: Column[Any]) -> object:
+    """Return a value that a column takes in any row, and of a reference one that is there."""
+    for key in column.foreign_keys:
+        least = select(func.min(key.column))
+        if session.scalar(least) is None:
+            make_up(session, key.column.table.name)
+        return session.scalar(least)
+    token = token_hex(11)
+    values: dict[type, object] = {
+        datetime: now(),
+        date: now().date(),
+        time: time(16),
+        bool: False,
+        int: 1,
+        float: 1.0,
+        str: USUAL.get(column.name, token),
+        bytes: token.encode(),
+        object: {},
+    }
+    return None if column.nullable else values[kind_of(column)]
+
+
+def make_up(session: Session, name: str, **given: object) -> None:
+    """Insert a row as the web may; SQLite, which has no rules about rows, keeps to them as well."""
+    table, rights = Base.metadata.tables[name], WEB[name]
+    columns = [table.columns[each] for each in rights.insert.split()]
+    row = {each.name: usual(session, each) for each in columns} | given
+    bare = Table(name, MetaData(), *(Column(each.name, each.type) for each in columns))
+    session.execute(insert(bare).values(row))
+    rule = dict(rights.rows).get("INSERT")
+    if rule is not None and session.get_bind().dialect.name == "sqlite":
+        session.execute(delete(table).where(text(f"rowid = last_insert_rowid() AND NOT ({rule})")))
+
+
+def as_the_web(session: Session) -> None:
+    engine = session.get_bind().engine
+    if engine.dialect.name == "postgresql":
+        session.execute(text(f"SET LOCAL ROLE {role_of(str(engine.url))}"))
+
+
+def spoil(scenario: Scenario, changes: list[Change], which: int) -> None:
+    """Make each change by the web's role, to the least (0) or to the most (1)."""
+    with Session(scenario.engine) as session, session.begin():
+        as_the_web(session)
+        for change in changes:
+            with suppress(SQLAlchemyError, TypeError, AttributeError), session.begin_nested():
+                _make(session, change, which)
+
+
+def _make(session: Session, change: Change, which: int) -> None:
+    table, rows = Base.metadata.tables[change.table], dict(WEB[change.table].rows)
+    if change.verb == "delete":
+        if which:
+            session.execute(delete(table).where(text(rows.get("DELETE", "true"))))
+        return
+    value = extremes(table.columns[change.column], session.get_bind().dialect.name)[which]
+    if change.verb == "insert":
+        make_up(session, change.table, **{change.column: value})
+    else:
+        changed = update(table).where(text(rows.get("UPDATE", "true")))
+        session.execute(changed.values({change.column: value}))
+
+
+def guess_by_extremes(
+    scenario: Scenario, door: str, addresses: list[str], changes: list[Change], which: int
+) -> set[tuple[str, int]]:
+    """Write down guesses whose own rows hold extremes where the web fills them; list the rows."""
+    before = ids_in(scenario, *OF_A_GUESS)
+    for address in addresses:
+        guess(scenario, door, address)
+    made = ids_in(scenario, *OF_A_GUESS) - before
+    for change in changes:
+        if change.verb != "insert" or change.table not in OF_A_GUESS:
+            continue
+        table, column = Base.metadata.tables[change.table], change.column
+        if column in WITHOUT_GUESS or table.c[column].foreign_keys:
+            continue
+        own = table.c.id.in_([number for name, number in made if name == change.table])
+        value = extremes(table.c[column], scenario.engine.dialect.name)[which]
+        with suppress(SQLAlchemyError), scenario.services.writing.begin() as session:
+            session.execute(update(table).where(own).values({column: value}))
+    return made
+
+
+def ids_in(scenario: Scenario, *names: str) -> set[tuple[str, int]]:
+    ids = (
+        select(literal(name), table.c.id)
+        for name, table in Base.metadata.tables.items()
+        if name in names
+    )
+    with scenario.services.reading.begin() as session:
+        return {(row[0], row[1]) for row in session.execute(union_all(*ids))}
+
+
+def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
+    """List them; the email of a contact message tells nothing of who wrote it."""
+    found = select(Delivery.id, Delivery.kind == contact.KIND, Delivery.state == State.BOUNCED)
+    with scenario.services.reading.begin() as session:
+        deliveries = list(session.execute(found))
+    rows = {("deliveries", number) for number, is_message, _ in deliveries if not is_message}
+    rows |= {("returned", number) for number, _, is_returned in deliveries if is_returned}
+    return rows | ids_in(scenario, *TELLING)
+
+
+def answer(scenario: Scenario, door: str) -> None:
+    """Let the worker decide on the guesses of a door; what it emails is not written yet."""
+    _, tasks = scenario.worker._read_requests()
+    if door == "interest":
+        _, tasks = scenario.worker._read_requests()
+    if (task := tasks.get(LATER.get(door, ""))) is not None:
+        task()
+
+
+def is_heard(scenario: Scenario, door: str, address: str) -> bool:
+    """Tell whether a guess was emailed: to who is guessed, or to the office about an invitation."""
+    if door == "invite":
+        name = address.partition("@")[0]
+        return any(name in text_of(mail) for mail in scenario.relay.to(INBOX))
+    own = (mail for mail in scenario.relay.to(address) if mail["List-Id"] is None)
+    return any(door != "sign-in" or "/sign-in/" in text_of(mail) for mail in own)
+
+
+def failed_jobs(scenario: Scenario) -> set[tuple[str, int]]:
+    """List what could not be read; a count of the web's own making is far from these."""
+    with scenario.services.reading.begin() as session:
+        failed = select(Job.id).where(Job.failures.between(1, jobs.MAX_FAILURES))
+        return {("jobs", number) for number in session.scalars(failed)}
+
+
+def person(door: str, who: str, which: int) -> str:
+    return f"{who}-{door}-{which}@dpsk12.org"
+
+
+@pytest.fixture
+def scene(scenario: Scenario) -> Scenario:
+    """Everybody who is guessed, a colleague of the office, and the intruder, who is a member."""
+    guess(scenario, "join", EVE)
+    scenario.worker.drain()
+    keys = scenario.keyring
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Subscription).values(confirmed_at=now()))
+        invite_office(session, keys.opener, keys.index, OFFICE)
+        group = group_named(session, VILLAGE)
+        group.allows_personal_addresses = True
+        group.established_at = now() - timedelta(days=1)
+        for door, which in product(DOORS, (0, 1)):
+            known = person(door, "known", which)
+            if door == "email-again":
+                suppressions.suppress(session, keys.index, known, suppressions.BY_REQUEST)
+            elif door in {"sign-in", "invite"}:
+                led = group if door == "sign-in" else group_named(session, OTHER)
+                invite(session, keys.opener, keys.index, led, known)
+            else:
+                make_member(session, keys, known)
+    return scenario
+
+
+def require_loud(scenario: Scenario, changes: list[Change], rounds: int = 1) -> None:
+    """Try each door with extremes before and after the worker decides; then the other way round.
+
+    A guessed person is emailed, or no row tells the guess apart; what is looked up is counted.
+    """
+    spoil(scenario, changes, 0)
+    for which in range(rounds):
+        made = {}
+        for door in DOORS:
+            counter = ASKED_TODAY if door == "import" else jobs.DAY
+            before, counted = rows_that_tell(scenario), used(scenario, counter)
+            both = [person(door, who, which) for who in ("known", "new")]
+            guesses = guess_by_extremes(scenario, door, both, changes, which)
+            answer(scenario, door)
+            made[door] = rows_that_tell(scenario) - before
+            assert used(scenario, counter) > counted or guesses <= ids_in(scenario, *OF_A_GUESS)
+            assert not guesses & failed_jobs(scenario), door  # perhaps for who is known alone
+        spoil(scenario, changes, 1 - which)
+        scenario.worker.drain()
+        for door, rows in made.items():
+            for who in HEARD[door]:
+                assert is_heard(scenario, door, person(door, who, which)) or not rows, (door, who)
+
+
+def test_a_row_is_made_up_in_each_table_that_the_web_fills(scene):
+    """Else the extremes below would try nothing."""
+    for table in sorted({change.table for change in CHANGES if change.verb == "insert"}):
+        with Session(scene.engine) as session, session.begin():
+            as_the_web(session)
+            make_up(session, table)
+        assert scene.rows(table), table
+
+
+@pytest.mark.parametrize("table", sorted({change.table for change in CHANGES} - ASIDE))
+def test_extremes_of_a_table_keep_no_guess_unheard(table, scene):
+    require_loud(scene, [change for change in CHANGES if change.table == table])
+
+
+def test_extremes_where_no_door_looks_keep_each_guess_heard(scene):
+    """But for a report, which finds nobody but whom we wrote to."""
+    require_loud(scene, [change for change in CHANGES if change.table in ASIDE])
+    guesses = [(door, who) for door, people in HEARD.items() for who in people]
+    silent = [guess for guess in guesses if not is_heard(scene, guess[0], person(*guess, 0))]
+    assert silent == [("returned", "known")]
+
+
+@night("by table runs each day")
+@pytest.mark.parametrize("change", CHANGES, ids="-".join)
+def test_extremes_of_a_column_keep_no_guess_unheard(change, scene):
+    require_loud(scene, [change], 2)
