@@ -1,4 +1,4 @@
-"""Claim what is due, one worker at a time for each delivery."""
+"""Claim due deliveries, each by one worker at a time."""
 
 from functools import cache
 from typing import Any
@@ -39,10 +39,10 @@ def claim_next(
     is_looking: bool,
     is_free: bool,
 ) -> tuple[list[int], list[tuple[int, Compose]] | None]:
-    """Take what comes next: single messages when it is time to look for them, else a chunk.
+    """Claim what comes next: single messages if it is time to look for them, else a chunk.
 
-    Returns deliveries, or a chunk with its writer. A delivery at which workers died is taken only
-    when nothing else is in hand; a single message of that kind need not wait for an issue's end.
+    Returns deliveries, or a chunk with its writer. A delivery at which workers died is claimed only
+    when nothing else is in hand; a single one of that kind need not wait for an issue's end.
     """
     due = _kinds_due(session) if is_looking else set()
     if _SINGLE_SUSPECT in due:
@@ -62,7 +62,7 @@ def claim_next(
 
 
 def _kinds_due(session: Session) -> set[CompiledStatement]:
-    """Return which claiming statements would find anything, by one statement."""
+    """Return which claiming statements would find anything, in one statement."""
     session.flush()
     [flags], _ = _LOOKING.run(session.connection(), {"at": now()})
     return {due for due, is_any in zip(_ALL_DUE, flags, strict=True) if is_any}
@@ -71,7 +71,7 @@ def _kinds_due(session: Session) -> set[CompiledStatement]:
 def claim_due(
     session: Session, owner: str, limit: int, kinds: set[CompiledStatement] | None = None
 ) -> list[int]:
-    """Take due deliveries: transactional ones, other single messages, second tries of issues."""
+    """Claim due deliveries: transactional ones, other single messages, second tries of issues."""
     kinds = _kinds_due(session) if kinds is None else kinds
     ids: list[int] = []
     for due in (_TRANSACTIONAL, _SINGLE, _OF_ISSUES):
@@ -81,13 +81,13 @@ def claim_due(
 
 
 def claim_kinds(session: Session, owner: str, kinds: tuple[str, ...], limit: int) -> list[int]:
-    """Take single messages of some kinds alone."""
+    """Claim single messages of some kinds only."""
     which = or_(*(Delivery.kind == kind for kind in kinds))
     return _claim(session, owner, _due_ids(session, _due(_IS_SINGLE, which), limit))
 
 
 def claim_suspect(session: Session, owner: str) -> list[int]:
-    """Take one of those at which workers died, single messages first."""
+    """Claim one delivery at which workers died, single messages first."""
     ids = _due_ids(session, _SINGLE_SUSPECT, 1) or _due_ids(session, _SUSPECT, 1)
     return _claim(session, owner, ids)
 
@@ -97,7 +97,8 @@ def claim_chunk(
 ) -> list[tuple[int, Compose]] | None:
     """Turn the next chunk into deliveries and claim them; leave them due if they are too many.
 
-    None: there is no chunk. The query for its members is not repeated in this transaction.
+    Returns None if there is no chunk. The query for its members is not repeated in this
+    transaction.
     """
     connection = session.connection()
     found, _ = _NEXT_CHUNK.run(connection, {})
@@ -158,7 +159,7 @@ def _waiting(*which: ColumnElement[bool]) -> Select[int]:
 def _insert_deliveries(
     connection: Connection, chosen: Select[Any], entry: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Insert deliveries; return the id of each, and with it what was chosen of its member."""
+    """Insert deliveries; return each one's id with the selected columns of its member."""
     if connection.dialect.name != "sqlite":
         return _insert_and_read(chosen).run(connection, entry)[0]
     entering, reading = _insert_then_read(chosen)

@@ -1,4 +1,4 @@
-"""A pool of connections: each opened in a thread, all driven by one."""
+"""A pool of connections: each is opened in its own thread, and one thread drives all."""
 
 import logging
 import os
@@ -15,13 +15,13 @@ from belong_mail.mail.smtp.connection import RelayUnavailable, SmtpConnection, S
 from belong_mail.mail.smtp.protocol import MessageSource, OutgoingMessage
 from belong_mail.mail.smtp.transport import Transport
 
-# Seconds a connection is kept without work.
+# Seconds that an idle connection is kept.
 MAX_IDLE_SECONDS: Final = 60.0
-# Seconds between looks at deadlines.
+# Seconds between checks of deadlines.
 LOOK_GAP_SECONDS: Final = 0.1
-# Seconds after which one who was told to stop waits for answers to final dots alone.
+# Seconds after a stop beyond which only answers to final dots are awaited.
 QUIT_SECONDS: Final = 10.0
-# Conversations that go on before there is a look at what else happens.
+# Conversations that continue before other events are checked.
 MAX_CONVERSATIONS: Final = 64
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ConnectionTask:
 
 
 class ConnectionPool:
-    """A thread for each connection opens it, brings the conversation here, and says goodbye.
+    """A thread for each connection opens it, passes the conversation here, and says goodbye.
 
     One thread drives all of them, so none waits for another's turn.
     """
@@ -69,7 +69,7 @@ class ConnectionPool:
         source.on_wakeup = self.wake
 
     def ensure_connections(self) -> None:
-        """Start a connection for what waits, if all others are at work and one more may be."""
+        """Open a connection for waiting messages, if all others are busy and one more may be."""
         is_needed = self._source.has_backlog and not self._idle
         if is_needed and len(self._threads) < self._limit.allowed:
             thread = threading.Thread(target=self._converse, daemon=True)
@@ -86,7 +86,7 @@ class ConnectionPool:
         return True
 
     def poll(self, seconds: float) -> None:
-        """Take the next steps; wait so long for the first of them."""
+        """Take the next steps, waiting at most so many seconds for the first."""
         while self._brought:
             self._welcome(self._brought.popleft())
         self._start_conversations()
@@ -99,7 +99,7 @@ class ConnectionPool:
             self._check_deadlines()
 
     def leave(self) -> None:
-        """Break off, after a while, messages that have not reached their final dot."""
+        """After a while, break off messages that have not reached their final dot."""
         self._leave_at = min(self._leave_at, time.monotonic() + QUIT_SECONDS)
 
     def wake(self) -> None:
@@ -109,8 +109,8 @@ class ConnectionPool:
     def join(self, stop: threading.Event) -> None:
         """Run every conversation to its end.
 
-        Once told to stop, break off messages before their final dot after a while, and leave
-        connections that are still opening.
+        After a stop, break off messages before their final dot after a while, and leave connections
+        that are still opening.
         """
         while any(thread.is_alive() for thread in tuple(self._threads)):
             if stop.is_set():
@@ -148,7 +148,7 @@ class ConnectionPool:
         self._step(task)
 
     def _start_conversations(self) -> None:
-        """Give messages to those without one, or let them go when none is to come."""
+        """Give messages to idle conversations, or end them if none is to come."""
         while self._idle and (outgoing := self._source.next_message(0)) is not None:
             self._step(self._idle.pop(), outgoing)
         while self._idle and not self._source.is_open:
@@ -162,13 +162,13 @@ class ConnectionPool:
         return min(seconds, LOOK_GAP_SECONDS, seconds if due is None else due)
 
     def _go_on(self, task: ConnectionTask) -> None:
-        """Go on after what was waited for; end a conversation without a message."""
+        """Continue a conversation whose event came; end it if it has no message."""
         if task.wait is WaitFor.MESSAGE:
             self._idle.remove(task)
         self._step(task)
 
     def _check_deadlines(self) -> None:
-        """End connections that take too long or were idle for long. Answers were read before."""
+        """End connections that take too long or were idle too long. Answers were read before."""
         at = time.monotonic()
         self._look_at = at + LOOK_GAP_SECONDS
         for talk in list(self._talks.values()):
@@ -185,7 +185,7 @@ class ConnectionPool:
         *,
         is_late: bool = False,
     ) -> None:
-        """Take a conversation to its next wait, or to its end."""
+        """Drive a conversation to its next wait, or to its end."""
         try:
             wait = task.steps.throw(TimeoutError()) if is_late else task.steps.send(outgoing)
         except StopIteration:
@@ -207,7 +207,7 @@ class ConnectionPool:
         task.wait = wait
 
     def _end(self, task: ConnectionTask) -> None:
-        """Forget a conversation; a closed socket has left the poll by itself."""
+        """Remove a conversation; a closed socket has left the poll by itself."""
         del self._talks[task.file]
         if task.line.sock is not None:
             self._poll.unregister(task.file)

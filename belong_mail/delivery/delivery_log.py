@@ -1,4 +1,4 @@
-"""Log what became of deliveries: failures one by one, all of them in numbers, once a minute."""
+"""Log what became of deliveries: failures one by one, and all in numbers, once a minute."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import Outcome
 
 MINUTE_SECONDS: Final = 60.0
-# Failures that are told one by one in a minute; the rest is in its numbers.
+# Failures logged one by one in a minute; the rest is only counted.
 MAX_LINES: Final = 20
 GIVEN_BACK: Final = "given_back"
 NO_FAILURES: Final = (None, State.ACCEPTED)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class DeliveryLog:
-    """Counts outcomes that the database knows."""
+    """Counts outcomes that the database has."""
 
     def __init__(self) -> None:
         self._counts = Counter[State | None]()
@@ -28,7 +28,7 @@ class DeliveryLog:
         self._told_at = time.monotonic()
 
     def note(self, results: Iterable[tuple[int, Outcome]]) -> None:
-        """Count outcomes; name the delivery, the relay's code and our word for it of failures."""
+        """Count outcomes; log failures with the delivery, the relay's code and our phrase."""
         for delivery_id, outcome in results:
             self._counts[outcome.state] += 1
             if outcome.state in NO_FAILURES or self._lines >= MAX_LINES:

@@ -38,46 +38,44 @@ class SkipDelivery(Exception):
 
 
 class IssuePaused(Exception):
-    """The issue is paused or stopped, or a key is missing: the delivery waits for somebody."""
+    """The issue is paused or stopped, or a key is missing: the delivery has to wait."""
 
 
-# Writes a message without the database, or raises SkipDelivery or Halted.
+# Writes a message without the database. Raises SkipDelivery or Halted.
 Compose = Callable[[], Envelope]
 
 
 class PendingMessage(NamedTuple):
-    """A message that waits to be written, just before it leaves."""
+    """A message that is written just before it leaves."""
 
     id: int
     write: Compose
-    # By the monotonic clock: the relay's pace.
+    # Monotonic time at which it may leave, by the relay's pace.
     not_before: float = 0.0
-    # When it was asked whether its reader wants it.
+    # When it was last checked that its reader wants it.
     made_at: float = 0.0
 
 
-# Reads what it takes to write deliveries.
+# Reads what deliveries need to be written.
 ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
 
 
 class MemberQuery(Protocol):
     """The members who are still to get an issue."""
 
-    # Selects a chunk's members in their order: an id, and what it takes to write to each.
-    #
-    # It has bound parameters: the newsletter's id, a chunk's low and high, and those of
-    # `prepare`.
+    # Selects a chunk's members in order: an id, and what a message to each needs. Its bound
+    # parameters: the newsletter's id, a chunk's low and high, and those of `prepare`.
     chosen: Select[Any]
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
-        """Make an issue ready to be sent and return its parameters; Halted: it has been paused."""
+        """Make an issue ready to be sent and return its parameters. Raises Halted if paused."""
 
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
-        """Return what writes to those who were chosen, each by the id of a delivery."""
+        """Return, by delivery id, functions that write to the selected members."""
 
 
 def compose_message(pending: PendingMessage) -> Envelope | Outcome:
-    """Write a message; return the outcome of one that cannot be written."""
+    """Write a message, or return the outcome if it cannot be written."""
     try:
         return pending.write()
     except (IssuePaused, UnknownKey):
@@ -92,14 +90,14 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
         return outcomes.UNWRITABLE
 
 
-# Seconds after which it is asked again whether a message's reader still wants it.
+# Seconds after which it is checked again that a message's reader still wants it.
 STALE_SECONDS = 2.0
-# When so large a share in hand has a result, it is time for a transaction and for more.
+# When this share of what is in hand has results, a transaction stores them and claims more.
 REFILL_SHARE = CHUNK_MEMBERS / MAX_IN_HAND
 
 
 class Dispatcher:
-    """Writes what is to leave as connections ask for it, and collects the results."""
+    """Writes messages as connections ask for them, and collects the results."""
 
     def __init__(self, journal: Journal, limit: ConcurrencyLimit) -> None:
         self._journal = journal
@@ -123,7 +121,7 @@ class Dispatcher:
         """Why the relay must be left alone."""
 
     def hold(self, ids: Iterable[int]) -> None:
-        """Remember that deliveries have been claimed."""
+        """Remember claimed deliveries."""
         self._has_news = False
         self.held.update(ids)
         self._has_rung = len(self.held) <= self._refill_below
@@ -157,11 +155,11 @@ class Dispatcher:
 
     @property
     def has_backlog(self) -> bool:
-        """Tell whether something waits and no connection waits for it."""
+        """Return whether a message waits and no connection waits for it."""
         return bool(self._waiting) and not self._idle
 
     def results(self) -> list[tuple[int, Outcome]]:
-        """Return what is to be written down; it stays here until `written`."""
+        """Return the results to store; they are kept until `written`."""
         self._unwritten += [self._results.popleft() for _ in range(len(self._results))]
         return self._unwritten
 
@@ -183,7 +181,7 @@ class Dispatcher:
             return self._first(time.monotonic())
 
     def grows_stale_within(self, seconds: float) -> bool:
-        """Tell whether something that waits will be stale after so long."""
+        """Return whether a waiting message will be stale after so many seconds."""
         with self._lock:
             at = time.monotonic()
             self._first(at)
@@ -193,7 +191,7 @@ class Dispatcher:
         while (pending := self._next(patience)) is not None:
             self._journal.note(pending.id, JournalEntry.TAKEN)
             written = compose_message(pending)
-            if patience:  # It waits for a connection, at which it is not to blame for anything.
+            if patience:  # It waits for a connection, so it cannot be at fault.
                 self._journal.note(pending.id, JournalEntry.CLAIMED)
             if isinstance(written, Envelope):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
@@ -204,7 +202,7 @@ class Dispatcher:
         self._journal.note(outgoing.id, JournalEntry.TAKEN)
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
-        """Write down a final dot; a worker that stands still right after it may still send it."""
+        """Record a final dot; a worker that hangs right after it may still send it."""
         try:
             self._journal.write(outgoing.id, JournalEntry.DOT)
         except OSError as error:
@@ -256,7 +254,7 @@ class Dispatcher:
         self._trouble(error.reply if error else None)
 
     def _next(self, patience: float) -> PendingMessage | None:
-        """Return what is to be written next, waiting so many seconds; None: nothing, or no more."""
+        """Return the next message to write, waiting so many seconds; None if there is none."""
         until = time.monotonic() + patience
         with self._lock:
             while self.is_open:
@@ -272,11 +270,11 @@ class Dispatcher:
         return None
 
     def _first(self, at: float) -> float | None:
-        """Return in how many seconds the first message may leave; None: there is none."""
+        """Return in how many seconds the first message may leave, or None."""
         while self._waiting:
             first = self._waiting[0]
             if at - first.made_at > STALE_SECONDS:
-                # As many as have left in that time may be in hand, and work for each connection.
+                # As many as left in that time may be in hand, and work for each connection.
                 few = 2 * self._limit.allowed
                 self.most = max(few, min(self.most, len(self.held)) - 1)
                 self._record(self._waiting.popleft().id, STALE)
@@ -294,7 +292,7 @@ class Dispatcher:
             self._tell()
 
     def _trouble(self, reply: Reply | None) -> bool:
-        """Tell whether to leave the relay alone; if it took something lately, only go slow."""
+        """Return whether to leave the relay alone; if it took something lately, only slow down."""
         self._had_trouble = True
         must_rest = self._limit.must_rest() or (
             reply is not None and bool(outcomes.relay_rest(reply))

@@ -1,8 +1,8 @@
-"""The engine: claim what is due, let the connections send it, write down what became of it.
+"""The engine: claim what is due, have the connections send it, record what became of it.
 
-One thread speaks with the database, in one transaction for many messages, and in between with the
-relay, over all connections. A delivery is claimed before its MAIL is said, and its dot is in the
-journal before it leaves: after a crash it is known what may have arrived.
+One thread talks to the database, in one transaction for many messages, and in between to the relay,
+over all connections. A delivery is claimed before its MAIL is sent, and its dot is in the journal
+before it leaves: after a crash it is known what may have arrived.
 """
 
 import errno
@@ -42,24 +42,24 @@ from belong_mail.delivery.models import LEASE
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
-# Seconds of work between looks at what else there is to do: more where these take long, for the
-# database is far away, or the processor busy.
+# Seconds of work between looks at what else there is to do; more if these take long, because the
+# database is far away or the processor busy.
 WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
 WORK_SHARE = 4
-# Seconds after which results are written down, however few.
+# Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
 # Seconds after which single messages and second tries overtake the chunks of an issue.
 LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
 RECOVER_SHARE = 10
 RENEW_GAP_SECONDS = 15.0
-# For which issues are left alone when claiming one takes too long; after a lock, for fewer.
+# Pause of issues when claiming one takes too long; shorter after a lock.
 ISSUES_REST_SECONDS = 60.0
-# Seconds before the end of a lease after which nothing more leaves: clocks do not agree.
+# Seconds before the end of a lease in which nothing is sent any more: clocks differ.
 LEASE_MARGIN_SECONDS = 5.0
-# From when until when nothing is claimed. A clock that is set back has left it.
+# Start and end of a pause in which nothing is claimed; a clock that is set back ends it.
 Span = tuple[datetime, datetime]
-# Hears, in the transaction that writes it down, of a delivery that will never arrive.
+# Called, in the transaction that records it, for a delivery that will never arrive.
 Undelivered = Callable[[Session, int], None]
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Engine:
         undelivered: Undelivered,
         is_met: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Take what it works with; `is_met` tells whether this may be the database that we knew."""
+        """Set up; `is_met` returns whether this may be the database that we knew."""
         self._sessions = sessions
         self._compose = compose
         self._members = members
@@ -101,7 +101,7 @@ class Engine:
         """The kinds of single messages that may leave; None: everything."""
 
     def recover(self) -> None:
-        """Take over what dead workers left, on a database that we know."""
+        """Take over what dead workers left, if this is the database that we know."""
         began = time.monotonic()
         with self._sessions.begin() as session:
             session.connection()
@@ -115,7 +115,7 @@ class Engine:
         self._recover_at = at + max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
 
     def work(self) -> bool:
-        """Send for a while; tell whether there is more to do now."""
+        """Send for a while; return whether there is more to do now."""
         self._log.tell()
         self._left_at = self._left_at or time.monotonic()
         if time.monotonic() > self._recover_at:
@@ -132,11 +132,11 @@ class Engine:
 
     @property
     def _has_issues(self) -> bool:
-        """Tell whether issues may be claimed as well."""
+        """Return whether issues may be claimed as well."""
         return time.monotonic() > self._issues_at
 
     def _work_until(self, until: float, connection: Connection) -> bool:
-        """Send for so long, over one connection: whether it answers is not asked at each turn."""
+        """Send for so long, over one connection, without checking at each turn that it answers."""
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)
@@ -158,19 +158,19 @@ class Engine:
                 return True
 
     def _drive(self, turn_seconds: float) -> None:
-        """Let the connections go on until there is news, at least as long as the database had."""
+        """Drive the connections until there are results, at least as long as the database took."""
         at = time.monotonic()
         if self._left_at is not None:
             self._away, self._left_at = at - self._left_at, None
         until = at + min(STALE_SECONDS, max(RESULT_WAIT_SECONDS, turn_seconds))
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.ensure_connections()
-            is_expecting = self._dispatcher.held or self._paced  # else nobody has news for us
+            is_expecting = self._dispatcher.held or self._paced  # else no one has results for us
             if not is_expecting or self._pool.run(min(RESULT_WAIT_SECONDS, left)):
                 break
 
     def _let_leave(self, seconds: float) -> None:
-        """Send what would grow stale while a long transaction runs."""
+        """Send what would grow stale during a long transaction."""
         while not self.stopping.is_set() and self._dispatcher.grows_stale_within(seconds):
             self._pool.ensure_connections()
             self._pool.run(RESULT_WAIT_SECONDS)
@@ -183,7 +183,7 @@ class Engine:
             self._left_at = time.monotonic()
 
     def retry(self) -> None:
-        """Try the relay now, although it was to be left alone for a while."""
+        """Try the relay now, ending its rest."""
         self._rest = None
 
     def stop(self) -> None:
@@ -204,7 +204,7 @@ class Engine:
         self._pool.join(self.stopping)
 
     def close(self) -> None:
-        """Finish and go; after an error, what is in hand is left for others to recover."""
+        """Finish and end; after an error, leave what is in hand for others to recover."""
         self.finish()
         self._log.tell(is_last=True)
         with self._sessions.begin() as session:
@@ -212,14 +212,14 @@ class Engine:
         self._lock.end()
 
     def is_behind(self, session: Session) -> bool:
-        """Tell whether the database lacks what this folder's workers know to have written down."""
+        """Return whether the database lacks transactions that this folder's workers made."""
         own = {self._lock.name: self._lock.journal.made}
         return delivery_results.is_database_behind(session, {**self._lock.committed(), **own})
 
     def restart(self) -> None:
-        """Finish on a database that has gone back: all that it says we hold may have left.
+        """Restart on a database that has gone back: all that it says we hold may have left.
 
-        From here on it is known to lack something, and what dead workers noted fits it no more.
+        From here on it is known to lack something, and the marks of dead workers do not fit it.
         """
         self.stop_talking()
         with self._sessions.begin() as session:
@@ -232,7 +232,7 @@ class Engine:
         self._has_failed = False
 
     def _turn(self, connection: Connection | None = None, *, is_last: bool = False) -> bool:
-        """Write down results and claim what comes next; tell whether there was any of it."""
+        """Store results and claim what comes next; return whether there was any of it."""
         self._consider_rest()
         results = self._dispatcher.results()
         limit = 0 if is_last else self._room(len(results))
@@ -284,7 +284,7 @@ class Engine:
                 log.error("Delivery %d is not weighed: %s", delivery_id, error_name(error))  # noqa: TRY400
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
-        """Go on after a transaction: forget what it wrote, and what is no longer ours."""
+        """Continue after a transaction: forget stored results, and what is no longer ours."""
         self._dispatcher.written()
         if renewed_at is not None:
             self._renewed_at = renewed_at
@@ -296,7 +296,7 @@ class Engine:
             self._dispatcher.give_up()
 
     def _room(self, written: int) -> int:
-        """Return how many more deliveries may be in hand once results are written."""
+        """Return how many more deliveries may be in hand once results are stored."""
         if self.stopping.is_set():
             return 0
         at = now()
@@ -313,9 +313,9 @@ class Engine:
     def _claim(
         self, session: Session, limit: int, *, is_free: bool
     ) -> list[tuple[int, Compose]] | None:
-        """Claim what is due, as far as the relay's pace goes; None: nothing is.
+        """Claim what is due, within the relay's pace; None if nothing is.
 
-        Returned is what writes it, which may be nothing of a chunk.
+        Returns what writes it, which may be nothing of a chunk.
         """
         room = throttle.capacity(session, self._policy, limit)
         if room.until is not None:
@@ -329,7 +329,7 @@ class Engine:
             ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
             return list(self._compose(session, ids)) if ids else None
         is_looking = (
-            room.limit < throttle.CHUNK_MEMBERS  # what did not fit is waiting, as single messages
+            room.limit < throttle.CHUNK_MEMBERS  # what did not fit waits, as single messages
             or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
         )
         taking = session, self._lock.name, self._members, room.limit
@@ -347,14 +347,14 @@ class Engine:
         return list(self._compose(session, ids)) if ids else chunk
 
     def _rest_issues(self, error: Exception) -> None:
-        """Leave issues alone for a while if claiming one took too long, or met a lock."""
+        """Pause issues for a while if claiming one took too long, or met a lock."""
         if is_too_slow(error):
             rest = LOCK_REST_SECONDS if is_locked(error) else ISSUES_REST_SECONDS
             log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
             self._issues_at = time.monotonic() + rest
 
     def _send(self, writings: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
-        """Let the messages that were claimed leave, one by one at the pace."""
+        """Let the claimed messages leave, one by one at the relay's pace."""
         self._dispatcher.hold(delivery_id for delivery_id, _ in writings)
         at = time.monotonic()
         first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
@@ -364,7 +364,7 @@ class Engine:
         )
 
     def _consider_rest(self) -> None:
-        """Leave the relay alone for a minute, or longer when it named a limit."""
+        """Leave the relay alone for a minute, or longer if it named a limit."""
         if reasons := self._dispatcher.reasons:
             self._dispatcher.reasons = []
             at = now()

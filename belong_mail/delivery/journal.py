@@ -1,12 +1,12 @@
-"""A worker's journal: an entry before each final dot and after, so that a kill loses nothing.
+"""A worker's journal: a mark before each final dot and one after, so that a kill loses nothing.
 
 A mark when a connection takes a delivery in hand shows at which of them workers die.
 
 Marks are written to a local file that is mapped into memory, without waiting for the disk: they
-outlive the process, not a power cut, after which the database's word stands (`results.recover`).
-At its end the journal counts its worker's transactions, as the worker's lease does: the older of
-the two has lost something. Beside them it says when the worker last moved, by the clock that all
-processes of a machine share and nobody can set.
+survive the process but not a power cut, after which the database's word counts (`results.recover`).
+At its end the journal counts its worker's transactions, as the worker's lease does: the one that is
+behind has lost something. It also says when the worker last moved, by the machine's own clock that
+no one can set.
 """
 
 import os
@@ -20,11 +20,11 @@ from pathlib import Path
 from struct import unpack_from
 from typing import Final, NamedTuple
 
-# Octets: seven of the delivery's id, one of what happened.
+# Bytes: seven of the delivery's id, one of the event.
 ENTRY_OCTETS: Final = 8
-# Octets of a journal; when it is full it begins anew with what is still open.
+# Bytes of a journal; when it is full it starts anew with what is still open.
 MAX_OCTETS: Final = 1 << 16
-# Octets at its end: transactions begun, those known to be made, and when the worker moved.
+# Bytes at its end: transactions begun, transactions made, and when the worker moved.
 COUNTS_OCTETS: Final = 3 * ENTRY_OCTETS
 FULL_OCTETS: Final = MAX_OCTETS - COUNTS_OCTETS
 NANOSECONDS: Final = 10**9
@@ -37,7 +37,7 @@ class JournalEntry(IntEnum):
     REFUSED = 3
     # A connection has it in hand.
     TAKEN = 4
-    # It is tried again: older marks tell of an earlier try.
+    # It is tried again: older marks are of an earlier try.
     CLAIMED = 5
 
 
@@ -52,7 +52,7 @@ class DeliveryHistory(NamedTuple):
 
 
 class Journal:
-    """Room for the marks is taken when a file begins, so that no disk is full at a mark."""
+    """Allocates the whole file when it begins, so that the disk is never full at a mark."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -76,19 +76,19 @@ class Journal:
             self._open[delivery_id] = mark
 
     def note(self, delivery_id: int, mark: JournalEntry) -> None:
-        """Append a mark that may be missing: without it more is taken for uncertain."""
+        """Append a mark that may be lost: without it more deliveries become uncertain."""
         try:  # noqa: SIM105 - three times as fast, and it is done for each message
             self.write(delivery_id, mark)
         except OSError:
             pass
 
     def claim(self, delivery_ids: Iterable[int]) -> None:
-        """Close what earlier tries left here, before these may be tried again, or raise OSError."""
+        """Close the marks of earlier tries before deliveries are tried again. Raises OSError."""
         for delivery_id in delivery_ids:
             self.write(delivery_id, JournalEntry.CLAIMED)
 
     def move(self, at: float) -> None:
-        """Say that the worker does not stand still."""
+        """Record that the worker is moving."""
         self._moved_at = int(at * NANOSECONDS)
         self._count()
 
@@ -99,7 +99,7 @@ class Journal:
         return self.begun
 
     def end_well(self) -> None:
-        """Count what was begun last as made."""
+        """Count the last begun transaction as made."""
         self.made = self.begun
         self._count()
 
@@ -109,7 +109,7 @@ class Journal:
         self._count()
 
     def forget(self, delivery_ids: Iterable[int]) -> None:
-        """Let go of deliveries whose outcome the database has."""
+        """Remove deliveries whose outcome the database has."""
         with self._lock:
             for delivery_id in delivery_ids:
                 self._open.pop(delivery_id, None)
@@ -135,7 +135,7 @@ class Journal:
 
 
 def read_journal(file: Path) -> DeliveryHistory:
-    """Return what a journal tells, or raise FileNotFoundError or ValueError."""
+    """Return a journal's contents. Raises FileNotFoundError or ValueError."""
     data = file.read_bytes()
     numbers = unpack_from(f">{len(data) // ENTRY_OCTETS}Q", data)
     begun, made, moved_at = numbers[FULL_OCTETS // ENTRY_OCTETS :] or (0, 0, 0)
@@ -149,7 +149,7 @@ def read_journal(file: Path) -> DeliveryHistory:
 
 
 def _create_file(file: Path) -> mmap:
-    """Make a file that is as large as it will ever be: the rest of it is zeros."""
+    """Create a file of its full size, filled with zeros."""
     fd = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600)
     try:
         os.posix_fallocate(fd, 0, MAX_OCTETS)

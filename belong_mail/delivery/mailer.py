@@ -26,14 +26,14 @@ from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_he
 
 # MS-OXCMAIL 2.1.3.2.20: everything but NDR, the bounces we need.
 SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
-# Raises something when what shows beside a message, before it is opened, says too much.
+# Raises an error if what shows beside an unopened message says too much.
 HeaderCheck = Callable[[Iterable[str]], None]
 
 
 def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
-    """Return from when on a link counts: an email that leaves late has one that is not half over.
+    """Return the start of validity: now, if half has passed.
 
-    Else it is when the email was asked for, so that one that is written twice is the same.
+    Otherwise it is when the email was asked for, so that one that is written twice is the same.
     """
     half = timedelta(seconds=purpose.max_age or 0) / 2
     return delivery.created_at if now() - delivery.created_at < half else now()
@@ -51,28 +51,28 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """Everything needed to write an email; the worker alone has one."""
+    """Everything needed to write an email; only the worker has one."""
 
     opener: Opener
     index: BlindIndex
     renderer: Renderer
     links: Links
     names: VerpAddresses
-    # From: the name and address that all our mail comes from.
+    # From: the name and address of all our email.
     sender: str
     # The address of the office's inbox.
     office: str
-    # The addresses of those who look after this instance.
+    # The addresses of the operators.
     operators: tuple[str, ...]
-    # Other addresses that we may email on the word of a sealed request.
+    # Other addresses that may be emailed because a sealed request asks.
     staff: Staff
-    # In which meetings are held.
+    # The time zone of meetings.
     zone: ZoneInfo
     # The identity provider of the district.
     district: District
     # Returns the settings with the changes that the office was told of.
     site: Callable[[Session], Settings]
-    # Whether email to addresses of ours reaches the worker.
+    # Whether email to our own addresses reaches the worker.
     has_inbound: bool = False
 
     @property
@@ -80,7 +80,7 @@ class Mailer:
         return Keyring(self.opener, self.index, self.staff, self.district)
 
     def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
-        """Write a single message: automatic, quiet about the group in every header.
+        """Write a single message: automatic, and quiet about the group in every header.
 
         Raises what `check` raises.
         """
@@ -107,7 +107,7 @@ SEALED_ARGUMENTS = "deliveries.sealed_arguments"
 
 
 class Rows(NamedTuple):
-    """The rows that an email belongs to, for those who look for it; it is written without them."""
+    """The rows that an email belongs to, for searches; it is written without them."""
 
     subscription_id: int | None = None
     account_id: int | None = None
@@ -127,9 +127,9 @@ def post_to_address(
     rows: Rows = NO_ROWS,
     **said: Any,
 ) -> None:
-    """Ask for an email that is fixed now: to whom, in which language, and what it says.
+    """Queue an email that is fixed now: recipient, language and words.
 
-    All that opens only in an email of this kind; a change of rows meanwhile neither changes nor
+    All of it opens only in an email of this kind; a change of rows meanwhile neither changes nor
     stops it.
     """
     said |= {"to": address, "language": known_language(language)}
@@ -147,11 +147,11 @@ def post_to_address(
 
 
 def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, Any]]:
-    """Return the recipient and words of such an email, or raise DecryptionError."""
+    """Return the recipient and words of such an email. Raises DecryptionError."""
     said = json.loads(opener.unwrap(delivery.sealed_arguments or b"", _place(delivery.kind), ""))
     return said["to"], said
 
 
 def _place(kind: str) -> str:
-    """Bind an email's words to its kind, so that a changed row does not open."""
+    """Return the place that binds an email's words to its kind: a changed row does not open."""
     return f"{SEALED_ARGUMENTS}/{kind}"

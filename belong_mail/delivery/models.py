@@ -26,7 +26,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class State(StrEnum):
-    """Where a delivery stands. The first three are gone when all is at rest."""
+    """Where a delivery stands. At rest none is in the first three."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -44,9 +44,9 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """Index waiting rows, and nothing else: finished ones are not walked over again.
+    """Return an index of waiting rows only, so that finished ones are not scanned.
 
-    The migrations say it to PostgreSQL too; here that would load its dialect for everybody.
+    The migrations create it in PostgreSQL too; here that would load its dialect for everyone.
     """
     return Index(name, *columns, sqlite_where=text(where))
 
@@ -54,7 +54,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
 class Delivery(Base):
     """One message to one recipient, named by exactly one of three columns.
 
-    Once it is finished it may forget whom it was for.
+    Once it is finished it may forget its recipient.
     """
 
     __tablename__ = "deliveries"
@@ -77,7 +77,7 @@ class Delivery(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # The folder of `emails/`.
+    # The kind of email: the name of a file in `emails/`.
     kind: Mapped[str]
     newsletter_id: Mapped[int | None] = mapped_column(
         ForeignKey("newsletters.id", ondelete="CASCADE")
@@ -104,16 +104,16 @@ class Delivery(Base):
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")
     # When the answer to a final dot was last lost: a copy may have arrived.
     lost_at: Mapped[datetime | None]
-    # 1 when it was sent again although a copy may have arrived, else 0.
+    # 1 if it was sent again although a copy may have arrived, else 0.
     resent: Mapped[int] = mapped_column(default=0)
 
     # The worker that holds it, or held it when it became uncertain.
     claimed_by: Mapped[str | None]
-    # Its last try came to the final dot: it counts against the relay's day.
+    # Its last try reached the final dot, so it counts against the relay's daily quota.
     is_dot_sent: Mapped[bool] = mapped_column(default=False)
     code: Mapped[int | None]
     enhanced: Mapped[str | None]
-    # The relay's words where they match a phrase we know; its own words quote addresses.
+    # Our phrase for the relay's words; their own words quote addresses.
     phrase: Mapped[str | None]
 
 
@@ -131,7 +131,7 @@ class Chunk(Base):
         ForeignKey("newsletters.id", ondelete="CASCADE"), index=True
     )
     low: Mapped[int]
-    # The first and the last subscription's id.
+    # The ids of the first and the last subscription.
     high: Mapped[int]
     planned: Mapped[int]
     # How many deliveries the claim made; None before. The others were withdrawn.
@@ -141,50 +141,48 @@ class Chunk(Base):
 
 
 class IssueCount(Base):
-    """How many of an issue's deliveries are in a state; its rows, added up, say it.
+    """Part of the number of an issue's deliveries in a state: add the rows up.
 
-    Triggers of `deliveries` write them, in the transaction of each change. After
-    400 days a delivery's own row goes, and is still counted.
+    Triggers of `deliveries` write them, in the transaction of each change. After 400 days a
+    delivery's own row is deleted, and still counted.
     """
 
     __tablename__ = "issue_counts"
 
-    # Not a foreign key: to look at the issue's row would wait for its lock.
+    # Not a foreign key: checking the issue's row would wait for its lock.
     newsletter_id: Mapped[int] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
-    # Each process of PostgreSQL has rows of its own, so that none waits for another; SQLite has 0.
-    # One may be below zero: another process may take what one added.
+    # Each process of PostgreSQL has its own rows, so that none waits for another; SQLite has 0. A
+    # number may be below zero: one process may subtract what another has added.
     backend: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
-    # Those of them that were sent again although a copy may have arrived.
+    # How many of them were sent again although a copy may have arrived.
     resent: Mapped[int]
 
 
-# `db move` copies deliveries first: they are counted as they come.
+# `db move` copies deliveries first: they are counted as they are inserted.
 IssueCount.__table__.add_is_dependent_on(Delivery.__table__)  # type: ignore[attr-defined]
 # The issues that are paused.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
 _issues = table("newsletters", column("id"), column("paused_at"), column("stopped_at"))
-# Whether a chunk's issue bears a mark by which nothing leaves: the worker may not have read the job
-# yet that halts its chunks.
+# Whether a chunk's issue has a mark that stops sending: the worker may not have read the job yet
+# that halts its chunks.
 IS_MARKED = exists().where(
     _issues.c.id == Chunk.newsletter_id,
     or_(_issues.c.paused_at.is_not(None), _issues.c.stopped_at.is_not(None)),
 )
-# A worker's claim lasts so long; it renews the lease while it lives.
+# How long a worker's claim lasts; it renews the lease while it lives.
 LEASE = timedelta(minutes=1)
 
 
 class Lease(Base):
-    """A worker that lives, and until when others must believe it."""
+    """A living worker, and until when others must believe that it lives."""
 
     __tablename__ = "leases"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
     # The ids of all deliveries that it has in hand, and of some that it had; None: unknown.
-    #
-    # It stands here because an index of what is in hand would be written twice for each message.
     held: Mapped[str | None]
     # The number of its last transaction that claimed or settled; its journal counts as well.
     turn: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -195,11 +193,11 @@ class Lease(Base):
 
 
 class SentPerMinute(Base):
-    """How many final dots a worker has written down in a minute: they count against the day."""
+    """How many final dots a worker recorded in a minute, for the relay's daily quota."""
 
     __tablename__ = "sent_per_minutes"
 
-    # Each worker has rows of its own, so that none waits for another.
+    # Each worker has its own rows, so that none waits for another.
     owner: Mapped[str] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     number: Mapped[int]
@@ -208,7 +206,7 @@ class SentPerMinute(Base):
 
 
 class Suppression(Base):
-    """An address that is left alone, known by a keyed hash; no group and no hour stands here."""
+    """An address that is never emailed, as a keyed hash; without a group and a time."""
 
     __tablename__ = "suppressions"
 

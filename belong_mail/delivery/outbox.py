@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from belong_mail.core import logs
 from belong_mail.delivery.models import Delivery, State
 
-# The recipient of email that goes where a seal or the worker's settings say: its row names nobody.
+# The recipient of email that goes where a seal or the worker's settings say: its row names no one.
 UNNAMED: Final = b""
-# Run by the connection: the ORM would build its own for each email.
+# Run by the connection: the ORM would build its own statement for each email.
 _INSERTING = insert(Delivery)
 
 
@@ -27,11 +27,11 @@ def post(
     sealed_arguments: bytes | None = None,
     due_at: datetime | None = None,
 ) -> None:
-    """Ask for a message of a kind (a folder of `emails/`) to exactly one recipient.
+    """Queue a message of a kind (a file of `emails/`) to exactly one recipient.
 
-    It leaves if and only if the transaction commits; one that is to leave later is dated and
-    given up as if it had been asked for then. Columns of which nothing is said are not named, for
-    the web's role may not fill them (`grants`).
+    It is sent if and only if the transaction commits. With `due_at` it leaves, and is given up, as
+    if it had been queued then. Columns without a value are left out, because the web's role may not
+    fill them (`grants`).
     """
     said = {
         "subscription_id": subscription_id,

@@ -13,7 +13,7 @@ from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 SENDER_FAULTS = {ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.CREDENTIALS, ReplyClass.SENDER}
 
-# More are not counted; no email lives for so many.
+# No more are counted; no email lives for so many.
 MAX_ATTEMPTS = 1000
 
 
@@ -29,21 +29,21 @@ STATES = {
 
 # A copy may be on its way, or come back.
 HAS_LEFT = (State.ACCEPTED, State.UNCERTAIN)
-# Never said of what was in doubt: not to send a second copy does not call the first one back.
+# Never used for uncertain email: not sending a second copy does not recall the first.
 HAS_NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)
-# Phases in which what goes wrong may be this message's fault: it is put off, and counted.
+# Phases in which an error may be this message's fault: it is deferred, and counted.
 RECIPIENT_VERBS = {"RCPT", "DATA", "body", "DOT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next state; None: as before the try, for it was not this message's fault."""
+    """The next state; None: as before the try, because it was not this message's fault."""
 
     state: State | None
     code: int | None = None
     enhanced: str = ""
     phrase: str = ""
-    # When to try again; None: as the state has it, or as soon as the relay is to be used.
+    # When to retry; None: as the state says, or as soon as the relay is to be used.
     again: timedelta | None = None
     is_dot_sent: bool = False
     is_break: bool = False
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def is_given_back(self) -> bool:
-        """Whether nobody said anything: it waits as it did before."""
+        """Whether there was no answer at all: it waits as it did before."""
         return self.state is None and self.code is None
 
 
@@ -62,16 +62,16 @@ ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
 # No answer came after the final dot: a copy may have arrived.
 LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
 GIVE_BACK: Final = Outcome(None)
-# The same, told apart: no connection took it before it had to be read again.
+# The same for a message that no connection took before it had to be read again.
 STALE: Final = Outcome(None)
 DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
-# The database took too long over what the message needs, or something there is locked.
+# The database took too long to read what the message needs, or something there is locked.
 TOO_SLOW: Final = Outcome(State.DEFERRED)
 UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Judge a reply. The relay's own words are not kept: they quote addresses."""
+    """Return the outcome of a reply. The relay's own words are not kept: they quote addresses."""
     verdict = classify_reply(reply)
     if verdict is ReplyClass.ACCEPTED:
         return ACCEPTED
@@ -82,12 +82,12 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def outcome_after_break(phase: str) -> Outcome:
-    """Judge a conversation that broke before the final dot."""
+    """Return the outcome of a conversation that broke before the final dot."""
     return Outcome(State.DEFERRED, is_break=True) if phase in RECIPIENT_VERBS else GIVE_BACK
 
 
 def may_concern_recipient(outcome: Outcome, reply: Reply) -> bool:
-    """Tell whether what sounds as if about us may be about a recipient: a server's odd refusal."""
+    """Return whether a refusal that sounds like our fault may be about one recipient."""
     return outcome.is_about_us and reply.verb in RECIPIENT_VERBS and not relay_rest(reply)
 
 
@@ -102,7 +102,7 @@ def apply_outcome(
     uncertain: timedelta | None,
     rest_until: datetime | None = None,
 ) -> None:
-    """Write an outcome into a delivery that we hold; a copy that was refused is no second copy."""
+    """Apply an outcome to a delivery that we hold; a refused second copy does not count as sent."""
     at = now()
     delivery.claimed_by = None
     delivery.code = outcome.code
@@ -129,9 +129,9 @@ def apply_outcome(
 
 
 def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:
-    """Write down that a message came back after all; tell whether that is news.
+    """Record that a message bounced after all; return whether that is news.
 
-    The moment in which the relay took it stays, for its day was counted then.
+    The time at which the relay took it stays, because it counts for that day's quota.
     """
     if delivery.state not in HAS_LEFT:
         return False
@@ -153,7 +153,7 @@ def _before_try(delivery: Delivery) -> State:
 
 
 def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
-    """Try again later; after the kind's life it has expired."""
+    """Schedule a retry; after the kind's life the delivery expires."""
     # The web may have written the count.
     delivery.attempts = min(max(delivery.attempts, 0), MAX_ATTEMPTS) + 1
     due_at = at + retry.retry_wait(
@@ -169,7 +169,7 @@ def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
 
 
 def _mark_uncertain(delivery: Delivery, uncertain: timedelta | None, at: datetime) -> None:
-    """Let an issue wait for its setting, send other email again; nothing is sent a third time."""
+    """Keep an issue's copy for its setting, retry other email; nothing is sent a third time."""
     delivery.lost_at = at
     if delivery.resent:
         return

@@ -12,18 +12,18 @@ PAUSABLE_STATES = (State.QUEUED, State.DEFERRED)
 
 
 def pause(session: Session, newsletter_id: int) -> None:
-    """Let nothing more of an issue be claimed.
+    """Keep the rest of an issue from being claimed.
 
-    A worker looks again at what it read ahead after STALE_SECONDS, and gives it back.
+    After STALE_SECONDS a worker checks again what it read ahead, and gives it back.
     """
     _deliveries(session, newsletter_id, due_at=None)
     _chunks(session, newsletter_id, is_halted=True)
 
 
 def resume(session: Session, newsletter_id: int) -> None:
-    """Go on where an issue was paused, with all its time; nobody gets it again.
+    """Resume a paused issue, with its full time; no one gets it twice.
 
-    Only one whose chunks the worker halted: the web may ask for it as often as it likes.
+    Only chunks that the worker halted: the web may ask for it as often as it likes.
     """
     if session.scalar(HALTED_NEWSLETTERS.where(Chunk.newsletter_id == newsletter_id)) is None:
         return

@@ -1,4 +1,4 @@
-"""Write down what became of many deliveries at once, also for a worker that is dead."""
+"""Store what became of many deliveries at once, also for a dead worker."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 
-# A lease that lasts longer was given by a clock that was ahead.
+# A longer lease was given by a clock that ran ahead.
 FARTHEST_LEASE = 2 * LEASE
 UNDELIVERED = (State.BOUNCED, State.FAILED)
 
@@ -24,7 +24,7 @@ def apply_results(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> list[int]:
-    """Write down results of deliveries that an owner still holds; leave others as they are.
+    """Store results of deliveries that an owner still holds; leave others as they are.
 
     Deliveries that were taken from it as uncertain are settled all the same if they were accepted.
     Returns those that will never arrive.
@@ -58,7 +58,7 @@ def _apply_others(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> tuple[int, list[int]]:
-    """Write down one by one what has more to say; return how many dots, and what never arrives."""
+    """Store the other results one by one; return (number of dots, deliveries that never arrive)."""
     if not others:
         return 0, []
     found = select(Delivery).where(Delivery.id.in_(others), *_held_by(owner)).order_by(Delivery.id)
@@ -73,7 +73,7 @@ def _apply_others(
 
 
 def _give_back(session: Session, owner: str, ids: list[int], due_at: datetime | None) -> None:
-    """Let deliveries wait as they did before they were claimed, until a time."""
+    """Let deliveries wait until a time, as they did before they were claimed."""
     answer = {"code": None, "enhanced": None, "phrase": None}
     again = requeued() | answer | ({"due_at": due_at} if due_at else {})
     giving = update(Delivery).where(Delivery.id.in_(ids), *_held_by(owner)).values(again)
@@ -81,7 +81,7 @@ def _give_back(session: Session, owner: str, ids: list[int], due_at: datetime | 
 
 
 def renew_lease(session: Session, owner: str) -> bool:
-    """Show that a worker lives, wherever others run; tell whether it had a lease to renew."""
+    """Renew a worker's lease, for workers elsewhere; return whether there was one."""
     until = _clock(session) + LEASE
     renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
     if session.scalar(renewed) is not None:
@@ -91,7 +91,7 @@ def renew_lease(session: Session, owner: str) -> bool:
 
 
 def is_database_behind(session: Session, made: dict[str, int]) -> bool:
-    """Tell whether the database lacks transactions that workers know to be made.
+    """Return whether the database lacks transactions that workers are known to have made.
 
     A worker without a lease may have been replaced.
     """
@@ -100,9 +100,9 @@ def is_database_behind(session: Session, made: dict[str, int]) -> bool:
 
 
 def recover(session: Session, lock: WorkerLock, uncertain: timedelta | None) -> list[str]:
-    """Take over what dead workers held, and those that stand still, and return their names.
+    """Take over what dead or hanging workers held, and return their names.
 
-    Their journal tells what may have left; without it all that they held may have.
+    Their journals tell what may have left; without a journal all of it may have.
     """
     others = select(Lease).where(Lease.owner != lock.name)
     leases, at = session.scalars(others.with_for_update(skip_locked=True)).all(), _clock(session)
@@ -116,7 +116,7 @@ def recover(session: Session, lock: WorkerLock, uncertain: timedelta | None) -> 
 
 
 def delete_lease(session: Session, owner: str) -> None:
-    """End a lease; the owner holds nothing more."""
+    """Delete a lease; the owner holds nothing more."""
     session.execute(delete(Lease).where(Lease.owner == owner))
 
 
@@ -146,13 +146,13 @@ def take_over(
 
 
 def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back claims that an owner does not know of: their commit's answer was lost."""
+    """Give back claims that an owner does not know of, because their commit's answer was lost."""
     unknown = update(Delivery).where(*_claimed(session, owner), Delivery.id.not_in(ids))
     session.execute(unknown.values(requeued()))
 
 
 def _claimed(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
-    """Select what an owner holds: some of what stands on its lease, or else of everything."""
+    """Select what an owner holds: of the ids on its lease, or else of everything."""
     held = _held_by(owner)
     lease = session.get(Lease, owner, populate_existing=True)
     return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
@@ -163,7 +163,7 @@ def _held_by(owner: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def requeued() -> dict[str, object]:
-    """Return the values of a delivery that is due again, as it was before it was claimed."""
+    """Return the values that make a delivery due again, as before it was claimed."""
     before = case(
         (Delivery.lost_at.is_not(None), State.UNCERTAIN),
         (Delivery.attempts > 0, State.DEFERRED),
@@ -174,22 +174,22 @@ def requeued() -> dict[str, object]:
 
 
 def _clock(session: Session) -> datetime:
-    """Return the time of the database, where several hosts share one: theirs may differ."""
+    """Return the database's time if several hosts share it: theirs may differ."""
     if session.connection().dialect.name == "sqlite":
         return now()
     return session.scalars(select(func.clock_timestamp(type_=UtcTime()))).one()
 
 
 def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> bool:
-    """Tell whether a worker is to be replaced; for one elsewhere only the lease tells."""
+    """Return whether a worker is to be replaced; for one elsewhere only the lease tells."""
     is_gone = standing in {WorkerStatus.DEAD, WorkerStatus.STILL}
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 
 
 def _accept(session: Session, owner: str, ids: list[int], dots: int, stale: int) -> None:
-    """Write acceptances, and count them beside other dots.
+    """Store acceptances, and count them with other dots.
 
-    Deliveries that were taken from the owner were counted then; that second look is rarely needed.
+    Deliveries that were taken from the owner were counted then; that second query is rarely needed.
     """
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
     accepting = _ACCEPTING, {**said, "before": State.SENDING}
@@ -215,7 +215,7 @@ _ACCEPTING = CompiledStatement(
         phrase=None,
         is_dot_sent=True,
         finished_at=bindparam("at", type_=UtcTime()),
-        # What was in doubt and was sent again may have a second copy.
+        # An uncertain one that was sent again may have a second copy.
         resent=case(
             (and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING), 1),
             else_=Delivery.resent,

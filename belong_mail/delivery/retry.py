@@ -1,22 +1,22 @@
-"""When a delivery is tried again, for how long, and how long the relay is left alone."""
+"""When a delivery is retried, for how long, and how long the relay is left alone."""
 
 import random
 from datetime import timedelta
 
 from belong_mail.mail.smtp.replies import ReplyClass
 
-# A recipient's server that cannot have it now: after five minutes, then twice as long each time.
-# Most greylisting lets a message in after five; a server that is down for a night is tried often
-# enough in the morning.
+# A recipient's server that cannot take it now: after five minutes, then twice as long each time.
+# Most greylisting accepts a message after five minutes; a server that was down at night is tried
+# often enough in the morning.
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=3)
-# By so much each wait differs, so that what failed together does not come back together.
+# By how much each wait varies, so that what failed together does not come back together.
 RETRY_SPREAD = (0.8, 1.2)
-# A conversation that broke for the first time, and a single message whose answer was lost.
+# After a conversation broke for the first time, or a single message's answer was lost.
 RETRY_AT_ONCE = timedelta(0)
 
 
-# Kinds of email that somebody has just asked for, and waits for in their mailbox.
+# Kinds of email that someone has just asked for, and waits for.
 TRANSACTIONAL = (
     "sign-in",
     "proof",
@@ -40,56 +40,57 @@ TRANSACTIONAL_RETRY = timedelta(seconds=45)
 GIVE_UP_AFTER = {
     # A server that is down over a weekend has two days.
     "newsletter": timedelta(hours=48),
-    # The person looks for it today; the form can be sent again.
+    # People look for it today; the form can be sent again.
     "confirm-subscription": timedelta(hours=24),
     # The link works for three days, from when the email was asked for.
     "invited-to-confirm": timedelta(hours=24),
     "invited-to-confirm-again": timedelta(hours=24),
-    # For so long somebody looks for a link that they asked for.
+    # How long people look for a link that they asked for.
     "sign-in": timedelta(hours=1),
     "proof": timedelta(hours=1),
-    # It is half of the time for which the code works.
+    # Half of the time for which the code works.
     "staff-code": timedelta(hours=1),
-    # Nobody would write it again: RFC 5321, section 4.5.4.1, asks for four to five days.
+    # No one would write it again: RFC 5321, section 4.5.4.1, asks for four to five days.
     "contact-message": timedelta(days=5),
     "introduce-member": timedelta(days=5),
     "invitation": timedelta(days=5),
 }
 
 
-# Between tries of a relay that does not answer: no longer, for somebody may wait for a link.
+# Between attempts if the relay does not answer: no longer, because someone may wait for a link.
 RELAY_DOWN_REST = timedelta(minutes=1)
 
 
-# The same for one that answers, and takes nothing from us.
+# The same if it answers, and refuses everything.
 RELAY_RESTS = {
-    # It named a limit: those count by the hour or by the day.
+    # If it named a limit: limits are by the hour or by the day.
     ReplyClass.QUOTA: timedelta(hours=1),
-    # Somebody must mend a setting, here or there: soon enough after they have.
+    # If a setting has to be fixed, here or there: soon enough afterwards.
     ReplyClass.CREDENTIALS: timedelta(minutes=15),
     ReplyClass.SENDER: timedelta(minutes=15),
 }
 
 
-# Recipients with an answer about us come after the others: some servers blame us for one recipient.
+# Recipients with an answer about us are tried after others: some servers blame us for one
+# recipient.
 RELAY_LATE = timedelta(seconds=1)
-# Between looks whether a limit of ours has room again.
+# Between checks whether our own limit has room again.
 LIMIT_LOOK_GAP = timedelta(minutes=15)
-# Between looks whether a full day has room again: `--drain` does not wait for that.
+# Between checks whether a full day has room again: `--drain` does not wait for that.
 FULL_DAY_LOOK_GAP = LIMIT_LOOK_GAP + timedelta(minutes=1)
 # So many broken conversations in a row are the relay's fault.
 MAX_BREAKS = 3
-# Messages that must go well before there is one more connection, once there was trouble.
+# Messages that must succeed after trouble before one more connection is opened.
 SUCCESSES_PER_CONNECTION = 50
-# Workers that died while a message was in hand: then it has failed, and kills no more of them.
+# Workers that died while a message was in hand: then it fails, and kills no more of them.
 MAX_DEATHS = 6
 
 
 def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bool) -> timedelta:
-    """Return how long after so many failed attempts the next one is made.
+    """Return the wait after so many failed attempts.
 
-    After its first broken conversation it is made at once. An email that somebody waits for is
-    tried within a minute, unless the mailbox itself is the reason.
+    After its first broken conversation there is none. An email that someone waits for is retried
+    within a minute, unless the mailbox itself is the reason.
     """
     doublings = min(max(attempts - 1, 0), 10)
     wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
@@ -102,5 +103,5 @@ def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bo
 
 
 def life_of(kind: str) -> timedelta:
-    """Return how long a message is tried, from when it was asked for."""
+    """Return how long a message is tried, from when it was queued."""
     return GIVE_UP_AFTER.get(kind, GIVE_UP_AFTER["newsletter"])

@@ -7,11 +7,11 @@ import re
 from belong_mail.core import encryption
 from belong_mail.core.encryption import SivCipher, UnlockError
 
-# Octets of a delivery's id.
+# Bytes of a delivery's id.
 ID_OCTETS = 6
-# Octets of the HMAC that makes a return path unforgeable, and of a Message-ID's (RFC 5297).
+# Bytes of the HMAC in a return path, and of a Message-ID's tag (RFC 5297).
 TAG_OCTETS, SIV_OCTETS = 10, 16
-# Octets of a membership's public id.
+# Bytes of a membership's public id.
 PUBLIC_ID_OCTETS = 16
 _USE = b"belong/names/v1"
 _LEAVE = b"belong/leave/v1"
@@ -22,16 +22,17 @@ _MESSAGE_ID = re.compile(rf"(?<![\w+.-])([0-9a-f]{{{2 * (SIV_OCTETS + ID_OCTETS)
 class VerpAddresses:
     """Names deliveries; only the holder of the keys can make or read a name.
 
-    The local parts are lower-case hexadecimal, at most 64 octets, and safe under case-folding
-    (RFC 5321, 4.5.3.1.1). They tell nothing about recipient or group. A return path is of the
-    secret keys, for the pipe refuses what is forged. A Message-ID is of the worker's key, for the
-    delivery and the recipient that was written to: no row says whom a report may name.
+    The local parts are lower-case hexadecimal, at most 64 bytes, and safe under case-folding (RFC
+    5321, 4.5.3.1.1). They tell nothing about recipient or group. Return paths are made with the
+    secret keys, so that the pipe can refuse forged ones. Message-IDs are made with the worker's
+    key, for the delivery and the recipient that was written to: no row decides whom a report may
+    name.
     """
 
     def __init__(
         self, secret_keys: tuple[str, ...], domain: str, message_key: bytes | None = None
     ) -> None:
-        """Take the secret keys, oldest first: the newest names, all of them read.
+        """Take the secret keys, oldest first: the newest makes names, all of them read.
 
         Without the worker's key no Message-ID is made or read.
         """
@@ -58,8 +59,8 @@ class VerpAddresses:
     def leave_address(self, public_id: str) -> str:
         """Return the address at which an email ends a membership, whoever sends it.
 
-        It looks like a return path, so that what brings us those brings us this. It names the
-        membership, not the delivery, which is forgotten sooner.
+        It looks like a return path, so that it reaches us the same way. It names the membership,
+        because the delivery is deleted sooner.
         """
         name = base64.urlsafe_b64decode(f"{public_id}==")
         return (
@@ -71,15 +72,15 @@ class VerpAddresses:
         return f"{base64.b32encode(label).decode().lower()}.belong.{self._domain}"
 
     def has_form(self, address: str) -> bool:
-        """Tell whether an address would be a return path of ours, were it signed."""
+        """Return whether an address looks like a return path of ours, signed or not."""
         return address.lower().startswith(_PREFIX)
 
     def is_ours(self, address: str) -> bool:
-        """Tell whether we made an address, whatever it is for."""
+        """Return whether we made an address, whatever it is for."""
         return self.read(address) is not None or self.read_leave_address(address) is not None
 
     def read(self, return_path: str) -> int | None:
-        """Return the delivery that a return path names; None when we did not make it."""
+        """Return the delivery that a return path names, or None if we did not make it."""
         number = self._opened(return_path, ID_OCTETS, _USE)
         return None if number is None else int.from_bytes(number)
 
@@ -101,7 +102,7 @@ class VerpAddresses:
         return name if is_ours else None
 
     def read_message_id(self, name: str, recipient: str) -> int | None:
-        """Return the delivery to a normalised recipient that a Message-ID names, if any."""
+        """Return the delivery that a Message-ID names, if it went to this normalised recipient."""
         if self._messages is None:
             return None
         try:
@@ -111,5 +112,5 @@ class VerpAddresses:
 
 
 def message_names(text: str) -> list[str]:
-    """Find what may be Message-IDs of ours in a text, each without its domain."""
+    """Find possible Message-IDs of ours in a text, each without its domain."""
     return _MESSAGE_ID.findall(text.lower())

@@ -12,7 +12,7 @@ from belong_mail.core.decryption import BlindIndex
 from belong_mail.delivery.models import Suppression
 
 BY_REQUEST = "asked"
-# Octets of an index, and of a time since 1970.
+# Bytes of an index, and of a time since 1970.
 INDEX_OCTETS, PERMISSION_SECONDS = 16, 8
 _FINDING = CompiledStatement(
     select(literal(1)).where(Suppression.address_index == bindparam("index"))
@@ -20,7 +20,7 @@ _FINDING = CompiledStatement(
 
 
 def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
-    """Write to a normalised address no more, whatever anybody types."""
+    """Never email a normalised address again, whatever anyone types."""
     key = index.suppressed(address)
     if session.get(Suppression, key) is None:
         session.add(Suppression(address_index=key, reason=reason))
@@ -35,10 +35,9 @@ def is_suppressed(session: Session, index: BlindIndex, address: str) -> bool:
 def lift_permission(
     session: Session, index: BlindIndex, address: str, until: datetime
 ) -> str | None:
-    """Make what lifts the suppression of an address that asked for it; None where none did.
+    """Return the permission to lift an address's suppression, or None if it has none.
 
-    It goes by email to that address alone. The web can read it there no more than anybody, and
-    cannot make one: it lacks the index key.
+    It is emailed to that address alone. The web cannot make one, because it lacks the index key.
     """
     suppression = session.get(Suppression, index.suppressed(address))
     if suppression is None or suppression.reason != BY_REQUEST:
@@ -50,7 +49,7 @@ def lift_permission(
 
 
 def lift(session: Session, index: BlindIndex, permission: str) -> bool:
-    """End the suppression that a permission is for, unless it is bent, late or of another day."""
+    """Lift the suppression of a permission, unless the permission is altered or expired."""
     try:
         made = urlsafe_b64decode(permission + "=" * (-len(permission) % 4))
     except ValueError:

@@ -16,7 +16,7 @@ from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, S
 
 # Deliveries in hand at most, which may be uncertain when a host is lost.
 MAX_IN_HAND = 100
-# Members of an issue that are claimed at a time.
+# Members of an issue claimed at a time.
 CHUNK_MEMBERS = 70
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE_KEY = b"relay/minute"
@@ -28,7 +28,7 @@ CLAIM_TOLERANCE = timedelta(seconds=0.5)
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """Messages a minute and a day, or None; when uncertain issues are sent again, None: never."""
+    """Messages a minute and a day, or None; when to resend uncertain issues, or None (never)."""
 
     send_rate: int | None
     daily_quota: int | None
@@ -37,17 +37,17 @@ class SendPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many messages may be claimed, and if none: until when."""
+    """How many messages may be claimed, and if none, until when."""
 
     limit: int
     until: datetime | None = None
 
 
 def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
-    """Return how many messages may be claimed now, at most so many.
+    """Return how many messages may be claimed now, at most `limit`.
 
-    A day is the last 24 hours. Workers count one after the other, for the row of `worker_limits` is
-    theirs until they commit.
+    A day is the last 24 hours. Workers count one after the other, because each locks the row of
+    `worker_limits` until it commits.
     """
     at = now()
     if policy.send_rate:
@@ -67,7 +67,7 @@ def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
 def _used(session: Session, at: datetime) -> int:
     """Count what left within a day, to the minute, and what is in hand and may leave.
 
-    Both in one statement, which sees one moment: a message goes from the one to the other.
+    One statement counts both at one moment, because messages move from one to the other.
     """
     leases = session.scalars(select(Lease).execution_options(populate_existing=True))
     ids = [each for lease in leases for each in lease.ids]
@@ -82,9 +82,9 @@ def _used(session: Session, at: datetime) -> int:
 
 
 def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
-    """Count messages that reached their final dot for the relay's day.
+    """Count messages that reached their final dot, for the relay's daily quota.
 
-    Beside them, what grew stale before its turn came: more of it means that we are too slow.
+    Also counts those that grew stale before their turn: if they are more, we are too slow.
     """
     if dots or stale:
         connection = session.connection()
@@ -119,7 +119,7 @@ def _counting(dialect: str) -> CompiledStatement:
 
 @cache
 def _holding(dialect: str) -> CompiledStatement:
-    """Build what writes a worker's list; a lease that another has ended begins anew."""
+    """Build the statement that writes a worker's list; an ended lease begins anew."""
     lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn)
     listed = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
     return CompiledStatement(lease.on_conflict_do_update(index_elements=[Lease.owner], set_=listed))
@@ -131,7 +131,7 @@ def _entering(dialect: str, *columns: Any) -> Any:
 
 
 class SendSlots(NamedTuple):
-    """In how long the first of some messages may leave, and how far apart they are."""
+    """The wait before the first of some messages may leave, and between them."""
 
     wait: timedelta = timedelta(0)
     apart: timedelta = timedelta(0)
@@ -145,9 +145,9 @@ def send_slots(
     claimed: Iterable[tuple[int, Any]],
     turn: int = 0,
 ) -> SendSlots:
-    """Count messages that were claimed, and return when they may leave.
+    """Count claimed messages, and return when they may leave.
 
-    Beside what the worker holds already, they stand on its lease from now on, with the number of
+    From now on they are on the worker's lease, beside what it holds already, with the number of
     this transaction.
     """
     ids, connection = [each for each, _ in claimed], session.connection()
@@ -173,7 +173,7 @@ _NUMBERING = CompiledStatement(
 
 
 class ConcurrencyLimit:
-    """How many connections there may be: more while all goes well, half of them after trouble."""
+    """The number of connections: one more while all goes well, half after trouble."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -189,17 +189,17 @@ class ConcurrencyLimit:
             self.allowed += 1
 
     def record_break(self) -> bool:
-        """Count a broken conversation; tell whether it is one of many in a row."""
+        """Count a broken conversation; return whether it is one of many in a row."""
         self._breaks += 1
         return self._breaks >= retry.MAX_BREAKS
 
     def is_stuck_at(self, delivery_id: int) -> bool:
-        """Tell whether the relay failed at this delivery the last time, too."""
+        """Return whether the relay also failed at this delivery the last time."""
         before, self._stuck_at = self._stuck_at, delivery_id
         return before == delivery_id
 
     def must_rest(self) -> bool:
-        """Slow down; tell whether nothing at all went well since the last time."""
+        """Slow down; return whether nothing at all went well since the last time."""
         is_hopeless = self._successes == 0
         self.allowed = 1 if is_hopeless else max(1, self.allowed // 2)
         self._successes, self._step = 0, retry.SUCCESSES_PER_CONNECTION

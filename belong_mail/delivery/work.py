@@ -1,4 +1,4 @@
-"""The worker's functions: each is entered here, by a decorator, under its kind.
+"""Registers the worker's functions by kind, through decorators.
 
 `ops.rooms` loads the modules that have one. Nothing else needs to know of a new one.
 """
@@ -22,7 +22,7 @@ from belong_mail.delivery.models import Delivery
 V = TypeVar("V")
 K = TypeVar("K", bound=JobKind)
 Column = InstrumentedAttribute[Any]
-# Rows that are wrapped anew in one transaction; issues, which may be of megabytes.
+# Rows rewrapped in one transaction; and of issues, which may have megabytes.
 WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
 
 
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The worker's collaborators: one transaction, the keys, the mailer, and the moment."""
+    """The worker's collaborators: one transaction, the keys, the mailer, and the time."""
 
     session: Session
     mailer: Mailer
@@ -43,14 +43,14 @@ class Work:
         return self.mailer.keys
 
     def use(self, key: bytes, rate: Rate, most_wait: timedelta = NO_WAIT) -> datetime:
-        """Count a use that may happen within a wait, and return when; or raise Refused."""
+        """Count a use that may happen within a wait, and return when. Raises Refused."""
         may_at = rate_limits.try_use(self.session, key, rate, self.at, most_wait)
         if may_at is None:
             raise Refused
         return may_at
 
     def use_each(self, uses: Iterable[tuple[bytes, Rate]]) -> None:
-        """Count a use of each key, or of none and raise Refused where one is used up."""
+        """Count a use of each key; raise Refused, and count nothing, if one is used up."""
         if not rate_limits.try_uses(self.session, uses, self.at):
             raise Refused
 
@@ -63,7 +63,7 @@ class Work:
         rows: Rows = NO_ROWS,
         **said: Any,
     ) -> None:
-        """Ask for an email that is fixed now (`mailer.post_to_address`)."""
+        """Queue an email that is fixed now (`mailer.post_to_address`)."""
         post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
 
     def require_secret(self, use: str, public_id: str, secret: str) -> None:
@@ -73,14 +73,14 @@ class Work:
             raise Refused
 
     def require_staff(self, address: str) -> None:
-        """Raise Refused for an address that isn't one of the staff's."""
+        """Raise Refused for an address that isn't staff."""
         if not self.keys.staff.admits(address):
             raise Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWork(Work):
-    """The same for a job, with its row; the web wrote all of that's columns."""
+    """The same for a job, with its row, whose columns the web wrote."""
 
     job: Job
 
@@ -98,7 +98,7 @@ class Declared(dict[str, V]):
         super().__setitem__(kind, what)
 
     def of(self, *kinds: str) -> Callable[[V], V]:
-        """Enter a function, as its decorator."""
+        """Register a function, as its decorator."""
 
         def enter(what: V) -> V:
             for kind in kinds:
@@ -109,35 +109,35 @@ class Declared(dict[str, V]):
 
 
 class WrappedColumn(NamedTuple):
-    """A column that is wrapped anew when the worker's key changes."""
+    """A column that is rewrapped when the worker's key changes."""
 
     column: Column
-    # The binding of the wrapping: the column's place, and an expression that names the row.
+    # The place of its wrapping, and an expression that names the row.
     place: str
     row: Any
     batch_rows: int = WRAPPED_ROWS
 
 
-# By kind of delivery: says what an email says and to whom, or raises SkipDelivery.
+# By kind of delivery: returns the email with its recipient. Raises SkipDelivery.
 EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
 # By kind of job.
 TASKS = Declared[Callable[[JobWork], None]]()
-# Those of them that look an address up: `core.jobs` limits them.
+# The kinds of job that look an address up, which `core.jobs` limits.
 LOOKUPS: set[str] = set()
-# Done each minute, by what the log says when that fails.
+# Run each minute, by the log's words for its failure.
 PERIODIC_TASKS = Declared[Callable[[Work], object]]()
-# By what `belong purge` calls the rows that go.
+# By the name of the deleted rows in `belong purge`.
 RETENTION = Declared[Rule]()
-# Columns that are kept for long.
+# Wrapped columns that are kept for long.
 WRAPPED_COLUMNS: list[WrappedColumn] = []
-# Columns that are not: what that is, and when it goes, in words for an operator.
+# Other wrapped columns: what they are and when they are deleted, in words for an operator.
 SHORT_LIVED = Declared[str]()
 
 writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:
-    """Let a function do a kind of job, which is deleted with it; it may raise Refused."""
+    """Register the function for a kind of job. The job is deleted with it; it may raise Refused."""
 
     def enter(do: Callable[[JobWork, K], None]) -> Callable[[JobWork, K], None]:
         TASKS[job.kind] = lambda work: do(work, job.open(work.keys.opener, work.job))

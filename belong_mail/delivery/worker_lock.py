@@ -1,4 +1,4 @@
-"""The worker's lock file: shows other workers of this folder that one lives."""
+"""The worker's lock file, which shows other workers of this folder that it lives."""
 
 import fcntl
 import os
@@ -16,13 +16,13 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class WorkerStatus(Enum):
-    """A worker's status, as its folder tells it."""
+    """A worker's status, according to its folder."""
 
     ALIVE = "alive"
-    # It lives, and has not renewed its lease for as long as that lasts.
+    # It lives, and has not renewed its lease for a lease's time.
     STILL = "still"
     DEAD = "dead"
-    # It works with another folder, perhaps on another host: only its lease tells.
+    # It uses another folder, perhaps on another host: only its lease tells.
     UNKNOWN = "unknown"
 
 
@@ -30,7 +30,7 @@ class WorkerLock:
     """A worker's name, and its files in the folder that the workers of one host share."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the files, or raise OSError and leave none."""
+        """Create the files, or raise OSError and leave none."""
         self._folder = folder
         self.name = f"{_boot()}-{secrets.token_hex(8)}"
         try:
@@ -44,7 +44,7 @@ class WorkerLock:
             raise
 
     def status_of(self, name: str) -> WorkerStatus:
-        """Tell whether a worker lives, and moves."""
+        """Return whether a worker lives, and moves."""
         standing = _worker_status(self._folder / name)
         if standing is WorkerStatus.ALIVE and (story := self._history(name)) is not None:
             is_still = time.monotonic() - story.moved_at > LEASE.total_seconds()
@@ -52,26 +52,26 @@ class WorkerLock:
         return standing
 
     def entries(self, name: str, turn: int = 0) -> dict[int, journal.JournalEntry] | None:
-        """Return what another worker wrote into its journal; None when that cannot be trusted.
+        """Return another worker's journal, or None if it cannot be trusted.
 
-        After the host went down, or the disk took nothing more, marks that had not reached the disk
-        are missing: it knows of fewer transactions than the database, or was written before.
+        After the host or its disk failed, marks that had not reached the disk are missing: then the
+        journal knows of fewer transactions than the database, or is of an earlier boot.
         """
         story = self._history(name)
         return None if story is None or story.begun < turn else story.marks
 
     def committed(self) -> dict[str, int]:
-        """Return how many transactions each dead worker of this folder knew to be made."""
+        """Return how many transactions each dead worker of this folder is known to have made."""
         dead = self.dead()
         return {name: story.made for name in dead if (story := self._history(name)) is not None}
 
     def dead(self) -> list[str]:
-        """Name the dead workers of this folder whose deliveries nobody has taken over yet."""
+        """List the dead workers of this folder whose deliveries no one has taken over yet."""
         names = [file.stem for file in self._folder.glob("*.journal")]
         return [name for name in names if self.status_of(name) is WorkerStatus.DEAD]
 
     def is_writable(self) -> bool:
-        """Tell whether the folder's disk takes anything: mapped memory would not say so."""
+        """Return whether the folder's disk takes writes: mapped memory would not tell."""
         return not os.statvfs(self._folder).f_flag & os.ST_RDONLY
 
     def _history(self, name: str) -> journal.DeliveryHistory | None:
@@ -83,7 +83,7 @@ class WorkerLock:
             return None
 
     def remove_worker_files(self, name: str) -> None:
-        """Remove the files of a dead worker, whose deliveries have been taken over."""
+        """Delete the files of a dead worker whose deliveries were taken over."""
         self._journal_of(name).unlink(missing_ok=True)
         (self._folder / name).unlink(missing_ok=True)
 
@@ -97,7 +97,7 @@ class WorkerLock:
 
 
 def is_worker_running(folder: Path) -> bool:
-    """Tell whether a worker lives in this folder."""
+    """Return whether a worker lives in this folder."""
     names = (file.name for file in folder.glob("*") if not file.suffix)
     return any(_worker_status(folder / name) is WorkerStatus.ALIVE for name in names)
 
@@ -114,7 +114,7 @@ def _worker_status(file: Path) -> WorkerStatus:
 
 
 def _boot() -> str:
-    """Name this run of the machine; another one has forgotten what no disk had."""
+    """Return this boot's id; another boot has lost what never reached the disk."""
     try:
         return _BOOT.read_text()[:8]
     except OSError:

@@ -1,1 +1,1 @@
-"""Monitoring: one table of checks, and where each is told."""
+"""Monitoring: one table of checks, and where each is reported."""

@@ -20,7 +20,7 @@ from belong_mail.monitoring.measures import Site
 
 ALERT = "alert"
 log = logging.getLogger(__name__)
-# Told by a worker that does nothing else.
+# Sent by a worker that does nothing else.
 WRONG_KEYS = Check(
     name="wrong_keys",
     about="1 while the worker's keys do not open the database.",
@@ -32,7 +32,7 @@ WRONG_KEYS = Check(
         " and restart the worker."
     ),
 )
-# Told in place of a check that raised.
+# Sent in place of a check that raised.
 UNMEASURED = Check(
     name="unmeasured",
     about="1 while a check cannot be measured.",
@@ -54,9 +54,9 @@ def send_alerts(
     addresses: Sequence[str],
     checks: Sequence[Check] = EMAILED,
 ) -> None:
-    """Ask for an email to each address about each check that is wrong, or cannot be measured.
+    """Queue an email to each address about each check that is wrong, or cannot be measured.
 
-    None is told again within six hours, and none while the relay has not judged the last one.
+    None is repeated within six hours, and none while the relay has not answered the last one.
     """
     if not addresses or site.session.scalar(_UNTOLD) is not None:
         return
@@ -67,7 +67,7 @@ def send_alerts(
         if (trouble := _trouble(site, check)) is None:
             continue
         if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
-            continue  # another worker has just told
+            continue  # another worker has just sent it
         rate_limits.forget(session, b"notice/" + check.name.encode())
         about, words = trouble
         log.error("%s Run `doctor`.", words)
@@ -78,7 +78,7 @@ def send_alerts(
 
 
 def _trouble(site: Site, check: Check) -> tuple[Check, str] | None:
-    """Measure a check; return what is to be told and in which words, or None if all is well."""
+    """Measure a check; return the alert and its words, or None if all is well."""
     try:
         with site.session.begin_nested():
             value = check.measure(site)

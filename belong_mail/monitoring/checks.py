@@ -1,4 +1,4 @@
-"""The one table of checks: what is measured, above which limit it is wrong, and what to do then.
+"""The one table of checks: what is measured, the limit, and what to do beyond it.
 
 `status`, `doctor`, `/readyz`, `/metrics`, the office's page, the alert email and the rules for
 Prometheus all come from it.
@@ -28,26 +28,26 @@ class Check:
     # The gauge is `belong_NAME`.
     name: str
     about: str
-    # Returns None where the figure does not apply.
+    # Returns None if the figure does not apply.
     measure: Measure
     limit: float = math.inf
-    # Whether it is wrong below the limit, not above it.
+    # Whether it is wrong below the limit instead of above it.
     is_least: bool = False
-    # A sentence without its full stop; the amount follows it, if it has one of UNITS.
+    # A sentence without its full stop; the amount follows if it has one of UNITS.
     wrong: str = ""
     unit: str | None = None
-    # Says more than the figure does, such as what the relay answered.
+    # Says more than the figure, such as the relay's answer.
     detail: Callable[[Site], str] | None = None
     todo: str = ""
     # The sentence of `doctor` when all is well.
     fine: str = ""
-    # For the office's page, which translates it; "" where it is nothing for the office.
+    # For the office's page, which translates it; "" if it does not concern the office.
     office: str = ""
     # Whether forms are not answered soon: `/readyz` says 503.
     stops: bool = False
-    # Whether BELONG_ALERT_ADDRESS is told by email.
+    # Whether BELONG_ALERT_ADDRESS is emailed.
     emails: bool = False
-    # Whether the rule for Prometheus is one to wake somebody.
+    # Whether the rule for Prometheus should wake someone.
     pages: bool = False
 
     def is_wrong(self, value: float | None) -> bool:
@@ -56,13 +56,13 @@ class Check:
         return value < self.limit if self.is_least else value > self.limit
 
     def sentence(self, value: float) -> str:
-        """Say what is wrong, without advice."""
+        """Return what is wrong, without advice."""
         if self.unit is None:
             return f"{self.wrong}."
         return f"{self.wrong} (now {value // UNITS[self.unit]:.0f}{self.unit})."
 
     def finding(self, site: Site) -> Finding | None:
-        """Say what is wrong and what to do, or that all is well; None: nothing is to be said."""
+        """Return what is wrong and what to do, or that all is well; None to say nothing."""
         value = self.measure(site)
         if value is not None and self.is_wrong(value):
             detail = self.detail(site) if self.detail else ""
@@ -120,7 +120,7 @@ CHECKS: Final = (
         name="disk_free_bytes",
         about="What the fullest disk we write to still takes.",
         measure=measures.disk_free_bytes,
-        # A newsletter to 100,000 takes less, and a nightly copy of a large site.
+        # A newsletter to 100,000 takes less, and so does a nightly copy of a large site.
         limit=256 * MEGABYTE,
         is_least=True,
         wrong="A disk that web and worker write to is nearly full",

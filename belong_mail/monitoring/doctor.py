@@ -24,9 +24,9 @@ from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
 
-# An address of nobody (RFC 5737), to see whether a record can be evaluated at all.
+# An address of no one (RFC 5737), to see whether a record can be evaluated at all.
 EXAMPLE_ADDRESS = "192.0.2.1"
-# Seconds in which the mailbox must have opened.
+# Seconds in which the mailbox must open.
 MAILBOX_SECONDS = 30.0
 
 
@@ -45,7 +45,7 @@ ADVICE = {
 }
 
 
-# By what is wrong with TLS, whatever the step.
+# By the fault of TLS, whatever the step.
 TLS_ADVICE = {
     "not offered": (
         "It offers no STARTTLS, and nothing is sent without TLS. Turn TLS on there, or take its"
@@ -67,7 +67,7 @@ def advice_for(error: RelayUnavailable) -> str:
 
 
 def check_keys(settings: Settings) -> Iterator[Finding]:
-    """Look whether the worker's keys are here, and who can read their files."""
+    """Check that the worker's keys are here, and who can read their files."""
     if settings.private_keys and settings.index_keys:
         yield Finding("The worker's keys are here, and they open what the web seals.")
     else:
@@ -106,7 +106,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
 
 
 def check_inbound(settings: Settings) -> Iterator[Finding]:
-    """Sign in to the mailbox that email comes back to, and count; nothing is changed or fetched."""
+    """Sign in to the mailbox for bounces, and count; nothing is changed or fetched."""
     location = settings.inbound_mailbox
     if location is None:
         return
@@ -122,7 +122,7 @@ def check_inbound(settings: Settings) -> Iterator[Finding]:
 
 
 def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
-    """Look at what the domain's DNS says about its email."""
+    """Check what the domain's DNS says about its email."""
     try:
         records = len(spf.records_of(domain, lookup))
         own, policy = len(dmarc.records_of(domain, lookup)), dmarc.policy_for(domain, lookup)
@@ -160,11 +160,11 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
                     " others: `--probe` sees which."
                 )
     except dns.exception.DNSException:
-        return  # said already
+        return  # reported already
 
 
 def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
-    """Mail ourselves through the relay, and say what arrived in the mailbox for bounces."""
+    """Email ourselves through the relay, and report what arrived in the mailbox for bounces."""
     settings, location = services.settings, services.settings.inbound_mailbox
     if settings.smtp_url.startswith("mailbox:"):
         yield failure("Nothing was sent: email stays on this machine (mailbox:).")
@@ -216,7 +216,7 @@ def relay_of(settings: Settings) -> Relay:
 
 
 def resolver(server: str = "") -> Lookup:
-    """Return what asks a DNS server, HOST or HOST:PORT; else the machine's own."""
+    """Return a resolver for a DNS server, HOST or HOST:PORT; else the machine's own."""
     if not server:
         return partial(look_up, dns.resolver.get_default_resolver())
     host, _, port = server.partition(":")
@@ -226,7 +226,7 @@ def resolver(server: str = "") -> Lookup:
 
 
 def look_up(asked: dns.resolver.Resolver, name: str, kind: str) -> list[str]:
-    """Ask a resolver; a name without such a record has none."""
+    """Query a resolver; return nothing for a name without such a record."""
     try:
         answer = asked.resolve(name, kind, lifetime=5)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

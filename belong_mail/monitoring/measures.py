@@ -1,4 +1,4 @@
-"""Measure how the site is: totals alone, never of a group or a person."""
+"""Measure the state of the site: only totals, never of a group or a person."""
 
 import shutil
 from collections import Counter
@@ -31,14 +31,14 @@ from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
 
-# A time that has passed for so long, and a newsletter without its leader's word.
+# How overdue a time, and how undecided a newsletter, may be.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The instance that is looked at, and the moment of the look."""
+    """The instance that is measured, and the time."""
 
     session: Session
     settings: Settings
@@ -77,9 +77,9 @@ def on_hold(site: Site) -> float:
 
 
 def disk_free_bytes(site: Site) -> float | None:
-    """Return what the fullest disk of ours still takes; None: none can be looked at.
+    """Return the free bytes of our fullest disk, or None if no disk can be looked at.
 
-    A PostgreSQL server's own disk is another machine's to watch.
+    A PostgreSQL server's own disk is for another machine to watch.
     """
     url, folders, free = make_url(site.settings.database_url), [site.settings.state_folder], []
     if url.get_backend_name() == "sqlite" and url.database:
@@ -91,9 +91,9 @@ def disk_free_bytes(site: Site) -> float | None:
 
 
 def oldest_due_seconds(site: Site) -> float:
-    """Return how long the oldest email waits that nobody has paused or stopped.
+    """Return how long the oldest email waits that no one has paused or stopped.
 
-    Queued email waits since it was asked for: `due_at` moves on while a relay takes nothing.
+    Queued email waits since it was asked for: `due_at` moves on while the relay takes nothing.
     """
     waiting = (
         Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
@@ -105,14 +105,14 @@ def oldest_due_seconds(site: Site) -> float:
 
 
 def given_back(site: Site) -> float:
-    """Return how many more grew stale in the worker's hands than were sent, lately."""
+    """Return how many more messages grew stale in the worker's hands than were sent, lately."""
     lately = SentPerMinute.minute > site.at - GIVEN_BACK_WITHIN
     more = func.sum(SentPerMinute.stale - SentPerMinute.number)
     return max(0, site.session.scalar(select(more).where(lately)) or 0)
 
 
 def last_answer(site: Site) -> str:
-    """Return the relay's answer to one of the emails that wait: its codes, and our phrase."""
+    """Return the relay's answer to one of the waiting emails: its codes, and our phrase."""
     said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
         Delivery.state.in_((State.QUEUED, State.DEFERRED)),
         Delivery.code.is_not(None),
@@ -172,7 +172,7 @@ def coming_back(site: Site) -> float | None:
 
 
 def inbound_seconds(site: Site) -> float | None:
-    """Return since when every look into the mailbox for bounces failed; None: there is none."""
+    """Return how long every poll of the mailbox for bounces has failed, or None."""
     last = last_poll(site.session, site.at)
     if last is None:
         return None
@@ -208,7 +208,7 @@ def backup_seconds(site: Site) -> float | None:
 
 
 def backup_missing(site: Site) -> float | None:
-    """Return 1 where `db backup` has a key and never ran; others may copy in another way."""
+    """Return 1 if `db backup` has a key and never ran; others may back up in another way."""
     is_wanted = bool(site.settings.backup_recipient)
     return float(backup_seconds(site) is None) if is_wanted else None
 
@@ -226,21 +226,21 @@ def failed_lookups(site: Site) -> float | None:
 
 
 def asked_of_lists(site: Site) -> float | None:
-    """Return 1 where people of a list were asked since the operator was last told so."""
+    """Return 1 if people of a list were asked since the operator was last told so."""
     if site.is_web:
         return None
     return float(not rate_limits.remaining(site.session, ASKED_NOTICE, NOTICE_RATE, site.at))
 
 
 def unwritable(site: Site) -> float:
-    """Count the single emails of a day that could not be written, whatever row was in their way."""
+    """Count a day's single emails that could not be written, whatever row was in their way."""
     failed = Delivery.newsletter_id.is_(None), Delivery.phrase == UNWRITABLE.phrase
     found = select(func.count(Delivery.id)).where(*failed, Delivery.state == State.FAILED)
     return site.session.scalar(found.where(Delivery.finished_at > site.at - UNDECIDED)) or 0
 
 
 def deliveries(session: Session) -> dict[str, int]:
-    """Count all deliveries by state, but for those of issues whose rows are gone."""
+    """Count all deliveries by state, except those of issues whose rows are deleted."""
     single = select(Delivery.state, func.count()).where(Delivery.newsletter_id.is_(None))
     copies = select(IssueCount.state, func.sum(IssueCount.number)).where(
         Newsletter.id == IssueCount.newsletter_id, Newsletter.counted_at.is_(None)

@@ -1,4 +1,4 @@
-"""Write the figures for Prometheus, and the rules that tell from them what is wrong."""
+"""Write the figures for Prometheus, and the rules that judge them."""
 
 import json
 import math
@@ -73,7 +73,7 @@ def _expression(check: Check) -> str:
 
 
 def _rule(name: str, expression: str, pages: bool, summary: str, todo: str) -> str:  # noqa: FBT001 - a table's column
-    """Write a rule in YAML, of which a string of JSON is a part."""
+    """Return a rule in YAML, in which strings are JSON."""
     return (
         f"      - alert: {name}\n"
         f"        expr: {json.dumps(expression)}\n"

@@ -1,7 +1,7 @@
-"""Mail ourselves through the relay as a newsletter goes out, and fetch what arrived: for `doctor`.
+"""Email ourselves through the relay like a newsletter, and fetch what arrived: for `doctor`.
 
-The return path and the recipient name no delivery, so whoever else reads the mailbox meanwhile, or
-gets a report about the probe, does nothing with it.
+The return path and the recipient name no delivery, so another reader of the mailbox, or of a report
+about the probe, does nothing with it.
 """
 
 import secrets
@@ -31,28 +31,28 @@ from belong_mail.mail.smtp.session import SmtpSession
 # Deliveries never get numbers as high as these.
 _FIRST_NUMBER: Final = 1 << 47
 _NUMBER_BITS: Final = 46
-# Octets of a group's label in List-Id, as `BlindIndex.list_label` makes them.
+# Bytes of a group's label in List-Id, as `BlindIndex.list_label` makes them.
 _LABEL_OCTETS: Final = 10
 _MARK_OCTETS: Final = 16
 SUBJECT: Final = "Belong Mail probe "
-# Seconds between looks into the mailbox, and for which it may take longer than the probe's time.
+# Seconds between polls of the mailbox, and how much longer than the probe's time one may take.
 LOOK_GAP_SECONDS: Final = 1.0
 MAILBOX_SECONDS: Final = 30.0
-# Copies that are taken, should the relay make some.
+# Copies that are fetched, should the relay make some.
 _MAX_COPIES: Final = 5
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An email to ourselves, and how it is found again."""
+    """An email to ourselves, and how to find it again."""
 
     mark: str
     envelope: Envelope
 
 
 def write_probe(services: Services) -> Probe:
-    """Compose an email with the headers of a newsletter, to an address that only reports go to."""
+    """Compose an email with a newsletter's headers, to an address that only reports go to."""
     settings = services.settings
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
@@ -80,7 +80,7 @@ def write_probe(services: Services) -> Probe:
 
 
 def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
-    """Give a message to the relay; return its refusal. Raises RelayUnavailable, OSError."""
+    """Send a message to the relay; return its refusal. Raises RelayUnavailable, OSError."""
     smtp_session = SmtpSession.open(relay)
     line = smtp_session.line
     try:
@@ -102,9 +102,9 @@ def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
 
 
 def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
-    """Wait for the probe in the mailbox, take it out and return it; None: it did not arrive.
+    """Wait for the probe in the mailbox, remove it and return it; None if it did not arrive.
 
-    A worker that reads the mailbox may have put it away already. Raises MailboxUnavailable.
+    A worker that reads the mailbox may have archived it already. Raises MailboxUnavailable.
     """
     until = time.monotonic() + seconds
     deadline = until + MAILBOX_SECONDS
@@ -121,7 +121,7 @@ def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
 
 
 def _take(mailbox: Mailbox, mark: str) -> bytes | None:
-    """Remove what has the probe's own subject, and return the first of it.
+    """Remove messages with the probe's own subject, and return the first.
 
     A report that the probe did not arrive quotes its subject within another one.
     """

@@ -1,4 +1,4 @@
-"""Say in words what became of a newsletter on its way: for `doctor`."""
+"""Report in words what happened to a newsletter on its way: for `doctor`."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ COVERED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post",
 )  # fmt: skip
-# Fields that nobody on the way may change.
+# Fields that must not change on the way.
 KEPT: Final = ("From", "List-Unsubscribe", "List-Unsubscribe-Post")
 NO_VERDICT: Final = (
     "The server that received it says nothing of DKIM and DMARC, so nothing proves that inboxes"
@@ -38,9 +38,9 @@ ADVICE: Final = {
 def judge(
     settings: Settings, raw: bytes, sent: bytes = b"", return_path: str = ""
 ) -> Iterator[Finding]:
-    """Say what the receiving server found, whether an email is signed well, and unchanged.
+    """Report the receiving server's findings, and whether an email is signed well, and unchanged.
 
-    Without what was sent it is somebody's newsletter, of which that is not known.
+    Without `sent` it is someone's newsletter, so changes are unknown.
     """
     parse = BytesParser().parsebytes
     arrived, names = parse(raw), VerpAddresses(settings.secret_keys, settings.mail_domain)
@@ -134,7 +134,7 @@ def _of_receiver(verdict: Verdict, method: str, places: str = "") -> Iterator[Fi
 
 
 def _is_related(one: str, other: str) -> bool:
-    """Tell whether two domains are the same, or one is above the other."""
+    """Return whether two domains are the same, or one is above the other."""
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
@@ -144,7 +144,7 @@ def _tags(signature: str) -> dict[str, str]:
 
 
 def _left_out(signature: dict[str, str]) -> list[str]:
-    """Return which of the fields that count a signature does not cover."""
+    """Return which of the required fields a signature does not cover."""
     covered = signature.get("h", "").lower().split(":")
     return [name for name in COVERED if name.lower() not in covered]
 

@@ -1,4 +1,4 @@
-"""Metrics and readiness for monitoring; and for the office, health in words."""
+"""Metrics and readiness for monitoring; for the office, the state of the site in words."""
 
 import hmac
 import logging
@@ -34,7 +34,7 @@ def _site(session: Session) -> Site:
 @operating.get("/metrics")
 @public
 def metrics() -> ResponseReturnValue:
-    """Answer 404 without the token."""
+    """Return the metrics; 404 without the token."""
     token = services().settings.metrics_token
     if not token:
         abort(404)
@@ -49,9 +49,9 @@ def metrics() -> ResponseReturnValue:
 @operating.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
-    """Answer “ok” if the database takes changes and a worker runs; else say why.
+    """Answer “ok” if the database takes changes and a worker runs; else say why not.
 
-    The tries change nothing. A database that no worker has ever met is ready: it waits for its
+    The checks change nothing. A database that no worker has ever used is ready: it waits for its
     first one.
     """
     try:
@@ -83,7 +83,7 @@ UNDO_DAYS = (1, 7, 30)
 @office_health.get("")
 @for_office
 def show() -> str:
-    """Say how the site is, in words, from what the worker and the database show."""
+    """Show the state of the site in words, from what the worker and the database say."""
     with transaction() as session:
         at = now()
         return render_template(
@@ -121,7 +121,7 @@ def accept() -> ResponseReturnValue:
 @office_health.route("/bounces/undo", methods=["GET", "POST"])
 @for_office
 def undo() -> ResponseReturnValue:
-    """Ask for how many days on GET; on POST bring back memberships that bounces ended in them."""
+    """Ask for a number of days on GET; on POST restore memberships that bounces ended in them."""
     with transaction() as session:
         at = now()
         if request.method == "GET":

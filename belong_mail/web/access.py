@@ -38,7 +38,7 @@ class Access(Flag):
 
 # Each page has one of these.
 WHO = Access.PUBLIC | Access.DEVELOPMENT | Access.ACCOUNTS | Access.LEADS | Access.OFFICE
-# Marks that a mark needs beside it.
+# Marks that a mark requires beside it.
 REQUIRED = {
     Access.NO_COOKIE: Access.PUBLIC,
     Access.FROM_ANYWHERE: Access.PUBLIC | Access.NO_COOKIE,
@@ -47,11 +47,11 @@ REQUIRED = {
 
 
 class SignedOut(Forbidden):
-    """A form of a page that strangers do not reach came from a browser that is not signed in."""
+    """A form of a page that needs a sign-in came from a browser that is not signed in."""
 
 
 class ProofNeeded(Forbidden):
-    """A press needs a fresh proof of identity, and the last one is too old."""
+    """The action needs a fresh proof of identity, and the last one is too old."""
 
 
 class InconsistentAccess(Exception):
@@ -59,12 +59,12 @@ class InconsistentAccess(Exception):
 
 
 def public(view: View) -> View:
-    """Let anyone open a page."""
+    """Open a page to anyone."""
     return _marked(view, Access.PUBLIC)
 
 
 def no_cookie(view: View) -> View:
-    """Ask for no CSRF token of a cookie: a signed link is the form's authority, or it needs none.
+    """Require no CSRF token: a signed link is the form's authority, or it needs none.
 
     A signed time guards such a form (`web.forms.PublicForm`).
     """
@@ -72,40 +72,40 @@ def no_cookie(view: View) -> View:
 
 
 def from_anywhere(view: View) -> View:
-    """Take what another site's page posts, such as webmail's own button (RFC 8058)."""
+    """Accept a form posted by another site, such as webmail's own button (RFC 8058)."""
     return _marked(view, Access.FROM_ANYWHERE)
 
 
 def development(view: View) -> View:
-    """Let anyone open a page in development; in production it is refused to strangers."""
+    """Open a page to anyone in development; in production refuse it to strangers."""
     return _marked(view, Access.DEVELOPMENT)
 
 
 def for_accounts(view: View) -> View:
-    """Let people who have signed in open a page about their own account."""
+    """Open a page about one's own account to people who have signed in."""
     return _marked(view, Access.ACCOUNTS)
 
 
 def for_leads(view: View) -> View:
-    """Let leads open a page about groups that they lead.
+    """Open a page to leads, about groups that they lead.
 
-    The view finds everything through the scope of `accounts.groups_led_by`.
+    The view finds everything through `accounts.groups_led_by`.
     """
     return _marked(view, Access.LEADS)
 
 
 def for_second_lead(view: View) -> View:
-    """Let leads of the group open a page; another leader than the one who asked must answer."""
+    """Open a page to leads of the group; another leader than the one who asked must answer."""
     return _marked(view, Access.LEADS | Access.SECOND_LEAD)
 
 
 def for_office(view: View) -> View:
-    """Let those who work for the office open a page; it is about all groups."""
+    """Open a page to people who work for the office; it is about all groups."""
     return _marked(view, Access.OFFICE)
 
 
 def fresh_proof(view: View) -> View:
-    """Act on a POST only after a recent proof of identity; ask for one first.
+    """Require a recent proof of identity for a POST; ask for one first.
 
     See `accounts.proof`. The page that asks keeps the typed form.
     """
@@ -117,24 +117,24 @@ def access_of(view: object) -> Access:
 
 
 def asked_for() -> Access:
-    """Return the marks of the page that is asked for."""
+    """Return the marks of the requested page."""
     return access_of(current_app.view_functions.get(request.endpoint or ""))
 
 
 def has_access(access: Access) -> bool:
-    """Tell whether the page that is asked for has one of some marks."""
+    """Return whether the requested page has one of some marks."""
     return bool(asked_for() & access)
 
 
 def endpoints(app: Flask, access: Access) -> set[str]:
-    """Name the pages that have one of some marks."""
+    """Return the endpoints that have one of some marks."""
     return {name for name, view in app.view_functions.items() if access_of(view) & access}
 
 
 def init_access(app: Flask, csrf: CSRFProtect) -> None:
-    """Apply what the registered views say; raise InconsistentAccess if they contradict themselves.
+    """Apply the marks of all views. Raises InconsistentAccess if they contradict each other.
 
-    Files below /static are for anyone.
+    Files below /static are open to anyone.
     """
     public(app.view_functions["static"])
     for name, view in app.view_functions.items():

@@ -1,4 +1,4 @@
-"""Compress with gzip what holds no secret beside words that a stranger chose (BREACH)."""
+"""Compress with gzip only pages without a secret beside words that a stranger chose (BREACH)."""
 
 import gzip
 from functools import lru_cache
@@ -7,10 +7,10 @@ from flask import Flask, Response, request
 
 from belong_mail.web.access import Access, has_access
 
-# Octets; a smaller answer gains nothing.
+# Bytes; a smaller response gains nothing.
 MIN_OCTETS = 512
 LEVEL = 6
-# Values in a URL that leave a page the same for everybody.
+# Arguments of a URL that leave a page the same for everyone.
 SAME_PAGE_VALUES = {"slug"}
 SAME_PAGE_ARGUMENTS = {"lang"}
 
@@ -26,10 +26,10 @@ COMPRESSIBLE_TYPES = {
 
 
 def init_compression(app: Flask) -> None:
-    """Compress files, and those answers of public pages that are the same for everybody.
+    """Compress files, and responses of public pages that are the same for everyone.
 
-    A page goes out as it is when it could hold a secret (a cookie came with the request, or its
-    URL has more than a group's slug) or reflect anything (a query, a form that was sent, an error).
+    A page is not compressed if it could hold a secret (the request has a cookie, or its URL more
+    than a group's slug) or reflect something (a query, a sent form, an error).
     """
 
     @app.after_request
@@ -58,7 +58,7 @@ def _packed(plain: bytes) -> bytes:
     return gzip.compress(plain, LEVEL, mtime=0)
 
 
-# A file is packed once by each process; there are about a dozen.
+# Each process compresses a file once; there are about a dozen.
 _packed_file = lru_cache(maxsize=32)(_packed)
 
 

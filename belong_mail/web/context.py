@@ -27,9 +27,9 @@ from belong_mail.core.services import Services
 log = logging.getLogger(__name__)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SAFE = {"GET", "HEAD", "OPTIONS"}
-# For how long a form may be put off; a longer wait is refused, at no cost.
+# How long a form may be delayed; a longer wait is refused and not counted.
 LONGEST_WAIT = timedelta(minutes=15)
-# When to try again what was refused.
+# When to retry a refused form.
 AGAIN_AFTER = timedelta(minutes=5)
 
 
@@ -38,7 +38,7 @@ def services() -> Services:
 
 
 def services_as_set(session: Session) -> Services:
-    """Return the services with the settings as the office has changed them: for previews."""
+    """Return the services with the office's changed settings, for previews."""
     ours = services()
     settings = site_settings.with_changes(session, ours.settings)
     renderer = ours.renderer.changed(settings.postal_address, settings.help_lines)
@@ -46,14 +46,14 @@ def services_as_set(session: Session) -> Services:
 
 
 def today() -> date:
-    """Return the day that it is here, in local time."""
+    """Return today's date in local time."""
     return now().astimezone(services().settings.timezone).date()
 
 
 def page_of_press() -> str:
-    """Return the page that this request's form stood on, or the next page above it.
+    """Return the page that this request's form was on, or the next page above it.
 
-    Our own pages tell the browser to say where that was, ours alone.
+    Our pages make the browser tell it, to our site only.
     """
     path, referrer = request.path, request.referrer or ""
     if referrer.startswith(services().settings.base_url + "/"):
@@ -70,7 +70,7 @@ def page_of_press() -> str:
 
 
 def show_again() -> None:
-    """Have this request's form shown again with what was typed: from now on nothing acts on it."""
+    """Show this request's form again with what was typed: from now on nothing acts on it."""
     g.is_shown_again = True
 
 
@@ -79,7 +79,7 @@ def is_shown_again() -> bool:
 
 
 def only_read() -> None:
-    """Let the database refuse to write from now on, as within GET."""
+    """Make the database refuse to write from now on, as in GET."""
     g.is_only_read = True
 
 
@@ -95,12 +95,12 @@ def _is_reading() -> bool:
 
 @contextmanager
 def transaction(unrecorded: str = "") -> Iterator[Session]:
-    """One transaction: leaving well commits, an error rolls back.
+    """Run one transaction: leaving normally commits, an error rolls back.
 
-    Within GET, HEAD and OPTIONS, and where a form is only shown again, the database itself refuses
-    to write. The audit trail gets the actor: the account that is signed in, or the operator. A
-    change must be recorded, or the caller gives a reason why not; raises UnrecordedChange. A
-    command's name is recorded at least.
+    In GET, HEAD and OPTIONS, and if a form is only shown again, the database itself refuses to
+    write. The audit trail gets the actor: the account that is signed in, or the operator. A change
+    must be recorded, or the caller gives a reason (`unrecorded`); otherwise raises
+    UnrecordedChange. At least a command's name is recorded.
     """
     is_reading = _is_reading()
     with (services().reading if is_reading else services().writing).begin() as session:
@@ -119,12 +119,12 @@ def transaction(unrecorded: str = "") -> Iterator[Session]:
 
 
 def _close_gap(session: Session, actor: audit.Actor) -> None:
-    """Record that a command was run; a page must say more than that."""
+    """Record that a command was run; a page must record more than that."""
     if actor is not audit.OPERATOR:
         raise audit.UnrecordedChange(request.endpoint)
     words: list[str] = []
     context = click.get_current_context(silent=True)
-    while context is not None and context.parent is not None:  # of the program, the name may be any
+    while context is not None and context.parent is not None:  # of the program, whatever its name
         words.insert(0, context.info_name or "")
         context = context.parent
     audit.record(session, audit.Kind.COMMAND_RUN, detail="-".join(words))
@@ -139,7 +139,7 @@ def _actor() -> audit.Actor:
 
 @contextmanager
 def read_transaction() -> Iterator[Session]:
-    """One transaction that only reads, whatever the method: nobody who writes waits for its end."""
+    """Run one read-only transaction, whatever the method: it makes no one who writes wait."""
     with services().reading.begin() as session:
         yield session
 
@@ -147,9 +147,9 @@ def read_transaction() -> Iterator[Session]:
 def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: str = "") -> datetime:
     """Count a form of its source and return when it may be answered: now, or a little later.
 
-    A source is an address (a /64 in IPv6), and is kept as a keyed hash of the day; a browser that
-    is known stands for itself. Raises TooManyRequests when that would be too late, at no cost, and
-    ServiceUnavailable when too much waits for the worker, or comes from all sources together.
+    A source is an address (a /64 in IPv6), stored as a keyed hash of the day; a known browser
+    counts for itself. Raises TooManyRequests if that would be too late, counting nothing, and
+    ServiceUnavailable if too much waits for the worker, or comes from all sources together.
     """
     settings = services().settings
     source = _source(request.remote_addr or "")
@@ -177,12 +177,12 @@ def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: st
 
 
 def known_cookie() -> str:
-    """Name the cookie of a browser in which a lead has signed in."""
+    """Return the name of the known-browser cookie."""
     return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
 
 
 class OwnRequest(Request):
-    """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk.
+    """Keeps uploads in memory, limited by `MAX_CONTENT_LENGTH`, and never on disk.
 
     Only our own cookies count: those of the parent domain come with every request.
     """
@@ -198,7 +198,7 @@ class OwnRequest(Request):
 
 
 def allow_uploads(blueprint: Blueprint, octets: int) -> None:
-    """Allow a large body on a blueprint's page `add` alone, before anything reads it."""
+    """Allow a large body only on a blueprint's page `add`, before anything reads it."""
 
     @blueprint.url_value_preprocessor
     def allow(endpoint: str | None, _values: object) -> None:
@@ -207,12 +207,12 @@ def allow_uploads(blueprint: Blueprint, octets: int) -> None:
 
 
 def asking_source() -> str:
-    """Name where a request comes from for the worker's limits, by a keyed hash; it is sealed."""
+    """Return a keyed hash of where a request comes from, for the worker's limits; it is sealed."""
     return _keyed_hash(f"asking/{_subscriber(_source(request.remote_addr or ''))}").hex()
 
 
 def limit_key(name: str) -> bytes:
-    """Name what is limited, such as a lead's tests, by a keyed hash."""
+    """Return a keyed hash of what is limited, such as a lead's tests."""
     return _keyed_hash(f"limit/{name}")
 
 
@@ -222,14 +222,14 @@ def _keyed_hash(message: str) -> bytes:
 
 
 def _subscriber(source: Address) -> Address:
-    """Return what stands for all addresses of one subscriber's network: in IPv6 of a /64."""
+    """Return the same value for all addresses of one subscriber's network: a /64 in IPv6."""
     if source.version == 6:  # noqa: PLR2004
         return ipaddress.ip_network((source, 64), strict=False).network_address
     return source
 
 
 def _source(address: str) -> Address:
-    """Read an address; one that no proxy should have said counts as a source of its own."""
+    """Parse an address; one that no proxy should have sent counts as its own source."""
     try:
         source = ipaddress.ip_address(address)
     except ValueError:

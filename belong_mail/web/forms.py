@@ -36,14 +36,14 @@ from belong_mail.web.language import request_language
 Validator = Callable[[Form, Field], object]
 # Name of the button that shows the page in another language, with everything kept.
 LANGUAGE_SWITCH = "switch_language"
-# Name of the button that puts a suggested address into its field, whose name is its value.
+# Name of the button that fills in a suggested address; its value is the field's name.
 USE_SUGGESTION = "use_suggestion"
-# Name of the hidden field with the address that was typed before a suggestion was made.
+# Name of the hidden field with the address typed before a suggestion was made.
 AS_TYPED = "as_typed"
 LINE_BREAKS = "\t\n\r"
 # Unicode's controls, private characters and halves of characters.
 HIDDEN_CHARACTERS = {"Cc", "Co", "Cs"}
-# Characters that show the words after them in another order.
+# Characters that change the order of the words after them.
 BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
@@ -54,8 +54,8 @@ def strip(value: str | None) -> str | None:
 class TimedCSRF(CSRF):
     """A signed time in place of a cookie's token: the form was opened here, within a day.
 
-    Other sites' forms are refused by `headers`; a form that was not opened here, or long ago, asks
-    to be pressed once more.
+    `headers` refuses other sites' forms; a form that was not opened here, or long ago, has to be
+    sent once more.
     """
 
     def generate_csrf_token(self, _field: CSRFTokenField) -> str:
@@ -73,27 +73,27 @@ class BaseForm(FlaskForm):
 
     @property
     def is_turned(self) -> bool:
-        """Tell whether the language button sent the form."""
+        """Return whether the language button sent the form."""
         return LANGUAGE_SWITCH in request.form
 
     def is_submitted(self) -> bool:
-        """Tell whether the form was sent to be acted on."""
+        """Return whether the form was sent to be acted on."""
         is_shown = {LANGUAGE_SWITCH, USE_SUGGESTION} & request.form.keys() or is_shown_again()
         return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
 
     def validate(self, *args: Any, **kwargs: Any) -> bool:
-        """Check what was typed; nothing acts on a form that is right, but waits for a proof."""
+        """Validate the form; a valid form that still waits for a proof is not acted on."""
         is_right = bool(super().validate(*args, **kwargs))  # type: ignore[no-untyped-call]
         if is_right and is_only_read():
             raise ProofNeeded
         return is_right
 
     def is_sent(self) -> bool:
-        """Tell whether the form was sent to be acted on, and is right."""
+        """Return whether the form was sent to be acted on, and is valid."""
         return bool(self.validate_on_submit())
 
     def process(self, *args: Any, **kwargs: Any) -> None:
-        """Read what was sent; a suggestion that was accepted takes the place of what was typed."""
+        """Read what was sent; an accepted suggestion replaces what was typed."""
         super().process(*args, **kwargs)  # type: ignore[no-untyped-call]
         name = request.form.get(USE_SUGGESTION, "")
         if name in self and isinstance(self[name].data, str):
@@ -101,7 +101,7 @@ class BaseForm(FlaskForm):
 
 
 class PublicForm(BaseForm):
-    """A form that anyone may fill in: no cookie, a trap for robots, nothing typed is lost."""
+    """A form for anyone: no cookie, a trap for robots, nothing typed is lost."""
 
     class Meta:
         csrf = True
@@ -109,7 +109,7 @@ class PublicForm(BaseForm):
 
         @property
         def locales(self) -> tuple[str, ...]:
-            """Return in which language the library itself says what is wrong."""
+            """Return the language of the library's own error messages."""
             return request_language(), DEFAULT
 
     # For robots: people do not see it. Named so that no browser fills it in.
@@ -122,7 +122,7 @@ class PublicForm(BaseForm):
 
 
 def well_formed(_form: Form, field: Field) -> None:
-    """Leave the address in the one spelling we use; ask once whether it is mistyped."""
+    """Normalise the address's spelling; ask once if it looks mistyped."""
     typed = field.data or ""
     if request.form.get(AS_TYPED) != typed:
         vars(field)["as_typed"] = typed
@@ -131,7 +131,7 @@ def well_formed(_form: Form, field: Field) -> None:
 
 
 def staff_address(_form: Form, field: Field) -> None:
-    """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
+    """Accept staff addresses, and normalise their spelling."""
     _refuse_typo(field, _l("Did you mean %(domain)s?"))
     address = _checked(field.data or "")
     settings = services().settings
@@ -151,9 +151,9 @@ def staff_address(_form: Form, field: Field) -> None:
 
 
 def personal_address(_form: Form, field: Field) -> None:
-    """Accept an address that is not the district's, and leave it in the one spelling we use.
+    """Accept an address outside the district, and normalise its spelling.
 
-    None of the district's is suggested: it would be refused.
+    It suggests none of the district's, which would be refused.
     """
     field.data = _checked(field.data or "", _("Enter an email address like name@example.com."))
     if domain(field.data) in services().settings.allowed_domains:
@@ -170,7 +170,7 @@ def _suggestion(typed: str) -> str | None:
 
 
 def _refuse_typo(field: Field, words: LazyProxy) -> None:
-    """Ask whether a domain like the district's was meant, beside a button that puts it there."""
+    """Ask whether a domain like the district's was meant, with a button that fills it in."""
     meant = _suggestion(field.data or "")
     if meant is not None:
         vars(field)["suggestion"] = meant
@@ -178,7 +178,7 @@ def _refuse_typo(field: Field, words: LazyProxy) -> None:
 
 
 def _checked(typed: str, refused: str = "") -> str:
-    """Return an address that neither envelope nor header can misread, or say what one is like."""
+    """Return an address that neither envelope nor header can misread, or raise ValidationError."""
     try:
         return check_typed(typed)
     except InvalidAddress as error:
@@ -190,7 +190,7 @@ def _checked(typed: str, refused: str = "") -> str:
 
 
 def plain_text(_form: Form, field: Field) -> None:
-    """Accept words in which nothing hides: no controls but tab and line break."""
+    """Accept text without hidden characters: no controls but tab and line break."""
     text = field.data or ""
     if any(
         c in BIDI_CONTROLS or (category(c) in HIDDEN_CHARACTERS and c not in LINE_BREAKS)
@@ -200,7 +200,7 @@ def plain_text(_form: Form, field: Field) -> None:
 
 
 def one_line(form: Form, field: Field) -> None:
-    """Accept plain words without a line break of any kind."""
+    """Accept plain text without a line break of any kind."""
     plain_text(form, field)
     if "\t" in (field.data or "") or len((field.data or "").splitlines()) > 1:
         raise ValidationError(_("This contains a character we can’t read. Please retype it."))
@@ -216,7 +216,7 @@ def https_only(form: Form, field: Field) -> None:
 def email_field(
     label: LazyProxy, required: Validator, check: Validator, description: object = ""
 ) -> EmailField:
-    """Ask for an address. `required` says what happens without one, `check` reads one."""
+    """Return a field for an address. `required`: the error without one; `check`: its validator."""
     length = Length(max=254, message=_l("Use at most 254 characters."))
     validators = [required, length, check]
     return EmailField(label, description=description, filters=[strip], validators=validators)
@@ -225,25 +225,25 @@ def email_field(
 def line_field(
     label: LazyProxy, required: Validator, length: Length, description: object = ""
 ) -> StringField:
-    """Ask for one line of plain words. `required` says what happens without one."""
+    """Return a field for one line of plain text. `required`: the error without one."""
     validators = [required, length, one_line]
     return StringField(label, description=description, filters=[strip], validators=validators)
 
 
 def message_field(label: LazyProxy, required: Validator) -> TextAreaField:
-    """Ask for a message to the office, or for its answer."""
+    """Return a field for a message to the office, or for its answer."""
     length = Length(max=5000, message=_l("Use at most 5,000 characters."))
     return TextAreaField(label, filters=[strip], validators=[required, length, plain_text])
 
 
 def language_field(label: LazyProxy, default: Callable[[], str]) -> RadioField:
-    """Ask for one of our languages, each by its own name."""
+    """Return a field for one of our languages, each by its own name."""
     choices = [SelectChoice(code, TextIn(name, code)) for code, name in NAMES.items()]
     return RadioField(label, choices=choices, default=default)
 
 
 class LocalDateField(DateField):
-    """A day, as browsers send it or as people type it, or an error in words that help."""
+    """A date, as browsers send it or as people type it, or an error that helps."""
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         if not valuelist:
@@ -256,7 +256,7 @@ class LocalDateField(DateField):
 
 
 class LocalTimeField(TimeField):
-    """A time of day, as browsers send it or as people type it, or an error in words that help."""
+    """A time of day, as browsers send it or as people type it, or an error that helps."""
 
     def __init__(self, label: object, **named: Any) -> None:
         super().__init__(label, format=["%H:%M", "%I:%M%p"], **named)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The templates' words: of the request's language, and times, groups and links in it."""
+"""Words for templates in the request's language, with times, groups and links."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ from belong_mail.web.language import (
     request_language,
 )
 
-# Arguments by which a page says what a press has done, in each language.
+# Arguments by which a page says what was just done, in each language.
 SAID = ("pressed", "by")
 CACHEABLE_STATUSES = {200, 206, 304}
 
 
 def init_i18n(app: Flask, settings: Settings) -> None:
-    """Give the templates their words, and keep the language that was chosen in links."""
+    """Register words for the templates, and keep the chosen language in links."""
     versions = versions_of(Path(app.static_folder or ""))
 
     @app.url_defaults
@@ -55,7 +55,7 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
-    """Give the templates what every page says; words by `_`, `ngettext` and `trans` (newstyle)."""
+    """Add what every page says, and words by `_`, `ngettext` and `trans` (newstyle)."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
     app.jinja_env.globals |= {
@@ -91,7 +91,7 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
 
 
 def _add_template_filters(app: Flask, settings: Settings) -> None:
-    """Give the templates times in words, groups in sentences, and marks of languages."""
+    """Add filters for times in words, groups in sentences, and marks of languages."""
     zone = settings.timezone
 
     def spoken(say: Callable[..., str], *more: object) -> Callable[[Any], str]:
@@ -117,10 +117,10 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
 
 
 def lang_attr(words: str, page: str = "") -> Markup:
-    """Return the attribute for an element all of whose words may be in another language.
+    """Return the attribute for an element whose words may all be in another language.
 
-    Screen readers then say them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. The page's
-    language is the request's, unless it is named.
+    Screen readers then pronounce them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. The
+    page's language is the request's unless given.
     """
     page = page or request_language()
     language = words.language if words and isinstance(words, i18n.TextIn) else page
@@ -128,27 +128,27 @@ def lang_attr(words: str, page: str = "") -> Markup:
 
 
 def with_lang(words: str) -> Markup:
-    """Return words, in an element of their own where they are in another language."""
+    """Return words, in an element of their own if they are in another language."""
     attribute = lang_attr(words)
     return Markup("<span{}>{}</span>").format(attribute, words) if attribute else escape(words)
 
 
 def in_sentence(name: str) -> Markup:
-    """Return how a sentence calls a group, with the language of its name where it is another."""
+    """Return a group's name for a sentence, marked if the name is in another language."""
     before, _name, after = i18n.group_in_sentence(name, request_language()).partition(name)
     return Markup("{}{}{}").format(before, with_lang(name), after)
 
 
 def _language_url(code: str, path: str = "") -> str:
-    """Return where this page, or another one, is read in another language."""
+    """Return the URL of this page, or another one, in another language."""
     kept = {} if path else {name: request.args[name] for name in SAID if name in request.args}
     return f"{path or quote(request.path)}?{urlencode({**kept, 'lang': code})}"
 
 
 def versions_of(folder: Path) -> dict[str, str]:
-    """Map each static file to what changes when its content does; browsers keep its URL for ever.
+    """Map each static file to a version, which changes with its content; browsers cache its URL.
 
-    Read once, at the start: no path that a visitor names is ever opened here.
+    Read once, at the start: no path from a visitor is ever opened here.
     """
     return {
         file.relative_to(folder).as_posix(): _hashed(file)

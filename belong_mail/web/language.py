@@ -13,7 +13,7 @@ from belong_mail.core import i18n
 
 
 def request_language() -> str:
-    """Return the code of the URL's language, else the browser's, else our own."""
+    """Return the code of the URL's language, else the browser's, else the default."""
     if not has_request_context():
         return i18n.DEFAULT
     if "language" not in g:
@@ -23,7 +23,7 @@ def request_language() -> str:
 
 
 def chosen_language() -> str:
-    """Return the code of the language that the URL names; empty where it names none of ours."""
+    """Return the code of the language that the URL names; empty if it names none of ours."""
     if "chosen_language" not in g:
         named = request.args.get("lang", "")
         g.chosen_language = named if named in i18n.NAMES else ""
@@ -32,7 +32,7 @@ def chosen_language() -> str:
 
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
-    """Speak another language than the request's for a while."""
+    """Use another language than the request's within the block."""
     before = request_language()
     g.language = code
     try:
@@ -42,13 +42,13 @@ def speaking(code: str) -> Iterator[None]:
 
 
 def gettext(message: str, **values: object) -> str:
-    """Return words in the request's language, with values in the places of their names."""
+    """Return words in the request's language, with values filled in."""
     words = _catalog().gettext(message)
     return words % values if values else words
 
 
 def lazy_gettext(message: str, **values: object) -> LazyProxy:
-    """Return words, such as the label of a form, that are looked up each time they are shown."""
+    """Return words, such as a form's label, that are looked up each time they are shown."""
     return LazyProxy(gettext, message, enable_cache=False, **values)
 
 
@@ -58,12 +58,12 @@ def format_number(number: int) -> str:
 
 
 def page_gettext(message: str, **values: object) -> Markup:
-    """Return words for a page, which may have markup; in values, markup is escaped."""
+    """Return words for a page, which may have markup; markup in values is escaped."""
     return _marked_up(_catalog().gettext(message), values)
 
 
 def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
-    """Return words for a page for a number of things, as `page_gettext` does."""
+    """Return words for a number of things, as `page_gettext` does."""
     return _marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
 
 

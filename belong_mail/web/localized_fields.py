@@ -1,4 +1,4 @@
-"""Fields in which the same words are typed in each language of the list."""
+"""Fields in which the same words are typed in each language."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -12,12 +12,12 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.web.forms import Validator, strip
 from belong_mail.web.language import lazy_gettext, request_language
 
-# Labels a field below the one for the default language.
+# The label of a field below the default language's own.
 SAME = gettext_noop("The same in %(language)s")
 
 
 class LocalizedFields:
-    """Declares fields in the class of a form: one for each language, in the list's order.
+    """Declares fields of a form: one for each language, in the list's order.
 
     Those of `summary` are named `summary_en` and `summary_es`; with `is_bare` the first has no
     ending.
@@ -25,7 +25,7 @@ class LocalizedFields:
 
     def __init__(self, make: Callable[[str], Any], *, is_bare: bool = False) -> None:
         self.is_bare = is_bare
-        # Made here: a form shows its fields, and its errors, in the order of their making.
+        # Created here, because a form shows its fields and errors in the order of their creation.
         self.made = {code: _marked(make(code), code) for code in NAMES}
 
 
@@ -48,11 +48,11 @@ class LocalizedForm(Form):
                 setattr(cls, names[code], field)
 
     def fields_of(self, name: str) -> dict[str, Field]:
-        """Return the fields for the same words, by language; the default comes first."""
+        """Return the fields for the same words, by language, the default first."""
         return {code: self[field] for code, field in self.field_names[name].items()}
 
     def typed(self, name: str) -> LocalizedText:
-        """Return what was typed, in each language in which something was."""
+        """Return what was typed, in each language that has any."""
         return {code: field.data for code, field in self.fields_of(name).items() if field.data}
 
     @classmethod
@@ -79,7 +79,7 @@ def _marked(field: Any, code: str) -> Any:
 
 
 def label(code: str, first: str, other: str) -> LazyProxy:
-    """Label a field: `first` for the default language; `other` names its %(language)s."""
+    """Return a field's label: `first` for the default language; `other` has a %(language)s."""
     if code == DEFAULT:
         return lazy_gettext(first)
     return lazy_gettext(other, language=LazyProxy(_named, code, enable_cache=False))
@@ -101,8 +101,8 @@ def words_field(
 ) -> LocalizedFields:
     """Declare a text field for each language, labeled as `label` does.
 
-    In the default language alone it has a hint, and says with `needed` that something must be
-    typed; else it may stay empty.
+    Only the default language's field has a hint, and requires words with the error `needed`; others
+    may stay empty.
     """
 
     def make(code: str) -> StringField:

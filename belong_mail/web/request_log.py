@@ -12,15 +12,15 @@ from werkzeug.exceptions import SecurityError
 from belong_mail.core import logs
 from belong_mail.web.security_headers import LOOPBACK
 
-# Ordinary answers are not logged: who reads which page is nobody's business. No path ever is, which
-# names a group or holds a secret.
+# Ordinary responses are not logged: who reads which page is no one's business. No path ever is,
+# because it may name a group or hold a secret.
 SLOW_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
 
 def init_request_log(app: Flask) -> None:
-    """Begin before all other hooks, and end after them."""
+    """Register hooks that run before all others, and after them."""
 
     @app.before_request
     def begin() -> None:
@@ -47,7 +47,7 @@ def init_proxy_check(app: Flask, proxies: int) -> None:
 
     @app.before_request
     def check() -> None:
-        # A request for this machine's own names comes through no proxy.
+        # Requests for this machine's own names come through no proxy.
         host = request.headers.get("Host", "")
         given = request.headers.get("X-Forwarded-For", "").split(",")
         is_lost = len(given) < proxies or not all(each.strip() for each in given)

@@ -1,4 +1,4 @@
-"""Security headers and the refusal of foreign requests, in one place."""
+"""Security headers, and refusing requests of other sites, in one place."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
     "style-src 'self'",
     "connect-src 'self'",
     "frame-src 'self'",
-    # The editor makes photographs smaller before they leave.
+    # The editor scales photographs down before it sends them.
     "img-src 'self' data: blob:",
     "form-action 'self'",
     "frame-ancestors 'none'",
@@ -25,7 +25,7 @@ CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
 
 
 # Under `no-referrer` a browser without Sec-Fetch-Site (Safari before 16.4) would hide the origin of
-# our own forms; with `same-origin` it names it, and tells other sites nothing either.
+# our own forms; under `same-origin` it sends it, and still tells other sites nothing.
 HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "Cache-Control": "no-store",
@@ -39,7 +39,7 @@ HEADERS = {
 }
 
 
-# How this machine may call itself; in production only where a machine asks how we are.
+# This machine's own names; in production only for monitoring.
 LOOPBACK = ("localhost", "127.0.0.1")
 FOR_MACHINES = frozenset(("directory.healthz", "operating.readyz"))
 
@@ -49,9 +49,9 @@ class OriginHidden(Forbidden):
 
 
 def init_security_headers(app: Flask, settings: Settings) -> None:
-    """Set every header on every response, and refuse what another site's page sends us.
+    """Set every header on every response, and refuse forms from other sites' pages.
 
-    Any site may post to views that say so: their URL alone is the authority.
+    Any site may post to views that allow it: their URL alone is the authority.
     """
     own = urlsplit(settings.base_url)
     _refuse_other_hosts(app, () if settings.is_development else {*LOOPBACK} - {own.hostname})
@@ -69,7 +69,7 @@ def init_security_headers(app: Flask, settings: Settings) -> None:
 def _refuse_other_hosts(app: Flask, only_for_machines: Collection[str]) -> None:
     @app.before_request
     def refuse_other_hosts() -> Response | None:
-        """Answer without a page: its links could not be built for a Host that is not ours."""
+        """Answer without a page: its links could not be built for a foreign Host."""
         is_ours = not isinstance(request.routing_exception, SecurityError)
         if is_ours and request.endpoint not in FOR_MACHINES:
             is_ours = urlsplit(f"//{request.host}").hostname not in only_for_machines
