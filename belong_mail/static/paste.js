@@ -3,6 +3,8 @@
 // lists, links and tables, and pictures that are in it; how many it only names is told.
 const SKIPPED = new Set(["HEAD", "STYLE", "SCRIPT", "TITLE", "TEMPLATE", "IMG", "SVG", "OBJECT", "IFRAME", "XML"]);
 const BLOCKS = new Set(["P", "DIV", "LI", "TR", "TD", "TH", "BLOCKQUOTE", "PRE", "SECTION", "ARTICLE", "TABLE", "DT", "DD"]);
+// What Word writes before an item, as words.
+const MARK = /^\s*(?:[·•§▪o]|\(?[\da-z]{1,4}[.)])[\s\u00a0]{2,}/i;
 const PLAIN = { bold: false, italic: false, href: "" };
 
 // Without text where nothing would be lost without us.
@@ -59,9 +61,10 @@ function enter(element, page, look) {
   const name = element.tagName.toUpperCase();
   const style = element.dataset.style ?? "";
   if (SKIPPED.has(name) || element.classList.contains("Apple-interchange-newline")) return;
-  if (/mso-list:\s*ignore/i.test(style)) {
-    // Word writes the bullet or the number of an item as words.
-    if (page.block) page.block.ordered = /^\s*\(?[\da-z]+[.)]/i.test(element.textContent);
+  const words = element.textContent;
+  const isMark = page.block?.isWords && !page.block.runs.length && MARK.test(words) && !words.replace(MARK, "");
+  if (isMark || /mso-list:\s*ignore/i.test(style)) {
+    if (page.block) page.block.ordered = /^\s*\(?[\da-z]+[.)]/i.test(words);
   } else if (name === "TABLE" && isTable(element)) {
     close(page);
     page.blocks.push({ kind: "table", rows: rowsOf(element) });
@@ -90,6 +93,13 @@ function blockOf(element, name, style, page) {
   if (element.classList.contains("MsoTitle")) return { kind: "h", level: 2, runs: [] };
   const [, id, level] = /mso-list:\s*(\S+)\s+level(\d)/i.exec(style) ?? [];
   if (level) return { kind: "li", depth: Number(level), ordered: false, id, runs: [] };
+  // WebKit takes Word's own styles out before a page sees them.
+  if (/^MsoListParagraph/.test(element.className) && MARK.test(element.textContent)) {
+    if (!/CxSp(Middle|Last)$/.test(element.className)) page.lists += 1;
+    const [, margin, unit] = /margin-left:\s*([\d.]+)(in|pt)/.exec(style) ?? [];
+    const depth = margin ? Math.round(unit === "in" ? margin * 2 : margin / 36) : 1;
+    return { kind: "li", depth: depth || 1, ordered: false, id: page.lists, isWords: true, runs: [] };
+  }
   if (name === "LI") {
     const depth = Number(element.dataset.ariaLevel || element.getAttribute("aria-level")) || page.list.depth || 1;
     return { kind: "li", depth, ordered: page.list.ordered, id: page.list.id, runs: [] };

@@ -69,7 +69,7 @@ def paste(text: Locator) -> Callable[[str], bool]:
 
 
 @night("journeys in a browser")
-@pytest.mark.parametrize("program", ["google-docs", "word"])
+@pytest.mark.parametrize("program", ["google-docs", "word", "word-in-webkit"])
 def test_what_is_pasted_keeps_headings_marks_lists_and_links(page, text, paste, program):
     text.fill("Before.")
     text.press("End")
