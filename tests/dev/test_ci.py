@@ -16,6 +16,9 @@ from tests.dev.checkout import ROOT
 # The package of each program that must be there.
 PACKAGES = {
     "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
+    "WebKitWebDriver": "webkit2gtk-driver",
+    "Xvfb": "xvfb",
     "nginx": "nginx",
     "dovecot": "dovecot-imapd",
     "ip": "iproute2",
@@ -34,7 +37,8 @@ APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
 [ -e "$LOG.once" ] || { : > "$LOG.once"; exit 100; }
-for each in chromium nginx dovecot ip systemd-analyze gcc strace; do
+for each in chromium firefox-esr WebKitWebDriver Xvfb nginx dovecot ip \\
+  systemd-analyze gcc strace; do
   [ -e "$(dirname "$LOG")/$each" ] || ln -s /bin/true "$(dirname "$LOG")/$each"
 done
 """
@@ -54,7 +58,7 @@ def ci(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedPr
 
 
 SAID_BEFORE = (
-    "chromium\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
+    "chromium\nfirefox-esr\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
     "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
 )
 

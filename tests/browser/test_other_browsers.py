@@ -1,0 +1,106 @@
+"""The journeys of members, leaders and the office in Firefox and WebKit, each once."""
+
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+from io import BytesIO
+
+import pikepdf
+import pytest
+
+from tests.browser.chromium import IS_REQUIRED
+from tests.browser.site import LEAD, Site
+from tests.browser.webdriver import Driven, Firefox, WebKit
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
+
+
+@pytest.fixture(params=[Firefox, WebKit])
+def driven(request: pytest.FixtureRequest) -> Iterator[Driven]:
+    kind: type[Driven] = request.param
+    if kind.missing():
+        (pytest.fail if IS_REQUIRED else pytest.skip)(kind.missing())
+    with kind() as driven:
+        yield driven
+
+
+@pytest.fixture
+def address(driven: Driven) -> str:
+    return f"{type(driven).__name__}@dpsk12.org".lower()
+
+
+def join(driven: Driven, site: Site, address: str) -> None:
+    driven.go(f"{site.url}/groups/the-village")
+    driven.press("Join this group")
+    driven.type("email", address)
+    driven.press("Send me the link")
+    driven.heading("Now check your inbox")
+    driven.go(site.link_to(address, "confirm"))
+    driven.press("Join The Village Belong Group")
+    driven.heading("Welcome! You’re in.")
+
+
+def sign_in(driven: Driven, site: Site) -> None:
+    before = len(site.sign_in_mails())
+    driven.go(f"{site.url}/sign-in")
+    driven.type("email", LEAD)
+    driven.press("Send me the link")
+    site.wait_for(lambda: len(site.sign_in_mails()) > before)
+    driven.go(site.link_to(LEAD, "sign-in"))
+    driven.press("Sign in")
+    driven.heading("Groups I lead")
+
+
+def is_saved(driven: Driven) -> None:
+    driven.find("//*[@id='saved'][normalize-space()='Saved.']")
+
+
+def write(driven: Driven, site: Site, subject: str) -> None:
+    """Write a newsletter, leave it, come back and reload it: its words stay. Then send it."""
+    driven.press("Write a newsletter")
+    driven.type("subject", subject)
+    driven.type("text", "Come to tea.")
+    is_saved(driven)
+    driven.go(f"{site.url}/lead/")
+    driven.heading("Groups I lead")
+    driven.command("Back")
+    # WebKit empties the fields; autosave would keep that after two seconds.
+    time.sleep(3)
+    driven.command("Refresh")
+    assert driven.value("text") == "Come to tea."
+    driven.type("text", " Bring a cup.")
+    is_saved(driven)
+    driven.command("Refresh")
+    assert driven.value("subject") == subject
+    assert driven.value("text") == "Come to tea. Bring a cup."
+    driven.press("Send or schedule")
+    driven.press("Send to members")
+    driven.find("//button[normalize-space()='Undo: don’t send it']")
+    site.let_time_pass()
+    driven.find("//h2[normalize-space()='Results']")
+
+
+def test_a_member_a_leader_and_the_office_do_all_they_came_for(driven, site, address):
+    join(driven, site, address)
+    sign_in(driven, site)
+    subject = f"Tea in {address}"
+    write(driven, site, subject)
+    site.wait_for(lambda: site.mails_to(address)[0].subject == subject)
+    driven.go(site.link_to(address, "leave"))
+    driven.press("Leave The Village Belong Group")
+    driven.heading("You’ve left the group")
+    site.flask("office", "invite", address)
+    driven.go(site.link_to(address, "invitation"))
+    driven.type("name", "Kim, East")
+    driven.press("Yes, I’ll work for the office")
+    driven.heading("Today")
+
+
+@pytest.mark.parametrize("driven", [Firefox], indirect=True)
+def test_firefox_prints_a_poster_and_a_month_on_one_page_each(driven, site):
+    """WebKit's driver prints nothing."""
+    for path in ("/groups/people-with-disabilities/poster", "/calendar/2027-05"):
+        driven.go(f"{site.url}{path}")
+        printed = BytesIO(b64decode(driven.command("Print")))
+        assert len(pikepdf.open(printed).pages) == 1, path
