@@ -1,4 +1,4 @@
-"""E-mail addresses: the one spelling we write to, and the identity we compare by."""
+"""Email addresses: the one spelling we write to, and the identity we compare by."""
 
 import re
 import unicodedata
@@ -10,25 +10,25 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LOCAL: Final = 64
-# Octets, RFC 5321 4.5.3.1; a path of 256 holds two brackets.
+# Bytes, RFC 5321 4.5.3.1; a path of 256 includes two brackets.
 MAX_ADDRESS: Final = 254
-# Slips of the finger after which a domain is still recognized.
+# Typing mistakes with which a domain is still recognized.
 MAX_SLIPS: Final = 2
-# So many letters of a domain allow one of them: short domains are near to many others.
+# Letters of a domain for each mistake: short domains are near to many others.
 LETTERS_PER_SLIP: Final = 4
-# Before the @ stand what RFC 5322 3.2.3 calls atext, and dots.
+# Before the @, RFC 5322 3.2.3 allows what it calls atext, and dots.
 _ENVELOPE = re.compile(rf"[!#-'*+./0-9=?A-Z^-~-]{{1,{MAX_LOCAL}}}@(?![.-])[A-Za-z0-9.-]+(?<![.-])")
 
 
 class InvalidAddress(ValueError):
-    """There is no writing to this address, which the error never quotes."""
+    """The address cannot be written to; the error never quotes it."""
 
 
 def check(address: str) -> str:
     """Return the one spelling we write to, or raise InvalidAddress.
 
-    Outer white space goes, the domain becomes a lower-case A-label, the case of the local part
-    stays (RFC 5321 2.4). A local part beyond ASCII would need SMTPUTF8, and is refused.
+    Strips white space and makes the domain a lower-case A-label; the case of the local part stays
+    (RFC 5321 2.4). Refuses a local part beyond ASCII, which would need SMTPUTF8.
     """
     try:
         valid = validate_email(
@@ -46,16 +46,16 @@ def check(address: str) -> str:
 
 
 def check_typed(address: str) -> str:
-    """Return what `check` does, and refuse what a header could misread (RFC 2047)."""
+    """Return what `check` does, refusing what a header could misread (RFC 2047)."""
     if "=?" in address:
         raise InvalidAddress("This address could be misread in a header.")
     return check(address)
 
 
 def check_envelope(address: str) -> None:
-    """Raise InvalidAddress for what must not stand between the brackets of MAIL and RCPT.
+    """Raise InvalidAddress if an address must not be put into MAIL or RCPT.
 
-    Cheap, for every single sending: it mistrusts whatever checked the address before.
+    Cheap enough for every message: it does not trust earlier checks.
     """
     if len(address) > MAX_ADDRESS or not _ENVELOPE.fullmatch(address):
         raise InvalidAddress("This address cannot stand in an envelope.")
@@ -64,7 +64,7 @@ def check_envelope(address: str) -> None:
 def normalise(address: str) -> str:
     """Return the identity of an address: two that are equal here reach the same person.
 
-    Dots and plus tags are kept: only the receiving domain knows what they mean.
+    Dots and plus tags stay: only the receiving domain knows what they mean.
     """
     local, _, host = address.strip().rpartition("@")
     try:
@@ -75,20 +75,20 @@ def normalise(address: str) -> str:
 
 
 def untagged(identity: str) -> str:
-    """Return a normalised address without its plus tag: probably the same mailbox, or the same."""
+    """Return a normalised address without its plus tag: probably the same mailbox."""
     local, _, host = identity.rpartition("@")
     return f"{local.partition('+')[0] or local}@{host}"
 
 
 def domain(address: str) -> str:
-    """Return what stands behind the last @, in lower case."""
+    """Return what follows the last @, in lower case."""
     return address.rpartition("@")[2].lower()
 
 
 def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
-    """Return an address with its mistyped domain corrected to the likeliest of some.
+    """Return an address with its mistyped domain corrected to the most similar of some.
 
-    It looks at the domain alone; None where no domain is near, or the typed one is among them.
+    Compares only the domain; returns None if none is similar, or the typed one is among them.
     """
     local, _, host = typed.strip().rpartition("@")
     host = host.lower()
@@ -102,7 +102,7 @@ def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
 
 
 def _looks_like(host: str, meant: str) -> bool:
-    """Tell whether two domains differ by a slip or two, or in what stands behind the last dot."""
+    """Return whether two domains differ by a typing mistake or two, or only after the last dot."""
     if abs(len(host) - len(meant)) > MAX_SLIPS:
         return host == meant.rpartition(".")[0]
     same_stem = host.rpartition(".")[0] == meant.rpartition(".")[0]
@@ -110,7 +110,7 @@ def _looks_like(host: str, meant: str) -> bool:
 
 
 def _edits(one: str, other: str) -> int:
-    """Count the slips between two words: a letter more, less or wrong, or two exchanged."""
+    """Count the typing mistakes between two words: a letter more, less or wrong, or two swapped."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -125,23 +125,23 @@ def _edits(one: str, other: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """Addresses that may be emailed before they are members: those of the district's staff."""
+    """Which addresses may be emailed before they are members: those of the district's staff."""
 
     domains: tuple[str, ...] = ()
-    # Local parts that are nobody's of the staff.
+    # Local parts that belong to no one of the staff.
     refused: re.Pattern[str] | None = None
 
     def admits(self, address: str) -> bool:
-        """Tell whether an address may join; one in another spelling than ours may not."""
+        """Return whether an address may join; only in our own spelling."""
         is_staff = _is_in_our_spelling(address) and self.is_ours(address)
         return is_staff and not (self.refused and self.refused.search(address.rpartition("@")[0]))
 
     def is_ours(self, address: str) -> bool:
-        """Tell whether an address is of the district, whoever has it."""
+        """Return whether an address is in the district's domains."""
         return domain(address) in self.domains
 
     def is_personal(self, address: str) -> bool:
-        """Tell whether an address may join with a code: in our spelling, and not the district's."""
+        """Return whether an address may join with a code: in our spelling, not the district's."""
         return _is_in_our_spelling(address) and not self.is_ours(address)
 
 

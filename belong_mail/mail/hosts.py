@@ -1,4 +1,4 @@
-"""Read servers' URLs, and tell hosts and networks apart by name or address."""
+"""Parse servers' URLs; recognize this machine by name or address."""
 
 import ipaddress
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -7,7 +7,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, which nobody else reaches."""
+    """Return whether a host is this machine's loopback, which no one else reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -15,14 +15,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a browser takes a host for this machine (RFC 6761 6.3)."""
+    """Return whether a browser takes a host for this machine (RFC 6761 6.3)."""
     return is_loopback(host) or host.endswith(".localhost")
 
 
 def read_url(
     url: str, options: frozenset[str], refused: type[ValueError]
 ) -> tuple[SplitResult, int | None, dict[str, str]]:
-    """Return a server's URL in parts, its port and options; raise `refused`, without a value."""
+    """Return a server's URL in parts, its port and options. Raises `refused`, without a value."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,4 +1,4 @@
-"""Call one HTTP address within a time, whatever is on the other side."""
+"""Call one HTTP URL within a time, whatever the other side does."""
 
 import http.client
 import socket
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 def call(
     method: str, url: str, headers: Mapping[str, str], body: str, *, seconds: float, most: int
 ) -> tuple[int, bytes]:
-    """Return status and content of one address, and follow nowhere else.
+    """Return the status and content of one URL, without following redirects.
 
-    Content longer than `most` octets is cut one octet behind. Raises OSError, HTTPException and
+    Content longer than `most` bytes is cut to one byte more. Raises OSError, HTTPException and
     ValueError.
     """
     parts = urlsplit(url)
@@ -27,7 +27,7 @@ def call(
 
 @contextmanager
 def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
-    """Connect, and cut the connection when its time is over, also between two octets."""
+    """Connect, and cut the connection when its time is over, even between two bytes."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
@@ -48,6 +48,6 @@ def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection
 
 
 def _cut(connected: socket.socket) -> None:
-    """Wake whoever reads from a connection: nothing more comes."""
+    """End the wait of a reader: nothing more comes."""
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Get access tokens of OAuth 2.0: from a refresh token, as an app, or from a file that has one.
+"""Get OAuth 2.0 access tokens: by a refresh token, as an app, or from a file that has one.
 
 Credentials are a JSON key, a bare token, or a file with either.
 """
@@ -23,10 +23,11 @@ _NEEDED: Final = {
     "authorized_user": ("client_id", "refresh_token"),
     "client_credentials": ("client_id", "client_secret", "token_uri", "scope"),
 }
-# Seconds in which the endpoint must have answered, and octets of its answer.
+# Seconds in which the endpoint must answer, and bytes of its answer.
 CALL_SECONDS: Final = 20.0
 MAX_ANSWER: Final = 64 * 1024
-# Seconds for which a token without a lifetime is kept, and before its end at which it is renewed.
+# Seconds for which a token without a lifetime is kept, and seconds before its end at which a token
+# is renewed.
 DEFAULT_LIFE, MARGIN = 300.0, 60.0
 MAX_LIFE: Final = 3600
 
@@ -40,11 +41,11 @@ class Credentials:
     # Their name in sentences.
     setting: str
     text: str = field(default="", repr=False)
-    # Read each time, for what keeps it fresh may be another program.
+    # Read each time, because another program may keep it fresh.
     file: Path | None = None
 
     def read(self) -> Mapping[str, Any]:
-        """Return what gets a token; raises InvalidCredentials, OSError or UnicodeDecodeError."""
+        """Return the credentials. Raises InvalidCredentials, OSError or UnicodeDecodeError."""
         text = self.text if self.file is None else self.file.read_text().strip()
         return parse_credentials(text, self.setting)
 
@@ -58,9 +59,9 @@ def credentials_for(
     *,
     is_needed: bool = False,
 ) -> Credentials | None:
-    """Return what gets tokens, by a URL's options auth and token_file; None: a password is wanted.
+    """Return the credentials of a URL's options auth and token_file, or None for a password.
 
-    A file's path starts at the root. Raises `refused`, without a value.
+    A file's path is relative to the root. Raises `refused`, without a value.
     """
     auth, file = options.get("auth", "password"), options.get("token_file")
     if auth not in ("password", "xoauth2"):
@@ -80,7 +81,7 @@ def credentials_for(
 
 
 def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
-    """Read a JSON key of OAuth 2.0, or a bare access token (under `access_token`)."""
+    """Parse a JSON key of OAuth 2.0, or a bare access token (returned as `access_token`)."""
     if not text:
         raise InvalidCredentials(f"It needs {setting}: a JSON key, or a token.")
     if not text.startswith("{"):
@@ -104,7 +105,7 @@ def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether text is ASCII without control characters, or empty."""
+    """Return whether text is ASCII without control characters, or empty."""
     return text.isascii() and (not text or text.isprintable())
 
 
@@ -124,12 +125,12 @@ def _is_text(value: object) -> bool:
 
 
 class TokenUnavailable(OSError):
-    """No token can be had; says nothing of what the endpoint said."""
+    """No token can be had; does not quote the endpoint."""
 
 
 @dataclass
 class TokenSource:
-    """Keeps a token until shortly before it ends; any thread may ask."""
+    """Keeps a token until shortly before it expires; any thread may ask."""
 
     credentials: Credentials
     _token: str = field(default="", repr=False)
@@ -137,19 +138,19 @@ class TokenSource:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def token(self) -> str:
-        """Return a token that is still good for a while; raises TokenUnavailable."""
+        """Return a token that is valid for a while longer. Raises TokenUnavailable."""
         with self._lock:
             if not self._token or time.monotonic() >= self._until:
                 self._token, self._until = self._new()
             return self._token
 
     def kept(self) -> bool:
-        """Tell whether the next token is one that was given before."""
+        """Return whether the next token is one that was returned before."""
         with self._lock:
             return bool(self._token) and time.monotonic() < self._until
 
     def forget(self) -> None:
-        """Ask for a new token next time: the server did not take this one."""
+        """Fetch a new token next time, because the server refused this one."""
         with self._lock:
             self._token = ""
 
@@ -170,7 +171,7 @@ class TokenSource:
 
 
 def bearer(user: str, token: str) -> str:
-    """Write what AUTHENTICATE XOAUTH2 and AUTH XOAUTH2 send first."""
+    """Return the first message of AUTHENTICATE XOAUTH2 and AUTH XOAUTH2."""
     return f"user={user}\x01auth=Bearer {token}\x01\x01"
 
 
@@ -183,7 +184,7 @@ def _request(credentials: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-    """Post a form to one address, follow nowhere else, and return the JSON of a good answer."""
+    """Post a form to one URL without following redirects; return the JSON of a good answer."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     status, content = call(
         "POST", url, headers, urlencode(form), seconds=CALL_SECONDS, most=MAX_ANSWER

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-# Octets of a message that are looked at.
+# Bytes of a message that are read.
 MAX_OCTETS: Final = 256 * 1024

@@ -11,7 +11,8 @@ from belong_mail.mail.phrases import is_said
 
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
-# Sendmail says in the third where a mailbox forwards to, others in the first (RFC 3464, 2.3).
+# Sendmail names the address that a mailbox forwards to in the third, others in the first (RFC 3464,
+# 2.3).
 _RECIPIENTS: Final = ("final-recipient", "original-recipient", "x-actual-recipient")
 _HOTMAILS = "x-hmxmroriginalrecipient"
 _ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
@@ -21,13 +22,13 @@ _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """The fate of one recipient."""
+    """What a report says of one recipient."""
 
     action: str
     status: str
     words: str
     recipients: tuple[str, ...]
-    # The addresses at the end of the way, where the mailbox that was written to forwards.
+    # The final addresses, if the mailbox that was written to forwards.
     last_tried: tuple[str, ...]
 
     @property
@@ -40,7 +41,7 @@ class RecipientStatus:
 
     @property
     def has_arrived(self) -> bool:
-        """Tell whether the Action says so."""
+        """Return whether the Action says that it arrived."""
         return self.action in _ARRIVED or (not self.action and self.status[:1] == "2")
 
     @property
@@ -55,7 +56,7 @@ def statuses_of(message: Message) -> list[RecipientStatus]:
 
 
 def is_report(message: Message) -> bool:
-    """Tell whether the fields stand where a server puts them, not where a person attaches them."""
+    """Return whether the fields are where a server puts them, not where a person attaches them."""
     return any(
         part.kind in DELIVERY and part.within == "multipart/report" for part in message.parts
     )
@@ -80,13 +81,13 @@ def _statuses(text: str) -> Iterator[RecipientStatus]:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    # Somebody does not want it; otherwise a filter or a signature was at fault.
+    # Someone does not want it; otherwise a filter or a signature was at fault.
     is_about_mail: bool
     recipients: tuple[str, ...]
 
 
 def complaint_of(message: Message, report_text: str, returned: Fields) -> Complaint | None:
-    """Return what a feedback report says, also where it is not quite in the format."""
+    """Return what a feedback report says, even if it is not quite in the format."""
     report = message.text_of(FEEDBACK)
     if (
         report is None
@@ -106,7 +107,7 @@ def complaint_of(message: Message, report_text: str, returned: Fields) -> Compla
 
 
 def _status_in(action: str, words: str) -> str:
-    """Return the status in the text, where the Action tells nothing."""
+    """Return the status in the text, if the Action says nothing."""
     is_known = action.startswith(("fail", "delay", *_ARRIVED))
     return "" if is_known else classify_bounce(words, "").status
 

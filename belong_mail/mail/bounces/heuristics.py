@@ -21,35 +21,35 @@ _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
 _REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _HEARD = r"^<<< [45]\d\d"
-# Sendmail heard a server's answer, and below it says what it takes that for.
+# Sendmail quotes a server's answer, and below it says how it takes that.
 _GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
 _DAEMON_WROTE, _ENOUGH = 2, 3
-# A payload for a program, whoever mails it.
+# A payload for a program, whoever sends it.
 _DATA = r"\s*[\[{]\s*[\"{]"
 
 
 @dataclass(frozen=True, slots=True)
 class BounceText:
-    """A server's own words, and the message that it returned below them."""
+    """A server's own words, and the returned message below them."""
 
     report_text: str
     returned: Fields
 
     def replies(self) -> str:
-        """Return the lines in which a server's answer stands, final ones first, or ""."""
+        """Return the lines with a server's answer, final ones first, or ""."""
         blocks = [block for block in self.report_text.split("\n\n") if re.search(_REPLY, block)]
         lines = [line for block in blocks for line in _lines_from_reply(block)]
         lines.sort(key=lambda line: re.search(_FINAL_REPLY, line) is None)
         return "\n".join(lines[:6])
 
     def statements(self) -> str:
-        """Return the sentences that say something, without those that only advise."""
+        """Return the sentences that state something, without those that only advise."""
         told = message_phrase("advice_in_brackets").sub(" ", self.report_text[:8_000])
         sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", told)
         return "\n".join(each for each in sentences if not is_said("advice", each))
 
     def recipients(self) -> Iterator[str]:
-        """Yield the addresses that lines begin with, else those beside an answer, else all."""
+        """Yield the addresses at the start of lines, else those beside an answer, else all."""
         flags = re.IGNORECASE | re.MULTILINE
         found = [
             *re.findall(_RCPT, self.report_text, flags),
@@ -64,7 +64,7 @@ class BounceText:
         return is_said(name, self.report_text[:4_000])
 
     def outcome(self, message: Message) -> str:
-        """Return "failed", "delayed" or "delivered", as the words say, or "": no server wrote."""
+        """Return "failed", "delayed" or "delivered" by the words, or "" if no server wrote them."""
         subject = message.first("subject").strip()
         trust = _trust(message)
         if re.match(_DATA, message.written()):
@@ -87,7 +87,7 @@ class BounceText:
 
 
 def bounce_text_of(message: Message) -> BounceText:
-    """Divide what was written from what came back with it."""
+    """Separate what was written from the returned message."""
     written = message.written()
     returned = message.text_of("message/rfc822", "text/rfc822-headers", "message/global")
     cut = message_phrase("original_below").search(written)
@@ -115,7 +115,7 @@ def _trust(message: Message) -> int:
 
 
 def _lines_from_reply(block: str) -> Iterator[str]:
-    """Yield each answer of a paragraph on one line, with the lines that it was folded over."""
+    """Yield each answer of a paragraph on one line, unfolded."""
     lines = block.split("\n")
     starts = [number for number, line in enumerate(lines) if re.search(_REPLY, line)]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
@@ -134,7 +134,7 @@ _NOTES = r"auto:\s"
 
 
 def waits_for_confirmation(message: Message, report_text: str) -> bool:
-    """Tell whether our message is held until a moderator, or its sender, says yes."""
+    """Return whether our message waits for a moderator, or for its sender to confirm."""
     if is_from_server(message):
         return False
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
@@ -145,13 +145,13 @@ def waits_for_confirmation(message: Message, report_text: str) -> bool:
 
 
 def is_refused_by_list(message: Message, report_text: str) -> bool:
-    """Tell whether the program of a mailing list says that it does not take our message."""
+    """Return whether a mailing list's program says that it does not accept our message."""
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
     return is_said("from_list", message.first("from")) and is_said("refused_by_list", words)
 
 
 def is_out_of_office(message: Message) -> bool:
-    """Tell whether the subject answers for a person: then no word below it is a bounce."""
+    """Return whether the subject answers for a person: then no word below it is a bounce."""
     subject = message.first("subject").strip()
     if re.match(_NOTES, subject, re.IGNORECASE):
         return is_said("away_in_words", f"{subject}\n{message.written()[:2_000]}")
@@ -164,7 +164,7 @@ def is_out_of_office(message: Message) -> bool:
 
 
 def is_automatic_reply(message: Message) -> bool:
-    """Tell whether a machine answers for a person, or only says that something was shown."""
+    """Return whether a machine answers for a person, or only confirms that it was shown."""
     submitted = message.first("auto-submitted").lower().partition(";")[0].strip()
     precedence = message.first("precedence").lower().replace("-", "_").strip()
     return not message.is_of_a_list and bool(
@@ -177,7 +177,7 @@ def is_automatic_reply(message: Message) -> bool:
 
 
 def is_sent_by_machine(message: Message) -> bool:
-    """Tell whether a program sent it; Apple's unsubscribe button marks its email as a reply."""
+    """Return whether a program sent it; Apple's unsubscribe button marks its email as a reply."""
     if message.has_null_path or is_from_server(message) or message.is_of_a_list:
         return True
     is_bulk = message.first("precedence").lower().strip() in {"bulk", "junk", "list"}
@@ -189,7 +189,7 @@ def _is_apples_button(message: Message) -> bool:
 
 
 def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
-    """Tell whether a mail program asks, or a subject or a body that says nothing else."""
+    """Return whether a mail program asks, or a subject or a body that says nothing else."""
     if _is_apples_button(message):
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]

@@ -1,4 +1,4 @@
-"""Parse a returned message: what it is, why it came, whom it is about."""
+"""Parse a returned message: its kind, its reason, and its recipients."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_
 from belong_mail.mail.bounces.reasons import BounceReason, classify_bounce
 from belong_mail.mail.smtp.replies import ReplyClass
 
-# Recipients and paths: as many of each are kept.
+# How many recipients and paths are kept.
 MAX_NAMED: Final = 20
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 _SENT_FROM = (
@@ -47,7 +47,7 @@ class Kind(StrEnum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     COMPLAINT = "complaint"
-    # Also a receipt (RFC 8098) that a mail program gives for having shown the message.
+    # Also a receipt (RFC 8098) by a mail program for having shown the message.
     AUTO_REPLY = "auto-reply"
     UNSUBSCRIBE = "unsubscribe"
     OTHER = "other"
@@ -55,28 +55,28 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A returned message in our words; its addresses stay out of its `repr`."""
+    """A returned message in our words; its addresses are left out of its `repr`."""
 
     kind: Kind
     # For a bounce or a delay: "permanent" or "temporary", by the class of the status.
     permanence: str | None = None
     verdict: ReplyClass | None = None
-    # The recipient should not be written to: there is no such address, or it complains.
+    # The recipient should not be emailed: there is no such address, or it complains.
     suppress: bool = False
     status: str = ""
     code: int | None = None
     phrase: str = ""
     recipients: tuple[str, ...] = field(default=(), repr=False)
-    # Those of them that were tried last, by the fields: the target of a mailbox that forwards.
+    # Those that were tried last, by the fields: the target of a mailbox that forwards.
     last_tried: tuple[str, ...] = field(default=(), repr=False)
     # Addresses that it was sent to, or our message from: one may be a return path of ours.
     paths: tuple[str, ...] = field(default=(), repr=False)
-    # The Message-IDs that it names: of the message that came back, or that it answers.
+    # The Message-IDs of the returned message, or of the one that it answers.
     message_ids: tuple[str, ...] = field(default=(), repr=False)
     # Recipients of the returned message, and its links to leave (RFC 2369).
     sent_to: tuple[str, ...] = field(default=(), repr=False)
     ways_out: tuple[str, ...] = field(default=(), repr=False)
-    # No person sent it, nor a mail program at a person's wish.
+    # Neither a person sent it, nor a mail program because a person asked.
     is_automatic: bool = False
 
 
@@ -85,7 +85,7 @@ _LISTS_REFUSAL = "550 5.7.2 restricted recipient"
 
 
 def parse_report(data: bytes) -> Report:
-    """Return what the message is; whatever the bytes, this neither raises nor takes long."""
+    """Parse a message; whatever the bytes, this neither raises nor takes long."""
     message = parse_message(data, MAX_OCTETS)
     account = bounce_text_of(message)
     report = _report(message, account)
@@ -140,7 +140,7 @@ def _by_action_alone(
 
 
 def _by_fields(notices: list[RecipientStatus], account: BounceText) -> Report | None:
-    """Return what the fields say, or None where they have no action that is known."""
+    """Return what the fields say, or None if they have no known action."""
     failed = [each for each in notices if each.has_failed]
     late = [each for each in notices if each.is_late]
     if not failed and not late:
@@ -173,9 +173,9 @@ def _late(status: str) -> str:
 
 
 def _best(words: str, status: str, account: BounceText) -> BounceReason:
-    """Explain a report by its fields, else by the reply that it quotes.
+    """Explain a report by its fields, or else by the reply that it quotes.
 
-    Only where no answer is quoted do the server's own sentences count: they hold many words.
+    The server's own sentences count only if no answer is quoted: they hold many words.
     """
     reason = classify_bounce(words, status, account.report_text)
     if reason.is_telling:
@@ -186,7 +186,7 @@ def _best(words: str, status: str, account: BounceText) -> BounceReason:
 
 
 def _undelivered(kind: Kind, reasons: list[BounceReason], recipients: tuple[str, ...]) -> Report:
-    """Suppress none where one address of several may be gone: nobody knows which."""
+    """Suppress none if one of several addresses may be gone: it is unknown which."""
     reason, is_bounce = reasons[0], kind is Kind.BOUNCE
     return Report(
         kind,
@@ -209,12 +209,12 @@ def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
 
 
 def _ids(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the Message-IDs in the named fields, the last of each first: the nearest one."""
+    """Yield the Message-IDs in the named fields, the last (nearest) of each first."""
     return (name for value in _values(*places) for name in reversed(value.split()))
 
 
 def _values(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield what the named fields hold, place by place and name by name."""
+    """Yield the values of the named fields, place by place and name by name."""
     return (value for fields, names in places for name in names for value in fields.get(name, ()))
 
 

@@ -1,4 +1,4 @@
-"""Why a message came back: codes and words, judged by the one table of `mail.smtp.replies`.
+"""Why a message came back: codes and words, judged by the table of `mail.smtp.replies`.
 
 `inbound.hard_bounces` says which reasons end a membership.
 """
@@ -21,18 +21,18 @@ _CODE = (
 )
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
 _PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
-# Then it is not kept what the same words would mean of a recipient.
+# Phrases for replies about us, in place of what the same words mean for a recipient.
 _BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
-# Words that neither a bad address (X.1.X) nor time that ran out explains: then they count.
+# Words that neither a bad address (X.1.X) nor an expired time explains: then they count.
 _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
-# Sendmail writes these for every bare 550, 553 or 551: there the words count.
+# Sendmail writes these for every bare 550, 553 or 551: then the words count.
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
 _UNVERIFIED: Final = "verification timed out"
-# The server closes the connection (RFC 5321, 3.8): that says nothing of an address, however a
-# report that gave up on it puts it.
+# The server closes the connection (RFC 5321, 3.8), which says nothing of an address, however the
+# report puts it.
 _CLOSING: Final = 421
 _URL = r"https?://\S+"
 _ASIDE = (
@@ -40,22 +40,22 @@ _ASIDE = (
     rf"|\b(?i:for|more) (an? )?(explanation|information|details),? (please )?\w{{1,20}}( \w+)?"
     rf" {_URL}"
 )
-# With words that tell of an unknown user alone, these mean no more than that it was refused.
+# Beside words about an unknown user, these codes mean no more than “refused”.
 _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
-# Words between a server's own and the answer that it had.
+# Words between a server's own and the answer that it quotes.
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
-# The name of the host, which for a filter may be a word like "spam".
+# The host's name, which for a filter may be a word like “spam”.
 _SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
-# Several hosts were asked: one put us off, another knows the address.
+# Several hosts were asked: one deferred, another knows the address.
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
 _PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
 
 @dataclass(frozen=True, slots=True)
 class BounceReason:
-    """A status of "" says that nothing told why; then there is no verdict either."""
+    """A status of "" means that the reason is unknown; then there is no verdict either."""
 
     status: str
     code: int | None
@@ -64,21 +64,21 @@ class BounceReason:
 
     @property
     def permanence(self) -> str | None:
-        """Return what the class of the status says (RFC 3463): no more than that."""
+        """Return what the class of the status says (RFC 3463), and no more."""
         return {"5": "permanent", "4": "temporary"}.get(self.status[:1])
 
     @property
     def is_telling(self) -> bool:
-        """Tell whether it says more than that something failed."""
+        """Return whether it says more than that something failed."""
         return bool(self.phrase) or _vagueness(self.status) == 0
 
 
 def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
-    """Return the reason in what a server said, and in the status that a report gives it.
+    """Return the reason, by a server's words and the status that a report gives.
 
-    The more precise of two codes counts; among equals the report's class, the server's detail. The
-    verb that was refused may stand beside the words: a sender's fault is not the address's. A
-    permanent fault of a system is the recipient's server's, as the relay took the message.
+    The more precise of two codes counts; if equal, the report's class and the server's detail.
+    `beside` is the refused verb, if known: a sender's fault is not the address's. A permanent fault
+    of a system is the recipient's server's, as the relay took the message.
     """
     lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):
@@ -90,7 +90,7 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
 
 
 def _inner_answer(lines: list[str], status: str) -> str:
-    """Return the answer that another server gave, where a server only hands it on, or ""."""
+    """Return the answer of another server that a server only passes on, or ""."""
     words = " ".join(" ".join(lines).split())
     if wrapped := re.search(_WRAPPED, words):
         return re.sub(r"^(\d{3})[- ]?['\"]", r"\1 ", words[wrapped.end() :])
@@ -199,7 +199,7 @@ def _verb(words: str, beside: str) -> str:
 
 
 def _refined(status: str, first: str, phrase: str, verdict: ReplyClass) -> str:
-    """Return the code that the words stand for where the told one is vague."""
+    """Return the code of the words if the stated one is vague."""
     detail = reply_phrases()[phrase].status if phrase in reply_phrases() else "0.0"
     if first == "5" and (
         (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _PASSING

@@ -1,7 +1,7 @@
-"""Connect to a mailbox: imaplib's grammar (RFC 3501) over a bounded reader and writer of our own.
+"""Connect to a mailbox: imaplib's grammar (RFC 3501) over our own bounded reader and writer.
 
-imaplib alone keeps whatever literal a server announces, and its time-outs begin anew with each
-octet. `open`, `read`, `readline`, `send` and `shutdown` are what it lets others write.
+imaplib alone stores whatever literal a server announces, and its timeouts restart with each byte.
+`open`, `read`, `readline`, `send` and `shutdown` are the methods it lets others write.
 """
 
 import imaplib
@@ -14,23 +14,23 @@ from typing import Any, Final, NoReturn
 from belong_mail.mail.bounces import MAX_OCTETS
 from belong_mail.mail.imap.location import MailboxLocation
 
-# Seconds in which a server must say something, and octets that a line may have: a list of the
-# numbers of SEARCHED messages, ten digits each.
+# Seconds in which a server must send something, and bytes of a line: a SEARCH response of ten
+# digits for each message must fit.
 SILENCE_SECONDS: Final = 20.0
 MAX_LINE: Final = 128 * 1024
-# Octets of all that a server says to one command.
+# Bytes of a server's whole response to one command.
 MAX_ANSWER: Final = 4 * MAX_OCTETS
 _CHUNK: Final = 64 * 1024
 
 
 class ImapConnection(imaplib.IMAP4):
-    """A connection that ends at its deadline, whatever the server says, and how slowly.
+    """A connection that ends at its deadline, whatever the server sends, and how slowly.
 
     Raises OSError and `imaplib.IMAP4.error`.
     """
 
     def __init__(self, location: MailboxLocation, deadline: float) -> None:
-        """Connect and read the greeting; the deadline is of the monotonic clock."""
+        """Connect and read the greeting; the deadline is in monotonic time."""
         self._location = location
         self.deadline = deadline
         self._unread = bytearray()
@@ -68,7 +68,7 @@ class ImapConnection(imaplib.IMAP4):
         return self._take(end + 1)
 
     def send(self, data: Any) -> None:
-        """Send a command or a part of one; the next answer has a new allowance."""
+        """Send a command or a part of one; the next response has a new allowance."""
         self._allowance = MAX_ANSWER
         self.sock.settimeout(self._seconds_left())
         self.sock.sendall(data)

@@ -1,4 +1,4 @@
-"""Read where the mailbox is that email comes back to, and what opens it."""
+"""Where the mailbox for bounces is, and what opens it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from belong_mail.mail.hosts import is_loopback, read_url
 from belong_mail.mail.oauth import Credentials, credentials_for, is_plain
 
-# Where what has been read goes.
+# The folder for messages that were read.
 READ_FOLDER: Final = "Belong read"
 _PORTS: Final = {"imaps": 993, "imap": 143}
 _QUERY: Final = frozenset({"auth", "ca", "read", "token_file"})
@@ -28,21 +28,21 @@ class MailboxLocation:
     folder: str
     read_folder: str
     ca: str | None
-    # One of the two opens it: a password, or what gets a token.
+    # One of the two opens it: a password, or credentials for tokens.
     password: str = field(default="", repr=False)
     credentials: Credentials | None = None
 
     @property
     def name(self) -> str:
-        """Say which mailbox it is, however it is opened."""
+        """Return the mailbox's name, however it is opened."""
         return f"{self.user}\x00{self.host}\x00{self.port}\x00{self.folder}"
 
 
 def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocation:
-    """Read a mailbox's URL, such as imaps://user:password@host/INBOX; paths start at a root.
+    """Parse a mailbox's URL, such as imaps://user:password@host/INBOX; paths start at a root.
 
-    imap, without TLS, is for loopback only. With auth=xoauth2 what gets a token is given, or in a
-    file, in place of a password. Raises InvalidMailbox.
+    imap, without TLS, is for loopback only. With auth=xoauth2, credentials for tokens are given, or
+    in a file, instead of a password. Raises InvalidMailbox.
     """
     parts, port, query = read_url(url, _QUERY, InvalidMailbox)
     if parts.scheme not in _PORTS:

@@ -1,4 +1,4 @@
-"""Read a mailbox: which messages it has, their beginnings, and where they go afterwards."""
+"""Read a mailbox: list its messages, fetch their beginnings, archive and delete them."""
 
 import imaplib
 import re
@@ -12,18 +12,18 @@ from belong_mail.mail.imap.connection import ImapConnection
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.oauth import TokenSource, bearer
 
-# Messages that one SEARCH looks through, so that its answer fits a line; and in one command.
+# Messages that one SEARCH covers, so that its response fits a line; and in one command.
 SEARCHED: Final = 10_000
 NAMED: Final = 100
 MAX_UID: Final = 2**32 - 1
-# Extensions by which what was read is taken out of the folder, it alone and for good.
+# Extensions by which exactly the read messages are removed from the folder, for good.
 NEEDED: Final = frozenset({"MOVE", "UIDPLUS"})
 UID_DIGITS: Final = 10
 _DELETED: Final = r"(\Deleted)"
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
 _LITERAL: Final = re.compile(rb"\bBODY\[\](?:<\d+>)? ~?\{\d+\}$")
 _QUOTED: Final = re.compile(rb'\bBODY\[\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
-# Errors of imaplib's parser when a server is scripted, broken or gone.
+# Errors of imaplib's parser if a server is scripted, broken or gone.
 _BROKEN: Final = (OSError, imaplib.IMAP4.error, ValueError, LookupError, AttributeError, TypeError)
 # Results of a move; the last one is only likely.
 DONE, FULL, NO_FOLDER = "done", "full", "no folder"
@@ -32,7 +32,7 @@ _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 class MailboxUnavailable(Exception):
-    """The mailbox cannot be read or changed; says at which step, and never what the server said."""
+    """The mailbox cannot be read or changed; says at which step, without quoting the server."""
 
     def __init__(self, step: str) -> None:
         super().__init__(f"The mailbox could not be used, at {step}.")
@@ -62,7 +62,7 @@ class Mailbox:
     def uids(
         self, most: int, *, after: int = 0, until: int = MAX_UID, criteria: str = ""
     ) -> list[int]:
-        """Return the lowest numbers of messages, in their order, right after `select`."""
+        """Return the lowest UIDs of messages, in order, right after `select`."""
         found: set[int] = set()
         for low in range(1, self.messages + 1, SEARCHED):
             high = min(low + SEARCHED - 1, self.messages)
@@ -70,13 +70,13 @@ class Mailbox:
                 found.update(self._search(f"{low}:{high} UID {after + 1}:{until}{criteria}"))
             if len(found) > most:
                 break
-        # A range like `9:*` always includes the last message, whatever its number.
+        # A range like `9:*` always includes the last message, whatever its UID.
         return sorted(uid for uid in found if after < uid <= until)[:most]
 
     def fetch(self, uid: int) -> list[bytes]:
-        """Return the beginning of a message, which stays unseen; [] if it is gone.
+        """Fetch the beginning of a message, which stays unseen; [] if it is gone.
 
-        A server that gives two messages one number has both returned.
+        If a server gives two messages one UID, both are returned.
         """
         with at_step("FETCH"):
             asked = f"(UID BODY.PEEK[]<0.{MAX_OCTETS}>)"
@@ -86,9 +86,9 @@ class Mailbox:
             return [body for number, body in _bodies(answers) if number == uid]
 
     def archive(self, uids: Sequence[int]) -> None:
-        """Move messages to the folder for what was read; where that is full, delete them.
+        """Move messages to the folder of read ones; if that is full, delete them.
 
-        A full mailbox takes no more reports, and the reader keeps what it read.
+        Otherwise a full mailbox would take no more reports.
         """
         for listed in _lists(uids):
             with at_step("MOVE"):
@@ -101,7 +101,7 @@ class Mailbox:
                     self._delete(listed)
 
     def delete_read(self, before: date) -> None:
-        """Delete what was read and arrived before a day."""
+        """Delete read messages that arrived before a day."""
         with at_step("MOVE"):
             self._is_created()
         self.select(self._location.read_folder)
@@ -123,7 +123,7 @@ class Mailbox:
             yield from (int(word) for word in words if word.isdigit() and len(word) <= UID_DIGITS)
 
     def _move(self, listed: str) -> str:
-        """Move messages (RFC 6851); return what came of it."""
+        """Move messages (RFC 6851); return the result."""
         self._imap.untagged_responses.pop("OVERQUOTA", None)
         said, _ = self._imap.uid("MOVE", listed, _quoted(self._location.read_folder))
         if said == "OK":
@@ -131,12 +131,12 @@ class Mailbox:
         return FULL if "OVERQUOTA" in self._imap.untagged_responses else NO_FOLDER
 
     def _is_created(self) -> bool:
-        """Make the folder for what was read; tell whether it was not there."""
+        """Create the folder for read messages; return whether it was missing."""
         said, _ = self._imap.create(_quoted(self._location.read_folder))
         return bool(said == "OK")
 
     def _delete(self, listed: str) -> None:
-        """Mark messages as deleted, and remove these alone (RFC 4315)."""
+        """Mark messages as deleted, and remove only these (RFC 4315)."""
         said, _ = self._imap.uid("STORE", listed, "+FLAGS.SILENT", _DELETED)
         if said == "OK":
             said, _ = self._imap.uid("EXPUNGE", listed)
@@ -145,7 +145,7 @@ class Mailbox:
 
 
 def token_source(location: MailboxLocation) -> TokenSource | None:
-    """Return what gets tokens for a mailbox; None: a password opens it."""
+    """Return the source of a mailbox's tokens, or None if a password opens it."""
     return TokenSource(location.credentials) if location.credentials else None
 
 
@@ -153,7 +153,7 @@ def token_source(location: MailboxLocation) -> TokenSource | None:
 def open_mailbox(
     location: MailboxLocation, tokens: TokenSource | None, deadline: float
 ) -> Iterator[Mailbox]:
-    """Connect and sign in; raises MailboxUnavailable."""
+    """Connect and sign in. Raises MailboxUnavailable."""
     with at_step("TOKEN"):
         token = tokens.token() if tokens else ""
     with at_step("CONNECT"):
@@ -175,7 +175,7 @@ def open_mailbox(
 
 @contextmanager
 def at_step(step: str) -> Iterator[None]:
-    """Say at which step a server could not be used."""
+    """Return a sentence with the step at which a server could not be used."""
     try:
         yield
     except _BROKEN as error:
@@ -186,27 +186,27 @@ def _sign_in(imap: ImapConnection, location: MailboxLocation, token: str) -> Non
     if not token:
         imap.login(_quoted(location.user), location.password)
         return
-    # A refusal comes with a challenge, which wants an empty answer before the server says NO.
+    # A refusal comes as a challenge, which needs an empty answer before the server says NO.
     answers = iter((bearer(location.user, token).encode(), b""))
     imap.authenticate("XOAUTH2", lambda _: next(answers, None))
 
 
 def _quoted(text: str) -> str:
-    """Quote a string (RFC 3501, 4.3): imaplib does not, except for passwords."""
+    """Quote a string (RFC 3501, 4.3): imaplib does so only for passwords."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _lists(uids: Sequence[int]) -> Iterator[str]:
-    """Name messages, some at a time."""
+    """Yield lists of some UIDs at a time, for commands."""
     for start in range(0, len(uids), NAMED):
         yield ",".join(map(str, uids[start : start + NAMED]))
 
 
 def _bodies(answers: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
-    """Yield number and body of each message in the answers to a FETCH, as imaplib has them.
+    """Yield UID and body of each message in imaplib's response to a FETCH.
 
-    A response is parts that end with a literal, each in a tuple with it, and a last part without
-    one; the number stands before or after the body.
+    A response has parts that end with a literal, each in a tuple with it, and a last part without
+    one; the UID is before or after the body.
     """
     said, body = b"", None
     for each in answers:

@@ -1,4 +1,4 @@
-"""Header lines, written by us: the standard library injects and damages some (CVE-2024-6923)."""
+"""Write header lines; the standard library injects and damages some (CVE-2024-6923)."""
 
 import re
 from base64 import b64encode
@@ -10,9 +10,9 @@ from typing import Final
 from belong_mail.mail.address import InvalidAddress, check_envelope
 
 MAX_LINE: Final = 998
-# Octets a line, RFC 5322 2.1.1 and RFC 2047 2.
+# Bytes a line, RFC 5322 2.1.1 and RFC 2047 2.
 FOLD_AT: Final = 76
-# So that "Reply-To: " and a word still fit on one line.
+# Leaves room on one line for "Reply-To: " and a word.
 _MAX_WORD: Final = 66
 _ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
 _FOLDED = _ADDRESS_HEADERS | {"subject", "list-unsubscribe"}
@@ -21,7 +21,8 @@ _PLAIN_ADDRESS = r"[A-Za-z0-9._+-]{1,64}@(?![.-])[A-Za-z0-9.-]{1,189}(?<![.-])"
 PLAIN: Final = dict.fromkeys(_ADDRESS_HEADERS, ("x" * 64 + "@" + "x" * 189, _PLAIN_ADDRESS))
 PLAIN["subject"] = "x" * 24, "[!-<>@-~]{1,24}"
 PLAIN["list-unsubscribe"] = "x" * 200, "[!-<>@-~]{1,200}"
-# The longest value that a FastTemplate may leave as it is, and a pattern of such: none has = or ?.
+# The longest value that a FastTemplate may leave as it is, and a pattern of such values, without =
+# or ?.
 PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -36,11 +37,11 @@ _MAILBOX = re.compile(
 
 
 class InvalidMessage(ValueError):
-    """The message must not be sent as it is; no value from it stands in the error."""
+    """The message must not be sent as it is; the error quotes no value from it."""
 
 
 class InvalidHeader(InvalidMessage):
-    """A header must not be written. The error says its name, never its value."""
+    """A header must not be written. The error names it, without its value."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"The header {name} is refused: {why}.")
@@ -48,9 +49,9 @@ class InvalidHeader(InvalidMessage):
 
 
 def format_mailbox(display_name: str, address: str) -> str:
-    """Return the value of a From, To or Reply-To header, quoted or encoded as need be.
+    """Return the value of a From, To or Reply-To header, quoted or encoded as needed.
 
-    A display name with an @ is refused: readers would take it for the sender's address.
+    Refuses a display name with an @: readers would take it for the sender's address.
     """
     try:
         check_envelope(address)
@@ -67,11 +68,11 @@ def format_mailbox(display_name: str, address: str) -> str:
 
 
 def format_header(name: str, value: str) -> bytes:
-    """Return the header as it goes on the wire, folded, with its CRLF, or raise InvalidHeader.
+    """Return the header as it is sent, folded, with its CRLF, or raise InvalidHeader.
 
-    Subject may be any text. An address header holds one mailbox as `mailbox` writes it.
-    All others are printable ASCII and not encoded; List-Unsubscribe is folded between its ways,
-    never within one.
+    Subject may be any text. An address header holds one mailbox, written by `format_mailbox`. All
+    others are printable ASCII and not encoded; List-Unsubscribe is folded between its links, never
+    within one.
     """
     kind = name.lower()
     if kind == "subject":
@@ -91,7 +92,7 @@ def format_header(name: str, value: str) -> bytes:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise InvalidHeader unless each name may be written, once, and From and Date are there."""
+    """Raise InvalidHeader unless each name is allowed and unique, and From and Date are there."""
     seen: set[str] = set()
     for name in names:
         kind = name.lower()
@@ -106,13 +107,13 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def reject_controls(name: str, value: str) -> None:
-    """Raise InvalidHeader for control characters and line ends, also within encoded words."""
+    """Raise InvalidHeader for control characters and line ends, even in encoded words."""
     if _FORBIDDEN.search(value) or any(map(_FORBIDDEN.search, decoded_words(value))):
         raise InvalidHeader(name, "it holds a control character or a line end")
 
 
 def decoded_words(value: str) -> Iterator[str]:
-    """Yield the text of what looks like an encoded word, however it is spelled."""
+    """Yield the text of anything like an encoded word, however it is spelled."""
     for charset, scheme, text in _WORD.findall(value):
         raw = text.encode("utf-8", "replace")
         try:
@@ -141,7 +142,7 @@ def _check_mailbox(name: str, value: str) -> None:
 
 
 def _is_printable(text: str) -> bool:
-    """Tell whether this is ASCII without controls that neither begins nor ends with a space."""
+    """Return whether this is printable ASCII that neither begins nor ends with a space."""
     return text.isascii() and text.isprintable() and text != "" and text.strip() == text
 
 
@@ -155,7 +156,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _split_words(text: str) -> Iterator[str]:
-    """Yield encoded words (RFC 2047), each whole in its code points, in the shorter encoding."""
+    """Yield encoded words (RFC 2047) of whole code points, in the shorter encoding."""
     if not text:
         raise InvalidHeader("of text", "it is empty")
     quoted = [_quote(character) for character in text]

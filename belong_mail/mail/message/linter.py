@@ -1,4 +1,4 @@
-"""Lint a finished message as a mail program reads it: headers, links, each reader's own.
+"""Lint a finished message as a mail program reads it: headers, links, personal words.
 
 `mail.message.markdown` and our templates decide which elements it may hold.
 """
@@ -21,15 +21,15 @@ from belong_mail.mail.message.template import MessageTemplate
 
 
 class Rule(StrEnum):
-    """The rules, by what a problem is about."""
+    """The rules, by the subject of a problem."""
 
-    # A header, a file's name or the preview line says which group it is.
+    # A header, a file's name or the preview line identifies the group.
     HEADER = "header"
-    # A link that is neither ours nor a lead's as typed, or that leads elsewhere than it says.
+    # A link that is neither ours nor typed by a lead, or that leads elsewhere than it says.
     LINK = "link"
     # A link through a site that sees who follows it.
     REDIRECT = "redirect"
-    # Something besides our own links and the greeting differs from reader to reader.
+    # Something besides our own links and the greeting differs between readers.
     PERSONAL = "personal"
 
 
@@ -44,15 +44,15 @@ class Problem(NamedTuple):
 class Expected:
     """The links, files and slots that a message may hold."""
 
-    # Where all links of ours begin.
+    # The beginning of all our own links.
     root: str
-    # Returns what in a header, by its name, tells too much; or nothing.
+    # Returns the words in a header, given by name, that identify the group; or nothing.
     tells: Callable[[str, str], str]
-    # Other targets of links, as they were typed; None: they are not judged.
+    # Other allowed targets of links, as they were typed; None: any.
     targets: frozenset[str] | None = None
 
 
-# Stand-ins for the words that differ from reader to reader, while a message is checked.
+# Stand-ins for personal words while a message is checked.
 GREETING: Final = "Zqgreetingzq"
 TOKEN: Final = "Zqtokenzq"  # noqa: S105 - it opens nothing
 READER: Final = "zqreaderzq@example.org"
@@ -63,7 +63,7 @@ _SAMPLES: Final = {
     "leave": TOKEN, "one_click": TOKEN, "leave_address": f"{TOKEN}@example.org",
 }  # fmt: skip
 
-# Random names of ours, in hexadecimal, base 32 or base 64; by chance a word may stand in one.
+# Random names of ours, in hexadecimal, base 32 or base 64, which may contain a word by chance.
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
 _NAMED_BY_US: Final = frozenset(("message-id", "list-id", "list-unsubscribe", "content-id"))
 
@@ -76,13 +76,13 @@ _FIXED: Final = frozenset((
 ))  # fmt: skip
 _PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
 
-# However many slashes stand behind an address's scheme, a browser reads two.
+# Browsers read any number of slashes after a scheme as two.
 _SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
 )
 _LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
-# Sites that only pass on; they count who follows, and some links hold a reader's own address.
+# Sites that only redirect; they count who follows, and some links hold a reader's own address.
 REDIRECTORS: Final = frozenset((
     "adf.ly", "aka.ms", "awstrack.me", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly",
     "dlvr.it", "goo.gl", "hubs.ly", "is.gd", "j.mp", "linkprotect.cudasvc.com",
@@ -104,7 +104,7 @@ _SHARED: Final = re.compile(
 
 
 def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
-    """Look a message through as it will be filled for a reader."""
+    """List the problems of a message, filled in for a sample reader."""
     unknown = template.slots - _SAMPLES.keys()
     samples = dict.fromkeys(template.slots, "x") | _SAMPLES
     filled = template.fill({name: samples[name] for name in template.slots})
@@ -121,7 +121,7 @@ def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
 
 
 def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
-    """Find headers that tell, as they stand, decoded, and with what is percent-encoded."""
+    """Find headers that identify the group: raw, decoded, and percent-decoded."""
     for name, value in part.items():
         kind, decoded = name.lower(), str(make_header(decode_header(str(value))))
         for words in _judged(part, kind, decoded):
@@ -134,7 +134,7 @@ def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
 
 
 def _judged(part: Message, kind: str, value: str) -> list[str]:
-    """List what of a header is looked at; its fixed words are the same in all our messages."""
+    """Return the parts of a header to check; its fixed words are the same in all our messages."""
     if kind in {"date", "to"} or (kind, value) in _FIXED:
         return []
     if kind in {"content-type", "content-disposition"}:
@@ -145,7 +145,7 @@ def _judged(part: Message, kind: str, value: str) -> list[str]:
 
 
 def _file_names(part: Message) -> set[str]:
-    """Return what an attached file is called, in whatever spelling (RFC 2231)."""
+    """Return the names of an attached file, in any spelling (RFC 2231)."""
     both = (part.get_params([], header) for header in ("content-type", "content-disposition"))
     given = [value for params in both for name, value in params if name in {"name", "filename"}]
     names = [collapse_rfc2231_value(each) for each in given]
@@ -153,7 +153,7 @@ def _file_names(part: Message) -> set[str]:
 
 
 def lint_html(html: str, expected: Expected) -> list[Problem]:
-    """Find a preview line that tells, and links that do not lead where they say."""
+    """Find a preview line that identifies the group, and links that mislead."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -181,7 +181,7 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
 
 
 def split_link(target: str) -> SplitResult:
-    """Split an address as a browser reads it; all is empty for what is none."""
+    """Split a URL as a browser reads it; all parts are empty if it is none."""
     try:
         return urlsplit(_SLASHES.sub("//", target))
     except ValueError:
@@ -189,19 +189,19 @@ def split_link(target: str) -> SplitResult:
 
 
 def is_direct(target: str) -> bool:
-    """Tell whether a link leads by https where it says, through no site that passes on."""
+    """Return whether a link leads by https where it says, through no redirecting site."""
     parts = split_link(target)
     is_plain = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
     return is_plain and not redirector(target)
 
 
 def is_ours(target: str, root: str) -> bool:
-    """Tell whether a link leads to our own site."""
+    """Return whether a link leads to our own site."""
     return target == root or target.startswith((f"{root}/", f"{root}?"))
 
 
 def redirector(target: str) -> bool:
-    """Tell whether a link leads through a site that records its followers."""
+    """Return the site through which a link leads, if that records who follows."""
     address = split_link(target)
     host = unquote(address.hostname or "").lower().rstrip(".")
     page = f"{host}/{address.path.lstrip('/')}".lower()
@@ -213,12 +213,12 @@ def redirector(target: str) -> bool:
 
 
 def _visible(words: str) -> str:
-    """Return words as they look: in their usual letters, without characters that nobody sees."""
+    """Return words as they look: in ordinary letters, without invisible characters."""
     return "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
 
 
 def _ascii(host: str) -> str:
-    """Return a host's name as the DNS has it (RFC 5891), or as it is if it cannot be one."""
+    """Return a host's name in ASCII (RFC 5891), or unchanged if that is impossible."""
     try:
         return host.lower().rstrip(".").encode("idna").decode()
     except UnicodeError:
@@ -226,10 +226,10 @@ def _ascii(host: str) -> str:
 
 
 def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
-    """Find what is a reader's own where it must not be: in links of others, or in none."""
+    """Find personal words where they must not be: in others' links, or outside of any."""
     if READER in words:
         yield Problem(Rule.PERSONAL, "to")
-    # Split, not searched for: a pattern around a word takes the square of a long line.
+    # Split instead of searched: a pattern around a word takes quadratic time on a long line.
     runs = re.split(r'[\s"<>]', words) if is_html else words.split()
     ours = (unescape(each) if is_html else each for each in runs if TOKEN in each)
     if not all(is_ours(each, expected.root) for each in ours):
@@ -247,7 +247,7 @@ class _Link:
 
 
 class _Reader(HTMLParser):
-    """Hears the preview line, and the words of each link."""
+    """Collects the preview line, and the words of each link."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,7 +1,7 @@
-"""Markdown of newsletters: to sanitised HTML, to plain text, and what it links to.
+"""Newsletters' Markdown, as sanitized HTML and as plain text, and its links.
 
-Two things are ours: a line break that somebody typed is kept, and a link in two brackets alone on
-its line, `[[Come to tea]](https://…)`, is a button.
+Two rules are our own: typed line breaks stay, and a link in two brackets alone on its line, `[[Come
+to tea]](https://…)`, is a button.
 """
 
 import re
@@ -26,7 +26,7 @@ _ATTRIBUTES: Final = {
     **{tag: {"dir"} for tag in ("h2", "h3", "h4", "h5", "h6", "li", "p", "table")},
 }  # fmt: skip
 _CLASSES: Final = {"a": {"button"}}
-# A text may run the other way than the page around it.
+# A text may be written in the other direction than the page around it.
 _WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
 _SCHEMES: Final = {"http", "https", "mailto"}
 BREAKS: Final = {"softbreak", "hardbreak"}
@@ -35,23 +35,23 @@ _PARSER: Final = MarkdownIt("commonmark", {"html": False, "linkify": True, "brea
 )
 _WITHOUT_LINKIFY: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 _LITERAL: Final = MarkdownIt("zero")
-# A finder of links is a quarter of a megabyte, and these two find none.
+# A finder of links takes a quarter of a megabyte, and these two find none.
 _WITHOUT_LINKIFY.linkify = _LITERAL.linkify = None
 _MAY_BE_LINK = re.compile(r"://|@|\w\.\w")
-# Above it bare links stay text, for finding them takes the square of their number.
+# In longer texts bare links stay text: finding them takes quadratic time.
 MAX_BARE_LINKS: Final = 500
-# Above it a text stays as it was typed: each mark may cost as much as fifty letters.
+# A text with more marks stays as it was typed: each mark may cost as much as fifty letters.
 MAX_MARKS: Final = 25_000
 _MARK = re.compile(r"[\n\r!\[\]*_`<&|~\\]")
-# So many marks does a bracket count for, and what opens a picture.
+# How many marks a bracket counts for, and the start of a picture.
 _DEAR: Final = 4
-# The line below a table’s head: each line that follows becomes as many cells, named or not.
+# The line below a table's head: each following line gets that many cells.
 _RULE = re.compile(r"[ \t>*+.)0-9]*\|?[ \t]*:?-[-:| \t]*")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """A picture that a text may show as `picture:` and its id."""
+    """A picture that a text may show, as `picture:` and its id."""
 
     cid: str
     width: int
@@ -63,15 +63,15 @@ NO_IMAGES: Final[Images] = MappingProxyType({})
 
 
 def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
-    """Return safe HTML: the given pictures alone, no relative links, headings without gaps.
+    """Return safe HTML: only the given pictures, no relative links, headings without gaps.
 
-    Slots survive as text; as the target of a link they are dropped, and the words remain.
+    Slots stay in text; a link whose target is a slot becomes its words.
     """
     return _clean_html(list(_tokens(source, pictures)), pictures)
 
 
 def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, str]:
-    """Return what `to_html` and `to_text` do, at the cost of parsing a source once."""
+    """Return what `to_html` and `to_text` do, parsing the source once."""
     tokens = list(_tokens(source, pictures))
     return _clean_html(tokens, pictures), PlainText(picture).write(tokens)
 
@@ -96,15 +96,15 @@ def _clean_html(tokens: list[Token], pictures: Images) -> str:
 
 
 def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture") -> str:
-    """Return plain text in which lists, quotes and tables can still be told apart.
+    """Return plain text in which lists, quotes and tables are still recognizable.
 
-    `picture` is what the text's language calls one.
+    `picture` is the word for one in the text's language.
     """
     return PlainText(picture).write(_tokens(source, pictures))
 
 
 def parse(source: str) -> list[Token]:
-    """Return the tokens of a source as it was written."""
+    """Return the tokens of a source."""
     source = _SURROGATE.sub("\ufffd", source)
     if has_too_many_marks(source):
         return _LITERAL.parse(source)
@@ -113,7 +113,7 @@ def parse(source: str) -> list[Token]:
 
 
 def has_too_many_marks(source: str) -> bool:
-    """Tell whether a source has more marks, lines and cells of tables than a newsletter can use."""
+    """Return whether a source has more marks, lines and cells than a newsletter can use."""
     marks = len(_MARK.findall(source)) + (_DEAR - 1) * (source.count("[") + source.count("!["))
     columns = 0
     for line in source.split("\n") if marks <= MAX_MARKS and "|" in source else ():
@@ -167,7 +167,7 @@ def _with_buttons(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _parted(children: list[Token]) -> Iterator[list[Token]]:
-    """Part what stands in a paragraph into its buttons and the lines between them."""
+    """Split a paragraph into its buttons and the lines between them."""
     lines: list[list[Token]] = [[]]
     for child in children:
         if child.type in BREAKS:
@@ -188,7 +188,7 @@ def _parted(children: list[Token]) -> Iterator[list[Token]]:
 
 
 def _is_button(line: list[Token]) -> bool:
-    """Tell whether a line is nothing but a link, its words in brackets."""
+    """Return whether a line is only a link with its words in brackets."""
     if len(line) < len(("opens", "words", "closes")) or line[0].level:
         return False
     opens, *words, closes = line
@@ -210,7 +210,7 @@ def _button(line: list[Token]) -> list[Token]:
 
 
 def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
-    """Leave out images and links that are not allowed, and keep their words."""
+    """Remove images and links that are not allowed, but keep their words."""
     is_allowed = True
     for token in tokens:
         if token.type == "link_open":
@@ -223,7 +223,7 @@ def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
 
 
 def _image(token: Token, pictures: Images) -> Token:
-    """Return the image as one of the given pictures, else as its words."""
+    """Return the image as one of the given pictures, or else as its words."""
     kind, _, name = str(token.attrs.get("src", "")).partition(":")
     shown = pictures.get(name) if kind == "picture" else None
     words = Token("text", "", 0, content=words_of(token))
@@ -249,7 +249,7 @@ def images_of(source: str) -> Pairs:
 
 @lru_cache(maxsize=8)
 def _links_and_images(source: str) -> tuple[Pairs, Pairs]:
-    """Parse a source once for the many questions that a page asks of it, one after the other."""
+    """Parse a source once for the many questions that a page asks about it."""
     links, images = [], []
     for token in parse(source):
         target, words = "", ""
@@ -273,7 +273,7 @@ _ENDS_A_BLOCK: Final = {
 
 
 class PlainText:
-    """A walk over the tokens that knows what each coming line begins with."""
+    """Walks over the tokens; tracks the prefix of each coming line."""
 
     def __init__(self, picture: str) -> None:
         self._picture = picture
@@ -353,13 +353,13 @@ class PlainText:
             self._lines.append(f"{start}{line}".rstrip())
 
     def _gap(self) -> None:
-        """Leave a line free before whatever comes, within what both have around them."""
+        """Leave an empty line before whatever comes, within the prefix that both sides share."""
         depth = len(self._margins)
         self._gap_depth = depth if self._gap_depth is None else min(depth, self._gap_depth)
 
 
 def _text_of(tokens: Iterable[Token], picture: str) -> str:
-    """Return the words; a link's target follows in brackets unless it is what one reads anyway."""
+    """Return the words; a link's target follows in brackets unless the words are the target."""
     words: list[str] = []
     target, start, is_button = "", 0, False
     for token in tokens:

@@ -28,20 +28,20 @@ class Envelope:
     return_path: str
     recipient: str
     message: bytes
-    # Each piece of the message was checked when it was made.
+    # Whether each piece of the message was checked when it was made.
     is_verified: bool = False
-    # The part that all copies of an issue share, after this one's octets; only verified messages
-    # have it.
+    # The end that all copies of an issue share, after this one's bytes; only verified messages have
+    # it.
     end: bytes = b""
 
     @property
     def size(self) -> int:
-        """Count all octets."""
+        """Return the number of all bytes."""
         return len(self.message) + len(self.end)
 
 
 def clean_text(text: str) -> str:
-    r"""Return a person's text without slot markers and without controls other than \n and \t."""
+    r"""Remove slot markers, and controls other than \n and \t, from a person's text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATE.sub("\ufffd", _NOT_TEXT.sub("", text))
 
@@ -55,7 +55,7 @@ def date_header(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InlineFile:
-    """A picture that the HTML names as “cid:” and its `cid`."""
+    """A picture that the HTML names by “cid:” and its `cid`."""
 
     cid: str
     media_type: str
@@ -64,9 +64,9 @@ class InlineFile:
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A file that people open by itself (RFC 2183)."""
+    """An attachment (RFC 2183)."""
 
-    # Letters, digits and hyphens, in the spelling of the header.
+    # Letters, digits and hyphens, as spelled in the header.
     name: str
     spelled: str
     media_type: str
@@ -82,9 +82,9 @@ def compose(
     pictures: Sequence[InlineFile] = (),
     files: Sequence[AttachedFile] = (),
 ) -> MessageTemplate:
-    """Build multipart/alternative (RFC 2046 5.1.4) with open slots; one sample of it is verified.
+    """Build multipart/alternative (RFC 2046 5.1.4) with open slots; verify one sample of it.
 
-    Pictures stand around the HTML in multipart/related (RFC 2387), attached files after both in
+    Pictures and the HTML form a multipart/related (RFC 2387); attached files follow in a
     multipart/mixed. MIME-Version and Content-Type are added at the end of the headers.
     """
     header.check_names(name for name, _ in headers)
@@ -114,10 +114,10 @@ def compose(
 
 
 def verify(message: bytes, intended: Sequence[str]) -> None:
-    """Parse the finished bytes and raise InvalidHeader unless their headers are the intended ones.
+    """Parse the finished bytes; raise InvalidHeader unless their headers are the intended ones.
 
-    Also raises InvalidMessage for what RFC 5322 2.1.1 and 2.3 forbid on any line, for 8-bit
-    octets, and for a line that begins with a dot.
+    Also raises InvalidMessage for what RFC 5322 2.1.1 and 2.3 forbid on any line, for 8-bit bytes,
+    and for a line that begins with a dot.
     """
     lines = message.split(b"\r\n")
     if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines) or lines[-1]:
@@ -162,7 +162,7 @@ def _html_part(
 
 
 def _build_body(source: str, *, is_html: bool) -> Iterator[bytes | BodySlot]:
-    """Cut where slots are; soft line breaks stand around each, unless a line ends there anyway."""
+    """Cut the body at its slots; put soft line breaks around each, unless a line ends there."""
     parts = split(source.replace("\r\n", "\n"))
     last = len(parts) - 1
     for index, part in enumerate(parts):
@@ -193,7 +193,7 @@ def _compare(
         raise InvalidMessage("The finished bytes do not say what was written.")
 
 
-# Octets that make a line of 76 in base64 (RFC 2045 6.8).
+# Bytes that make a line of 76 in base64 (RFC 2045 6.8).
 _BASE64_LINE: Final = 57
 _FILES: Final = {"image/jpeg": "picture.jpg", "image/png": "picture.png"}
 _ATTACHED: Final = frozenset(("application/pdf",))
@@ -202,7 +202,7 @@ _CID = re.compile(r"[A-Za-z0-9_-]{1,60}@[a-z0-9.-]{1,100}")
 
 
 def inline_part(picture: InlineFile) -> bytes:
-    """Write a picture's headers and its bytes in base64, or raise InvalidMessage."""
+    """Return a picture's headers, and its bytes in base64. Raises InvalidMessage."""
     if picture.media_type not in _FILES or not _CID.fullmatch(picture.cid) or not picture.content:
         raise InvalidMessage("A picture is a JPEG or PNG with a plain name.")
     file = _FILES[picture.media_type]
@@ -221,9 +221,9 @@ def _in_base64(content: bytes) -> bytes:
 
 
 def attached_part(file: AttachedFile) -> bytes:
-    """Write an attached file's headers and its bytes in base64, or raise InvalidMessage.
+    """Return an attached file's headers, and its bytes in base64. Raises InvalidMessage.
 
-    Where its name is spelled with more than ASCII has, it stands there both ways (RFC 2231).
+    A name with other letters than ASCII is given both ways (RFC 2231).
     """
     if file.media_type not in _ATTACHED or not _NAME.fullmatch(file.name) or not file.content:
         raise InvalidMessage("An attached file is a PDF with a plain name.")

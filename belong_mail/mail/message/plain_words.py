@@ -1,4 +1,4 @@
-"""Text as it is compared with words: in small letters, without accents and what cannot be seen."""
+"""Normalize text for comparing words: lower case, without accents and invisible characters."""
 
 import re
 import unicodedata
@@ -6,9 +6,9 @@ from typing import Final
 
 from belong_mail.mail.message.headers import decoded_words
 
-# Letters and symbols, by Unicode's classes, that show nothing.
+# Unicode classes of letters and symbols that show nothing.
 _FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-# Spaces that hardly part what they stand between.
+# Spaces that hardly separate.
 _THIN: Final = re.compile("[\u2000-\u200a\u202f\u205f]")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 _SINGLE: Final = re.compile(r"(?<=\b\w) (?=\w\b)")
@@ -16,20 +16,20 @@ _WITHIN: Final = re.compile(r"(?<=\w)[^\w\s]+(?=\w)")
 
 
 def plain(text: str) -> str:
-    """Return a text in small letters, without accents and what cannot be seen."""
+    """Return a text in lower case, without accents and invisible characters."""
     return _seen(text).casefold()
 
 
 def plain_words(text: str) -> str:
-    """Return a text's words in plain small letters, with one space between."""
+    """Return a text's plain words, with one space between."""
     return _bare(_seen(text))
 
 
 def readings(text: str) -> set[str]:
-    """Return in plain words all that an eye may read in a text.
+    """Return, as plain words, all that a reader may see in a text.
 
-    Letters that stand alone are also read together, words also without the signs in them, and an
-    encoded word (RFC 2047) also as what it says.
+    Single letters are also joined, words are also read without signs in them, and encoded words
+    (RFC 2047) are also decoded.
     """
     found = set()
     for each in {text, _THIN.sub("", text), *decoded_words(text)}:
@@ -39,7 +39,7 @@ def readings(text: str) -> set[str]:
 
 
 def _seen(text: str) -> str:
-    """Write letters of any width and style alike (NFKD), without accents and what is not seen."""
+    """Normalize letters of any width and style (NFKD), without accents and invisible characters."""
     return "".join(each for each in unicodedata.normalize("NFKD", text) if _is_seen(each))
 
 

@@ -1,4 +1,4 @@
-"""A message cut into slots: fixed parts are encoded once, each copy is a concatenation."""
+"""A message cut at its slots: fixed parts are encoded once, each copy is a concatenation."""
 
 import html as markup
 import json
@@ -20,12 +20,12 @@ _NOT_QUOTABLE = re.compile(r"[^ -<>-~\t]+")
 # Needs neither quoted-printable nor HTML escapes, at the start of a line and before its end.
 _AS_IS = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{0,72}[!#-%(-;?-~]")
 _NEVER = "(?!)"
-# Octets from which on what all copies end with is not joined to each.
+# Bytes from which on a shared end is not joined to each copy.
 LONG_END = 100_000
 
 
 def slot(name: str) -> str:
-    """Return the marker that stands in a template where each recipient has a value of their own."""
+    """Return the marker of a slot, where each recipient has a value of their own."""
     if not _SLOT_NAME.fullmatch(name):
         raise ValueError("A slot's name is a lower-case identifier.")
     return _OPEN + "".join(chr(_FIRST + ord(character)) for character in name) + _CLOSE
@@ -52,13 +52,13 @@ class BodySlot:
         return _quote_once(markup.escape(value) if self.is_html else value)
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
-        """Return the octets before, the slot's name, a pattern of plain values, what is behind."""
+        """Return (bytes before, slot's name, pattern of plain values, bytes after)."""
         return b"", self.name, _AS_IS.pattern, b""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderSlot:
-    """A header line around values; it is checked and encoded as a whole."""
+    """A header line with slots; it is checked and encoded as a whole."""
 
     name: str
     # Fixed text and slots' names in turn.
@@ -72,7 +72,10 @@ class HeaderSlot:
         return headers.format_header(self.name, "".join(filled))
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
-        """Tell whether values are plain: none is unless the longest stands unfolded, as it is."""
+        """Return the bytes before, the slot, a pattern of its plain values, and the bytes after.
+
+        No value is plain unless the longest fits unfolded.
+        """
         before, name, *others, after = self.parts
         longest, pattern = headers.PLAIN.get(self.name.lower(), headers.PLAIN_ELSEWHERE)
         start, end = f"{self.name}: {before}".encode(), f"{after}\r\n".encode()
@@ -87,13 +90,13 @@ Piece = bytes | BodySlot | HeaderSlot
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
-    """A message with open slots, cheap to fill and to keep."""
+    """A message with open slots, cheap to fill and to store."""
 
     pieces: tuple[Piece, ...]
     slots: frozenset[str]
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        """Return the finished message, or raise InvalidMessage: each slot needs its value."""
+        """Return the finished message. Raises InvalidMessage; each slot needs its value."""
         if values.keys() != self.slots:
             raise InvalidMessage("The values are not those of the message's slots.")
         return b"".join(
@@ -102,28 +105,28 @@ class MessageTemplate:
 
     @property
     def size(self) -> int:
-        """Count the octets that are fixed; each copy has about as many."""
+        """Return the number of fixed bytes; each copy has about as many."""
         return sum(len(piece) for piece in self.pieces if isinstance(piece, bytes))
 
     def without_end(self) -> tuple["MessageTemplate", bytes]:
-        """Cut off a long end that is the same in all copies, such as files, to keep it once."""
+        """Cut off a long end that all copies share, such as files, to keep it once."""
         last = self.pieces[-1] if self.pieces else b""
         if not isinstance(last, bytes) or len(last) < LONG_END:
             return self, b""
         return MessageTemplate(self.pieces[:-1], self.slots), last
 
     def to_bytes(self) -> bytes:
-        """Return the message for keeping: JSON, the same for the same message."""
+        """Serialize the message as JSON; the same message gives the same bytes."""
         return json.dumps([_protect(piece) for piece in self.pieces]).encode("ascii")
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> "MessageTemplate":
-        """Return what `to_bytes` gave away."""
+        """Restore what `to_bytes` returned."""
         return cls.of([_restore(item) for item in json.loads(kept)])
 
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "MessageTemplate":
-        """Join what is fixed and find the names of the slots."""
+        """Join the fixed parts and find the names of the slots."""
         joined: list[Piece] = []
         slots: set[str] = set()
         for piece in pieces:
@@ -139,7 +142,7 @@ class MessageTemplate:
 
 
 class FastTemplate:
-    """A wire for very many copies: one look tells whether all values may stand as they are."""
+    """Fills very many copies: one match tells whether all values may be used as they are."""
 
     def __init__(self, template: MessageTemplate) -> None:
         self.wire = template
@@ -155,24 +158,24 @@ class FastTemplate:
         self._is_plain = re.compile("\n".join(patterns) or _NEVER).fullmatch
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        """Return what `MessageTemplate.fill` returns, sooner where all values are plain."""
+        """Return what `MessageTemplate.fill` returns, faster if all values are plain."""
         if values.keys() == self.wire.slots:
             written = "\n".join([values[name] for name in self._names])
             if self._is_plain(written):
                 copy = self._cut.copy()
-                copy[1::2] = written.encode().split(b"\n")  # no plain value holds a line end
+                copy[1::2] = written.encode().split(b"\n")  # no plain value has a line end
                 return b"".join(copy)
         return self.wire.fill(values)
 
 
 @lru_cache(maxsize=8)
 def _quote_once(value: str) -> bytes:
-    """Quote a value that stands in both halves of a message."""
+    """Quote a value that occurs in both bodies of a message."""
     return quote(value)
 
 
 def quote(text: str) -> bytes:
-    """Return text as quoted-printable (RFC 2045 6.7); no line begins with a dot or "From "."""
+    """Encode as quoted-printable (RFC 2045 6.7); no line begins with a dot or "From "."""
     lines = map(_quote_line, text.replace("\r\n", "\n").split("\n"))
     return "\r\n".join(lines).encode("ascii")
 

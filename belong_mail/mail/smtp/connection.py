@@ -18,17 +18,17 @@ from belong_mail.mail.smtp.replies import Reply
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
-# Opening, and each transaction before its final dot, take at most so many time-outs.
+# Timeouts that opening may take in all, and each transaction before its final dot.
 PHASES_IN_TOTAL: Final = 2
 _BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
-# Octets of the largest TLS record, so that one is taken whole (RFC 8446, 5.1).
+# Bytes of the largest TLS record, so that one is read whole (RFC 8446, 5.1).
 _RECORD: Final = 16384
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class ProtocolError(Exception):
-    """The other side hung up, or does not speak SMTP as it must."""
+    """The other side hung up, or does not speak SMTP correctly."""
 
 
 T = TypeVar("T")
@@ -39,19 +39,19 @@ class WaitFor(Enum):
 
     READ = "read"
     WRITE = "write"
-    # Nothing is under way; it goes on with the message that it is sent, or ends with None.
+    # Nothing is under way; it continues with the message that it is sent, or ends with None.
     MESSAGE = "message"
 
 
-# Takes the next step when it is resumed; TimeoutError, thrown in, says that it is too late.
+# Takes the next step when it is resumed; a TimeoutError thrown in says that it is too late.
 SmtpSteps = Generator[WaitFor, Any, T]
 
 
 class SmtpConnection(smtplib.SMTP):
-    """smtplib's EHLO and AUTH over a reader and a writer of our own.
+    """smtplib's EHLO and AUTH over our own reader and writer.
 
-    A phase has one deadline, however many bytes it takes. A reply is whole, capped and well formed,
-    or ProtocolError is raised; faults below are OSErrors.
+    A phase has one deadline, however many bytes it takes. A reply is whole, limited and well
+    formed, or ProtocolError is raised; faults below are OSErrors.
     """
 
     def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
@@ -71,16 +71,16 @@ class SmtpConnection(smtplib.SMTP):
         self._last = 0.0
 
     def start_clock(self) -> None:
-        """Begin what must be over after PHASES_IN_TOTAL time-outs."""
+        """Start the clock of what must be over after PHASES_IN_TOTAL timeouts."""
         self._last = time.monotonic() + PHASES_IN_TOTAL * self._phase_seconds
 
     def phase(self, name: str, share: float = 1.0) -> None:
-        """Begin a phase, which has its share of the time-out."""
+        """Begin a phase, which has its share of the timeout."""
         self.now = name
         self.deadline = min(time.monotonic() + share * self._phase_seconds, self._last)
 
     def await_dot(self) -> None:
-        """Begin the wait for the answer to the final dot, which no other deadline cuts short."""
+        """Begin the wait for the answer to the final dot, which no other deadline shortens."""
         self.now = "DOT"
         self.deadline = time.monotonic() + self._dot_seconds
 
@@ -90,7 +90,7 @@ class SmtpConnection(smtplib.SMTP):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def wrap(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS. Refuses octets sent before: somebody slipped them in (RFC 3207 4.2)."""
+        """Begin TLS. Refuses bytes sent before, which someone may have injected (RFC 3207 4.2)."""
         if self._unread:
             raise ProtocolError("bytes before TLS")
         self._set_timeout()
@@ -104,18 +104,18 @@ class SmtpConnection(smtplib.SMTP):
         return sock.fileno()
 
     def expect_silence(self) -> None:
-        """Raise ProtocolError when the other side said something unasked, or hung up."""
+        """Raise ProtocolError if the other side sent something unasked, or hung up."""
         with suppress(*_NOT_NOW):
             self._receive()
         self.expect_no_more()
 
     def expect_no_more(self) -> None:
-        """Raise ProtocolError when more has come than was asked for."""
+        """Raise ProtocolError if more arrived than was asked for."""
         if self._unread:
             raise ProtocolError("a reply to nothing")
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        """Write a command, on one line and only when every reply has been read, and wait for it."""
+        """Send a command, on one line, after every reply was read; wait until it is written."""
         command = f"{cmd} {args}" if args else cmd
         if self._unread or not command.isprintable():
             raise ProtocolError("a reply to nothing, or a line end in a command")
@@ -126,12 +126,12 @@ class SmtpConnection(smtplib.SMTP):
         return run_blocking(self.reply(), self._set_timeout)
 
     def say(self, data: bytes) -> SmtpSteps[None]:
-        """Write all of it before the deadline."""
+        """Write everything before the deadline."""
         if rest := self.start_sending(data):
             yield from self.continue_sending(rest)
 
     def start_sending(self, data: bytes) -> memoryview | None:
-        """Write what goes at once; return what is left for `continue_sending`."""
+        """Write what can be written at once; return the rest for `continue_sending`."""
         self._must_acknowledge = False
         try:
             written = self._open_socket().send(data)
@@ -147,9 +147,9 @@ class SmtpConnection(smtplib.SMTP):
                 rest = rest[self._open_socket().send(rest) :]
 
     def is_silent(self) -> bool:
-        """Tell whether it is time to wait for more.
+        """Return whether to wait for more before the next step.
 
-        The other side may wait until we acknowledge what it said last, which a write does too.
+        The other side may wait for our acknowledgment of its last bytes, which a write also gives.
         """
         if self._unread:
             return False
@@ -157,7 +157,7 @@ class SmtpConnection(smtplib.SMTP):
         return True
 
     def hears(self, words: re.Pattern[bytes]) -> bool:
-        """Take these words, if just they have come; else leave all to `reply`."""
+        """Consume these words if exactly they have arrived; else leave everything to `reply`."""
         if not self._unread:
             try:  # noqa: SIM105 - it is done for each message, and `suppress` costs as much again
                 self._receive()
@@ -203,7 +203,7 @@ class SmtpConnection(smtplib.SMTP):
             self._open_socket().setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _receive(self) -> None:
-        """Take what has come."""
+        """Read what has arrived."""
         data = self._open_socket().recv(_RECORD)
         if not data:
             raise ProtocolError("it hung up")
@@ -233,7 +233,7 @@ _OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED
 
 
 class RelayUnavailable(Exception):
-    """The message could not be handed over, and was certainly not accepted."""
+    """The message could not be sent, and was certainly not accepted."""
 
     def __init__(
         self, phase: str, why: str, reply: Reply | None = None, *, certificate_fault: str = ""
@@ -246,14 +246,14 @@ class RelayUnavailable(Exception):
 
     @property
     def place(self) -> str:
-        """Name the phase, and what is wrong with a certificate: in no word of the relay's."""
+        """Return the phase, and what is wrong with a certificate, without the relay's own words."""
         fault = self.certificate_fault.rstrip(".")
         return f"{self.phase} ({fault})" if fault else self.phase
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Where and how mail is handed over. Times are seconds."""
+    """How to reach a relay. Times are seconds."""
 
     # smtp, smtps or lmtp.
     scheme: str
@@ -265,9 +265,9 @@ class Relay:
     password: str = field(default="", repr=False)
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     ca: str | None = None
-    # Files of the certificate that we show to the relay, and of its key.
+    # Files of our own certificate for the relay, and of its key.
     certificate: tuple[str, str] | None = None
-    # Gets a token for the user, in place of a password (XOAUTH2).
+    # Gets a token for the user, instead of a password (XOAUTH2).
     tokens: TokenSource | None = None
     connections: int = 5
     pipelining: bool = True
@@ -278,9 +278,9 @@ class Relay:
 
 
 def connect(relay: Relay) -> SmtpConnection:
-    """Return a line that is greeted, secured and logged in, or raise RelayUnavailable.
+    """Return a connection that is greeted, secured and logged in. Raises RelayUnavailable.
 
-    A token that is refused may have been revoked before its time: a new one is tried, once.
+    A refused token may have been revoked early, so a new one is tried, once.
     """
     if relay.tokens is None:
         return _connect(relay, "")
@@ -315,7 +315,7 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
     except (OSError, ProtocolError) as error:
         connection.close()
         if isinstance(error, ssl.SSLError):
-            _trusting.cache_clear()  # what this machine trusts may have changed
+            _trusting.cache_clear()  # the certificates that this machine trusts may have changed
         if relay.certificate and _is_of_ours(error, connection):
             raise RelayUnavailable("CERTIFICATE", "the relay refuses ours") from None
         fault = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
@@ -329,16 +329,16 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
 
 
 def network_reason(error: Exception) -> str:
-    """Return words for an error that hold nothing the other side said."""
+    """Describe an error in words that quote nothing from the other side."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused ({error.verify_message})"
     return str(error) if isinstance(error, ProtocolError) else type(error).__name__
 
 
 def _is_of_ours(error: Exception, connection: SmtpConnection) -> bool:
-    """Tell whether a relay refuses our certificate: by an alert, or by hanging up after TLS.
+    """Return whether a relay refuses our certificate: by an alert, or by hanging up after TLS.
 
-    In TLS 1.3 it hears of ours when the handshake is over for us (RFC 8446, 4.4).
+    In TLS 1.3 it checks ours after the handshake is over for us (RFC 8446, 4.4).
     """
     reason = getattr(error, "reason", None) or ""
     is_alert = "ALERT" in reason and any(each in reason for each in _OF_OURS)
@@ -383,8 +383,8 @@ def _trusting(
 
 
 def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
-    """Show our certificate when asked; raises OSError, also for a key that has a password."""
-    context.load_cert_chain(file, key, password="")  # else OpenSSL would ask for it
+    """Show our certificate when asked. Raises OSError, also for a key with a password."""
+    context.load_cert_chain(file, key, password="")  # otherwise OpenSSL would ask for it
 
 
 def _greet(connection: SmtpConnection) -> None:
@@ -415,7 +415,7 @@ def _log_in(connection: SmtpConnection, relay: Relay, token: str) -> None:
 def _show_token(connection: SmtpConnection, user: str, token: str, offered: list[str]) -> None:
     if "XOAUTH2" not in offered:
         raise ProtocolError("XOAUTH2 is not offered")
-    # A refusal comes with a challenge, which wants an empty answer before the relay says 535.
+    # A refusal comes as a challenge, which needs an empty answer before the relay says 535.
     said = bearer(user, token)
     connection.auth("XOAUTH2", lambda challenge=None: said if challenge is None else "")
 
@@ -427,7 +427,7 @@ def _expect(expected: int | None, phase: str, code: int, text: bytes | str) -> N
 
 
 def run_blocking(steps: SmtpSteps[T], beforehand: Callable[[], object]) -> T:
-    """Take all steps in this thread, on a socket that blocks, and call something before each."""
+    """Run all steps in this thread, on a blocking socket, calling `beforehand` before each."""
     try:
         while True:
             beforehand()

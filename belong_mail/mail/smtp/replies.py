@@ -14,7 +14,7 @@ _ENHANCED = re.compile(r"\W{0,2}([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 class Reply:
     """A relay's answer to a verb (or to CONNECT, or DOT, the final one).
 
-    The text often quotes addresses: it is for judging, not for keeping.
+    The text often quotes addresses: use it to classify, and do not store it.
     """
 
     code: int
@@ -32,29 +32,29 @@ class ReplyClass(Enum):
     """The consequence of a reply."""
 
     ACCEPTED = "accepted"
-    # The recipient cannot have it now: this delivery is tried again later.
+    # The recipient's server cannot take it now: this delivery is retried later.
     DEFER = "defer"
-    # The relay cannot go on now: try later, and count it against nobody.
+    # The relay cannot continue now: retry later, without counting it against anyone.
     HOST = "host"
-    # The relay takes no more from us for a while: the queue waits, nobody is suppressed.
+    # The relay takes no more from us for a while: the queue waits, no one is suppressed.
     QUOTA = "quota"
-    # This message is lost to this recipient, who is not suppressed.
+    # This message fails for this recipient, who is not suppressed.
     FAIL = "fail"
     # There is no such address: it is suppressed.
     REFUSED = "refused"
-    # The relay or the receiver does not like us or our ways.
+    # The relay or the receiver objects to us or to how we send.
     POLICY = "policy"
-    # The message is too large or says something unwelcome.
+    # The message is too large or its content unwelcome.
     CONTENT = "content"
-    # The relay does not know us: the queue stops until somebody looks.
+    # The relay does not accept our login: the queue stops until someone looks.
     CREDENTIALS = "credentials"
-    # Our return path or our protocol is wrong: the queue stops until somebody looks.
+    # Our return path or our protocol is wrong: the queue stops until someone looks.
     SENDER = "sender"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """Applies where each of its patterns matches; an empty one always does."""
+    """Applies if each of its patterns matches; an empty one always does."""
 
     verdict: ReplyClass
     code: str = ""
@@ -63,7 +63,7 @@ class ReplyRule:
     says: tuple[str, ...] = ()
 
     def fits(self, reply: Reply, phrases: frozenset[str]) -> bool:
-        """Tell whether the rule is about this reply, whose text holds these phrases."""
+        """Return whether the rule applies to this reply, whose text has these phrases."""
         return bool(
             re.match(self.code, str(reply.code))
             and re.fullmatch(self.enhanced, reply.enhanced)
@@ -72,7 +72,8 @@ class ReplyRule:
         )
 
 
-# The first that fits decides. Faults that may be ours come before those that may be the address's.
+# The first that applies decides. Faults that may be ours come before those that may be the
+# address's.
 RULES: Final = (
     ReplyRule(ReplyClass.QUOTA, "[45]", says=("sender's limit",)),
     ReplyRule(ReplyClass.FAIL, "5", r"5\.2\.2"),
@@ -131,7 +132,7 @@ RULES: Final = (
 
 
 def classify_reply(reply: Reply) -> ReplyClass:
-    """Return what the reply asks of us, by its codes, its verb and its words."""
+    """Classify a reply by its codes, its verb and its words."""
     if 200 <= reply.code < 300:  # noqa: PLR2004 - the class of codes
         return ReplyClass.ACCEPTED
     words = frozenset(phrases_in_reply(reply.text))

@@ -22,9 +22,9 @@ from belong_mail.mail.smtp.connection import (
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, OutgoingMessage
 from belong_mail.mail.smtp.replies import Reply
 
-# On one connection, where the relay names no smaller number (RFC 9422).
+# Messages on one connection, unless the relay names a smaller number (RFC 9422).
 MAX_TRANSACTIONS: Final = 1000
-# Octets of a message that leaves in one piece with its dot, which any buffer has room for.
+# Bytes of a message that is sent in one piece with its dot, which any buffer can hold.
 ONE_SEND_OCTETS: Final = 64_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
@@ -36,12 +36,12 @@ _BLOCK: Final = 1 << 18
 # Each block of a body has 3 minutes where MAIL and RCPT have 5; all of it has no more than a
 # transaction has before its dot.
 _BLOCK_SHARE: Final = 0.6
-# Each verb's share of the time-out: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
+# Each verb's share of the timeout: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
 _VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
 
 
 class SmtpSession:
-    """One connection, and what may be said over it."""
+    """One connection, and what may be sent over it."""
 
     def __init__(self, connection: SmtpConnection, *, is_pipelining: bool = True) -> None:
         self.line = connection
@@ -76,14 +76,14 @@ class SmtpSession:
         self.line.close()
 
     def start(self) -> None:
-        """Begin the clock of a transaction."""
+        """Start the clock of a transaction."""
         self.line.start_clock()
         self.line.phase("MAIL")
 
     def hear(self, commands: Sequence[bytes] = ()) -> SmtpSteps[Reply | None]:
-        """Return the first refusal of an envelope's replies, once the relay expects MAIL.
+        """Return the first refusal of an envelope's replies, or None if the relay expects the body.
 
-        Commands that have not been said are said one at a time, up to the refusal.
+        Commands that have not been sent are sent one at a time, up to the refusal.
         """
         refusal, is_invited = None, False
         for index, (verb, share) in enumerate(_VERBS):
@@ -111,7 +111,7 @@ class SmtpSession:
     def send_body(self, *body: bytes) -> SmtpSteps[None]:
         """Write a body without its dot: until that is written, it is certainly not accepted.
 
-        After a long one there is room for the dot: once it is marked, it must leave at once.
+        After a long one there must be room for the dot: once it is marked, it must leave at once.
         """
         for part in body:
             for begin in range(0, len(part), _BLOCK):
@@ -122,7 +122,7 @@ class SmtpSession:
         self.line.expect_silence()
 
     def _forget(self, refusal: Reply) -> SmtpSteps[None]:
-        """Leave nothing of a refused transaction to the next one."""
+        """Reset after a refused transaction, so that nothing of it affects the next one."""
         try:
             self.line.phase("RSET")
             if refusal.code != CLOSING_CODE:
@@ -136,13 +136,13 @@ class SmtpSession:
         self.line.close()
 
     def too_large(self, octets: int) -> Reply | None:
-        """Return the refusal of what is larger than the relay announced (RFC 1870)."""
+        """Return a refusal if a message is larger than the relay announced (RFC 1870)."""
         if 0 < self._max_size < octets:
             return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
         return None
 
     def mail(self, envelope: Envelope) -> str:
-        """Return what follows MAIL, with SIZE (RFC 1870) and DSN (RFC 3461) where offered."""
+        """Return the arguments of MAIL, with SIZE (RFC 1870) and DSN (RFC 3461) if offered."""
         size = f" SIZE={envelope.size}" if self._has_size else ""
         if not self._has_dsn or not envelope.return_path:
             return f"FROM:<{envelope.return_path}>{size}"
@@ -150,7 +150,7 @@ class SmtpSession:
         return f"FROM:<{envelope.return_path}>{size} RET=HDRS ENVID={name}"
 
     def rcpt(self, envelope: Envelope) -> str:
-        """Return what follows RCPT."""
+        """Return the arguments of RCPT."""
         if not self._has_dsn or not envelope.return_path:
             return f"TO:<{envelope.recipient}>"
         name = xtext(envelope.recipient)
@@ -162,9 +162,9 @@ class SmtpSession:
 
 
 def require_valid(envelope: Envelope) -> bytes:
-    """Return the body with its dots stuffed; nothing in it may look like the end of it.
+    """Return the body with its dots stuffed, so that nothing in it looks like its end.
 
-    Skips what `MessageTemplate.fill` made, as it was checked piece by piece. Raises InvalidAddress
+    Skips what `MessageTemplate.fill` made, which was checked piece by piece. Raises InvalidAddress
     and InvalidMessage.
     """
     check_envelope(envelope.recipient)
@@ -186,14 +186,14 @@ def require_valid(envelope: Envelope) -> bytes:
 
 
 def reply_to(verb: str, code: int, text: bytes) -> Reply:
-    """Return the reply to a verb; one that invites to go on answers something else."""
+    """Return the reply to a verb. Raises ProtocolError for a 354, which answers something else."""
     if code // 100 == _START_DATA // 100:
         raise ProtocolError("a reply to something else")
     return Reply(code, text.decode("utf-8", "replace"), verb)
 
 
 def xtext(address: str) -> str:
-    """Write a `checked` address in xtext (RFC 3461, 4), which spells two characters as codes."""
+    """Encode a checked address in xtext (RFC 3461, 4), which escapes two characters."""
     return address.replace("+", "+2B").replace("=", "+3D")
 
 
@@ -205,7 +205,7 @@ _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
 
 
 class SmtpPipeline:
-    """Goes on for as long as there are messages; one body is in flight at a time."""
+    """Sends for as long as there are messages; one body is in flight at a time."""
 
     def __init__(self, session: SmtpSession, source: MessageSource) -> None:
         self._dialogue = session
@@ -240,7 +240,7 @@ class SmtpPipeline:
                 self._source.requeue(following)
 
     def _send(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Hand a message over and return the next one, which may have been said already."""
+        """Send a message and return the next one, whose commands may have been sent already."""
         if outgoing.is_stale and not self._is_invited:  # the connection took long to open
             self._source.requeue(outgoing)
             return self._source.next_message(0)
@@ -258,7 +258,7 @@ class SmtpPipeline:
         return self._source.next_message(0)
 
     def _finish(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Send a dot with what comes next, settle it by the answer, and so on while all is well."""
+        """Send a dot with what comes next, settle it by the answer; repeat while all is well."""
         while True:
             following = yield from self._send_end(outgoing)
             if not self._line.hears(_ALL_POSITIVE if following else _POSITIVE):
@@ -272,7 +272,7 @@ class SmtpPipeline:
             outgoing = following
 
     def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Write the dot with the envelope of what comes next, which is returned, and wait."""
+        """Write the dot with the envelope of the next message, which is returned, and wait."""
         envelope, body = outgoing.envelope, outgoing.envelope.message
         if envelope.size > ONE_SEND_OCTETS or not self._dialogue.is_pipelining:
             yield from self._dialogue.send_body(body, envelope.end)
@@ -293,7 +293,7 @@ class SmtpPipeline:
     def _receive_end(
         self, outgoing: OutgoingMessage, following: OutgoingMessage | None
     ) -> SmtpSteps[OutgoingMessage | None]:
-        """Read the replies one by one, to a dot and to what came with it."""
+        """Read the replies one by one, to a dot and to what was sent with it."""
         code, text = yield from self._line.reply()
         reply = reply_to("DOT", code, text)
         self._sent, self._is_proven = None, True
@@ -308,7 +308,7 @@ class SmtpPipeline:
         return following if self._is_invited else self._source.next_message(0)
 
     def _prefetch(self) -> tuple[OutgoingMessage | None, bytes]:
-        """Take what comes next, if this connection may carry it, and the words that say it."""
+        """Return the next message, if this connection may carry it, and its commands."""
         if self._dialogue.is_pipelining and self._dialogue.room() > 0:
             while (outgoing := self._source.next_message(0)) is not None:
                 if words := self._words(outgoing):
@@ -316,7 +316,7 @@ class SmtpPipeline:
         return None, b""
 
     def _words(self, outgoing: OutgoingMessage) -> bytes:
-        """Return MAIL, RCPT and DATA; nothing, once it is settled, if this cannot be said."""
+        """Return MAIL, RCPT and DATA, or settle the message and return nothing if impossible."""
         envelope, smtp_session = outgoing.envelope, self._dialogue
         try:
             body = require_valid(envelope)
@@ -335,7 +335,7 @@ class SmtpPipeline:
         return said.encode("ascii")
 
     def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
-        """Read what the relay says to an envelope."""
+        """Read the relay's replies to an envelope."""
         self._dialogue.start()
         if self._line.is_silent():
             yield WaitFor.READ

@@ -1,4 +1,4 @@
-"""Transports: the relay named by a URL, and a folder for development."""
+"""Transports: the relay that a URL names, and a folder for development."""
 
 import re
 import secrets
@@ -35,22 +35,22 @@ class InvalidRelay(ValueError):
 
 
 class Transport(Protocol):
-    """A place to hand messages to: a relay, or a folder."""
+    """Where messages are sent: a relay, or a folder."""
 
     @property
     def connections(self) -> int:
         """Return how many connections may be open at once."""
 
     def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        """Hand over messages until the source has no more, or raise RelayUnavailable."""
+        """Send messages until the source has no more. Raises RelayUnavailable."""
 
 
 def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
-    """Read a relay's URL, such as smtps://user:password@host:465?connections=5.
+    """Parse a relay's URL, such as smtps://user:password@host:465?connections=5.
 
     smtp and lmtp require STARTTLS, smtps is TLS at once; tls=none is for loopback only. With
-    auth=xoauth2 what gets a token is given, or in a file, in place of a password.
-    Raises InvalidRelay.
+    auth=xoauth2, credentials for tokens are given, or in a file, instead of a password. Raises
+    InvalidRelay.
     """
     parts, port, query = read_url(url, _QUERY, InvalidRelay)
     if parts.path.strip("/"):
@@ -88,16 +88,16 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
 
 
 class SmtpTransport:
-    """Converses with the relay; each thread has connections of its own, one at a time."""
+    """Talks to the relay; each thread has its own connections, one at a time."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self.connections = relay.connections
 
     def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        """Send what the source gives; a connection that has ended is opened anew for the next.
+        """Send the source's messages, reopening a connection that has ended for the next one.
 
-        Raises RelayUnavailable when none can be opened; the message in hand is requeued.
+        Raises RelayUnavailable if none can be opened; the message in hand is requeued.
         """
         while (outgoing := source.next_message(WORK_WAIT_SECONDS)) is not None:
             try:
@@ -134,7 +134,7 @@ def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
 
 
 def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the files of the certificate that we show, and of its key, which may be the same."""
+    """Return the files of our own certificate and of its key, which may be the same."""
     certificate = query.get("cert")
     if certificate is None:
         if "key" in query:
@@ -179,7 +179,7 @@ def _truth(word: str) -> bool:
 
 
 MAX_IDLE_SECONDS: Final = 60.0
-# Messages; the oldest go first.
+# Messages kept; the oldest are deleted first.
 MAX_MESSAGES: Final = 500
 FILE_NAME: Final = re.compile(r"[0-9]{20}-[0-9a-f]{16}")
 
@@ -193,7 +193,7 @@ class FolderTransport:
         self._folder = folder
 
     def converse(self, source: MessageSource, _drive: RunSession, /) -> None:
-        """Keep what the source gives."""
+        """Store the source's messages."""
         while (outgoing := source.next_message(MAX_IDLE_SECONDS)) is not None:
             try:
                 self.keep(outgoing.envelope, partial(source.record_dot, outgoing))
@@ -203,7 +203,7 @@ class FolderTransport:
             source.record_reply(outgoing, WELCOME)
 
     def keep(self, envelope: Envelope, before_dot: Callable[[], None]) -> None:
-        """Keep the message; it appears whole or not at all."""
+        """Store the message; its file appears whole or not at all."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns():020}-{secrets.token_hex(8)}"
         unfinished = self._folder / f"{name}.part"
@@ -225,10 +225,10 @@ class FolderTransport:
 
 
 def mail_folder(folder: Path, name: str) -> Path:
-    """Return where the message of that name is kept: a recipient's line, and its source."""
+    """Return the file of a stored message: a recipient's line, and its source."""
     return folder / f"{name}.mail"
 
 
 def message_files(folder: Path) -> list[str]:
-    """List what is kept, the oldest first."""
+    """List the stored files, oldest first."""
     return sorted(file.stem for file in folder.glob("*.mail") if FILE_NAME.fullmatch(file.stem))
