@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.guards.sabotage import copied_checkout
-from tests.markers import one_by_day
+from tests.markers import night
 
 HOUSE = (
     "tests/test_house.py::test_every_email_is_one_file_and_has_a_writer",
@@ -256,7 +256,7 @@ def test_recipe_touches_its_room_and_two_lines_elsewhere(recipe):
     assert all(file.startswith(("templates/", "emails/")) for file in recipe.files)
 
 
-@one_by_day("recipes in a copy")
+@night("recipes in a copy")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_recipe_is_all_that_it_takes(recipe, checkout):

@@ -147,6 +147,7 @@ def test_the_page_takes_the_table_and_keeps_its_words(tmp_path):
         assert text.count("| CPU a message, SQLite, to smtp-source |") == 1
 
 
+@night("benches")
 def test_the_documents_take_only_whole_rounds():
     for options in (["--quick"], ["--rounds", "4"]):
         answer = bench("--write-docs", *options)
@@ -154,6 +155,7 @@ def test_the_documents_take_only_whole_rounds():
         assert "whole rounds" in answer.stderr
 
 
+@night("benches")
 def test_an_unknown_part_is_refused_with_those_there_are():
     answer = bench("--only", "core,speed")
     assert answer.returncode == 2
@@ -165,6 +167,7 @@ def test_a_process_that_fails_is_no_measurement():
         run([sys.executable, "-c", "raise SystemExit('no luck')"], {})
 
 
+@night("benches")
 def test_the_cost_of_a_process_is_its_own():
     work = "data = bytearray(50_000_000); sum(range(5_000_000)); print(len(data))"
     work += "; import time; time.sleep(2)  # Long enough for a look, however busy the machine is."

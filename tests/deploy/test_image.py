@@ -17,6 +17,7 @@ from tests.deploy import dockerfile
 from tests.deploy.dockerfile import exec_form
 from tests.deploy.fetching import base
 from tests.deploy.programs import leave_out
+from tests.markers import night
 from tests.processes import ROOT
 
 FILE = ROOT / "deploy" / "Dockerfile"
@@ -122,6 +123,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return Replayed(done.returncode, said, done.stdout[-4000:] + done.stderr[-4000:])
 
 
+@night("installations")
 def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed):
     assert replayed.status == 0, replayed.errors
     assert "belong, version " in replayed.said["version"]
@@ -133,12 +135,14 @@ def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed
     assert "Permission denied" in replayed.said["private"]
 
 
+@night("installations")
 def test_a_copy_of_our_postgresql_can_be_made_inside(replayed):
     compose = (ROOT / "deploy" / "compose.yml").read_text()
     [server] = re.findall(r"image: postgres:(\d+)", compose)
     assert f"pg_dump (PostgreSQL) {server}." in replayed.said["dump"]
 
 
+@night("installations")
 def test_the_image_holds_neither_sources_nor_pip(replayed):
     files = replayed.said["files"].splitlines()
     assert "/opt/belong-mail/.venv" in files

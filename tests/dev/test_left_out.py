@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from tests.browser import chromium
+from tests.markers import night
 from tests.processes import ROOT
 from tests.production import nginx
 
+pytestmark = night("a run without programs")
 TESTS = (
     "tests/browser/test_looks.py::test_a_first_visit_weighs_at_most_15_kb",
     "tests/production/test_posts.py::test_every_form_is_taken_over_https",

@@ -106,6 +106,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@night("installations")
 def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel, site):
     for arguments, expected in (
         (("group", "list"), "the-village"),
@@ -118,6 +119,7 @@ def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel, site):
     assert not (wheel / "var").exists()
 
 
+@night("installations")
 def test_no_new_keys_are_made_beside_a_database_that_is_there(wheel, site, tmp_path):
     """As by someone who runs a command in another folder, without the settings of the site."""
     named = f"sqlite:///{site / 'var/belong.db'}"

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.dev.checkout import Checkout, end, is_alive, words_until
+from tests.markers import night, one_by_day
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
@@ -53,6 +54,7 @@ def test_mailed_links_lead_here_unless_the_environment_says_otherwise(ready):
         assert ready.noted("worker")["settings"]["BELONG_BASE_URL"] == "https://example.org"
 
 
+@one_by_day("ends of dev.py run")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly_when_asked(ready, number):
     """Also where the tests themselves were told to outlive their terminal (`nohup`)."""
@@ -79,6 +81,7 @@ def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready):
     assert_all_ended(ready)
 
 
+@one_by_day("ends of dev.py run")
 @pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_when_one_ends_by_itself_the_other_is_ended_too(ready, dying, name, number):
@@ -98,6 +101,7 @@ def test_an_app_that_cannot_be_prepared_is_not_served(ready):
     assert not (ready.root / "var" / "web.json").exists()
 
 
+@night("ends of dev.py run")
 def test_a_web_server_that_never_answers_is_given_up(checkout):
     hurry(checkout, "SECONDS_TO_SERVE")
     answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_WEB="never answers")
@@ -106,6 +110,7 @@ def test_a_web_server_that_never_answers_is_given_up(checkout):
     assert_all_ended(checkout)
 
 
+@night("ends of dev.py run")
 def test_a_worker_that_does_not_end_is_killed(checkout):
     hurry(checkout, "SECONDS_TO_END")
     with serving(checkout, STAND_IN_WORKER="is stubborn") as process:

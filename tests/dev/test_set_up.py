@@ -10,7 +10,7 @@ import pytest
 
 from tests.dev.checkout import ROOT, Checkout, is_alive
 from tests.dev.pythons import pythons
-from tests.markers import one_by_day
+from tests.markers import night, one_by_day
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
@@ -21,6 +21,7 @@ def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
     return "Setting up" in answer.stdout
 
 
+@one_by_day("installations")
 @pytest.mark.parametrize("python", pythons())
 def test_python3_and_pip_are_enough(new_checkout, python):
     assert is_set_up_anew(new_checkout(python).dev("test", "-x"))
@@ -30,7 +31,7 @@ def test_the_second_time_nothing_is_installed_and_nobody_asked(ready):
     assert not is_set_up_anew(ready.dev("test", "-x", HIDE_PIP="1"))
 
 
-@one_by_day("installations")
+@night("installations")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_set_up_killed_half_way_leaves_nobody_and_heals(checkout, number):
     process = checkout.start("test", "-x", SLOW_PIP="1")
@@ -55,7 +56,7 @@ def break_by_a_new_lock(venv: Path) -> None:
         lock.write("# renewed\n")
 
 
-@one_by_day("installations")
+@night("installations")
 @pytest.mark.parametrize("harm", [break_by_a_new_lock, break_the_python])
 def test_whatever_became_of_the_environment_it_is_made_whole(checkout, harm):
     checkout.dev("test", "-x")
@@ -64,6 +65,7 @@ def test_whatever_became_of_the_environment_it_is_made_whole(checkout, harm):
     assert not is_set_up_anew(checkout.dev("test", "-x"))
 
 
+@night("installations")
 def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout):
     checkout.dev("lint")
     checkout.root = checkout.root.rename(checkout.root.with_name("elsewhere"))
@@ -71,6 +73,7 @@ def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout):
     assert checkout.dev("lint").returncode == 0
 
 
+@night("installations")
 def test_the_environment_is_of_the_python_that_was_called(checkout, bare):
     for python in pythons():
         checkout.python = bare(python)
@@ -86,6 +89,7 @@ def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready):
     assert not is_set_up_anew(answer)
 
 
+@night("installations")
 def test_the_test_packages_join_those_of_a_server_that_runs(checkout):
     set_up_to_run(checkout)
     serving = (checkout.root / ".venv").stat().st_ino
@@ -93,6 +97,7 @@ def test_the_test_packages_join_those_of_a_server_that_runs(checkout):
     assert (checkout.root / ".venv").stat().st_ino == serving
 
 
+@night("installations")
 def test_two_that_start_at_once_set_up_once(checkout):
     both = [checkout.start("test", "-x"), checkout.start("test", "-x")]
     said = [process.communicate(timeout=100)[0] for process in both]
@@ -100,6 +105,7 @@ def test_two_that_start_at_once_set_up_once(checkout):
     assert sum("Setting up" in words for words in said) == 1
 
 
+@night("installations")
 def test_a_package_that_is_not_the_one_locked_is_refused(checkout):
     lock = checkout.root / "requirements" / "test.txt"
     sound = lock.read_text()
@@ -113,6 +119,7 @@ def test_a_package_that_is_not_the_one_locked_is_refused(checkout):
     assert is_set_up_anew(checkout.dev("test", "-x"))
 
 
+@night("installations")
 def test_without_a_network_it_says_what_to_do(checkout):
     nowhere = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
     answer = checkout.dev("run", "--port", str(free_port()), **nowhere, PIP_RETRIES="0")

@@ -26,11 +26,17 @@ from config import Config
 from tests.conftest import KEYS
 from tests.db_dump import dump
 from tests.factories import make_members
-from tests.markers import on_both
+from tests.markers import night, on_both
 from tests.postgres import drop_all, postgresql
 from tests.processes import ROOT, run, surroundings
 
 pytestmark = on_both("migrations")
+# In a copy of the project, where nothing is compiled.
+mostly_on_sqlite = pytest.mark.parametrize(
+    "empty",
+    ["sqlite", pytest.param("postgresql", marks=night("repeats on PostgreSQL"))],
+    indirect=True,
+)
 OTHER = encryption.new_keys()
 MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 
@@ -265,6 +271,7 @@ def _groups(engine: Engine, name: str) -> list[object]:
         return [*groups, connection.scalar(text("SELECT count(*) FROM questions"))]
 
 
+@mostly_on_sqlite
 def test_a_later_step_keeps_every_row_up_and_down(empty, tmp_path):
     """Rows that refer to a table that SQLite makes anew stay, too."""
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
@@ -301,6 +308,7 @@ def test_a_later_step_waits_for_keys_that_open_what_is_there(empty, tmp_path):
     assert in_version(later, empty, "db", "upgrade").returncode == 0
 
 
+@mostly_on_sqlite
 def test_a_later_step_that_fails_half_way_leaves_everything_as_it_was(empty, tmp_path):
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     before = _groups(empty, "name")
