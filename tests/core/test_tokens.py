@@ -33,12 +33,10 @@ def limited() -> list[Purpose]:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-@pytest.mark.parametrize("endpoint", Purpose)
-def test_a_token_serves_its_own_purpose_alone(purpose, endpoint):
+def test_a_token_serves_its_own_purpose_alone(purpose):
     token = tokens.sign(purpose, "some-id", datetime.now(UTC))
-    if purpose is endpoint:
-        assert tokens.read(endpoint, token) == "some-id"
-    else:
+    assert tokens.read(purpose, token) == "some-id"
+    for endpoint in set(Purpose) - {purpose}:
         with pytest.raises(TokenInvalid):
             tokens.read(endpoint, token)
 

@@ -103,12 +103,12 @@ def test_a_plain_subject_stays_plain_and_is_folded_at_spaces():
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-@pytest.mark.parametrize("name", ["Subject", "From", "To", "Reply-To", "List-Id", "Message-ID"])
-def test_no_header_lets_a_line_in(name, text):
-    with pytest.raises(InvalidHeader) as refusal:
-        headers.format_header(name, text)
-    assert name in str(refusal.value)
-    assert "Bcc" not in str(refusal.value)
+def test_no_header_lets_a_line_in(text):
+    for name in ("Subject", "From", "To", "Reply-To", "List-Id", "Message-ID"):
+        with pytest.raises(InvalidHeader) as refusal:
+            headers.format_header(name, text)
+        assert name in str(refusal.value)
+        assert "Bcc" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -124,12 +124,12 @@ def test_a_subject_that_looks_encoded_is_read_as_it_was_written(text):
     assert read(headers.format_header("Subject", text)) == text
 
 
-@pytest.mark.parametrize("length", range(60, 601, 9))
 @pytest.mark.parametrize("after", ["", ", <mailto:leave+a1b2@example.org>"])
-def test_a_long_link_is_not_encoded_and_each_way_out_has_a_line(length, after):
-    link = ("https://belong.example.org/leave/" + "a1B2-_" * 100)[:length]
-    written = headers.format_header("List-Unsubscribe", f"<{link}>{after}").decode()
-    assert written == f"List-Unsubscribe: <{link}>{after}\r\n".replace(">, <", ">,\r\n <")
+def test_a_long_link_is_not_encoded_and_each_way_out_has_a_line(after):
+    for length in range(60, 601, 9):
+        link = ("https://belong.example.org/leave/" + "a1B2-_" * 100)[:length]
+        written = headers.format_header("List-Unsubscribe", f"<{link}>{after}").decode()
+        assert written == f"List-Unsubscribe: <{link}>{after}\r\n".replace(">, <", ">,\r\n <")
 
 
 @pytest.mark.parametrize("gap", [2, 3, 80])
@@ -148,10 +148,9 @@ def test_a_line_ends_before_its_thousandth_octet():
         headers.format_header("List-Id", "Grüße <a1.belong.example.org>")
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_display_names_come_back_exactly(seed):
-    source = random.Random(seed)
-    for _ in range(20):
+def test_display_names_come_back_exactly():
+    source = random.Random(7)
+    for _ in range(1000):
         name = "".join(source.choices("ab ,;:<>\"()'.\\/[]=?_éß春👩", k=source.randint(1, 50)))
         raw = headers.format_header("From", format_mailbox(name, "belong@example.org"))
         assert_well_formed(raw)

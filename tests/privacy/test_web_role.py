@@ -75,43 +75,46 @@ def web(migrated_postgresql: Engine) -> Iterator[Engine]:
 
 def refusal(engine: Engine, statement: str | Executable) -> str:
     """Say why a statement is refused."""
-    with pytest.raises(ProgrammingError) as refused, engine.begin() as connection:
-        connection.execute(text(statement) if isinstance(statement, str) else statement)
-    return str(refused.value.orig)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(statement) if isinstance(statement, str) else statement)
+    except ProgrammingError as refused:
+        return str(refused.orig)
+    return f"taken: {statement}"
 
 
-@pytest.mark.parametrize(("table", "column"), FIXED)
-def test_what_no_page_changes_the_web_cannot_change(web, table, column):
-    changed = update(TABLES[table]).values({column: null()})
-    assert f"permission denied for table {table}" in refusal(web, changed)
+def test_what_no_page_changes_the_web_cannot_change(web):
+    for table, column in FIXED:
+        changed = update(TABLES[table]).values({column: null()})
+        assert f"permission denied for table {table}" in refusal(web, changed)
 
 
-@pytest.mark.parametrize(("table", "column"), UNFILLED)
-def test_what_no_page_fills_the_web_cannot_fill(web, table, column):
-    filled = insert(Table(table, MetaData(), Column(column))).values({column: None})
-    assert f"permission denied for table {table}" in refusal(web, filled)
+def test_what_no_page_fills_the_web_cannot_fill(web):
+    for table, column in UNFILLED:
+        filled = insert(Table(table, MetaData(), Column(column))).values({column: None})
+        assert f"permission denied for table {table}" in refusal(web, filled)
 
 
-@pytest.mark.parametrize("table", KEPT)
-def test_what_no_page_deletes_the_web_cannot_delete(web, table):
-    assert f"permission denied for table {table}" in refusal(web, delete(TABLES[table]))
+def test_what_no_page_deletes_the_web_cannot_delete(web):
+    for table in KEPT:
+        assert f"permission denied for table {table}" in refusal(web, delete(TABLES[table]))
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web, table):
-    assert "permission denied" in refusal(web, f"TRUNCATE {table} CASCADE")
-    assert "permission denied" in refusal(web, TRIGGER.format(table))
+def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web):
+    for table in TABLES:
+        assert "permission denied" in refusal(web, f"TRUNCATE {table} CASCADE")
+        assert "permission denied" in refusal(web, TRIGGER.format(table))
 
 
-@pytest.mark.parametrize("table", [name for name in TABLES if name not in WEB])
-def test_what_no_page_reads_the_web_cannot_read(web, table):
-    assert "permission denied" in refusal(web, select(TABLES[table]))
+def test_what_no_page_reads_the_web_cannot_read(web):
+    for table in TABLES.keys() - WEB.keys():
+        assert "permission denied" in refusal(web, select(TABLES[table]))
 
 
-@pytest.mark.parametrize("statement", DEFINING)
-def test_the_web_defines_nothing(web, statement):
-    said = refusal(web, statement)
-    assert "permission denied" in said or "must be owner" in said
+def test_the_web_defines_nothing(web):
+    for statement in DEFINING:
+        said = refusal(web, statement)
+        assert "permission denied" in said or "must be owner" in said, said
 
 
 def test_the_web_does_not_become_the_owner(web, migrated_postgresql):
