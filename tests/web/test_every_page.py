@@ -1,0 +1,150 @@
+"""All pages: each is shown somewhere, refused to whom it is not for, and changes nothing by GET."""
+
+import pytest
+from jinja2 import Environment, meta
+
+from belong_mail.app import create_app
+from belong_mail.core.services import Services
+from belong_mail.web.access import Access
+from config import Config
+from tests.browser_client import path_of
+from tests.crawl import (
+    all_of_a_lead,
+    lead_stops,
+    mailed_links,
+    open_thread,
+    pressed,
+    prove_again,
+    record_templates,
+    reference_of,
+    sign_in,
+    stops,
+    used,
+)
+from tests.db_dump import kept_of
+from tests.district_names import DISTRICT
+from tests.markers import on_sqlite
+from tests.processes import ROOT
+from tests.web.rights.table import PART, rights_table
+
+
+@on_sqlite
+def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
+    app, visitor, worker, relay, services, keyring
+):
+    shown: set[str] = set()
+    record_templates(app, shown)
+    links = mailed_links(visitor, worker, relay, services, keyring)
+    for stop in stops(services, links, reference_of(visitor)):
+        visitor.client.get(path_of(stop.url), buffered=True)
+    assert visitor.open("/groups/asian/join/personal").status_code == 404
+    list(pressed(visitor, links))
+    assert {page.status_code for page in used(visitor, worker, relay)} == {200}
+    assert open_thread(visitor, services).status_code == 200
+    assert visitor.client.post("/contact", headers={"Origin": "null"}).status_code == 403
+    lead = sign_in(app, keyring)
+    for _page in (*all_of_a_lead(lead, services), *prove_again(lead, worker, relay)):
+        pass
+    environment = app.jinja_env
+    names = {name for name in environment.list_templates() if name.endswith(".html")}
+    # Only where an identity provider is configured: tests/accounts/district opens these.
+    names = {name for name in names if not name.startswith("district/")}
+    for name in names:
+        environment.get_template(name)
+    assert names - shown - referenced(environment, names) == set()
+
+
+def referenced(environment: Environment, names: set[str]) -> set[str]:
+    """Return the templates that others extend, include or import."""
+    found: set[str] = set()
+    for name in names:
+        source = (ROOT / "templates" / name).read_text()
+        found |= {str(each) for each in meta.find_referenced_templates(environment.parse(source))}
+    return found
+
+
+@on_sqlite
+def test_every_page_is_public_by_its_mark_or_refused_to_strangers(app, visitor):
+    for route in rights_table(app):
+        if Access.PUBLIC not in route.marks:
+            address = PART.sub("1", route.address)
+            if route.method == "POST":
+                assert visitor.client.post(address).status_code in {400, 403}, route
+            for method in ("GET", "HEAD") if route.method == "GET" else ():
+                answer = visitor.client.open(address, method=method)
+                assert (answer.status_code, answer.location) == (302, "/sign-in"), route
+
+
+@on_sqlite
+def test_in_production_there_is_no_page_for_development(environment):
+    environment |= {
+        "BELONG_ENV": "production",
+        "BELONG_BASE_URL": "https://belong.example.org",
+        **DISTRICT,
+        "BELONG_MAIL_DOMAIN": "example.org",
+        "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
+        "BELONG_CONTACT_INBOX": "office@example.org",
+    }
+    app = create_app(Config.read(environment))
+    paths = {rule.rule for rule in app.url_map.iter_rules()}
+    assert not [path for path in paths if path.startswith("/dev")]
+    client = app.test_client(use_cookies=False)
+    assert client.get("/dev/mailbox", base_url="https://belong.example.org").status_code == 404
+    services: Services = app.extensions["belong"]
+    services.writing.kw["bind"].dispose()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"X-Forwarded-For": "127.0.0.1"}, "127.0.0.1"),
+        ({"X-Real-IP": "127.0.0.1"}, "127.0.0.1"),
+        ({"Forwarded": "for=127.0.0.1"}, "127.0.0.1"),
+        ({"Via": "1.1 proxy"}, "127.0.0.1"),
+        ({}, "192.0.2.7"),
+        ({}, "2001:db8::7"),
+        ({}, ""),
+    ],
+)
+def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(
+    app, headers, address
+):
+    client = app.test_client(use_cookies=False)
+    from_there = {"REMOTE_ADDR": address}
+    for path in ("/dev/mailbox", "/dev/mailbox?since=now", "/dev/mailbox/x/html"):
+        answer = client.get(path, headers=headers, environ_overrides=from_there)
+        assert answer.status_code == 404
+    assert client.get("/dev/mailbox").status_code == 200
+
+
+@on_sqlite
+def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(app, services, keyring, visitor):
+    lead = sign_in(app, keyring)
+    places = list(lead_stops(app, services))
+    assert len(places) >= 8
+    for place in places:
+        assert lead.open(place).status_code == 200, place
+        assert visitor.open(place).location == "/sign-in", place
+
+
+def test_reading_any_page_or_mailed_link_changes_nothing(
+    app, visitor, worker, relay, services, keyring
+):
+    lead = sign_in(app, keyring)
+    lead_places = list(lead_stops(app, services))
+    links = mailed_links(visitor, worker, relay, services, keyring)
+    places = list(stops(services, links, reference_of(visitor)))
+    assert {
+        rule.rule.split("/")[1]
+        for rule in app.url_map.iter_rules()
+        if {"token", "secret"} & rule.arguments
+    } == links.keys()
+    before = kept_of(services)
+    for stop in places:
+        for method in ("GET", "HEAD", "OPTIONS"):
+            visitor.client.open(path_of(stop.url), method=method, buffered=True)
+    for place in lead_places:
+        for method in ("GET", "HEAD", "OPTIONS"):
+            lead.client.open(place, method=method)
+    assert kept_of(services) == before
