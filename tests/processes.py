@@ -14,6 +14,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 from urllib.request import urlopen
 
 from flask.cli import main
@@ -86,15 +87,19 @@ def feed(
 
 
 def fork(
-    settings: Mapping[str, str], arguments: tuple[str, ...], said: Path, complained: Path
+    settings: Mapping[str, str],
+    arguments: tuple[str, ...],
+    said: str | Path,
+    complained: str | Path,
+    typed: str | Path = os.devnull,
 ) -> ForkServerProcess:
     """Start a command of ours, forked from a process that has imported it.
 
     It has an id, an environment and connections of its own, in a tenth of the time that a fresh
     Python takes to import everything. So has a worker, which would become a fresh Python: that it
-    does is tried where `running` starts it.
+    does is tried where `started` starts it.
     """
-    given = (surroundings(settings), arguments, str(said), str(complained))
+    given = (surroundings(settings), arguments, str(typed), str(said), str(complained))
     process = FORKS.Process(target=_become, args=given, daemon=True)
     with ONE_ASKS:
         process.start()
@@ -112,10 +117,18 @@ def ended(process: ForkServerProcess) -> int:
     return code
 
 
-def _become(env: Mapping[str, str], arguments: tuple[str, ...], said: str, complained: str) -> None:
-    """In the child: be `flask --app wsgi` with these arguments, or the worker that it becomes."""
-    for standard, file in ((1, said), (2, complained)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), standard)
+def _become(env: Mapping[str, str], arguments: tuple[str, ...], *standard: str) -> None:
+    """In the child: be `flask --app wsgi` with these arguments, or the worker that it becomes.
+
+    It reads and writes these three files, and leads a group of its own.
+    """
+    os.setsid()
+    for number, file in enumerate(standard):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+        opened = os.open(file, flags)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0)  # in place of the one that `multiprocessing` has closed
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(env)
@@ -128,9 +141,57 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], said: str, compl
         run_path(sys.argv[0], run_name="__main__")
 
 
+class Forked:
+    """A command that was forked, with the verbs of `subprocess.Popen`."""
+
+    def __init__(self, process: ForkServerProcess, stdout: TextIO) -> None:
+        self._process, self.stdout = process, stdout
+        self.pid = process.pid or 0
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        with ONE_ASKS:
+            if self.returncode is None and not self._process.is_alive():
+                self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float = SECONDS) -> None:
+        if not wait_for([self._process.sentinel], timeout):
+            raise subprocess.TimeoutExpired("a forked command", timeout)
+        self.poll()
+
+    def communicate(self, timeout: float = SECONDS) -> tuple[str, None]:
+        said = self.stdout.read()
+        self.wait(timeout)
+        return said, None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 @contextmanager
-def running(settings: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command of ours until the block is left, then kill it and its children."""
+def running(settings: Mapping[str, str], *arguments: str) -> Iterator[Forked]:
+    """Fork a command of ours, and kill it when the block is left."""
+    with TemporaryDirectory(prefix="belong-") as folder:
+        pipe = Path(folder, "out")
+        os.mkfifo(pipe)
+        process = fork(settings, arguments, pipe, pipe)
+        try:
+            with pipe.open() as stdout:  # as soon as it writes there
+                yield Forked(process, stdout)
+        finally:
+            ended(process)
+
+
+@contextmanager
+def started(settings: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command of ours in a fresh Python; kill it and its children in the end."""
     process = subprocess.Popen(
         [*ENDS_WITH_US, *flask(*arguments)],
         cwd=ROOT,

@@ -20,7 +20,7 @@ from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
 from tests.district_names import NAMED
 from tests.markers import on_both, on_sqlite, one_by_day
-from tests.processes import ROOT, running
+from tests.processes import ROOT, started
 from tests.servers.ports import free_port
 
 ADDRESS = "someone@dpsk12.org"
@@ -152,10 +152,10 @@ def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(enviro
     """Granian has a format of its own, which no reader of JSON understands."""
     port = free_port()
     command = ("web", "--port", str(port), "--workers", "2")
-    with running({**environment, "BELONG_LOG_FORMAT": style}, *command) as process:
+    with started({**environment, "BELONG_LOG_FORMAT": style}, *command) as process:
         assert process.stdout is not None
-        started = [process.stdout.readline() for _ in range(2)]
-        victim = re.search(r'process(?:=|": )(\d+)', started[0])
+        begun = [process.stdout.readline() for _ in range(2)]
+        victim = re.search(r'process(?:=|": )(\d+)', begun[0])
         assert victim is not None
         os.kill(int(victim[1]), signal.SIGKILL)
         told = process.stdout.readline()
@@ -164,7 +164,7 @@ def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(enviro
         rest = process.stdout.read().splitlines()
     assert "Unexpected exit from worker-" in told
     assert " started " in again or '"started"' in again
-    for line in (*started, told, again, *rest):
+    for line in (*begun, told, again, *rest):
         is_ours = json.loads(line) if style == logs.JSON else LINE.fullmatch(line.strip())
         assert is_ours, line
 
@@ -245,7 +245,7 @@ def test_a_flood_of_failures_is_told_in_numbers(lines):
 @pytest.mark.parametrize("command", ["worker", "web"])
 def test_each_process_says_when_it_starts_and_the_worker_when_it_stops(environment, command):
     port = ("--port", str(free_port()), "--workers", "1") if command == "web" else ()
-    with running({**environment, "BELONG_LOG_FORMAT": "json"}, command, *port) as process:
+    with started({**environment, "BELONG_LOG_FORMAT": "json"}, command, *port) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGTERM)

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from itertools import takewhile
+from multiprocessing.connection import wait as wait_for
 
 import click
 import pytest
@@ -19,7 +20,7 @@ from belong_mail.ops import cli as cli_module
 from belong_mail.ops.cli import EXAMPLES, WITHOUT_SETTINGS
 from tests.factories import make_members, members_of, queue_issue
 from tests.markers import on_sqlite
-from tests.processes import ROOT, SECONDS, flask, run, surroundings
+from tests.processes import SECONDS, ended, fork, run
 
 
 def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -117,26 +118,17 @@ def at_terminal(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as somebody does who sits at a terminal, and answers its question."""
     ours, theirs = pty.openpty()
+    process = fork(settings, arguments, *[os.ttyname(theirs)] * 3)
     try:
-        process = subprocess.Popen(
-            flask(*arguments),
-            cwd=ROOT, env=surroundings(settings), stdin=theirs, stdout=theirs, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
         os.write(ours, f"{answer}\n".encode())
-        said = b"".join(iter(lambda: _read(ours), b""))
-        process.wait(SECONDS)
+        said = b""
+        while ours in wait_for([ours, process.sentinel], SECONDS):
+            said += os.read(ours, 65536)
     finally:
+        code = ended(process)
         os.close(ours)
-    return subprocess.CompletedProcess(arguments, process.returncode, said.decode(), "")
-
-
-def _read(terminal: int) -> bytes:
-    """Read what comes; a terminal that its last program has left says so by an error."""
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        return b""
+        os.close(theirs)
+    return subprocess.CompletedProcess(arguments, code, said.decode(), "")
 
 
 def issue(services: Services, keyring: Keyring) -> str:

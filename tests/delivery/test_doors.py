@@ -11,7 +11,7 @@ import pytest
 from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
-from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
+from tests.processes import ROOT, SECONDS, flask, run, started, surroundings
 
 OF_THE_PAGES = {
     "PIL", "alembic", "click", "flask", "flask_wtf",
@@ -64,7 +64,7 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     queue(services, keyring, 50)
     relay.delay = 0.02
-    with running(environment, "worker") as process:
+    with started(environment, "worker") as process:
         relay.wait_for(50, SECONDS)
         proc = Path(f"/proc/{process.pid}")
         command = proc.joinpath("cmdline").read_bytes().split(b"\0")

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 
 from belong_mail.worker.process import NICENESS
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite
-from tests.processes import SECONDS, complaints_in, is_ready_to_end, run, running
+from tests.processes import SECONDS, Forked, complaints_in, is_ready_to_end, run, running
 from tests.servers.smtp import drop
 from tests.waiting import wait_until
 
@@ -16,13 +15,13 @@ from tests.waiting import wait_until
 SLOWLY = 0.3
 
 
-def wait_for_end(process: subprocess.Popen[str]) -> str:
+def wait_for_end(process: Forked) -> str:
     """Return what a process complained of; what it only reports is left out."""
     output, _ = process.communicate(timeout=SECONDS)
     return complaints_in(output)
 
 
-def wait_until_listening(process: subprocess.Popen[str]) -> None:
+def wait_until_listening(process: Forked) -> None:
     wait_until(lambda: is_ready_to_end(process.pid))
     time.sleep(0.5)
 

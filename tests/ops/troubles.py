@@ -2,14 +2,13 @@
 
 import resource
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
-from tests.processes import SECONDS
+from tests.processes import SECONDS, Forked
 
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
@@ -86,9 +85,8 @@ def once(act: Callable[[], None]) -> Callable[[str], None]:
     return lambda _: acts.pop()() if acts else None
 
 
-def is_said(process: subprocess.Popen[str], words: str) -> str:
+def is_said(process: Forked, words: str) -> str:
     """Read what a process says, until it says this."""
-    assert process.stdout is not None
     said = ""
     for line in process.stdout:
         said += line
@@ -98,7 +96,7 @@ def is_said(process: subprocess.Popen[str], words: str) -> str:
     return said
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: Forked) -> None:
     """Tell a worker to stop; it has survived, and ends well."""
     process.terminate()
     said, _ = process.communicate(timeout=SECONDS)
