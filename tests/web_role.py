@@ -86,8 +86,8 @@ def step_down(engine: Engine) -> None:
 
 
 @contextmanager
-def locked_by_web(engine: Engine, statement: str) -> Iterator[None]:
-    """Hold locks as an intruder with the web's role, for which others wait only briefly."""
+def locked_by_web(engine: Engine, statement: str, *, is_brief: bool = True) -> Iterator[None]:
+    """Hold locks as an intruder with the web’s role; others wait briefly for them, or as usual."""
 
     def hurry(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL lock_timeout = '300ms'")
@@ -96,11 +96,13 @@ def locked_by_web(engine: Engine, statement: str) -> Iterator[None]:
         intruder.exec_driver_sql(f"SET LOCAL ROLE {role_of(str(engine.url))}")
         intruder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         intruder.exec_driver_sql(statement)
-        event.listen(engine, "begin", hurry)
+        if is_brief:
+            event.listen(engine, "begin", hurry)
         try:
             yield
         finally:
-            event.remove(engine, "begin", hurry)
+            if is_brief:
+                event.remove(engine, "begin", hurry)
 
 
 def watch(engine: Engine) -> list[str]:

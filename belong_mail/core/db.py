@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    ExceptionContext,
     LargeBinary,
     MetaData,
     Select,
@@ -432,9 +433,29 @@ def is_too_slow(error: Exception) -> bool:
     return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
 
 
-def is_locked(error: Exception) -> bool:
+def is_locked(error: BaseException | None) -> bool:
     """Return whether PostgreSQL ended a statement that waited for a lock (soon free, maybe)."""
     return type(getattr(error, "orig", None)).__name__ == "LockNotAvailable"
+
+
+def hurry_after_locks(engine: Engine) -> None:
+    """Wait for locks only briefly for a while after one was waited for in vain.
+
+    Whoever holds that one may hold a hundred.
+    """
+    hurried_until = 0.0
+
+    @event.listens_for(engine, "handle_error")
+    def note(context: ExceptionContext) -> None:
+        nonlocal hurried_until
+        # A brief wait that was in vain says little: it makes no other one brief.
+        if is_locked(context.sqlalchemy_exception) and time.monotonic() > hurried_until:
+            hurried_until = time.monotonic() + LOCK_REST_SECONDS
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if time.monotonic() < hurried_until:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
 
 
 def is_disk_full(error: Exception) -> bool:

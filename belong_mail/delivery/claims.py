@@ -80,6 +80,11 @@ def claim_due(
     return _claim(session, owner, ids)
 
 
+def claim_single(session: Session, owner: str, limit: int) -> list[int]:
+    """Take single messages alone."""
+    return claim_due(session, owner, limit, {_TRANSACTIONAL, _SINGLE} & _kinds_due(session))
+
+
 def claim_kinds(session: Session, owner: str, kinds: tuple[str, ...], limit: int) -> list[int]:
     """Claim single messages of some kinds only."""
     which = or_(*(Delivery.kind == kind for kind in kinds))

@@ -333,18 +333,18 @@ class Engine:
             or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
         )
         taking = session, self._lock.name, self._members, room.limit
-        if self._has_issues:
-            try:
+        try:
+            if self._has_issues:
                 ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
-            except NO_DATABASE as error:
-                self._rest_issues(error)
-                raise
-        else:
-            ids, chunk = claims.claim_due(session, self._lock.name, room.limit), None
-        if ids or chunk is not None:
-            self._looked_at = time.monotonic() if is_looking else self._looked_at
-        self._lock.journal.claim(ids)
-        return list(self._compose(session, ids)) if ids else chunk
+            else:
+                ids, chunk = claims.claim_single(session, self._lock.name, room.limit), None
+            if ids or chunk is not None:
+                self._looked_at = time.monotonic() if is_looking else self._looked_at
+            self._lock.journal.claim(ids)
+            return list(self._compose(session, ids)) if ids else chunk
+        except NO_DATABASE as error:
+            self._rest_issues(error)
+            raise
 
     def _rest_issues(self, error: Exception) -> None:
         """Pause issues for a while if claiming one took too long, or met a lock."""

@@ -79,9 +79,8 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     # The kind of email: the name of a file in `emails/`.
     kind: Mapped[str]
-    newsletter_id: Mapped[int | None] = mapped_column(
-        ForeignKey("newsletters.id", ondelete="CASCADE")
-    )
+    # Not a foreign key: every email would wait for whoever has locked the issue, or its table.
+    newsletter_id: Mapped[int | None]
     subscription_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscriptions.id", ondelete="SET NULL"), index=True
     )

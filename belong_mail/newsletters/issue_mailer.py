@@ -7,11 +7,19 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true, update
+from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
-from belong_mail.core.db import NO_DATABASE, UtcTime, dialect_insert, in_ids, is_too_slow, now
+from belong_mail.core.db import (
+    NO_DATABASE,
+    UtcTime,
+    dialect_insert,
+    in_ids,
+    is_too_slow,
+    now,
+    update_if_free,
+)
 from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import pause
@@ -355,8 +363,8 @@ class IssueMailer:
 
     def _pause(self, session: Session, newsletter_id: int, why: str) -> None:
         log.warning("Newsletter %d is paused: %s.", newsletter_id, why)
-        paused = update(Newsletter).where(Newsletter.id == newsletter_id)
-        session.execute(paused.values(paused_at=func.coalesce(Newsletter.paused_at, now())))
+        paused_at = func.coalesce(Newsletter.paused_at, now())
+        update_if_free(session, Newsletter, Newsletter.id == newsletter_id, paused_at=paused_at)
         pause.pause(session, newsletter_id)
 
 

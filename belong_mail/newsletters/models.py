@@ -116,9 +116,8 @@ class RenderedIssue(Base):
 
     __tablename__ = "rendered_issues"
 
-    newsletter_id: Mapped[int] = mapped_column(
-        ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True
-    )
+    # Not a foreign key: all issues would wait for whoever has locked this one.
+    newsletter_id: Mapped[int] = mapped_column(primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
     wire: Mapped[bytes]
 

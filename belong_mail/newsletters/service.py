@@ -310,10 +310,11 @@ def log_endings(session: Session, at: datetime) -> None:
     unfinished = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
         IssueCount.newsletter_id == Newsletter.id, IssueCount.state.in_(UNFINISHED)
     )
-    over = update(Newsletter).where(
+    over = select(Newsletter.id).where(
         Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None), is_going,
         ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0,
     )  # fmt: skip
-    ended = over.values(ended_at=at).returning(Newsletter.id)
+    free = Newsletter.id.in_(over.with_for_update(skip_locked=True, key_share=True))
+    ended = update(Newsletter).where(free).values(ended_at=at).returning(Newsletter.id)
     for issue in session.scalars(ended.execution_options(synchronize_session=False)):
         logs.event(log, logging.INFO, "newsletter finished", newsletter=issue)

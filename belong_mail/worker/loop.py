@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, event, select, update
+from sqlalchemy import case, event, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, logs, site_settings
@@ -16,9 +16,11 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
+    hurry_after_locks,
     is_locked,
     is_too_slow,
     now,
+    update_if_free,
 )
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
@@ -98,6 +100,7 @@ class Worker:
         self._connections = self._met = 0
         """Connections to the database that were made, and how many before we last met it."""
         event.listen(sessions.kw["bind"], "connect", self._connected)
+        hurry_after_locks(sessions.kw["bind"])
         self._has_worked = False
         """Whether a turn has ended well since the database was last met."""
         self.held_because: str | None = None
@@ -180,12 +183,18 @@ class Worker:
         if self._do_keys_fit and not opener.unknown:
             return True
         if time.monotonic() < self._check_at:
-            return False
-        with self._sessions.begin() as session:
-            faults = key_check.check_unknown_keys(session, self._keyring)
-            faults = faults or key_check.key_faults(session, self._keyring)
-            if not faults and not self._do_keys_fit:
-                key_check.retry_unreadable_jobs(session, opener)
+            return self._do_keys_fit
+        try:
+            with self._sessions.begin() as session:
+                faults = key_check.check_unknown_keys(session, self._keyring)
+                faults = faults or key_check.key_faults(session, self._keyring)
+                if not faults and not self._do_keys_fit:
+                    key_check.retry_unreadable_jobs(session, opener)
+        except NO_DATABASE as error:
+            if not (self._do_keys_fit and is_too_slow(error)):
+                raise
+            self._check_at = time.monotonic() + HOST_CHECK_SECONDS
+            return True  # the web may seal something for a key that is none, and lock a table
         if faults:
             self._check_at = time.monotonic() + HOST_CHECK_SECONDS
         if faults and self.held_because != WRONG_KEYS:
@@ -254,7 +263,7 @@ class Worker:
         if self._intake is not None:
             self._intake.poll_if_due()
         requests, tasks = self._read_requests()
-        run = partial(self._backoff.run, most=REST_SECONDS, most_locked=LOCK_REST_SECONDS)
+        run = partial(self._backoff.run, most=REST_SECONDS)
         done = [run(complaint, task) for complaint, task in tasks.items()]
         if self._is_purge_due():
             at = now()
@@ -273,9 +282,7 @@ class Worker:
         """Read requests; return them, and the other tasks of this turn."""
         found = self._backoff.run("Nothing is read", self._look, most=NO_DATABASE_SECONDS)
         requests, tasks = found or ([], {})
-        for request_id in requests:
-            self._read_request(request_id)
-        return requests, tasks
+        return [each for each in requests if self._read_request(each)], tasks
 
     def _look(self) -> tuple[list[int], Tasks]:
         """Look what there is to do, in one transaction: the database may be far away."""
@@ -295,7 +302,9 @@ class Worker:
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < jobs.MAX_FAILURES)
-        people_first = due.order_by(Job.kind == pipe.RETURNED, Job.id).limit(JOBS_AT_ONCE)
+        # By time: those that were put off come after what others have asked for meanwhile.
+        in_turn = due.order_by(Job.kind == pipe.RETURNED, Job.due_at, Job.id)
+        people_first = in_turn.limit(JOBS_AT_ONCE)
         found = list(session.execute(people_first))
         asking = [row for row in found if row[1]]
         room = jobs.remaining_lookups(session, at) if asking else 0
@@ -343,18 +352,22 @@ class Worker:
     def _work(self, session: Session) -> Work:
         return Work(session=session, mailer=self._mailer, at=now())
 
-    def _read_request(self, request_id: int) -> None:
-        """Do one request in its own transaction; count a failure of an unreadable one."""
+    def _read_request(self, request_id: int) -> bool:
+        """Do one request in its own transaction; count a failure of an unreadable one.
+
+        Return False if it is gone, or someone else has it.
+        """
         kind = ""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Job, request_id, with_for_update={"skip_locked": True})
-                if request is not None:
-                    kind = request.kind
-                    work = JobWork(session=session, mailer=self._mailer, at=now(), job=request)
-                    with suppress(Refused):
-                        self._tasks[request.kind](work)
-                    session.delete(request)
+                if request is None:
+                    return False
+                kind = request.kind
+                work = JobWork(session=session, mailer=self._mailer, at=now(), job=request)
+                with suppress(Refused):
+                    self._tasks[request.kind](work)
+                session.delete(request)
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except NO_DATABASE as error:
@@ -362,18 +375,20 @@ class Worker:
             if not is_too_slow(error):
                 raise
             log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
-            with self._sessions.begin() as session:
-                waits = update(Job).where(Job.id == request_id)
-                rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
-                session.execute(waits.values(due_at=now() + rest))
+            rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
+            self._put_back(request_id, due_at=now() + rest)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._note_failure(kind)
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
-            with self._sessions.begin() as session:
-                failed = update(Job).where(Job.id == request_id)
-                # The web may have written any number into a new row, even a very negative one.
-                before = case((Job.failures < 0, 0), else_=Job.failures)
-                session.execute(failed.values(failures=before + 1))
+            # The web may have written any number into a new row, even a very negative one.
+            before = case((Job.failures < 0, 0), else_=Job.failures)
+            self._put_back(request_id, failures=before + 1)
+        return True
+
+    def _put_back(self, request_id: int, **values: Any) -> None:
+        """Change a request that was not done, unless someone is just deleting it."""
+        with self._sessions.begin() as session:
+            update_if_free(session, Job, Job.id == request_id, **values)
 
     def _note_failure(self, kind: str) -> None:
         """Report a failed lookup to the operator: a failure reveals whose address it is."""

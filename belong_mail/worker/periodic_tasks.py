@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
-from belong_mail.core.db import NO_DATABASE, error_name, is_locked, is_too_slow
+from belong_mail.core.db import LOCK_REST_SECONDS, NO_DATABASE, error_name, is_locked, is_too_slow
 
 # Pause after a task took too long: the first, and the longest.
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
@@ -34,11 +34,10 @@ class Backoff:
         task: Callable[[], Done],
         *,
         most: float = MAX_REST_SECONDS,
-        most_locked: float = MAX_REST_SECONDS,
     ) -> Done | None:
         """Run a task; return None if it is paused or took too long, which does not stop others.
 
-        `most` is the longest pause in seconds; after it met a lock, `most_locked` is.
+        `most` is the longest pause in seconds. After a lock it is short: no lock may mute an alarm.
         """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
@@ -47,7 +46,7 @@ class Backoff:
         except NO_DATABASE as error:
             if not is_too_slow(error):
                 raise
-            most = min(most, most_locked) if is_locked(error) else most
+            most = min(most, LOCK_REST_SECONDS) if is_locked(error) else most
             wait = min(most, REST_SECONDS * 2 ** self._failures[complaint])
             self._failures[complaint] += 1
             self._due_at[complaint] = self._clock() + wait

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import NO_DATABASE, is_too_slow, now
+from belong_mail.core.db import NO_DATABASE, in_ids, is_too_slow, now
 from belong_mail.core.services import Settings
 from belong_mail.delivery.dispatcher import Compose, IssuePaused
 from belong_mail.delivery.mailer import Mailer
@@ -66,7 +67,9 @@ def compose_deliveries(
     A delivery that takes too long is put off. Single ones behind it are read in the next turn: many
     of them must not outlast our lease.
     """
-    of_issues, is_slow = dict(issue_mailer.read(session, ids)), False
+    is_of_issue = in_ids(Delivery.id, "ids"), Delivery.newsletter_id.is_not(None)
+    copies = list(session.scalars(select(Delivery.id).where(*is_of_issue), {"ids": ids}))
+    of_issues, is_slow = dict(issue_mailer.read(session, copies) if copies else ()), False
     for delivery_id in ids:
         if delivery_id in of_issues:
             yield delivery_id, of_issues[delivery_id]

@@ -1,8 +1,9 @@
 """Leaders hear of their group's newsletters and mailbox, whatever marks the web sets."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import func, select
 
 from belong_mail.accounts.models import Account
@@ -16,8 +17,9 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import link_to
+from tests.delivery.factories import books, queue
 from tests.factories import group_named
-from tests.markers import on_both
+from tests.markers import on_both, periodic_tasks
 from tests.privacy.test_loud import SILENCERS, ids, seal, silence
 from tests.scenario import VILLAGE, Scenario
 
@@ -127,3 +129,30 @@ def test_the_web_has_a_leader_emailed_about_newsletters_so_often_alone(scenario)
         for _ in range(ASKED_OF_LEADERS_RATE.burst + 5):
             SendTestCopies(issue, [reader]).ask(session, scenario.services.sealer)
     assert len(told(scenario)) == ASKED_OF_LEADERS_RATE.burst
+
+
+@periodic_tasks
+@by_the_role
+def test_marks_that_pause_and_resume_again_and_again_send_nothing_twice_and_lose_nothing(scenario):
+    """No one is emailed about it, and the worker writes nothing of it into the trail."""
+    scenario.invite_lead(LEAD)
+    number = queue(scenario.services, scenario.keyring, 3)
+    with scenario.services.reading.begin() as session:
+        issue = session.get_one(Newsletter, number).public_id
+    scenario.relay.script("RCPT", "451 4.3.0 Later")
+    marks = (
+        "UPDATE newsletters SET paused_at = '2020-01-01'",
+        "UPDATE newsletters SET paused_at = NULL, resumed_at = '2020-01-01'",
+    )
+    for minute in range(10):
+        with time_machine.travel(now() + timedelta(minutes=minute)):
+            for mark in marks:
+                silence(scenario, mark)
+                scenario.worker.step()
+                seal(scenario, FollowIssue(issue))
+                scenario.worker.drain()
+    assert books(scenario.services, number) == {"recipients": 3, "accepted": 3}
+    got = sorted(each.recipient for each in scenario.relay.accepted)
+    assert got == [f"member{each}@dpsk12.org" for each in range(3)]
+    with scenario.services.reading.begin() as session:
+        assert not session.scalars(select(audit.AuditEntry)).all()

@@ -393,7 +393,7 @@ def _create_newsletters() -> None:
     )
     op.create_table(
         "rendered_issues",
-        _row_of("newsletter_id", "newsletters", primary_key=True),
+        sa.Column("newsletter_id", sa.Integer(), primary_key=True),
         sa.Column("language", sa.String(), primary_key=True),
         sa.Column("wire", sa.LargeBinary(), nullable=False),
     )
@@ -473,7 +473,7 @@ def _create_delivery() -> None:
         "deliveries",
         sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
-        _row_of("newsletter_id", "newsletters"),
+        sa.Column("newsletter_id", sa.Integer()),
         _row_of("subscription_id", "subscriptions", "SET NULL", index=True),
         _row_of("account_id", "accounts", "SET NULL"),
         sa.Column("sealed_to", sa.LargeBinary()),

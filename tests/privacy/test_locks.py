@@ -1,0 +1,178 @@
+"""Locks that the web holds in PostgreSQL hold back little else than what they lock."""
+
+import time
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+import time_machine
+from sqlalchemy import select, text
+
+from belong_mail.core import jobs
+from belong_mail.core.db import now
+from belong_mail.core.decryption import UnknownKey
+from belong_mail.core.encryption import WRAPPED
+from belong_mail.core.jobs import Job
+from belong_mail.delivery.work import Work
+from belong_mail.newsletters.jobs import FollowIssue
+from tests.browser_client import text_of
+from tests.factories import queue_issue
+from tests.markers import on_postgresql, periodic_tasks
+from tests.scenario import VILLAGE, Scenario
+from tests.web_role import locked_by_web
+
+pytestmark = [on_postgresql, periodic_tasks]
+ADA, BEN = "ada@dpsk12.org", "ben@dpsk12.org"
+LEAD, OPERATOR = "lead@dpsk12.org", "operator@example.org"
+NEWSLETTERS = "LOCK TABLE newsletters"
+alerted = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "SELECT id FROM newsletters WHERE id = 1 FOR UPDATE",
+        "UPDATE newsletters SET is_late = is_late WHERE id = 1",
+    ],
+)
+def test_other_newsletters_leave_while_the_row_of_one_is_locked(lock, scenario):
+    scenario.enter(ADA)
+    scenario.enter(BEN, "asian")
+    with scenario.services.writing.begin() as session:
+        queue_issue(session)
+        queue_issue(session, "asian")
+    before = len(scenario.relay.accepted)
+    with locked_by_web(scenario.engine, lock):
+        scenario.worker.drain()
+        assert BEN in [each.recipient for each in scenario.relay.accepted[before:]]
+    scenario.worker.drain()
+    told = sorted(each.recipient for each in scenario.relay.accepted[before:])
+    assert told == [ADA, BEN]
+
+
+def test_single_email_leaves_while_the_table_of_newsletters_is_locked(scenario):
+    """Also beside a copy that is due again."""
+    scenario.enter(ADA)
+    scenario.relay.script("RCPT", "451 4.3.0 Later")
+    with scenario.services.writing.begin() as session:
+        queue_issue(session)
+    scenario.worker.drain()
+    scenario.visitor.join(VILLAGE, BEN)
+    with time_machine.travel(now() + timedelta(minutes=10)):
+        scenario.worker._read_requests()
+        with locked_by_web(scenario.engine, NEWSLETTERS):
+            assert scenario.mails(BEN)
+        scenario.worker.engine._issues_at = 0.0
+        assert len(scenario.mails(ADA)) == 3
+
+
+def test_email_leaves_while_keys_cannot_be_tried_for_a_lock(scenario):
+    """The web may send the worker what an unknown key has wrapped: then all are tried again."""
+    scenario.enter(ADA)
+    scenario.visitor.join(VILLAGE, BEN)
+    opener = scenario.worker._keyring.opener
+    with pytest.raises(UnknownKey):
+        opener.unwrap(WRAPPED + b"x" * 100, "a.column", "")
+    scenario.worker._read_requests()
+    with locked_by_web(scenario.engine, "LOCK TABLE waitlist_entries"):
+        assert scenario.mails(BEN)
+
+
+def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):
+    """They wait for one lock in vain, and for the next ones only briefly."""
+    with scenario.services.writing.begin() as session:
+        said = FollowIssue(queue_issue(session).public_id)
+    with scenario.services.writing.begin() as session:
+        for _ in range(20):
+            said.ask(session, scenario.services.sealer)
+    scenario.visitor.join(VILLAGE, BEN)
+    lock = "SELECT id FROM newsletters FOR UPDATE"
+    with locked_by_web(scenario.engine, lock, is_brief=False):
+        began = time.monotonic()
+        scenario.worker._read_requests()
+        assert time.monotonic() - began < 15
+        assert waiting(scenario) == ["follow-issue"] * 20
+
+
+def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(scenario):
+    with scenario.services.writing.begin() as session:
+        said = FollowIssue(queue_issue(session).public_id)
+    with scenario.services.writing.begin() as session:
+        said.ask(session, scenario.services.sealer)
+    with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
+        scenario.worker._read_requests()
+    scenario.visitor.join(VILLAGE, BEN)
+    with (
+        time_machine.travel(now() + timedelta(seconds=30)),
+        scenario.services.writing.begin() as session,
+    ):
+        found = scenario.worker._waiting(session, now())
+        kinds = [session.get_one(Job, each).kind for each in found]
+    assert kinds == ["join", "follow-issue"]
+
+
+def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario):
+    """Its row is the web's to lock as soon as the worker's transaction has failed."""
+    scenario.invite_lead(LEAD)
+    row = text("SELECT id FROM accounts FOR UPDATE")
+    with scenario.services.writing.begin() as session:
+        session.add(Job(kind="a-kind", sealed=b""))
+    with locked_by_web(scenario.engine, str(row)), scenario.engine.connect() as web:
+        web.execute(text("SET LOCAL lock_timeout = '9s'"))
+        deleting = Thread(target=lambda: web.execute(text("DELETE FROM jobs")))
+
+        def meet(work: Work) -> None:
+            deleting.start()
+            work.session.execute(row)
+
+        scenario.worker._tasks["a-kind"] = meet
+        assert scenario.worker._read_requests()[0]
+        deleting.join()
+        assert not scenario.worker._read_requests()[0]
+        assert waiting(scenario) == ["a-kind"]
+
+
+def waiting(scenario: Scenario) -> list[str]:
+    """List the kinds of the requests that were not answered."""
+    with scenario.services.reading.begin() as session:
+        return list(session.scalars(select(Job.kind)))
+
+
+@alerted
+def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, settings):
+    """A task that meets one is tried again within the minute, however often that was so."""
+    assert settings
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        jobs.note_failure(session, now())
+    # What another worker's transaction keeps locked while it waits for a lock of the web's.
+    row = text("SELECT key FROM worker_limits FOR UPDATE")
+    for minute in range(1, 6):
+        with (
+            time_machine.travel(now() + timedelta(minutes=2 * minute), tick=False),
+            locked_by_web(scenario.engine, "SELECT 1"),
+            scenario.engine.connect() as other,
+        ):
+            other.execute(row)
+            scenario.worker._backoff._clock = lambda: now().timestamp()
+            scenario.worker.drain()
+            assert not scenario.relay.to(OPERATOR)
+    with time_machine.travel(now() + timedelta(minutes=12), tick=False):
+        scenario.worker.drain()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "failed, or met a lock" in text_of(mail)
+
+
+@alerted
+def test_the_operator_hears_while_tables_are_locked(scenario, settings):
+    assert settings
+    scenario.enter(ADA)
+    with scenario.services.writing.begin() as session:
+        jobs.note_failure(session, now())
+    tables = "newsletters, pending_confirmations, manage_sessions, jobs, images, imports"
+    with (
+        time_machine.travel(now() + timedelta(minutes=2)),
+        locked_by_web(scenario.engine, f"LOCK TABLE {tables}"),
+    ):
+        scenario.worker.drain()
+        assert "failed, or met a lock" in "".join(map(text_of, scenario.relay.to(OPERATOR)))
