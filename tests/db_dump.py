@@ -2,6 +2,7 @@
 
 from sqlalchemy import Engine, select
 
+from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import Base, make_engine
 from belong_mail.core.jobs import FLOOD
 from belong_mail.core.services import Services
@@ -25,6 +26,13 @@ def dump_of(services: Services) -> Dump:
         return dump(engine)
     finally:
         engine.dispose()
+
+
+def trail(services: Services, *kinds: Kind) -> list[AuditEntry]:
+    """Return the entries of the audit trail of some kinds, or all, in order."""
+    found = select(AuditEntry).order_by(AuditEntry.id)
+    with services.reading.begin() as session:
+        return list(session.scalars(found.where(AuditEntry.kind.in_(kinds)) if kinds else found))
 
 
 def kept_of(services: Services) -> Dump:

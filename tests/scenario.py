@@ -17,7 +17,7 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
-from tests.factories import group_named, launch_an_hour_ago
+from tests.factories import group_named, launch_an_hour_ago, make_member, queue_issue
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
@@ -39,6 +39,9 @@ class Scenario:
         self.worker.drain()
         return self.relay.to(address)
 
+    def subjects(self, address: str = ADA) -> list[str]:
+        return [str(mail["Subject"]) for mail in self.mails(address)]
+
     def ask(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
         """Ask to join and return the mail that came of it."""
         before = len(self.mails(address))
@@ -53,6 +56,15 @@ class Scenario:
         """Ask, confirm, and return the welcome."""
         link = self.confirm_link(address, slug, **typed)
         assert self.visitor.follow(link).status_code == 200
+        return self.mails(address)[-1]
+
+    def issue_to(
+        self, address: str = ADA, slug: str = VILLAGE, language: str = "en", **words: str
+    ) -> EmailMessage:
+        """Make an address a member, send the group an issue, and return what comes of it."""
+        with self.services.writing.begin() as session:
+            make_member(session, self.keyring, address, slug, language)
+            queue_issue(session, slug, **words)
         return self.mails(address)[-1]
 
     def subscription(self, address: str = ADA, slug: str = VILLAGE) -> Subscription | None:

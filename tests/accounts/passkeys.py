@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from belong_mail.accounts.models import Passkey
-from belong_mail.core.audit import AuditEntry
 from tests.browser_client import Form
+from tests.db_dump import trail
 
 LEAD = "lead-of-the-village@dpsk12.org"
 PAGE, ADD, OPTIONS = "/account/passkeys", "/account/passkeys/add", "/account/passkeys/options"
@@ -47,10 +47,8 @@ def sign_in_by(phone, device):
     return finish(phone, device.get(asked(phone)))
 
 
-def trail(services, kind) -> list[str | None]:
-    with services.reading.begin() as session:
-        found = select(AuditEntry.detail).where(AuditEntry.kind == kind)
-        return list(session.scalars(found.order_by(AuditEntry.id)))
+def details(services, kind) -> list[str | None]:
+    return [each.detail for each in trail(services, kind)]
 
 
 def is_in(phone) -> bool:

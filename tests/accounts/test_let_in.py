@@ -5,12 +5,13 @@ from sqlalchemy import select, update
 
 from belong_mail.accounts.jobs import LetIn
 from belong_mail.accounts.models import Account, GroupLead, Passkey
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, record_use
-from tests.accounts.passkeys import LEAD, add, count, is_in, sign_in_by, trail
+from tests.accounts.passkeys import LEAD, add, count, details, is_in, sign_in_by
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import sign_in, sign_in_office
+from tests.db_dump import trail
 from tests.markers import periodic_tasks
 from tests.servers.authenticator import Authenticator
 
@@ -46,7 +47,7 @@ def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(owner, phone, service
     assert not is_in(phone)
     assert is_in(owner)
     assert count(services) == 1
-    assert trail(services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]
+    assert details(services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]
 
 
 def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
@@ -156,6 +157,4 @@ def public_id(services) -> str:
 
 def actors(services, kind: Kind) -> list[tuple[str, str | None]]:
     """List who did something: role and public id."""
-    found = select(AuditEntry.role, AuditEntry.actor).where(AuditEntry.kind == kind)
-    with services.reading.begin() as session:
-        return [(row[0], row[1]) for row in session.execute(found)]
+    return [(each.role, each.actor) for each in trail(services, kind)]

@@ -9,7 +9,7 @@ from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from tests.accounts.passkeys import ADD, LEAD, add, asked, trail
+from tests.accounts.passkeys import ADD, LEAD, add, asked, details
 from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
@@ -42,7 +42,7 @@ def test_a_passkey_proves_who_is_signed_in(owner, device, services):
     given = owner.act(FINISH, answer=answer_of(owner, device))
     assert given.location == PROOF
     assert is_proved(owner)
-    assert trail(services, Kind.PROVEN) == ["passkey"]
+    assert details(services, Kind.PROVEN) == ["passkey"]
 
 
 def test_a_mailbox_proves_nothing_of_who_has_a_passkey(owner, worker, relay):

@@ -27,12 +27,12 @@ from tests.accounts.passkeys import (
     add,
     asked,
     count,
+    details,
     finish,
     is_in,
     options_to_add,
     sign_in_by,
     token_of,
-    trail,
 )
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
@@ -52,8 +52,8 @@ def test_a_lead_adds_a_passkey_and_signs_in_with_it(owner, device, phone, servic
     assert "My phone" in owner.open(PAGE).text
     assert sign_in_by(phone, device).location == "/lead/"
     assert is_in(phone)
-    assert trail(services, Kind.PASSKEY_ADDED) == [None]
-    assert trail(services, Kind.SIGNED_IN)[-1] == "passkey"
+    assert details(services, Kind.PASSKEY_ADDED) == [None]
+    assert details(services, Kind.SIGNED_IN)[-1] == "passkey"
     assert "Last used on" in owner.open(PAGE).text
     told = relay.to(LEAD)[-1]
     assert told["Subject"] == "You can now sign in with a new passkey"
@@ -83,8 +83,8 @@ def test_a_removed_passkey_signs_nobody_in(owner, device, phone, services, worke
     assert owner.send(PAGE).location == f"{PAGE}?done=removed"
     assert count(services) == 0
     assert sign_in_by(phone, device).status_code == 403
-    assert trail(services, Kind.PASSKEY_REMOVED) == [None]
-    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
+    assert details(services, Kind.PASSKEY_REMOVED) == [None]
+    assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
     worker.drain()
     assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
 
@@ -166,17 +166,9 @@ def test_a_passkey_that_was_not_made_here_is_not_added(lie, lead, device, servic
         {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\xa1\x19\x01")},
         {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\x81" * 9000)},
     ],
-    ids=[
-        "signature",
-        "data",
-        "client",
-        "no JSON",
-        "no handle",
-        "no extensions",
-        "half a number",
-        "deep",
-    ],
-)
+    ids=["signature", "data", "client", "no JSON", "no handle", "no extensions", "half a number",
+         "deep"],
+)  # fmt: skip
 @pytest.mark.usefixtures("owner")
 def test_a_bent_answer_signs_nobody_in(changed, device, phone):
     answer = device.get(asked(phone), **changed)
@@ -317,7 +309,7 @@ def test_a_count_that_goes_back_stands_in_the_trail(device, app, services):
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
     device.counter -= 1
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
-    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
+    assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
 
 
 def test_a_passkey_is_added_to_one_account_once(owner, device, app, services, keyring):

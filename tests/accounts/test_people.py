@@ -10,11 +10,12 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.leads import mailbox
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
+from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.scenario import ADA, VILLAGE
@@ -66,16 +67,21 @@ def known(scenario, address: str) -> Account:
     return found
 
 
+def seal_invitation(scenario, address: str, groups: list[str], name: str = "Sam") -> None:
+    """Ask the worker to invite, as the web does when the office presses the button."""
+    by = known(scenario, OFFICE).public_id
+    with scenario.services.writing.begin() as session:
+        asked = InviteColleague(by, name, address, "en", groups, office=False)
+        asked.ask(session, scenario.services.sealer)
+    scenario.worker.drain()
+
+
 def press(office: Visitor, scenario, address: str, verb: str, role: str = ""):
     """Press a button of somebody's page; the worker then does what follows from it."""
     person = f"{PAGE}/{known(scenario, address).public_id}"
     answer = office.act(f"{person}/{verb}", role=role)
     scenario.worker.drain()
     return answer
-
-
-def subjects(scenario, address: str) -> list[str]:
-    return [str(mail["Subject"]) for mail in scenario.mails(address)]
 
 
 def test_one_invitation_for_two_groups_is_accepted_with_one_press(app, scenario, office):
@@ -142,14 +148,14 @@ def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(scenario, off
     scenario.worker.drain()
     accepted = now()
     scenario.enter(ADA, first_name="Ada", introduce_me="y")
-    assert HELLO not in subjects(scenario, NEW)
+    assert HELLO not in scenario.subjects(NEW)
     with time_machine.travel(accepted + timedelta(hours=23)):
         scenario.enter("bea@dpsk12.org", first_name="Bea", introduce_me="y")
-        assert HELLO not in subjects(scenario, NEW)
+        assert HELLO not in scenario.subjects(NEW)
     with time_machine.travel(accepted + timedelta(hours=25)):
-        assert subjects(scenario, NEW).count(HELLO) == 2
+        assert scenario.subjects(NEW).count(HELLO) == 2
         scenario.enter("cleo@dpsk12.org", first_name="Cleo", introduce_me="y")
-        assert subjects(scenario, NEW).count(HELLO) == 3
+        assert scenario.subjects(NEW).count(HELLO) == 3
 
 
 def test_whom_the_office_invites_names_no_mailbox_for_a_day(scenario, office):
@@ -164,7 +170,7 @@ def test_whom_the_office_invites_names_no_mailbox_for_a_day(scenario, office):
             group = group_named(session, VILLAGE)
             lead = session.get_one(Account, known(scenario, NEW).id)
             mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, shared, "en")
-        return subjects(scenario, shared)
+        return scenario.subjects(shared)
 
     assert propose() == []
     with time_machine.travel(accepted + timedelta(hours=23)):
@@ -181,7 +187,7 @@ def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(scenario, 
     with time_machine.travel(now() + timedelta(days=2)):
         scenario.enter(ADA, first_name="Ada", introduce_me="y")
         with time_machine.travel(now() + timedelta(days=2)):
-            assert HELLO not in subjects(scenario, NEW)
+            assert HELLO not in scenario.subjects(NEW)
 
 
 def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
@@ -189,7 +195,7 @@ def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
     scenario.invite_lead(LEAD)
     scenario.invite_lead("asian@dpsk12.org", "asian")
     invite(office, scenario, NEW, VILLAGE, "lgbtq")
-    assert subjects(scenario, "asian@dpsk12.org") == []
+    assert scenario.subjects("asian@dpsk12.org") == []
     for told in (OFFICE, COLLEAGUE):
         mail = scenario.mails(told)[-1]
         assert mail["Subject"] == CHANGED
@@ -231,10 +237,10 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
     assert lead.open("/lead/").status_code == 302, "the session is over"
     scenario.enter(ADA, first_name="Ada", introduce_me="y")
-    assert HELLO not in subjects(scenario, LEAD)
+    assert HELLO not in scenario.subjects(LEAD)
     assert "ended your role" in text_of(scenario.mails(LEAD)[-1])
-    assert CHANGED in subjects(scenario, NEW)
-    assert subjects(scenario, OFFICE)[-1] == CHANGED
+    assert CHANGED in scenario.subjects(NEW)
+    assert scenario.subjects(OFFICE)[-1] == CHANGED
 
 
 def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(app, scenario, office):
@@ -327,32 +333,19 @@ def test_a_row_that_says_office_invites_no_one(scenario, office):
 
 
 def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenario):
-    by = known(scenario, OFFICE)
     groups = [group_id(scenario, VILLAGE)]
-
-    def ask(address: str) -> None:
-        with scenario.services.writing.begin() as session:
-            asked = InviteColleague(by.public_id, "Sam", address, "en", groups, office=False)
-            asked.ask(session, scenario.services.sealer)
-        scenario.worker.drain()
-
-    ask("eve@elsewhere.org")
+    seal_invitation(scenario, "eve@elsewhere.org", groups)
     assert account_of(scenario, "eve@elsewhere.org") is None
     for number in range(42):
-        ask(f"staff{number}@dpsk12.org")
-    with scenario.services.reading.begin() as session:
-        assert len(session.scalars(select(GroupLead)).all()) == 40
-    assert subjects(scenario, OFFICE).count(CHANGED) == 40, "each is loud"
+        seal_invitation(scenario, f"staff{number}@dpsk12.org", groups)
+    assert scenario.rows("group_leads") == 40
+    assert scenario.subjects(OFFICE).count(CHANGED) == 40, "each is loud"
 
 
 @pytest.mark.parametrize("groups", [[], ["nonsense"]])
 def test_an_invitation_to_nothing_makes_no_account(groups, scenario):
     """Nobody hears of one, and a new row would tell who has an account already."""
-    by = known(scenario, OFFICE)
-    with scenario.services.writing.begin() as session:
-        asked = InviteColleague(by.public_id, "", NEW, "en", groups, office=False)
-        asked.ask(session, scenario.services.sealer)
-    scenario.worker.drain()
+    seal_invitation(scenario, NEW, groups)
     assert account_of(scenario, NEW) is None
 
 
@@ -360,8 +353,8 @@ def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario, office
     """Nothing else comes of it, and a silence would say that a guess leads the group."""
     scenario.invite_lead(LEAD)
     invite(office, scenario, LEAD, VILLAGE)
-    assert INVITED not in subjects(scenario, LEAD)
-    assert subjects(scenario, OFFICE) == subjects(scenario, INBOX) == [CHANGED]
+    assert INVITED not in scenario.subjects(LEAD)
+    assert scenario.subjects(OFFICE) == scenario.subjects(INBOX) == [CHANGED]
 
 
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
@@ -375,22 +368,12 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     assert scenario.relay.accepted == []
 
 
-def test_a_name_carries_no_link_into_an_email(scenario, office):
-    with scenario.services.writing.begin() as session:
-        asked = InviteColleague(
-            known(scenario, OFFICE).public_id,
-            "Visit https://evil.example/x now",
-            NEW,
-            "en",
-            [group_id(scenario, VILLAGE)],
-            office=False,
-        )
-        asked.ask(session, scenario.services.sealer)
+def test_a_name_carries_no_link_into_an_email(scenario):
+    groups = [group_id(scenario, VILLAGE)]
+    seal_invitation(scenario, NEW, groups, "Visit https://evil.example/x now")
     words = text_of(scenario.mails(OFFICE)[-1])
     assert "https" in words
     assert "evil.example" not in words
-    assert "://evil" not in words
-    assert office.open(PAGE).status_code == 200
 
 
 def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
@@ -398,8 +381,7 @@ def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
     press(office, scenario, NEW, "remove", VILLAGE)
     by, about = known(scenario, OFFICE).public_id, known(scenario, NEW).public_id
-    with scenario.services.reading.begin() as session:
-        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    entries = trail(scenario.services)
     told = [(each.kind, each.actor, each.group_slug) for each in entries if each.account == about]
     assert told == [
         (Kind.LEAD_INVITED, by, VILLAGE),
@@ -417,19 +399,15 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario
     public_id = known(scenario, NEW).public_id
     secret = scenario.keyring.index.link_secret(invitations.INVITATION, public_id)
     asked = AcceptRights(public_id, [group_id(scenario, VILLAGE)], office=False, secret=secret)
+
+    def introduced_from():
+        with scenario.services.writing.begin() as session:
+            group, account = group_named(session, VILLAGE), known(scenario, NEW)
+            return invitations.introduced_from(session, scenario.keyring.opener, account, group)
+
+    before = introduced_from()
     with scenario.services.writing.begin() as session:
-        group, account = (
-            group_named(session, VILLAGE),
-            session.get_one(Account, known(scenario, NEW).id),
-        )
-        before = invitations.introduced_from(session, scenario.keyring.opener, account, group)
         asked.ask(session, scenario.services.sealer)
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
-    with scenario.services.reading.begin() as session:
-        group, account = (
-            group_named(session, VILLAGE),
-            session.get_one(Account, known(scenario, NEW).id),
-        )
-        after = invitations.introduced_from(session, scenario.keyring.opener, account, group)
-    assert before == after is not None
+    assert before == introduced_from() is not None

@@ -8,12 +8,13 @@ from sqlalchemy import select, update
 
 from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import PROOF_RATE
 from belong_mail.core.tokens import Purpose
 from belong_mail.web.access import Access, endpoints
 from tests import crawl
+from tests.accounts.passkeys import details
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
@@ -57,12 +58,6 @@ def ask(browser: Visitor, worker, relay, address: str = crawl.LEAD) -> str:
     return link_to(relay.to(address)[-1], PAGE)
 
 
-def proofs(services) -> list[str | None]:
-    with services.reading.begin() as session:
-        found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
-        return list(session.scalars(found))
-
-
 @on_sqlite
 def test_these_presses_want_a_fresh_proof_and_no_others(app):
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
@@ -95,7 +90,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
         answer = lead.press(path, **kept)
         assert answer.status_code != 403
         assert answer.mimetype == "application/zip" or NEEDED not in answer.text
-    assert proofs(services) == ["link"]
+    assert details(services, Kind.PROVEN) == ["link"]
 
 
 @on_sqlite
@@ -163,7 +158,7 @@ def test_the_link_asks_on_get_and_works_once(later, services, worker, relay):
     assert kept_of(services) == before
     assert later.press(link).status_code == 303
     assert later.press(link).status_code == 404
-    assert proofs(services) == ["link"]
+    assert details(services, Kind.PROVEN) == ["link"]
 
 
 @on_sqlite
@@ -178,7 +173,7 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
         refused = browser.press(link)
         assert refused.status_code == 403
         assert "only in the browser where you’re signed in" in refused.text
-    assert proofs(services) == []
+    assert details(services, Kind.PROVEN) == []
     typed = FORMS["office.settings"]
     assert later.send(pages["office.settings"], **typed).status_code == 403
 

@@ -46,11 +46,6 @@ def resend(services) -> int:
         return contact.resend(session)
 
 
-def come_back(services, relay) -> None:
-    [copy] = relay.accepted
-    hand_back(services, copy.return_path, bounce(copy.return_path, OFFICE, FULL))
-
-
 @ALARM
 def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
     visitor, services, worker, relay
@@ -58,7 +53,8 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
     reference = write(visitor, services)
     worker.drain()
     assert "undelivered" not in wrong_names(services)
-    come_back(services, relay)
+    [copy] = relay.accepted
+    hand_back(services, copy.return_path, bounce(copy.return_path, OFFICE, FULL))
     worker.drain()
     assert "undelivered" in wrong_names(services)
     assert figures(services)["undelivered"] == "1"

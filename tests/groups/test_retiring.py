@@ -186,6 +186,7 @@ def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(scenario, cli,
         assert answer.status_code == 404
         assert "This group has ended" in answer.text
         assert "/groups/asian" in answer.text
+    assert "The Village" not in scenario.visitor.open("/").text
     assert scenario.visitor.open("/groups/no-such-group").status_code == 404
     assert "has ended" not in scenario.visitor.open("/groups/no-such-group").text
     assert scenario.visitor.follow(leave).status_code == 200
@@ -205,14 +206,9 @@ def test_other_groups_go_on(scenario, cli):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 2, "asian")
         queue_issue(session, "asian")
-        _schedule(session, "asian")
+        issue = newsletters.draft(session, group_named(session, "asian"), "Later", "Come.")
+        release.release(session, issue, now() + timedelta(minutes=30))
     by_command(scenario, cli)
     drain_for_days(scenario)
     assert [one.message["Subject"] for one in scenario.relay.accepted].count("Later") == 2
     assert len(sent(scenario)) == 4
-
-
-def _schedule(session, slug: str):
-    issue = newsletters.draft(session, group_named(session, slug), "Later", "Come.")
-    release.release(session, issue, now() + timedelta(minutes=30))
-    return issue

@@ -8,12 +8,13 @@ from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
-from belong_mail.core.audit import AuditEntry
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, site_words
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import Form, html_of, text_of
+from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
@@ -160,8 +161,7 @@ def test_what_a_setting_cannot_be_is_explained_and_not_used(office, services, na
 
 def test_a_page_that_is_saved_as_it_is_changes_nothing(office, services):
     assert office.send(SETTINGS).status_code == 303
-    with services.reading.begin() as session:
-        assert session.scalars(select(SiteSetting)).all() == []
+    assert dump_of(services)["site_settings"] == []
 
 
 def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(office, services):
@@ -176,10 +176,8 @@ def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(office, ser
 def test_the_trail_names_the_setting_and_not_its_value(office, services):
     office.send(SETTINGS, video_url=VIDEO)
     office.send(SETTINGS, video_url=VIDEO)
-    with services.reading.begin() as session:
-        found = select(AuditEntry).where(AuditEntry.kind == "setting changed")
-        [entry] = session.scalars(found)
-        assert (entry.detail, entry.role) == ("video_url", "account")
+    [entry] = trail(services, Kind.SETTING_CHANGED)
+    assert (entry.detail, entry.role) == ("video_url", "account")
 
 
 def held(services, issue: str) -> bool:

@@ -16,7 +16,7 @@ from belong_mail.members.self_service_tasks import _move
 from belong_mail.newsletters.models import Newsletter
 from tests.factories import group_named, make_member, make_members
 from tests.markers import on_both, periodic_tasks
-from tests.newsletters.writing import write
+from tests.newsletters.writing import release, write
 
 pytestmark = periodic_tasks
 
@@ -104,9 +104,7 @@ def test_an_address_that_is_moved_is_counted_by_its_new_one(services, keyring):
 
 def in_the_middle(lead, page: str, services, worker, number: int) -> None:
     """Release an issue and let so many of its copies wait for a second try."""
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    release(lead, page, worker)
     with services.writing.begin() as session:
         issue = select(Newsletter.id).order_by(Newsletter.id.desc()).limit(1).scalar_subquery()
         some = select(Delivery.id).where(Delivery.newsletter_id == issue).limit(number)

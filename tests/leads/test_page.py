@@ -60,11 +60,10 @@ def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead):
     assert "<li>Nos reunimos en la biblioteca</li></ul>" in spanish
 
     fields = Form(lead.open(PAGE).text).fields
-    token = fields["csrf_token"]
     assert fields["summary_en"] == TYPED["summary_en"]
-    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
+    assert lead.act(f"{PAGE}/undo").status_code == 303
     assert lead.open("/groups/the-village").text == before
-    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
+    assert lead.act(f"{PAGE}/undo").status_code == 303
     assert lead.open("/groups/the-village").text == public
 
 

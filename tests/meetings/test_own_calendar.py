@@ -11,7 +11,6 @@ from belong_mail.core.db import now
 from belong_mail.meetings.models import Meeting
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of, text_of
-from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
 from tests.scenario import ADA
 
@@ -63,7 +62,6 @@ def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(scenari
     assert f"{WITH_PLACE}:" in text_of(mail)
     assert WITH_PLACE in html_of(mail)
     assert not re.search("village|ada|dpsk12", link, re.IGNORECASE)
-    before = kept_of(scenario.services)
     answer = scenario.visitor.open(link)
     assert answer.content_type == "text/calendar; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="meetings.ics"'
@@ -73,7 +71,6 @@ def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(scenari
     assert (event.summary, event.location, event.url) == ("The Village: Tea", PLACE, LINK)
     assert f"Join online: {LINK}" in (event.description or "")
     assert "Ana of Tea" in (event.description or "")
-    assert kept_of(scenario.services) == before
 
 
 def test_my_groups_offers_it_and_each_date_by_itself(scenario):

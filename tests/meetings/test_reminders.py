@@ -139,7 +139,7 @@ def test_a_link_that_no_newsletter_may_have_is_left_out(scenario, clock, link):
 
 def test_the_worker_itself_looks(scenario, clock):
     clock.shift(HOUR)
-    assert [each["Subject"] for each in scenario.mails()] == ["A meeting is coming up"]
+    assert scenario.subjects() == ["A meeting is coming up"]
 
 
 def test_who_leaves_while_it_waits_gets_none(scenario, clock):
@@ -198,22 +198,6 @@ def test_a_retired_groups_meetings_are_silent(scenario, clock):
         session.get_one(Group, meeting(scenario).group_id).retired_at = datetime.now(UTC)
     assert mails(scenario) == []
     assert dump_of(scenario.services)["reminders"] == []
-
-
-def test_members_ask_for_it_and_end_it_on_their_own_page(scenario):
-    scenario.visitor.send("/my-groups", email=BEN)
-    sheet = link_to(scenario.mails(BEN)[-1], "my-groups").partition("?")[0]
-    [membership] = re.findall(
-        r'name="membership" value="([^"]+)"', scenario.visitor.open(sheet).text
-    )[:1]
-    for wish, is_wanted, words in (
-        ("yes", True, "You’ll get an email the day before each meeting."),
-        ("no", False, "You won’t get emails before meetings anymore."),
-    ):
-        answer = scenario.visitor.press(f"{sheet}/remind", membership=membership, remind=wish)
-        assert words in scenario.visitor.open(answer.location).text
-        found = scenario.subscription(BEN)
-        assert found.is_reminded is is_wanted
 
 
 def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, clock):

@@ -243,12 +243,3 @@ def test_a_press_without_a_choice_only_forgets(scenario):
     assert "We canceled the request" in scenario.visitor.follow(not_me).text
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 0
-
-
-def test_the_link_on_the_confirm_page_works_like_the_mailed_one(scenario):
-    page = scenario.visitor.open(scenario.confirm_link()).text
-    path = page.partition('href="/not-me/')[2].partition('"')[0]
-    assert scenario.visitor.open(f"/not-me/{path}").status_code == 200
-    scenario.visitor.follow(f"/not-me/{path}", choice="never")
-    scenario.worker.drain()
-    assert scenario.rows("suppressions") == 1

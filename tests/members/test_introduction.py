@@ -123,7 +123,7 @@ def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario):
         scenario.visitor.follow(with_tick)
         assert len(scenario.mails(LEAD)) == 1
     assert kept_answers(scenario) == 0
-    subjects = [mail["Subject"] for mail in scenario.mails()]
+    subjects = scenario.subjects()
     assert subjects.count("Welcome! You’re in.") == 1
 
 

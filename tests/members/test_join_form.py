@@ -225,19 +225,6 @@ def test_all_that_was_typed_stays_beside_the_error(leads):
     assert {name: kept[name] for name in typed} == typed
 
 
-def test_changing_the_language_keeps_what_was_typed(leads):
-    typed = TYPED_EVERYWHERE | {"email": "not finis"}
-    answer = leads.visitor.client.post(
-        f"{JOIN}?lang=es", data=typed | {"switch_language": "es", "csrf_token": "whatever"}
-    )
-    assert answer.status_code == 200
-    assert answer.headers["Content-Language"] == "es"
-    assert 'Únete al grupo <span lang="en">The Village</span>' in answer.text
-    kept = Form(answer.text).fields
-    assert {name: kept[name] for name in typed} == typed
-    assert nothing_is_stored(leads)
-
-
 def asks_once_more(scenario: Scenario, answer) -> bool:
     """Tell whether the page asks for one more press, and whether that press is enough."""
     assert answer.status_code == 422

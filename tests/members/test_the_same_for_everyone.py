@@ -1,7 +1,6 @@
 """Forms answer alike for every address: the same status, body, headers and statements."""
 
 import re
-import time
 from contextlib import contextmanager
 from typing import Any
 
@@ -132,19 +131,3 @@ def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(host, type
         for state in STATES
     }
     assert len(pages) == 1
-
-
-def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town):
-    """Only a coarse check: the statements are the same, see above.
-
-    The quickest of each is what a machine does that is not busy with anything else.
-    """
-    fields = Form(town.visitor.open(JOIN).text).fields
-    times: dict[str, list[float]] = {"brand-new": [], "is-member": []}
-    for _ in range(15):
-        for state, taken in times.items():
-            begun = time.perf_counter()
-            town.visitor.press(JOIN, **fields | {"email": address(state)})
-            taken.append(time.perf_counter() - begun)
-    new, known = (min(taken) for taken in times.values())
-    assert abs(new - known) < 0.05

@@ -13,7 +13,7 @@ from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation, Subscription
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member
 from tests.scenario import ADA, VILLAGE
 
 GROUP = "The Village Belong Group"
@@ -21,10 +21,7 @@ GROUP = "The Village Belong Group"
 
 def leave_path(scenario) -> str:
     """Make Ada a member, and return a newsletter's link to leave without its language."""
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, ADA)
-        queue_issue(session)
-    return link_to(scenario.mails()[-1], "leave").partition("?")[0]
+    return link_to(scenario.issue_to(), "leave").partition("?")[0]
 
 
 @pytest.mark.parametrize(

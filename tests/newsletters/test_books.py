@@ -50,15 +50,6 @@ def test_the_books_balance_before_while_and_after(worker, relay, services, keyri
     }  # fmt: skip
 
 
-def test_who_leaves_before_their_copy_is_written_has_withdrawn(worker, relay, services, keyring):
-    issue = queue(services, keyring, 3)
-    leave(services, keyring, "member1@dpsk12.org")
-    assert books(services, issue) == {"recipients": 3, "queued": 3}
-    worker.drain()
-    assert books(services, issue) == {"recipients": 3, "accepted": 2, "withdrawn": 1}
-    assert relay.to("member1@dpsk12.org") == []
-
-
 @one_connection
 def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, services, keyring):
     """A copy that was read ahead two seconds ago is checked again; one more may have been begun."""

@@ -32,11 +32,6 @@ MONTHS = timedelta(days=401)
 MEMBERS = 4
 
 
-def settle(services) -> None:
-    with services.writing.begin() as session:
-        newsletters.log_endings(session, now())
-
-
 def ended_issues(services) -> list[int]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Newsletter.id).where(Newsletter.ended_at.is_not(None))))
@@ -201,7 +196,8 @@ def test_an_issue_of_which_something_waits_has_not_ended(services, sent, waits):
             session.add(Chunk(newsletter_id=sent, low=90, high=99, planned=1))
         else:
             release.act(session, session.get_one(Newsletter, sent), release.pause)
-    settle(services)
+    with services.writing.begin() as session:
+        newsletters.log_endings(session, now())
     assert ended_issues(services) == []
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
 

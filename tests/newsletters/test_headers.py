@@ -61,15 +61,10 @@ def test_a_newsletter_has_just_these_headers_each_once(sent):
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": LONG_URL}])
-def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(
-    worker, relay, services, keyring
-):
+def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(scenario):
     """F2: the standard library breaks it from 76 characters on."""
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA)
-        queue_issue(session)
-    worker.drain()
-    [one] = relay.accepted
+    scenario.issue_to(ADA)
+    [one] = scenario.relay.accepted
     [value] = [value for name, value in header_lines(one.data) if name == "List-Unsubscribe"]
     assert len(value) > 300
     assert re.fullmatch(r"<https://[!-;=?-~]+>", value)
@@ -187,13 +182,10 @@ def test_a_message_that_is_tried_again_is_the_same_message(worker, relay, servic
 
 @on_sqlite
 @pytest.mark.parametrize("subject", SUBJECTS, ids=range(len(SUBJECTS)))
-def test_a_subject_arrives_as_it_was_written(subject, worker, relay, services, keyring):
+def test_a_subject_arrives_as_it_was_written(subject, scenario):
     """F3: the standard library loses spaces, and puts encoded words side by side."""
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA)
-        queue_issue(session, subject=subject)
-    worker.drain()
-    [one] = relay.accepted
+    scenario.issue_to(ADA, subject=subject)
+    [one] = scenario.relay.accepted
     check_form(one.data)
     assert one.message["Subject"] == subject
     head = one.data.partition(b"\r\n\r\n")[0]
@@ -218,14 +210,11 @@ def test_a_subject_that_could_become_a_header_is_refused(subject, services):
 
 
 @on_sqlite
-def test_a_text_cannot_write_headers_or_slots(worker, relay, services, keyring):
+def test_a_text_cannot_write_headers_or_slots(scenario):
     slot = "\ue000" + "".join(chr(0xE100 + ord(letter)) for letter in "to") + "\ue001"
     text = f"Bcc: eve@example.org\r\n\r\n{slot}\n\n.\n\n..\n\nFrom here\n\n=?utf-8?q?=0A?="
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA)
-        queue_issue(session, text=text)
-    worker.drain()
-    [one] = relay.accepted
+    scenario.issue_to(ADA, text=text)
+    [one] = scenario.relay.accepted
     assert "Bcc" not in check_form(one.data)
     assert one.data.decode().lower().count(ADA.lower()) == 1
-    assert not relay.faults
+    assert not scenario.relay.faults

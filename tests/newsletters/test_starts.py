@@ -96,13 +96,6 @@ def test_a_template_never_goes_out(lead, services, keyring, worker, relay):
     assert relay.to("member0@dpsk12.org") == []
 
 
-def test_the_template_of_another_group_is_not_there(lead, other_lead):
-    save_template(lead)
-    template = template_of(lead)
-    assert other_lead.open(template).status_code == 404
-    assert "Start from the group’s template" not in other_lead.open("/lead/").text
-
-
 def test_a_newsletter_starts_with_the_next_meetings_in_each_language(lead, services):
     assert "Start with the next meetings" not in lead.open("/lead/").text
     assert words_of(lead, start(lead, "meetings"))["subject"] == ""

@@ -1,12 +1,9 @@
 """A newsletter's words: both parts whole, sanitised, and nothing fetched from anywhere."""
 
 import re
-from datetime import timedelta
 
 import pytest
-import time_machine
 
-from belong_mail.core.db import now
 from belong_mail.mail.message import markdown
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters import service as newsletters
@@ -15,7 +12,7 @@ from tests.browser_client import html_of, link_to, links_in, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
-from tests.newsletters.writing import act, begin
+from tests.newsletters.writing import act, begin, release
 from tests.smtp_raw import Page, check_form
 
 pytestmark = on_sqlite
@@ -159,20 +156,6 @@ def test_odd_texts_arrive_in_good_form(text, worker, relay, services, keyring):
     assert re.sub(r"\W", "", text)[:500] in re.sub(r"\W", "", text_of(one.message))
 
 
-def test_the_footer_leaves_this_group_at_once(worker, relay, services, keyring, visitor):
-    send(worker, services, keyring)
-    [mail] = relay.to(ADA)
-    link = link_to(mail, "leave")
-    assert link in Page(html_of(mail)).links
-    assert "The Village" in text_of(mail)
-    assert visitor.open(link).status_code == 200
-    assert visitor.follow(link).status_code == 200
-    with services.writing.begin() as session:
-        queue_issue(session)
-    worker.drain()
-    assert len(relay.accepted) == 1
-
-
 def test_the_last_lines_of_the_text_are_lines_of_their_own(worker, relay, services, keyring):
     send(worker, services, keyring, text={"en": ISSUE})
     [mail] = relay.to(ADA)
@@ -289,9 +272,7 @@ def test_copies_for_a_leader_and_the_office_say_so_and_leave_no_group(app, keyri
     act(lead, page, "test")
     worker.drain()
     test = relay.to("lead-of-the-village@dpsk12.org")[-1]
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    release(lead, page, worker)
     office = relay.to("dps-belong@example.org")[-1]
     for mail, said in (
         (test, "This copy is for you as a group leader."),

@@ -1,5 +1,11 @@
 """What a leader does to write an issue and to send it."""
 
+from datetime import timedelta
+
+import time_machine
+
+from belong_mail.core.db import now
+
 
 def begin(lead, slug: str = "the-village") -> str:
     """Begin a draft and return its page."""
@@ -17,3 +23,10 @@ def write(lead, **words: str) -> str:
 
 def act(lead, page: str, verb: str, status: int = 303) -> None:
     assert lead.act(f"{page}/{verb}").status_code == status
+
+
+def release(lead, page: str, worker) -> None:
+    """Send an issue; the time to undo it passes."""
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()

@@ -1,7 +1,7 @@
 """The office takes one address out of a group, without learning whether it was in it."""
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -11,7 +11,7 @@ from belong_mail.members.jobs import RemoveAddress
 from belong_mail.members.models import Subscription
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.counting import statements_of
-from tests.db_dump import dump_of, kept_of
+from tests.db_dump import dump_of, kept_of, trail
 from tests.factories import group_named
 from tests.scenario import ADA, VILLAGE
 
@@ -25,7 +25,7 @@ def ask(office, address: str = ADA, what: str = "remove", slug: str = VILLAGE):
 
 
 def told(scenario, address: str = ADA) -> list[str]:
-    subjects = [str(each["Subject"]) for each in scenario.mails(address)]
+    subjects = scenario.subjects(address)
     return [each for each in subjects if each == "You’re no longer in a group"]
 
 
@@ -128,9 +128,7 @@ def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(office
         ask(office, what=what)
     scenario.worker.drain()
     kinds = [audit.Kind.ADDRESS_REMOVED, audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
-    with scenario.services.reading.begin() as session:
-        found = select(audit.AuditEntry).where(audit.AuditEntry.kind.in_(kinds))
-        entries = session.scalars(found.order_by(audit.AuditEntry.id)).all()
+    entries = trail(scenario.services, *kinds)
     assert [each.kind for each in entries] == kinds
     assert {each.group_slug for each in entries} == {VILLAGE}
     assert all(each.role == audit.Role.ACCOUNT and each.actor for each in entries)

@@ -3,9 +3,7 @@
 import re
 from html import unescape
 
-from belong_mail.groups import service as groups
 from tests.browser_client import Visitor
-from tests.factories import group_named
 from tests.pages.groups import ESTABLISHED, UPCOMING
 
 WHO_SEES = re.compile(r'<th scope="row"[^>]*>([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<')
@@ -90,12 +88,6 @@ def test_no_page_repeats_the_districts_own_words(visitor):
             assert phrase.casefold() not in words, path
 
 
-def test_the_offices_video_is_hidden_until_it_is_set(visitor):
-    page = visitor.open("/").text
-    assert "Watch members talk" not in page
-    assert "video" not in page.casefold()
-
-
 def test_the_offices_video_is_shown_when_it_is_set(environment, request):
     environment["BELONG_VIDEO_URL"] = "https://video.example.org/belong"
     visitor: Visitor = request.getfixturevalue("visitor")
@@ -127,14 +119,6 @@ def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor):
         assert "/join" not in page
         assert 'href="/contact"' in page
         assert visitor.open(f"/groups/{slug}/join").status_code == 404
-
-
-def test_a_retired_group_is_gone(visitor, services):
-    with services.writing.begin() as session:
-        groups.mark_retired(session, group_named(session, "asian"))
-    assert "Asian" not in visitor.open("/").text
-    assert visitor.open("/groups/asian").status_code == 404
-    assert visitor.open("/groups/asian/join").status_code == 404
 
 
 def test_a_group_that_never_was_is_not_there(visitor):

@@ -5,22 +5,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
-from sqlalchemy import select
 
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
-from tests.browser_client import Form
+from tests.accounts.passkeys import details
 from tests.clients import sign_in
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def proofs(services) -> list[str | None]:
-    with services.reading.begin() as session:
-        found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
-        return list(session.scalars(found))
 
 
 def test_the_provider_is_to_ask_although_it_knows_the_browser(linked, services):
@@ -29,9 +22,9 @@ def test_the_provider_is_to_ask_although_it_knows_the_browser(linked, services):
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
     back = trips.at_provider(left)
     assert "Yes, it’s me" in linked.open(back).text
-    assert proofs(services) == []
+    assert details(services, Kind.PROVEN) == []
     assert trips.finish(linked, back).location == "/account/proof"
-    assert proofs(services) == ["district"]
+    assert details(services, Kind.PROVEN) == ["district"]
     assert "Thank you, you’re confirmed" in linked.open("/account/proof").text
 
 
@@ -54,7 +47,7 @@ def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(lie, linked, ser
     refused = trips.prove(linked)
     assert refused.status_code == 403
     assert "We couldn’t confirm that it’s you" in refused.text
-    assert proofs(services) == []
+    assert details(services, Kind.PROVEN) == []
 
 
 def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in(
@@ -67,23 +60,21 @@ def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_sign
     refused = trips.prove(linked)
     assert refused.status_code == 403
     assert "We couldn’t confirm that it’s you" in refused.text
-    assert proofs(services) == []
+    assert details(services, Kind.PROVEN) == []
     assert trips.prove(colleague).location == "/account/proof"
-    assert proofs(services) == ["district"]
+    assert details(services, Kind.PROVEN) == ["district"]
 
 
 def test_a_trip_to_sign_in_proves_nothing_again(linked, services):
     assert trips.sign_in(linked).location == "/lead/"
-    assert proofs(services) == []
+    assert details(services, Kind.PROVEN) == []
 
 
 def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
     with time_machine.travel(now() + timedelta(minutes=16)):
-        page = linked.open("/account/proof").text
-        assert "Sign in to DPS again" in page
+        assert "Sign in to DPS again" in linked.open("/account/proof").text
         before = len(relay.to(LEAD))
-        token = Form(page).fields["csrf_token"]
-        assert linked.press("/account/proof", csrf_token=token).status_code == 303
+        assert linked.act("/account/proof").status_code == 303
         worker.drain()
         assert len(relay.to(LEAD)) == before
 

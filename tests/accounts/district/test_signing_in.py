@@ -9,18 +9,18 @@ from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
-from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
-from tests.accounts.passkeys import PAGE, add, sign_in_by, trail
+from tests.accounts.passkeys import PAGE, add, details, sign_in_by
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in as sign_in_by_link
 from tests.clients import sign_in_office
 from tests.crawl import record_templates
-from tests.db_dump import dump_of
+from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.servers.authenticator import Authenticator
@@ -31,8 +31,7 @@ COLLEAGUE = "colleague@dpsk12.org"
 
 
 def kinds(services) -> list[tuple[str, str | None]]:
-    with services.reading.begin() as session:
-        return [(each.kind, each.detail) for each in session.scalars(select(AuditEntry))]
+    return [(each.kind, each.detail) for each in trail(services)]
 
 
 @on_both("journeys")
@@ -256,8 +255,7 @@ def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
     other.drain()
     other.engine.close()
     assert provider.issuer
-    with services.reading.begin() as session:
-        assert session.scalars(select(Identity)).all() == []
+    assert dump_of(services)["identities"] == []
 
 
 def test_what_a_token_says_of_an_address_is_stored_nowhere(
@@ -278,7 +276,7 @@ def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(lead, app, w
     assert trips.link(lead).status_code == 303
     worker.drain()
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
-    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
+    assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
 
 
 def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked):

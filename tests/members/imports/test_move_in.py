@@ -39,10 +39,6 @@ RECORDS = {
 }  # fmt: skip
 
 
-def subjects(scenario, address: str = ADA) -> list[str]:
-    return [str(each["Subject"]) for each in scenario.mails(address)]
-
-
 def deliveries(scenario, kind: str = INVITED) -> list[Any]:
     rows = dump_of(scenario.services)["deliveries"]
     return [row for row in rows if row[1] == kind]
@@ -88,9 +84,9 @@ def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(scenario, 
     assert "Join The Village Belong Group?" in scenario.visitor.open(link_to(mail, "confirm")).text
     assert not scenario.is_member()
     assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 200
-    assert subjects(scenario) == [ASKED, "Welcome! You’re in."]
+    assert scenario.subjects() == [ASKED, "Welcome! You’re in."]
     assert scenario.is_member()
-    assert subjects(scenario, "bob@dpsk12.org") == [ASKED]
+    assert scenario.subjects("bob@dpsk12.org") == [ASKED]
     assert not scenario.is_member("bob@dpsk12.org")
     assert scenario.mails("x@gmail.com") == []
 
@@ -125,7 +121,7 @@ def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(scenario, b
     scenario.enter()
     assert bring(ADA, "--dry-run").output == first
     assert bring(ADA).exit_code == 0
-    assert subjects(scenario)[-1] == "Welcome! You’re in."
+    assert scenario.subjects()[-1] == "Welcome! You’re in."
 
 
 def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
@@ -137,7 +133,7 @@ def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
     scenario.worker.drain()
     bring("\n".join([*people.values(), "member+list@dpsk12.org"]))
     later(timedelta(minutes=2))
-    asked = {name for name, each in people.items() if ASKED in subjects(scenario, each)}
+    asked = {name for name, each in people.items() if ASKED in scenario.subjects(each)}
     assert asked == {"new"}
     assert scenario.mails("member+list@dpsk12.org") == []
 
@@ -151,18 +147,18 @@ def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(scenario
     later(timedelta(hours=2))
     scenario.worker.drain()
     bring(f"ada+tag@dpsk12.org\n{ADA}\n{refused}")
-    assert subjects(scenario) == subjects(scenario, refused) == [ASKED]
+    assert scenario.subjects() == scenario.subjects(refused) == [ASKED]
     assert scenario.mails("ada+tag@dpsk12.org") == []
     later(timedelta(hours=73))
     scenario.worker.drain()
     bring(ADA)
-    assert subjects(scenario)[-1] == ASKED
-    assert len(subjects(scenario)) == 2
+    assert scenario.subjects()[-1] == ASKED
+    assert len(scenario.subjects()) == 2
 
 
 def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(scenario, bring):
     bring(ADA)
-    assert subjects(scenario) == [ASKED]
+    assert scenario.subjects() == [ASKED]
     assert dump_of(scenario.services)["limits"] == []
     link = scenario.confirm_link()
     assert scenario.visitor.follow(link).status_code == 200
@@ -180,9 +176,9 @@ def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring
     [mail] = scenario.mails(CANARY)
     link, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
     later(timedelta(hours=47))
-    assert subjects(scenario, CANARY) == [ASKED]
+    assert scenario.subjects(CANARY) == [ASKED]
     later(timedelta(hours=1, minutes=2))
-    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    assert scenario.subjects(CANARY) == [ASKED, REMINDED]
     again = scenario.mails(CANARY)[1]
     assert "This is the only reminder." in text_of(again)
     assert scenario.visitor.open(link_to(again, "confirm")).status_code == 200
@@ -190,7 +186,7 @@ def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring
     later(timedelta(hours=20))
     scenario.worker.drain()
     later(timedelta(hours=4))
-    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    assert scenario.subjects(CANARY) == [ASKED, REMINDED]
     later(timedelta(minutes=2))
     scenario.worker.drain()
     after = dump_of(scenario.services)
@@ -227,11 +223,11 @@ def test_a_day_of_the_relay_is_at_most_half_for_an_import(scenario, bring):
 
 def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(scenario, bring, later):
     bring(ADA)
-    assert subjects(scenario) == [ASKED]
+    assert scenario.subjects() == [ASKED]
     scenario.enter()
     later(timedelta(hours=49))
     scenario.worker.drain()
-    assert REMINDED not in subjects(scenario)
+    assert REMINDED not in scenario.subjects()
     later(timedelta(hours=30))
     scenario.worker.drain()
     assert scenario.is_member()
@@ -290,7 +286,7 @@ def test_an_email_that_came_back_is_not_sent_again(scenario, bring, later):
         asked = update(Delivery).where(Delivery.kind == INVITED)
         session.execute(asked.values(state=State.BOUNCED))
     later(timedelta(hours=50))
-    assert subjects(scenario) == [ASKED]
+    assert scenario.subjects() == [ASKED]
 
 
 @pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
@@ -339,7 +335,7 @@ def test_a_reminder_counts_within_the_day(scenario, bring, later):
     scenario.worker.drain()
     later(timedelta(hours=49))
     begun = now().timestamp()
-    assert subjects(scenario) == [ASKED, REMINDED]
+    assert scenario.subjects() == [ASKED, REMINDED]
     with scenario.services.reading.begin() as session:
         used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
     assert used > begun

@@ -77,10 +77,6 @@ class Mine(Scenario):
         with self.services.writing.begin() as session:
             queue_issue(session)
 
-    def subjects(self, address: str = ADA) -> list[str]:
-        """Let the worker do all that is due; return the subjects of what an address has got."""
-        return [str(mail["Subject"]) for mail in self.mails(address)]
-
     def open(self, url: str) -> TestResponse:
         return self.visitor.open(url)
 

@@ -1,21 +1,18 @@
 """A pause acts at once, and an issue's books stay right."""
 
-import time
 from datetime import timedelta
 
 import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.delivery import dispatcher
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of
-from tests.markers import on_both, one_connection
+from tests.markers import on_both
 from tests.scenario import ADA
 
 GRACE = "grace@dpsk12.org"
-OTHERS = [f"other{number}@dpsk12.org" for number in range(3)]
 
 
 def in_days(days: int) -> str:
@@ -52,24 +49,6 @@ def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(mine):
     pause(mine, ada)
     assert mine.mails() == []
     assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
-
-
-@one_connection
-def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(mine):
-    """Copies read ahead are checked again by then; one leaves, one more may have been begun."""
-    reading = [mine.join(each, "the-village")[0] for each in (ADA, GRACE, *OTHERS)]
-
-    def pause_and_dawdle(_command: str) -> None:
-        if reading:
-            while reading:
-                pause(mine, reading.pop())
-            time.sleep(dispatcher.STALE_SECONDS + 0.1)
-
-    mine.relay.on("DOT", pause_and_dawdle)
-    mine.send_issue()
-    left = len(mine.relay.accepted)
-    assert 1 <= left <= 2
-    assert mine.books() == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
 
 
 def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(mine):

@@ -5,7 +5,6 @@ import io
 from datetime import timedelta
 
 import pytest
-import time_machine
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
@@ -20,7 +19,7 @@ from tests.markers import on_both
 from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.newsletters.pictures.samples import add as add_picture
 from tests.newsletters.pictures.samples import attach, picture
-from tests.newsletters.writing import act, begin
+from tests.newsletters.writing import act, begin, release
 
 LEAD = "lead-of-the-village@dpsk12.org"
 
@@ -43,12 +42,6 @@ def files_of(mail) -> list[tuple[str | None, bytes]]:
     return [(each.get_filename(), each.get_content()) for each in mail.iter_attachments()]
 
 
-def send_to_members(lead, page: str, worker) -> None:
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
-
-
 @on_both("octets")
 @pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
 def test_every_member_gets_the_flyers_as_files_of_the_email(lead, services, keyring, worker, relay):
@@ -62,7 +55,7 @@ def test_every_member_gets_the_flyers_as_files_of_the_email(lead, services, keyr
     write(lead, page, f"Come to tea.\n\n{source}", text_es=f"Ven.\n\n{source}", subject_es="Té")
     first, second = (content_of(services, each) for each in kept(services))
     act(lead, page, "test")
-    send_to_members(lead, page, worker)
+    release(lead, page, worker)
     for to in ("member0@dpsk12.org", "member1@dpsk12.org", LEAD):
         mail = relay.to(to)[-1]
         assert mail.get_content_type() == "multipart/mixed"
@@ -103,9 +96,7 @@ def test_the_page_lists_flyers_and_takes_them_away_again(lead, services):
     fields = Form(lead.open(page).text).fields
     preview = lead.press(f"{page}/preview?as=text", **fields).text
     assert "- Tea on Friday (PDF, 3 pages)" in preview
-    token = Form(lead.open(f"{page}/flyers").text).fields["csrf_token"]
-    answer = lead.press(f"{page}/flyers/{one.public_id}/remove", csrf_token=token)
-    assert answer.status_code == 303
+    act(lead, page, f"flyers/{one.public_id}/remove")
     assert [each.title for each in kept(services)] == ["Tea on friday"]
 
 
@@ -232,10 +223,8 @@ def test_what_was_released_keeps_its_flyers_and_sends_what_was_frozen(
     attach(lead, page, flyer())
     [one] = kept(services)
     before = content_of(services, one)
-    send_to_members(lead, page, worker)
-    fields = {"csrf_token": Form(lead.open("/lead/").text).fields["csrf_token"]}
-    removal = lead.press(f"{page}/flyers/{one.public_id}/remove", **fields)
-    assert removal.status_code == 409
+    release(lead, page, worker)
+    act(lead, page, f"flyers/{one.public_id}/remove", 409)
     assert lead.open(f"{page}/flyers").location.endswith("/sending")
     assert f"{page}/flyers/{one.public_id}" in lead.open(f"{page}/read").text
     assert files_of(relay.to("member0@dpsk12.org")[-1]) == [("Tea-on-Friday.pdf", before)]
@@ -247,8 +236,7 @@ def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_al
     page = begin(lead)
     write(lead, page)
     attach(lead, page, tagged())
-    token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    copy = lead.press(f"{page}/duplicate", csrf_token=token).location.partition("?")[0]
+    copy = lead.act(f"{page}/duplicate").location.partition("?")[0]
     first, second = kept(services)
     assert content_of(services, first) == content_of(services, second)
     assert (first.title, first.pages, first.size, first.is_tagged) == (
@@ -257,7 +245,7 @@ def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_al
     assert f"{copy}/flyers/{second.public_id}" in lead.open(copy).text
     write(lead, page, template="1")
     assert len(kept(services)) == 3
-    assert lead.press(f"{page}/delete", csrf_token=token).status_code == 303
+    act(lead, page, "delete")
     assert first.public_id not in {each.public_id for each in kept(services)}
     assert len(kept(services)) == 2
 
