@@ -10,7 +10,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.web.context import transaction
 from tests.browser_client import Visitor
-from tests.factories import group_named
+from tests.factories import group_named, let_work_for_office
 
 
 def sign_in(app: Flask, keyring: Keyring, slug: str, address: str = "") -> Visitor:
@@ -27,7 +27,7 @@ def sign_in_office(app: Flask, keyring: Keyring, address: str = "office@dpsk12.o
     """Return a browser in which somebody is signed in who works for the office and leads none."""
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, address)
+        let_work_for_office(session, keyring, address)
     return signed_in(app, keyring, address)
 
 

@@ -28,6 +28,7 @@ from config import Config
 from tests.browser_client import Visitor
 from tests.clients import sign_in
 from tests.compiled import compile_once
+from tests.factories import let_work_for_office
 from tests.memory import keep_in_memory
 from tests.postgres import empty, postgresql
 from tests.scenario import Scenario
@@ -219,5 +220,5 @@ def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
     with services.writing.begin() as session:
         [account] = session.scalars(select(Account))
         address = invitations.account_address(keyring.opener, keyring.index, account)
-        invitations.invite_office(session, keyring.opener, keyring.index, address)
+        let_work_for_office(session, keyring, address)
     return lead

@@ -37,7 +37,7 @@ from belong_mail.web.access import Access
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, path_of
 from tests.clients import signed_in
-from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.factories import group_named, let_work_for_office, make_member, plan_meeting, queue_issue
 from tests.servers.smtp import Server
 from tests.web.rights.table import rights_table
 
@@ -307,7 +307,7 @@ def invite(services: Services, keyring: Keyring) -> None:
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         invitations.invite(session, keyring.opener, keyring.index, group, LEAD)
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+        let_work_for_office(session, keyring, LEAD)
 
 
 def sign_in(app: Flask, keyring: Keyring) -> Visitor:

@@ -17,7 +17,13 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
-from tests.factories import group_named, launch_an_hour_ago, make_member, queue_issue
+from tests.factories import (
+    group_named,
+    launch_an_hour_ago,
+    let_work_for_office,
+    make_member,
+    queue_issue,
+)
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
@@ -83,8 +89,7 @@ class Scenario:
 
     def invite_office(self, address: str) -> None:
         with self.services.writing.begin() as session:
-            opener, index = self.keyring.opener, self.keyring.index
-            invitations.invite_office(session, opener, index, address)
+            let_work_for_office(session, self.keyring, address)
 
     def wait_for(self, address: str = ADA, slug: str = SOON, **typed: Any) -> None:
         """Ask to be told when a group starts; the worker keeps the note."""

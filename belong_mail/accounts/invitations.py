@@ -221,18 +221,6 @@ def _named(account: Account, group: Group) -> str:
     return f"{account.public_id}/{group.public_id}"
 
 
-def invite_office(session: Session, opener: Opener, index: BlindIndex, address: str) -> None:
-    """Let an address work for the office without asking its owner: for samples and tests.
-
-    Raises InvalidAddress.
-    """
-    account = get_account(session, opener, index, address)
-    prove_office(opener, account)
-    account.is_office = True
-    account.office_since = account.office_since or now()
-    account.office_ends_at = account.office_ends_at or now() + RIGHT_AGE
-
-
 def ask_account_for_office(opener: Opener, account: Account) -> None:
     """Store that an account is invited to work for the office, with the proof."""
     account.is_office, account.office_ends_at = False, None

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.invitations import invite, invite_office
+from belong_mail.accounts.invitations import invite
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
@@ -36,7 +36,7 @@ from belong_mail.members.imports import ASKED_TODAY
 from belong_mail.members.models import Subscription
 from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
-from tests.factories import group_named, make_member
+from tests.factories import group_named, let_work_for_office, make_member
 from tests.markers import night, periodic_tasks
 from tests.privacy.doors import DOORS, EVE, INBOX, OFFICE, OTHER, guess, used
 from tests.scenario import VILLAGE, Scenario
@@ -283,7 +283,7 @@ def scene(scenario: Scenario) -> Scenario:
     keys = scenario.keyring
     with scenario.services.writing.begin() as session:
         session.execute(update(Subscription).values(confirmed_at=now()))
-        invite_office(session, keys.opener, keys.index, OFFICE)
+        let_work_for_office(session, keys, OFFICE)
         group = group_named(session, VILLAGE)
         group.allows_personal_addresses = True
         group.established_at = now() - timedelta(days=1)

@@ -9,7 +9,7 @@ from sqlalchemy import (
     text,
 )
 
-from belong_mail.accounts.invitations import find_account, invite_office, is_proven_lead
+from belong_mail.accounts.invitations import find_account, is_proven_lead
 from belong_mail.accounts.jobs import AcceptRights, InviteColleague
 from belong_mail.accounts.models import Account
 from belong_mail.core import jobs
@@ -222,9 +222,8 @@ def test_nobody_accepts_without_the_email(scenario):
 @by_the_role
 def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer, scenario):
     scenario.invite_lead(LEAD)
-    with scenario.services.writing.begin() as session:
-        invite_office(session, scenario.keyring.opener, scenario.keyring.index, COLLEAGUE)
-        invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
+    scenario.invite_office(COLLEAGUE)
+    scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
     silence(scenario, SILENCERS[silencer])
     with scenario.services.writing.begin() as session:
@@ -249,9 +248,8 @@ def test_a_right_that_the_web_ends_by_a_row_is_told(scenario):
 @by_the_role
 def test_a_colleague_of_the_office_whom_the_web_removes_by_a_row_is_told(scenario):
     """So are the others, once: the proof goes as well, and the mark brings nothing back."""
-    with scenario.services.writing.begin() as session:
-        for address in (COLLEAGUE, OFFICE):
-            invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
+    for address in (COLLEAGUE, OFFICE):
+        scenario.invite_office(address)
     first = "UPDATE accounts SET is_office = :no WHERE id = (SELECT min(id) FROM accounts)"
     silence(scenario, first)
     for minutes in (2, 4):
