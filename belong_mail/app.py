@@ -90,7 +90,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _may_open(session: Session, account: Account) -> bool:
-    """Tell whether this account may open the page, by its view's marks; without one, no."""
+    """Return whether this account may open the page, by its view's marks; False without any."""
     marks = access.asked_for()
     if Access.OFFICE in marks:
         return account.is_office

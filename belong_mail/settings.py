@@ -36,7 +36,7 @@ _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
 def one_of(*known: str) -> Callable[[str], str]:
-    """Return what reads one of these words."""
+    """Return a reader for one of these words."""
 
     def read(value: str) -> str:
         if value not in known:
@@ -47,7 +47,7 @@ def one_of(*known: str) -> Callable[[str], str]:
 
 
 def optional(read: Callable[[str], str]) -> Callable[[str], str]:
-    """Return what reads the same, or nothing."""
+    """Return a reader that also accepts an empty value."""
     return lambda value: read(value) if value else ""
 
 
@@ -59,12 +59,12 @@ def text(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Strip it; those who use it read it whole, with the other settings of it."""
+    """Strip a secret; its users parse it, with the other settings beside it."""
     return value.strip()
 
 
 def recipient(value: str) -> str:
-    """Check the one key that copies are encrypted to."""
+    """Check the public key that copies are encrypted to."""
     value = value.strip()
     if value:
         from belong_mail.core import encrypted_file  # noqa: PLC0415 - only where copies are made
@@ -100,14 +100,14 @@ def web_address(value: str) -> str:
 
 
 def https_address(value: str) -> str:
-    """Read where a page of ours links to."""
+    """Read the address of a link on our pages; https only."""
     if not web_address(value).startswith("https:"):
         raise ValueError("is an address that starts with https://")
     return web_address(value)
 
 
 def issuer(value: str) -> str:
-    """Read the name of an identity provider, which must stay as it is to the last character."""
+    """Read the name of an identity provider, which is compared to the last character."""
     complaint = "must be an address like https://login.example.org, exactly as the provider says it"
     try:
         parts = urlsplit(web_address(value))
@@ -133,7 +133,7 @@ def claim(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """Read what a site or a district is called: it stands in sentences, headers and HTML."""
+    """Read the name of a site or a district, which is used in sentences, headers and HTML."""
     if not _NAME.fullmatch(value.strip()):
         raise ValueError(
             f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
@@ -148,7 +148,7 @@ def phone(value: str) -> str:
 
 
 def help_lines(value: str) -> HelpLines:
-    """Read name, phone number and web address of each, by commas or newlines."""
+    """Read help lines (name, phone number, web address), separated by commas or newlines."""
     parts = [part for part in re.split("[,\n]", value) if part.strip()]
     if not 1 <= len(parts) <= MAX_HELP_LINES:
         raise ValueError(f"must have 1 to {MAX_HELP_LINES} lines")
@@ -167,7 +167,7 @@ def _help_line(value: str) -> HelpLine:
 
 
 def database(value: str) -> str:
-    """Check a URL as far as it goes without a driver, which takes longer to load than the rest."""
+    """Check a database's URL without its driver, which takes longer to load than the rest."""
     complaint = "must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
     try:
         url = split_url(value)

@@ -109,9 +109,10 @@ def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
 
 
 def _sent_at(work: JobWork) -> datetime:
-    """Return when a form was sent, as far back as its row is believed.
+    """Return when a form was sent, but no further back than its row is believed.
 
-    A code that is over before it leaves emails nobody, and its row says that one is not barred.
+    A code that expires before it is sent emails no one, and its row shows that the address is not
+    barred.
     """
     return min(work.at, max(work.job.created_at, work.at - GRACE))
 

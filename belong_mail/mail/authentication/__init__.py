@@ -2,5 +2,5 @@
 
 from collections.abc import Callable
 
-# Answers a name and a type of record with their texts; raises DNSException when it cannot.
+# Looks up a name's records of a type, as texts. Raises DNSException.
 Lookup = Callable[[str, str], list[str]]

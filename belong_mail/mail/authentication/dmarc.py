@@ -7,7 +7,8 @@ from typing import Final
 
 from belong_mail.mail.authentication import Lookup
 
-# Labels from which a walk begins, after the name itself: so it asks at most eight times (4.10).
+# A walk that begins above the name itself starts with so many labels, so it asks at most eight
+# times (4.10).
 MAX_LABELS: Final = 7
 _TAG: Final = re.compile(r"\s*([a-zA-Z]+)\s*=\s*([^;]*?)\s*")
 Tags = Mapping[str, str]
@@ -24,7 +25,7 @@ class Policy:
 
     @property
     def action(self) -> str:
-        """Return what is asked for: none, quarantine or reject."""
+        """Return the requested action: none, quarantine or reject."""
         own = self.tags.get("p", "none")
         is_own = self.domain == self.published_at
         action = own if is_own else self.tags.get("sp", own)
@@ -32,7 +33,7 @@ class Policy:
 
 
 def parse_record(text: str) -> Tags | None:
-    """Read a record; None: it is none of DMARC."""
+    """Parse a record; None if it is not of DMARC."""
     tags: dict[str, str] = {}
     for number, part in enumerate(text.split(";")):
         found = _TAG.fullmatch(part)
@@ -44,15 +45,15 @@ def parse_record(text: str) -> Tags | None:
 
 
 def records_of(domain: str, lookup: Lookup) -> list[Tags]:
-    """Return the records of exactly this domain; more than one count as none."""
+    """Return the records of exactly this domain; several count as none."""
     found = map(parse_record, lookup(f"_dmarc.{domain}", "TXT"))
     return [tags for tags in found if tags is not None]
 
 
 def policy_for(domain: str, lookup: Lookup) -> Policy | None:
-    """Return the policy for email from a domain: its own, or of the highest one above that has one.
+    """Return the policy for a domain's email: its own, or that of the highest domain above.
 
-    The walk ends where a record says so (`psd`); that of a public suffix counts last (4.10).
+    The walk ends where a record says so (`psd`); a public suffix's own counts last (4.10).
     """
     labels = domain.lower().rstrip(".").split(".")
     found = {}

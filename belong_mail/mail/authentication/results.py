@@ -1,4 +1,4 @@
-"""Read what the receiving server found out about a message (Authentication-Results, RFC 8601)."""
+"""Read the receiving server's verdict on a message (Authentication-Results, RFC 8601)."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 
 # Characters of a field that are read.
 MAX_FIELD: Final = 4096
-# Quoted words and comments: what they hold was written by others.
+# Quoted words and comments, which others may have written.
 _ASIDE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')
 _TAKEN_BY: Final = re.compile(r"\s*(?:from\s+\S+\s+)?by\s+([^\s;]+)", re.IGNORECASE)
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\b", re.IGNORECASE)
 _SIGNER: Final = re.compile(r"\bheader\.(?:d\s*=\s*|i\s*=\s*[^\s@;]*@)([^\s;]+)", re.IGNORECASE)
-# Microsoft's servers write the field into each message, but no name of theirs.
+# Microsoft's servers write the field into each message, without a name of theirs.
 _MICROSOFT: Final = "outlook.com"
 
 
@@ -34,22 +34,22 @@ class Verdict:
     results: tuple[Result, ...]
 
     def of(self, method: str) -> str:
-        """Return a method's result, the best of several signatures'; empty: nothing is said."""
+        """Return a method's result, the best of several signatures'; empty if there is none."""
         found = [each.result for each in self.results if each.method == method]
         return "pass" if method == "dkim" and "pass" in found else next(iter(found), "")
 
     @property
     def signers(self) -> list[str]:
-        """Return whose signatures verify."""
+        """Return the domains whose signatures verify."""
         good = (each for each in self.results if (each.method, each.result) == ("dkim", "pass"))
         return sorted({each.signer for each in good if each.signer})
 
 
 def verdict_of(parsed: Message) -> Verdict | None:
-    """Return the topmost verdict if the server that received the message wrote it, else None.
+    """Return the topmost verdict if the receiving server wrote it, or None.
 
-    Each server on the way can write one, and so can the author. It counts with the name of the
-    receiving server, above all that another server wrote.
+    Each server on the way can write one, and so can the author. It counts if it names the receiving
+    server, and is above all fields that another server wrote.
     """
     receiver, verdict = "", None
     for name, value in parsed.items():
@@ -67,13 +67,13 @@ def verdict_of(parsed: Message) -> Verdict | None:
 
 
 def _taken_by(received: str) -> str:
-    """Return the server that wrote this field; empty: it does not say."""
+    """Return the server that wrote this field; empty if it does not say."""
     found = _TAKEN_BY.match(_plain(received))
     return found[1] if found else ""
 
 
 def _house(server: str) -> str:
-    """Return what the names of one house's servers end with."""
+    """Return the common ending of the names of one organization's servers."""
     name = server.lower().rstrip(".")
     if f".{name}".endswith(f".{_MICROSOFT}"):
         return _MICROSOFT
@@ -94,7 +94,7 @@ def _read(value: str) -> Verdict:
 
 
 def _plain(value: str) -> str:
-    """Leave out quoted words and comments, one of which can stand within another."""
+    """Remove quoted words and comments, which may be nested."""
     value, left = value[:MAX_FIELD], 1
     while left:
         value, left = _ASIDE.subn(" ", value)

@@ -1,4 +1,4 @@
-"""Evaluate SPF: whether a domain lets an address send for it (RFC 7208)."""
+"""Evaluate SPF: whether a domain allows an address to send for it (RFC 7208)."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dns.exception import DNSException
 from belong_mail.mail.authentication import Lookup
 
 Address = IPv4Address | IPv6Address
-# Terms that ask DNS, and those of them that find nothing, in all of an evaluation (4.6.4).
+# Limits of one evaluation: terms that query DNS, and those of them that find nothing (4.6.4).
 MAX_QUERIES: Final = 10
 MAX_VOIDS: Final = 2
 PASS, FAIL, SOFTFAIL, NEUTRAL = "pass", "fail", "softfail", "neutral"
@@ -29,7 +29,7 @@ class InvalidSpf(Exception):
 
 
 def evaluate(address: str, domain: str, sender: str, ehlo: str, lookup: Lookup) -> tuple[str, str]:
-    """Say whether a domain lets an address send for it, and by which term or why not."""
+    """Return whether a domain allows an address to send for it, and the deciding term or reason."""
     try:
         return _Evaluation(ip_address(address), sender, ehlo, lookup).check(domain)
     except InvalidSpf as error:
@@ -94,7 +94,7 @@ class _Evaluation:
             return result == PASS
         if name == "exists":
             return bool(self._ask(target, "A"))
-        # `ptr` is not to be used (5.5): as if no name were confirmed.
+        # `ptr` should not be used (5.5): treated as if no name were confirmed.
         return name != "ptr" and self._is_at(name, target, found[3])
 
     def _is_in(self, version: int, given: str) -> bool:
@@ -107,7 +107,7 @@ class _Evaluation:
         return self.address in network
 
     def _is_at(self, name: str, target: str, widths: str) -> bool:
-        """Tell whether the address is one of a host, or of a domain's mail servers."""
+        """Return whether the address is one of a host's, or of a domain's mail servers'."""
         hosts = [target]
         if name == "mx":
             hosts = [each.split()[-1].rstrip(".") for each in self._ask(target, "MX")]
@@ -135,7 +135,7 @@ class _Evaluation:
         return answers
 
     def _expand(self, text: str, domain: str) -> str:
-        """Fill in macros (7); the confirmed name is always unknown."""
+        """Expand macros (7); the confirmed name is always unknown."""
         local, _, of_sender = self.sender.rpartition("@")
         six = self.address.exploded.replace(":", "")
         letters = {
