@@ -5,9 +5,11 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+import time_machine
 from sqlalchemy import Engine
 
 from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -30,6 +32,12 @@ ADA = "ada@dpsk12.org"
 VILLAGE = "the-village"
 SOON = "autoimmune"
 TELL_ME = f"/groups/{SOON}/tell-me"
+
+
+def drain_in(worker: Worker, **ahead: float) -> None:
+    """Let some time pass, and the worker do all that is due then."""
+    with time_machine.travel(now() + timedelta(**ahead)):
+        worker.drain()
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,10 @@ class Scenario:
         with self.services.reading.begin() as session:
             group = group_named(session, slug)
             return find_by_address(session, self.keyring.index, group, address, Subscription)
+
+    def account(self, address: str) -> Account | None:
+        with self.services.reading.begin() as session:
+            return invitations.find_account(session, self.keyring.index, address)
 
     def is_member(self, address: str = ADA, slug: str = VILLAGE) -> bool:
         found = self.subscription(address, slug)

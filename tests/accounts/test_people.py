@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
@@ -55,14 +55,8 @@ def invite(browser: Visitor, scenario, address: str = NEW, *slugs: str, **typed)
     scenario.worker.drain()
 
 
-def account_of(scenario, address: str) -> Account | None:
-    key = scenario.keyring.index.account(address)
-    with scenario.services.reading.begin() as session:
-        return session.scalar(select(Account).where(Account.address_index == key))
-
-
 def known(scenario, address: str) -> Account:
-    found = account_of(scenario, address)
+    found = scenario.account(address)
     assert found is not None
     return found
 
@@ -138,7 +132,7 @@ def test_what_cannot_be_invited_is_said_and_kept(scenario, office, typed, words)
     answer = office.send(f"{PAGE}/invite", **{**right, **typed})
     assert answer.status_code == 422
     assert words in answer.text
-    assert account_of(scenario, NEW) is None
+    assert scenario.account(NEW) is None
 
 
 def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(scenario, office):
@@ -224,7 +218,7 @@ def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
     scenario.purge(timedelta(days=9))
-    assert account_of(scenario, COLLEAGUE) is None
+    assert scenario.account(COLLEAGUE) is None
     assert scenario.visitor.press(link).status_code == 404
 
 
@@ -328,14 +322,14 @@ def test_a_row_that_says_office_invites_no_one(scenario, office):
     with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(wrapped_office=None))
     invite(office, scenario, NEW, VILLAGE)
-    assert account_of(scenario, NEW) is None
+    assert scenario.account(NEW) is None
     assert scenario.mails(NEW) == []
 
 
 def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenario):
     groups = [group_id(scenario, VILLAGE)]
     seal_invitation(scenario, "eve@elsewhere.org", groups)
-    assert account_of(scenario, "eve@elsewhere.org") is None
+    assert scenario.account("eve@elsewhere.org") is None
     for number in range(42):
         seal_invitation(scenario, f"staff{number}@dpsk12.org", groups)
     assert scenario.rows("group_leads") == 40
@@ -346,7 +340,7 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
 def test_an_invitation_to_nothing_makes_no_account(groups, scenario):
     """Nobody hears of one, and a new row would tell who has an account already."""
     seal_invitation(scenario, NEW, groups)
-    assert account_of(scenario, NEW) is None
+    assert scenario.account(NEW) is None
 
 
 def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario, office):

@@ -44,12 +44,6 @@ def on_day(scenario, moment, address: str) -> list[str]:
         return scenario.subjects(address)
 
 
-def public_id(scenario, address: str) -> str:
-    key = scenario.keyring.index.account(address)
-    with scenario.services.reading.begin() as session:
-        return session.scalars(select(Account.public_id).where(Account.address_index == key)).one()
-
-
 def leads(scenario) -> int:
     with scenario.services.reading.begin() as session:
         return len(session.scalars(select(GroupLead)).all())
@@ -119,7 +113,7 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
 
 def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
     """Rights that the web ends a hundredfold are not gone before those concerned have heard."""
-    lead = public_id(scenario, LEAD)
+    lead = scenario.account(LEAD).public_id
     with services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
         session.execute(update(GroupLead).values(ends_at=now()))
@@ -133,7 +127,7 @@ def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, serv
 def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     begun = now()
     scenario.invite_lead(LEAD, "asian")
-    lead = public_id(scenario, LEAD)
+    lead = scenario.account(LEAD).public_id
     with time_machine.travel(begun + YEAR - timedelta(days=61)):
         office = signed_in(app, scenario.keyring, OFFICE)
         assert ending(office) == []
@@ -141,7 +135,11 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     with time_machine.travel(begun + YEAR - timedelta(days=59)):
         office = signed_in(app, scenario.keyring, OFFICE)
         village, asian = f"{lead}/{VILLAGE}", f"{lead}/asian"
-        assert set(ending(office)) == {village, asian, f"{public_id(scenario, OFFICE)}/office"}
+        assert set(ending(office)) == {
+            village,
+            asian,
+            f"{scenario.account(OFFICE).public_id}/office",
+        }
         renew(office, village, f"{lead}/nowhere", "nobody/office")
         assert village not in ending(office)
         assert asian in ending(office)
@@ -153,7 +151,7 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
 
 
 def test_who_was_left_out_is_left_out_after_a_proof_too(app, scenario):
-    lead = public_id(scenario, LEAD)
+    lead = scenario.account(LEAD).public_id
     rights = [f"{lead}/{slug}" for slug in (VILLAGE, "asian", "lgbtq")]
     with time_machine.travel(now() + YEAR - timedelta(days=50)):
         office = signed_in(app, scenario.keyring, OFFICE)
@@ -165,7 +163,7 @@ def test_who_was_left_out_is_left_out_after_a_proof_too(app, scenario):
 
 def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
     scenario.invite_office(COLLEAGUE)
-    own, other = (f"{public_id(scenario, each)}/office" for each in (OFFICE, COLLEAGUE))
+    own, other = (f"{scenario.account(each).public_id}/office" for each in (OFFICE, COLLEAGUE))
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(days=10)):
         office = signed_in(app, scenario.keyring, OFFICE)
@@ -180,7 +178,7 @@ def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
 
 
 def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):
-    own = f"{public_id(scenario, OFFICE)}/office"
+    own = f"{scenario.account(OFFICE).public_id}/office"
     with time_machine.travel(now() + YEAR + timedelta(days=2)):
         scenario.worker.drain()
         office = signed_in(app, scenario.keyring, OFFICE)

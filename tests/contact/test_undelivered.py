@@ -16,6 +16,7 @@ from tests.browser_client import text_of
 from tests.inbound.mail import FULL, bounce, hand_back
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures, wrong_names
+from tests.scenario import drain_in
 from tests.servers.actions import drop
 
 OFFICE = "dps-belong@example.org"
@@ -58,8 +59,7 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
     worker.drain()
     assert "undelivered" in wrong_names(services)
     assert figures(services)["undelivered"] == "1"
-    with time_machine.travel(now() + timedelta(minutes=2)):
-        worker.drain()
+    drain_in(worker, minutes=2)
     [told] = relay.to(OPERATOR)
     assert "were not delivered (now 1)" in text_of(told)
     assert OFFICE not in told.as_string()

@@ -1,6 +1,6 @@
 """The office adds, describes, marks, orders and launches groups; the quiet-mail gate follows."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
@@ -17,6 +17,7 @@ from tests.browser_client import Form
 from tests.db_dump import trail
 from tests.factories import group_named, launch_an_hour_ago, make_member, plan_meeting, queue_issue
 from tests.markers import on_both
+from tests.scenario import drain_in
 
 NEW = "/office/new-group"
 TYPED = {
@@ -142,8 +143,7 @@ def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
     office.send(NEW, **TYPED)
     page = "/office/groups/muslim-educators"
     assert office.send(page, name="Crescent", identifying_words_es="media luna").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=2)
     group = read(services, "muslim-educators")
     assert group.known_names == ["Muslim Educators", "Crescent"]
     for subject in ("For our Muslims", "The crescent", "Fiesta de la media luna"):

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account
@@ -18,6 +17,7 @@ from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.overlapping import do_twice_at_once
+from tests.scenario import drain_in
 
 pytestmark = periodic_tasks
 
@@ -30,8 +30,7 @@ HELP = "Line 555 https://one.example.org\nCrisis line 800-555-0199 https://two.e
 
 
 def minutes_later(worker, minutes: int = 2) -> None:
-    with time_machine.travel(now() + timedelta(minutes=minutes), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=minutes)
 
 
 @on_both("an insert of each dialect")

@@ -13,7 +13,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.delivery.models import Delivery
 from belong_mail.members import service as members
-from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.models import PendingConfirmation
 from tests.browser_client import link_to, text_of
 from tests.db_dump import kept_of
 from tests.markers import on_both
@@ -159,17 +159,6 @@ def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario):
     assert 'Únete al grupo <span lang="en">The Village</span>' in scenario.visitor.open(link).text
     assert scenario.visitor.follow(link).headers["Content-Language"] == "es"
     assert scenario.mails()[-1]["Subject"] != "Welcome! You’re in."
-
-
-@on_both("what is stored")
-def test_two_memberships_of_one_person_have_nothing_in_common(scenario):
-    scenario.enter()
-    scenario.enter(slug="lgbtq")
-    with scenario.services.reading.begin() as session:
-        one, other = session.scalars(select(Subscription)).all()
-        assert one.address_index != other.address_index
-        assert one.public_id != other.public_id
-        assert one.wrapped_address != other.wrapped_address
 
 
 def test_a_letter_never_asks_about_somebody_elses_wish(scenario):

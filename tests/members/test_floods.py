@@ -243,18 +243,6 @@ def test_one_address_can_join_every_group_in_a_day(scenario):
     assert len(scenario.mails()) == 10
 
 
-def test_after_all_groups_an_address_gets_a_few_mails_a_day(scenario):
-    with scenario.services.reading.begin() as session:
-        slugs = [group.slug for group in groups.listed(session) if group.is_open]
-    begun = now()
-    for hour in range(0, 48, 6):
-        with time_machine.travel(begun + timedelta(hours=hour)):
-            for slug in slugs:
-                ask(scenario, 1, slug)
-            scenario.worker.drain()
-    assert len(scenario.relay.to(ADA)) <= 10 + 2 * 3
-
-
 @on_both("limits")
 def test_the_limits_survive_a_restart_of_the_worker(scenario):
     ask(scenario, 3)

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
@@ -20,7 +21,7 @@ from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.journey import cells_of
 from tests.privacy.windows import COMMON, windows_of
-from tests.scenario import ADA, SOON, TELL_ME, VILLAGE
+from tests.scenario import ADA, SOON, TELL_ME, VILLAGE, drain_in
 
 pytestmark = periodic_tasks
 BEN = "ben@dpsk12.org"
@@ -213,6 +214,15 @@ def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario):
     assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
 
 
+def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario):
+    scenario.wait_for()
+    with scenario.services.writing.begin() as session:
+        suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
+    scenario.launch()
+    tables = ("waitlist_entries", "subscriptions", "deliveries")
+    assert not any(scenario.rows(each) for each in tables)
+
+
 def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario):
     with scenario.services.writing.begin() as session:
         demo_data.fill_demo(session, scenario.keyring)
@@ -322,8 +332,7 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(scenario, visitor):
     scenario.worker.drain()
     visitor.send("/my-groups", email=new)
     assert notes_in(text_of(scenario.mails(new)[-1])) == []
-    with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
-        scenario.worker.drain()
+    drain_in(scenario.worker, days=2, minutes=2)
     assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (0, 0)
 
 

@@ -18,6 +18,7 @@ from tests.db_dump import trail
 from tests.factories import make_members
 from tests.markers import on_both
 from tests.newsletters.writing import act, release, write
+from tests.scenario import drain_in
 
 
 @on_both("journeys")
@@ -39,8 +40,7 @@ def test_a_lead_writes_tests_and_releases(lead, services, keyring, worker, relay
     assert relay.to("member1@dpsk12.org") == []
     assert "you can still undo it" in lead.open(f"{page}/sending").text
 
-    with time_machine.travel(now() + timedelta(minutes=11), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=11)
     [mail] = relay.to("member1@dpsk12.org")
     assert mail["Subject"] == "Tea on Friday"
     assert "<strong>tea</strong>" in html_of(mail)
@@ -113,8 +113,7 @@ def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_aske
         make_members(session, keyring, 2)
     page = write(lead)
     lead.send(f"{page}/release", when="now", minutes="1")
-    with time_machine.travel(now() + timedelta(hours=2), tick=True):
-        worker.drain()
+    drain_in(worker, hours=2)
     assert relay.to("member1@dpsk12.org") == []
     asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
     assert "The Village" not in asked["Subject"]
@@ -133,8 +132,7 @@ def test_a_leads_own_mails_come_in_the_language_that_they_choose(lead, worker, r
     assert "Our emails to you are in <strong>Español</strong>" in lead.open(chosen.location).text
     page = write(lead)
     lead.send(f"{page}/release", when="now", minutes="1")
-    with time_machine.travel(now() + timedelta(hours=2), tick=True):
-        worker.drain()
+    drain_in(worker, hours=2)
     asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
     assert asked["Subject"] == "Tu boletín no se envió. ¿Qué quieres hacer?"
     assert f"{page}/sending?lang=es" in text_of(asked)
@@ -149,8 +147,7 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(
     form = Form(lead.open(f"{page}/release").text).fields | {"when": "now", "minutes": "1"}
     assert lead.press(f"{page}/release", **form).status_code == 303
     assert lead.press(f"{page}/release", **form).status_code == 409
-    with time_machine.travel(now() + timedelta(minutes=3), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=3)
     assert lead.press(f"{page}/undo", csrf_token=form["csrf_token"]).status_code == 409
     assert len(relay.to("member0@dpsk12.org")) == 1
 

@@ -1,8 +1,5 @@
 """A newsletter starts from the group's template, or from its next meetings."""
 
-from datetime import timedelta
-
-import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.core import i18n
@@ -12,6 +9,7 @@ from tests.browser_client import Form
 from tests.factories import make_members, plan_meeting
 from tests.newsletters.pictures.samples import add, picture
 from tests.newsletters.writing import act, begin
+from tests.scenario import drain_in
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
          "text_es": "Hola"}  # fmt: skip
@@ -91,8 +89,7 @@ def test_a_template_never_goes_out(lead, services, keyring, worker, relay):
     assert pressed.status_code == 404
     with services.writing.begin() as session:
         session.execute(update(Newsletter).values(due_at=now()).where(Newsletter.is_template))
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=2)
     assert relay.to("member0@dpsk12.org") == []
 
 

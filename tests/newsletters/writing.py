@@ -1,10 +1,6 @@
 """What a leader does to write an issue and to send it."""
 
-from datetime import timedelta
-
-import time_machine
-
-from belong_mail.core.db import now
+from tests.scenario import drain_in
 
 
 def begin(lead, slug: str = "the-village") -> str:
@@ -28,5 +24,4 @@ def act(lead, page: str, verb: str, status: int = 303) -> None:
 def release(lead, page: str, worker) -> None:
     """Send an issue; the time to undo it passes."""
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=2)

@@ -3,15 +3,13 @@
 import re
 from datetime import timedelta
 
-import time_machine
-
 from belong_mail.core.db import now
 from belong_mail.newsletters import approval, release
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import html_of, text_of
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
-from tests.scenario import VILLAGE
+from tests.scenario import VILLAGE, drain_in
 
 LIST = "/office/newsletters"
 LEAD, SECOND, OFFICE = "one@dpsk12.org", "two@dpsk12.org", "office@dpsk12.org"
@@ -174,8 +172,7 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
     assert press(office, page, "send") == 409
     assert press(office, page, "cancel") == 303
     assert press(office, page, "cancel") == 404
-    with time_machine.travel(now() + timedelta(days=8)):
-        worker.drain()
+    drain_in(worker, days=8)
     assert state_of(services, page) == "draft"
 
 

@@ -1,16 +1,13 @@
 """Linking the district's sign-in, signing in by it, and losing it again."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
-import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
@@ -23,6 +20,7 @@ from tests.crawl import record_templates
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
+from tests.scenario import drain_in
 from tests.servers.authenticator import Authenticator
 
 pytestmark = periodic_tasks
@@ -224,8 +222,7 @@ def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyri
         victim = session.scalars(select(Account).where(Account.id != theirs.account_id)).one()
         wrapped = theirs.wrapped_subject if row == "another account's" else b"\1" * 80
         session.add(Identity(account_id=victim.id, name=b"attacker", wrapped_subject=wrapped))
-    with time_machine.travel(now() + timedelta(minutes=2)):
-        worker.drain()
+    drain_in(worker, minutes=2)
     with services.reading.begin() as session:
         assert [each.account_id for each in session.scalars(select(Identity))] == [
             theirs.account_id
@@ -239,8 +236,7 @@ def test_the_worker_puts_a_name_right_that_somebody_changed(
     with services.writing.begin() as session:
         session.execute(update(Identity).values(name=b"attacker's"))
     assert trips.sign_in(browser).status_code == 403
-    with time_machine.travel(now() + timedelta(minutes=2)):
-        worker.drain()
+    drain_in(worker, minutes=2)
     assert trips.sign_in(browser).status_code == 303
     assert provider.issuer
 

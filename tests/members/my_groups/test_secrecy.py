@@ -6,9 +6,9 @@ from datetime import timedelta
 from itertools import pairwise
 
 import time_machine
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
@@ -23,26 +23,6 @@ from tests.markers import periodic_tasks
 from tests.scenario import ADA
 
 pytestmark = periodic_tasks
-
-
-def everything_in(services, but: str) -> str:
-    """Return all values of all tables but one, as text."""
-    with services.reading.begin() as session:
-        return "\n".join(
-            repr(tuple(row))
-            for table in Base.metadata.tables
-            if table != but
-            for row in session.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - our tables
-        )
-
-
-def test_the_database_alone_cannot_join_two_memberships(mine):
-    ids = mine.join(ADA, "the-village", "lgbtq")
-    secret = mine.link().rpartition("/")[2]
-    rest = everything_in(mine.services, but="subscriptions")
-    assert secret not in rest
-    assert ADA not in rest
-    assert not any(each in rest for each in ids)
 
 
 def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(mine):
