@@ -13,7 +13,6 @@ from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
-from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
 
 ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
@@ -40,20 +39,6 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         "expires": at + ACCEPT_WITHIN,
     }
     return Email(to, said["language"], context)
-
-
-def to_account(mailer: Mailer, account: Account, **context: object) -> Email:
-    """Return an email to an account's own address, which is verified, in its language."""
-    to = invitations.account_address(mailer.opener, mailer.index, account)
-    return Email(to, account.language, context)
-
-
-def require_lead(session: Session, mailer: Mailer, delivery: Delivery, group: Group) -> Account:
-    """Return the recipient if they provably lead the group, or raise SkipDelivery."""
-    for lead in right_tasks.leads(session, mailer.opener, group):
-        if lead.id == delivery.account_id:
-            return lead
-    raise SkipDelivery(State.WITHDRAWN)
 
 
 @writes(right_tasks.CHANGED)

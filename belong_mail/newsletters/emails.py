@@ -3,8 +3,8 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
-from belong_mail.accounts.emails import require_lead, to_account
+from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day, known_language
 from belong_mail.core.translatable import gettext_noop
@@ -26,9 +26,7 @@ TEST_MARK = gettext_noop("Test")
 @writes_copy(TEST_COPY)
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Send a lead of its group the issue as it is now, in the requested language."""
-    newsletter = _issue(session, delivery)
-    lead = require_lead(session, mailer, delivery, newsletter.group)
-    to = invitations.account_address(mailer.opener, mailer.index, lead)
+    newsletter, lead, to = _addressed(session, mailer, delivery)
     language = lead.language
     if delivery.sealed_arguments is not None:
         language = known_language(_said(mailer, delivery))
@@ -65,41 +63,50 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 @writes(APPROVE)
 def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead to approve an issue that another lead wants to send."""
-    newsletter = _issue(session, delivery)
-    lead = require_lead(session, mailer, delivery, newsletter.group)
+    newsletter, lead, to = _addressed(session, mailer, delivery)
     asked = newsletter.approval
     if asked is None or asked.asked_by == lead.id or not approval.is_open(session, newsletter):
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("approvals.approve", lead.language, public_id=newsletter.public_id)
     until = (asked.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
     day = format_day(until.date(), lead.language)
-    return to_account(mailer, lead, group=newsletter.group, issue_url=url, until=day)
+    context = {"group": newsletter.group, "issue_url": url, "until": day}
+    return Email(to, lead.language, context)
 
 
 @writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, if that still holds."""
-    newsletter = _issue(session, delivery)
-    lead = require_lead(session, mailer, delivery, newsletter.group)
+    newsletter, lead, to = _addressed(session, mailer, delivery)
     done = release.last_action(newsletter)
     if _said(mailer, delivery) != done:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
-    return to_account(
-        mailer,
-        lead,
-        group=newsletter.group,
-        newsletter=IssueText.from_issue(newsletter).of(lead.language)[0],
-        done=done,
-        at=delivery.created_at,
-        issue_url=url,
-    )
+    context = {
+        "group": newsletter.group,
+        "newsletter": IssueText.from_issue(newsletter).of(lead.language)[0],
+        "done": done,
+        "at": delivery.created_at,
+        "issue_url": url,
+    }
+    return Email(to, lead.language, context)
 
 
 def _said(mailer: Mailer, delivery: Delivery) -> str:
     """Unwrap the word stored for an email about an issue."""
     place = f"{SEALED_ARGUMENTS}/{delivery.kind}"
     return mailer.opener.unwrap(delivery.sealed_arguments or b"", place, "").decode()
+
+
+def _addressed(
+    session: Session, mailer: Mailer, delivery: Delivery
+) -> tuple[Newsletter, Account, str]:
+    """Return an issue and its reader, who provably leads its group, with their address."""
+    newsletter = _issue(session, delivery)
+    for lead in right_tasks.leads(session, mailer.opener, newsletter.group):
+        if lead.id == delivery.account_id:
+            return newsletter, lead, invitations.account_address(mailer.opener, mailer.index, lead)
+    raise SkipDelivery(State.WITHDRAWN)
 
 
 def _issue(session: Session, delivery: Delivery) -> Newsletter:

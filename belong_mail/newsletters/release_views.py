@@ -272,7 +272,10 @@ def _issue(session: Session, public_id: str) -> Newsletter:
     """Find an issue of a group that the account leads; for the office any that is not a draft."""
     if has_access(Access.OFFICE):
         return issue_release.find_released(session, public_id)
-    return newsletters.find_issue_for_lead(session, signed_in(), public_id)
+    issue = newsletters.find_for_lead(session, signed_in(), public_id)
+    if issue.is_template:
+        raise accounts.NotFound
+    return issue
 
 
 def _page(name: str, issue: Newsletter, **context: object) -> str:

@@ -110,14 +110,6 @@ def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
     newsletter.changed_at = now()
 
 
-def find_issue_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue, not a template, of a group that the account leads. Raises NotFound."""
-    newsletter = find_for_lead(session, account, public_id)
-    if newsletter.is_template:
-        raise accounts.NotFound
-    return newsletter
-
-
 def note_writer(session: Session, newsletter: Newsletter) -> None:
     """Record, once, that someone wrote in a draft."""
     actor, kind = audit.actor_of(session), audit.Kind.WRITTEN
@@ -151,7 +143,7 @@ def is_draft(newsletter: Newsletter) -> bool:
 
 
 def version(newsletter: Newsletter) -> str:
-    """Return a hash of the words, so that two leads do not overwrite each other unseen."""
+    """Return when a draft was last changed, so that two leads overwrite nothing unseen."""
     return newsletter.changed_at.isoformat()
 
 
