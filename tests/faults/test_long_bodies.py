@@ -50,7 +50,7 @@ def queue(scene: Scene, members: int) -> str:
     return issue.public_id
 
 
-@one_by_day("faults", of="way")
+@one_by_day("faults")
 @PATIENCE
 @pytest.mark.parametrize(
     ("way", "extensions", "database_url"),

@@ -142,8 +142,9 @@ def test_an_envelope_takes_the_longest_address(address):
 
 def test_in_an_envelope_stands_no_character_that_could_end_a_path_or_a_line():
     places: dict[str, set[str]] = {"a{}b@example.org": set(), "a@example{}x.org": set()}
+    every = [*range(0x250), *range(0x250, sys.maxunicode + 1, 97)]
     for place, fitting in places.items():
-        for character in map(chr, range(sys.maxunicode + 1)):
+        for character in map(chr, every):
             with suppress(InvalidAddress):
                 check_envelope(place.format(character))
                 fitting.add(character)

@@ -85,14 +85,14 @@ PLAIN = {
 }
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.fixed_dictionaries({name: edge | ANY for name, edge in EDGE.items()}))
 @example({**PLAIN, "first_name": "x\ny", "leave": "x\ny"})
 def test_an_issue_is_the_same_for_whatever_values(values):
     assert outcome(QUICK.fill, values) == outcome(ISSUE.fill, values)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(sorted(PLAIN)), data=st.data())
 def test_one_value_among_plain_ones_makes_no_difference(name, data):
     values = {**PLAIN, name: data.draw(EDGE[name] | ANY)}
@@ -110,7 +110,7 @@ def test_a_header_is_the_same_between_whatever_words(header):
 
 
 @pytest.mark.parametrize("header", HEADERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(value=EDGE["to"] | EDGE["id"] | EDGE["leave"] | EDGE["first_name"])
 def test_a_header_is_the_same_for_values_at_the_edge(header, value):
     wire = MessageTemplate.of([HeaderSlot(header, ("", "value", ""))])
@@ -119,7 +119,7 @@ def test_a_header_is_the_same_for_values_at_the_edge(header, value):
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EDGE["leave"] | EDGE["first_name"] | ANY)
 def test_a_body_is_quoted_and_escaped_for_whatever_value(value):
     for each in (value, *AWKWARD):

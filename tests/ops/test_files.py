@@ -59,7 +59,7 @@ def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
     arguments = [command]
     if command == "restore":
         arguments.append(str(tmp_path / "copy"))
-        run_under(umask, environment, "db", "backup", arguments[-1])
+        assert run(environment, "db", "backup", arguments[-1]).returncode == 0
     run_under(umask, elsewhere(environment, tmp_path / "there"), "db", *arguments)
     assert modes(tmp_path / "there" / "belong.db") == dict.fromkeys(ENDS, 0o660)
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import make_engine
 from tests.deploy import caddy
-from tests.markers import one_by_day
+from tests.markers import night, one_by_day
 from tests.production.client import OUR_OWN_FORM, Client
 from tests.production.stage import Stage
 
@@ -80,7 +80,7 @@ def write(client: Client) -> int:
     return client.send("/contact", **form).status_code
 
 
-@one_by_day("a second proxy")
+@night("installations")
 def test_forms_whose_bodies_never_end_keep_nobody_out(proxied):
     """By far more than there are threads: four were enough without a proxy that waits for them."""
     with ExitStack() as all_open:
@@ -97,6 +97,7 @@ def test_forms_whose_bodies_never_end_keep_nobody_out(proxied):
         assert write(visitor) in {200, 303}
 
 
+@one_by_day("installations")
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("size", [50 * MEGABYTE, 5 * MEGABYTE, MEGABYTE // 2])
 def test_what_is_too_long_gets_the_sites_own_page(proxied, language, size):
@@ -139,6 +140,7 @@ def exchange(connection: ssl.SSLSocket, left: int) -> bytes:
     return said
 
 
+@one_by_day("a second proxy")
 def test_a_form_that_is_cut_short_does_nothing(proxied):
     before = messages(proxied.stage)
     token = proxied.client().get("/contact").text.partition('name="csrf_token"')[2]
@@ -152,6 +154,7 @@ def test_a_form_that_is_cut_short_does_nothing(proxied):
     assert messages(proxied.stage) == before + 1
 
 
+@one_by_day("a second proxy")
 def test_a_request_that_runs_at_sigterm_ends_well(proxied):
     """A form waits for SQLite's lock while the web is told to stop: it is stored and answered."""
     stage, answers = proxied.stage, []

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
     COMPILER is None, reason="NOT TESTED: there is no C compiler, so no disk that fails"
 )
 # Every so many calls, one fails: every eleventh at night.
-EACH_SO_MANY = (149, pytest.param(11, marks=night("disks that fail")))
+EACH_SO_MANY = (397, pytest.param(11, marks=night("disks that fail")))
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_samples_are_read_as_they_say(file):
 
 
 def test_the_ends_of_lines_make_no_difference():
-    for each in SAMPLES:
+    for each in SAMPLES[::3]:
         report = parse_report(each.data)
         assert parse_report(each.data.replace(b"\n", b"\r\n")) == report, each
         assert parse_report(each.data.replace(b"\n", b"\r")) == report, each
@@ -105,7 +105,7 @@ def test_a_report_names_no_more_than_it_may():
 
 
 def test_blanks_before_the_header_are_passed_over():
-    for each in SAMPLES:
+    for each in SAMPLES[::5]:
         assert parse_report(b" \t\n\n" + each.data) == parse_report(each.data)
 
 
