@@ -154,10 +154,14 @@ def keyring(services: Services) -> Keyring:
 def worker(
     services: Services, keyring: Keyring, request: pytest.FixtureRequest
 ) -> Iterator[Worker]:
-    """A worker that has done its periodic tasks, unless the test is marked `periodic_tasks`."""
+    """A worker that has done its periodic tasks, unless the test is marked `periodic_tasks`.
+
+    It has seen that its keys fit, too, which is half of a first turn.
+    """
     worker = make_worker(services, keyring)
     if request.node.get_closest_marker("periodic_tasks") is None:
         worker._purge_at = now() + PURGE_GAP
+        worker._do_keys_fit = True
     yield worker
     worker.engine.close()
 
