@@ -17,7 +17,7 @@ def wait_until(
                 return
         if time.monotonic() > until:
             raise TimeoutError(words())
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

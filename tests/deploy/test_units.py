@@ -83,7 +83,6 @@ def test_what_tells_of_a_failure_sees_neither_data_nor_settings():
 
 
 def test_each_service_is_hardened_alike():
-    """All have the worker's: none was left out."""
     start = "NoNewPrivileges=yes\n"
     parts = {
         file.stem: start + file.read_text().partition(start)[2].partition("\n[Install]")[0].strip()

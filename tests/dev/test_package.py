@@ -155,7 +155,6 @@ def test_the_web_server_starts_from_the_wheel(wheel, site):
 
 @night("installations")
 def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel, site):
-    """By one process far from the checkout, which says what it found."""
     code = """
 import io, json
 from PIL import Image

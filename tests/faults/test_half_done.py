@@ -1,22 +1,14 @@
 """Work that fails or is killed half way is done whole or not at all, and can be done again."""
 
 import pytest
-from sqlalchemy import Engine
 
 from belong_mail.core.db import make_engine
-from belong_mail.core.services import Services
 from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.failing import failures
 from tests.markers import night, on_both
 from tests.postgres import postgresql
-
-
-def engine_of(services: Services) -> Engine:
-    engine = services.writing.kw["bind"]
-    assert isinstance(engine, Engine)
-    return engine
 
 
 @on_both("transactions")
@@ -32,7 +24,7 @@ def test_an_issue_is_queued_whole_or_not_at_all(services, keyring):
     def check() -> None:
         assert kept_of(services) == before
 
-    assert failures(engine_of(services), queue, check) >= 3
+    assert failures(services.engine, queue, check) >= 3
     after = dump_of(services)
     assert len(after["newsletters"]) == len(after["chunks"]) == 1
 
@@ -50,13 +42,12 @@ def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(services, scene
     def check() -> None:
         assert kept_of(services) == before
 
-    assert failures(engine_of(services), purge_once, check) >= 3
+    assert failures(services.engine, purge_once, check) >= 3
 
 
 @night("faults")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_migration_that_fails_at_any_statement_can_be_run_again(kind, tmp_path_factory):
-    """Each step is a transaction: it is done, or it was never begun."""
 
     def try_on(url: str) -> None:
         engine = make_engine(url)

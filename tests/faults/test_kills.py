@@ -31,7 +31,6 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("moment", ["EHLO", "STARTTLS", "after STARTTLS", "AUTH", "after AUTH"])
 def test_a_worker_killed_before_the_first_mail_costs_nothing(moment, scene):
-    """Opening the connection."""
     assassin = Assassin()
     scene.relay.on(moment, assassin)
     issue = kill_once(scene, assassin)

@@ -56,7 +56,6 @@ def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scen
 @on_sqlite
 @PATIENCE
 def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(scene):
-    """A recipient that kills us must not stop the others."""
     issue = scene.queue(MEMBERS)
     for _ in range(MAX_DEATHS):
         assassin = Assassin()

@@ -37,7 +37,6 @@ def test_kills_at_random_moments_lose_nothing(scene):
 
 @pytest.mark.timeout(max(900, RECIPIENTS))
 def test_kills_and_faults_at_random_moments_lose_nothing(scene):
-    """In every twentieth transaction something goes wrong."""
     kills = KILLS // DATABASES if RECIPIENTS >= MANY else 5
     storm = Storm(SEED, recipients=RECIPIENTS, kills=kills, share_of_faults=0.05)
     blow(storm, scene)

@@ -19,7 +19,6 @@ from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.smtp import hang
 
-CONNECTIONS = 5
 MANY = 250
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
@@ -27,7 +26,6 @@ AT_ONCE = 2.0
 
 @on_both("claims and leases")
 def test_workers_that_share_an_issue_send_no_second_copy(scene):
-    """Also when the second was started by mistake."""
     issue = scene.queue(MANY)
     with ExitStack() as stack, scene.watched(issue) as wrong:
         workers = [stack.enter_context(scene.worker("--drain")) for _ in range(3)]

@@ -77,7 +77,6 @@ def test_the_operator_hears_that_requests_wait(services, keyring, relay):
 
 @ALARM
 def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, relay):
-    """Even what a worker had in hand just then, which may go on at once."""
     issue = queue(services, keyring, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
     work(services, keyring)

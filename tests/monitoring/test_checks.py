@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, text, update
 
@@ -30,7 +29,6 @@ from tests.servers.smtp import drop
 
 pytestmark = periodic_tasks
 
-Clock = time_machine.Traveller
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 

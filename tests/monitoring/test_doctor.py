@@ -24,10 +24,8 @@ from tests.servers.tls import Authority
 
 pytestmark = [periodic_tasks, pytest.mark.usefixtures("services")]
 
-Settings = dict[str, str]
 TOKEN = "a-token-of-an-operator-with-forty-signs"
 WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])
-HOUR = 3600
 
 
 @on_both("rights and files")

@@ -105,7 +105,7 @@ def watched(engine: Engine) -> Iterator[Plans]:
 @pytest.fixture
 def filled(services: Services, keyring: Keyring) -> Engine:
     """Many members, an issue that went to them, and requests that wait for later."""
-    engine: Engine = services.writing.kw["bind"]
+    engine = services.engine
     with services.writing.begin() as session:
         group_id = make_member(session, keyring, "first@dpsk12.org").group_id
         issue = queue_issue(session).id

@@ -142,7 +142,6 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
 
 
 def test_a_clock_that_is_right_after_all_is_released(clock, worker, relay, services, keyring, cli):
-    """The machine stood in a cupboard over the summer."""
     worker.drain()
     clock.shift(90 * DAY)
     queue(services, keyring, 1)

@@ -13,19 +13,14 @@ from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.environment import ROOT
 from belong_mail.ops.launcher import WORKER_ALONE
 from config import NAMES_OF_DISTRICT, OF_DISTRICT, SETTINGS, Config, InvalidSettings
-from tests.district_names import DISTRICT
+from tests.district_names import DISTRICT, NAMED
 
 KEYS, OTHER_KEYS = encryption.new_keys(), encryption.new_keys()
 GIVEN = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()}
 PRODUCTION = {
-    "BELONG_ENV": "production",
-    "BELONG_BASE_URL": "https://belong.example.org",
+    **NAMED,
     "BELONG_DATABASE_URL": "postgresql+psycopg://belong:pa55w0rd@db.example.org/belong",
     "BELONG_SMTP_URL": "smtp://belong:pa55w0rd@relay.example.org:587",
-    **DISTRICT,
-    "BELONG_MAIL_DOMAIN": "example.org",
-    "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
-    "BELONG_CONTACT_INBOX": "dps-belong@example.org",
     **GIVEN,
 }
 SECRETS = ["pa55w0rd", "geheim", *KEYS.values(), *OTHER_KEYS.values()]
@@ -179,6 +174,7 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
         ("PRIVATE_KEYS", "geheim"), ("PRIVATE_KEYS", OTHER_KEYS["private"]),
         ("INDEX_KEYS", "geheim"), ("INDEX_KEYS", "Z2VoZWlt"),
         ("INDEX_KEYS", f"{KEYS['index']},{OTHER_KEYS['index']}"),
+        ("BACKUP_RECIPIENT", "geheim"), ("BACKUP_RECIPIENT", "c2hvcnQ="),
         ("MAIL_DOMAIN", "@example.org"), ("MAIL_DOMAIN", "exa mple.org"),
         ("MAIL_DOMAIN", "a\r\nb.org"), ("MAIL_DOMAIN", "-a.org"), ("MAIL_DOMAIN", "bücher.org"),
         ("MAIL_FROM", "belong@example.org"), ("MAIL_FROM", "a\r\nBcc: b"), ("MAIL_FROM", "x" * 201),

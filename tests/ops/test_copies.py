@@ -127,7 +127,7 @@ def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
 ):
     copy, file = tmp_path / "copy", tmp_path / "belong.db"
     succeed(given, "db", "backup", str(copy))
-    services.writing.kw["bind"].dispose()
+    services.engine.dispose()
     for end in ("-wal", "-shm"):
         (tmp_path / f"belong.db{end}").unlink(missing_ok=True)
     file.write_bytes(b"no database at all " * 1000)

@@ -2,14 +2,12 @@
 
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Thread
 
 import pytest
 
 from tests.markers import on_sqlite
 from tests.processes import run
+from tests.servers.listening import Listener
 from tests.servers.ports import free_port
 
 pytestmark = on_sqlite
@@ -23,24 +21,17 @@ def refusal(said: str) -> bytes:
     return b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0"
 
 
-@contextmanager
-def server(said: str) -> Iterator[int]:
-    """Serve as a PostgreSQL that refuses everyone in these words; yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+class Refusing(Listener):
+    """A PostgreSQL that refuses everyone in these words."""
 
-        def serve() -> None:
-            while True:
-                try:
-                    caller, _ = listening.accept()
-                except OSError:
-                    return
-                with caller:
-                    caller.recv(4096)
-                    caller.sendall(refusal(said))
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self._refusal = refusal(said)
 
-        Thread(target=serve, daemon=True).start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
+    def converse(self, sock: socket.socket, _number: int) -> None:
+        sock.recv(4096)
+        sock.sendall(self._refusal)
+        sock.close()
 
 
 @pytest.mark.parametrize(
@@ -58,8 +49,9 @@ def server(said: str) -> Iterator[int]:
     ],
 )
 def test_each_refusal_of_a_server_has_its_own_sentence(said, words, environment):
-    with server(said) as port:
-        ended = run({**environment, "BELONG_DATABASE_URL": URL.format(port)}, "group", "list")
+    with Refusing(said) as server:
+        url = URL.format(server.port)
+        ended = run({**environment, "BELONG_DATABASE_URL": url}, "group", "list")
     assert ended.returncode == 1
     assert ended.stderr.startswith("Error: The database cannot be used (OperationalError")
     assert words in ended.stderr

@@ -198,7 +198,6 @@ def finish(
 def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
     environment, relay, services, keyring, tmp_path
 ):
-    """Both go on by themselves when there is room again."""
     port = free_port()
     given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
     with site_running(given, tmp_path, port) as site:
@@ -251,7 +250,7 @@ def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
 def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
     command, environment, services, tmp_path
 ):
-    services.writing.kw["bind"].dispose()
+    services.engine.dispose()
     file = tmp_path / "belong.db"
     file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
     before = hashlib.sha256(file.read_bytes()).digest()
@@ -267,7 +266,7 @@ def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
     environment, app, visitor, services, tmp_path
 ):
     """An empty database in place of the lost one would look as if nobody belonged."""
-    services.writing.kw["bind"].dispose()
+    services.engine.dispose()
     file = tmp_path / "belong.db"
     file.unlink()
     assert visitor.open("/").status_code == 503
@@ -281,7 +280,7 @@ def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
 
 def test_a_command_for_which_the_disk_has_no_room_says_so(services):
     """Its database says that it is full, as SQLite and PostgreSQL each do."""
-    is_sqlite = services.writing.kw["bind"].dialect.name == "sqlite"
+    is_sqlite = services.engine.dialect.name == "sqlite"
     write = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$"
     with services.writing() as session:
         connection = session.connection()

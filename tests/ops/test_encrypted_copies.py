@@ -187,7 +187,6 @@ def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
 
 
 def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
-    """By 30 days, as any copy."""
     before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
     names = [
         backup_retention.file_name(before, "1.0"),
@@ -303,11 +302,3 @@ def test_each_backup_sweeps_away_what_killed_commands_left(key, given, services,
     assert not [file for file in left if file.exists()]
     assert not list(scratch.glob("*-?"))
     assert (young.exists(), others.exists()) == (True, True)
-
-
-@on_sqlite
-def test_a_setting_that_is_no_key_is_refused_without_its_value(given):
-    ended = run({**given, "BELONG_BACKUP_RECIPIENT": "c2hvcnQ="}, "db", "check")
-    assert ended.returncode == 1
-    assert "BELONG_BACKUP_RECIPIENT must be a key" in ended.stderr
-    assert "c2hvcnQ" not in ended.stderr

@@ -28,7 +28,7 @@ LEAD = "lead-of-the-village@dpsk12.org"
 AWAY = "421 4.3.2 Closing"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def lead(app: Flask, keyring: Keyring, clock: Clock) -> Visitor:
     assert clock
     return sign_in(app, keyring, "the-village")
@@ -56,7 +56,7 @@ def asked(relay: Server) -> int:
 @on_both("times")
 @pytest.mark.parametrize("settings", [{}, {"BELONG_SEND_RATE": "6000"}], ids=["", "paced"])
 def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
-    clock, worker, relay, services, keyring, lead
+    clock, worker, relay, services, keyring
 ):
     """The relay is away for five days; then the lead, who has read why, lets it go on."""
     issue = queue(services, keyring, 3)
@@ -75,10 +75,9 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert not is_late(services, issue)
-    assert lead
 
 
-def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, services, keyring, lead):
+def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, services, keyring):
     issue = queue(services, keyring, 3)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 50)
@@ -86,11 +85,10 @@ def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, servic
     wait(clock, worker, 20)
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert asked(relay) == 0
-    assert lead
 
 
 def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when_asked(
-    app, clock, worker, relay, services, keyring
+    lead, clock, worker, relay, services, keyring
 ):
     issue = queue(services, keyring, 6)
     relay.script("MAIL", None, None)
@@ -101,7 +99,6 @@ def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when
     relay.usual()
     done = len(relay.accepted)
     assert 0 < done < 6
-    lead = sign_in(app, keyring, "the-village")
     page = f"/lead/newsletters/{_name(services, issue)}"
     assert "because no email could go out for an hour" in lead.open(f"{page}/sending").text
     assert books(services, issue)["accepted"] == done
@@ -111,7 +108,7 @@ def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when
 
 
 def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not_at_once(
-    clock, worker, relay, services, keyring, lead
+    clock, worker, relay, services, keyring
 ):
     issue = queue(services, keyring, 1)
     relay.always("MAIL", AWAY)
@@ -124,11 +121,10 @@ def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not
     relay.usual()
     wait(clock, worker, 10)
     assert asked(relay) == 1, "the first mail had not left: it asks for both"
-    assert lead
 
 
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
-    clock, worker, relay, services, keyring, lead
+    clock, worker, relay, services, keyring
 ):
     issue = queue(services, keyring, 3)
     clock.shift(5 * DAY)
@@ -138,7 +134,6 @@ def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     late.engine.close()
     assert is_late(services, issue)
     assert asked(relay) == 1
-    assert lead
     assert worker
 
 
@@ -183,9 +178,7 @@ def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
     assert is_late(services, issue)
 
 
-def test_a_lead_who_has_decided_gets_no_question_about_it(
-    clock, worker, relay, services, keyring, lead
-):
+def test_a_lead_who_has_decided_gets_no_question_about_it(clock, worker, relay, services, keyring):
     """The question waits for the relay as well; meanwhile the lead has read the page."""
     issue = queue(services, keyring, 1)
     relay.always("MAIL", AWAY)
@@ -195,14 +188,12 @@ def test_a_lead_who_has_decided_gets_no_question_about_it(
     relay.usual()
     wait(clock, worker, 10)
     assert asked(relay) == 0
-    assert lead
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_question_names_the_reason_in_the_leads_language(
-    language, clock, worker, relay, services, keyring, lead
+    language, clock, worker, relay, services, keyring
 ):
-    assert lead
     words = {"en": "because no email could go out", "es": "no pudo salir ningún correo"}[language]
     with services.writing.begin() as session:
         session.execute(update(Account).values(language=language))
@@ -225,7 +216,6 @@ def _name(services: Services, issue: int) -> str:
 
 
 def test_an_issue_queued_while_another_leaves_is_not_late(clock, worker, relay, services, keyring):
-    """Nothing has left for days, for there was nothing."""
     first = queue(services, keyring, 1)
     worker.drain()
     clock.shift(3 * DAY)

@@ -168,7 +168,6 @@ def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
 
 
 def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
-    """And no other issue has to wait for it."""
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
         queue_issue(session)
@@ -247,13 +246,6 @@ def test_the_clock_says_what_it_removed(scenario):
     }  # fmt: skip
 
 
-def test_the_worker_runs_the_clock_by_itself(scenario):
-    scenario.ask()
-    with time_machine.travel(now() + WEEK + MOMENT):
-        scenario.worker.step()
-    assert scenario.rows("subscriptions") == 0
-
-
 @on_both("every rule deletes")
 def test_the_worker_leaves_nothing_that_is_over(scenario):
     """It asks first of which rows there are any that are over; `purge` does not ask."""
@@ -287,7 +279,6 @@ def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario):
 
 
 def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(scenario, caplog):
-    """No other task, no issue that is due, and not the worker."""
     scenario.ask()
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "ben@dpsk12.org")

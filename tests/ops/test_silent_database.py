@@ -16,7 +16,6 @@ from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.services import Services
-from belong_mail.delivery.models import Delivery
 from belong_mail.ops.hold import Host
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
@@ -38,6 +37,10 @@ AWAY = "Database or state folder cannot be used"
 SOON = 12.0
 # Seconds after which whoever has time must know of a server that is gone, and of a long answer.
 GONE, LONG = 25, 35
+# Deliveries that are not over, statements that take long, and those that wait for a lock.
+UNFINISHED = "deliveries WHERE state <> 'accepted'"
+ASLEEP = "pg_stat_activity WHERE wait_event = 'PgSleep'"
+WAITING = "pg_locks WHERE NOT granted"
 # More than the web can serve at once.
 VISITORS = 8
 
@@ -140,7 +143,7 @@ def test_who_has_time_learns_that_the_server_is_gone(services, tunnel):
     with ThreadPoolExecutor(2) as people, engine.connect() as one, engine.connect() as other:
         other.execute(text("SELECT 1"))
         waiting = people.submit(one.execute, text(f"SELECT pg_sleep({LONG})"))
-        wait_until(lambda: _is_asleep(services) and _has_arrived(one))
+        wait_until(lambda: _count(services, ASLEEP) and _has_arrived(one))
         tunnel.swallow()
         speaking = people.submit(other.execute, text("SELECT 1"))
         wait((waiting, speaking), GONE)
@@ -168,11 +171,11 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
         queue_issue(session, "asian")
     with running(environment, "worker") as frozen:
         relay.wait_for(1, SECONDS)
-        wait_until(lambda: not _unfinished(services))
+        wait_until(lambda: not _count(services, UNFINISHED))
         with services.engine.begin() as connection:
             connection.execute(text("LOCK TABLE deliveries IN SHARE MODE"))
             issue = queue(services, keyring, 30)
-            wait_until(lambda: bool(_waiting(services)))
+            wait_until(lambda: _count(services, WAITING))
             os.killpg(frozen.pid, signal.SIGSTOP)
         with running(other, "worker") as process:
             is_said(process, f"{AWAY}: OperationalError")
@@ -193,16 +196,9 @@ def _is_met(services: Services, after: datetime) -> bool:
         return any(seen_at > after for seen_at in session.scalars(select(Host.seen_at)))
 
 
-def _unfinished(services: Services) -> int:
+def _count(services: Services, what: str) -> int:
     with services.reading.begin() as session:
-        return len(session.scalars(select(Delivery.id).where(Delivery.state != "accepted")).all())
-
-
-def _is_asleep(services: Services) -> bool:
-    """Tell whether the server has begun with a statement that takes long."""
-    asleep = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-    with services.reading.begin() as session:
-        return bool(session.scalar(asleep))
+        return session.scalar(text(f"SELECT count(*) FROM {what}")) or 0  # noqa: S608 - our own words
 
 
 def _has_arrived(connection: Connection) -> bool:
@@ -210,12 +206,6 @@ def _has_arrived(connection: Connection) -> bool:
     driver = connection.connection.driver_connection
     assert driver is not None
     return not any(fcntl.ioctl(driver.fileno(), termios.TIOCOUTQ, bytes(4)))
-
-
-def _waiting(services: Services) -> int:
-    """Count those who wait for a lock."""
-    with services.reading.begin() as session:
-        return session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0
 
 
 def _set(url: str, name: str) -> str:

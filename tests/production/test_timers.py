@@ -4,11 +4,10 @@ import json
 import shlex
 import stat
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -16,6 +15,7 @@ from belong_mail.ops import backup_retention
 from tests.production.stage import Stage
 from tests.production.units import settings
 from tests.production.users import WORKER
+from tests.servers.pages import serving
 
 
 def run_unit(stage: Stage, name: str) -> subprocess.CompletedProcess[str]:
@@ -110,14 +110,5 @@ def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Stay quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/hook/secret", heard
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Hook) as port:
+        yield f"http://127.0.0.1:{port}/hook/secret", heard

@@ -1,7 +1,5 @@
 """Issues through a real Postfix and a real Exim, audited by the servers' own logs."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +20,6 @@ from tests.waiting import wait_until
 
 MEMBERS = 500
 SOME = 40
-Started = Callable[..., AbstractContextManager[tuple[int, Log]]]
 
 pytestmark = [
     night("real mail servers"),

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import encryption
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.ops.demo_data import add_members
+from tests.district_names import NAMED
 from tests.factories import group_named
 from tests.processes import ROOT, flask, surroundings
 from tests.scale import sink
@@ -27,7 +28,7 @@ from tests.servers.tls import Authority
 from tests.waiting import listens, wait_until
 
 GROUP = "asian"
-BASE_URL = "https://belong.example.org"
+BASE_URL = NAMED["BELONG_BASE_URL"]
 WEB_PORT, RELAY_PORT = 5000, 465
 # Seconds for a process to start, and to end when it is told to.
 STARTING, ENDING = 60.0, 30.0
@@ -152,7 +153,9 @@ def fleet(folder: Path, members: int, given: Mapping[str, str]) -> Iterator[Flee
         server = stack.enter_context(database(net.host("database")))
         keys = _keys()
         relay, url = _relay(net)
-        shared = _settings(keys, url) | dict(given)
+        shared = (
+            NAMED | keys | {"BELONG_SMTP_URL": url, "BELONG_COPY_TO_OFFICE": "no"} | dict(given)
+        )
         workers = [_worker(net, f"worker{n}", shared, server) for n in (1, 2)]
         webs = [_web(net, f"web{n}", shared, server) for n in (1, 2)]
         engine = create_engine(server.url(), pool_pre_ping=True)
@@ -187,26 +190,6 @@ def _begin(made: Fleet, members: int) -> None:
 def _keys() -> dict[str, str]:
     made = encryption.new_keys()
     return {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
-
-
-def _settings(keys: Mapping[str, str], relay: str) -> dict[str, str]:
-    """Return what all hosts share: the settings of a site in production."""
-    return {
-        "BELONG_ENV": "production",
-        "BELONG_BASE_URL": BASE_URL,
-        "BELONG_SMTP_URL": relay,
-        "BELONG_MAIL_DOMAIN": "belong.example.org",
-        "BELONG_SITE_NAME": "DPS Belong",
-        "BELONG_DISTRICT_NAME": "Denver Public Schools",
-        "BELONG_DISTRICT_SHORT": "DPS",
-        "BELONG_HELP_LINES": "988 Lifeline 988 https://988lifeline.org",
-        "BELONG_ALLOWED_DOMAINS": "dpsk12.org",
-        "BELONG_TIMEZONE": "America/Denver",
-        "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver, CO 80203",
-        "BELONG_CONTACT_INBOX": "office@example.org",
-        "BELONG_COPY_TO_OFFICE": "no",
-        **keys,
-    }
 
 
 def _worker(net: Switch, name: str, shared: Mapping[str, str], server: Database) -> Machine:

@@ -283,7 +283,6 @@ def serve() -> None:
     state = State()
     handler = type("OurHandler", (Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
     state.issuer = f"http://127.0.0.1:{server.server_port}"
     print(state.issuer, flush=True)  # noqa: T201 - our parent reads it
     server.serve_forever()

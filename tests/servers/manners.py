@@ -10,7 +10,6 @@ from typing import Literal
 EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
 # For a server that wants each reply read before the next command.
 SLOW = tuple(each for each in EXTENSIONS if each != "PIPELINING")
-EVERYTHING = (*EXTENSIONS, "SMTPUTF8", "CHUNKING", "LIMITS MAILMAX=20 RCPTMAX=100")
 
 # Nothing may follow these before their reply was read (RFC 2920, 3.1).
 LAST_IN_GROUP = {"EHLO", "LHLO", "HELO", "DATA", "NOOP", "QUIT", "STARTTLS", "AUTH"}

@@ -2,10 +2,11 @@
 
 import json
 import secrets
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qsl
+
+from tests.servers.pages import serving
 
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "belong", "client's secret", "1//refresh"
 SCOPE = "https://mail.google.com/"
@@ -22,21 +23,14 @@ class TokenEndpoint:
         self.is_revoked = False
         # An answer instead of a token: status and body.
         self.trouble: tuple[int, bytes] | None = None
-        handler = type("OurHandler", (Handler,), {"endpoint": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self._serving = serving(type("OurHandler", (Handler,), {"endpoint": self}))
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._serving.__enter__()}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.__exit__(None, None, None)
 
     def refreshing(self, **other: Any) -> str:
         """Return the JSON key of an authorized user."""
@@ -70,9 +64,6 @@ class TokenEndpoint:
 
 class Handler(BaseHTTPRequestHandler):
     endpoint: TokenEndpoint
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()

@@ -283,7 +283,6 @@ def rename_and_record() -> str:
     ("view", "status"), [(rename, 500), (rename_by_statement, 500), (rename_and_record, 200)]
 )
 def test_page_that_records_nothing_changes_nothing(app, services, request, view, status):
-    """Every test that presses the button of such a page says so."""
     app.add_url_rule("/lead/new", "new", for_leads(view), methods=["POST"])
     lead: Visitor = request.getfixturevalue("lead")
     assert pressed(lead, "/lead/new") == status
