@@ -365,3 +365,23 @@ def wrong(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float]:
         for check, value in measured.items()
         if value is not None and check.is_wrong(value)
     }
+
+
+def exposition(site: Site) -> str:
+    """Return all figures in the text format of Prometheus (0.0.4)."""
+    lines = [
+        "# HELP belong_deliveries Messages, by state.",
+        "# TYPE belong_deliveries gauge",
+        *(
+            f'belong_deliveries{{state="{state}"}} {number}'
+            for state, number in measures.deliveries(site.session).items()
+        ),
+    ]
+    for check in CHECKS:
+        value = check.measure(site)
+        lines += [
+            f"# HELP belong_{check.name} {check.about}",
+            f"# TYPE belong_{check.name} gauge",
+            f"belong_{check.name} {'nan' if value is None else f'{value:.12g}'}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -15,7 +15,6 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_poll
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
-from belong_mail.monitoring.metrics import exposition
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.ops import figures, outbox
 from belong_mail.ops.findings import check_schema
@@ -42,7 +41,7 @@ def metrics() -> ResponseReturnValue:
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         abort(404)
     with transaction() as session:
-        said = exposition(_site(session))
+        said = checks.exposition(_site(session))
     return said, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 

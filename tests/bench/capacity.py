@@ -15,8 +15,8 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
+from belong_mail.monitoring.checks import exposition
 from belong_mail.monitoring.measures import Site
-from belong_mail.monitoring.metrics import exposition
 from config import Config
 from tests.bench.delivery import own_folder
 from tests.bench.rig import child, product, requests, rounds, server, sinks, tools

@@ -4,7 +4,6 @@ from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
-from belong_mail.monitoring.metrics import exposition
 from tests.processes import run
 
 
@@ -22,7 +21,7 @@ def read(lines: str) -> dict[str, str]:
 
 def figures(services: Services) -> dict[str, str]:
     with services.reading.begin() as session:
-        return read(exposition(Site(session, services.settings, now())))
+        return read(checks.exposition(Site(session, services.settings, now())))
 
 
 def doctor(settings: dict[str, str], *options: str) -> tuple[int, list[str], list[str]]:

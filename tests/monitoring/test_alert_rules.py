@@ -9,11 +9,10 @@ from typing import Any
 import yaml
 
 from belong_mail.monitoring.checks import CHECKS
-from belong_mail.monitoring.metrics import alert_rules, rule_name
 from tests.deploy.programs import program
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures
-from tests.monitoring.rules import RULES
+from tests.monitoring.rules import RULES, alert_rules, rule_name
 
 # Two hours, a value each minute: what makes an alert come. All else stays as a new site has it.
 MINUTES = 120
