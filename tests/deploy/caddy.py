@@ -43,7 +43,8 @@ def running(folder: Path, authority: Authority, upstream: int) -> Iterator[Caddy
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        wait_until(lambda: listens(caddy.port), caddy.log.read_text, SECONDS)
+        ports = (caddy.port, caddy.plain_port)
+        wait_until(lambda: all(map(listens, ports)), caddy.log.read_text, SECONDS)
         yield caddy
     finally:
         process.terminate()

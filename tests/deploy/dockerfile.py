@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.deploy.fetching import BASES, base
+from tests.deploy.programs import BASES, base
 
 # The machine's own authorities, during a build: a package writes over the usual place.
 CERTIFICATES = "/var/cache/of-the-machine.pem"

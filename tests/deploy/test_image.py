@@ -15,8 +15,7 @@ from belong_mail.core.encryption import new_keys
 from belong_mail.ops.launcher import INTERPRETER_OPTIONS
 from tests.deploy import dockerfile
 from tests.deploy.dockerfile import exec_form
-from tests.deploy.fetching import base
-from tests.deploy.programs import leave_out
+from tests.deploy.programs import base, leave_out
 from tests.markers import night
 from tests.processes import ROOT
 

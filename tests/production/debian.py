@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.deploy.fetching import RETRIES, base
-from tests.deploy.programs import leave_out
+from tests.deploy.programs import RETRIES, base, leave_out
 from tests.processes import ROOT
 
 RELEASE = "trixie"
