@@ -27,7 +27,7 @@ from tests.conftest import KEYS
 from tests.db_dump import dump
 from tests.factories import make_members
 from tests.markers import night, on_both
-from tests.postgres import drop_all, postgresql
+from tests.postgres import drop_all
 from tests.processes import ROOT, run, surroundings
 
 pytestmark = on_both("migrations")
@@ -41,12 +41,6 @@ OTHER = encryption.new_keys()
 MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 
 
-@pytest.fixture(scope="module")
-def empty_postgresql() -> Iterator[str]:
-    with postgresql() as url:
-        yield url
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A database without a table."""
@@ -54,7 +48,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         (tmp_path / "new.db").touch()
         url = f"sqlite:///{tmp_path}/new.db"
     else:
-        url = request.getfixturevalue("empty_postgresql")
+        url = request.getfixturevalue("blank_postgresql")
     engine = make_engine(url)
     yield engine
     drop_all(engine)

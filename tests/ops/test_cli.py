@@ -131,17 +131,6 @@ def test_no_command_that_reports_shows_a_members_address(cli, issue, worker, ser
         assert "ada" not in shown.output
 
 
-def test_a_subject_that_names_the_group_is_refused_and_nothing_is_kept(cli, issue, services):
-    command = ["newsletter", "send", "the-village", issue, "--json", "--subject"]
-    for when in ([], ["--at", "2099-07-01T09:00:00"]):
-        for subject in ("News of the Village", "News from {group}"):
-            sent = cli.invoke(args=[*command, subject, *when])
-            said(sent, 1, "The subject or preview line says “the village”")
-    with services.reading.begin() as session:
-        assert session.scalars(select(Newsletter)).all() == []
-    assert cli.invoke(args=[*command, "News"]).stderr == ""
-
-
 @pytest.mark.parametrize(
     ("content", "subject", "options", "words"),
     [

@@ -141,7 +141,9 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
     assert len(relay.to("late@dpsk12.org")) == 1
 
 
-def test_a_clock_that_is_right_after_all_is_released(clock, worker, relay, services, keyring, cli):
+def test_a_clock_that_is_right_after_all_is_released(
+    clock, worker, worker_with, relay, services, keyring, cli
+):
     worker.drain()
     clock.shift(90 * DAY)
     queue(services, keyring, 1)
@@ -150,9 +152,7 @@ def test_a_clock_that_is_right_after_all_is_released(clock, worker, relay, servi
     assert cli.invoke(args=["hold", "status"]).exit_code == 1
     assert cli.invoke(args=["hold", "release"]).exit_code == 0
     worker.drain()
-    late = make_worker(services, keyring)
-    late.drain()
-    late.engine.close()
+    worker_with(keyring).drain()
     assert len(relay.accepted) == 1
 
 

@@ -12,7 +12,6 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import REASONS, Host
-from belong_mail.worker.loop import make_worker
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
@@ -191,7 +190,9 @@ def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
     assert run(environment, "hold", "release").stdout == "Sending is not on hold.\n"
 
 
-def test_a_held_worker_deletes_nothing_and_takes_nothing_over(worker, services, keyring, cli):
+def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
+    worker, worker_with, services, keyring, cli
+):
     worker.drain()
     queue(services, keyring, 1)
     with services.writing.begin() as session:
@@ -199,9 +200,8 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(worker, services, 
         session.execute(text("UPDATE chunks SET is_halted = is_halted"))
     cli.invoke(args=["hold", "begin"])
     before = kept_of(services)
-    held = make_worker(services, keyring)
+    held = worker_with(keyring)
     held.drain()
-    held.engine.close()
     assert held.held_because == "asked"
     assert kept_of(services) == before
 

@@ -12,7 +12,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
@@ -88,7 +88,7 @@ def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, servic
 
 
 def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when_asked(
-    lead, clock, worker, relay, services, keyring
+    app, clock, worker, relay, services, keyring
 ):
     issue = queue(services, keyring, 6)
     relay.script("MAIL", None, None)
@@ -99,11 +99,12 @@ def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when
     relay.usual()
     done = len(relay.accepted)
     assert 0 < done < 6
+    lead = sign_in(app, keyring, "the-village")
     page = f"/lead/newsletters/{_name(services, issue)}"
     assert "because no email could go out for an hour" in lead.open(f"{page}/sending").text
     assert books(services, issue)["accepted"] == done
     _go_on(services, issue)
-    worker.drain()
+    wait(clock, worker, 10)
     assert books(services, issue) == {"recipients": 6, "accepted": 6}
 
 
@@ -124,17 +125,15 @@ def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not
 
 
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
-    clock, worker, relay, services, keyring
+    clock, worker_with, relay, services, keyring
 ):
     issue = queue(services, keyring, 3)
     clock.shift(5 * DAY)
-    late = make_worker(services, keyring)
+    late = worker_with(keyring)
     late.drain()
     late.drain()
-    late.engine.close()
     assert is_late(services, issue)
     assert asked(relay) == 1
-    assert worker
 
 
 def test_what_was_put_off_for_one_member_expires_with_the_outage(
