@@ -52,6 +52,8 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
     """Return the id of a confirmation (by the secret of its link) and the name to refuse it by."""
+    if len(name) != 3 * PUBLIC_ID_LENGTH:
+        return name_of(name), ""
     return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
