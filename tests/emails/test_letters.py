@@ -9,7 +9,6 @@ from sqlalchemy import select
 from belong_mail.delivery.models import Delivery
 from belong_mail.worker.registry import compose_deliveries
 from tests.browser_client import html_of, links_in, text_of
-from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.scenario import ADA, VILLAGE
 from tests.servers.smtp import drop
@@ -67,18 +66,6 @@ def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario):
     check_letter(last(scenario), NAMES)
     scenario.ask()
     check_letter(last(scenario), NAMES)
-
-
-@on_sqlite
-def test_the_code_that_proves_staff_is_quiet(scenario):
-    with scenario.services.writing.begin() as session:
-        group_named(session, VILLAGE).allows_personal_addresses = True
-    scenario.visitor.send(f"/groups/{VILLAGE}/join/personal", email=ADA)
-    one = last(scenario)
-    check_letter(one, NAMES)
-    for part in (one.data.decode(), text_of(one.message), html_of(one.message)):
-        assert "village" not in part.lower()
-    assert links_in(one.message) == []
 
 
 @on_sqlite
