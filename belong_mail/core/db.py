@@ -438,6 +438,10 @@ def is_locked(error: BaseException | None) -> bool:
     return type(getattr(error, "orig", None)).__name__ == "LockNotAvailable"
 
 
+# Waits for the locks that follow in a transaction only briefly.
+HURRIED = text("SET LOCAL lock_timeout = '100ms'")
+
+
 def hurry_after_locks(engine: Engine) -> None:
     """Wait for locks only briefly for a while after one was waited for in vain.
 
@@ -455,7 +459,7 @@ def hurry_after_locks(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if time.monotonic() < hurried_until:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
+            connection.exec_driver_sql(HURRIED.text)
 
 
 def is_disk_full(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core.db import (
+    HURRIED,
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
@@ -282,6 +283,8 @@ class Engine:
                 if isinstance(error, (*NO_DATABASE, OSError)) and not is_too_slow(error):
                     raise
                 log.error("Delivery %d is not weighed: %s", delivery_id, error_name(error))  # noqa: TRY400
+                if is_locked(error):
+                    session.execute(HURRIED)
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
         """Continue after a transaction: forget stored results, and what is no longer ours."""

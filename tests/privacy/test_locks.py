@@ -13,6 +13,8 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.core.encryption import WRAPPED
 from belong_mail.core.jobs import Job
+from belong_mail.delivery import outcomes
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work
 from belong_mail.newsletters.jobs import FollowIssue
 from tests.browser_client import text_of
@@ -92,6 +94,24 @@ def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scen
         scenario.worker._read_requests()
         assert time.monotonic() - began < 15
         assert waiting(scenario) == ["follow-issue"] * 20
+
+
+def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scenario):
+    """They are written down in one transaction, and all other email waits for its end."""
+    scenario.enter(ADA)
+    engine, lock = scenario.worker.engine, text("SELECT id FROM subscriptions FOR UPDATE")
+    engine._undelivered = lambda session, _number: session.execute(lock)
+    with (
+        locked_by_web(scenario.engine, lock.text, is_brief=False),
+        scenario.services.writing.begin() as session,
+    ):
+        held = {"state": State.SENDING, "claimed_by": engine._lock.name}
+        emails = [Delivery(kind="welcome-member", sealed_to=b"", **held) for _ in range(4)]
+        session.add_all(emails)
+        session.flush()
+        began = time.monotonic()
+        engine._settle(session, [(each.id, outcomes.UNWRITABLE) for each in emails])
+        assert time.monotonic() - began < 12
 
 
 def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(scenario):
