@@ -85,7 +85,7 @@ class _Signer(TimestampSigner):
         super().__init__(secret_keys, salt=f"belong/{purpose.salt}/v1")
         self._at = int(at.timestamp())
         stamp = base64_encode(int_to_bytes(self._at))
-        self._stamp = f".{stamp.decode()}"
+        self._stamp = b"." + stamp
         self._tag = encryption.hmac_signer(self.derive_key())
 
     def get_timestamp(self) -> int:
@@ -93,9 +93,9 @@ class _Signer(TimestampSigner):
 
     def sign_text(self, text: str) -> str:
         """Sign as `sign` does, computing once what is the same for all copies of an issue."""
-        stamped = text + self._stamp
-        signature = b2a_base64(self._tag(stamped.encode()), newline=False)
-        return f"{stamped}.{signature.translate(URL_SAFE, b'=').decode()}"
+        stamped = text.encode() + self._stamp
+        signature = b2a_base64(self._tag(stamped), newline=False).translate(URL_SAFE)
+        return (stamped + b"." + signature.rstrip(b"=")).decode()
 
 
 class Tokens:

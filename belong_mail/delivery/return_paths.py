@@ -1,22 +1,24 @@
 """Name a delivery on the wire: its return path (VERP) and its Message-ID."""
 
 import base64
+import hashlib
 import hmac
 import re
 
 from belong_mail.core import encryption
-from belong_mail.core.encryption import SivCipher, UnlockError
+from belong_mail.core.encryption import BlockCipher
 
 # Bytes of a delivery's id.
 ID_OCTETS = 6
-# Bytes of the HMAC in a return path, and of a Message-ID's tag (RFC 5297).
-TAG_OCTETS, SIV_OCTETS = 10, 16
+# Bytes that make a name unforgeable: in a block they are zeros, or a hash of the recipient.
+TAG_OCTETS = 10
 # Bytes of a membership's public id.
 PUBLIC_ID_OCTETS = 16
-_USE = b"belong/names/v1"
+_RETURN_PATH, _MESSAGE = "return-path", "message-id"
+_UNUSED = bytes(TAG_OCTETS)
 _LEAVE = b"belong/leave/v1"
 _PREFIX = "b+"
-_MESSAGE_ID = re.compile(rf"(?<![\w+.-])([0-9a-f]{{{2 * (SIV_OCTETS + ID_OCTETS)}}})@")
+_MESSAGE_ID = re.compile(rf"(?<![\w+.-])b\.([0-9a-f]{{{2 * (ID_OCTETS + TAG_OCTETS)}}})@")
 
 
 class VerpAddresses:
@@ -37,12 +39,12 @@ class VerpAddresses:
         Without the worker's key no Message-ID is made or read.
         """
         self._tags = [encryption.hmac_signer(key.encode()) for key in secret_keys]
-        self._messages = SivCipher(message_key) if message_key else None
+        self._paths = [BlockCipher(key.encode(), _RETURN_PATH) for key in secret_keys]
+        self._messages = BlockCipher(message_key, _MESSAGE) if message_key else None
         self._domain = domain
 
     def return_path(self, delivery_id: int) -> str:
-        number = delivery_id.to_bytes(ID_OCTETS)
-        made = number + self._tags[-1](_USE + number)[:TAG_OCTETS]
+        made = self._paths[-1].close(delivery_id.to_bytes(ID_OCTETS) + _UNUSED)
         return f"{_PREFIX}{made.hex()}@{self._domain}"
 
     def message_id(self, delivery_id: int, recipient: str) -> str:
@@ -52,9 +54,8 @@ class VerpAddresses:
         """
         if self._messages is None:
             raise ValueError("Only the worker names messages.")
-        number = delivery_id.to_bytes(ID_OCTETS)
-        made = self._messages.close(number, recipient)
-        return f"<{made.hex()}@{self._domain}>"
+        made = self._messages.close(delivery_id.to_bytes(ID_OCTETS) + _hash(recipient))
+        return f"<b.{made.hex()}@{self._domain}>"
 
     def leave_address(self, public_id: str) -> str:
         """Return the address at which an email ends a membership, whoever sends it.
@@ -81,34 +82,38 @@ class VerpAddresses:
 
     def read(self, return_path: str) -> int | None:
         """Return the delivery that a return path names, or None if we did not make it."""
-        number = self._opened(return_path, ID_OCTETS, _USE)
-        return None if number is None else int.from_bytes(number)
+        made = _octets(return_path, ID_OCTETS + TAG_OCTETS)
+        opened = [path.open(made) for path in self._paths] if made else []
+        return next((_number(each) for each in opened if each.endswith(_UNUSED)), None)
 
     def read_leave_address(self, address: str) -> str | None:
         """Return the public id of the membership that an email to an address ends, if any."""
-        name = self._opened(address, PUBLIC_ID_OCTETS, _LEAVE)
-        return None if name is None else base64.urlsafe_b64encode(name).decode().rstrip("=")
-
-    def _opened(self, address: str, octets: int, use: bytes) -> bytes | None:
-        local = address.lower().partition("@")[0].removeprefix(_PREFIX)
-        try:
-            made = bytes.fromhex(local)
-        except ValueError:
+        made = _octets(address, PUBLIC_ID_OCTETS + TAG_OCTETS)
+        name, tag = made[:PUBLIC_ID_OCTETS], made[PUBLIC_ID_OCTETS:]
+        if not any(hmac.compare_digest(tag, of(_LEAVE + name)[:TAG_OCTETS]) for of in self._tags):
             return None
-        name, tag = made[:octets], made[octets:]
-        if made.hex() != local or len(tag) != TAG_OCTETS:
-            return None
-        is_ours = any(hmac.compare_digest(tag, of(use + name)[:TAG_OCTETS]) for of in self._tags)
-        return name if is_ours else None
+        return base64.urlsafe_b64encode(name).decode().rstrip("=")
 
     def read_message_id(self, name: str, recipient: str) -> int | None:
         """Return the delivery that a Message-ID names, if it went to this normalised recipient."""
         if self._messages is None:
             return None
-        try:
-            return int.from_bytes(self._messages.open(bytes.fromhex(name), recipient))
-        except UnlockError:
-            return None
+        opened = self._messages.open(bytes.fromhex(name))
+        return _number(opened) if opened.endswith(_hash(recipient)) else None
+
+
+def _hash(recipient: str) -> bytes:
+    return hashlib.blake2b(recipient.encode(), digest_size=TAG_OCTETS).digest()
+
+
+def _number(block: bytes) -> int:
+    return int.from_bytes(block[:ID_OCTETS])
+
+
+def _octets(address: str, number: int) -> bytes:
+    """Return the bytes that an address of ours spells, so many; b"" for any other address."""
+    local = address.lower().partition("@")[0].removeprefix(_PREFIX)
+    return bytes.fromhex(local) if re.fullmatch(f"[0-9a-f]{{{2 * number}}}", local) else b""
 
 
 def message_names(text: str) -> list[str]:

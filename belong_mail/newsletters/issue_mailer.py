@@ -17,6 +17,7 @@ from belong_mail.core.db import (
     dialect_insert,
     in_ids,
     is_too_slow,
+    new_public_id,
     now,
     update_if_free,
 )
@@ -212,7 +213,6 @@ class IssueTemplate:
     ) -> None:
         wire, self.end = fit.template.without_end()
         """The end of every copy, where that is long: pictures and flyers."""
-        self.template = FastTemplate(wire)
         self.date = date_header(at)
         ways = (
             *rendering.tokens(mailer.links, at),
@@ -220,6 +220,9 @@ class IssueTemplate:
         )
         self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)
         """The slots of links, and what fills each for a public id."""
+        ours = {name: token(new_public_id()) for name, token in self.tokens}
+        ours |= {"date": self.date, "message_id": mailer.names.message_id(0, "")}
+        self.template = FastTemplate(wire, ours)
         self.group = newsletter.group.public_id
         """Its members' addresses open for it alone."""
         self.language = IssueText.from_issue(newsletter).of(language)[2]
@@ -316,7 +319,7 @@ class IssueMailer:
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
         names = self._mailer.names
         values = {
-            "to": format_mailbox("", to),
+            "to": to,
             "date": template.date,
             "message_id": names.message_id(number, normalise(to)),
         }

@@ -38,7 +38,7 @@ def check_letter(one, names: list[str]) -> dict[str, str]:
     assert headers["To"] == one.recipient
     assert headers["Auto-Submitted"] == "auto-generated"
     assert headers["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
-    assert re.fullmatch(r"<[0-9a-f]{44}@example\.org>", headers["Message-ID"])
+    assert re.fullmatch(r"<b\.[0-9a-f]{32}@example\.org>", headers["Message-ID"])
     assert re.fullmatch(r"b\+[0-9a-f]{32}@example\.org", one.return_path)
     quiet = " ".join(value for name, value in headers.items() if name not in {"To", "Reply-To"})
     assert "village" not in quiet.lower()

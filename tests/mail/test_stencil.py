@@ -142,3 +142,12 @@ def test_what_members_are_mostly_called_needs_one_look():
     """So it stays the quick way: an address, a token, a number, a short name in the subject."""
     template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots))
     assert template.fill(PLAIN) == ISSUE.fill(PLAIN)
+
+
+def test_what_we_make_is_looked_at_only_where_its_sample_is_not_plain():
+    """An address and a name are others' words, however plain the samples are."""
+    template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots), {"id": PLAIN["id"]})
+    assert b"Message-ID: =?x?=" in template.fill({**PLAIN, "id": "=?x?="})
+    for ours in ({"id": f"={PLAIN['id']}"}, {"leave": PLAIN["leave"]}):
+        with pytest.raises(AssertionError):
+            FastTemplate(Quick(ISSUE.pieces, ISSUE.slots), ours).fill({**PLAIN, "id": "=?x?="})

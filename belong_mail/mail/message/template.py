@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from belong_mail.mail.message import headers
@@ -144,9 +145,16 @@ class MessageTemplate:
 class FastTemplate:
     """Fills very many copies: one match tells whether all values may be used as they are."""
 
-    def __init__(self, template: MessageTemplate) -> None:
+    def __init__(
+        self, template: MessageTemplate, ours: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Take samples of the values that we make, which all have the length and letters of these.
+
+        If a sample is plain, so are all such values, and they are not checked again.
+        """
         self.wire = template
-        self._cut, self._names, patterns = [b""], list[str](), list[str]()
+        self._cut, self._names, self._others = [b""], list[str](), list[str]()
+        patterns = []
         for piece in template.pieces:
             if isinstance(piece, bytes):
                 self._cut[-1] += piece
@@ -154,16 +162,17 @@ class FastTemplate:
             before, name, pattern, after = piece.plain()
             self._cut[-1:] = [self._cut[-1] + before, b"", after]
             self._names.append(name)
-            patterns.append(f"(?>{pattern})")  # no value is tried a second time
-        self._is_plain = re.compile("\n".join(patterns) or _NEVER).fullmatch
+            if not re.fullmatch(pattern, ours.get(name, "")):
+                self._others.append(name)
+                patterns.append(f"(?>{pattern})")  # no value is tried a second time
+        self._is_plain = re.compile("\n".join(patterns)).fullmatch
 
     def fill(self, values: Mapping[str, str]) -> bytes:
         """Return what `MessageTemplate.fill` returns, faster if all values are plain."""
         if values.keys() == self.wire.slots:
-            written = "\n".join([values[name] for name in self._names])
-            if self._is_plain(written):
+            if self._is_plain("\n".join([values[name] for name in self._others])):
                 copy = self._cut.copy()
-                copy[1::2] = written.encode().split(b"\n")  # no plain value has a line end
+                copy[1::2] = [values[name].encode() for name in self._names]
                 return b"".join(copy)
         return self.wire.fill(values)
 
