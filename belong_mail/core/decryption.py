@@ -94,16 +94,15 @@ class Opener:
         kind, name, rest = encryption.split_head(wrapped)
         if kind != encryption.WRAPPED:
             raise DecryptionError(where)
-        if name not in self._wrapping and name not in self._dismissed:
-            if len(self.unknown) < MAX_UNKNOWN_NAMES:
+        if (key := self._wrapping.get(name)) is None:
+            if name not in self._dismissed and len(self.unknown) < MAX_UNKNOWN_NAMES:
                 self.unknown.add(name)
                 raise UnknownKey(where)
             raise DecryptionError(where)
         try:
             place = encryption.associated_data(f"{where}/{row}")
-            opened = self._wrapping[name].decrypt(rest[:NONCE_OCTETS], rest[NONCE_OCTETS:], place)
-            return encryption.unpad(opened)
-        except (KeyError, InvalidTag, ValueError) as error:
+            return encryption.unpad(key.decrypt(rest[:NONCE_OCTETS], rest[NONCE_OCTETS:], place))
+        except (InvalidTag, ValueError) as error:
             raise DecryptionError(where) from error
 
     def wrap(self, data: bytes, where: str, row: str) -> bytes:

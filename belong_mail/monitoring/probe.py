@@ -85,10 +85,8 @@ def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
     line = smtp_session.line
     try:
         smtp_session.start()
-        for verb, said in (
-            ("MAIL", smtp_session.mail(envelope)),
-            ("RCPT", smtp_session.rcpt(envelope)),
-        ):
+        for command in smtp_session.words(envelope).decode().splitlines()[:2]:
+            verb, _, said = command.partition(" ")
             line.phase(verb)
             code, text = line.docmd(verb, said)
             if not 200 <= code < 300:  # noqa: PLR2004 - the codes of success (RFC 5321, 4.2.1)

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
+from sqlalchemy import and_, bindparam, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
@@ -308,16 +308,17 @@ class IssueMailer:
         person. Raises SkipDelivery if they have left or paused since, IssuePaused if the issue was
         paused.
         """
-        number, _, _, is_stopped, is_paused, is_suppressed, is_reader, *own = row
-        if is_stopped or not is_reader:
-            raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
-        if is_paused:
-            raise IssuePaused
+        number, _, _, public_id, address, name, *asked = row
+        if asked:
+            is_stopped, is_paused, is_suppressed, is_reader = asked
+            if is_stopped or not is_reader:
+                raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
+            if is_paused:
+                raise IssuePaused
         if isinstance(template, Exception):
             raise template
-        (public_id, address, name), unwrap = own, self._mailer.opener.unwrap
+        names, unwrap = self._mailer.names, self._mailer.opener.unwrap
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
-        names = self._mailer.names
         values = {
             "to": to,
             "date": template.date,
@@ -381,11 +382,11 @@ _READING = (
         Delivery.id,
         Delivery.newsletter_id,
         Subscription.language,
+        *_OWN,
         or_(Newsletter.stopped_at.is_not(None), Group.ended(_at)).label("is_stopped"),
         Newsletter.paused_at.is_not(None).label("is_paused"),
         Subscription.is_suppressed,
         and_(Subscription.is_active, not_(_is_paused)).label("is_reader"),
-        *_OWN,
     )
     .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
     .join(Group, Group.id == Newsletter.group_id)
@@ -395,5 +396,5 @@ _READING = (
 
 
 _newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
-# The same for a member who was just chosen: a reader, of an issue being sent.
-_OF_A_READER = (_newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN)
+# The same for a member who was just chosen, of whom nothing else is asked.
+_OF_A_READER = (_newsletter_id, Subscription.language, *_OWN)

@@ -169,11 +169,11 @@ class FastTemplate:
 
     def fill(self, values: Mapping[str, str]) -> bytes:
         """Return what `MessageTemplate.fill` returns, faster if all values are plain."""
-        if values.keys() == self.wire.slots:
-            if self._is_plain("\n".join([values[name] for name in self._others])):
-                copy = self._cut.copy()
-                copy[1::2] = [values[name].encode() for name in self._names]
-                return b"".join(copy)
+        is_whole = values.keys() == self.wire.slots
+        if is_whole and self._is_plain("\n".join([values[name] for name in self._others])):
+            copy = self._cut.copy()
+            copy[1::2] = [values[name].encode() for name in self._names]
+            return b"".join(copy)
         return self.wire.fill(values)
 
 

@@ -130,14 +130,18 @@ class SmtpConnection(smtplib.SMTP):
         if rest := self.start_sending(data):
             yield from self.continue_sending(rest)
 
-    def start_sending(self, data: bytes) -> memoryview | None:
+    def start_sending(self, *parts: bytes) -> memoryview | None:
         """Write what can be written at once; return the rest for `continue_sending`."""
         self._must_acknowledge = False
+        sock = self._open_socket()
         try:
-            written = self._open_socket().send(data)
+            # The system joins them without a copy of ours, which TLS needs.
+            is_tls = isinstance(sock, ssl.SSLSocket)
+            written = sock.send(b"".join(parts)) if is_tls else sock.sendmsg(parts)
         except _NOT_NOW:
             written = 0
-        return memoryview(data)[written:] if written < len(data) else None
+        is_all = written == sum(map(len, parts))
+        return None if is_all else memoryview(b"".join(parts))[written:]
 
     def continue_sending(self, rest: memoryview) -> SmtpSteps[None]:
         """Write the rest as the other side takes it."""

@@ -141,20 +141,16 @@ class SmtpSession:
             return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
         return None
 
-    def mail(self, envelope: Envelope) -> str:
-        """Return the arguments of MAIL, with SIZE (RFC 1870) and DSN (RFC 3461) if offered."""
-        size = f" SIZE={envelope.size}" if self._has_size else ""
-        if not self._has_dsn or not envelope.return_path:
-            return f"FROM:<{envelope.return_path}>{size}"
-        name = xtext(envelope.return_path.rpartition("@")[0])
-        return f"FROM:<{envelope.return_path}>{size} RET=HDRS ENVID={name}"
-
-    def rcpt(self, envelope: Envelope) -> str:
-        """Return the arguments of RCPT."""
-        if not self._has_dsn or not envelope.return_path:
-            return f"TO:<{envelope.recipient}>"
-        name = xtext(envelope.recipient)
-        return f"TO:<{envelope.recipient}> NOTIFY=FAILURE,DELAY ORCPT=rfc822;{name}"
+    def words(self, envelope: Envelope) -> bytes:
+        """Return MAIL, RCPT and DATA, with SIZE (RFC 1870) and DSN (RFC 3461) where offered."""
+        sender, recipient = envelope.return_path, envelope.recipient
+        mail, rcpt = f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"
+        if self._has_size:
+            mail += f" SIZE={envelope.size}"
+        if self._has_dsn and sender:
+            mail += f" RET=HDRS ENVID={xtext(sender.rpartition('@')[0])}"
+            rcpt += f" NOTIFY=FAILURE,DELAY ORCPT=rfc822;{xtext(recipient)}"
+        return f"{mail}\r\n{rcpt}\r\nDATA\r\n".encode("ascii")
 
     def room(self) -> int:
         """Return how many more transactions this connection may begin."""
@@ -284,7 +280,7 @@ class SmtpPipeline:
         following, words = self._prefetch()
         self._sent, self._said = outgoing, following
         self._line.await_dot()
-        if rest := self._line.start_sending(body + (b".\r\n" + words)):
+        if rest := self._line.start_sending(body, b".\r\n", words):
             yield from self._line.continue_sending(rest)
         if self._line.is_silent():
             yield WaitFor.READ
@@ -329,10 +325,7 @@ class SmtpPipeline:
         smtp_session.sent += 1
         if body is not envelope.message:
             envelope = outgoing.envelope = replace(envelope, message=body)
-        said = (
-            f"MAIL {smtp_session.mail(envelope)}\r\nRCPT {smtp_session.rcpt(envelope)}\r\nDATA\r\n"
-        )
-        return said.encode("ascii")
+        return smtp_session.words(envelope)
 
     def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
         """Read the relay's replies to an envelope."""
