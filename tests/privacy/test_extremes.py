@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import invite
+from belong_mail.accounts.right_tasks import NAME_CHARACTERS
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
@@ -258,8 +259,9 @@ def answer(scenario: Scenario, door: str) -> None:
 def is_heard(scenario: Scenario, door: str, address: str) -> bool:
     """Tell whether a guess was emailed: to who is guessed, or to the office about an invitation."""
     if door == "invite":
-        name = address.partition("@")[0]
-        return any(name in text_of(mail) for mail in scenario.relay.to(INBOX))
+        names = address.partition("@")[0], "z" * NAME_CHARACTERS  # the web may have changed it
+        told = [text_of(mail) for mail in scenario.relay.to(INBOX)]
+        return any(name in words for name in names for words in told)
     own = (mail for mail in scenario.relay.to(address) if mail["List-Id"] is None)
     return any(door != "sign-in" or "/sign-in/" in text_of(mail) for mail in own)
 
