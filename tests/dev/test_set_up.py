@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, is_alive
+from tests.dev.checkout import ROOT, is_alive
 from tests.dev.pythons import pythons
 from tests.markers import night, one_by_day
 from tests.servers.ports import free_port
@@ -79,7 +79,8 @@ def test_the_environment_is_of_the_python_that_was_called(checkout, bare):
         checkout.python = bare(python)
         answer = checkout.dev("test", "-x")
         assert is_set_up_anew(answer)
-        assert f"of {version_of(python)}" in answer.stdout
+        version = subprocess.check_output([python, "-V"], text=True).split()[1]
+        assert f"of {version}" in answer.stdout
 
 
 def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready):
@@ -91,7 +92,8 @@ def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready):
 
 @night("installations")
 def test_the_test_packages_join_those_of_a_server_that_runs(checkout):
-    set_up_to_run(checkout)
+    answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_PREPARE="fails")
+    assert "could not be set up" in answer.stdout
     serving = (checkout.root / ".venv").stat().st_ino
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert (checkout.root / ".venv").stat().st_ino == serving
@@ -136,12 +138,3 @@ def test_an_older_python_can_read_the_file_and_says_what_it_needs(checkout):
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stderr == "Belong Mail needs Python 3.11 or newer; this is 3.8.2.\n"
-
-
-def set_up_to_run(checkout: Checkout) -> None:
-    answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_PREPARE="fails")
-    assert "could not be set up" in answer.stdout
-
-
-def version_of(python: str) -> str:
-    return subprocess.check_output([python, "-V"], text=True).split()[1]

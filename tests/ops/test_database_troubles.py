@@ -32,7 +32,6 @@ from tests.ops.troubles import (
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
 from tests.servers.ports import free_port
-from tests.servers.site import Site
 from tests.servers.site import running as site_running
 from tests.servers.smtp import Server
 from tests.waiting import wait_until
@@ -210,7 +209,8 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
         with full([*site.web_processes(), site.worker.pid]):
             issue = queue(services, keyring, 3)
             wait_until(lambda: b"cannot be used" in site.words())
-            assert_the_form_keeps(site, form)
+            answer = site.browser.post("/contact", form)
+            assert (answer.status_code, f"{WORDS}</textarea>" in answer.text) == (503, True)
             assert not [word for word in relay.commands if word.startswith("MAIL")]
         relay.wait_for(3, SECONDS)
         assert site.browser.post("/contact", form).status_code == 303
@@ -218,12 +218,6 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
         assert b"Traceback" not in site.words()
         assert b"interpreter" not in site.words()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
-
-
-def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
-    answer = site.browser.post("/contact", form)
-    assert answer.status_code == 503
-    assert f"{WORDS}</textarea>" in answer.text
 
 
 @on_sqlite

@@ -187,7 +187,8 @@ def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(table, statement
 
 def test_nobody_writes_to_the_source_meanwhile(services, target):
     refused: list[bool] = []
-    hasty = make_engine(hurried(services.settings.database_url))
+    url = services.settings.database_url
+    hasty = make_engine(f"{url}?timeout=0.2" if url.startswith("sqlite") else f"{url}{BRIEFLY}")
 
     def write(_rows: int) -> None:
         if not refused:
@@ -202,11 +203,6 @@ def test_nobody_writes_to_the_source_meanwhile(services, target):
     with Session(hasty) as session, session.begin():
         session.add(Job(kind="in time"))
     hasty.dispose()
-
-
-def hurried(url: str) -> str:
-    """Let whoever waits for a lock give up soon."""
-    return f"{url}?timeout=0.2" if url.startswith("sqlite") else f"{url}{BRIEFLY}"
 
 
 def test_who_runs_it_goes_on_in_the_other_database(

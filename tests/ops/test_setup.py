@@ -5,8 +5,6 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,15 +125,6 @@ def environment(root: Path, name: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read(root):
     done(setup(root))
     for path, (mode, owner, group) in SECRETS.items():
@@ -180,8 +169,11 @@ def test_what_is_missing_is_made_and_keys_stay(root):
 
 
 def test_who_is_not_root_is_told_so():
-    with as_nobody():
+    os.seteuid(NOBODY)
+    try:
         refused = setup(Path("/"))
+    finally:
+        os.seteuid(0)
     assert (refused.exit_code, "sudo" in refused.output) == (1, True)
     assert not Path(ETC).exists()
 

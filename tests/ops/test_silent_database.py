@@ -172,6 +172,7 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
     with running(environment, "worker") as frozen:
         relay.wait_for(1, SECONDS)
         wait_until(lambda: not _count(services, UNFINISHED))
+        time.sleep(1)  # it is at rest then, and takes the first lock for a claim
         with services.engine.begin() as connection:
             connection.execute(text("LOCK TABLE deliveries IN SHARE MODE"))
             issue = queue(services, keyring, 30)

@@ -108,7 +108,7 @@ def test_what_comes_back_passes_the_pipe_line(stage, server):
 def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], dict[str, str]]:
     """Read who runs what from the file that we ship for a mail server."""
     line = (stage.installation.deploy / SERVERS[server]).read_text()
-    path = {"PATH": "/usr/bin:/bin", **loader(stage)}
+    path = stage.surroundings | {"PATH": "/usr/bin:/bin"}
     if server == "postfix":
         [(name, group, argv)] = re.findall(r"user=([\w-]+):([\w-]+) argv=(.+)", line)
         return User(name, group), argv.replace("${recipient}", recipient).split(), path
@@ -118,11 +118,6 @@ def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], di
         said["command"].split(),
         {**path, "RECIPIENT": recipient},
     )
-
-
-def loader(stage: Stage) -> dict[str, str]:
-    """Where a copy of Python finds its library; nothing of the guide's."""
-    return {name: value for name, value in stage.surroundings.items() if name != "PATH"}
 
 
 def bounced(stage: Stage) -> int:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from email.message import EmailMessage
 
 import pytest
 from flask import Flask
@@ -76,10 +75,6 @@ def pages(
             yield "contact", visitor.send(f"/contact?lang={code}", email=wrong)
 
 
-def mail_words(mail: EmailMessage) -> str:
-    return f"{mail['From']} {mail['Subject']}\n{text_of(mail)}\n{html_of(mail)}"
-
-
 @on_sqlite
 def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
     app, visitor, worker, relay, services, keyring
@@ -97,7 +92,9 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
             nameless.append(name)
     assert relay.accepted
     for one in relay.accepted:
-        assert ours_in(mail_words(one.message)) == [], one.message["Subject"]
+        mail = one.message
+        said = f"{mail['From']} {mail['Subject']}\n{text_of(mail)}\n{html_of(mail)}"
+        assert ours_in(said) == [], mail["Subject"]
     assert found == {}
     # The email that is shown there is nobody's.
     assert [name for name in nameless if not re.match("/dev/mailbox/.*/html", name)] == []
