@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,6 +22,7 @@ from flask.cli import main
 
 from belong_mail.core import memory
 from belong_mail.ops.launcher import worker_arguments
+from dev import end_with_parent
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,9 +122,12 @@ def ended(process: ForkServerProcess) -> int:
 def _become(env: Mapping[str, str], arguments: tuple[str, ...], *standard: str) -> None:
     """In the child: be `flask --app wsgi` with these arguments, or the worker that it becomes.
 
-    It reads and writes these three files, and leads a group of its own.
+    It reads and writes these three files, leads a group of its own, and ends with the test process.
     """
     os.setsid()
+    # The fork server ends when nobody holds this any more, and we end with it.
+    os.close(vars(forkserver._forkserver)["_forkserver_alive_fd"])
+    end_with_parent()
     for number, file in enumerate(standard):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         opened = os.open(file, flags)
