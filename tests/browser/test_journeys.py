@@ -62,7 +62,7 @@ def test_a_teacher_joins_within_a_minute(home, say, site, address, called):
     assert site.mail_to(address, 2).subject == say("Welcome! You’re in.")
 
 
-@one_by_day("journeys in a browser", of="language")
+@one_by_day("journeys in a browser")
 def test_a_member_gets_a_newsletter_leaves_and_comes_back(home, say, site, address, called):
     ask_to_join(home, say, address)
     home.goto(link_in(site.mail_to(address), "confirm"))
@@ -78,7 +78,7 @@ def test_a_member_gets_a_newsletter_leaves_and_comes_back(home, say, site, addre
     expect(home.locator("h1")).to_have_text(say("Good to have you back"))
 
 
-@one_by_day("journeys in a browser", of="language")
+@one_by_day("journeys in a browser")
 def test_somebody_whose_address_was_used_is_left_alone(home, say, site, address):
     ask_to_join(home, say, address)
     confirm = link_in(site.mail_to(address), "confirm")
@@ -90,7 +90,7 @@ def test_somebody_whose_address_was_used_is_left_alone(home, say, site, address)
     expect(home.locator("h1")).to_have_text(say("This request was canceled"))
 
 
-@one_by_day("journeys in a browser", of="language")
+@one_by_day("journeys in a browser")
 def test_a_person_writes_to_the_office(home, say, site, address):
     home.get_by_role("link", name=say("Write to %(site_name)s")).click()
     home.get_by_label(say("What is it about?")).select_option(say("A concern"))

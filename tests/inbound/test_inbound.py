@@ -145,6 +145,7 @@ def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(cli, sce
         ("BELONG_DATABASE_URL", "postgresql+psycopg://u:geheim@127.0.0.1:1/x"),
     ],
 )  # fmt: skip
+@on_sqlite
 def test_the_pipe_lets_the_mail_server_try_again(environment, services, missing, value):
     done = feed({**environment, missing: value}, b"Subject: Tea\r\n\r\nOn Friday?", program=PIPE)
     assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, b"")
@@ -153,6 +154,7 @@ def test_the_pipe_lets_the_mail_server_try_again(environment, services, missing,
     assert requests(services) == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "name", ["BELONG_DATABASE_URL", "BELONG_PUBLIC_KEYS", "BELONG_SECRET_KEYS"]
 )
@@ -188,6 +190,7 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(environment,
     assert requests(services) == []
 
 
+@on_sqlite
 def test_the_pipe_takes_one_return_path(environment):
     for arguments in (("b+00@example.org", "b+01@example.org"), ("b+00@example.org\nb+01",)):
         done = feed(environment, b"x", *arguments, program=PIPE)

@@ -11,8 +11,8 @@ from tests.markers import night
 pytestmark = pytest.mark.skipif(
     COMPILER is None, reason="NOT TESTED: there is no C compiler, so no disk that fails"
 )
-# Every so many calls, one fails: every eleventh at night.
-EACH_SO_MANY = (397, pytest.param(11, marks=night("disks that fail")))
+# Every so many calls, one fails.
+EACH_SO_MANY = 11
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("library"))
 
 
+@night("disks that fail")
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("each_so_many", EACH_SO_MANY)
 def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidden(
-    library, tmp_path, each_so_many
+    library, tmp_path
 ):
-    ended = run(library, "tests.faults.disk.errors", str(tmp_path), str(each_so_many))
+    ended = run(library, "tests.faults.disk.errors", str(tmp_path), str(EACH_SO_MANY))
     assert ended.returncode == 0, ended.stderr[-3000:]
     *findings, once, for_good = ended.stdout.splitlines()
     assert findings == []
