@@ -145,7 +145,6 @@ def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(cli, sce
         ("BELONG_DATABASE_URL", "postgresql+psycopg://u:geheim@127.0.0.1:1/x"),
     ],
 )  # fmt: skip
-@on_sqlite
 def test_the_pipe_lets_the_mail_server_try_again(environment, services, missing, value):
     done = feed({**environment, missing: value}, b"Subject: Tea\r\n\r\nOn Friday?", program=PIPE)
     assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, b"")
