@@ -1,6 +1,5 @@
 """The journeys of members, leaders and the office in Firefox and WebKit, each once."""
 
-import time
 from base64 import b64decode
 from collections.abc import Iterator
 from io import BytesIO
@@ -52,6 +51,10 @@ def sign_in(driven: Driven, site: Site) -> None:
     driven.heading("Groups I lead")
 
 
+def editor_has_loaded(driven: Driven) -> None:
+    driven.find("//button[normalize-space()='Bold']")
+
+
 def is_saved(driven: Driven) -> None:
     driven.find("//*[@id='saved'][normalize-space()='Saved.']")
 
@@ -59,15 +62,14 @@ def is_saved(driven: Driven) -> None:
 def write(driven: Driven, site: Site, subject: str) -> None:
     """Write a newsletter, leave it, come back and reload it: its words stay. Then send it."""
     driven.press("Write a newsletter")
+    editor_has_loaded(driven)
     driven.type("subject", subject)
     driven.type("text", "Come to tea.")
     is_saved(driven)
     driven.go(f"{site.url}/lead/")
     driven.heading("Groups I lead")
     driven.command("Back")
-    # WebKit empties the fields; autosave would keep that after two seconds.
-    time.sleep(3)
-    driven.command("Refresh")
+    editor_has_loaded(driven)
     assert driven.value("text") == "Come to tea."
     driven.type("text", " Bring a cup.")
     is_saved(driven)
