@@ -29,7 +29,7 @@ def apply_results(
     Deliveries that were taken from it as uncertain are settled all the same if they were accepted.
     Returns those that will never arrive.
     """
-    accepted: list[int] = []
+    accepted, stale = list[int](), 0
     given_back: dict[timedelta | None, list[int]] = {}
     others: dict[int, outcomes.Outcome] = {}
     for delivery_id, outcome in results:
@@ -37,10 +37,10 @@ def apply_results(
             accepted.append(delivery_id)
         elif outcome.is_given_back:
             given_back.setdefault(outcome.again, []).append(delivery_id)
+            stale += outcome is outcomes.STALE
         else:
             others.setdefault(delivery_id, outcome)
     session.flush()
-    stale = sum(outcome is outcomes.STALE for _, outcome in results)
     for again, ids in given_back.items():
         _give_back(session, owner, ids, now() + again if again else rest_until)
     dots, undelivered = _apply_others(session, owner, others, uncertain, rest_until)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, String, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -151,25 +151,16 @@ def send_slots(
     this transaction.
     """
     ids, connection = [each for each, _ in claimed], session.connection()
-    if ids:
+    if ids or turn:
         listed = ",".join(map(str, held.union(ids)))
         lease = {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
         _holding(connection.dialect.name).run(connection, lease)
-    elif turn:
-        _NUMBERING.run(connection, {"name": owner, "number": turn})
     if not policy.send_rate or not ids:
         return SendSlots()
     at = now()
     step = timedelta(minutes=1) / policy.send_rate
     last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=len(ids))
     return SendSlots(max(last - (len(ids) - 1) * step - at, timedelta(0)), step)
-
-
-_NUMBERING = CompiledStatement(
-    update(Lease)
-    .where(Lease.owner == bindparam("name", type_=String))
-    .values(turn=bindparam("number", type_=Integer))
-)
 
 
 class ConcurrencyLimit:
