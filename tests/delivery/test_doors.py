@@ -10,6 +10,7 @@ import pytest
 
 from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
+from tests.factories import queue_issue
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, started, surroundings
 
@@ -60,12 +61,14 @@ def test_settings_are_read_without_loading_a_database(environment):
 @on_sqlite
 def test_a_worker_that_sends_has_become_another_program(environment, relay, services, keyring):
     """Checks its modules by then, and how much memory it took at most, compiled."""
-    drained = [*flask("worker"), "--drain"]
-    subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     queue(services, keyring, 50)
+    drained = [*flask("worker"), "--drain"]  # compiles all that sending loads
+    subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
+    with services.writing.begin() as session:
+        queue_issue(session)
     relay.delay = 0.02
     with started(environment, "worker") as process:
-        relay.wait_for(50, SECONDS)
+        relay.wait_for(100, SECONDS)
         proc = Path(f"/proc/{process.pid}")
         command = proc.joinpath("cmdline").read_bytes().split(b"\0")
         libraries = proc.joinpath("maps").read_text()
