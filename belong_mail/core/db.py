@@ -435,7 +435,8 @@ def is_too_slow(error: Exception) -> bool:
 
 def is_locked(error: BaseException | None) -> bool:
     """Return whether PostgreSQL ended a statement that waited for a lock (soon free, maybe)."""
-    return type(getattr(error, "orig", None)).__name__ == "LockNotAvailable"
+    cause = type(getattr(error, "orig", None)).__name__
+    return cause in {"LockNotAvailable", "DeadlockDetected"}
 
 
 # Waits for the locks that follow in a transaction only briefly.

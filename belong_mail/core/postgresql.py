@@ -11,7 +11,8 @@ from psycopg import Connection, DataError, OperationalError, Pipeline, adapters
 from psycopg.adapt import Loader
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import Format, TransactionStatus
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
+from sqlalchemy.exc import DataError as RowRefused
 
 from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
 
@@ -32,6 +33,9 @@ SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
+# What the server refuses for one row's sake, by SQLSTATE or its class: it has no memory for the row,
+# or the row is beyond a limit.
+_REFUSED = ("53200", "54", "XX000")
 # Values beyond these, such as `-infinity`, load as the nearest of them: otherwise the web could
 # write a row that fails to load for one person.
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -161,6 +165,13 @@ def configure_engine(engine: Engine) -> None:
         for name, loader in LOADERS:
             connection.adapters.register_loader(name, loader)
         return connection
+
+    @event.listens_for(engine, "handle_error")
+    def refuse(context: ExceptionContext) -> None:
+        """Raise a fault of the row: others go on, as they would not without a database."""
+        cause = context.original_exception
+        if str(getattr(cause, "sqlstate", "")).startswith(_REFUSED):
+            raise RowRefused(context.statement, None, cause, hide_parameters=True)
 
     event.listen(engine, "connect", _limit)
     event.listen(engine, "checkin", _expect_a_ping)

@@ -2,7 +2,7 @@
 
 import time
 from datetime import timedelta
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 import time_machine
@@ -150,6 +150,36 @@ def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario)
         deleting.join()
         assert not scenario.worker._read_requests()[0]
         assert waiting(scenario) == ["a-kind"]
+
+
+def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario):
+    scenario.invite_lead(LEAD)
+    row = text("SELECT id FROM accounts FOR UPDATE")
+    with scenario.services.writing.begin() as session:
+        session.add(Job(kind="a-kind", sealed=b""))
+    with scenario.engine.connect() as web:
+        web.execute(row)
+        deleting = Timer(0.3, lambda: web.execute(text("DELETE FROM jobs")))
+
+        def meet(work: Work) -> None:
+            deleting.start()
+            work.session.execute(row)  # waits first, and is ended as the first that looks
+
+        scenario.worker._tasks["a-kind"] = meet
+        assert scenario.worker._read_requests()[0]
+        deleting.join()
+    assert waiting(scenario) == ["a-kind"]
+
+
+def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario):
+    """Its failures are counted; the web can write rows of more than a gigabyte."""
+    with scenario.services.writing.begin() as session:
+        session.add(Job(kind="a-kind", sealed=b""))
+    too_long = text("SELECT repeat('a', 2000000000)")
+    scenario.worker._tasks["a-kind"] = lambda work: work.session.execute(too_long)
+    assert scenario.worker._read_requests()[0]
+    with scenario.services.reading.begin() as session:
+        assert session.scalars(select(Job.failures)).all() == [1]
 
 
 def waiting(scenario: Scenario) -> list[str]:
