@@ -57,7 +57,7 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
         account.language = asked.language if asked.language in LANGUAGES else account.language
     account.name = account.name or plain_name(asked.name)
     groups = [each for each in wanted if _ask(work, account, each)]
-    is_for_office = asked.office and not invitations.is_proven_office(opener, account)
+    is_for_office = asked.office and not invitations.has_accepted_office(opener, account)
     if is_for_office:
         invitations.ask_account_for_office(opener, account)
         audit.record(session, Kind.OFFICE_INVITED, actor=by, account=account)
@@ -254,8 +254,14 @@ def office(session: Session, opener: Opener) -> list[Account]:
 
 
 def _ask(work: Work, account: Account, group: Group) -> bool:
-    """Invite an account to lead a group; return False if it leads it already."""
+    """Invite an account to lead a group; return False if it leads it already.
+
+    Whatever the web has marked since: an invitation takes no proof away.
+    """
     opener = work.keys.opener
+    held = work.session.get(GroupLead, (account.id, group.id))
+    if held is not None and invitations.has_accepted(opener, held, account, group):
+        return False
     right = invitations.grant_right(opener, account, group, None)
     leadership = invitations.ask_account(work.session, opener, account, group, right)
     return leadership.accepted_at is None

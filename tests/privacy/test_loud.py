@@ -9,11 +9,11 @@ from sqlalchemy import (
     text,
 )
 
-from belong_mail.accounts.invitations import find_account, is_proven_lead
+from belong_mail.accounts.invitations import find_account, has_accepted_office, is_proven_lead
 from belong_mail.accounts.jobs import AcceptRights, InviteColleague
 from belong_mail.accounts.models import Account
 from belong_mail.core import jobs
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.jobs import Job, SealedJob
 from belong_mail.core.rate_limits import (
     UNUSUAL_LOOKUPS,
@@ -267,6 +267,26 @@ def told_of_a_role(scenario: Scenario) -> list[str]:
     """List who was emailed that somebody's role has changed."""
     subject, mails = "Someone’s role changed", scenario.relay.accepted
     return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
+
+
+@by_the_role
+def test_an_invitation_takes_no_proof_away_from_who_has_the_right(scenario):
+    """The web hides the right by a mark, invites in a colleague's name, and puts the mark back."""
+    colleague = "colleague@dpsk12.org"
+    for address in (OFFICE, colleague):
+        scenario.invite_office(address)
+    scenario.invite_lead(LEAD)
+    by, group = ids(scenario, OFFICE)
+    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
+    seal(scenario, InviteColleague(by, "L", LEAD, "en", [group], office=False))
+    silence(scenario, "UPDATE accounts SET is_office = false WHERE id > 1")
+    seal(scenario, InviteColleague(by, "C", colleague, "en", [], office=True))
+    scenario.worker._read_requests()
+    silence(scenario, "UPDATE group_leads SET accepted_at = CURRENT_TIMESTAMP")
+    assert is_proven(scenario, LEAD)
+    with scenario.services.reading.begin() as session:
+        account = required(find_account(session, scenario.keyring.index, colleague), LookupError)
+        assert has_accepted_office(scenario.keyring.opener, account)
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
