@@ -73,7 +73,7 @@ class VerpAddresses:
         return f"{base64.b32encode(label).decode().lower()}.belong.{self._domain}"
 
     def has_form(self, address: str) -> bool:
-        """Return whether an address looks like a return path of ours, signed or not."""
+        """Return whether an address looks like a return path of ours, whoever made it."""
         return address.lower().startswith(_PREFIX)
 
     def is_ours(self, address: str) -> bool:

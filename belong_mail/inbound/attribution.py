@@ -1,10 +1,10 @@
 """Find the delivery that a report is about, and how much the report proves.
 
-First by our return path, which is signed: a writer who knows it has seen the message with its
-headers. Otherwise by our Message-ID, which replies and forwarded messages carry to others. It opens
-only with the recipient that the worker wrote to, which the report must name. It ends a membership
-only if the returned message contains that membership's own link to leave, which would end it
-anyway.
+First by our return path, which no one can guess: a writer who knows it has seen the message with
+its headers. Otherwise by our Message-ID, which replies and forwarded messages carry to others. It
+opens only with the recipient that the worker wrote to, which the report must name. It ends a
+membership only if the returned message contains that membership's own link to leave, which would
+end it anyway.
 """
 
 from collections.abc import Iterable, Iterator
