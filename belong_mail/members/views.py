@@ -83,7 +83,7 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
     with transaction() as session:
         due_at = throttle(session)
         members.ask_to_join(session, services().sealer, group, wanted, due_at)
-    name = f"{group.public_id}{due_at.timestamp():.0f}"
+    name = f"{group.public_id}{int(due_at.timestamp())}"
     asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
     return redirect(url_for("subscriptions.check_your_inbox", asked=asked), 303)
 

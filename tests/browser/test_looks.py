@@ -123,7 +123,8 @@ def test_every_page_and_mail_is_for_everyone_on_any_screen_and_keeps_to_itself(
         found.look(letter, name)
     cookies = context.cookies()
     context.close()
-    assert found == Findings(rules, seen=walk.seen)
+    assert found == Findings(rules, seen=found.seen)
+    assert found.seen >= walk.seen, "an email of another test on this site may come on top"
     assert watch.complaints == []
     of_leads = {"belong", "belong-known"}
     assert {cookie["name"] for cookie in cookies} == (of_leads if walk.who == "leads" else set())
