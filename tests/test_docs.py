@@ -166,6 +166,13 @@ def test_headings_that_the_program_sends_operators_to_exist():
     assert set(told) <= set(re.findall(r"^#+ (.+)$", "\n".join(pages), re.MULTILINE))
 
 
+def test_alerts_that_documents_name_are_emailed():
+    said = " ".join(each.wrong for each in checks.CHECKS if each.emails)
+    told = re.findall(r"alert\s“(.+?)”", "\n".join(DOCUMENTS.values()))
+    assert told
+    assert [each for each in told if each not in said] == []
+
+
 def test_the_guide_signs_as_the_tests_of_relays_do():
     guide = DOCUMENTS["docs/operators/relays.md"]
     [lines] = re.findall(r"```\n((?: *\w+ .*\n)*? *SignHeaders .*\n) *```", guide)
