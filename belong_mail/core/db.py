@@ -15,12 +15,14 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     ColumnElement,
     Connection,
     DateTime,
     Dialect,
     Engine,
     ExceptionContext,
+    Integer,
     LargeBinary,
     MetaData,
     Select,
@@ -211,12 +213,17 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
 
 
+# Eight bytes: four could be used up by whoever takes the next number again and again. SQLite's
+# INTEGER has as many.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
 class IdBase(Base):
-    """Base of tables with a number as primary key."""
+    """Base of tables with a number as primary key. A foreign key takes its type from here."""
 
     __abstract__ = True
 
-    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, sort_order=-2)
 
 
 def now() -> datetime:

@@ -4,11 +4,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     ForeignKey,
     Index,
-    Integer,
     UniqueConstraint,
     column,
     exists,
@@ -19,10 +17,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import Base, BigId, IdBase, now
 
 IS_COPY_DUE = "newsletter_id IS NOT NULL AND due_at IS NOT NULL"
-BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class State(StrEnum):
@@ -51,7 +48,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where))
 
 
-class Delivery(Base):
+class Delivery(IdBase):
     """One message to one recipient, named by exactly one of three columns.
 
     Once it is finished it may forget its recipient.
@@ -76,18 +73,17 @@ class Delivery(Base):
         _partial("ix_deliveries_told", "created_at", where="sealed_arguments IS NOT NULL"),
     )
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     # The kind of email: the name of a file in `emails/`.
     kind: Mapped[str]
     # Not a foreign key: every email would wait for whoever has locked the issue, or its table.
-    newsletter_id: Mapped[int | None]
+    newsletter_id: Mapped[int | None] = mapped_column(BigId)
     subscription_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscriptions.id", ondelete="SET NULL"), index=True
     )
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     sealed_to: Mapped[bytes | None]
     # The row that the message is about, in its kind's table, unless that is its recipient.
-    about_id: Mapped[int | None]
+    about_id: Mapped[int | None] = mapped_column(BigId)
 
     # This message's own words, such as the secret of a link.
     sealed_arguments: Mapped[bytes | None]
@@ -116,7 +112,7 @@ class Delivery(Base):
     phrase: Mapped[str | None]
 
 
-class Chunk(Base):
+class Chunk(IdBase):
     """A range of an issue's members; claiming it inserts their deliveries."""
 
     __tablename__ = "chunks"
@@ -125,13 +121,12 @@ class Chunk(Base):
         _partial("ix_chunks_halted", "newsletter_id", where="is_halted"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey("newsletters.id", ondelete="CASCADE"), index=True
     )
-    low: Mapped[int]
     # The ids of the first and the last subscription.
-    high: Mapped[int]
+    low: Mapped[int] = mapped_column(BigId)
+    high: Mapped[int] = mapped_column(BigId)
     planned: Mapped[int]
     # How many deliveries the claim made; None before. The others were withdrawn.
     inserted: Mapped[int | None]
@@ -149,7 +144,7 @@ class IssueCount(Base):
     __tablename__ = "issue_counts"
 
     # Not a foreign key: checking the issue's row would wait for its lock.
-    newsletter_id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
     # Each process of PostgreSQL has its own rows, so that none waits for another; SQLite has 0. A
     # number may be below zero: one process may subtract what another has added.

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, IdBase, now
-from belong_mail.delivery.models import BigId
+from belong_mail.core.db import BigId, IdBase, now
 
 
 class InboundMailbox(IdBase):
@@ -34,12 +33,11 @@ class InboundMailbox(IdBase):
     leased_until: Mapped[datetime | None]
 
 
-class InboundDigest(Base):
+class InboundDigest(IdBase):
     """A message that was stored: it counts once, even if the server renumbers all of them."""
 
     __tablename__ = "inbound_digests"
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     # A keyed hash of the message.
     digest: Mapped[bytes] = mapped_column(unique=True)
     seen_at: Mapped[datetime] = mapped_column(default=now, index=True)

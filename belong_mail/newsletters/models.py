@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.accounts.models import Account
-from belong_mail.core.db import Base, PublicIdBase, TextByLanguage, now
+from belong_mail.core.db import Base, BigId, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 
@@ -117,7 +117,7 @@ class RenderedIssue(Base):
     __tablename__ = "rendered_issues"
 
     # Not a foreign key: all issues would wait for whoever has locked this one.
-    newsletter_id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
     wire: Mapped[bytes]
 

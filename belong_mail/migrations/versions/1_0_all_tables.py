@@ -34,7 +34,7 @@ def upgrade() -> None:
 def _create_groups() -> None:
     op.create_table(
         "groups",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         sa.Column("slug", sa.String(), unique=True, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -66,7 +66,7 @@ def _create_groups() -> None:
     )
     op.create_table(
         "questions",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -79,7 +79,7 @@ def _create_groups() -> None:
 def _create_accounts() -> None:
     op.create_table(
         "accounts",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         sa.Column("address_index", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("wrapped_address", sa.LargeBinary(), nullable=False),
@@ -95,7 +95,7 @@ def _create_accounts() -> None:
     )
     op.create_table(
         "sign_ins",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("browser_hash", sa.LargeBinary(), nullable=False),
@@ -104,7 +104,7 @@ def _create_accounts() -> None:
     )
     op.create_table(
         "browser_sessions",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("token_hash", sa.LargeBinary(), unique=True, nullable=False),
@@ -123,7 +123,7 @@ def _create_accounts() -> None:
     )
     op.create_table(
         "identities",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("account_id", "accounts", unique=True, nullable=False),
         sa.Column("name", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("wrapped_subject", sa.LargeBinary(), nullable=False),
@@ -131,7 +131,7 @@ def _create_accounts() -> None:
     )
     op.create_table(
         "passkeys",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("account_id", "accounts", index=True, nullable=False),
         sa.Column("credential_id", sa.LargeBinary(), unique=True, nullable=False),
@@ -146,7 +146,7 @@ def _create_accounts() -> None:
 def _create_contact() -> None:
     op.create_table(
         "threads",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("reference", sa.String(), unique=True, nullable=False),
         sa.Column("receipt_key", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
@@ -154,7 +154,7 @@ def _create_contact() -> None:
     )
     op.create_table(
         "contact_messages",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("reference", sa.String(), unique=True, nullable=False),
         _row_of("group_id", "groups", "SET NULL"),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
@@ -163,7 +163,7 @@ def _create_contact() -> None:
     )
     op.create_table(
         "thread_entries",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("thread_id", "threads", index=True, nullable=False),
         sa.Column("is_office", sa.Boolean(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
@@ -174,7 +174,7 @@ def _create_contact() -> None:
 def _create_meetings() -> None:
     op.create_table(
         "meetings",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("title", sa.JSON(), nullable=False),
@@ -197,7 +197,7 @@ def _create_meetings() -> None:
     )
     op.create_table(
         "meeting_changes",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("meeting_id", "meetings", nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("is_cancelled", sa.Boolean(), nullable=False),
@@ -210,7 +210,7 @@ def _create_meetings() -> None:
     )
     op.create_table(
         "reminders",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("meeting_id", "meetings", nullable=False),
         sa.Column("held_on", sa.Date(), nullable=False),
         sa.UniqueConstraint("meeting_id", "held_on"),
@@ -220,7 +220,7 @@ def _create_meetings() -> None:
 def _create_members() -> None:
     op.create_table(
         "imports",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("group_id", "groups", index=True, nullable=False),
         sa.Column("language", sa.String(), nullable=False),
@@ -230,7 +230,7 @@ def _create_members() -> None:
     )
     op.create_table(
         "import_batches",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("import_id", "imports", index=True, nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
@@ -238,7 +238,7 @@ def _create_members() -> None:
     )
     op.create_table(
         "inbound_mailboxes",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("name", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("uid_validity", BIG_ID, nullable=False),
         sa.Column("handled_uid", BIG_ID, nullable=False),
@@ -260,9 +260,9 @@ def _create_members() -> None:
     )
     op.create_table(
         "subscriptions",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id"), nullable=False),
+        sa.Column("group_id", BIG_ID, sa.ForeignKey("groups.id"), nullable=False),
         sa.Column("address_index", sa.LargeBinary(), nullable=False),
         sa.Column("counted_index", sa.LargeBinary()),
         sa.Column("wrapped_address", sa.LargeBinary(), nullable=False),
@@ -291,7 +291,7 @@ def _create_members() -> None:
     )
     op.create_table(
         "pending_confirmations",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("confirm_id", sa.String(), unique=True, nullable=False),
         _row_of("subscription_id", "subscriptions", index=True, nullable=False),
         sa.Column("language", sa.String(), nullable=False),
@@ -303,7 +303,7 @@ def _create_members() -> None:
     )
     op.create_table(
         "waitlist_entries",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("group_id", "groups", nullable=False),
         sa.Column("address_index", sa.LargeBinary(), nullable=False),
@@ -314,14 +314,14 @@ def _create_members() -> None:
     )
     op.create_table(
         "manage_sessions",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("secret_hash", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("locked", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", TIME, nullable=False),
     )
     op.create_table(
         "address_changes",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
@@ -337,7 +337,7 @@ def _create_members() -> None:
 def _create_leads() -> None:
     op.create_table(
         "mailbox_changes",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("group_id", "groups", unique=True, nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
@@ -348,9 +348,9 @@ def _create_leads() -> None:
 def _create_newsletters() -> None:
     op.create_table(
         "newsletters",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id"), index=True, nullable=False),
+        sa.Column("group_id", BIG_ID, sa.ForeignKey("groups.id"), index=True, nullable=False),
         sa.Column("subject", sa.JSON(), nullable=False),
         sa.Column("preheader", sa.JSON(), nullable=False, server_default="{}"),
         sa.Column("text", sa.JSON(), nullable=False),
@@ -371,7 +371,7 @@ def _create_newsletters() -> None:
     )
     op.create_table(
         "images",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("newsletter_id", "newsletters", index=True, nullable=False),
         sa.Column("description", sa.String(), nullable=False),
@@ -382,7 +382,7 @@ def _create_newsletters() -> None:
     )
     op.create_table(
         "flyers",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         _row_of("newsletter_id", "newsletters", index=True, nullable=False),
         sa.Column("title", sa.String(), nullable=False),
@@ -393,7 +393,7 @@ def _create_newsletters() -> None:
     )
     op.create_table(
         "rendered_issues",
-        sa.Column("newsletter_id", sa.Integer(), primary_key=True),
+        sa.Column("newsletter_id", BIG_ID, primary_key=True),
         sa.Column("language", sa.String(), primary_key=True),
         sa.Column("wire", sa.LargeBinary(), nullable=False),
     )
@@ -418,7 +418,7 @@ def _create_newsletters() -> None:
 def _create_core() -> None:
     op.create_table(
         "audit_entries",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column(
             "at", TIME, index=True, nullable=False, server_default=sa.func.current_timestamp()
         ),
@@ -435,9 +435,9 @@ def _create_core() -> None:
     op.create_index("ix_audit_entries_group_slug_id", "audit_entries", ["group_slug", "id"])
     op.create_table(
         "jobs",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id")),
+        sa.Column("group_id", BIG_ID, sa.ForeignKey("groups.id")),
         _row_of("subscription_id", "subscriptions"),
         sa.Column("sealed", sa.LargeBinary()),
         sa.Column("created_at", TIME, index=True, nullable=False),
@@ -473,11 +473,11 @@ def _create_delivery() -> None:
         "deliveries",
         sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("newsletter_id", sa.Integer()),
+        sa.Column("newsletter_id", BIG_ID),
         _row_of("subscription_id", "subscriptions", "SET NULL", index=True),
         _row_of("account_id", "accounts", "SET NULL"),
         sa.Column("sealed_to", sa.LargeBinary()),
-        sa.Column("about_id", sa.Integer()),
+        sa.Column("about_id", BIG_ID),
         sa.Column("sealed_arguments", sa.LargeBinary()),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
@@ -516,10 +516,10 @@ def _create_delivery() -> None:
     _index_some("ix_deliveries_told", "deliveries", ["created_at"], "sealed_arguments IS NOT NULL")
     op.create_table(
         "chunks",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         _row_of("newsletter_id", "newsletters", index=True, nullable=False),
-        sa.Column("low", sa.Integer(), nullable=False),
-        sa.Column("high", sa.Integer(), nullable=False),
+        sa.Column("low", BIG_ID, nullable=False),
+        sa.Column("high", BIG_ID, nullable=False),
         sa.Column("planned", sa.Integer(), nullable=False),
         sa.Column("inserted", sa.Integer()),
         sa.Column("is_halted", sa.Boolean(), nullable=False),
@@ -528,7 +528,7 @@ def _create_delivery() -> None:
     _index_some("ix_chunks_waiting", "chunks", ["id"], "inserted IS NULL")
     op.create_table(
         "issue_counts",
-        sa.Column("newsletter_id", sa.Integer(), primary_key=True),
+        sa.Column("newsletter_id", BIG_ID, primary_key=True),
         sa.Column("state", sa.String(), primary_key=True),
         sa.Column("backend", sa.Integer(), primary_key=True),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -565,7 +565,7 @@ def _create_operations() -> None:
     )
     op.create_table(
         "hosts",
-        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("id", BIG_ID, primary_key=True),
         sa.Column("folder", sa.String(), unique=True, nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("held_because", sa.String()),
@@ -578,7 +578,7 @@ def _create_operations() -> None:
 
 def _row_of(name: str, table: str, deleted: str = "CASCADE", **options: bool) -> sa.Column[int]:
     """Refer to a row of a table; when that is deleted, the one here is, or this is emptied."""
-    return sa.Column(name, sa.Integer(), sa.ForeignKey(f"{table}.id", ondelete=deleted), **options)
+    return sa.Column(name, BIG_ID, sa.ForeignKey(f"{table}.id", ondelete=deleted), **options)
 
 
 def _index_some(name: str, table: str, columns: list[str], where: str) -> None:
