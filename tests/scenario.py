@@ -13,6 +13,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.core.tokens import Purpose
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.ops.rooms import purge_all
@@ -102,6 +103,11 @@ class Scenario:
     def invite_office(self, address: str) -> None:
         with self.services.writing.begin() as session:
             let_work_for_office(session, self.keyring, address)
+
+    def invitation_secret(self, mail: EmailMessage) -> str:
+        """Return the secret of an invitation's link, as the web sees it when it is opened."""
+        token = link_to(mail, "invitation").rpartition("/")[2].partition("?")[0]
+        return self.services.tokens.read(Purpose.INVITATION, token)
 
     def wait_for(self, address: str = ADA, slug: str = SOON, **typed: Any) -> None:
         """Ask to be told when a group starts; the worker keeps the note."""

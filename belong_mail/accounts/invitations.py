@@ -29,8 +29,9 @@ WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
     WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
 )
-# Contents of a proof of a right to work for the office: accepted, or invited.
-OFFICE, ASKED = b"office", b"asked"
+# Contents of a proof of a right to work for the office: accepted, or invited; then the hash of the
+# invitation's secret follows.
+OFFICE, ASKED = b"office", b"asked/"
 # How long after accepting an office invitation a lead is introduced to no member: an intruder in
 # the web could have sent it, and those who are told need time to object.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
@@ -86,8 +87,13 @@ def ask(
 
 
 def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
-    """Queue one email with everything that an account is invited to, if anything."""
+    """Queue one email with everything that an account is invited to, if anything.
+
+    Its secret is a new one, and each of these rights carries its hash: no other accepts them.
+    """
     session.flush()
+    opener, secret = keyring.opener, new_public_id()
+    account.invited_as = name = name_of(secret)
     asked = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
@@ -95,21 +101,24 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         .where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
         .order_by(Group.position)
     )
-    groups = [
-        group.name_in_emails
-        for leadership, group in session.execute(asked)
-        if opened_right(keyring.opener, leadership, account, group) is not None
-    ]
-    is_for_office = account.is_asked_for_office and may_become_office(keyring.opener, account)
+    groups = []
+    for leadership, group in session.execute(asked):
+        said = opened_right(opener, leadership, account, group)
+        if said is not None and said["introduced_from"] is None:
+            leadership.wrapped_right = grant_right(
+                opener, account, group, None, is_trusted=said["is_trusted"], invited_as=name
+            )
+            groups.append(group.name_in_emails)
+    is_for_office = account.is_asked_for_office and is_invited_to_office(opener, account)
+    if is_for_office:
+        ask_account_for_office(opener, account, name)
     if not (groups or is_for_office):
         return
-    secret = keyring.index.link_secret(INVITATION, account.public_id)
-    account.invited_as = name_of(secret)
     post_to_address(
         session,
         keyring,
         INVITATION,
-        account_address(keyring.opener, keyring.index, account),
+        account_address(opener, keyring.index, account),
         account.language,
         None,
         Rows(account_id=account.id),
@@ -207,13 +216,19 @@ def grant_right(
     begins: datetime | None,
     *,
     is_trusted: bool = False,
+    invited_as: str = "",
 ) -> bytes:
     """Return the proof, for the worker, that an account may lead a group.
 
-    Members are introduced from `begins` on; None means not accepted yet. A person whom an operator
-    invited is trusted, and waits for nothing after accepting.
+    Members are introduced from `begins` on; None means not accepted yet, and the secret with the
+    hash `invited_as` accepts it. A person whom an operator invited is trusted, and waits for
+    nothing after accepting.
     """
-    said = {"introduced_from": begins.isoformat() if begins else None, "is_trusted": is_trusted}
+    said = {
+        "introduced_from": begins.isoformat() if begins else None,
+        "is_trusted": is_trusted,
+        "invited_as": invited_as,
+    }
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
 
 
@@ -221,11 +236,13 @@ def _named(account: Account, group: Group) -> str:
     return f"{account.public_id}/{group.public_id}"
 
 
-def ask_account_for_office(opener: Opener, account: Account) -> None:
+def ask_account_for_office(opener: Opener, account: Account, invited_as: str = "") -> None:
     """Store that an account is invited to work for the office, with the proof."""
     account.is_office, account.office_ends_at = False, None
     account.office_since = now()
-    account.wrapped_office = opener.wrap(ASKED, OFFICE_RIGHT, account.public_id)
+    account.wrapped_office = opener.wrap(
+        ASKED + invited_as.encode(), OFFICE_RIGHT, account.public_id
+    )
 
 
 def prove_office(opener: Opener, account: Account) -> None:
@@ -243,15 +260,15 @@ def has_accepted_office(opener: Opener, account: Account) -> bool:
     return _office_proof(opener, account) == OFFICE
 
 
-def may_become_office(opener: Opener, account: Account) -> bool:
-    """Return whether an account was provably invited to work for the office."""
-    return _office_proof(opener, account) is not None
+def is_invited_to_office(opener: Opener, account: Account, invited_as: str = "") -> bool:
+    """Return whether an account is provably invited to work for the office, by this invitation."""
+    return _office_proof(opener, account).startswith(ASKED + invited_as.encode())
 
 
-def _office_proof(opener: Opener, account: Account) -> bytes | None:
+def _office_proof(opener: Opener, account: Account) -> bytes:
     with suppress(DecryptionError):
         return opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)
-    return None
+    return b""
 
 
 def find_account(session: Session, index: BlindIndex, address: str) -> Account | None:

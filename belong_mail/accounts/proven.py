@@ -24,7 +24,7 @@ def office(work: Work, public_id: str, leaving: Account | None = None) -> Accoun
     `leaving`: an account that just ended its own right still has its proof.
     """
     by = account(work, public_id)
-    is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office
+    is_proven = invitations.has_accepted_office if by is leaving else invitations.is_proven_office
     if not is_proven(work.keys.opener, by):
         raise Refused
     return by

@@ -17,7 +17,7 @@ from belong_mail.accounts import invitations, proven
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteAgain, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
-from belong_mail.core import audit, rate_limits
+from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.i18n import DEFAULT
@@ -27,6 +27,7 @@ from belong_mail.core.rate_limits import (
     RIGHTS_CHANGED_RATE,
     SAME_INVITATION_RATE,
 )
+from belong_mail.core.tokens import name_of
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
@@ -83,19 +84,17 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     """Start the waiting time of accepted rights, by the worker's clock, and tell about them.
 
     The secret of the emailed link proves that the invited person accepts: it is in no row. Rights
-    that were accepted before stay as they are, however often someone asks.
+    of another invitation, or accepted before, stay as they are.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
-    work.require_secret(invitations.INVITATION, account.public_id, asked.secret)
-    groups = [each for each in _groups(session, asked.groups) if _begin(work, account, each)]
+    name = name_of(asked.secret)
+    groups = [each for each in _groups(session, asked.groups) if _begin(work, account, each, name)]
     is_of_office = asked.office and account.is_office
-    is_of_office = is_of_office and invitations.may_become_office(opener, account)
+    is_of_office = is_of_office and invitations.is_invited_to_office(opener, account, name)
     if is_of_office:
         invitations.prove_office(opener, account)
-    key = b"rights/office/" + account.public_id.encode()
-    is_news = is_of_office and rate_limits.try_use(session, key, SAME_INVITATION_RATE, work.at)
-    if groups or is_news:
-        tell(work, "accepted", account, groups, bool(is_news))
+    if groups or is_of_office:
+        tell(work, "accepted", account, groups, is_of_office)
 
 
 @does(EndRights)
@@ -267,14 +266,14 @@ def _ask(work: Work, account: Account, group: Group) -> bool:
     return leadership.accepted_at is None
 
 
-def _begin(work: Work, account: Account, group: Group) -> bool:
-    """Record when a right was accepted, if it was invited to and that was not recorded before."""
+def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
+    """Record when a right was accepted, unless it was before or by another invitation's secret."""
     opener = work.keys.opener
     leadership = work.session.get(GroupLead, (account.id, group.id))
     if leadership is None or leadership.accepted_at is None:
         return False
     said = invitations.opened_right(opener, leadership, account, group)
-    if said is None or said["introduced_from"] is not None:
+    if said is None or said["introduced_from"] is not None or said["invited_as"] != invited_as:
         return False
     wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
     leadership.wrapped_right = invitations.grant_right(opener, account, group, work.at + wait)

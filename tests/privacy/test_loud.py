@@ -27,7 +27,7 @@ from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.markers import on_both, on_postgresql, periodic_tasks
-from tests.privacy.doors import INBOX, OFFICE, guess, used
+from tests.privacy.doors import INBOX, OFFICE, OTHER, guess, used
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import locked_by_web
 
@@ -216,6 +216,31 @@ def test_nobody_accepts_without_the_email(scenario):
     scenario.visitor.press(link)
     scenario.worker.drain()
     assert is_proven(scenario, NEW)
+
+
+@by_the_role
+def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
+    """The web saw the first one while it was opened; everybody else answers by the new email."""
+    invite_quietly(scenario)
+    by, seen = ids(scenario, OFFICE)[0], scenario.invitation_secret(scenario.relay.to(NEW)[0])
+    scenario.visitor.press(link_to(scenario.relay.to(NEW)[0], "invitation"))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        other = group_named(session, OTHER).public_id
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [other], office=True))
+    scenario.worker.drain()
+    silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
+    silence(scenario, "UPDATE accounts SET is_office = :yes")
+    account = ids(scenario, NEW)[0]
+    newest = scenario.invitation_secret(scenario.relay.to(NEW)[-1])
+    for secret, proven in ((seen, (False, False)), (newest, (True, True))):
+        seal(scenario, AcceptRights(account, [other], office=True, secret=secret))
+        scenario.worker._read_requests()
+        with scenario.services.reading.begin() as session:
+            opener = scenario.keyring.opener
+            new = required(find_account(session, scenario.keyring.index, NEW), LookupError)
+            leads = is_proven_lead(session, opener, new, group_named(session, OTHER))
+            assert (leads, has_accepted_office(opener, new)) == proven
 
 
 @pytest.mark.parametrize("silencer", ["the right", "the office"])
