@@ -25,6 +25,12 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=belong.example.org -days 2 \
   -keyout /etc/ssl/belong/key.pem -out /etc/ssl/belong/certificate.pem
 """
 
+LIBRARIES = "/srv/libraries"
+FETCH = f"""
+cd /opt/belong-mail/requirements
+../.venv/bin/pip download -qd {LIBRARIES} --require-hashes -r run.txt -r build.txt
+"""
+
 
 def steps() -> dict[int, str]:
     """Return the shell blocks of the guide by the number of their step."""
@@ -41,7 +47,7 @@ def machine() -> Iterator[Path]:
     told = steps()
     with debian.bare_debian() as root:
         install = told[1].replace("REPOSITORY", "/srv/belong")
-        for step in ("apt-get update\n" + SYSTEMD, install, told[2]):
+        for step in ("apt-get update\n" + SYSTEMD, install + FETCH, told[2]):
             done = debian.run(root, step)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         rest = CERTIFICATE + "\n".join(told[number] for number in (3, 4, 5, 6))
@@ -200,6 +206,28 @@ def test_a_killed_worker_is_started_again(live):
     systemctl show -p NRestarts -p Result --value belong-worker
     """)
     assert said.split()[-2:] == ["success", "1"]
+
+
+def test_an_upgrade_changes_the_version_that_systemd_runs_and_keeps_a_copy(live):
+    """Without a network here, its libraries come from a folder; without a relay, doctor says so."""
+    done = live.run(f"""{FUNCTIONS}
+    cd /srv/belong
+    sed -i 's/^version = .*/version = "99.0.0"/' pyproject.toml
+    git -c user.name=Test -c user.email=test@example.org commit -qam "Release 99.0.0"
+    git tag v99.0.0
+    printf '[global]\\nno-index = true\\nfind-links = {LIBRARIES}\\n' > /etc/pip.conf
+    before=$(main belong-worker)
+    if belong upgrade; then exit 9; fi
+    [ $(main belong-worker) != $before ]
+    systemctl is-active {" ".join(SERVICES)}
+    until_so {READY}
+    belong --version
+    find /var/lib/belong-worker/before-upgrades -name '*.backup' -perm 600 -printf 'copy\\n'
+    """)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Installed: 1.0.0. Newest: v99.0.0, from /srv/belong." in done.stdout
+    assert "8 of 8. Ask the doctor" in done.stdout
+    assert re.search(r"\nactive\nactive\n(?s:.*)99[.]0[.]0(?s:.*)\ncopy\n", done.stdout)
 
 
 def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(live):
