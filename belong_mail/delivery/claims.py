@@ -129,7 +129,7 @@ def claim_chunk(
     rows = _insert_deliveries(connection, members.chosen, entry)
     if len(rows) != planned:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
-    return list(members.writings(session, rows)) if is_small else []
+    return list(members.composers(session, rows)) if is_small else []
 
 
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:

@@ -70,7 +70,7 @@ class MemberQuery(Protocol):
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
         """Make an issue ready to be sent and return its parameters. Raises Halted if paused."""
 
-    def writings(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
+    def composers(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
         """Return, by delivery id, functions that write to the selected members."""
 
 

@@ -356,14 +356,14 @@ class Engine:
             log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
             self._issues_at = time.monotonic() + rest
 
-    def _send(self, writings: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
+    def _send(self, composers: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
         """Let the claimed messages leave, one by one at the relay's pace."""
-        self._dispatcher.hold(delivery_id for delivery_id, _ in writings)
+        self._dispatcher.hold(delivery_id for delivery_id, _ in composers)
         at = time.monotonic()
         first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
         self._dispatcher.put(
-            PendingMessage(delivery_id, writing, first + number * apart, at)
-            for number, (delivery_id, writing) in enumerate(writings)
+            PendingMessage(delivery_id, compose, first + number * apart, at)
+            for number, (delivery_id, compose) in enumerate(composers)
         )
 
     def _consider_rest(self) -> None:

@@ -280,9 +280,9 @@ class IssueMailer:
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
         """Read what these members' copies need, in one query; others are left out."""
-        return self.writings(session, session.execute(_READING, {"ids": ids, "at": now()}))
+        return self.composers(session, session.execute(_READING, {"ids": ids, "at": now()}))
 
-    def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
+    def composers(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
         """Yield the id of each row's delivery, and a function that writes the member's copy."""
         if not self._is_sure or any(
             isinstance(each, NO_DATABASE) for each in self._writers.values()
