@@ -46,7 +46,7 @@ def claim_next(
     """
     due = _kinds_due(session) if is_looking else set()
     if _SINGLE_SUSPECT in due:
-        return (claim_suspect(session, owner) if is_free else []), None
+        return (claim_poisoned(session, owner) if is_free else []), None
     ids = claim_due(session, owner, limit, due) if is_looking else []
     if ids:
         return ids, None
@@ -57,7 +57,7 @@ def claim_next(
         due = _kinds_due(session)
         ids = claim_due(session, owner, limit, due)
     if is_free and not ids and chunk is None and due:
-        ids = claim_suspect(session, owner)
+        ids = claim_poisoned(session, owner)
     return ids, chunk
 
 
@@ -91,7 +91,7 @@ def claim_kinds(session: Session, owner: str, kinds: tuple[str, ...], limit: int
     return _claim(session, owner, _due_ids(session, _due(_IS_SINGLE, which), limit))
 
 
-def claim_suspect(session: Session, owner: str) -> list[int]:
+def claim_poisoned(session: Session, owner: str) -> list[int]:
     """Claim one delivery at which workers died, single messages first."""
     ids = _due_ids(session, _SINGLE_SUSPECT, 1) or _due_ids(session, _SUSPECT, 1)
     return _claim(session, owner, ids)
