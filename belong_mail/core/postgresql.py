@@ -119,7 +119,7 @@ class SyncedPipeline(Pipeline):
 class Impatient(Connection[Any]):
     """A connection that is closed if the server does not answer in time."""
 
-    silence: CircuitBreaker
+    breaker: CircuitBreaker
     # Seconds for each statement; None: no limit.
     patience: float | None = STATEMENT_SECONDS
 
@@ -131,7 +131,7 @@ class Impatient(Connection[Any]):
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
             self.pgconn.finish()
-            self.silence.start()
+            self.breaker.start()
             raise ConnectionTimeout("the server is silent") from None
 
     @contextmanager
@@ -147,21 +147,21 @@ class Impatient(Connection[Any]):
 
 def configure_engine(engine: Engine) -> None:
     """Set the limits of an engine's connections: for statements, pings, locks and transactions."""
-    silence = CircuitBreaker()
+    breaker = CircuitBreaker()
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, given: Any, options: dict[str, Any]) -> Impatient:
-        if not silence.is_over():
+        if not breaker.is_over():
             raise ConnectionTimeout("the server was silent a moment ago")
         try:
             connection = Impatient.connect(*given, **{**POSTGRESQL_LINK, **options})
         except ConnectionTimeout:
-            silence.start()
+            breaker.start()
             raise
         except OperationalError:
-            silence.stop()
+            breaker.stop()
             raise
-        connection.silence = silence
+        connection.breaker = breaker
         for name, loader in LOADERS:
             connection.adapters.register_loader(name, loader)
         return connection
@@ -182,7 +182,7 @@ def _limit(connection: Impatient, _record: Any) -> None:
     connection.autocommit = True
     connection.execute(_LIMIT)
     connection.autocommit = False
-    connection.silence.stop()
+    connection.breaker.stop()
 
 
 def _expect_a_ping(connection: Impatient | None, _record: Any) -> None:
