@@ -159,7 +159,7 @@ def _is_to_be_mailed(session: Session, subscription: Subscription) -> bool:
     copies = exists().where(
         Delivery.subscription_id == subscription.id, Delivery.newsletter_id.is_not(None), waits
     )
-    stretches = exists().where(
+    chunks = exists().where(
         Chunk.inserted.is_(None), Chunk.low <= subscription.id, Chunk.high >= subscription.id
     )
-    return bool(session.scalar(select(or_(copies, stretches))))
+    return bool(session.scalar(select(or_(copies, chunks))))

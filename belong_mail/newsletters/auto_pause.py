@@ -109,13 +109,13 @@ def pause_late(work: Work, daily_quota: int | None) -> None:
 
 def _untried() -> CompoundSelect[int]:
     """Select the issues with copies that were neither sent nor deferred."""
-    stretches = select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))
+    chunks = select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))
     copies = select(Delivery.newsletter_id).where(
         Delivery.newsletter_id.is_not(None),
         Delivery.due_at.is_not(None),
         Delivery.state == State.QUEUED,
     )
-    return stretches.union(copies)
+    return chunks.union(copies)
 
 
 def _is_limited(session: Session, issue: Newsletter) -> bool:

@@ -258,7 +258,7 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
 
 
 def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
-    """Both take a stretch of the same new issue at the same moment."""
+    """Both take a chunk of the same new issue at the same moment."""
     issue = queue(services, keyring, 250)
     others = [worker, *(make_worker(services, keyring) for _ in range(3))]
     start = threading.Barrier(len(others))

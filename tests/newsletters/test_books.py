@@ -134,7 +134,7 @@ def test_an_issue_waits_for_its_time(worker, relay, services, keyring):
 
 @on_both("claims")
 @pytest.mark.parametrize("members", [0, 1, 99, 100, 101, 250])
-def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
+def test_an_issue_reaches_everybody_over_the_edges_of_its_chunks(
     members, worker, relay, services, keyring
 ):
     issue = queue(services, keyring, members)

@@ -123,7 +123,7 @@ class House:
     def check_books(self, queued: str) -> None:
         """Raise unless every member but the barred one has been sent one copy."""
         books = json.loads(self.tell("newsletter", "report", queued, "--json"))
-        # Barred before their stretch is planned, or before it is claimed.
+        # Barred before their chunk is planned, or before it is claimed.
         spared = books["withdrawn"] + books["suppressed"]
         found = (books["recipients"] - spared, books["accepted"], books["resent"])
         wanted = self.members - BARRED
