@@ -98,7 +98,7 @@ class ContactForm(PublicForm):
         )
 
 
-class CodeForm(PublicForm):
+class ReceiptForm(PublicForm):
     """Opens a thread; if it has a text, also adds to it."""
 
     code = StringField(

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
 from belong_mail.contact import service, threads
-from belong_mail.contact.forms import CodeForm, ContactForm
+from belong_mail.contact.forms import ContactForm, ReceiptForm
 from belong_mail.contact.service import ContactData
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
@@ -56,7 +56,7 @@ def received(reference: str, *, has_address: bool) -> str:
 @no_cookie
 def answer() -> ResponseReturnValue:
     """Show a thread to the holder of its code, and add their words to it."""
-    form = CodeForm()
+    form = ReceiptForm()
     if form.is_turned and form.reference.data:
         return _show_code(form.reference.data, form.code.data or "", form)
     if not form.is_sent() and not (form.is_turned and form.is_open.data and form.validate()):
@@ -75,7 +75,7 @@ def answer() -> ResponseReturnValue:
     return render_template("contact/thread.html", form=form, said=said, is_sent=is_sent)
 
 
-def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | None:
+def _read(session: Session, form: ReceiptForm) -> list[threads.ThreadMessage] | None:
     """Open the thread of a code, adding what was written now; None if there is none."""
     code = form.code.data or ""
     try:
@@ -100,12 +100,12 @@ def _thank(form: ContactForm) -> ResponseReturnValue:
         thread = threads.start_thread(session, reference, code, written) if code else None
         service.receive(session, services().sealer, reference, written, due_at, thread)
     if code:
-        return _show_code(reference, code, CodeForm(formdata=None))
+        return _show_code(reference, code, ReceiptForm(formdata=None))
     has_address = bool(form.email.data)
     return redirect(url_for(".received", reference=reference, has_address=has_address), 303)
 
 
-def _show_code(reference: str, code: str, form: CodeForm) -> str:
+def _show_code(reference: str, code: str, form: ReceiptForm) -> str:
     return render_template("contact/received.html", reference=reference, code=code, form=form)
 
 

@@ -19,7 +19,7 @@ INDEXES_AT_ONCE = 500
 
 
 @dataclass(slots=True)
-class Progress:
+class PartialCount:
     """How far the count of a group has got."""
 
     after: int = 0
@@ -33,7 +33,7 @@ class MemberCounts:
 
     def __init__(self, at_once: int = COUNTED_AT_ONCE) -> None:
         self._at_once = at_once
-        self._begun: dict[int, Progress] = {}
+        self._begun: dict[int, PartialCount] = {}
 
     def go_on(self, session: Session) -> None:
         """Take the next step for each group with a lead who used the site within hours."""
@@ -46,7 +46,7 @@ class MemberCounts:
         0 means “a few”. A number that leads have seen stays until the true one has moved by ten. So
         no one's coming or going shows, not even to a lead who joins and leaves at the edge.
         """
-        begun = self._begun.setdefault(group.id, Progress())
+        begun = self._begun.setdefault(group.id, PartialCount())
         if not _step(session, group, begun, self._at_once):
             return False
         del self._begun[group.id]
@@ -55,7 +55,7 @@ class MemberCounts:
         return True
 
 
-def _step(session: Session, group: Group, begun: Progress, at_once: int) -> bool:
+def _step(session: Session, group: Group, begun: PartialCount, at_once: int) -> bool:
     """Count the next memberships; return whether they were the last."""
     is_active = Subscription.is_active.label("is_active")
     seen = (

@@ -101,7 +101,7 @@ class JoinForm(PublicForm):
         return [[label, answer] for label, answer in given if answer]
 
 
-class CodeForm(PublicForm):
+class StaffCodeForm(PublicForm):
     """Asks for the staff address; the next page asks for the personal one."""
 
     email = _address(

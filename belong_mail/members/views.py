@@ -22,9 +22,9 @@ from belong_mail.meetings import service as meetings
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.forms import (
-    CodeForm,
     JoinForm,
     PressForm,
+    StaffCodeForm,
     TellMeForm,
     form_for,
 )
@@ -358,7 +358,7 @@ def page_is_old(error: TokenExpired) -> ResponseReturnValue:
 @no_cookie
 def ask_code(slug: str) -> ResponseReturnValue:
     """Ask for the staff address; the same page follows for every address."""
-    form = CodeForm()
+    form = StaffCodeForm()
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
         if not _is_allowing(group):
