@@ -59,7 +59,7 @@ def text(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Strip a secret; its users parse it, with the other settings beside it."""
+    """Strip a secret, which is parsed where it is used, with the settings beside it."""
     return value.strip()
 
 

@@ -1,4 +1,4 @@
-"""A fresh proof of identity, before something that much depends on.
+"""A fresh proof of identity, asked for before a consequential act.
 
 A browser that was left alone, or a stolen cookie, is a session in someone else's hands. Views
 marked `web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in or a later proof: by

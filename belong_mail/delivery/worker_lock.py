@@ -44,7 +44,7 @@ class WorkerLock:
             raise
 
     def status_of(self, name: str) -> WorkerStatus:
-        """Return whether a worker lives, and moves."""
+        """Return whether a worker is alive, and still renews its lease."""
         standing = _worker_status(self._folder / name)
         if standing is WorkerStatus.ALIVE and (story := self._history(name)) is not None:
             is_still = time.monotonic() - story.moved_at > LEASE.total_seconds()

@@ -36,7 +36,7 @@ class BounceRule:
     phrase: str = ""
 
 
-# Over two days, so that a directory that is out of order for an hour ends no membership.
+# Half a day apart, so that a directory that is out of order for an hour ends no membership.
 UNKNOWN: Final = BounceRule(2, timedelta(hours=12), is_about_existence=True)
 
 

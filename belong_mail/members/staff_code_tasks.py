@@ -109,10 +109,10 @@ def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
 
 
 def _sent_at(work: JobWork) -> datetime:
-    """Return when a form was sent, but no further back than its row is believed.
+    """Return when a form was sent, but at most GRACE ago, whatever its row claims.
 
-    A code that expires before it is sent emails no one, and its row shows that the address is not
-    barred.
+    A row that claims more would make a code that expires unsent: its delivery, without an email,
+    would show that the address is not barred.
     """
     return min(work.at, max(work.job.created_at, work.at - GRACE))
 
@@ -122,7 +122,7 @@ def _hour(at: datetime) -> int:
 
 
 def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select codes that were sent: recipients and times go within a minute."""
+    """Select codes that were sent, whose recipients and times are deleted within a minute."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.kind == CODE,

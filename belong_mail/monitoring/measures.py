@@ -91,7 +91,7 @@ def disk_free_bytes(site: Site) -> float | None:
 
 
 def oldest_due_seconds(site: Site) -> float:
-    """Return how long the oldest email waits that no one has paused or stopped.
+    """Return the wait of the oldest email that no one has paused or stopped.
 
     Queued email waits since it was asked for: `due_at` moves on while the relay takes nothing.
     """

@@ -40,7 +40,7 @@ MY_GROUPS = "My groups"
 
 
 class Act(NamedTuple):
-    """An act of a person, and the kinds of email that answer it; which kind it was is not told."""
+    """An act of a person, and the kinds of email that answer it; the kind sent is not shown."""
 
     words: str
     kinds: tuple[str, ...]

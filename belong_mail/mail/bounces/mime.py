@@ -45,7 +45,7 @@ Fields = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part without parts; a message within the message is not taken apart."""
+    """A part that has no parts of its own; an enclosed message counts as one."""
 
     kind: str
     # The type of the part that contains it, or "" for the whole message.
