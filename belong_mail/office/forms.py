@@ -287,10 +287,10 @@ class SettingsForm(BaseForm):
         _l("Words that discreet groups’ emails don’t show"),
         description=_l(
             "One word or phrase per line, in English, Spanish or both. Anyone who sees a reader’s"
-            " screen reads the subject and preview line of an email. The names of discreet groups"
-            " and many words about them are on the list already; words for one group alone are on"
-            " its own page. A star at the end stands for all words that begin this way, as in"
-            " “sunris*”."
+            " screen can read the subject and preview line of an email. The names of discreet"
+            " groups and many words about them are on the list already; words for one group alone"
+            " are on its own page. A star at the end stands for all words that begin this way, as"
+            " in “sunris*”."
         ),
         filters=[one_a_line],
         validators=[
