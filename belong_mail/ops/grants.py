@@ -18,10 +18,17 @@ class Rights:
     insert: str = ""
     update: str = ""
     may_delete: bool = False
-    # Row-level security: (command, condition); a command without one reaches no row.
-    #
-    # SELECT always reaches all rows.
+    # Row-level security: (INSERT or DELETE, condition); other rows are refused.
     rows: tuple[tuple[str, str], ...] = ()
+    # The longest row that the web may write: a far longer one would fail whatever reads them all.
+    octets: int = 1_000_000
+
+    @property
+    def ruled(self) -> list[str]:
+        """The commands with a policy, if the web writes rows; without one, none reaches a row."""
+        given = {"INSERT": self.insert, "UPDATE": self.update, "DELETE": self.may_delete}
+        is_written = self.insert or self.update
+        return ["SELECT", *filter(given.get, given)] if is_written else []
 
 
 READS = Rights()
@@ -56,7 +63,9 @@ WEB = {
     "threads": Rights("reference receipt_key topic last_at", update="last_at"),
     "deliveries": READS,
     "flyers": Rights(
-        "public_id newsletter_id title content size pages is_tagged", may_delete=True
+        "public_id newsletter_id title content size pages is_tagged",
+        may_delete=True,
+        octets=8_000_000,
     ),
     # The worker alone records a group's names, announces its end, and deletes its memberships.
     "groups": Rights(
@@ -75,13 +84,14 @@ WEB = {
                     " AND announced_at IS NULL AND emptied_at IS NULL AND retired_at IS NULL"
                 ),
             ),
-            ("UPDATE", "true"),
         ),
     ),
     "hosts": READS,
     "identities": READS,
     "images": Rights(
-        "public_id newsletter_id description media_type content width height", may_delete=True
+        "public_id newsletter_id description media_type content width height",
+        may_delete=True,
+        octets=8_000_000,
     ),
     # When the mailbox was last polled, for the office and /metrics.
     "inbound_mailboxes": READS,
@@ -119,7 +129,6 @@ WEB = {
                 "INSERT",
                 "queued_at IS NULL AND ended_at IS NULL AND counted_at IS NULL",
             ),
-            ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
         ),
     ),
@@ -143,7 +152,7 @@ WEB = {
     "site_settings": Rights(
         "name value announced",
         update="value",
-        rows=(("INSERT", "announced IS NULL"), ("UPDATE", "true")),
+        rows=(("INSERT", "announced IS NULL"),),
     ),
     "manage_sessions": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),
@@ -266,11 +275,18 @@ def _policies(table: str, rights: Rights) -> Iterator[str]:
     """
     for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
         yield f"DROP POLICY IF EXISTS {POLICY}{command.lower()} ON {table}"
-    for command, condition in (("SELECT", "true"), *rights.rows) if rights.rows else ():
-        how = "WITH CHECK" if command == "INSERT" else "USING"
+    conditions = dict(rights.rows)
+    fits = f"pg_column_size({table.rpartition('.')[2]}.*) <= {rights.octets}"
+    clauses = {
+        "SELECT": "USING (true)",
+        "INSERT": f"WITH CHECK ({conditions.get('INSERT', 'true')} AND {fits})",
+        "UPDATE": f"USING (true) WITH CHECK ({fits})",
+        "DELETE": f"USING ({conditions.get('DELETE', 'true')})",
+    }
+    for command in rights.ruled:
         name = f"{POLICY}{command.lower()}"
-        yield f"CREATE POLICY {name} ON {table} FOR {command} {how} ({condition})"
-    yield f"ALTER TABLE {table} {'ENABLE' if rights.rows else 'DISABLE'} ROW LEVEL SECURITY"
+        yield f"CREATE POLICY {name} ON {table} FOR {command} {clauses[command]}"
+    yield f"ALTER TABLE {table} {'ENABLE' if rights.ruled else 'DISABLE'} ROW LEVEL SECURITY"
 
 
 def _expected() -> Iterator[str]:
@@ -282,9 +298,7 @@ def _expected() -> Iterator[str]:
             yield from (f"{command} {table}.{column}" for column in names.split())
         if rights.insert and table not in WITHOUT_NUMBER:
             yield f"USAGE {table}_id_seq"
-        if rights.rows:
-            yield f"POLICY {table} {POLICY}select"
-            yield from (f"POLICY {table} {POLICY}{each.lower()}" for each, _ in rights.rows)
+        yield from (f"POLICY {table} {POLICY}{each.lower()}" for each in rights.ruled)
 
 
 def _unfitness(connection: Connection, role: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import invite
@@ -38,7 +38,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
 from tests.factories import group_named, let_work_for_office, make_member
-from tests.markers import night, periodic_tasks
+from tests.markers import night, on_postgresql, periodic_tasks
 from tests.privacy.doors import DOORS, EVE, INBOX, OFFICE, OTHER, guess, used
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import role_of
@@ -165,7 +165,7 @@ def usual(session: Session, column: Column[Any]) -> object:
     return None if column.nullable else values[kind_of(column)]
 
 
-def make_up(session: Session, name: str, **given: object) -> None:
+def make_up(session: Session, name: str, /, **given: object) -> None:
     """Insert a row as the web may; SQLite, which has no rules about rows, keeps to them as well."""
     table, rights = Base.metadata.tables[name], WEB[name]
     columns = [table.columns[each] for each in rights.insert.split()]
@@ -199,10 +199,14 @@ def _make(session: Session, change: Change, which: int) -> None:
             session.execute(delete(table).where(text(rows.get("DELETE", "true"))))
         return
     value = extremes(table.columns[change.column], session.get_bind().dialect.name)[which]
+    write(session, change, value)
+
+
+def write(session: Session, change: Change, value: object) -> None:
     if change.verb == "insert":
         make_up(session, change.table, **{change.column: value})
     else:
-        changed = update(table).where(text(rows.get("UPDATE", "true")))
+        changed = update(Base.metadata.tables[change.table])
         session.execute(changed.values({change.column: value}))
 
 
@@ -332,6 +336,23 @@ def test_a_row_is_made_up_in_each_table_that_the_web_fills(scene):
             as_the_web(session)
             make_up(session, table)
         assert scene.rows(table), table
+
+
+@on_postgresql
+def test_the_web_writes_no_row_that_is_too_long_to_be_read_with_others(scene):
+    """Half a gigabyte in one would make whatever reads all of them fail."""
+    for table in {change.table for change in CHANGES if change.verb == "insert"}:
+        with Session(scene.engine) as session, session.begin():
+            make_up(session, table)
+    for change in (each for each in CHANGES if each.verb != "delete"):
+        octets = WEB[change.table].octets
+        values = {str: "x" * octets, bytes: b"x" * octets, object: {"en": "x" * octets}}
+        kind = kind_of(Base.metadata.tables[change.table].c[change.column])
+        if kind in values:
+            with Session(scene.engine) as session:
+                as_the_web(session)
+                with pytest.raises(ProgrammingError, match="row-level security"):
+                    write(session, change, values[kind])
 
 
 @pytest.mark.parametrize("table", sorted({change.table for change in CHANGES} - ASIDE))
