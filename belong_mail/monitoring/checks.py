@@ -260,6 +260,19 @@ CHECKS: Final = (
         emails=True,
     ),
     Check(
+        name="failing_tasks",
+        about="Tasks of the worker that failed five times in a row.",
+        measure=measures.failing_tasks,
+        limit=0,
+        wrong="Tasks of the worker keep failing",
+        unit="",
+        todo=(
+            "Read the worker’s log: it says which. The other tasks go on. Either the database is"
+            " slow or locked, or it has a row that we would not write: then look for a break-in."
+        ),
+        emails=True,
+    ),
+    Check(
         name="undelivered",
         about="Messages to the office or to group leaders that were not delivered.",
         measure=measures.undelivered,

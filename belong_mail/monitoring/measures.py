@@ -30,6 +30,7 @@ from belong_mail.inbound.models import last_poll
 from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
+from belong_mail.ops.figures import Figure
 
 # How overdue a time, and how undecided a newsletter, may be.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
@@ -223,6 +224,12 @@ def unusual_lookups(site: Site) -> float | None:
 
 def failed_lookups(site: Site) -> float | None:
     return None if site.is_web else float(jobs.has_failed(site.session, site.at))
+
+
+def failing_tasks(site: Site) -> float:
+    """Return how many of the worker's tasks fail again and again; it notes them each minute."""
+    lately = Figure.name == figures.FAILING, Figure.noted_at > site.at - LATE
+    return site.session.scalar(select(Figure.number).where(*lately)) or 0
 
 
 def asked_of_lists(site: Site) -> float | None:

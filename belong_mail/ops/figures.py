@@ -13,6 +13,8 @@ from belong_mail.members.counts import steady
 
 BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
 KEYS_TRIED = "keys-tried"
+# Tasks of the worker that fail again and again; an old number says nothing.
+FAILING = "failing"
 # Time between counts of the suppressions.
 COUNT_EVERY = timedelta(hours=1)
 

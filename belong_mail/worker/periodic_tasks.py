@@ -1,4 +1,4 @@
-"""Run the periodic tasks of each minute, and pause those that take too long."""
+"""Run the periodic tasks of each minute, and pause those that fail."""
 
 import logging
 import time
@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
 from belong_mail.core.db import LOCK_REST_SECONDS, NO_DATABASE, error_name, is_locked, is_too_slow
+from belong_mail.ops import figures
 
 # Pause after a task took too long: the first, and the longest.
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
+# The operator is told of a task that failed so often in a row.
+MANY_FAILURES = 5
 Done = TypeVar("Done")
 # May return how many rows it deleted.
 PeriodicTask = Callable[[Session], object]
@@ -21,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Backoff:
-    """Pauses tasks whose statements take too long: for a minute, then twice as long each time."""
+    """Pauses tasks that fail; if they take too long for a minute, then twice as long each time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,25 +38,31 @@ class Backoff:
         *,
         most: float = MAX_REST_SECONDS,
     ) -> Done | None:
-        """Run a task; return None if it is paused or took too long, which does not stop others.
+        """Run a task; return None if it is paused or failed, which does not stop others.
 
-        `most` is the longest pause in seconds. After a lock it is short: no lock may mute an alarm.
+        `most` is the longest pause in seconds. After a lock, or a row that no one would write, it
+        is short: neither may mute an alarm.
         """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
         try:
             done = task()
-        except NO_DATABASE as error:
-            if not is_too_slow(error):
+        except Exception as error:
+            is_slow = is_too_slow(error)
+            if isinstance(error, NO_DATABASE) and not is_slow:
                 raise
-            most = min(most, LOCK_REST_SECONDS) if is_locked(error) else most
-            wait = min(most, REST_SECONDS * 2 ** self._failures[complaint])
+            most = most if is_slow and not is_locked(error) else min(most, LOCK_REST_SECONDS)
+            wait = min(most, REST_SECONDS * 2 ** min(self._failures[complaint], MANY_FAILURES + 1))
             self._failures[complaint] += 1
             self._due_at[complaint] = self._clock() + wait
             log.error("%s for %.0f s: %s", complaint, wait, error_name(error))  # noqa: TRY400
             return None
         del self._failures[complaint]
         return done
+
+    def failing(self) -> int:
+        """Count the tasks that failed many times in a row."""
+        return sum(times >= MANY_FAILURES for times in self._failures.values())
 
 
 class PeriodicTasks:
@@ -70,6 +79,9 @@ class PeriodicTasks:
 
     def run(self) -> bool:
         """Run tasks; return False if there is more than should be done at a time."""
+        if failing := self._backoff.failing():
+            note = partial(figures.note, name=figures.FAILING, number=failing)
+            self._do("Nobody hears that tasks fail", note)
         left, due = retention.BATCH_ROWS, self._due_rules()
         for complaint, task in self._tasks.items():
             if isinstance(task, retention.Rule) and task not in due:
@@ -89,16 +101,10 @@ class PeriodicTasks:
         return set(self._rules) if due is None else due
 
     def _do(self, complaint: str, task: Callable[[Session], Done]) -> Done | None:
-        """Run one task; a failure leaves nothing but a line in the log."""
+        """Run one task in its transaction."""
 
-        def do() -> Done | None:
-            try:
-                with self._sessions.begin() as session:
-                    return task(session)
-            except NO_DATABASE:
-                raise
-            except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-                log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
-                return None
+        def do() -> Done:
+            with self._sessions.begin() as session:
+                return task(session)
 
         return self._backoff.run(complaint, do)

@@ -1,9 +1,13 @@
 """The operator hears, once, that mail does not leave."""
 
 from datetime import timedelta
+from functools import partial
+from itertools import count
 
 import pytest
+import time_machine
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core import jobs
@@ -24,6 +28,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
+from belong_mail.worker.periodic_tasks import Backoff
 from tests.browser_client import text_of
 from tests.delivery.factories import queue
 from tests.factories import queue_issue
@@ -150,3 +155,35 @@ def test_without_an_address_nobody_is_told(services, keyring, relay):
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
     assert work(services, keyring, minutes=16) == 0
+
+
+@ALARM
+def test_the_operator_hears_of_a_task_that_keeps_failing_until_it_is_done(services, keyring, relay):
+    told, begun, worker = [], now() + timedelta(minutes=2), make_worker(services, keyring)
+    worker._backoff._clock = lambda: now().timestamp()
+    for minute in (*range(12), 12 + 6 * 60, 13 + 6 * 60, 13 + 13 * 60):
+        task = done if minute == 3 or minute > 12 + 6 * 60 else fail
+        worker._periodic_tasks._tasks["Leads see old numbers"] = task
+        with time_machine.travel(begun + timedelta(minutes=minute), tick=False):
+            worker.drain()
+        told.append(len(relay.to(OPERATOR)))
+    worker.engine.close()
+    assert told == [*[0] * 9, 1, 1, 1, 2, 2, 2]
+    assert {mail["Subject"] for mail in relay.to(OPERATOR)} == {"Tasks of the worker keep failing"}
+
+
+def test_a_task_that_fails_for_hours_still_ends_no_turn():
+    minutes = count(step=60.0)
+    backoff = Backoff(lambda: next(minutes))
+    for _ in range(2000):
+        backoff.run("It fails", partial(fail, None))
+    assert backoff.failing() == 1
+
+
+def done(_session: Session) -> None:
+    """Succeed."""
+
+
+def fail(_session: Session | None) -> None:
+    """Stand for what reads a row that cannot be read."""
+    raise ValueError

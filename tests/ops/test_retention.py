@@ -295,7 +295,7 @@ def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(scenario, ca
     event.remove(scenario.engine, "before_cursor_execute", fail)
     assert [mail["Subject"] for mail in scenario.relay.to("ben@dpsk12.org")] == ["Tea"]
     assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
-    assert "What is over stays (pending confirmations): ValueError" in caplog.text
+    assert "What is over stays (pending confirmations) for 15 s: ValueError" in caplog.text
     assert ADA not in caplog.text
 
 
@@ -317,7 +317,7 @@ def test_rules_that_cannot_be_asked_together_run_alone_and_the_log_says_so(scena
     event.remove(scenario.engine, "before_cursor_execute", fail)
     assert scenario.rows("pending_confirmations") == 0
     assert {record.message for record in caplog.records if record.levelname == "ERROR"} == {
-        "What is over is not asked about at once: ValueError"
+        "What is over is not asked about at once for 15 s: ValueError"
     }
     assert ADA not in caplog.text
 
