@@ -32,7 +32,6 @@ class Account(PublicIdBase):
     wrapped_office: Mapped[bytes | None]
     # SHA-256 of the secret in its invitation links.
     invited_as: Mapped[str | None] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = mapped_column(default=now)
 
     @property
     def is_asked_for_office(self) -> bool:

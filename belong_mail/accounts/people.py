@@ -245,6 +245,6 @@ def _lead_role(leadership: GroupLead, person: Account, group: Group) -> Role:
 
 
 def _office_role(person: Account) -> Role:
-    since = person.office_since or person.created_at
+    since = person.office_since or now()
     accepted_at = since if person.is_office else None
     return Role(person, None, since, accepted_at, person.office_ends_at)

@@ -112,4 +112,3 @@ class Question(IdBase):
     label: Mapped[LocalizedText] = mapped_column(JSON)
     # For choices: a list of Words.
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    is_required: Mapped[bool] = mapped_column(default=False)

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from babel.support import LazyProxy
 from wtforms import BooleanField, Field, RadioField, SelectMultipleField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core.i18n import TextIn, sensitive_words
@@ -16,7 +15,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.plain_words import plain
-from belong_mail.web.forms import Validator, plain_text, strip
+from belong_mail.web.forms import plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 
@@ -68,54 +67,49 @@ class QuestionType:
 
     # Translated where it is shown.
     name: str
-    field: Callable[[str, list[SelectChoice], Validator], Any]
+    field: Callable[[str, list[SelectChoice]], Any]
     has_options: bool = False
 
 
-def checkboxes(
-    label: str | LazyProxy, choices: list[SelectChoice], validator: Validator, **said: Any
-) -> Any:
-    """Return a field of checkboxes, any of which may be chosen."""
+def _any_of(label: str, choices: list[SelectChoice]) -> Any:
     return SelectMultipleField(
         label,
         choices=choices,
-        validators=[validator],
+        validators=[Optional()],
         widget=ListWidget(prefix_label=False),
         option_widget=CheckboxInput(),
-        **said,
     )
 
 
-def _one_of(label: str, choices: list[SelectChoice], validator: Validator) -> Any:
-    return RadioField(label, choices=choices, validators=[validator], validate_choice=True)
+def _one_of(label: str, choices: list[SelectChoice]) -> Any:
+    return RadioField(label, choices=choices, validators=[Optional()], validate_choice=True)
 
 
-def _own_words(label: str, _choices: list[SelectChoice], validator: Validator) -> Any:
+def _own_words(label: str, _choices: list[SelectChoice]) -> Any:
     long = Length(max=500, message=_l("Use at most 500 characters."))
-    return TextAreaField(label, filters=[strip], validators=[validator, long, plain_text])
+    return TextAreaField(label, filters=[strip], validators=[Optional(), long, plain_text])
 
 
-def _agreement(label: str, _choices: list[SelectChoice], validator: Validator) -> Any:
-    return BooleanField(label, validators=[validator])
+def _agreement(label: str, _choices: list[SelectChoice]) -> Any:
+    return BooleanField(label)
 
 
 # By `Question.kind`, in the order of the office's list.
 QUESTION_TYPES = {
     "text": QuestionType(gettext_noop("An answer in their own words"), _own_words),
     "choice": QuestionType(gettext_noop("One of a list"), _one_of, has_options=True),
-    "choices": QuestionType(gettext_noop("Any of a list"), checkboxes, has_options=True),
+    "choices": QuestionType(gettext_noop("Any of a list"), _any_of, has_options=True),
     "consent": QuestionType(gettext_noop("Checkbox (agree or not)"), _agreement),
 }
 
 
 def field_for(question: Question, label: str, language: str) -> Any:
-    """Return the form field of a question, in a language."""
-    validator = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
+    """Return the form field of a question, which need not be answered, in a language."""
     choices = [
         SelectChoice(str(number), localized(option, language))
         for number, option in enumerate(question.options)
     ]
-    return QUESTION_TYPES[question.kind].field(label, choices, validator)
+    return QUESTION_TYPES[question.kind].field(label, choices)
 
 
 def answer_in_words(field: Field) -> str:

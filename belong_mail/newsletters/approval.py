@@ -128,7 +128,7 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
         raise InvalidState
     if not is_open(session, newsletter):
         raise InvalidState
-    found.approved_by, found.approved_at = account.id, now()
+    found.approved_by = account.id
     session.flush()
     audit.record(session, Kind.APPROVED, group=newsletter.group, newsletter=newsletter)
     return found

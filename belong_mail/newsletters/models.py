@@ -32,7 +32,6 @@ class Newsletter(PublicIdBase):
     counted_at: Mapped[datetime | None]
     # A template for the group's drafts, which is never sent itself.
     is_template: Mapped[bool] = mapped_column(default=False, server_default=false())
-    created_at: Mapped[datetime] = mapped_column(default=now)
     changed_at: Mapped[datetime] = mapped_column(default=now)
     # When it is to be queued; None for a draft.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -143,7 +142,6 @@ class Approval(Base):
     approved_by: Mapped[int | None] = mapped_column(
         ForeignKey(Account.id, ondelete="CASCADE"), index=True
     )
-    approved_at: Mapped[datetime | None]
 
 
 class OperatorRelease(Base):

@@ -42,8 +42,8 @@ WEB = {
     "address_changes": Rights(update="confirmed_at"),
     "alembic_version": READS,
     "approvals": Rights(
-        "newsletter_id asked_by asked_at due_at undo_minutes digest approved_by approved_at",
-        update="approved_by approved_at",
+        "newsletter_id asked_by asked_at due_at undo_minutes digest approved_by",
+        update="approved_by",
         may_delete=True,
     ),
     "audit_entries": Rights(
@@ -118,7 +118,7 @@ WEB = {
         " is_open spoken access has_families sequence changed_at cancelled_at",
     ),
     "newsletters": Rights(
-        "public_id group_id subject preheader text is_template created_at changed_at"
+        "public_id group_id subject preheader text is_template changed_at"
         " due_at released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
         " counted_at ended_at",
         update="subject preheader text changed_at due_at released_by paused_at"
@@ -141,7 +141,7 @@ WEB = {
         may_delete=True,
     ),
     "questions": Rights(
-        "group_id position kind label options is_required", may_delete=True
+        "group_id position kind label options", may_delete=True
     ),
     # The worker alone adds a row, after it has sent the link.
     "jobs": Rights(

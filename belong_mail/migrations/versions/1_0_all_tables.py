@@ -72,7 +72,6 @@ def _create_groups() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("label", sa.JSON(), nullable=False),
         sa.Column("options", sa.JSON(), nullable=False),
-        sa.Column("is_required", sa.Boolean(), nullable=False),
     )
 
 
@@ -91,7 +90,6 @@ def _create_accounts() -> None:
         sa.Column("office_reminded_at", TIME),
         sa.Column("wrapped_office", sa.LargeBinary()),
         sa.Column("invited_as", sa.String(), unique=True),
-        sa.Column("created_at", TIME, nullable=False),
     )
     op.create_table(
         "sign_ins",
@@ -356,7 +354,6 @@ def _create_newsletters() -> None:
         sa.Column("text", sa.JSON(), nullable=False),
         sa.Column("counted_at", TIME),
         sa.Column("is_template", sa.Boolean(), nullable=False, server_default=sa.false()),
-        sa.Column("created_at", TIME, nullable=False),
         sa.Column("changed_at", TIME, nullable=False),
         sa.Column("due_at", TIME, index=True),
         _row_of("released_by", "accounts", "SET NULL", index=True),
@@ -406,7 +403,6 @@ def _create_newsletters() -> None:
         sa.Column("undo_minutes", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         _row_of("approved_by", "accounts", index=True),
-        sa.Column("approved_at", TIME),
     )
     op.create_table(
         "operator_releases",
