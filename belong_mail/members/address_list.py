@@ -11,10 +11,10 @@ import re
 import unicodedata
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
@@ -30,6 +30,8 @@ SAMPLE_ROWS: Final = 200
 MAX_CELL: Final = 400
 # How many other columns with addresses a report names.
 MAX_COLUMNS_NAMED: Final = 10
+# Rows that a report names; it only counts further ones.
+MAX_ROWS_NAMED: Final = 100
 # Magic bytes of other formats: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
 OTHER_FORMATS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0", b"%PDF")
 # A row added below a file's last one; it is missing if a quotation mark is still open.
@@ -79,7 +81,7 @@ class UnusableFile(ValueError):
 
 @dataclass(slots=True)
 class AddressList:
-    """A file's addresses; rows count from 1."""
+    """A file's addresses, and what else is in it; rows count from 1."""
 
     addresses: list[str] = field(default_factory=list)
     # The column of the addresses, as spreadsheets name it.
@@ -94,6 +96,15 @@ class AddressList:
     not_staff: list[int] = field(default_factory=list)
     # Rows whose cell is not one address.
     unreadable: list[int] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """Return what is in the file in numbers and in the first of its rows; never an address."""
+        counted = ("addresses", "duplicates", "not_staff", "unreadable")
+        return (
+            asdict(self)
+            | {name: len(getattr(self, name)) for name in counted}
+            | {f"{name}_rows": getattr(self, name)[:MAX_ROWS_NAMED] for name in counted[2:]}
+        )
 
 
 def read_addresses(content: bytes, staff: Staff) -> AddressList:

@@ -1,6 +1,8 @@
 """The operator's command for a list that moves in."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy.orm import Session
@@ -17,7 +19,7 @@ from belong_mail.members.address_list import (
     UnusableFile,
     read_addresses,
 )
-from belong_mail.members.imports import Report, announcement
+from belong_mail.members.imports import announcement
 from belong_mail.web.context import services, transaction
 
 
@@ -46,7 +48,7 @@ def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> No
         group = require_group(session, slug)
         if not group.is_open:
             raise click.ClickException(f"No one can join {slug} now. No one was asked.")
-        click.echo("\n".join(report_lines(Report.of(found))))
+        click.echo("\n".join(report_lines(found.report())))
         if dry_run:
             say("No one was asked: this was a dry run.")
         elif found.addresses:
@@ -76,24 +78,25 @@ def _start(session: Session, group: Group, found: AddressList, language: str) ->
     imports.start(session, made)
 
 
-def report_lines(report: Report) -> list[str]:
+def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Say what is in a file: how many, and in which rows."""
-    place = f"Addresses are in column {report.column}. Rows of headings: {report.heading_rows}."
+    place = f"Addresses are in column {report['column']}."
     others = [
         f"Column {column} holds addresses too; they aren’t asked."
-        for column in report.other_columns
+        for column in report["other_columns"]
     ]
     return [
-        f"{place} Empty rows: {report.empty_rows}.",
+        f"{place} Rows of headings: {report['heading_rows']}. Empty rows: {report['empty_rows']}.",
         *others,
-        f"To be asked: {report.addresses}. Members aren’t asked, and aren’t told apart here.",
-        f"Rows with an address of an earlier row: {report.duplicates}.",
-        _rows("Rows with an address that is not staff", report.not_staff, report.not_staff_rows),
-        _rows("Rows that cannot be read", report.unreadable, report.unreadable_rows),
+        f"To be asked: {report['addresses']}. Members aren’t asked, and aren’t told apart here.",
+        f"Rows with an address of an earlier row: {report['duplicates']}.",
+        _rows("Rows with an address that is not staff", report, "not_staff"),
+        _rows("Rows that cannot be read", report, "unreadable"),
     ]
 
 
-def _rows(words: str, number: int, rows: list[int]) -> str:
+def _rows(words: str, report: Mapping[str, Any], what: str) -> str:
+    number, rows = report[what], report[f"{what}_rows"]
     named = ", ".join(map(str, rows))
     more = f" and {number - len(rows)} more" if number > len(rows) else ""
     return f"{words}: {number}{f' ({named}{more})' if rows else ''}."

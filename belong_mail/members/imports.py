@@ -6,7 +6,7 @@ owner of the old list may announce it first.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,8 +31,6 @@ ASKED_TODAY = b"imports/day"
 # Set while the operator has not heard that a list is being asked.
 ASKED_NOTICE = b"notice/asked_of_lists"
 BATCH_COLUMN: Final = "import_batches.sealed"
-# Rows that a report names; it only counts further ones.
-MAX_ROWS_NAMED: Final = 100
 # The subject of the email, as announced to the list: that of `emails/invited-to-confirm`.
 ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")
 LINES = (
@@ -65,12 +63,8 @@ class Import(PublicIdBase):
     created_at: Mapped[datetime] = mapped_column(default=now)
     # When the office started it; until then the worker asks no one.
     started_at: Mapped[datetime | None]
-    # A `Report`: numbers, and the numbers of rows.
+    # Numbers, and the numbers of rows (`AddressList.report`).
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-    @property
-    def found(self) -> "Report":
-        return Report(**self.report)
 
 
 class ImportBatch(IdBase):
@@ -94,38 +88,6 @@ class NotOpen(Exception):
     """No one can join the group now, so no one is asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A file's contents, in numbers and rows; never an address."""
-
-    addresses: int
-    column: str
-    heading_rows: int
-    empty_rows: int
-    duplicates: int
-    not_staff: int
-    unreadable: int
-    # The first of those rows.
-    not_staff_rows: list[int]
-    unreadable_rows: list[int]
-    other_columns: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, found: AddressList) -> "Report":
-        return cls(
-            addresses=len(found.addresses),
-            column=found.column,
-            heading_rows=found.heading_rows,
-            empty_rows=found.empty_rows,
-            duplicates=len(found.duplicates),
-            not_staff=len(found.not_staff),
-            unreadable=len(found.unreadable),
-            not_staff_rows=found.not_staff[:MAX_ROWS_NAMED],
-            unreadable_rows=found.unreadable[:MAX_ROWS_NAMED],
-            other_columns=found.other_columns,
-        )
-
-
 def store(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
@@ -137,7 +99,7 @@ def store(
         raise NotOpen
     if is_waiting(session, group):
         raise AlreadyWaiting
-    made = Import(group_id=group.id, language=language, report=asdict(Report.of(found)))
+    made = Import(group_id=group.id, language=language, report=found.report())
     session.add(made)
     session.flush()
     for first in range(0, len(found.addresses), BATCH_SIZE):
@@ -158,7 +120,7 @@ def start(session: Session, found: Import) -> None:
     if not found.group.is_open:
         raise NotOpen
     found.started_at = now()
-    number = in_tens(found.found.addresses)
+    number = in_tens(found.report["addresses"])
     about = f"about-{number}" if number else "a-few"
     audit.record(session, Kind.IMPORTED, group=found.group, detail=about)
 
@@ -205,7 +167,7 @@ class Progress:
 def progress(session: Session, found: Import) -> Progress:
     counted = select(func.sum(ImportBatch.size)).where(ImportBatch.import_id == found.id)
     left = session.scalar(counted) or 0
-    number = found.found.addresses
+    number: int = found.report["addresses"]
     return Progress(in_tens(number - left), in_tens(number), is_over=left == 0)
 
 

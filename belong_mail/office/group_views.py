@@ -261,7 +261,7 @@ def _import_page(session: Session, group: Group, form: ImportForm) -> str:
         is_open=group.is_open,
         form=form,
         latest=latest,
-        report=latest and latest.found,
+        report=latest and latest.report,
         progress=latest and imports.progress(session, latest),
         texts={code: announcement(group, services().links, sender, code) for code in i18n.NAMES},
     )
