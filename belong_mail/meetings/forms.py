@@ -28,7 +28,6 @@ from belong_mail.mail.message.linter import redirector
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import FIRST, LAST
-from belong_mail.meetings.service import DayOverride
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
@@ -296,12 +295,7 @@ class DayForm(TimesForm):
             self._refuse_skipped([cast("date", self.held_on.data)])
         return not self.errors
 
-    def other(self) -> DayOverride:
-        """Return what was typed."""
-        return DayOverride(
-            held_on=cast("date", self.held_on.data),
-            starts_at=cast("time", self.starts_at.data),
-            ends_at=cast("time", self.ends_at.data),
-            place=self.place.data or "",
-            link=self.link.data or "",
-        )
+    def planned(self) -> dict[str, Any]:
+        """Return what was typed, by columns of MeetingChange."""
+        names = ("held_on", "starts_at", "ends_at", "place", "link")
+        return {name: self[name].data or "" for name in names}

@@ -93,7 +93,7 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
         form.day_before = occurrence.starts.date()
         is_stale = form.is_stale(meeting)
         if form.validate_on_submit() and not is_stale:
-            meetings.change_day(meeting, occurrence.day, form.other())
+            meetings.change_day(meeting, occurrence.day, **form.planned())
             return _back(meeting, "day-saved")
         shown = {
             "each": formatting.meeting_view(occurrence, request_language(), is_member=True),

@@ -1,7 +1,6 @@
 """Find meetings, and plan them for a group."""
 
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -83,17 +82,6 @@ def _of_groups_that_are_there() -> Select[Meeting]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DayOverride:
-    """The other time and place of one day's meeting."""
-
-    held_on: date
-    starts_at: time
-    ends_at: time
-    place: str
-    link: str
-
-
 def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:
     """List all stored meetings for a group's leads, newest first."""
     found = select(Meeting).where(
@@ -145,12 +133,12 @@ def cancel(meeting: Meeting) -> None:
         _note_change(meeting, Kind.MEETING_CANCELLED)
 
 
-def change_day(meeting: Meeting, day: date, other: DayOverride) -> None:
-    """Move one day's meeting to another time or place."""
+def change_day(meeting: Meeting, day: date, **planned: Any) -> None:
+    """Move one day's meeting to another time or place; `planned` are columns of MeetingChange."""
     each = _change_of(meeting, day)
     each.is_cancelled = False
-    each.held_on, each.starts_at, each.ends_at = other.held_on, other.starts_at, other.ends_at
-    each.place, each.link = other.place, other.link
+    for column, value in planned.items():
+        setattr(each, column, value)
     _note_change(meeting, Kind.MEETING_DAY_CHANGED)
 
 

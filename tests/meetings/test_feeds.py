@@ -19,7 +19,6 @@ from belong_mail.groups.models import Group
 from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.service import DayOverride
 from tests.factories import group_named, plan_meeting
 
 DENVER = ZoneInfo("America/Denver")
@@ -129,8 +128,8 @@ def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan):
     assert isinstance(moved, dict)
     for number, shift in moved.items():
         if number < len(days):
-            other = DayOverride(days[number] + timedelta(shift), time(9), time(10), "", "")
-            meetings.change_day(meeting, days[number], other)
+            moved_to = {"held_on": days[number] + timedelta(shift), "starts_at": time(9)}
+            meetings.change_day(meeting, days[number], **moved_to, ends_at=time(10))
     for number in cancelled:
         if number < len(days):
             meetings.cancel_day(meeting, days[number])
@@ -180,8 +179,8 @@ def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name
     with services.writing.begin() as session:
         meeting = the(session, public_id)
         meetings.cancel_day(meeting, date(2026, 12, 15))
-        other = DayOverride(date(2026, 12, 23), time(9), time(10), "Room 9", "")
-        meetings.change_day(meeting, date(2026, 12, 22), other)
+        other = {"held_on": date(2026, 12, 23), "starts_at": time(9), "ends_at": time(10)}
+        meetings.change_day(meeting, date(2026, 12, 22), **other)
     lines = unfolded(visitor.open(FEED).text)
     assert "RECURRENCE-ID;TZID=America/Denver:20261215T160000" in lines
     assert "RECURRENCE-ID;TZID=America/Denver:20261222T160000" in lines

@@ -12,7 +12,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.service import DayOverride
 from belong_mail.members import reminders
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
@@ -171,8 +170,8 @@ def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(scena
     assert states(scenario) == ["withdrawn"]
     with scenario.services.writing.begin() as session:
         each = session.scalars(select(Meeting)).one()
-        other = DayOverride(TUESDAY + timedelta(2), time(9), time(10), "Room 9", "")
-        meetings.change_day(each, TUESDAY, other)
+        other = {"starts_at": time(9), "ends_at": time(10), "place": "Room 9", "link": ""}
+        meetings.change_day(each, TUESDAY, held_on=TUESDAY + timedelta(2), **other)
     clock.shift(timedelta(2))
     [mail] = mails(scenario)
     assert "Thursday, December 10, 2026, 9:00–10:00 AM" in text_of(mail)
