@@ -49,16 +49,6 @@ CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
 LETTERS_TOGETHER = 4
 
 
-class GroupName(str):
-    """The name of a group when an email was asked for; the gate looks for it."""
-
-    __slots__ = ()
-
-    @property
-    def name(self) -> str:
-        return str(self)
-
-
 @writes(*tasks.CONFIRMATION_KINDS)
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the sign-up is the reader's own; it quotes nothing that was typed."""
@@ -74,7 +64,7 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     letter, said = plain(session, mailer, delivery)
     at, language = delivery.created_at, letter.language
     leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, said["member"], at, language)
-    context = {"group": GroupName(said["group"]), "leave_url": leave}
+    context = {"group": said["group"], "leave_url": leave}
     return Email(letter.to, language, context)
 
 
@@ -180,7 +170,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     never = mailer.index.link_secret(tasks.NEVER, f"{public_id}/{normalise(letter.to)}")
     name = said["secret"] + public_id + never
     context = {
-        "group": GroupName(said["group"]),
+        "group": said["group"],
         "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
         "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id + never, at, language),
         "expires": at + CONFIRM_WITHIN,

@@ -51,7 +51,7 @@ def url(name: str) -> str:
 
 
 def _of_members(say) -> Contexts:
-    group = Group(name=say(VILLAGE))
+    group, led = say(VILLAGE), Group(name=say(VILLAGE))
     asking = {"group": group, "confirm_url": url("confirm"), "not_me_url": url("not-me")}
     joined = {**asking, "expires": AT, "join_url": url("join")}
     answers = [[say("What can you bring?"), say("Tea.\n  And cake.")], [say("Since?"), say("May")]]
@@ -62,10 +62,10 @@ def _of_members(say) -> Contexts:
         "group-starts": [joined],
         "already-member": [{"group": group, "leave_url": url("leave")}],
         "introduce-member": [
-            {"group": group, "address": "ada@example.org", "first_name": name, "answers": answered}
+            {"group": led, "address": "ada@example.org", "first_name": name, "answers": answered}
             for name, answered in ((say("Ada"), answers), ("", []))
         ],
-        "removed-by-office": [{"group": say(VILLAGE), "contact_url": url("contact")}],
+        "removed-by-office": [{"group": group, "contact_url": url("contact")}],
     }
 
 
