@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.mail.address import InvalidAddress, check, check_envelope, domain, normalise
+from belong_mail.mail.address import (
+    InvalidAddress,
+    check,
+    check_envelope,
+    correct_domain,
+    domain,
+    normalise,
+)
 from belong_mail.mail.smtp.session import xtext
 
 LETTERS = string.ascii_letters + string.digits
@@ -180,6 +187,34 @@ def test_dots_and_tags_make_another_person(other):
 
 def test_the_domain_is_what_follows_the_last_at():
     assert domain("Ada@DPSK12.org") == "dpsk12.org"
+
+
+SLIPS = (
+    "dspk12.org", "dpsk21.org", "dpskl2.org", "dpk12.org", "dpssk12.org", "dpsk12.ogr",
+    "dpsk12.rog", "dspk13.org",
+    "dpsk1.org", "dpsk12.or", "psk12.org", "dpsk12org", "dpsk12,org", "dpsk12..org", "dpsk12",
+    "dpsk12.com", "dpsk12.net", "dpsk12.orgg", "d\u0440sk12.org", "DSPK12.ORG",
+)  # fmt: skip
+OTHERS = (
+    "gmail.com", "dpsk12.org", "DPSK12.ORG", "evildpsk12.org", "mail.dpsk12.org", "example.org",
+    "dpsk12.example.org", "dpsk12.org.evil.example.org", "aurorak12.org", "a.org", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", SLIPS)
+def test_a_slip_in_the_domain_is_recognized(host):
+    assert correct_domain(f" ada@{host} ", ("example.org", "dpsk12.org")) == "ada@dpsk12.org"
+
+
+@pytest.mark.parametrize("host", OTHERS)
+def test_other_domains_are_left_alone(host):
+    assert correct_domain(f"ada@{host}", ("dpsk12.org",)) is None
+
+
+def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few():
+    assert correct_domain("ada@dpsk13.org", ("dpsk12.org", "dpsk33.org")) == "ada@dpsk12.org"
+    assert correct_domain("ada@ax.co", ("dp.co",)) is None
+    assert correct_domain("a b@dspk12.org", ("dpsk12.org",)) is None
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[^@]{1,20}@[^@]{1,20}\.org", fullmatch=True))
