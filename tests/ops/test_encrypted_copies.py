@@ -177,36 +177,6 @@ def test_what_is_encrypted_opens_again_whatever_its_size(size, tmp_path):
     assert opened.getvalue() == text
 
 
-def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
-    moments = {NOON - timedelta(hours=12 * n) for n in range(120)}
-    kept = backup_retention.kept(moments, 7, 4)
-    assert {NOON - timedelta(days=n) for n in range(7)} <= kept
-    assert len(kept) == 10
-    assert min(kept) > NOON - timedelta(days=30)
-    assert backup_retention.kept(moments, 1, 0) == {NOON}
-
-
-def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
-    before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
-    names = [
-        backup_retention.file_name(before, "1.0"),
-        backup_retention.file_name(last, "1.0"),
-        backup_retention.file_name(NOON, "1.1"),
-    ]
-    for name in names:
-        (tmp_path / name).write_bytes(b"SQLite format 3\0")
-    assert [gone.name for gone in backup_retention.delete_old(tmp_path, 1, 0)] == [names[1]]
-    later = backup_retention.file_name(NOON + timedelta(days=31), "1.1")
-    (tmp_path / later).write_bytes(b"SQLite format 3\0")
-    backup_retention.delete_old(tmp_path, 1, 0)
-    assert [left.name for left in tmp_path.iterdir()] == [later]
-
-
-def test_when_backups_stop_the_last_ones_stay():
-    old = {NOON - timedelta(days=400 + n) for n in range(3)}
-    assert backup_retention.kept(old, 3, 0) == old
-
-
 @on_sqlite
 def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     given, services, tmp_path
