@@ -109,6 +109,8 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
         assert scenario.subjects(LEAD).count(CHANGED) == 1
         assert "because no one renewed it" in text_of(scenario.mails(LEAD)[-1])
         assert leads(scenario) == 0
+    [ended] = trail(scenario.services, Kind.RIGHT_ENDED)
+    assert (ended.group_slug, ended.role) == (VILLAGE, "worker")
 
 
 def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
@@ -175,6 +177,8 @@ def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
         office.send("/sign-in", email=OFFICE)
         assert "Your sign-in link" not in scenario.subjects(OFFICE)
         assert signed_in(app, scenario.keyring, COLLEAGUE).open(PEOPLE).status_code == 200
+    ended = {each.account for each in trail(scenario.services, Kind.RIGHT_ENDED)}
+    assert scenario.account(OFFICE).public_id in ended
 
 
 def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):

@@ -7,12 +7,13 @@ import time_machine
 
 from belong_mail.accounts import invitations
 from belong_mail.contact import service as contact
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.delivery import suppressions
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, link_to, text_of
-from tests.db_dump import dump_of
+from tests.db_dump import dump_of, trail
 from tests.factories import group_named, make_member, queue_issue
 
 PAGE = "/lead/groups/the-village/page"
@@ -55,6 +56,8 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
     lead.press(of_lead)
     worker.drain()
     assert mailbox(services, keyring) == NEW
+    [confirmed] = trail(services, Kind.MAILBOX_CONFIRMED)
+    assert confirmed.group_slug == "the-village"
     page = lead.open(PAGE).text
     assert "A shared inbox is set" in page
     assert WAITING not in page
@@ -130,6 +133,13 @@ def test_the_links_are_too_old_after_three_days_and_the_row_goes(lead, services,
     with time_machine.travel(now() + timedelta(days=8)), services.writing.begin() as session:
         purge_all(session)
     assert dump_of(services)["mailbox_changes"] == []
+
+
+def test_nobody_fills_an_inbox_with_proposals(lead, worker, relay):
+    for _ in range(12):
+        assert lead.send(PAGE, **SUMMARY, mailbox=NEW).status_code == 303
+        worker.drain()
+    assert len(relay.to(NEW)) == len(relay.to(LEAD)) == 10
 
 
 def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(

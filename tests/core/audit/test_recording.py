@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import func, select, update
 
 import belong_mail
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, signing_in
 from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.core import audit
 from belong_mail.core.audit import AuditEntry, Kind
@@ -22,6 +22,7 @@ from belong_mail.web.access import for_leads
 from belong_mail.web.context import transaction
 from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
+from tests.db_dump import trail
 from tests.factories import group_named, make_members, plan_meeting
 from tests.markers import periodic_tasks
 from tests.newsletters.writing import act, begin, write
@@ -209,20 +210,42 @@ def test_each_who_is_not_let_in_is_recorded_once_an_hour(
     }  # fmt: skip
 
 
-def test_invitation_acceptance_and_removal_are_recorded(visitor, services, worker, relay, cli):
-    invited, group = "new@dpsk12.org", ("--group", "asian")
-    assert cli.invoke(args=["lead", "invite", invited, *group]).exit_code == 0
-    assert newest(services).role == "operator"
+@pytest.mark.usefixtures("lead")
+def test_each_reason_not_to_let_someone_in_is_recorded(services):
+    account = the(services, Account)
+    with services.writing.begin() as session:
+        for why in ("has-passkey", "other-browser", "has-passkey"):
+            signing_in.record_refusal(session, account, why)
+    refused = trail(services, Kind.SIGN_IN_REFUSED)
+    assert [each.detail for each in refused] == ["has-passkey", "other-browser"]
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "recorded"),
+    [
+        (
+            "lead",
+            ("--group", "asian"),
+            [Kind.LEAD_INVITED, Kind.LEAD_ACCEPTED, Kind.LEAD_REMOVED],
+        ),
+        ("office", (), [Kind.OFFICE_INVITED, Kind.OFFICE_ACCEPTED, Kind.OFFICE_REMOVED]),
+    ],
+)
+def test_invitation_acceptance_and_removal_are_recorded(
+    visitor, services, worker, relay, cli, what, where, recorded
+):
+    invited = "new@dpsk12.org"
+    assert cli.invoke(args=[what, "invite", invited, *where]).exit_code == 0
+    assert (newest(services).role, newest(services).actor) == ("operator", None)
     worker.drain()
     link = link_to(relay.to(invited)[-1], "invitation")
     for _ in range(2):
         visitor.press(link)
     account = the(services, Account).public_id
     assert (newest(services).role, newest(services).actor) == ("account", account)
-    assert cli.invoke(args=["lead", "remove", invited, *group]).exit_code == 0
-    assert cli.invoke(args=["lead", "remove", invited, *group]).exit_code == 1
-    wanted = [Kind.LEAD_INVITED, Kind.LEAD_ACCEPTED, Kind.LEAD_REMOVED]
-    assert kinds(services) == wanted
+    assert cli.invoke(args=[what, "remove", invited, *where]).exit_code == 0
+    assert cli.invoke(args=[what, "remove", invited, *where]).exit_code == 1
+    assert kinds(services) == recorded
     assert newest(services).account == account
 
 
@@ -230,7 +253,6 @@ COMMANDS = (
     (("group", "add", "first-gen", "First Generation", "--upcoming"), Kind.GROUP_ADDED),
     (("group", "launch", "autoimmune"), Kind.GROUP_LAUNCHED),
     (("group", "retire", "asian"), Kind.GROUP_RETIRED),
-    (("office", "invite", "new@dpsk12.org"), Kind.OFFICE_INVITED),
 )
 
 
@@ -257,6 +279,8 @@ def test_any_other_command_that_changes_something_is_recorded_by_its_name(servic
     assert cli.invoke(args=["hold", "begin"], prog_name=program).exit_code == 0
     entry = newest(services)
     assert (entry.kind, entry.role, entry.detail) == ("command run", "operator", "hold-begin")
+    assert cli.invoke(args=["hold", "release"]).exit_code == 0
+    assert (newest(services).kind, newest(services).role) == (Kind.HOLD_RELEASED, "operator")
 
 
 def rename() -> str:
