@@ -1,0 +1,42 @@
+"""What pages and forms say to a screen reader: where one is, hints, what is wrong, and where."""
+
+import re
+
+from tests.markers import on_sqlite
+
+pytestmark = on_sqlite
+PLACES = {
+    "/": "Groups", "/calendar": "Calendar", "/contact": "Contact", "/my-groups": "My groups",
+    "/new-colleagues": "New colleagues", "/privacy": "Privacy", "/accessibility": "Accessibility",
+}  # fmt: skip
+
+
+def values(attribute: str, page: str) -> list[str]:
+    """Return all words of an attribute, wherever it stands."""
+    return " ".join(re.findall(rf' {attribute}="([^"]+)"', page)).split()
+
+
+def test_what_is_wrong_is_announced_and_leads_to_its_field(visitor):
+    page = visitor.join("the-village", "nobody", language="xx").text
+    [summary] = re.findall(r'<div class="problem" role="alert".*?</div>', page, re.DOTALL)
+    assert values("href", summary) == ["#email", "#language-0"]
+    for name in ("email", "language"):
+        assert f"{name}-error" in values("aria-describedby", page)
+    named = {each.removeprefix("#") for each in values("href", summary)}
+    assert named | {*values("aria-describedby", page)} <= {*values("id", page)}
+    wrong = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
+    assert {*values("name", " ".join(wrong))} == {"email", "language"}
+
+
+def test_a_button_for_enter_alone_is_neither_seen_nor_heard_nor_reached(visitor):
+    page = visitor.join("the-village", "ada@dspk12.org").text
+    unseen = re.findall(r'<button class="unseen"[^>]*>', page)
+    assert len(unseen) == 2
+    assert all('tabindex="-1" aria-hidden="true"' in each for each in unseen)
+
+
+def test_the_link_to_where_one_is_says_so_and_one_in_spanish_is_read_so(visitor):
+    for path, words in PLACES.items():
+        page = visitor.open(path).text
+        assert re.findall(r'aria-current="page">([^<]+)<', page) == [words]
+        assert re.search(r' lang="es">Español<', page)
