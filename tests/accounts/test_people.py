@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteColleague
+from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteAgain, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -260,6 +260,8 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
     assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(PAGE).status_code == 302
     assert known(scenario, OFFICE).wrapped_office is None, "the worker forgets the proof too"
+    [removed] = trail(scenario.services, Kind.OFFICE_REMOVED)
+    assert removed.actor == known(scenario, COLLEAGUE).public_id
     assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
 
 
@@ -334,6 +336,10 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
         seal_invitation(scenario, f"staff{number}@dpsk12.org", groups)
     assert scenario.rows("group_leads") == 40
     assert scenario.subjects(OFFICE).count(CHANGED) == 40, "each is loud"
+    by, first = (known(scenario, each).public_id for each in (OFFICE, "staff0@dpsk12.org"))
+    with scenario.services.writing.begin() as session:
+        InviteAgain(by, first).ask(session, scenario.services.sealer)
+    assert len(scenario.mails("staff0@dpsk12.org")) == 1, "One that is sent again counts as well."
 
 
 @pytest.mark.parametrize("groups", [[], ["nonsense"]])

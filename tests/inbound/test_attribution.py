@@ -172,6 +172,14 @@ def test_guesses_about_one_message_are_few_and_count_as_lookups(copy, scenario):
     assert before - lookups_left(scenario) == burst
 
 
+def test_reports_without_our_return_path_are_a_thousand_a_day(copy, scenario):
+    with scenario.services.writing.begin() as session:
+        used_until = (now() + timedelta(days=1)).timestamp()
+        session.add(WorkerLimit(key=b"reports", used_until=used_until))
+    scenario.take("", Returned(head_of(copy)).write())
+    assert states(scenario).count(State.BOUNCED) == 0
+
+
 def lookups_left(scenario: BounceScenario) -> int:
     """Return how many more addresses may be looked up today."""
     with scenario.services.reading.begin() as session:

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import insert, select
 
+from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
@@ -59,6 +60,23 @@ def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(services, wo
             clock.shift(timedelta(minutes=1, seconds=1))
 
 
+def use_all_but(services: Services, key: bytes, left: timedelta) -> None:
+    """Use up an allowance of a day, but for what comes back in some time."""
+    with services.writing.begin() as session:
+        until = now() + timedelta(days=1) - left
+        session.add(WorkerLimit(key=key, used_until=until.timestamp()))
+
+
+def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
+    guess(services, 20, "my-groups")
+    with time_machine.travel(now(), tick=False) as clock:
+        use_all_but(services, jobs.DAY, timedelta(seconds=87))
+        for expected in (10, 0):
+            worker.drain()
+            assert left(services) == expected
+            clock.shift(timedelta(minutes=2))
+
+
 @ALARM
 def test_the_operator_hears_of_it_once(services, worker, relay):
     guess(services, 250, "my-groups")
@@ -73,10 +91,8 @@ def test_the_operator_hears_of_it_once(services, worker, relay):
 
 @ALARM
 def test_more_in_a_day_than_people_send_is_told_too(services, worker, relay):
-    guess(services, 30, "my-groups")
-    with services.writing.begin() as session:
-        until = (now() + timedelta(days=1)).timestamp()
-        session.add(WorkerLimit(key=b"lookups/notice", used_until=until - 60))
+    guess(services, 50, "my-groups")
+    use_all_but(services, jobs.NOTICE, timedelta(hours=1))
     worker.drain()
     assert left(services) == 0
     with time_machine.travel(now() + timedelta(minutes=1)):

@@ -1,14 +1,22 @@
 """The retention clock: what is kept how long, row by row, as the privacy page says."""
 
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from sqlalchemy import event, func, insert, select, update
+from sqlalchemy.orm import Session
 
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead, SignIn
 from belong_mail.core.db import Base, now
 from belong_mail.core.jobs import Job
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.models import Chunk, Delivery, SentPerMinute, State
+from belong_mail.inbound.models import InboundDigest, InboundMailbox
+from belong_mail.leads.mailbox import MailboxChange
+from belong_mail.members.imports import Import
+from belong_mail.members.models import AddressChange
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
@@ -23,6 +31,7 @@ from tests.scenario import ADA, VILLAGE, Scenario
 pytestmark = periodic_tasks
 
 MOMENT = timedelta(minutes=2)
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
 COPIES = timedelta(days=400)
@@ -61,6 +70,38 @@ def test_rows_stay_until_their_age_and_go_then(scenario, begin, table, rows, age
     begin(scenario)
     assert after(scenario, age - MOMENT)[table] == rows
     assert after(scenario, age + MOMENT)[table] == 0
+
+
+def rows_of_each_age(session: Session) -> list[tuple[Base, timedelta]]:
+    """Return rows that nothing else keeps, each with the age at which it goes."""
+    group = group_named(session, VILLAGE).id
+    person = Account(address_index=b"", wrapped_address=b"")
+    session.add(person)
+    session.flush()
+    of_group: dict[str, Any] = {"group_id": group, "language": "en", "report": {}}
+    return [
+        (SignIn(account_id=person.id, browser_hash=b""), DAY),
+        (BrowserSession(account_id=person.id, token_hash=b""), DAY),
+        (Import(**of_group), DAY),
+        (InboundMailbox(name=b""), DAY),
+        (SentPerMinute(owner="", minute=now(), number=1), 2 * DAY),
+        (AddressChange(wrapped=b""), WEEK),
+        (MailboxChange(group_id=group, wrapped=b""), WEEK),
+        (GroupLead(account_id=person.id, group_id=group), 8 * DAY),
+        (Import(**of_group, started_at=now()), MONTH),
+        (InboundDigest(digest=b""), MONTH),
+    ]
+
+
+def test_what_nothing_else_keeps_goes_at_its_age(scenario):
+    with scenario.services.writing.begin() as session:
+        rows = rows_of_each_age(session)
+        ages = [(row.__tablename__, age) for row, age in rows]
+        session.add_all(row for row, _ in rows)
+    for time in sorted({age + each for _, age in ages for each in (-MOMENT, MOMENT)}):
+        left = after(scenario, time)
+        wanted = Counter(table for table, age in ages if age > time)
+        assert {table: left[table] for table, _ in ages} == {t: wanted[t] for t, _ in ages}, time
 
 
 def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario):
