@@ -227,6 +227,7 @@ def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_ema
     for part in (text_of(mail), html_of(mail)):
         for words in ("911", "800-555-0101", "tell.example.org", "555", "lifeline.example", INBOX):
             assert words in part
+    assert "tel:" not in text_of(mail)
 
 
 def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor):

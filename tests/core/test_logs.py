@@ -241,6 +241,8 @@ def test_a_flood_of_failures_is_told_in_numbers(lines):
     *singly, numbers = lines()
     assert len(singly) == delivery_log.MAX_LINES
     assert numbers["uncertain"] == 5000
+    told.note([(1, outcomes.LOST)])
+    assert lines()[-1]["event"] == "delivery uncertain", "A new minute tells of some again."
 
 
 @on_sqlite

@@ -106,6 +106,8 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
             members.leave(session, session.scalars(select(Subscription.public_id)).one())
         else:
             release.act(session, session.get_one(Newsletter, doubtful), release.stop)
+    if what != "the member leaves":
+        assert worker.waiting() == {}, "Of a stopped issue nothing is due."
     worker.drain()
     clock.shift(LATER)
     worker.drain()

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery import outbox, retry
-from belong_mail.delivery.models import State
+from belong_mail.delivery import outbox, outcomes, retry
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail.smtp.replies import Reply
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_member
@@ -91,6 +93,18 @@ def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
     [told] = [one for one in deliveries(services) if one.state == state]
     assert told.code == int(reply[:3])
     assert "dpsk12" not in f"{told.enhanced} {told.phrase}"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("4.3.0 Local error", 45), ("4.2.2 Full for now", 300), ("4.7.1 Greylisted, come back", 300)],
+)
+@pytest.mark.usefixtures("clock")
+def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_why(text, seconds):
+    sign_in = Delivery(kind="sign-in", attempts=0, created_at=now())
+    outcomes.apply_outcome(sign_in, outcomes.outcome_of(Reply(451, text, "RCPT")), None)
+    assert sign_in.due_at is not None
+    assert 0.8 * seconds <= (sign_in.due_at - now()).total_seconds() <= 1.2 * seconds
 
 
 @on_sqlite

@@ -59,6 +59,7 @@ def test_hues_go_by_place_and_begin_again_after_ten(session):
 def test_words_that_are_missing_in_a_language_are_said_in_ours():
     assert localized({"en": "Hello"}, "es") == "Hello"
     assert localized({"en": "Hello", "es": "Hola"}, "es") == "Hola"
+    assert localized({"en": "Hello", "es": ""}, "es") == "Hello"
     assert localized({}, "es") == ""
 
 

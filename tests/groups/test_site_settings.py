@@ -245,3 +245,5 @@ def test_previews_show_the_postal_line_that_is_set(office, services):
     group = "/lead/groups/asian/page"
     fields = Form(office.open(group).text).fields
     assert line in office.press(group, **fields, welcome="en").text
+    erased = services.renderer.render("erased", "en")
+    assert line not in erased.text, "Emails have it once it was announced."

@@ -1,5 +1,7 @@
 """Email that comes back again and again ends a membership; one bad hour ends none."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
@@ -101,6 +103,20 @@ def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario):
     come_back(scenario, UNKNOWN, [7])
     assert scenario.members() == 1
     come_back(scenario, UNKNOWN, [7])
+    assert scenario.members() == 0
+
+
+@on_sqlite
+def test_a_mail_that_left_late_counts_from_when_it_left(scenario):
+    scenario.enter(ADA)
+    for _ in range(2):
+        scenario.issue()
+    with scenario.services.writing.begin() as session:
+        _late, second = session.scalars(select(Delivery).order_by(Delivery.id))
+        second.finished_at -= timedelta(days=1)
+    path = scenario.copies()[0].return_path
+    scenario.take(path, bounce(path, ADA))
+    come_back(scenario, UNKNOWN, [3])
     assert scenario.members() == 0
 
 

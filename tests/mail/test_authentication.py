@@ -55,6 +55,14 @@ def test_spf_is_evaluated_as_its_standard_says(record, result):
     assert judged(record, more) == result
 
 
+@pytest.mark.parametrize(("near", "result"), [("2001:db8::1:1", "pass"), ("2001:db8:1::1", "fail")])
+def test_spf_has_a_length_of_its_own_for_ipv6(near, result):
+    records = {("example.org", "TXT"): ["v=spf1 a:near.example/8//64 -all"]}
+    records["near.example", "AAAA"] = [near]
+    spoken = "2001:db8::7", "example.org", "a@example.org", "x", of(records)
+    assert spf.evaluate(*spoken)[0] == result
+
+
 def test_spf_asks_dns_for_at_most_ten_terms_and_two_names_that_are_not_there():
     ten = " ".join(f"a:h{number}.example" for number in range(10))
     hosts = {f"h{number}_example": ["198.51.100.1"] for number in range(12)}

@@ -200,11 +200,12 @@ def test_a_test_goes_in_each_language_to_whom_the_leader_chose(
     assert (entry.group_slug, page.endswith(str(entry.newsletter))) == ("the-village", True)
 
 
-@pytest.mark.usefixtures("second")
-def test_a_test_in_one_language_comes_once(lead, scenario):
+def test_a_test_in_one_language_comes_once_among_words_of_the_readers_own(lead, second, scenario):
+    second.act("/lead/language", language="es")
     ask(lead, write(lead), "all")
-    for address in (LEAD, SECOND):
+    for address, language in ((LEAD, "en"), (SECOND, "es")):
         assert copies_for(scenario, address) == ["[Test] Tea on Friday"]
+        assert f'<html lang="{language}"' in html_of(scenario.relay.to(address)[-1])
 
 
 def test_nobody_fills_a_colleagues_inbox_with_tests(lead, second, scenario):

@@ -81,6 +81,7 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
     assert "What changed: this host's state folder has not worked on this database" in told.stdout
     assert "3 queued, 1 requests" in told.stdout
     assert "dpsk12" not in told.stdout
+    assert "Other hosts" not in told.stdout
     said = run(other, "hold", "release")
     assert (said.returncode, said.stdout) == (
         0, "Released. Waiting: 3 queued, 1 requests. A running worker resumes within seconds.\n",

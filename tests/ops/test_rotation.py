@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.core import encryption
@@ -96,6 +97,25 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(both, se
     with services.writing.begin() as session:
         assert key_rotation.rewrap(session, both) == 3 - 1
     assert left(services, both) == 1
+
+
+class Meanwhile(Opener):
+    """Wraps while a member changes their name."""
+
+    session: Session
+
+    def wrap(self, data: bytes, place: str, row: str) -> bytes:
+        self.session.execute(update(Subscription).values(wrapped_name=b"new"))
+        return super().wrap(data, place, row)
+
+
+def test_what_changes_meanwhile_stays_changed(services, keyring):
+    opener = Meanwhile((KEYS["private"], NEW["private"]))
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+        opener.session = session
+        key_rotation.rewrap(session, opener)
+        assert session.scalars(select(Subscription.wrapped_name)).one() == b"new"
 
 
 def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
