@@ -52,14 +52,6 @@ def home() -> str:
         )
 
 
-@office.get("/threads")
-@for_office
-def threads() -> str:
-    with transaction() as session:
-        found = service.threads(session)
-    return render_template("office/threads.html", threads=found, days_since=service.days_since)
-
-
 @office.route("/threads/<reference>", methods=["GET", "POST"])
 @for_office
 def thread(reference: str) -> ResponseReturnValue:
@@ -80,7 +72,7 @@ def inbox() -> str:
     with transaction() as session:
         return render_template(
             "office/inbox.html",
-            threads=service.waiting_threads(session),
+            threads=service.threads(session),
             undelivered=contact.undelivered(session),
             days_since=service.days_since,
         )

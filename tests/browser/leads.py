@@ -251,7 +251,7 @@ def _office(page: Page) -> Iterator[str]:
     page.fill("[name=message]", "Where is the library?")
     press(page)
     reference, code = page.locator("code").all_inner_texts()
-    page.goto("/office/threads")
+    page.goto("/office/inbox")
     yield "office"
     page.locator("main .issues a", has_text=reference).click()
     yield "office-thread"
@@ -276,6 +276,6 @@ def _office_newsletters(page: Page) -> Iterator[str]:
     for name in ("read", "stop", "cancel", "send"):
         page.goto(f"{shown.partition('?')[0]}/{name}")
         yield f"office-newsletter-{name}"
-    for name in ("inbox", "health", "health/bounces/undo", "addresses"):
+    for name in ("health", "health/bounces/undo", "addresses"):
         page.goto(f"/office/{name}")
         yield f"office-{name.replace('/', '-')}"

@@ -116,25 +116,25 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, 
         reference = session.scalars(select(Thread.reference)).one()
     assert 'href="/office"' in office.open("/lead/").text
     assert "1 person is waiting for an answer" in office.open("/office").text
-    page = office.open("/office/threads").text
+    page = office.open("/office/inbox").text
     assert reference in page
     assert "Waiting for an answer" in page
     answer(office, worker, relay)
-    for path in ("/office/threads", f"/office/threads/{reference}"):
+    for path in ("/office/inbox", f"/office/threads/{reference}"):
         page = office.open(path).text
         assert ASKED not in page
         assert ANSWERED not in page
-    assert "Answered" in office.open("/office/threads").text
+    assert "Answered" in office.open("/office/inbox").text
     for wrong in ("", " ", "a" * 5001, "a\u202eb"):
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
 
 
 def test_the_office_loses_the_right_at_once(office, services, keyring):
-    assert office.open("/office/threads").status_code == 200
+    assert office.open("/office/inbox").status_code == 200
     with services.writing.begin() as session:
         assert invitations.remove_office(session, keyring.index, OFFICE.upper())
         assert not invitations.remove_office(session, keyring.index, OFFICE)
-    assert office.open("/office/threads").status_code == 404
+    assert office.open("/office/inbox").status_code == 404
 
 
 def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
