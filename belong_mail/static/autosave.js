@@ -117,7 +117,12 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     keepHere(true);
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
-  addEventListener("beforeunload", (event) => { if (edits !== onServer && !isLeaving) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => {
+    if (edits === onServer || isLeaving) return;
+    event.preventDefault();
+    // Chrome before 119 looks at this alone.
+    event.returnValue = true;
+  });
   // A page from the cache of “back” may have lost its fields; this tab has the words.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   offerKept();
