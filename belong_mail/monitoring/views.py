@@ -9,13 +9,18 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.people import list_teams
+from belong_mail.contact import service as contact
 from belong_mail.core import logs
 from belong_mail.core.db import error_name, now, require_writable
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_poll
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
+from belong_mail.newsletters import release
 from belong_mail.newsletters.service import InvalidState
+from belong_mail.office.service import waiting_threads
+from belong_mail.office.views import office
 from belong_mail.ops import figures, outbox
 from belong_mail.ops.findings import check_schema
 from belong_mail.web.access import for_office, public
@@ -77,6 +82,21 @@ def _obstacles() -> list[str]:
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")
 # Days for which memberships that bounces ended can be brought back.
 UNDO_DAYS = (1, 7, 30)
+
+
+@office.get("", strict_slashes=False)
+@for_office
+def home() -> str:
+    """Show what waits for the office, and whether all is well."""
+    with transaction() as session:
+        return render_template(
+            "office/home.html",
+            threads=waiting_threads(session),
+            undelivered=contact.undelivered(session),
+            held=[each for each in release.open_issues(session) if each.held_at is not None],
+            too_few=[each for each in list_teams(session) if each.group and each.has_too_few],
+            wrong=checks.wrong(_site(session)),
+        )
 
 
 @office_health.get("")

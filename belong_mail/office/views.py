@@ -20,7 +20,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
-from belong_mail.newsletters import approval, release
+from belong_mail.newsletters import approval
 from belong_mail.office import service, trail
 from belong_mail.office.forms import (
     AnswerForm,
@@ -38,18 +38,6 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 office = Blueprint("office", __name__, url_prefix="/office")
-
-
-@office.get("", strict_slashes=False)
-@for_office
-def home() -> str:
-    with transaction() as session:
-        return render_template(
-            "office/home.html",
-            threads=service.waiting_threads(session),
-            undelivered=contact.undelivered(session),
-            held=[each for each in release.open_issues(session) if each.held_at is not None],
-        )
 
 
 @office.route("/threads/<reference>", methods=["GET", "POST"])
