@@ -70,16 +70,16 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
-    """Return an issue for the home page: state and date, and a draft's writers."""
+    """Return an issue for the home page: state and date, and its writers until it leaves."""
     is_asked = approval.is_open(session, issue)  # it waits for approval
     state = "asked" if is_asked else release.issue_status(session, issue).state
-    is_written = state in {"draft", "asked"}
     moment = issue.held_at or issue.due_at or issue.queued_at
+    is_waiting = issue.queued_at is None
     return {
         "issue": issue,
         "state": state,
-        "at": issue.changed_at if is_written else moment,
-        "credits": progress.credits_of(session, issue, signed_in()) if is_written else [],
+        "at": issue.changed_at if state in {"draft", "asked"} else moment,
+        "credits": progress.credits_of(session, issue, signed_in()) if is_waiting else [],
     }
 
 

@@ -33,9 +33,11 @@ NEXT = 8
 def listed(slug: str) -> str:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        found = [_listed(each) for each in meetings.meetings_for_lead(session, signed_in(), group)]
+        found = meetings.meetings_for_lead(session, signed_in(), group)
+        found.sort(key=_next_day)
+        listed = [_listed(each) for each in found]
         shown = group_view(group, request_language())
-    return render_template("lead_meetings/listed.html", group=shown, meetings=found)
+    return render_template("lead_meetings/listed.html", group=shown, meetings=listed)
 
 
 @lead_meetings.route("/groups/<slug>/meetings/new", methods=["GET", "POST"])
@@ -135,6 +137,12 @@ def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, O
 
 def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
     return redirect(url_for(".listed", slug=meeting.group.slug, done=done), 303)
+
+
+def _next_day(meeting: Meeting) -> date:
+    """Return when a meeting is held next; those that are over come last."""
+    coming = recurrence.next_days(meeting, now().astimezone(_zone()).date(), 1)
+    return coming[0] if coming else date.max
 
 
 def _listed(meeting: Meeting) -> dict[str, object]:

@@ -51,7 +51,7 @@ def test_office_reads_who_did_what_when_and_from_which_session(office, services)
         assert f"Account {trail.reference(account)} (you)" in newest
         assert f"session {trail.reference(entry.browser_session)}" in newest
         assert account not in newest
-    assert "Open the newsletter" in newest
+    assert f'href="/office/newsletters/{page.rpartition("/")[2]}"' in office.open(PAGE).text
     assert "Tea on Friday" not in " ".join(listed(office))
 
 
@@ -86,7 +86,7 @@ def test_details_are_told_in_words_and_ids_to_nobody(office, services):
 def test_draft_is_not_opened_from_the_trail(office):
     write(office)
     assert "Newsletter written" in listed(office)[0]
-    assert "Open the newsletter" not in listed(office)[0]
+    assert 'href="/office/newsletters/' not in office.open(PAGE).text
 
 
 def test_page_says_who_acted_where_it_was_no_account(office, services):
