@@ -182,16 +182,22 @@ class CompiledStatement:
         return str(made), made.params, processors, made.positiontup, options
 
 
+Call = tuple[CompiledStatement, dict[str, Any]]
+
+
 def run_together(
-    connection: Connection, *calls: tuple[CompiledStatement, dict[str, Any]]
+    connection: Connection, *calls: Call, is_last: bool = False
 ) -> list[tuple[list[Any], Any]]:
     """Run statements that do not need each other's results: PostgreSQL gets them at once.
 
-    BEGIN is sent with them, so that a database far away costs one round trip.
+    BEGIN is sent with the first ones of a transaction, and COMMIT with the last, so that a database
+    far away costs one round trip.
     """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection
     bound = [statement.bind(dialect, values) for statement, values in calls]
+    if is_last and not dialect.positional:
+        bound.append(("COMMIT", None, {"prepare": False}))
     error_of = dialect.loaded_dbapi.Error
     try:
         with nullcontext() if dialect.positional else driver.pipeline():

@@ -134,6 +134,14 @@ class Impatient(Connection[Any]):
             self.breaker.start()
             raise ConnectionTimeout("the server is silent") from None
 
+    def _start_query(self) -> Iterator[Any]:  # type: ignore[override]
+        """Send BEGIN with what follows; psycopg waits for its answer, also in a pipeline."""
+        is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        if self._pipeline and is_idle and not self.autocommit:
+            yield from self._exec_command(self._get_tx_start_command())
+        else:
+            yield from super()._start_query()
+
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
         """Send the statements of the block in one round trip."""

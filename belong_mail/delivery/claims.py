@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     FromClause,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     false,
+    func,
     insert,
     literal,
     not_,
@@ -23,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import CompiledStatement, UtcTime, now
-from belong_mail.delivery.dispatcher import Compose, IssuePaused, MemberQuery
+from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, MemberQuery
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State
 from belong_mail.delivery.retry import TRANSACTIONAL
 
@@ -106,30 +108,32 @@ def claim_chunk(
     transaction.
     """
     connection = session.connection()
+    if members.prepared and connection.dialect.name != "sqlite":
+        entry = _entry(owner) | members.prepared | {"limit": limit}
+        if rows := _take_and_insert(members.chosen).run(connection, entry)[0]:
+            return list(members.composers(session, rows))
     found, _ = _NEXT_CHUNK.run(connection, {})
     if not found:
         return None
     [(chunk_id, newsletter_id, low, high, planned)] = found
-    is_small, at = planned <= limit, now()
+    is_small = planned <= limit
     try:
         chosen_by = members.prepare(session, newsletter_id)
     except IssuePaused:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=None))
         return []
-    entry = {
-        "newsletter_id": newsletter_id,
-        "state": (State.SENDING if is_small else State.QUEUED).value,
-        "claimed_by": owner if is_small else None,
-        "created_at": at,
-        "due_at": None if is_small else at,
-        "low": low,
-        "high": high,
-        **chosen_by,
-    }
+    entry = _entry(owner if is_small else None) | {"low": low, "high": high} | chosen_by
     rows = _insert_deliveries(connection, members.chosen, entry)
     if len(rows) != planned:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
     return list(members.composers(session, rows)) if is_small else []
+
+
+def _entry(owner: str | None) -> dict[str, Any]:
+    """Return the values of deliveries that an owner holds, or that are due."""
+    state, at = State.QUEUED if owner is None else State.SENDING, now()
+    due_at = at if owner is None else None
+    return {"state": state.value, "claimed_by": owner, "created_at": at, "due_at": due_at}
 
 
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
@@ -162,7 +166,7 @@ def _waiting(*which: ColumnElement[bool]) -> Select[int]:
 
 
 def _insert_deliveries(
-    connection: Connection, chosen: Select[Any], entry: dict[str, Any]
+    connection: Connection, chosen: ChunkMembers, entry: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
     """Insert deliveries; return each one's id with the selected columns of its member."""
     if connection.dialect.name != "sqlite":
@@ -175,18 +179,40 @@ def _insert_deliveries(
 
 
 @cache
-def _insert_and_read(chosen: Select[Any]) -> CompiledStatement:
-    """Build the statement that inserts a chunk's deliveries and returns them with their members."""
-    members = chosen.cte("members")
-    ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
-    read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
-    return CompiledStatement(read.order_by(ids.c.id))
+def _take_and_insert(chosen: ChunkMembers) -> CompiledStatement:
+    """Build the statement that does all that `claim_chunk` does, for a prepared issue.
+
+    It leaves the next chunk alone if that is another issue's, or too large.
+    """
+    following = _next(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
+    chunk = following.cte("following").c
+    fits = chunk.newsletter_id == bindparam("newsletter_id"), chunk.planned <= bindparam("limit")
+    taken, low, high = (
+        select(each).where(*fits).scalar_subquery() for each in (chunk.id, chunk.low, chunk.high)
+    )
+    members = chosen(low, high).cte("members")
+    inserted = select(func.count()).select_from(members).scalar_subquery()
+    taking = update(Chunk).where(Chunk.id == taken).values(inserted=inserted).returning(Chunk.id)
+    return CompiledStatement(_insert_each(members).add_cte(taking.cte("taking")))
 
 
 @cache
-def _insert_then_read(chosen: Select[Any]) -> tuple[CompiledStatement, CompiledStatement]:
+def _insert_and_read(chosen: ChunkMembers) -> CompiledStatement:
+    """Build the statement that inserts a chunk's deliveries and returns them with their members."""
+    return CompiledStatement(_insert_each(chosen(*_ENDS).cte("members")))
+
+
+def _insert_each(members: CTE) -> Select[Any]:
+    ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
+    read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
+    return read.order_by(ids.c.id)
+
+
+@cache
+def _insert_then_read(chosen: ChunkMembers) -> tuple[CompiledStatement, CompiledStatement]:
     """Build the same for SQLite, which numbers the rows of one statement in turn."""
-    return CompiledStatement(_inserting(chosen.subquery())), CompiledStatement(chosen)
+    members = chosen(*_ENDS)
+    return CompiledStatement(_inserting(members.subquery())), CompiledStatement(members)
 
 
 def _inserting(members: FromClause) -> Insert:
@@ -207,18 +233,17 @@ def _inserting(members: FromClause) -> Insert:
     return insert(Delivery).from_select(list(entry), rows, include_defaults=False)
 
 
-_next = (
-    select(Chunk.id)
-    .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False), ~IS_MARKED)
-    .order_by(Chunk.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
+def _next(*columns: Any) -> Select[Any]:
+    """Select the next chunk that no other worker is taking."""
+    is_next = Chunk.inserted.is_(None), Chunk.is_halted.is_(False), ~IS_MARKED
+    found = select(*columns).where(*is_next).order_by(Chunk.id).limit(1)
+    return found.with_for_update(skip_locked=True)
 
 
+_ENDS = bindparam("low", type_=Chunk.low.type), bindparam("high", type_=Chunk.high.type)
 _NEXT_CHUNK = CompiledStatement(
     update(Chunk)
-    .where(Chunk.id == _next.scalar_subquery())
+    .where(Chunk.id == _next(Chunk.id).scalar_subquery())
     .values(inserted=Chunk.planned)
     .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
 )

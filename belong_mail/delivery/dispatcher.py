@@ -60,14 +60,19 @@ class PendingMessage(NamedTuple):
 ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
 
 
+# Selects a chunk's members in order, from its low to its high: an id, and what a message to each
+# needs. Its bound parameters: those of `prepare`.
+ChunkMembers = Callable[[Any, Any], Select[Any]]
+
+
 class MemberQuery(Protocol):
     """The members who are still to get an issue."""
 
-    # Selects a chunk's members in order: an id, and what a message to each needs. Its bound
-    # parameters: the newsletter's id, a chunk's low and high, and those of `prepare`.
-    chosen: Select[Any]
+    chosen: ChunkMembers
+    # The parameters of the issue that was made ready last; none while that is not certain.
+    prepared: dict[str, Any]
 
-    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
         """Make an issue ready to be sent and return its parameters. Raises Halted if paused."""
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:

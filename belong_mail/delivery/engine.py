@@ -224,7 +224,8 @@ class Engine:
         """
         self.stop_talking()
         with self._sessions.begin() as session:
-            self._settle(session, self._dispatcher.results())
+            settled = self._settle(session, self._dispatcher.results())
+            delivery_results.accept(session, self._lock.name, settled)
             delivery_results.take_over(session, self._lock.name, None, self._policy.uncertain)
         self._dispatcher.written()
         self._lock.journal.begin_uncounted()
@@ -252,18 +253,17 @@ class Engine:
                 or delivery_results.renew_lease(session, owner)
                 or not self._dispatcher.held
             )
-            self._settle(session, results)
+            accepted = self._settle(session, results)
             is_known = is_ours and self._is_met()
             if (had_failed and is_known) or is_last:
-                kept = set() if is_last else self._dispatcher.held
+                kept = set(accepted) if is_last else self._dispatcher.held
                 delivery_results.release_unknown_claims(session, owner, kept)
             if limit and is_known:
                 is_free = len(results) == len(self._dispatcher.held)
                 claimed = self._claim(session, limit, is_free=is_free)
-            is_turn = is_known and bool(results or claimed)
-            turn = self._lock.journal.begin() if is_turn else 0
-            held = self._dispatcher.held
-            pause = throttle.send_slots(session, self._policy, owner, held, claimed or (), turn)
+            turn = self._lock.journal.begin() if is_known and (results or claimed) else 0
+            pause = throttle.send_slots(session, self._policy, len(claimed or ()))
+            self._commit(session, accepted, claimed or [], turn)
         self._has_failed = False
         self._log.note(results)
         if turn:
@@ -273,9 +273,11 @@ class Engine:
             self._send(claimed, pause)
         return bool(results) or claimed is not None
 
-    def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> None:
+    def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> list[int]:
+        """Store results; return the accepted deliveries, which `accept` stores."""
         rest = self._policy.uncertain, self._rest[1] if self._rest else None
-        for delivery_id in delivery_results.apply_results(session, self._lock.name, results, *rest):
+        accepted, lost = delivery_results.settle(session, self._lock.name, results, *rest)
+        for delivery_id in lost:
             try:
                 with session.begin_nested():
                     self._undelivered(session, delivery_id)
@@ -285,6 +287,15 @@ class Engine:
                 log.error("Delivery %d is not weighed: %s", delivery_id, error_name(error))  # noqa: TRY400
                 if is_locked(error):
                     session.execute(HURRIED)
+        return accepted
+
+    def _commit(
+        self, session: Session, accepted: list[int], claimed: list[tuple[int, Compose]], turn: int
+    ) -> None:
+        """Store what was accepted, and on the lease what is held now; end the transaction."""
+        owner, held = self._lock.name, self._dispatcher.held.union(each for each, _ in claimed)
+        holding = throttle.holding(session, owner, held, turn) if turn else ()
+        delivery_results.accept(session, owner, accepted, *holding, is_last=True)
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
         """Continue after a transaction: forget stored results, and what is no longer ours."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import CompiledStatement, UtcTime, in_ids, now, run_together
+from belong_mail.core.db import Call, CompiledStatement, UtcTime, in_ids, now, run_together
 from belong_mail.delivery import outcomes, retry, throttle
 from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, State
@@ -17,17 +17,16 @@ FARTHEST_LEASE = 2 * LEASE
 UNDELIVERED = (State.BOUNCED, State.FAILED)
 
 
-def apply_results(
+def settle(
     session: Session,
     owner: str,
     results: Collection[tuple[int, outcomes.Outcome]],
     uncertain: timedelta | None,
     rest_until: datetime | None,
-) -> list[int]:
+) -> tuple[list[int], list[int]]:
     """Store results of deliveries that an owner still holds; leave others as they are.
 
-    Deliveries that were taken from it as uncertain are settled all the same if they were accepted.
-    Returns those that will never arrive.
+    Returns the accepted ones, which `accept` stores, and those that will never arrive.
     """
     accepted, stale = list[int](), 0
     given_back: dict[timedelta | None, list[int]] = {}
@@ -44,11 +43,8 @@ def apply_results(
     for again, ids in given_back.items():
         _give_back(session, owner, ids, now() + again if again else rest_until)
     dots, undelivered = _apply_others(session, owner, others, uncertain, rest_until)
-    if accepted:
-        _accept(session, owner, accepted, dots, stale)
-    else:
-        throttle.count_sent(session, owner, dots, stale)
-    return undelivered
+    throttle.count_sent(session, owner, dots, stale)
+    return accepted, undelivered
 
 
 def _apply_others(
@@ -128,8 +124,7 @@ def take_over(
     ids = list(session.scalars(select(Delivery.id).where(*held).with_for_update()))
     if marks is None:
         marks = dict.fromkeys(ids, JournalEntry.DOT)
-    accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == JournalEntry.ACCEPTED]
-    apply_results(session, owner, accepted, uncertain, None)
+    accept(session, owner, [one for one in ids if marks.get(one) == JournalEntry.ACCEPTED])
     lost = [one for one in ids if marks.get(one) == JournalEntry.DOT]
     throttle.count_sent(session, owner, len(lost))
     for delivery_id in lost:
@@ -186,16 +181,23 @@ def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> boo
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 
 
-def _accept(session: Session, owner: str, ids: list[int], dots: int, stale: int) -> None:
-    """Store acceptances, and count them with other dots.
+def accept(
+    session: Session, owner: str, ids: list[int], *calls: Call, is_last: bool = False
+) -> None:
+    """Store acceptances and count them, together with other statements (`run_together`).
 
-    Deliveries that were taken from the owner were counted then; that second query is rarely needed.
+    Deliveries that were taken from the owner as uncertain are settled all the same. They were
+    counted then; that second query is rarely needed.
     """
+    session.flush()
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
-    accepting = _ACCEPTING, {**said, "before": State.SENDING}
-    counting = throttle.counting(connection, owner, dots + len(ids), stale)
-    (_, found), _ = run_together(connection, accepting, counting)
-    if found.rowcount < len(ids):
+    if ids:
+        accepting = _ACCEPTING, {**said, "before": State.SENDING}
+        calls = (accepting, throttle.counting(connection, owner, len(ids), 0), *calls)
+    if not calls:
+        return
+    (_, found), *_ = run_together(connection, *calls, is_last=is_last)
+    if ids and found.rowcount < len(ids):
         _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
         throttle.count_sent(session, owner, found.rowcount - len(ids))
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import CompiledStatement, dialect_insert, in_ids, now, run_together
+from belong_mail.core.db import Call, CompiledStatement, dialect_insert, in_ids, now, run_together
 from belong_mail.delivery import retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
 
@@ -96,9 +96,7 @@ def last_left(session: Session) -> datetime | None:
     return session.scalar(select(func.max(SentPerMinute.minute)).where(SentPerMinute.number > 0))
 
 
-def counting(
-    connection: Connection, owner: str, dots: int, stale: int
-) -> tuple[CompiledStatement, dict[str, Any]]:
+def counting(connection: Connection, owner: str, dots: int, stale: int) -> Call:
     """Return the statement that counts, and its values."""
     minute = now().replace(second=0, microsecond=0)
     said = {"owner": owner, "minute": minute, "number": dots, "stale": stale}
@@ -117,9 +115,16 @@ def _counting(dialect: str) -> CompiledStatement:
     )
 
 
+def holding(session: Session, owner: str, held: Iterable[int], turn: int = 0) -> tuple[Call, ...]:
+    """Return the statement that writes on a worker's lease what it holds, and its last turn."""
+    lease = {"owner": owner, "until": now() + LEASE, "turn": turn}
+    lease["held"] = ",".join(map(str, held))
+    return ((_holding(session.connection().dialect.name), lease),)
+
+
 @cache
 def _holding(dialect: str) -> CompiledStatement:
-    """Build the statement that writes a worker's list; an ended lease begins anew."""
+    """Build the statement for `holding`; an ended lease begins anew."""
     lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn)
     listed = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
     return CompiledStatement(lease.on_conflict_do_update(index_elements=[Lease.owner], set_=listed))
@@ -137,30 +142,14 @@ class SendSlots(NamedTuple):
     apart: timedelta = timedelta(0)
 
 
-def send_slots(
-    session: Session,
-    policy: SendPolicy,
-    owner: str,
-    held: set[int],
-    claimed: Iterable[tuple[int, Any]],
-    turn: int = 0,
-) -> SendSlots:
-    """Count claimed messages, and return when they may leave.
-
-    From now on they are on the worker's lease, beside what it holds already, with the number of
-    this transaction.
-    """
-    ids, connection = [each for each, _ in claimed], session.connection()
-    if ids or turn:
-        listed = ",".join(map(str, held.union(ids)))
-        lease = {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
-        _holding(connection.dialect.name).run(connection, lease)
-    if not policy.send_rate or not ids:
+def send_slots(session: Session, policy: SendPolicy, number: int) -> SendSlots:
+    """Count so many claimed messages, and return when they may leave."""
+    if not policy.send_rate or not number:
         return SendSlots()
     at = now()
     step = timedelta(minutes=1) / policy.send_rate
-    last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=len(ids))
-    return SendSlots(max(last - (len(ids) - 1) * step - at, timedelta(0)), step)
+    last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=number)
+    return SendSlots(max(last - (number - 1) * step - at, timedelta(0)), step)
 
 
 class ConcurrencyLimit:

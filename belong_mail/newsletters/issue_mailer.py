@@ -24,7 +24,7 @@ from belong_mail.core.db import (
 from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import pause
-from belong_mail.delivery.dispatcher import Compose, IssuePaused, SkipDelivery
+from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import (
@@ -235,10 +235,10 @@ class IssueMailer:
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
         self._writers: dict[tuple[int, str], IssueTemplate | Exception] = {}
-        self._prepared: dict[int, dict[str, Any]] = {}
+        self.prepared: dict[str, Any] = {}
         self._is_sure = True
         """Whether what we froze last is known to be committed; nothing is kept before."""
-        self.chosen = newsletters.chunk_members_query(*_OF_A_READER)
+        self.chosen: ChunkMembers = partial(newsletters.chunk_members_query, _OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
         """Render and store an issue, unless another worker does; return what selects its members.
@@ -247,8 +247,8 @@ class IssueMailer:
         cannot be read, or its message does not pass the gate, it is paused and IssuePaused is
         raised.
         """
-        if newsletter_id in self._prepared:
-            return self._prepared[newsletter_id]
+        if self.prepared.get("newsletter_id") == newsletter_id:
+            return self.prepared
         self._writers.clear()
         try:
             with session.begin_nested():
@@ -261,8 +261,13 @@ class IssueMailer:
             raise IssuePaused from None
         if not self._freeze(session, newsletter):
             raise IssuePaused
-        chosen_by = {"group_id": newsletter.group_id, "queued_at": newsletter.queued_at}
-        return self._prepared.setdefault(newsletter_id, chosen_by) if self._is_sure else chosen_by
+        chosen_by = {
+            "newsletter_id": newsletter_id,
+            "group_id": newsletter.group_id,
+            "queued_at": newsletter.queued_at,
+        }
+        self.prepared = chosen_by if self._is_sure else {}
+        return chosen_by
 
     def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
         """Store an issue's bytes; or pause it and return False if they must not be sent."""

@@ -231,15 +231,15 @@ def send_copy(session: Session, newsletter: Newsletter) -> None:
     outbox.post(session, OFFICE_COPY, sealed_to=outbox.UNNAMED, about_id=newsletter.id)
 
 
-def chunk_members_query(*columns: Any) -> Select[Any]:
+def chunk_members_query(columns: tuple[Any, ...], low: Any, high: Any) -> Select[Any]:
     """Select a chunk's members who were members when its issue was queued, and still are.
 
-    Their ids come first, then the other columns. Waits for running erasures and skips their
-    members. A retired group has none.
+    Their ids, from low to high, come first, then the other columns. Waits for running erasures and
+    skips their members. A retired group has none.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
     members = select(Subscription.id, *columns).where(
-        Subscription.id.between(bindparam("low"), bindparam("high")),
+        Subscription.id.between(low, high),
         Subscription.group_id == bindparam("group_id"),
         exists().where(Group.id == bindparam("group_id"), Group.retired_at.is_(None)),
         *receives(queued_at),

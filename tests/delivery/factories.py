@@ -1,10 +1,13 @@
 """Issues under way, as the tests of the engine need them."""
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from belong_mail.core.db import now
+from belong_mail.core.db import now, run_together
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.delivery import throttle
+from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -17,6 +20,12 @@ def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
     with services.writing.begin() as session:
         make_members(session, keyring, members)
         return queue_issue(session).id
+
+
+def hold(session: Session, owner: str, claimed: list[tuple[int, Compose]]) -> None:
+    """Write on a worker's lease what it claimed."""
+    held = [number for number, _ in claimed]
+    run_together(session.connection(), *throttle.holding(session, owner, held))
 
 
 def end_lease(services: Services, owner: str = "elsewhere") -> None:

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
-from belong_mail.core.db import now
-from belong_mail.delivery import throttle
+from belong_mail.core.db import make_engine, now
+from belong_mail.delivery import claims, results, throttle
 from belong_mail.delivery.models import SentPerMinute
-from belong_mail.delivery.throttle import MAX_IN_HAND
+from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND
 from tests.delivery.factories import books, queue
 from tests.markers import on_both
 from tests.processes import run
@@ -27,6 +28,28 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, serv
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
     with services.reading.begin() as session:
         assert session.scalar(select(func.sum(SentPerMinute.stale))) == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_chunk_costs_two_round_trips_to_the_database(
+    database_url, worker, services, keyring, tmp_path
+):
+    """One claims it, and one stores what became of the last one, lists the new one and commits."""
+    queue(services, keyring, 5 * CHUNK_MEMBERS)
+    trips, asked, ids = tmp_path / "trips", list[int](), list[int]()
+    with far_database(database_url, 0.0, trips) as url, make_engine(url).connect() as connection:
+        for turn in range(5):
+            before = trips.stat().st_size
+            with Session(connection) as session, session.begin():
+                taken = session, "me", worker._issue_mailer, CHUNK_MEMBERS
+                claimed = [number for number, _ in claims.claim_chunk(*taken) or ()]
+                holding = throttle.holding(session, "me", claimed, turn + 1)
+                results.accept(session, "me", ids, *holding, is_last=True)
+            ids = claimed
+            asked.append(trips.stat().st_size - before)
+        connection.invalidate()  # closes it
+    assert asked[3:] == [2, 2], "the first ones render the issue"
+    assert len(ids) == CHUNK_MEMBERS
 
 
 @on_both("an upsert counts")

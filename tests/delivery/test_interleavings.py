@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery import claims, outcomes, throttle
+from belong_mail.delivery import claims, throttle
 from belong_mail.delivery import results as settling
 from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute
 from belong_mail.delivery.work import Work
@@ -22,7 +22,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
-from tests.delivery.factories import books
+from tests.delivery.factories import books, hold
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
 from tests.factories import make_members, queue_issue
 
@@ -62,8 +62,9 @@ class Issues:
             for member in session.scalars(select(Subscription)):
                 member.ended_at = None
             self.id = queue_issue(session).id
-        with self._services.writing.begin() as session:
-            self._worker._issue_mailer.prepare(session, self.id)
+        for _ in ("rendered", "known to be rendered"):
+            with self._services.writing.begin() as session:
+                self._worker._issue_mailer.prepare(session, self.id)
 
     def begin_claimed(self) -> None:
         """Queue an issue of which a worker holds all copies; its lease is over."""
@@ -92,16 +93,15 @@ class Issues:
                 )
                 or []
             )
-            throttle.send_slots(session, throttle.SendPolicy(None, None, None), owner, set(), chunk)
+            hold(session, owner, chunk)
 
         return claimed
 
-    def settle(self, owner: str, outcome: outcomes.Outcome) -> Actor:
-        def settled(session: Session) -> None:
-            results = [(each, outcome) for each in self._ids(session)]
-            settling.apply_results(session, owner, results, timedelta(minutes=15), None)
+    def accept(self, owner: str) -> Actor:
+        def accepted(session: Session) -> None:
+            settling.accept(session, owner, self._ids(session))
 
-        return settled
+        return accepted
 
     def recover(self, session: Session) -> None:
         settling.recover(session, self._lock, timedelta(minutes=15))
@@ -169,15 +169,15 @@ def test_an_issue_that_is_stopped_during_a_claim_adds_up(gated, issues):
 
 
 def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(gated, issues):
-    settled = issues.settle("one", outcomes.ACCEPTED)
-    for order in in_every_order(gated, issues.begin_claimed, settled, issues.recover):
+    accept = issues.accept("one")
+    for order in in_every_order(gated, issues.begin_claimed, accept, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
         assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
 def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(gated, issues):
-    settled = issues.settle("one", outcomes.ACCEPTED)
-    for order in in_every_order(gated, issues.begin_claimed, settled, issues.stop):
+    accept = issues.accept("one")
+    for order in in_every_order(gated, issues.begin_claimed, accept, issues.stop):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
 
 

@@ -8,9 +8,8 @@ import pytest
 import time_machine
 
 from belong_mail.delivery import claims, results
-from belong_mail.delivery.throttle import SendPolicy, send_slots
 from belong_mail.worker.loop import make_worker
-from tests.delivery.factories import books, end_lease, queue
+from tests.delivery.factories import books, end_lease, hold, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.ops.troubles import once
@@ -77,7 +76,7 @@ def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, s
         results.renew_lease(session, "elsewhere")
         session.flush()
         claimed = claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or []
-        send_slots(session, SendPolicy(None, None, None), "elsewhere", set(), claimed)
+        hold(session, "elsewhere", claimed)
         make_members(session, keyring, 30, "lgbtq")
         queue_issue(session, "lgbtq")
     for hours, sent in ((0.0, 6), (1.0, 6), (24.0, 6), (24.75, 12), (26.0, 16)):

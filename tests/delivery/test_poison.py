@@ -9,14 +9,14 @@ from sqlalchemy import select, text, update
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.delivery import claims, outbox, results, throttle
+from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
-from tests.delivery.factories import books, deliveries, end_lease, queue
+from tests.delivery.factories import books, deliveries, end_lease, hold, queue
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, on_sqlite
 
@@ -249,9 +249,7 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
         claimed = claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or []
-        throttle.send_slots(
-            session, throttle.SendPolicy(None, None, None), "elsewhere", set(), claimed
-        )
+        hold(session, "elsewhere", claimed)
     end_lease(services)
     worker.engine.recover()
     assert books(services, issue) == {"recipients": 2, "uncertain": 2}

@@ -8,7 +8,7 @@ from sqlalchemy import delete, event, func, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import now
-from belong_mail.delivery import claims, outcomes, pause, results
+from belong_mail.delivery import claims, pause, results
 from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.members.models import Subscription
@@ -112,8 +112,7 @@ def test_only_what_is_still_ours_is_settled(worker, services, keyring):
         session.execute(given_back.values(results.requeued()))
         theirs = update(Delivery).where(Delivery.id == ids[3])
         session.execute(theirs.values(claimed_by="another"))
-        accepted = [(each, outcomes.ACCEPTED) for each in ids]
-        results.apply_results(session, OWNER, accepted, None, None)
+        results.accept(session, OWNER, ids)
     assert books(services, issue) == {"recipients": 5, "accepted": 3, "queued": 1, "sending": 1}
 
 
@@ -128,9 +127,7 @@ def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
             each for each, _ in claims.claim_chunk(session, owner, worker._issue_mailer, 100) or ()
         ]
         before = pages(session)
-        results.apply_results(
-            session, owner, [(each, outcomes.ACCEPTED) for each in ids], None, None
-        )
+        results.accept(session, owner, ids)
         assert pages(session) == before
         assert len(set(before.values())) > 1
 

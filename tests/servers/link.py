@@ -1,6 +1,7 @@
 """A link that takes its time: each chunk of bytes is held so long in each direction.
 
-Run as a process of its own: PORT TARGET SECONDS. The target is a port, or the path of a socket.
+Run as a process of its own: PORT TARGET SECONDS [FILE]. The target is a port, or the path of a
+socket. The file gets a byte for each round trip: the near side speaks after an answer.
 """
 
 import asyncio
@@ -67,9 +68,11 @@ class End(asyncio.Protocol):
 class Near(End):
     """The side that a sender connects to; it opens the far side."""
 
-    def __init__(self, delay: float, target: str) -> None:
+    def __init__(self, delay: float, target: str, trips: Path | None) -> None:
         far = End(delay, self)
         super().__init__(delay, far)
+        self._trips = trips
+        self._is_answered = True
         opening: Any = (
             self.loop.create_connection(lambda: far, "127.0.0.1", int(target))
             if target.isdigit()
@@ -77,10 +80,21 @@ class Near(End):
         )
         self._opening = self.loop.create_task(opening)
 
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered and self._trips is not None:
+            with self._trips.open("ab") as file:
+                file.write(b".")
+        self._is_answered = False
+        super().data_received(data)
 
-async def serve(port: int, target: str, delay: float) -> None:
+    def write(self, data: bytes) -> None:
+        self._is_answered = True
+        super().write(data)
+
+
+async def serve(port: int, target: str, delay: float, trips: Path | None) -> None:
     server = await asyncio.get_running_loop().create_server(
-        lambda: Near(delay, target), "127.0.0.1", port
+        lambda: Near(delay, target, trips), "127.0.0.1", port
     )
     await server.serve_forever()
 
@@ -91,13 +105,17 @@ def command(port: int, target: str, round_trip: float) -> list[str]:
 
 
 @contextmanager
-def far_database(url: str, round_trip: float) -> Iterator[str]:
-    """Yield the URL of a PostgreSQL database behind a link that takes so long there and back."""
+def far_database(url: str, round_trip: float, trips: Path | None = None) -> Iterator[str]:
+    """Yield the URL of a PostgreSQL database behind a link that takes so long there and back.
+
+    A file gets a byte for each round trip.
+    """
     port, near = free_port(), make_url(url)
     folder = str(near.query.get("host", near.host or ""))
     is_file = folder.startswith("/")
     target = f"{folder}/.s.PGSQL.{near.port or 5432}" if is_file else str(near.port or 5432)
-    with subprocess.Popen(command(port, target, round_trip), cwd=ROOT, env=os.environ) as link:
+    running = command(port, target, round_trip) + ([str(trips)] if trips else [])
+    with subprocess.Popen(running, cwd=ROOT, env=os.environ) as link:
         try:
             wait_until(lambda: listens(port))
             far = near.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
@@ -107,4 +125,5 @@ def far_database(url: str, round_trip: float) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))
+    _, port, target, delay, *files = sys.argv
+    asyncio.run(serve(int(port), target, float(delay), Path(files[0]) if files else None))
