@@ -101,7 +101,10 @@ def recover(session: Session, lock: WorkerLock, uncertain: timedelta | None) -> 
     Their journals tell what may have left; without a journal all of it may have.
     """
     others = select(Lease).where(Lease.owner != lock.name)
-    leases, at = session.scalars(others.with_for_update(skip_locked=True)).all(), _clock(session)
+    leases = session.scalars(others.with_for_update(skip_locked=True)).all()
+    if not leases:
+        return []
+    at = _clock(session)
     dead = [each for each in leases if _is_dead(lock.status_of(each.owner), each.until, at)]
     for lease in leases:
         lease.until = min(lease.until, at + FARTHEST_LEASE)
