@@ -1,4 +1,4 @@
-"""Recipes to add a page, an email, a job, a field or a retention rule: done in a copy, and tried.
+"""Recipes of CONTRIBUTING, such as to add a page, an email or a job: done in a copy, and tried.
 
 Each touches its room, its templates, and at most two lines elsewhere.
 """
@@ -26,9 +26,13 @@ import pytest
 from sqlalchemy import select
 
 from belong_mail.accounts import jobs
+from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import post_to_address
-from belong_mail.groups.models import Group
+from belong_mail.groups.models import Group, Question
+from belong_mail.members.forms import form_for
+from belong_mail.monitoring.checks import exposition
+from belong_mail.monitoring.measures import Site
 from belong_mail.ops.rooms import purge_all
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -225,7 +229,67 @@ RETENTION = Recipe(
     "    with services.writing.begin() as session:\n"
     '        assert purge_all(session)["contact entries"] == 0\n',
 )
-RECIPES = (PAGE, EMAIL, JOB, FIELD, RETENTION)
+SETTING = Recipe(
+    "setting",
+    "pages",
+    {},
+    (
+        (
+            "config.py",
+            'None, "the start of every emailed link")\n',
+            '    greeting: str = web_setting(settings.text, "Good morning", "the first words")\n',
+        ),
+        (
+            "belong_mail/pages/directory.py",
+            "        video_url=video_url,\n",
+            "        greeting=services().settings.greeting,\n",
+        ),
+        (
+            "templates/directory/index.html",
+            '      <h1>{{ _("There is room for you.") }}</h1>\n',
+            "      <p>{{ greeting }}</p>\n",
+        ),
+    ),
+    'def test_setting(visitor):\n    assert "<p>Good morning</p>" in visitor.open("/").text\n',
+)
+ROWS = Recipe(
+    "column, type of question and check",
+    "groups",
+    {},
+    (
+        (
+            "belong_mail/groups/models.py",
+            "    note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
+            "    motto: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
+        ),
+        (
+            "belong_mail/migrations/versions/1_0_all_tables.py",
+            '        sa.Column("welcome", sa.JSON(), nullable=False),\n',
+            '        sa.Column("motto", sa.JSON(), nullable=False),\n',
+        ),
+        (
+            "belong_mail/groups/questions.py",
+            "QUESTION_TYPES = {\n",
+            '    "wish": QuestionType(gettext_noop("Accessibility"), _own_words),\n',
+        ),
+        (
+            "belong_mail/monitoring/checks.py",
+            "CHECKS: Final = (\n",
+            '    Check(name="waiting", about="Requests.", measure=measures.requests),\n',
+        ),
+    ),
+    "def test_rows(services, visitor):\n"
+    "    with services.writing.begin() as session:\n"
+    '        wish = Question(position=9, kind="wish", label={"en": "Why?"})\n'
+    "        group = session.get(Group, 1)\n"
+    '        group.motto = {"en": "Onward"}\n'
+    "        group.questions.append(wish)\n"
+    '        assert "belong_waiting 0" in exposition(Site(session, services.settings, now()))\n'
+    "    app = visitor.client.application\n"
+    "    with services.reading.begin() as session, app.test_request_context():\n"
+    '        assert "question-9" in form_for(session.get(Group, 1), has_leads=True)\n',
+)
+RECIPES = (PAGE, EMAIL, JOB, FIELD, RETENTION, SETTING, ROWS)
 
 
 @pytest.fixture(scope="module")
