@@ -24,6 +24,7 @@ from belong_mail.core.rate_limits import (
     LOOKUPS_PER_MINUTE,
     NOTICE_RATE,
     UNUSUAL_LOOKUPS,
+    UNUSUAL_LOOKUPS_PER_WEEK,
 )
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ MAX_FAILURES = 3
 HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
-# For the check `failed_lookups`; forgotten once it is told.
-FAILED_NOTICE = b"notice/failed_lookups"
+# For the checks of these names; forgotten once they are told.
+WEEK_NOTICE, FAILED_NOTICE = b"notice/unusual_lookups", b"notice/failed_lookups"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
+NOTICES = ((NOTICE, UNUSUAL_LOOKUPS), (WEEK_NOTICE, UNUSUAL_LOOKUPS_PER_WEEK))
 # All keys that a rate counts, so that a clock error can be found.
 COUNTED = (*RATES, (FLOOD, JOBS_RATE))
 
@@ -132,7 +134,7 @@ def count_lookups(session: Session, number: int, at: datetime) -> None:
     """Count lookups that are about to be read."""
     if not number:
         return
-    for key, rate in (*RATES, (NOTICE, UNUSUAL_LOOKUPS)):
+    for key, rate in (*RATES, *NOTICES):
         rate_limits.record_use(session, key, rate, at, number)
 
 
@@ -163,8 +165,8 @@ def has_failed(session: Session, at: datetime) -> bool:
 
 
 def are_unusual(session: Session, at: datetime) -> bool:
-    """Return whether there were more lookups than on a usual day, now or within the hour."""
+    """Return whether there were more lookups than in a usual day or week."""
     return not all(
         rate_limits.remaining(session, key, rate, at)
-        for key, rate in ((NOTICE, UNUSUAL_LOOKUPS), (WAITED, DELAYED_LOOKUPS))
+        for key, rate in (*NOTICES, (WAITED, DELAYED_LOOKUPS))
     )

@@ -61,6 +61,9 @@ LOOKUPS_PER_MINUTE = Rate(200, timedelta(minutes=1))
 LOOKUPS_PER_DAY = Rate(10_000, DAY)
 # Beyond this the operator hears of it: no usual day has as many.
 UNUSUAL_LOOKUPS = Rate(1_000, DAY)
+# The same for who tries a list slowly. A district of 15,000 sends some 70 a day, unless a group is
+# announced. Counts from zero when the operator was told.
+UNUSUAL_LOOKUPS_PER_WEEK = Rate(2_000, timedelta(days=7))
 # How long it is remembered that some had to wait, until the operator's next check.
 DELAYED_LOOKUPS = Rate(1, HOUR)
 # Reports attributed by a Message-ID, because a relay rewrote the return path: they also test whom

@@ -101,6 +101,22 @@ def test_more_in_a_day_than_people_send_is_told_too(services, worker, relay):
 
 
 @ALARM
+@pytest.mark.parametrize(("a_day", "told"), [(250, []), (600, [5, 11])])
+def test_more_in_a_week_than_people_send_is_told_too(a_day, told, services, worker, relay):
+    """Few enough each day for the limit of a day; the second email counts from the first."""
+    heard: list[int] = []
+    for day in range(14):
+        with time_machine.travel(now() + timedelta(days=day), tick=False):
+            with services.writing.begin() as session:
+                jobs.count_lookups(session, a_day, now())
+            worker.drain()
+        if len(relay.to(OPERATOR)) > len(heard):
+            heard.append(day)
+    assert heard == told
+    assert {mail["Subject"] for mail in relay.to(OPERATOR)} <= {UNUSUAL}
+
+
+@ALARM
 def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(services, worker, relay):
     guess(services, 120, "join")
     worker.drain()
