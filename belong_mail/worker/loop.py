@@ -103,6 +103,8 @@ class Worker:
         hurry_after_locks(sessions.kw["bind"])
         self._has_worked = False
         """Whether a turn has ended well since the database was last met."""
+        self._has_failed = False
+        """Whether a failed lookup, which tells whose address it is, is still to be noted."""
         self.held_because: str | None = None
         """A key of `hold.REASONS` while we must not work."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
@@ -288,6 +290,8 @@ class Worker:
         """Look what there is to do, in one transaction: the database may be far away."""
         at, tasks = now(), Tasks()
         with self._sessions.begin() as session:
+            if self._has_failed:
+                jobs.note_failure(session, at)
             requests = self._waiting(session, at)
             if entries := members_tasks.notes_to_tell(session, JOBS_AT_ONCE):
                 tasks["Nobody is told of a start"] = partial(self._tell_of_starts, entries)
@@ -295,6 +299,7 @@ class Worker:
                 tasks["Nobody of a list is asked"] = partial(self._ask_imported, batch)
             if is_any_due(session):
                 tasks["No newsletter is queued"] = self._queue_due
+        self._has_failed = False
         return requests, tasks
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
@@ -371,14 +376,14 @@ class Worker:
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except NO_DATABASE as error:
-            self._note_failure(kind)
+            self._has_failed |= kind in LOOKUPS
             if not is_too_slow(error):
                 raise
             log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
             rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
             self._put_back(request_id, due_at=now() + rest)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            self._note_failure(kind)
+            self._has_failed |= kind in LOOKUPS
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             # The web may have written any number into a new row, even a very negative one.
             before = case((Job.failures < 0, 0), else_=Job.failures)
@@ -389,12 +394,6 @@ class Worker:
         """Change a request that was not done, unless someone is just deleting it."""
         with self._sessions.begin() as session:
             update_if_free(session, Job, Job.id == request_id, **values)
-
-    def _note_failure(self, kind: str) -> None:
-        """Report a failed lookup to the operator: a failure reveals whose address it is."""
-        if kind in LOOKUPS:
-            with self._sessions.begin() as session:
-                jobs.note_failure(session, now())
 
 
 def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:

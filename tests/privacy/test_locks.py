@@ -6,13 +6,14 @@ from threading import Thread, Timer
 
 import pytest
 import time_machine
-from sqlalchemy import select, text
+from sqlalchemy import delete, insert, select, text
 
 from belong_mail.core import jobs
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.core.encryption import WRAPPED
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work
@@ -20,6 +21,7 @@ from belong_mail.newsletters.jobs import FollowIssue
 from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.markers import on_postgresql, periodic_tasks
+from tests.privacy.doors import guess
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import locked_by_web
 
@@ -226,3 +228,22 @@ def test_the_operator_hears_while_tables_are_locked(scenario, settings):
     ):
         scenario.worker.drain()
         assert "failed, or met a lock" in "".join(map(text_of, scenario.relay.to(OPERATOR)))
+
+
+@alerted
+def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario, settings):
+    """Another worker is noting one, and waits for a lock; the web deletes the job meanwhile."""
+    assert settings
+    guess(scenario, "my-groups", ADA)
+    scenario.worker._tasks["my-groups"] = lambda _: required(None, ValueError)
+    noting = insert(WorkerLimit).values(key=jobs.FAILED_NOTICE, used_until=0.0)
+    with scenario.engine.connect() as other:
+        other.execute(noting)
+        scenario.worker._read_requests()
+    with scenario.services.writing.begin() as session:
+        session.execute(delete(Job))
+    for minutes in (2, 4):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            scenario.worker.drain()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "failed, or met a lock" in text_of(mail)
