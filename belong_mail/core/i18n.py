@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Self
 from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
@@ -38,6 +38,8 @@ FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 # Rules of languages, each loaded once.
 ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
+# A page names the same days and hours again and again, and Babel takes 50 µs for one.
+_kept = lru_cache(maxsize=2000)
 
 
 def known_language(code: object) -> str:
@@ -126,6 +128,7 @@ def group_in_sentence(name: str, language: str) -> str:
     return pattern % {"group": name}
 
 
+@cache
 def language_name(code: str, reader: str) -> str:
     """Return a language's name for a reader, as in “Spanish” or “español”."""
     return _locale(code).get_display_name(reader) or NAMES[code]
@@ -152,6 +155,7 @@ def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
     return format_day(moment.astimezone(zone).date(), code)
 
 
+@_kept
 def format_day(day: date, code: str, width: str = "full") -> str:
     """Return a date: `full` with its weekday, `long` without, `short` without its year."""
     if width == "short":
@@ -184,6 +188,7 @@ def format_weekday(day: date, code: str) -> str:
     return babel_date(day, "EEEE", locale=_locale(code))
 
 
+@_kept
 def format_short(day: date, code: str, part: str) -> str:
     """Return a part of a date in a short form: `EEE` its weekday, `MMM` its month."""
     return babel_date(day, part, locale=_locale(code)).rstrip(".")
@@ -219,6 +224,7 @@ def at_start(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+@_kept
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
     """Return hours and half of the day; the US uses twelve hours in any language."""
     half = babel_time(clock, "a", locale=_locale(code))
