@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import Flask, Response, g, has_request_context, request, url_for
+from flask import Flask, Response, g, has_request_context, request
 from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
@@ -66,6 +66,18 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
         "district_name": settings.district_name,
         "district_short": settings.district_short,
         "program_name": settings.program_name,
+        "languages": i18n.NAMES,
+        "default_language": i18n.DEFAULT,
+        "other_languages": i18n.OTHER_LANGUAGES,
+        "language_name": lambda code: i18n.language_name(code, request_language()),
+        "language_list": lambda codes: i18n.language_list(codes, request_language()),
+        "language_url": _language_url,
+        "static": {name: f"/static/{name}?v={v}" for name, v in versions.items()}.__getitem__,
+        "is_development": settings.is_development,
+        "mail_from": settings.mail_from,
+        "base_url": settings.base_url,
+        "office_inbox": settings.contact_inbox,
+        "help_lines": settings.help_lines,
     }
 
     @app.context_processor
@@ -75,18 +87,6 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
             "is_shown_again": is_shown_again(),
             "language": request_language(),
             "text_direction": i18n.text_direction(request_language()),
-            "languages": i18n.NAMES,
-            "default_language": i18n.DEFAULT,
-            "other_languages": i18n.OTHER_LANGUAGES,
-            "language_name": lambda code: i18n.language_name(code, request_language()),
-            "language_list": lambda codes: i18n.language_list(codes, request_language()),
-            "language_url": _language_url,
-            "static": lambda file: url_for("static", filename=file, v=versions[file], lang=None),
-            "is_development": settings.is_development,
-            "mail_from": settings.mail_from,
-            "base_url": settings.base_url,
-            "office_inbox": settings.contact_inbox,
-            "help_lines": settings.help_lines,
         }
 
 

@@ -1,8 +1,9 @@
 """The language of a request, without a cookie, and the site's words in it."""
 
 import gettext as catalogs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from babel.numbers import format_decimal
 from babel.support import LazyProxy
@@ -11,23 +12,28 @@ from markupsafe import Markup
 
 from belong_mail.core import i18n
 
+# Returns what is behind `g`: each word of a page asks, and a look through `g` costs more than it.
+_kept: Callable[[], Any] = g._get_current_object  # noqa: SLF001
+
 
 def request_language() -> str:
     """Return the code of the URL's language, else the browser's, else the default."""
     if not has_request_context():
         return i18n.DEFAULT
-    if "language" not in g:
+    kept = _kept()
+    if "language" not in kept:
         preferred = request.accept_languages.best_match(i18n.NAMES)
-        g.language = chosen_language() or i18n.known_language(preferred)
-    return str(g.language)
+        kept.language = chosen_language() or i18n.known_language(preferred)
+    return str(kept.language)
 
 
 def chosen_language() -> str:
     """Return the code of the language that the URL names; empty if it names none of ours."""
-    if "chosen_language" not in g:
+    kept = _kept()
+    if "chosen_language" not in kept:
         named = request.args.get("lang", "")
-        g.chosen_language = named if named in i18n.NAMES else ""
-    return str(g.chosen_language)
+        kept.chosen_language = named if named in i18n.NAMES else ""
+    return str(kept.chosen_language)
 
 
 @contextmanager

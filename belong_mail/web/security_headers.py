@@ -59,8 +59,10 @@ def init_security_headers(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def set_headers(response: Response) -> Response:
+        given = set(response.headers.keys())
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            if name not in given:
+                response.headers.add(name, value)
         if {"token", "secret"} & (request.view_args or {}).keys():
             response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response
