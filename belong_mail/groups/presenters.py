@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, TextIn
 from belong_mail.groups.models import Group
@@ -14,7 +15,6 @@ PHONE = "tel:"
 class GroupView:
     """A group's public face."""
 
-    number: int
     slug: str
     name: str
     summary: str
@@ -23,9 +23,6 @@ class GroupView:
     is_upcoming: bool
     # A time on its last day, if an end is set: no one can join.
     last_day: datetime | None
-    # Paragraphs.
-    mission: list[TextIn]
-    activities: list[TextIn]
     audience: str
     # Whether staff may join with a personal address.
     allows_personal_addresses: bool
@@ -42,22 +39,15 @@ class ResourceView:
 
 
 def group_view(group: Group, language: str) -> GroupView:
-    said = {
-        name: localized(getattr(group, name) or {}, language)
-        for name in ("summary", "note", "mission", "activities", "audience")
-    }
     return GroupView(
-        number=group.id,
         slug=group.slug,
         name=TextIn(group.name, DEFAULT),
-        summary=said["summary"],
-        note=said["note"],
+        summary=localized(group.summary, language),
+        note=localized(group.note, language),
         hue=(group.position - 1) % 10 + 1,
         is_upcoming=group.established_at is None,
         last_day=last_moment(group.ends_at),
-        mission=_split(said["mission"], r"\n\s*\n"),
-        activities=_split(said["activities"], r"\r?\n"),
-        audience=said["audience"],
+        audience=localized(group.audience, language),
         allows_personal_addresses=group.allows_personal_addresses,
     )
 
@@ -67,23 +57,29 @@ def last_moment(end: datetime | None) -> datetime | None:
     return end and end - timedelta(seconds=1)
 
 
-def resources_of(group: Group, language: str) -> list[ResourceView]:
-    """List the links and phone numbers on a group's page, in a language."""
-    return [
-        ResourceView(
-            title=localized(each["title"], language),
-            url=each["url"],
-            phone=each["url"].removeprefix(PHONE) if each["url"].startswith(PHONE) else "",
-        )
-        for each in group.resources
-    ]
+def page_view(group: Group, language: str) -> dict[str, Any]:
+    """Return what a group's own page shows of it, by the names that its template knows."""
+    return {
+        "group": group_view(group, language),
+        "mission": _split(localized(group.mission, language), r"\n\s*\n"),
+        "activities": _split(localized(group.activities, language), r"\r?\n"),
+        "resources": [
+            ResourceView(
+                title=localized(each["title"], language),
+                url=each["url"],
+                phone=each["url"].removeprefix(PHONE) if each["url"].startswith(PHONE) else "",
+            )
+            for each in group.resources
+        ],
+    }
 
 
-def localized(words: LocalizedText, language: str) -> TextIn:
+def localized(words: LocalizedText | None, language: str) -> TextIn:
     """Return words in a language, else in the default; empty if there are none.
 
     They know their language: a template marks them by `|lang_attr`.
     """
+    words = words or {}
     if words.get(language):
         return TextIn(words[language], language)
     return TextIn(words.get(DEFAULT, ""), DEFAULT)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from unicodedata import normalize
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -91,10 +91,22 @@ def slug_for(name: str) -> str:
     return "-".join(re.findall("[a-z0-9]+", plain))[:SLUG_LENGTH].strip("-")
 
 
+# Without what no list shows: to read it, a page of ten groups would parse seventy texts of JSON.
+LISTED = (
+    select(Group)
+    .where(Group.retired_at.is_(None))
+    .order_by(Group.position)
+    .options(
+        defer(Group.mission), defer(Group.activities), defer(Group.resources),
+        defer(Group.welcome), defer(Group.before), defer(Group.identifying_words),
+        defer(Group.known_names),
+    )
+)  # fmt: skip
+
+
 def listed(session: Session) -> list[Group]:
     """List the groups that are not retired, in the directory's order."""
-    found = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
-    return list(session.scalars(found))
+    return list(session.scalars(LISTED))
 
 
 def listed_ended(session: Session) -> list[Group]:

@@ -15,7 +15,7 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import group_view, resources_of
+from belong_mail.groups.presenters import group_view, page_view
 from belong_mail.leads import mailbox
 from belong_mail.leads import page as group_page
 from belong_mail.leads.forms import PageForm
@@ -56,16 +56,18 @@ def home() -> str:
 
 
 def _group_at_home(session: Session, group: Group, language: str) -> dict[str, object]:
-    """Return a group for the home page."""
+    """Return a group for the home page; one that has not started has no newsletters yet."""
+    card = group_view(group, language)
+    issues = [] if card.is_upcoming else newsletters.latest(session, group)
     coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
     return {
-        "card": group_view(group, language),
-        "issues": [_issue_at_home(session, issue) for issue in newsletters.latest(session, group)],
+        "card": card,
+        "issues": [_issue_at_home(session, issue) for issue in issues],
         "template": archive.template_of(session, group),
         "coming": [meeting_view(each, language) for each in coming],
         "leaders": accounts.leads_of(session, group),
         "members": group.members_shown,
-        "warmth": members.interest_level(session, group),
+        "warmth": members.interest_level(session, group) if card.is_upcoming else None,
     }
 
 
@@ -139,7 +141,6 @@ def _form(session: Session, group: Group, form: PageForm) -> str:
 
 def _preview(group: Group, form: PageForm) -> str:
     """Show the public page as it would be; nothing is stored."""
-    language = request_language()
     would_be = Group(
         slug=group.slug,
         name=group.name,
@@ -148,11 +149,7 @@ def _preview(group: Group, form: PageForm) -> str:
         audience=group.audience,
         **asdict(form.page()),
     )
-    return render_template(
-        "directory/group.html",
-        group=group_view(would_be, language),
-        resources=resources_of(would_be, language),
-    )
+    return render_template("directory/group.html", **page_view(would_be, request_language()))
 
 
 def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:

@@ -7,6 +7,7 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, render_template, request
+from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
@@ -37,7 +38,7 @@ def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
     language, today = request_language(), now().astimezone(_zone()).date()
     with transaction() as session:
-        group = _chosen(groups.listed(session))
+        group = _chosen(session)
         found = service.held_between(session, _zone(), today, today + AHEAD)
         meeting = sorted({each.meeting.group for each in found}, key=lambda it: it.position)
         listed = [group_view(each, language) for each in meeting]
@@ -61,7 +62,7 @@ def month(month: str) -> str:
     language = request_language()
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
     with transaction() as session:
-        group = _chosen(groups.listed(session))
+        group = _chosen(session)
         found = service.held_between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
         by_day = {
             day: [_shown(each, language) for each in held]
@@ -118,12 +119,10 @@ def _shown(occurrence: Occurrence, language: str) -> tuple[GroupView, formatting
     )
 
 
-def _chosen(listed: list[Group]) -> Group | None:
+def _chosen(session: Session) -> Group | None:
     """Return the group that the URL names; 404 for an unknown one."""
     slug = request.args.get(GROUP)
-    if not slug:
-        return None
-    return next((each for each in listed if each.slug == slug), None) or abort(404)
+    return (groups.find(session, slug) or abort(404)) if slug else None
 
 
 def _day(text: str) -> date:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
-from belong_mail.groups.presenters import group_view, resources_of
+from belong_mail.groups.presenters import group_view, page_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.web.access import public
@@ -44,13 +44,11 @@ def group(slug: str) -> str:
     with transaction() as session:
         found = groups.find_even_retired(session, slug) or abort(404)
         language = request_language()
-        shown, resources = group_view(found, language), resources_of(found, language)
         zone = services().settings.timezone
         coming = meetings.upcoming(session, zone, now(), NEXT, found)
     return render_template(
         "directory/group.html",
-        group=shown,
-        resources=resources,
+        **page_view(found, language),
         meetings=[formatting.meeting_view(each, language) for each in coming],
     )
 
