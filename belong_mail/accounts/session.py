@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from flask import Response, current_app, g, make_response, redirect, request, url_for
 from flask import session as cookie
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -20,6 +20,15 @@ from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
+# Asked by each page of someone who is signed in, so it is put together once.
+SIGNED_IN = (
+    select(Account, BrowserSession)
+    .join(BrowserSession)
+    .where(
+        BrowserSession.token_hash == bindparam("token_hash"),
+        BrowserSession.started_at > bindparam("since"),
+    )
+)
 
 
 def start_session(
@@ -55,15 +64,8 @@ def current_account(session: Session) -> Account | None:
     at = now()
     if at.timestamp() - seen > IDLE_TIMEOUT.total_seconds():
         return None
-    found = (
-        select(Account, BrowserSession)
-        .join(BrowserSession)
-        .where(
-            BrowserSession.token_hash == browser_hash(token),
-            BrowserSession.started_at > at - MAX_SESSION_AGE,
-        )
-    )
-    row = session.execute(found).first()
+    by = {"token_hash": browser_hash(token), "since": at - MAX_SESSION_AGE}
+    row = session.execute(SIGNED_IN, by).first()
     if row is None:
         return None
     account, g.browser_session = row

@@ -34,10 +34,12 @@ class SiteSetting(Base):
     announced: Mapped[str | None]
 
 
+CHANGES = select(SiteSetting.name, SiteSetting.value)
+
+
 def with_changes(session: Session, settings: Settings) -> Settings:
     """Return the settings with the office's changes, for pages."""
-    chosen = select(SiteSetting.name, SiteSetting.value)
-    return _with_values(settings, session.execute(chosen))
+    return _with_values(settings, session.execute(CHANGES))
 
 
 def as_announced(session: Session, settings: Settings) -> Settings:

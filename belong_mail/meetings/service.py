@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from belong_mail.accounts.models import Account
@@ -19,18 +19,25 @@ from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 
 LISTED_AHEAD = timedelta(days=366)
+# The meetings of groups that are not retired, with their changes and groups.
+MEETINGS = (
+    select(Meeting)
+    .join(Group)
+    .where(Group.retired_at.is_(None))
+    .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
+)
 
 
 def listed(session: Session, group: Group | None = None) -> list[Meeting]:
     """List the meetings of a group, or of all groups that are not retired, canceled ones too."""
-    found = _of_groups_that_are_there().order_by(Meeting.id)
+    found = MEETINGS.order_by(Meeting.id)
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
     return list(session.scalars(found).unique())
 
 
 def find(session: Session, public_id: str) -> Meeting | None:
-    found = _of_groups_that_are_there().where(Meeting.public_id == public_id)
+    found = MEETINGS.where(Meeting.public_id == public_id)
     return session.scalars(found).unique().one_or_none()
 
 
@@ -71,15 +78,6 @@ def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
         ((Meeting.repeats == "once") & (Meeting.starts_on < gone)) | (Meeting.until < gone)
     ) & ~is_moved
     return (is_past | (Meeting.cancelled_at < at - MEETING_AGE),)
-
-
-def _of_groups_that_are_there() -> Select[Meeting]:
-    return (
-        select(Meeting)
-        .join(Group)
-        .where(Group.retired_at.is_(None))
-        .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
-    )
 
 
 def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    CompoundSelect,
     Select,
     bindparam,
     case,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer, joinedload
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
@@ -153,8 +154,11 @@ def find(session: Session, public_id: str) -> Newsletter | None:
 
 def find_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
     """Find an issue of a group that the account leads, to read or to change. Raises NotFound."""
-    found = select(Newsletter).where(
-        Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.groups_led_by(account))
+    found = (
+        select(Newsletter)
+        .where(Newsletter.public_id == public_id)
+        .where(Newsletter.group_id.in_(accounts.groups_led_by(account)))
+        .options(joinedload(Newsletter.group, innerjoin=True))
     )
     newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
     if newsletter is None:
@@ -257,16 +261,34 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
     )
 
 
+def _counts_query() -> CompoundSelect[Any, Any, Any]:
+    """Count an issue's recipients, those without a delivery row, and its deliveries by state."""
+    theirs, none = Chunk.newsletter_id == bindparam("issue"), literal(0)
+    state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
+    number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
+    left = (number - func.coalesce(Chunk.inserted, 0)).label("left")
+    each = select(state.label("state"), left).where(theirs, left > 0).subquery()
+    without = select(each.c.state, func.sum(each.c.left), none).group_by(each.c.state)
+    planned = select(literal("recipients"), func.sum(number), none).where(theirs)
+    counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
+    return union_all(
+        without, planned, counted.where(IssueCount.newsletter_id == bindparam("issue"))
+    )
+
+
+COUNTS = _counts_query()
+
+
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
     It is one statement, because between two a worker may turn a chunk into deliveries. A member who
     joined unseen while it was queued, or by a late clock, was not planned and is one more.
     """
-    counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
-    parts = [*_of_chunks(newsletter), counted.where(IssueCount.newsletter_id == newsletter.id)]
     counts = Counter[str]()
-    for name, number, resent in session.execute(union_all(*parts)):
+    is_queued = newsletter.queued_at is not None
+    found = session.execute(COUNTS, {"issue": newsletter.id}) if is_queued else ()
+    for name, number, resent in found:
         counts[name] += number or 0
         counts["resent"] += resent or 0
     if newsletter.stopped_at is not None:  # even before the worker has withdrawn them
@@ -274,24 +296,16 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
 
-def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[str, Any, int]]:
-    """Count all recipients, and those without a delivery row."""
-    theirs, none = Chunk.newsletter_id == newsletter.id, literal(0)
-    state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
-    number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
-    left = (number - func.coalesce(Chunk.inserted, 0)).label("left")
-    each = select(state.label("state"), left).where(theirs, left > 0).subquery()
-    without = select(each.c.state, func.sum(each.c.left), none)
-    planned = select(literal("recipients"), func.sum(number), none)
-    return without.group_by(each.c.state), planned.where(theirs)
-
-
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
-    """List a group's issues, last changed first."""
-    found = select(Newsletter).where(
-        Newsletter.group_id == group.id, Newsletter.is_template.is_(False)
+    """List a group's issues, last changed first, without their texts."""
+    found = (
+        select(Newsletter)
+        .where(Newsletter.group_id == group.id, Newsletter.is_template.is_(False))
+        .order_by(Newsletter.changed_at.desc())
+        .limit(most)
+        .options(joinedload(Newsletter.approval), defer(Newsletter.text))
     )
-    return list(session.scalars(found.order_by(Newsletter.changed_at.desc()).limit(most)))
+    return list(session.scalars(found))
 
 
 def log_endings(session: Session, at: datetime) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import case, exists, func, select, text, update
+from sqlalchemy import bindparam, case, exists, func, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -167,11 +167,15 @@ def pulse(session: Session) -> datetime | None:
     return at
 
 
+IS_ON = select(
+    exists().where(Host.held_because.is_not(None))
+    & ~exists().where(Host.held_because.is_(None), Host.seen_at > bindparam("since"))
+)
+
+
 def is_on(session: Session) -> bool:
     """Return whether nothing is sent: a host is on hold, and no other has worked lately."""
-    is_held = exists().where(Host.held_because.is_not(None))
-    is_working = exists().where(Host.held_because.is_(None), Host.seen_at > now() - RECENT_WORK)
-    return bool(session.scalar(select(is_held & ~is_working)))
+    return bool(session.scalar(IS_ON, {"since": now() - RECENT_WORK}))
 
 
 def is_working(session: Session, seen: HostState) -> bool:
