@@ -16,7 +16,7 @@ from belong_mail.core.district import District
 
 NONCE_OCTETS = 12
 # Unknown key ids kept for judgement; an intruder who writes rows could invent any number.
-MAX_UNKNOWN_NAMES = 100
+MAX_UNKNOWN_KEYS = 100
 
 
 class DecryptionError(Exception):
@@ -44,23 +44,23 @@ class Opener:
         self._private = {}
         self._wrapping = {}
         self.unknown: set[bytes] = set()
-        """Names of wrapping keys that were met and are not here; `key_check` judges them."""
+        """Ids of wrapping keys that were met and are not here; `key_check` judges them."""
         self._dismissed: set[bytes] = set()
         for text in private_keys:
             key = encryption.private_key(text)
-            name = encryption.key_name(key.public_key().public_bytes_raw())
-            self._private[name] = key
+            key_id = encryption.key_id(key.public_key().public_bytes_raw())
+            self._private[key_id] = key
             derived = HKDF(SHA256(), 32, salt=None, info=encryption.associated_data("wrap"))
-            self._wrapping[name] = AESGCM(derived.derive(key.private_bytes_raw()))
-            self._newest = name
+            self._wrapping[key_id] = AESGCM(derived.derive(key.private_bytes_raw()))
+            self._newest = key_id
 
     @property
     def old_key_ids(self) -> list[bytes]:
         """Return the key ids of all but the newest, as sealed and wrapped bytes carry them."""
-        return [name for name in self._private if name != self._newest]
+        return [key_id for key_id in self._private if key_id != self._newest]
 
     @property
-    def names(self) -> list[bytes]:
+    def key_ids(self) -> list[bytes]:
         """Return the key ids of all keys, as sealed and wrapped bytes carry them."""
         return list(self._private)
 
@@ -68,19 +68,19 @@ class Opener:
         """Return whether the key of sealed or wrapped bytes is here."""
         return made[1 : encryption.HEAD_OCTETS] in self._private
 
-    def dismiss(self, name: bytes) -> None:
+    def dismiss(self, key_id: bytes) -> None:
         """Treat bytes with an unknown key id as damaged from now on."""
-        self.unknown.discard(name)
-        self._dismissed.add(name)
+        self.unknown.discard(key_id)
+        self._dismissed.add(key_id)
 
     def open(self, sealed: bytes, where: str) -> bytes:
         """Open bytes that anyone sealed for a place (``table.column``). Raises DecryptionError."""
-        kind, name, rest = encryption.split_head(sealed)
+        kind, key_id, rest = encryption.split_head(sealed)
         if kind != encryption.SEALED:
             raise DecryptionError(where)
         try:
             opened = encryption.SUITE.decrypt(
-                rest, self._private[name], encryption.associated_data(where)
+                rest, self._private[key_id], encryption.associated_data(where)
             )
             return encryption.unpad(opened)
         except (KeyError, InvalidTag, ValueError) as error:
@@ -91,12 +91,12 @@ class Opener:
 
         Refuses sealed bytes: an intruder in the web must not pass off words as the worker's.
         """
-        kind, name, rest = encryption.split_head(wrapped)
+        kind, key_id, rest = encryption.split_head(wrapped)
         if kind != encryption.WRAPPED:
             raise DecryptionError(where)
-        if (key := self._wrapping.get(name)) is None:
-            if name not in self._dismissed and len(self.unknown) < MAX_UNKNOWN_NAMES:
-                self.unknown.add(name)
+        if (key := self._wrapping.get(key_id)) is None:
+            if key_id not in self._dismissed and len(self.unknown) < MAX_UNKNOWN_KEYS:
+                self.unknown.add(key_id)
                 raise UnknownKey(where)
             raise DecryptionError(where)
         try:
@@ -124,32 +124,32 @@ class BlindIndex:
 
     def member(self, group_public_id: str, address: str) -> bytes:
         """Return an address's index in one group; two groups' values have nothing in common."""
-        return self._name("member", group_public_id, address)
+        return self._hash("member", group_public_id, address)
 
     def barred(self, group_public_id: str, address: str) -> bytes:
         """Return the index of an address that a group bars; no membership has the same."""
-        return self._name("bar", group_public_id, address)
+        return self._hash("bar", group_public_id, address)
 
     def suppressed(self, address: str) -> bytes:
-        return self._name("suppress", "", address)
+        return self._hash("suppress", "", address)
 
     def erased(self, address: str) -> bytes:
-        return self._name("erase", "", address)
+        return self._hash("erase", "", address)
 
     def limited(self, address: str) -> bytes:
-        return self._name("limit", "", address)
+        return self._hash("limit", "", address)
 
     def returned(self, digest: str) -> bytes:
         """Return the index of a returned message, so that it counts once."""
-        return self._name("returned", "", digest)
+        return self._hash("returned", "", digest)
 
     def intake(self, mailbox: str) -> bytes:
         """Return the index of the mailbox that bounces come to."""
-        return self._name("intake", "", mailbox)
+        return self._hash("intake", "", mailbox)
 
     def domain(self, name: str) -> bytes:
         """Return the index of an email domain, for counts."""
-        return self._name("domain", "", name)
+        return self._hash("domain", "", name)
 
     def message_key(self) -> bytes:
         """Return the key that makes and reads Message-IDs: 32 bytes."""
@@ -157,24 +157,24 @@ class BlindIndex:
 
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
         """Return a permission for an email's reader to lift a suppression until a time."""
-        return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
+        return self._hash("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
     def link_secret(self, use: str, public_id: str) -> str:
         """Return the secret of a link that is emailed several times; it is in no row."""
-        return encryption.encode(self._name(f"link/{use}", "", public_id)).rstrip("=")
+        return encryption.encode(self._hash(f"link/{use}", "", public_id)).rstrip("=")
 
     def staff_code(self, group_public_id: str, nonce: str, hour: int) -> bytes:
         """Return the bytes from which a code for one group, page and hour is made."""
-        return self._name("staff-code", group_public_id, f"{nonce}/{hour}")
+        return self._hash("staff-code", group_public_id, f"{nonce}/{hour}")
 
     def account(self, address: str) -> bytes:
-        return self._name("account", "", address)
+        return self._hash("account", "", address)
 
     def list_label(self, group_public_id: str) -> bytes:
         """Return a group's list id (RFC 2919): permanent, and computable by no one else."""
-        return self._name("list", group_public_id, "")[:10]
+        return self._hash("list", group_public_id, "")[:10]
 
-    def _name(self, use: str, scope: str, address: str) -> bytes:
+    def _hash(self, use: str, scope: str, address: str) -> bytes:
         message = f"{use}\x00{scope}\x00{address}".encode()
         return hmac.digest(self._key, message, hashlib.sha256)[:16]
 

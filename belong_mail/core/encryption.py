@@ -27,7 +27,7 @@ NONCE_OCTETS = 12
 BLOCK_OCTETS = 256
 
 
-def key_name(public: bytes) -> bytes:
+def key_id(public: bytes) -> bytes:
     return hashlib.sha256(public).digest()[:4]
 
 
@@ -118,7 +118,7 @@ class Sealer:
 
     def __init__(self, public_keys: tuple[str, ...]) -> None:
         self._key = public_key(public_keys[-1])
-        self._head = SEALED + key_name(self._key.public_bytes_raw())
+        self._head = SEALED + key_id(self._key.public_bytes_raw())
 
     def seal(self, data: bytes, where: str) -> bytes:
         """Seal data for one place, named ``table.column``."""

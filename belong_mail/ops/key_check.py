@@ -69,10 +69,10 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
     An id on few rows is dismissed as damage of those rows. Any other is a fault and stays.
     """
     opener, found = keyring.opener, []
-    for name in list(opener.unknown):
-        number = max(_bearing(session, column, name) for column, *_ in WRAPPED_COLUMNS)
+    for key_id in list(opener.unknown):
+        number = max(_bearing(session, column, key_id) for column, *_ in WRAPPED_COLUMNS)
         if number < MIN_FAILED_ROWS:
-            opener.dismiss(name)
+            opener.dismiss(key_id)
         else:
             found.append("Many rows need a private key that is not here.")
     return found
@@ -80,7 +80,7 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
 
 def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
     """Retry requests that could not be read, if their key is here by now."""
-    here = [SEALED + name for name in opener.names]
+    here = [SEALED + key_id for key_id in opener.key_ids]
     failed = update(Job).where(Job.failures > 0, Job.due_at <= now())
     failed = failed.where(head(Job.sealed).in_(here))
     session.execute(failed.values(failures=0), execution_options={"synchronize_session": False})
