@@ -12,7 +12,7 @@ from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
-from belong_mail.core.tokens import name_of
+from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
@@ -93,7 +93,7 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     """
     session.flush()
     opener, secret = keyring.opener, new_public_id()
-    account.invited_as = name = name_of(secret)
+    account.invited_as = name = link_hash(secret)
     asked = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)

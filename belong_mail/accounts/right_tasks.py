@@ -27,7 +27,7 @@ from belong_mail.core.rate_limits import (
     RIGHTS_CHANGED_RATE,
     SAME_INVITATION_RATE,
 )
-from belong_mail.core.tokens import name_of
+from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
@@ -87,7 +87,7 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     of another invitation, or accepted before, stay as they are.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
-    name = name_of(asked.secret)
+    name = link_hash(asked.secret)
     groups = [each for each in _groups(session, asked.groups) if _begin(work, account, each, name)]
     is_of_office = asked.office and account.is_office
     is_of_office = is_of_office and invitations.is_invited_to_office(opener, account, name)

@@ -12,7 +12,7 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.tokens import BadToken, name_of
+from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
 
 # How long before a right ends the office and its holder are told.
@@ -106,7 +106,7 @@ def find_invitation(session: Session, secret: str) -> Invitation:
 
     Raises BadToken if it is over; an accepted one is found as long as the right lasts.
     """
-    named = select(Account).where(Account.invited_as == name_of(secret))
+    named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
     found = (
         select(GroupLead, Group)

@@ -23,7 +23,7 @@ from belong_mail.core.rate_limits import (
     SIGN_IN_STRANGERS_RATE,
     WorkerLimit,
 )
-from belong_mail.core.tokens import Purpose, name_of
+from belong_mail.core.tokens import Purpose, link_hash
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import (
     Email,
@@ -114,7 +114,7 @@ def receive_proof(work: JobWork, asked: SendProofLink) -> None:
 
 
 def _add_link(session: Session, account: Account, secret: str, browser_hash: bytes) -> SignIn:
-    link = SignIn(public_id=name_of(secret), account_id=account.id, browser_hash=browser_hash)
+    link = SignIn(public_id=link_hash(secret), account_id=account.id, browser_hash=browser_hash)
     session.add(link)
     session.flush()
     return link

@@ -31,7 +31,7 @@ from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.tokens import BadToken, Purpose, name_of
+from belong_mail.core.tokens import BadToken, Purpose, link_hash
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import asking_source, services, throttle, transaction
 from belong_mail.web.forms import BaseForm
@@ -73,7 +73,7 @@ def sent() -> str:
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST sign in, if this browser asked for the link and there is no passkey."""
-    public_id = name_of(services().tokens.read(Purpose.SIGN_IN, token))
+    public_id = link_hash(services().tokens.read(Purpose.SIGN_IN, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
         account = session.get_one(Account, link.account_id)
@@ -105,7 +105,7 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @no_cookie
 def prove(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST count the session as proved, if it asked for the link."""
-    public_id = name_of(services().tokens.read(Purpose.PROOF, token))
+    public_id = link_hash(services().tokens.read(Purpose.PROOF, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
         account = browsers.current_account(session)

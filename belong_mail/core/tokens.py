@@ -70,7 +70,7 @@ class Purpose(Enum):
         self.max_age = max_age
 
 
-def name_of(secret: str) -> str:
+def link_hash(secret: str) -> str:
     """Return the hash of a link's secret that a row stores: no link can be made from it."""
     return urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()[:16]).decode().rstrip("=")
 

@@ -22,7 +22,7 @@ from belong_mail.core.rate_limits import (
     Rate,
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
-from belong_mail.core.tokens import name_of
+from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
@@ -154,7 +154,7 @@ def _ask(work: Work, group: Group, signup: Signup) -> None:
     secret = keyring.index.link_secret("list", subscription.public_id)
     pending = PendingConfirmation(
         subscription=subscription,
-        confirm_id=name_of(secret),
+        confirm_id=link_hash(secret),
         language=signup.language,
         is_invited=True,
     )

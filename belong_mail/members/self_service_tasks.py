@@ -22,7 +22,7 @@ from belong_mail.core.rate_limits import (
     MY_GROUPS_RATE,
 )
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE
-from belong_mail.core.tokens import name_of
+from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
@@ -248,7 +248,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     key = keys.index.limited(f"change-address/{identity}")
     due_at = work.use(key, CHANGE_ADDRESS_RATE, MAX_WAIT)
     secret = new_public_id()
-    public_id = name_of(secret)
+    public_id = link_hash(secret)
     content = {
         "new": asked.new,
         "language": asked.language,

@@ -15,7 +15,7 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
-from belong_mail.core.tokens import BadToken, NothingLeft, name_of
+from belong_mail.core.tokens import BadToken, NothingLeft, link_hash
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
@@ -53,8 +53,8 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 def split_confirmation_name(name: str) -> tuple[str, str]:
     """Return the id of a confirmation (by the secret of its link) and the name to refuse it by."""
     if len(name) != 3 * PUBLIC_ID_LENGTH:
-        return name_of(name), ""
-    return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
+        return link_hash(name), ""
+    return link_hash(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
 def split_refusal_name(name: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from belong_mail.core.rate_limits import (
     CONFIRMATION_GAP_RATE,
     REMOVAL_RATE,
 )
-from belong_mail.core.tokens import name_of
+from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import outbox, suppressions
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
@@ -232,7 +232,7 @@ def _post_confirmation(work: Work, subscription: Subscription, signup: Signup, k
     """Queue an email that confirms this sign-up."""
     due_at = _when_to_ask(work, subscription, signup.source)
     secret = new_public_id()
-    pending = PendingConfirmation(subscription=subscription, confirm_id=name_of(secret))
+    pending = PendingConfirmation(subscription=subscription, confirm_id=link_hash(secret))
     _fill(work.keys, pending, signup)
     work.session.add(pending)
     post_question(work, pending, kind, secret, due_at)
