@@ -49,14 +49,14 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
         raise Refused
     invitations.account_address(keys.opener, keys.index, account)
     verify(work)
-    taken = Identity.name.in_(keys.district.names(asked.subject))
+    taken = Identity.name.in_(keys.district.subject_hashes(asked.subject))
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
     if session.scalar(found.limit(1)) is not None:
         raise Refused
     said = json.dumps([asked.issuer, asked.subject]).encode()
     identity = Identity(
         account_id=account.id,
-        name=keys.district.name(asked.subject),
+        name=keys.district.subject_hash(asked.subject),
         wrapped_subject=keys.opener.wrap(said, SUBJECT_COLUMN, account.public_id),
     )
     session.add(identity)
@@ -123,8 +123,8 @@ def verify(work: Work) -> int:
         if said is None:
             session.delete(identity)
             wrong += 1
-        elif said[0] == district.issuer and identity.name != district.name(said[1]):
-            identity.name = district.name(said[1])
+        elif said[0] == district.issuer and identity.name != district.subject_hash(said[1]):
+            identity.name = district.subject_hash(said[1])
             wrong += 1
     session.flush()
     return wrong

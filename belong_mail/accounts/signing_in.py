@@ -96,7 +96,9 @@ class UnknownPerson(Exception):
 
 def account_of(session: Session, district: District, subject: str) -> Account:
     """Find the account of a person of the district. Raises UnknownPerson."""
-    found = select(Account).join(Identity).where(Identity.name.in_(district.names(subject)))
+    found = (
+        select(Account).join(Identity).where(Identity.name.in_(district.subject_hashes(subject)))
+    )
     account = session.scalar(found)
     if account is None or not may_sign_in(session, account):
         raise UnknownPerson
@@ -122,7 +124,7 @@ def ask_to_link(
 ) -> None:
     """Ask the worker to link; raise UnknownPerson if account or person is linked already."""
     taken = select(Identity.id).where(
-        (Identity.account_id == account.id) | Identity.name.in_(district.names(subject))
+        (Identity.account_id == account.id) | Identity.name.in_(district.subject_hashes(subject))
     )
     if session.scalar(taken.limit(1)) is not None:
         raise UnknownPerson

@@ -21,11 +21,11 @@ class District:
     # Oldest first; hashes are made with the newest.
     secret_keys: tuple[str, ...] = ()
 
-    def name(self, subject: str) -> bytes:
+    def subject_hash(self, subject: str) -> bytes:
         """Hash a person's issuer and subject, with the newest key."""
-        return self.names(subject)[0]
+        return self.subject_hashes(subject)[0]
 
-    def names(self, subject: str) -> list[bytes]:
+    def subject_hashes(self, subject: str) -> list[bytes]:
         """Hash a person's issuer and subject with each key, newest first."""
         message = f"identity\x00{self.issuer}\x00{subject}".encode()
         return [

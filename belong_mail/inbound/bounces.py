@@ -30,11 +30,11 @@ OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 # Keys of the breakers, one for each domain: a slash and a keyed hash of its name.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
-# Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_name`).
-DomainName = Callable[[Subscription | None], bytes]
+# Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
+DomainHash = Callable[[Subscription | None], bytes]
 
 
-def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> None:
+def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
     Each domain has a circuit breaker: if many of its addresses are unknown at once, its mail system
@@ -117,7 +117,7 @@ def is_alarming(session: Session, at: datetime) -> bool:
     )
 
 
-def _is_believed(session: Session, domain_of: DomainName, member: Subscription | None) -> bool:
+def _is_believed(session: Session, domain_of: DomainHash, member: Subscription | None) -> bool:
     """Count an unknown address; return whether its domain has few enough to be believed."""
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain

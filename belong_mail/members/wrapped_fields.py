@@ -118,7 +118,7 @@ def wrap_address(
     return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
 
 
-def domain_name(keyring: Keyring, member: Subscription | None) -> bytes:
+def domain_hash(keyring: Keyring, member: Subscription | None) -> bytes:
     """Return a keyed hash of the domain, or b"" if the address does not open."""
     with suppress(DecryptionError, InvalidAddress):
         if member is not None:

@@ -24,7 +24,7 @@ ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
-def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_id: int) -> None:
+def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_id: int) -> None:
     """Count an undelivered email: for its issue, then for its recipient.
 
     If too many copies are refused through no fault of their recipients, the issue is paused and

@@ -112,7 +112,7 @@ class Worker:
         self._import_pace = import_tasks.Pace.within(policy)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        domain_of = partial(wrapped_fields.domain_name, self._keyring)
+        domain_of = partial(wrapped_fields.domain_hash, self._keyring)
         undelivered = partial(auto_pause.pause_if_refused, domain_of)
         self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
