@@ -333,6 +333,7 @@ def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
     for mail in mails:
         words = [str(mail["Subject"]), *Reader(html_of(mail)).pieces, *text_of(mail).splitlines()]
         assert english_in(words) == [], mail["Subject"]
+        assert '<html lang="es"' in html_of(mail)
     assert {
         "Confirma tu solicitud a DPS Belong", "¡Te damos la bienvenida! Ya formas parte del grupo.",
         "Hola a todos", "El enlace que pediste", "La copia que pediste",

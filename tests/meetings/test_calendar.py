@@ -152,6 +152,15 @@ def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(scena
     assert LINK not in forwarded
 
 
+def test_a_meeting_is_the_next_one_until_it_ends(services):
+    zone = services.settings.timezone
+    with services.writing.begin() as session:
+        meeting = plan_meeting(session)
+        ends = datetime.combine(meeting.starts_on, meeting.ends_at, zone)
+        for at, number in ((ends - timedelta(minutes=1), 1), (ends, 0)):
+            assert len(meetings.next_held(session, zone, at, 9, meeting.group)) == number
+
+
 def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(scenario, lead):
     with scenario.services.writing.begin() as session:
         issue = Newsletter(

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.members.jobs import Join
@@ -68,6 +69,14 @@ def test_the_leads_are_told_after_the_button_and_not_before(scenario):
                 assert words in part
             assert "Welcoming new colleagues, Planning events" in part
     assert kept_answers(scenario) == 0
+
+
+def test_each_leader_is_told_in_their_own_language(scenario):
+    scenario.invite_lead(LEAD)
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Account).values(language="es"))
+    scenario.enter(**TYPED)
+    assert '<html lang="es"' in html_of(scenario.mails(LEAD)[-1])
 
 
 def test_nobody_but_the_asking_person_gets_a_reply_to(scenario):

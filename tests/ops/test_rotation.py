@@ -100,12 +100,12 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(both, se
 
 
 class Meanwhile(Opener):
-    """Wraps while a member changes their name."""
+    """Wraps while something else is stored."""
 
     session: Session
 
     def wrap(self, data: bytes, place: str, row: str) -> bytes:
-        self.session.execute(update(Subscription).values(wrapped_name=b"new"))
+        self.session.execute(update(Subscription).values(wrapped_address=b"new"))
         return super().wrap(data, place, row)
 
 
@@ -115,7 +115,7 @@ def test_what_changes_meanwhile_stays_changed(services, keyring):
         make_members(session, keyring, 1)
         opener.session = session
         key_rotation.rewrap(session, opener)
-        assert session.scalars(select(Subscription.wrapped_name)).one() == b"new"
+        assert session.scalars(select(Subscription.wrapped_address)).one() == b"new"
 
 
 def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(

@@ -62,6 +62,14 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
     assert minutes[:6] == [0, 1, 3, 7, 15, 31]
     assert minutes[-1] - minutes[-2] == MAX_REST_SECONDS / 60
     assert "It is too slow for 60 s: OperationalError: QueryCanceled" in caplog.messages
+    tasks["It is too slow"] = lambda _: None
+    clock.append(clock[-1] + MAX_REST_SECONDS)
+    assert each.run()
+    tasks["It is too slow"] = slow
+    for _ in range(2):
+        clock.append(clock[-1] + 60.0)
+        assert each.run()
+    assert done[-4:] == ["slow", "quick"] * 2, "Once it was quick, it rests for a minute again."
 
 
 def test_email_leaves_while_a_count_takes_too_long(worker, services, keyring, relay):

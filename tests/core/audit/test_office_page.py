@@ -1,9 +1,9 @@
 """The office reads who did what: filtered, page by page."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
@@ -13,6 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import SITE_WORDS
 from belong_mail.newsletters import approval
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
@@ -83,10 +84,14 @@ def test_details_are_told_in_words_and_ids_to_nobody(office, services):
     assert kept <= trail.DETAILS.keys(), "each setting has words"
 
 
-def test_draft_is_not_opened_from_the_trail(office):
+def test_draft_is_not_opened_from_the_trail_and_what_is_held_is(office, services):
     write(office)
     assert "Newsletter written" in listed(office)[0]
-    assert 'href="/office/newsletters/' not in office.open(PAGE).text
+    opened = 'href="/office/newsletters/'
+    assert opened not in office.open(PAGE).text
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(held_at=now()))
+    assert opened in office.open(PAGE).text
 
 
 def test_page_says_who_acted_where_it_was_no_account(office, services):
@@ -104,13 +109,16 @@ def test_filters_narrow_the_list(office, services):
     add(services, group_slug="asian", account="somebody")
     add(services, kind=Kind.PAUSED, group_slug="lgbtq")
     add(services, kind=Kind.PAUSED, at=now() - timedelta(days=40))
-    day = f"{now() - timedelta(days=30):%Y-%m-%d}"
+    day = (now() - timedelta(days=30)).date()
+    # In the evening of that day in Denver.
+    add(services, at=datetime.combine(day, time(4), UTC) + timedelta(days=1))
     for query, number in (
         ("group=asian", 1),
         ("kind=newsletter+paused", 2),
         (f"kind=newsletter+paused&since={day}", 1),
-        (f"until={day}", 1),
+        (f"until={day}", 2),
         ("group=asian&kind=newsletter+paused", 0),
+        (f"kind=newsletter+stopped&until={day}", 1),
     ):
         assert len(listed(office, query)) == number, query
 
