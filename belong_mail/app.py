@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> Flask:
     access.init_access(app, csrf)
     register_error_pages(app)
     register_signed_out_pages(app)
-    cli.register(app)
+    cli.register(app.cli)
     return app
 
 

@@ -45,6 +45,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from belong_mail.core import drivers, logs
+from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.i18n import NAMES as LANGUAGES
 
 NAMES = {
@@ -419,13 +420,6 @@ def dialect_insert(dialect: str) -> Any:
     return postgresql.insert
 
 
-# The last step: each is named by the version that brings it, as in `1_0_all_tables.py`.
-NEWEST_REVISION: Final = "{}.{}".format(
-    *max(
-        tuple(map(int, file.name.split("_")[:2]))
-        for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
-    )
-)
 BEFORE_1_0: Final = (
     "This database was made before version 1.0, and cannot be brought up to date. Start anew: in"
     " development delete the folder `var`; elsewhere name an empty database and an empty state"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 PREFIX = "BELONG_"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -14,6 +15,13 @@ LIBRARY = _PACKAGE.parent
 ENTRY_POINTS = _PACKAGE / "entry" if IS_INSTALLED else LIBRARY
 # Relative paths in settings start here: the project's root, or the current folder.
 ROOT = Path.cwd() if IS_INSTALLED else _PACKAGE.parent
+# The schema's last step: each is named by the version that brings it, as in `1_0_all_tables.py`.
+NEWEST_REVISION: Final = "{}.{}".format(
+    *max(
+        tuple(map(int, file.name.split("_")[:2]))
+        for file in (_PACKAGE / "migrations/versions").glob("[0-9]*.py")
+    )
+)
 
 
 def value_of(name: str, environ: Mapping[str, str]) -> str | None:

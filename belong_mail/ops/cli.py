@@ -5,16 +5,15 @@ from collections.abc import Callable
 from functools import cache, wraps
 from itertools import groupby
 from pkgutil import resolve_name
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-from flask import Flask
-from flask.cli import FlaskGroup, with_appcontext
 
-from belong_mail.core.db import NEWEST_REVISION
-from belong_mail.core.environment import ENTRY_POINTS
+from belong_mail.core.environment import ENTRY_POINTS, NEWEST_REVISION
 from belong_mail.core.terminal import quiet_option
-from belong_mail.ops import user_errors
+
+if TYPE_CHECKING:  # the list of commands needs no Flask
+    from flask import Flask
 
 
 class Entry(NamedTuple):
@@ -142,20 +141,18 @@ def load(name: str) -> click.Command:
     return command
 
 
-def every_command() -> tuple[click.Command, ...]:
-    """Return a placeholder for each listed command."""
-    return tuple(LazyCommand(name, help=entry.words) for name, entry in ENTRIES.items())
-
-
-def register(app: Flask) -> None:
-    for command in every_command():
-        app.cli.add_command(command)
+def register(group: click.Group) -> None:
+    """Add a placeholder for each command."""
+    for name, entry in ENTRIES.items():
+        group.add_command(LazyCommand(name, help=entry.words))
     for name in HIDDEN:
-        app.cli.add_command(LazyCommand(name, hidden=True))
+        group.add_command(LazyCommand(name, hidden=True))
 
 
 def _wrap_command(command: click.Command, name: str) -> None:
     """Give a command the app, an example, and error messages instead of tracebacks."""
+    from flask.cli import with_appcontext  # noqa: PLC0415 - only a command that runs needs Flask
+
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _wrap_command(each, f"{name} {each.name}")
@@ -179,17 +176,15 @@ def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
+            from belong_mail.ops import user_errors  # noqa: PLC0415 - it loads the database
+
             raise click.ClickException(user_errors.error_message(error)) from None
 
     return called
 
 
-class BelongGroup(FlaskGroup):
-    """Flask's command group with our commands only; `--help` needs no settings."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        _ = ctx
-        return list(ENTRIES)
+class BelongGroup(click.Group):
+    """Lists our commands by their sections."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _ = ctx
@@ -198,7 +193,7 @@ class BelongGroup(FlaskGroup):
                 formatter.write_dl([(name, entry.words) for name, entry in entries])
 
 
-def _load_app() -> Flask:
+def _load_app() -> "Flask":
     """Import wsgi.py, which becomes the web server or the worker if the arguments ask for it."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
@@ -206,28 +201,27 @@ def _load_app() -> Flask:
     return app
 
 
-def make_group() -> BelongGroup:
-    group = BelongGroup(
-        name="belong",
-        help="Belong Mail: email groups that nobody sees into.",
-        create_app=_load_app,
-        add_default_commands=False,
-        add_version_option=False,
-        context_settings={"auto_envvar_prefix": None},
-    )
-    group.params = [each for each in group.params if each.name == "env_file"]
-    for command in every_command():
-        group.add_command(command)
-    message = f"%(prog)s, version %(version)s (schema {NEWEST_REVISION})"
-    return click.version_option(package_name="belong-mail", prog_name="belong", message=message)(
-        group
-    )
+@click.group(cls=BelongGroup)
+@click.version_option(
+    package_name="belong-mail",
+    message=f"%(prog)s, version %(version)s (schema {NEWEST_REVISION})",
+)
+@click.pass_context
+def belong(context: click.Context) -> None:
+    """Belong Mail: email groups that nobody sees into."""
+    from flask.cli import ScriptInfo, load_dotenv  # noqa: PLC0415 - `--help` does not come here
+
+    context.obj = info = ScriptInfo(create_app=_load_app)
+    load_dotenv(load_defaults=info.load_dotenv_defaults)
+
+
+register(belong)
 
 
 def main() -> None:
     """Run as `belong`, under whatever name it was started: wsgi.py reads the arguments too."""
     sys.argv[0] = "belong"
-    make_group().main(sys.argv[1:], prog_name="belong")
+    belong.main(sys.argv[1:], prog_name="belong")
 
 
 if __name__ == "__main__":

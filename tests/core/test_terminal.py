@@ -24,9 +24,7 @@ from tests.processes import SECONDS, ended, fork, run
 
 
 def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    """List all commands by their whole names; those of groups that are loaded late, too."""
-    if isinstance(command, cli_module.LazyCommand):
-        command = cli_module.load(name)
+    """List all commands by their whole names; those of groups, too."""
     if isinstance(command, click.Group):
         if command.invoke_without_command:
             yield name, command
@@ -37,7 +35,7 @@ def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Comma
 
 
 def every_command() -> dict[str, click.Command]:
-    found = (leaves(each, str(each.name)) for each in cli_module.every_command())
+    found = (leaves(cli_module.load(name), name) for name in cli_module.ENTRIES)
     return {name: command for each in found for name, command in each}
 
 

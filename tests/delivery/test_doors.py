@@ -53,9 +53,12 @@ def test_a_worker_loads_nothing_of_the_pages(environment):
     } == set()
 
 
-def test_settings_are_read_without_loading_a_database(environment):
+@pytest.mark.parametrize(("door", "most"), [("config", 260), ("belong_mail.ops.cli", 140)])
+def test_settings_and_help_are_read_without_loading_a_database(environment, door, most):
     """Before the web server starts, and for each message that comes back, no more is needed."""
-    assert {"sqlalchemy", "psycopg", "flask", "jinja2"} & loaded(environment, "config") == set()
+    modules = loaded(environment, door)
+    assert {"sqlalchemy", "psycopg", "flask", "jinja2"} & modules == set()
+    assert len(modules) <= most
 
 
 @on_sqlite

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from belong_mail.core.db import NEWEST_REVISION
+from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.ops import cli
 from tests.markers import night
 from tests.processes import ROOT, wait_until_served

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import time_machine
 
 from belong_mail.accounts import invitations
-from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services, make_services
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members

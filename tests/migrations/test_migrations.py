@@ -18,8 +18,9 @@ from sqlalchemy.schema import CheckConstraint
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.core.db import NEWEST_REVISION, Base, make_engine
+from belong_mail.core.db import Base, make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from config import Config
