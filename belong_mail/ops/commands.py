@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -344,8 +344,10 @@ def _require_keys(connection: Connection) -> None:
     keyring = Keyring(*keys_here())
     if schema_step(connection) is None:
         return
+    database = inspect(connection)
+    there = [each for each in rooms.WRAPPED_COLUMNS if key_check.is_there(database, each.column)]
     with Session(connection, join_transaction_mode="rollback_only") as session:
-        faults = key_check.key_faults(session, keyring)
+        faults = key_check.key_faults(session, keyring, there)
     if faults:
         raise click.ClickException(
             f"{' '.join(faults)} Put the right keys in place. Nothing was changed."

@@ -7,11 +7,11 @@ new one. A copy of the keys is checked the same way, and must have every key tha
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
-from sqlalchemy import Inspector, func, inspect, select, update
+from sqlalchemy import CompoundSelect, Inspector, func, literal, select, union, update
 from sqlalchemy.orm import Session, load_only, selectinload
 
 from belong_mail.contact.models import ContactMessage
@@ -21,7 +21,7 @@ from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Op
 from belong_mail.core.encryption import KINDS, SEALED, WRAPPED, validate_keys
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Settings
-from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, Column
+from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, Column, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import open_address
@@ -40,19 +40,19 @@ MIN_FAILED_ROWS = 3
 INDEX_FAULT = "BELONG_INDEX_KEYS is not the key that the members here were indexed with."
 
 
-def key_faults(session: Session, keyring: Keyring) -> list[str]:
+def key_faults(
+    session: Session, keyring: Keyring, columns: Sequence[WrappedColumn] = WRAPPED_COLUMNS
+) -> list[str]:
     """Return which kinds of rows the keys do not open; empty if the keys are right.
 
     A missing key shows in many rows, or in all that there are; one bad row proves nothing.
     """
-    tried, database = {}, inspect(session.connection())
-    for column, place, row, batch in WRAPPED_COLUMNS:
-        if not _is_there(database, column):
-            continue
-        name = f"{column.class_.__tablename__}.{column.key}"
-        most = SAMPLED_ROWS if batch > LARGE_WRAPPED_ROWS else 1
-        rows = _ends(session, column, row, most)
-        tried[name] = [_opens(keyring, *each, place) for each in rows]
+    tried = defaultdict[str, list[bool | None]](list)
+    for number, wrapped, row in session.execute(_ends(columns)):
+        column, place, *_ = columns[number]
+        if wrapped and wrapped[:1] == WRAPPED:
+            name = f"{column.class_.__tablename__}.{column.key}"
+            tried[name].append(_opens(keyring, wrapped, row, place))
     is_any_open = any(True in opened for opened in tried.values())
     found = [
         f"The private keys here do not open {closed} of {len(opened)} {name} that were tried."
@@ -137,25 +137,27 @@ def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
     ]
 
 
-def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:
-    """Return the first and last rows of a kind as (wrapped value, name), without repeats.
-
-    Finds them by their primary key, so that no table is read whole.
-    """
-    key = next(iter(column.class_.__table__.primary_key.columns))
-    found: set[tuple[bytes | None, str]] = set()
-    for order in (key, key.desc()):
-        rows = session.execute(select(column, row).order_by(order).limit(most))
-        found.update((made, name) for made, name in rows)
-    return [(made, name) for made, name in found if made and made[:1] == WRAPPED]
-
-
-def _is_there(database: Inspector, column: Column) -> bool:
+def is_there(database: Inspector, column: Column) -> bool:
     """Return whether the database has a column; one of an older schema step may not."""
     table = column.class_.__tablename__
     return database.has_table(table) and column.key in {
         each["name"] for each in database.get_columns(table)
     }
+
+
+def _ends(columns: Sequence[WrappedColumn]) -> CompoundSelect[int, bytes | None, str]:
+    """Select the first and last rows of each kind: its number, the wrapped value, the row's name.
+
+    They are found by their primary key, so that no table is read whole.
+    """
+    parts = []
+    for number, (column, _, row, batch) in enumerate(columns):
+        key = next(iter(column.class_.__table__.primary_key.columns))
+        most = SAMPLED_ROWS if batch > LARGE_WRAPPED_ROWS else 1
+        for order in (key, key.desc()):
+            some = select(column, row.label("row")).order_by(order).limit(most).subquery()
+            parts.append(select(literal(number), *some.c))
+    return union(*parts)
 
 
 def _opens(keyring: Keyring, wrapped: bytes, row: str, place: str) -> bool | None:
