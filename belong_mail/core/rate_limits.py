@@ -222,6 +222,12 @@ def available_at(session: Session, key: bytes, at: datetime) -> datetime:
     return max(at, datetime.fromtimestamp(used, UTC))
 
 
+def used_up(session: Session, keys: Iterable[bytes], at: datetime) -> set[bytes]:
+    """Return which of the worker's keys, with a rate of one, may not be used again yet."""
+    later = WorkerLimit.key.in_(keys), WorkerLimit.used_until > at.timestamp()
+    return set(session.scalars(select(WorkerLimit.key).where(*later)))
+
+
 def remaining(
     session: Session, key: bytes, rate: Rate, at: datetime, table: Table = WorkerLimit
 ) -> int:

@@ -1,7 +1,7 @@
 """Email the operator what is wrong, by the table of checks."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -58,18 +58,16 @@ def send_alerts(
 
     None is repeated within six hours, and none while the relay has not answered the last one.
     """
-    if not addresses or site.session.scalar(_UNTOLD) is not None:
+    session = site.session
+    if not addresses or session.scalar(_UNTOLD) is not None:
         return
-    for check in checks:
-        session, key = site.session, b"alert/" + check.name.encode()
-        if not rate_limits.remaining(session, key, ALERT_RATE, site.at):
-            continue
-        if (trouble := _trouble(site, check)) is None:
-            continue
+    keys = {b"alert/" + check.name.encode(): check for check in checks}
+    told = rate_limits.used_up(session, keys, site.at)
+    untold = {key: check for key, check in keys.items() if key not in told}
+    for key, about, words in _troubles(site, untold):
         if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
             continue  # another worker has just sent it
-        rate_limits.forget(session, b"notice/" + check.name.encode())
-        about, words = trouble
+        rate_limits.forget(session, b"notice/" + untold[key].name.encode())
         log.error("%s Run `doctor`.", words)
         for address in addresses:
             post_to_address(
@@ -77,18 +75,27 @@ def send_alerts(
             )
 
 
-def _trouble(site: Site, check: Check) -> tuple[Check, str] | None:
-    """Measure a check; return the alert and its words, or None if all is well."""
-    try:
-        with site.session.begin_nested():
+def _troubles(site: Site, checks: Mapping[bytes, Check]) -> list[tuple[bytes, Check, str]]:
+    """Measure checks; return the key of each that is wrong, the alert about it and its words.
+
+    One that raises takes the others with it: they only read.
+    """
+    found, attempt = [], site.session.begin_nested()
+    for key, check in checks.items():
+        try:
             value = check.measure(site)
-    except Exception as error:
-        if isinstance(error, NO_DATABASE) and not is_too_slow(error):
-            raise
-        return UNMEASURED, f"{UNMEASURED.wrong}: {check.name} ({error_name(error)})."
-    if value is None or not check.is_wrong(value):
-        return None
-    return check, check.sentence(value)
+        except Exception as error:
+            if isinstance(error, NO_DATABASE) and not is_too_slow(error):
+                raise
+            attempt.rollback()
+            attempt = site.session.begin_nested()
+            words = f"{UNMEASURED.wrong}: {check.name} ({error_name(error)})."
+            found.append((key, UNMEASURED, words))
+        else:
+            if value is not None and check.is_wrong(value):
+                found.append((key, check, check.sentence(value)))
+    attempt.rollback()
+    return found
 
 
 _UNTOLD = select(Delivery.id).where(
