@@ -24,17 +24,25 @@ if not config.is_development:
 if (arguments := launcher.command_arguments("web", sys.argv)) is not None:
     launcher.web_command(lambda: config).main(arguments, prog_name="flask web")
 
-# Below, for only the processes that the web server starts load the pages.
 from flask import Flask
 
-from belong_mail.app import create_app
 from belong_mail.core import logs
+from belong_mail.core.services import make_services
+from belong_mail.ops import cli
 
-app = create_app(config)
+
+def create_app() -> Flask:
+    """Make the app of a command, which needs no pages."""
+    app = Flask("belong_mail")
+    app.extensions["belong"] = make_services(config)
+    cli.register(app.cli)
+    return app
 
 
 def serve() -> Flask:
     """Begin to answer, in a process of granian's."""
+    from belong_mail import app  # noqa: PLC0415 - the pages are a third of what a command loads
+
     logs.configure(config.log_format, "web")
     logs.event(logging.getLogger("belong_mail"), logging.INFO, "started", process=os.getpid())
-    return app
+    return app.create_app(config)

@@ -8,7 +8,7 @@ from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.terminal import FILE
-from belong_mail.monitoring import checks, doctor, probe_report
+from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.ops import hold, inspection
 from belong_mail.ops.findings import Finding, check_schema, failure
@@ -31,6 +31,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     well. With --probe also: whether a signature and our return path arrive, and what the receiving
     server says of DKIM, SPF and DMARC.
     """
+    from belong_mail.monitoring import doctor, probe_report  # noqa: PLC0415 - not for `status`
+
     settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(inspection.check_database(services().engine, settings.web_database_role))
     if not any(finding.is_wrong for finding in findings):
@@ -55,6 +57,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
 
 
 def _probe(seconds: float) -> list[Finding]:
+    from belong_mail.monitoring import doctor  # noqa: PLC0415 - as above
+
     with read_transaction() as session:
         is_on_hold = hold.is_on(session)
     if is_on_hold:

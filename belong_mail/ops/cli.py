@@ -196,9 +196,9 @@ class BelongGroup(click.Group):
 def _load_app() -> "Flask":
     """Import wsgi.py, which becomes the web server or the worker if the arguments ask for it."""
     sys.path.insert(0, str(ENTRY_POINTS))
-    from wsgi import app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
+    from wsgi import create_app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 
-    return app
+    return create_app()
 
 
 @click.group(cls=BelongGroup)

@@ -44,7 +44,7 @@ def test_a_worker_loads_nothing_of_the_pages(environment):
     assert {name for name in ours if name.endswith((".views", ".forms", ".commands"))} == set()
     assert "belong_mail.inbound.returned" not in ours, "until mail comes back"
     assert not [name for name in ours if name.startswith("belong_mail.mail.bounces.")]
-    pages = loaded(environment, "wsgi")
+    pages = loaded(environment, "wsgi; wsgi.serve()")
     assert pages >= {"flask", "belong_mail.pages.directory"}
     assert "PIL" not in pages, "pictures are decoded by a process of their own"
     of_the_worker = (".emails", ".proven", ".rooms", ".tasks", ".work")
@@ -59,6 +59,11 @@ def test_settings_and_help_are_read_without_loading_a_database(environment, door
     modules = loaded(environment, door)
     assert {"sqlalchemy", "psycopg", "flask", "jinja2"} & modules == set()
     assert len(modules) <= most
+
+
+def test_a_command_loads_none_of_the_pages(environment):
+    modules = loaded(environment, "belong_mail.monitoring.commands, wsgi; wsgi.create_app()")
+    assert {"belong_mail.app", "wtforms", "fido2", "icalendar", "dns"} & modules == set()
 
 
 @on_sqlite

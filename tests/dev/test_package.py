@@ -158,12 +158,12 @@ def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel, site):
     code = """
 import io, json
 from PIL import Image
-from wsgi import app
+from wsgi import serve
 from belong_mail.core.email_templates import EMAILS
 from belong_mail.newsletters.confinement import reencode_image
 file = io.BytesIO()
 Image.new("RGB", (8, 4)).save(file, "PNG")
-page = app.test_client().get("/?lang=es").text
+page = serve().test_client().get("/?lang=es").text
 print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
 """
     said = subprocess.run(
