@@ -1,6 +1,5 @@
 """How far the mailbox for bounces is read, and when it was last polled."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -32,6 +31,10 @@ class InboundMailbox(IdBase):
     leased_by: Mapped[str] = mapped_column(default="")
     leased_until: Mapped[datetime | None]
 
+    def silent_seconds(self, at: datetime) -> float:
+        """Return the time since the last good poll, or since the first attempt."""
+        return max(0.0, (at - (self.looked_at or self.first_tried_at)).total_seconds())
+
 
 class InboundDigest(IdBase):
     """A message that was stored: it counts once, even if the server renumbers all of them."""
@@ -43,23 +46,7 @@ class InboundDigest(IdBase):
     seen_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
-@dataclass(frozen=True, slots=True)
-class LastPoll:
-    """When the mailbox was last polled, for monitoring."""
-
-    looked_at: datetime | None
-    failures: int
-    failed_step: str
-    # Since the last poll, or since the first attempt.
-    silent_seconds: float
-
-
-def last_poll(session: Session, at: datetime) -> LastPoll | None:
-    """Return when the mailbox was last polled, or None if there is none."""
-    found = session.scalars(
-        select(InboundMailbox).order_by(InboundMailbox.looked_at.desc().nulls_last()).limit(1)
-    ).first()
-    if found is None:
-        return None
-    silent = (at - (found.looked_at or found.first_tried_at)).total_seconds()
-    return LastPoll(found.looked_at, found.failures, found.failed_step, max(0.0, silent))
+def last_polled(session: Session) -> InboundMailbox | None:
+    """Return the mailbox that was polled last, or None if there is none."""
+    newest = InboundMailbox.looked_at.desc().nulls_last()
+    return session.scalar(select(InboundMailbox).order_by(newest).limit(1))

@@ -26,7 +26,7 @@ from belong_mail.delivery.models import (
 )
 from belong_mail.delivery.outcomes import UNWRITABLE
 from belong_mail.inbound import bounces
-from belong_mail.inbound.models import last_poll
+from belong_mail.inbound.models import last_polled
 from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
@@ -174,10 +174,10 @@ def coming_back(site: Site) -> float | None:
 
 def inbound_seconds(site: Site) -> float | None:
     """Return how long every poll of the mailbox for bounces has failed, or None."""
-    last = last_poll(site.session, site.at)
+    last = last_polled(site.session)
     if last is None:
         return None
-    return last.silent_seconds if last.failures else 0.0
+    return last.silent_seconds(site.at) if last.failures else 0.0
 
 
 # Advice, by the step at which reading the mailbox failed.
@@ -196,7 +196,7 @@ INBOUND_ADVICE = {
 
 
 def inbound_advice(site: Site) -> str:
-    last = last_poll(site.session, site.at)
+    last = last_polled(site.session)
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
 
 

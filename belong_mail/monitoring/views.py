@@ -14,7 +14,7 @@ from belong_mail.contact import service as contact
 from belong_mail.core import logs
 from belong_mail.core.db import error_name, now, require_writable
 from belong_mail.inbound import bounces
-from belong_mail.inbound.models import last_poll
+from belong_mail.inbound.models import last_polled
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import release
@@ -108,7 +108,7 @@ def show() -> str:
         return render_template(
             "office/health.html",
             wrong=checks.wrong(_site(session)),
-            inbound=last_poll(session, at),
+            inbound=last_polled(session),
             backup_at=figures.noted_at(session, figures.BACKUP),
             breaker_until=figures.breaker_until(session),
             bounced=bounces.count_bounced(session, at - timedelta(days=UNDO_DAYS[-1])),

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
-from belong_mail.inbound.models import InboundDigest, last_poll
+from belong_mail.inbound.models import InboundDigest, last_polled
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker, make_worker
 from tests.faults import product
@@ -155,7 +155,7 @@ def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
     poll(worker)
     assert inbox.counts() == (0, 1)
     with services.reading.begin() as session:
-        last = last_poll(session, now())
+        last = last_polled(session)
     assert last is not None
     assert (last.failures, last.failed_step) == (0, "")
     assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
@@ -167,7 +167,7 @@ def test_a_server_that_is_not_who_it_says_is_told_nothing(worker, inbox, service
     object.__setattr__(worker._intake._location, "ca", None)
     poll(worker)
     with services.reading.begin() as session:
-        last = last_poll(session, now())
+        last = last_polled(session)
         assert jobs_of(session) == 0
     assert last is not None
     assert (last.failures, last.failed_step) == (1, "CONNECT")

@@ -13,7 +13,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
 from belong_mail.inbound.intake import MAX_BREAKS
-from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastPoll, last_poll
+from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
 from tests.faults import product
@@ -38,9 +38,9 @@ def messages(first: int, number: int) -> list[bytes]:
     return [message(first + each) for each in range(number)]
 
 
-def last(services: Services) -> LastPoll:
+def last(services: Services) -> InboundMailbox:
     with services.reading.begin() as session:
-        found = last_poll(session, now())
+        found = last_polled(session)
     assert found is not None
     return found
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.db import now
 from belong_mail.core.services import Services
-from belong_mail.inbound.models import last_poll
+from belong_mail.inbound.models import last_polled
 from tests.inbound.imap.inbox import Inbox, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
@@ -64,7 +63,7 @@ def environment(
 
 def failed_step(services: Services) -> str:
     with services.reading.begin() as session:
-        last = last_poll(session, now())
+        last = last_polled(session)
     assert last is not None
     return last.failed_step
 
