@@ -67,7 +67,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
         "coming": [meeting_view(each, language) for each in coming],
         "leaders": accounts.leads_of(session, group),
         "members": group.members_shown,
-        "warmth": members.interest_level(session, group) if card.is_upcoming else None,
+        "waiting": members.people_waiting(session, group) if card.is_upcoming else 0,
     }
 
 

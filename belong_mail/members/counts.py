@@ -103,3 +103,8 @@ def steady(number: int, told: int) -> int:
     if abs(number - told) < COUNT_STEP:
         return told
     return 0 if number < COUNT_STEP else round(number, -1)
+
+
+def in_tens(number: int) -> int:
+    """Round down a number of people; 0 means “a few”."""
+    return number // COUNT_STEP * COUNT_STEP

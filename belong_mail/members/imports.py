@@ -22,7 +22,7 @@ from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.counts import COUNT_STEP
+from belong_mail.members.counts import in_tens
 
 # Addresses sealed together and asked in one transaction.
 BATCH_SIZE: Final = 10
@@ -169,11 +169,6 @@ def progress(session: Session, found: Import) -> Progress:
     left = session.scalar(counted) or 0
     number: int = found.report["addresses"]
     return Progress(in_tens(number - left), in_tens(number), is_over=left == 0)
-
-
-def in_tens(number: int) -> int:
-    """Round as member counts are: 0 means “a few”."""
-    return number // COUNT_STEP * COUNT_STEP
 
 
 def announcement(group: Group, links: Links, sender: str, language: str) -> list[str]:

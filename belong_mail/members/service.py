@@ -3,7 +3,6 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from enum import Enum
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -16,9 +15,9 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft, link_hash
-from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
+from belong_mail.members.counts import in_tens
 from belong_mail.members.jobs import FinishConfirmation, NeverMail, RemoveAddress, Signup
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 
@@ -226,20 +225,10 @@ def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, 
     RemoveAddress(group.public_id, address, what).ask(session, sealer)
 
 
-ENOUGH_INTEREST = 10
-
-
-class InterestLevel(Enum):
-    """How many people wait for a group, in words that hide single changes."""
-
-    FEW = gettext_noop("Fewer than 10 people have asked about it so far.")
-    ENOUGH = gettext_noop("Enough people are interested to start.")
-
-
-def interest_level(session: Session, group: Group) -> InterestLevel:
+def people_waiting(session: Session, group: Group) -> int:
+    """Count the people who wait for a group to start, in tens; 0 means fewer than ten."""
     counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
-    number = session.scalar(counted) or 0
-    return InterestLevel.ENOUGH if number >= ENOUGH_INTEREST else InterestLevel.FEW
+    return in_tens(session.scalar(counted) or 0)
 
 
 def last_day() -> date:

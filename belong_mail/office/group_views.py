@@ -15,6 +15,7 @@ from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.questions import MAX_QUESTIONS, QUESTION_TYPES, question_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
+from belong_mail.members.service import people_waiting
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
@@ -99,7 +100,7 @@ def launch(slug: str) -> ResponseReturnValue:
             except (group_service.AlreadyLaunched, office.NotReady) as error:
                 raise InvalidState from error
             return redirect(url_for(".group", slug=slug, done=done), 303)
-        ready, waiting = office.readiness(session, found), office.people_waiting(session, found)
+        ready, waiting = office.readiness(session, found), people_waiting(session, found)
         return _page("launch_group", found, ready=ready, waiting=waiting)
 
 

@@ -21,11 +21,8 @@ from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
 from belong_mail.meetings import service as meetings
-from belong_mail.members.models import WaitlistEntry
 from belong_mail.newsletters.models import Newsletter
 
-# People waiting are counted in steps of this many; 0 means fewer.
-WAITING_STEP = 10
 # Meetings of all groups together in a year.
 MOST_MEETINGS = 2000
 
@@ -166,13 +163,6 @@ def launch(session: Session, group: Group) -> None:
     if not readiness(session, group):
         raise NotReady
     groups.launch(group)
-
-
-def people_waiting(session: Session, group: Group) -> int:
-    """Count the people who wait for a group to start, in tens; 0 means fewer than ten."""
-    counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
-    number = session.scalar(counted) or 0
-    return number - number % WAITING_STEP
 
 
 def add_question(

@@ -13,9 +13,9 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
+from belong_mail.members.counts import COUNT_STEP
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
-from belong_mail.members.service import ENOUGH_INTEREST
 from belong_mail.members.tasks import make_note
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
 from belong_mail.newsletters import service as newsletters
@@ -107,7 +107,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
     awaited = groups.find(session, DEMO_UPCOMING)
     if awaited is not None:
         invitations.invite(session, keyring.opener, keyring.index, awaited, DEMO_LEAD)
-        for number in range(ENOUGH_INTEREST):
+        for number in range(COUNT_STEP):
             signup = Signup(address=f"waiting-{number}@example.org", language="en")
             session.add(make_note(keyring, awaited, signup))
 

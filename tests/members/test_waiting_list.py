@@ -192,14 +192,14 @@ def run(cli, *arguments: str):
 
 @on_sqlite
 def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(scenario, cli):
-    def interest() -> members.InterestLevel:
+    def waiting() -> int:
         with scenario.services.reading.begin() as session:
-            return members.interest_level(session, group_named(session, SOON))
+            return members.people_waiting(session, group_named(session, SOON))
 
-    for number in range(members.ENOUGH_INTEREST):
-        assert interest() is members.InterestLevel.FEW
+    for number in range(10):
+        assert waiting() == 0
         scenario.wait_for(f"person{number}@dpsk12.org")
-    assert interest() is members.InterestLevel.ENOUGH
+    assert waiting() == 10
     assert run(cli, "launch", SOON).exit_code == 0
     again = run(cli, "launch", SOON)
     assert (again.exit_code, again.output) == (1, f"Error: {SOON} has already started.\n")
@@ -230,11 +230,10 @@ def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario):
         demo_data.fill_demo(session, scenario.keyring)
     with scenario.services.reading.begin() as session:
         said = {
-            slug: members.interest_level(session, group_named(session, slug))
+            slug: members.people_waiting(session, group_named(session, slug))
             for slug in (demo_data.DEMO_UPCOMING, SOON)
         }
-    levels = members.InterestLevel
-    assert said == {demo_data.DEMO_UPCOMING: levels.ENOUGH, SOON: levels.FEW}
+    assert said == {demo_data.DEMO_UPCOMING: 10, SOON: 0}
     scenario.launch(demo_data.DEMO_UPCOMING)
     assert len(scenario.mails("waiting-3@example.org")) == 1
 
