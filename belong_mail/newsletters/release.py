@@ -49,6 +49,7 @@ WAITS = and_(
     Newsletter.queued_at.is_(None),
     or_(Newsletter.due_at.is_not(None), Newsletter.held_at.is_not(None)),
 )
+IS_NO_DRAFT = or_(WAITS, Newsletter.queued_at.is_not(None))
 QUEUED = Newsletter.queued_at.is_not(None), Newsletter.stopped_at.is_(None)
 # Values that make an issue a draft again.
 DRAFT = {"due_at": None, "held_at": None, "released_by": None}
@@ -254,8 +255,7 @@ def queued_issues(session: Session, skip: int, most: int) -> list[Newsletter]:
 
 def find_released(session: Session, public_id: str) -> Newsletter:
     """Find an issue of any group that is not a draft, to read or to change. Raises NotFound."""
-    is_no_draft = or_(WAITS, Newsletter.queued_at.is_not(None))
-    found = select(Newsletter).where(Newsletter.public_id == public_id, is_no_draft)
+    found = select(Newsletter).where(Newsletter.public_id == public_id, IS_NO_DRAFT)
     newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
     return required(newsletter, accounts.NotFound)
 

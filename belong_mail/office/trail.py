@@ -14,6 +14,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import IS_NO_DRAFT
 
 ENTRIES_A_PAGE = 50
 # Characters of an account's or a session's short reference.
@@ -103,10 +104,5 @@ def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, st
 def readable(session: Session, entries: Iterable[AuditEntry]) -> set[str]:
     """Return the newsletters of entries that the office may open: not drafts."""
     named = {each.newsletter for each in entries if each.newsletter}
-    found = select(Newsletter.public_id).where(
-        Newsletter.public_id.in_(named),
-        Newsletter.queued_at.is_not(None)
-        | Newsletter.due_at.is_not(None)
-        | Newsletter.held_at.is_not(None),
-    )
+    found = select(Newsletter.public_id).where(Newsletter.public_id.in_(named), IS_NO_DRAFT)
     return set(session.scalars(found))
