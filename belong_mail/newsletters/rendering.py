@@ -166,11 +166,8 @@ def unknown_placeholders(text: str) -> list[str]:
 
 def is_name_in_link(text: str) -> bool:
     """Return whether a reader's name is inside a web or email address."""
-    return _holds_named_link(text) or _holds_named_link(_as_read(text))
-
-
-def _holds_named_link(text: str) -> bool:
-    return any(_is_in_link(found) for found in PLACEHOLDER.finditer(text))
+    ways = (text, _as_read(text))
+    return any(_is_in_link(found) for each in ways for found in PLACEHOLDER.finditer(each))
 
 
 def _as_read(text: str) -> str:
@@ -215,18 +212,15 @@ def fill_text(text: str, group: Group, language: str) -> str:
 def fill_slots(text: str, group_name: str) -> str:
     """Fill in the group's name, and a slot for each member's own name.
 
-    For texts that are not sentences, such as subjects. A link gets no name: its website would learn
-    it. If a link is hidden from all but Markdown, no name is filled in anywhere.
+    For texts that are not sentences, such as subjects. If one stands in a link, whose website would
+    learn the name, none is filled in; such an issue is not released.
     """
-    others = PLACEHOLDER.sub(lambda found: "" if _is_in_link(found) else found[0], text)
-    is_hidden = _holds_named_link(_as_read(others))
+    may_name = not is_name_in_link(text)
 
     def put(found: re.Match[str]) -> str:
         if found[1] == "group":
             return group_name
-        if is_hidden or _is_in_link(found):
-            return found[0]
-        return slot(found[1]) if found[1] in FALLBACKS else found[0]
+        return slot(found[1]) if may_name and found[1] in FALLBACKS else found[0]
 
     return PLACEHOLDER.sub(put, text)
 

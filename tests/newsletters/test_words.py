@@ -83,11 +83,7 @@ NAMED_LINKS = (
     "[https://spy.example.org/{first_name}](https://spy.example.org)",
     "![Tea](https://spy.example.org/{first_name}.png)",
     "https://spy.example.org/" + "x" * 3000 + "{first_name}",
-)  # fmt: skip
-
-
-# Words that only Markdown, or a mail program, makes a link of.
-HIDDEN_LINKS = (
+    # Words that only Markdown, or a mail program, makes a link of.
     "spy&#46;example&period;org/{first_name}", "http&colon;//spy/{first_name}",
     r"http:\/\/10.1.2.3/{first_name}", "spy.**example**/{first_name}", "spy.**org**/{first_name}",
     "{first_name}&commat;spy", "spy.рф/{first_name}", "spy。com/{first_name}",
@@ -109,15 +105,11 @@ def make_named(session, keyring) -> None:
     member.wrapped_name = wrap_field(keyring, "Zebulon", "wrapped_name", member.public_id)
 
 
-@pytest.mark.parametrize(
-    ("text", "filled"),
-    [*((f"{link}\n\nHello {{first_name}}!", 1) for link in NAMED_LINKS),
-     *((link, 0) for link in HIDDEN_LINKS)],
-    ids=range(len(NAMED_LINKS + HIDDEN_LINKS)),
-)  # fmt: skip
-def test_no_link_is_ever_filled_with_the_readers_name_and_beside_a_hidden_one_nothing_is(
-    text, filled, worker, relay, services, keyring
+@pytest.mark.parametrize("link", NAMED_LINKS, ids=range(len(NAMED_LINKS)))
+def test_no_link_is_ever_filled_with_the_readers_name_and_beside_one_nothing_is(
+    link, worker, relay, services, keyring
 ):
+    text = f"{link}\n\nHello {{first_name}}!"
     with services.writing.begin() as session:
         make_named(session, keyring)
         with pytest.raises(newsletters.InvalidNewsletter):
@@ -127,8 +119,7 @@ def test_no_link_is_ever_filled_with_the_readers_name_and_beside_a_hidden_one_no
         newsletters.queue(session, issue)
     worker.drain()
     [mail] = relay.to(ADA)
-    for part in (text_of(mail), html_of(mail)):
-        assert part.count("Zebulon") == part.count("Hello Zebulon!") == filled
+    assert "Zebulon" not in text_of(mail) + html_of(mail)
 
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
