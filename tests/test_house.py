@@ -121,6 +121,13 @@ def test_functions_have_at_most_40_lines_and_views_20():
     assert long == []
 
 
+def test_no_template_takes_words_for_markup():
+    """Markup stands in templates and in our own sentences, never in a value."""
+    for file in (*ROOT.glob("templates/**/*.html"), *ROOT.glob("emails/**/*.*")):
+        found = re.findall(r"""[^"'\s]\s*\|\s*safe\b|autoescape""", file.read_text())
+        assert not found, file
+
+
 def test_nothing_is_patched_in_a_test():
     patching = re.compile(r"^ *(from|import) .*mock|\.(patch|setattr|setitem)\(", re.MULTILINE)
     tests = modules(ROOT / "tests")

@@ -129,6 +129,16 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, 
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
 
 
+def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
+    with time_machine.travel(now() - timedelta(days=1)):
+        write(visitor)
+    write(visitor)
+    with services.reading.begin() as session:
+        long, short = session.scalars(select(Thread.reference).order_by(Thread.id))
+    page = office.open("/office/inbox").text
+    assert 0 < page.index(long) < page.index(short)
+
+
 def test_the_office_loses_the_right_at_once(office, services, keyring):
     assert office.open("/office/inbox").status_code == 200
     with services.writing.begin() as session:

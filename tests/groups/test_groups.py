@@ -49,6 +49,14 @@ def test_a_retired_groups_slug_stays_taken(session):
         groups.add(session, "asian", "Another", "", is_upcoming=False)
 
 
+def test_of_two_groups_of_a_name_the_one_with_more_to_hide_is_meant(session):
+    first, second = group_named(session, "asian"), group_named(session, "lgbtq")
+    first.known_names = second.known_names = ["Tea"]
+    assert second.is_discreet
+    assert first.id < second.id
+    assert groups.as_named(session, "Tea") is second
+
+
 def test_hues_go_by_place_and_begin_again_after_ten(session):
     groups.add(session, "eleventh", "Eleventh", "", is_upcoming=True)
     session.flush()

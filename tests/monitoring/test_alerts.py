@@ -25,13 +25,16 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_TO, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.monitoring import alerts
+from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
 from belong_mail.worker.periodic_tasks import Backoff
 from tests.browser_client import text_of
-from tests.delivery.factories import queue
+from tests.delivery.factories import deliveries, queue
 from tests.factories import queue_issue
+from tests.markers import on_both
+from tests.overlapping import do_twice_at_once
 
 OPERATOR, COLLEAGUE = "operator@example.org", "colleague@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
@@ -104,9 +107,22 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, r
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
     assert work(services, keyring, minutes=16) == 1
-    with services.writing.begin() as session:
-        session.execute(update(WorkerLimit).values(used_until=WorkerLimit.used_until - 6 * 3600))
-    assert work(services, keyring) == 2
+    for _ in range(2):
+        with services.writing.begin() as session:
+            earlier = WorkerLimit.used_until - 6 * 3600
+            session.execute(update(WorkerLimit).values(used_until=earlier))
+        assert work(services, keyring) == 2, "No third one while the second waits."
+
+
+@ALARM
+@on_both("races")
+def test_of_two_workers_in_one_minute_one_tells(services, keyring):
+    def tell(session: Session) -> None:
+        site = Site(session, services.settings, now())
+        alerts.send_alerts(site, keyring, [OPERATOR], (alerts.WRONG_KEYS,))
+
+    do_twice_at_once(services, tell)
+    assert [each.kind for each in deliveries(services)] == [alerts.ALERT]
 
 
 @BOTH
