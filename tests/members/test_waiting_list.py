@@ -6,6 +6,7 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.core.db import new_public_id, now
+from belong_mail.core.encryption import HEAD_OCTETS, WRAPPED
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
@@ -184,6 +185,17 @@ def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(scenario):
     scenario.launch("people-with-disabilities")
     assert scenario.mails() == []
     assert scenario.rows("waitlist_entries") == 0
+
+
+def test_a_note_that_no_key_opens_stops_no_other(scenario):
+    scenario.wait_for()
+    scenario.wait_for(BEN)
+    with scenario.services.writing.begin() as session:
+        adas = session.scalars(select(WaitlistEntry).order_by(WaitlistEntry.id)).all()[0]
+        unknown = WRAPPED + bytes(HEAD_OCTETS - len(WRAPPED))
+        adas.wrapped_address = unknown + adas.wrapped_address[HEAD_OCTETS:]
+    scenario.launch()
+    assert (len(scenario.mails()), len(scenario.mails(BEN))) == (0, 1)
 
 
 def run(cli, *arguments: str):
