@@ -197,12 +197,12 @@ def run_together(
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection
     bound = [statement.bind(dialect, values) for statement, values in calls]
-    if is_last and not dialect.positional:
-        bound.append(("COMMIT", None, {"prepare": False}))
     error_of = dialect.loaded_dbapi.Error
     try:
         with nullcontext() if dialect.positional else driver.pipeline():
             cursors = [driver.execute(sql, values, **options) for sql, values, options in bound]
+            if is_last and not dialect.positional:
+                driver.execute("COMMIT", prepare=False)
         return [(each.fetchall() if each.description else [], each) for each in cursors]
     except error_of as error:
         if is_cut := dialect.is_disconnect(error, driver, None):

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import CompiledStatement, UtcTime, now
+from belong_mail.core.db import Call, CompiledStatement, UtcTime, now
+from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, MemberQuery
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State
 from belong_mail.delivery.retry import TRANSACTIONAL
@@ -108,10 +109,6 @@ def claim_chunk(
     transaction.
     """
     connection = session.connection()
-    if members.prepared and connection.dialect.name != "sqlite":
-        entry = _entry(owner) | members.prepared | {"limit": limit}
-        if rows := _take_and_insert(members.chosen).run(connection, entry)[0]:
-            return list(members.composers(session, rows))
     found, _ = _NEXT_CHUNK.run(connection, {})
     if not found:
         return None
@@ -127,6 +124,21 @@ def claim_chunk(
     if len(rows) != planned:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
     return list(members.composers(session, rows)) if is_small else []
+
+
+def has_at_once(session: Session, members: MemberQuery) -> bool:
+    """Return whether `at_once` can claim the next chunk of the same issue; SQLite cannot."""
+    return bool(members.prepared) and session.connection().dialect.name != "sqlite"
+
+
+def at_once(members: MemberQuery, limit: int, lease: dict[str, Any]) -> tuple[Call, Call]:
+    """Return what claims the next chunk in one statement, and what looks for other deliveries.
+
+    The statement lists the deliveries on the lease, too, and returns the members, for `composers`.
+    It leaves a chunk alone that is too large, or of an issue that is not prepared.
+    """
+    entry = _entry(lease["owner"]) | lease | members.prepared | {"limit": limit}
+    return (_take_and_insert(members.chosen), entry), (_LOOKING, {"at": now()})
 
 
 def _entry(owner: str | None) -> dict[str, Any]:
@@ -180,10 +192,7 @@ def _insert_deliveries(
 
 @cache
 def _take_and_insert(chosen: ChunkMembers) -> CompiledStatement:
-    """Build the statement that does all that `claim_chunk` does, for a prepared issue.
-
-    It leaves the next chunk alone if that is another issue's, or too large.
-    """
+    """Build the statement for `at_once`."""
     following = _next(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
     chunk = following.cte("following").c
     fits = chunk.newsletter_id == bindparam("newsletter_id"), chunk.planned <= bindparam("limit")
@@ -193,19 +202,22 @@ def _take_and_insert(chosen: ChunkMembers) -> CompiledStatement:
     members = chosen(low, high).cte("members")
     inserted = select(func.count()).select_from(members).scalar_subquery()
     taking = update(Chunk).where(Chunk.id == taken).values(inserted=inserted).returning(Chunk.id)
-    return CompiledStatement(_insert_each(members).add_cte(taking.cte("taking")))
+    entered, read = _insert_each(members)
+    lease = throttle.listing(entered).cte("lease")
+    return CompiledStatement(read.add_cte(taking.cte("taking"), lease))
 
 
 @cache
 def _insert_and_read(chosen: ChunkMembers) -> CompiledStatement:
     """Build the statement that inserts a chunk's deliveries and returns them with their members."""
-    return CompiledStatement(_insert_each(chosen(*_ENDS).cte("members")))
+    return CompiledStatement(_insert_each(chosen(*_ENDS).cte("members"))[1])
 
 
-def _insert_each(members: CTE) -> Select[Any]:
+def _insert_each(members: CTE) -> tuple[CTE, Select[Any]]:
+    """Return the part that inserts deliveries, and what reads their ids and members."""
     ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
     read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
-    return read.order_by(ids.c.id)
+    return ids, read.order_by(ids.c.id)
 
 
 @cache

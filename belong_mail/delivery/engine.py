@@ -62,6 +62,8 @@ LEASE_MARGIN_SECONDS = 5.0
 Span = tuple[datetime, datetime]
 # Called, in the transaction that records it, for a delivery that will never arrive.
 Undelivered = Callable[[Session, int], None]
+# What writes deliveries, by id; None: nothing was there to claim.
+Claimed = list[tuple[int, Compose]] | None
 log = logging.getLogger(__name__)
 
 
@@ -93,6 +95,8 @@ class Engine:
         self._rest: Span | None = None
         self._paced: Span | None = None
         self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
+        self._is_chunk_next = False
+        """Whether a chunk of the same issue is next, and nothing else was due at the last look."""
         self._left_at: float | None = None
         self._away = 0.0
         """Seconds for which the connections were last left alone between two slices of work."""
@@ -258,12 +262,13 @@ class Engine:
             if (had_failed and is_known) or is_last:
                 kept = set(accepted) if is_last else self._dispatcher.held
                 delivery_results.release_unknown_claims(session, owner, kept)
-            if limit and is_known:
+            at_once = is_known and bool(accepted) and self._may_claim_at_once(limit)
+            if limit and is_known and not at_once:
                 is_free = len(results) == len(self._dispatcher.held)
                 claimed = self._claim(session, limit, is_free=is_free)
             turn = self._lock.journal.begin() if is_known and (results or claimed) else 0
             pause = throttle.send_slots(session, self._policy, len(claimed or ()))
-            self._commit(session, accepted, claimed or [], turn)
+            claimed = self._commit(session, accepted, claimed, turn, limit if at_once else 0)
         self._has_failed = False
         self._log.note(results)
         if turn:
@@ -289,13 +294,36 @@ class Engine:
                     session.execute(HURRIED)
         return accepted
 
+    def _may_claim_at_once(self, limit: int) -> bool:
+        """Return whether to claim the next chunk without reading anything before (`_commit`)."""
+        is_unlimited = limit >= throttle.CHUNK_MEMBERS and not self._policy.is_limited
+        may_be_any = self._has_issues and self.kinds_alone is None
+        return self._is_chunk_next and is_unlimited and may_be_any
+
     def _commit(
-        self, session: Session, accepted: list[int], claimed: list[tuple[int, Compose]], turn: int
-    ) -> None:
-        """Store what was accepted, and on the lease what is held now; end the transaction."""
-        owner, held = self._lock.name, self._dispatcher.held.union(each for each, _ in claimed)
-        holding = throttle.holding(session, owner, held, turn) if turn else ()
-        delivery_results.accept(session, owner, accepted, *holding, is_last=True)
+        self, session: Session, accepted: list[int], claimed: Claimed, turn: int, at_once: int
+    ) -> Claimed:
+        """Store acceptances, and on the lease what is held now; end the transaction.
+
+        May claim the next chunk as well, of at most so many members (`at_once`), in the same round
+        trip. Returns what is claimed.
+        """
+        held = self._dispatcher.held.union(each for each, _ in claimed or ())
+        lease = throttle.lease_of(self._lock.name, held, turn)
+        calls = throttle.holding(session, lease) if turn else ()
+        if at_once:
+            self._is_chunk_next, calls = False, claims.at_once(self._members, at_once, lease)
+        try:
+            found = delivery_results.accept(session, lease["owner"], accepted, *calls, is_last=True)
+        except NO_DATABASE as error:
+            if at_once:
+                self._rest_issues(error)
+            raise
+        if at_once:
+            rows, [is_due] = found
+            self._is_chunk_next = bool(rows) and not any(is_due)
+            claimed = list(self._members.composers(session, rows)) or None
+        return claimed
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
         """Continue after a transaction: forget stored results, and what is no longer ours."""
@@ -324,9 +352,7 @@ class Engine:
         room = most - (len(self._dispatcher.held) - written)
         return room if room >= most * REFILL_SHARE else 0
 
-    def _claim(
-        self, session: Session, limit: int, *, is_free: bool
-    ) -> list[tuple[int, Compose]] | None:
+    def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
         """Claim what is due, within the relay's pace; None if nothing is.
 
         Returns what writes it, which may be nothing of a chunk.
@@ -352,6 +378,7 @@ class Engine:
                 ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
             else:
                 ids, chunk = claims.claim_single(session, self._lock.name, room.limit), None
+            self._is_chunk_next = bool(chunk) and claims.has_at_once(session, self._members)
             if ids or chunk is not None:
                 self._looked_at = time.monotonic() if is_looking else self._looked_at
             self._lock.journal.claim(ids)

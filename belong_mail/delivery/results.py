@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -186,8 +187,8 @@ def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> boo
 
 def accept(
     session: Session, owner: str, ids: list[int], *calls: Call, is_last: bool = False
-) -> None:
-    """Store acceptances and count them, together with other statements (`run_together`).
+) -> list[list[Any]]:
+    """Store acceptances and count them; return the rows of other statements (`run_together`).
 
     Deliveries that were taken from the owner as uncertain are settled all the same. They were
     counted then; that second query is rarely needed.
@@ -198,11 +199,12 @@ def accept(
         accepting = _ACCEPTING, {**said, "before": State.SENDING}
         calls = (accepting, throttle.counting(connection, owner, len(ids), 0), *calls)
     if not calls:
-        return
-    (_, found), *_ = run_together(connection, *calls, is_last=is_last)
-    if ids and found.rowcount < len(ids):
+        return []
+    rows, cursors = zip(*run_together(connection, *calls, is_last=is_last), strict=True)
+    if ids and (found := cursors[0]).rowcount < len(ids):
         _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
         throttle.count_sent(session, owner, found.rowcount - len(ids))
+    return list(rows[2:] if ids else rows)
 
 
 _ACCEPTING = CompiledStatement(

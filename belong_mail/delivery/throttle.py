@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import CTE, Connection, String, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -33,6 +33,10 @@ class SendPolicy:
     send_rate: int | None
     daily_quota: int | None
     uncertain: timedelta | None
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.send_rate) or self.daily_quota is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +119,34 @@ def _counting(dialect: str) -> CompiledStatement:
     )
 
 
-def holding(session: Session, owner: str, held: Iterable[int], turn: int = 0) -> tuple[Call, ...]:
-    """Return the statement that writes on a worker's lease what it holds, and its last turn."""
-    lease = {"owner": owner, "until": now() + LEASE, "turn": turn}
-    lease["held"] = ",".join(map(str, held))
+def lease_of(owner: str, held: Iterable[int], turn: int = 0) -> dict[str, Any]:
+    """Return a lease's values: what the worker holds, and its last turn."""
+    listed = ",".join(map(str, held))
+    return {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
+
+
+def holding(session: Session, lease: dict[str, Any]) -> tuple[Call, ...]:
+    """Return the statement that writes a lease."""
     return ((_holding(session.connection().dialect.name), lease),)
 
 
 @cache
 def _holding(dialect: str) -> CompiledStatement:
-    """Build the statement for `holding`; an ended lease begins anew."""
-    lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn)
-    listed = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
-    return CompiledStatement(lease.on_conflict_do_update(index_elements=[Lease.owner], set_=listed))
+    return CompiledStatement(_leasing(dialect))
+
+
+def listing(entered: CTE) -> Any:
+    """Build a part of a statement that also lists what another part inserts; for PostgreSQL."""
+    more = select(func.string_agg(cast(entered.c.id, String), ",")).scalar_subquery()
+    held = func.concat_ws(",", bindparam("held", type_=String()), more)
+    return _leasing("postgresql", held=held).returning(Lease.owner)
+
+
+def _leasing(dialect: str, **listed: Any) -> Any:
+    """Build the statement that writes a lease; an ended one begins anew."""
+    lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn).values(listed)
+    again = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
+    return lease.on_conflict_do_update(index_elements=[Lease.owner], set_=again)
 
 
 def _entering(dialect: str, *columns: Any) -> Any:

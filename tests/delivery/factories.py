@@ -24,8 +24,8 @@ def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
 
 def hold(session: Session, owner: str, claimed: list[tuple[int, Compose]]) -> None:
     """Write on a worker's lease what it claimed."""
-    held = [number for number, _ in claimed]
-    run_together(session.connection(), *throttle.holding(session, owner, held))
+    lease = throttle.lease_of(owner, [number for number, _ in claimed])
+    run_together(session.connection(), *throttle.holding(session, lease))
 
 
 def end_lease(services: Services, owner: str = "elsewhere") -> None:

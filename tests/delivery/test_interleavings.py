@@ -22,7 +22,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
-from tests.delivery.factories import books, hold
+from tests.delivery.factories import books
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
 from tests.factories import make_members, queue_issue
 
@@ -86,14 +86,12 @@ class Issues:
         return self._worker._work(session)
 
     def claim(self, owner: str) -> Actor:
+        """Claim the chunk in one statement, as when one of the same issue was claimed before."""
+
         def claimed(session: Session) -> None:
-            chunk = (
-                claims.claim_chunk(
-                    session, owner, self._worker._issue_mailer, throttle.CHUNK_MEMBERS
-                )
-                or []
-            )
-            hold(session, owner, chunk)
+            lease = throttle.lease_of(owner, ())
+            calls = claims.at_once(self._worker._issue_mailer, throttle.CHUNK_MEMBERS, lease)
+            settling.accept(session, owner, [], *calls)
 
         return claimed
 
