@@ -104,7 +104,8 @@ def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
         due += erasing.due(at)
         if erasing.is_over(at):
             session.delete(row)
-    forget_subscriptions(session, list(session.scalars(_named(due))))
+    if due:
+        forget_subscriptions(session, list(session.scalars(_named(due))))
     return due
 
 

@@ -420,8 +420,9 @@ def status() -> None:
     """
     seen = _state_file().seen()
     with transaction() as session:
-        because = hold.hold_reason(session, seen)
-        changes = hold.changes(session, seen) if because == hold.CHANGED else []
+        host = hold.host_of(session, seen)
+        because = hold.hold_reason(session, host, seen)
+        changes = hold.changes(session, host, seen) if because == hold.CHANGED else []
         others, waiting = hold.other_hosts(session, seen), hold.waiting(session)
     if others:
         click.echo(f"Other hosts on hold: {others}.")
@@ -447,7 +448,7 @@ def release(*, doubt: bool) -> None:
     Says what it will send.
     """
     with _state_file().locked_update() as seen, transaction() as session:
-        because = hold.hold_reason(session, seen)
+        because = hold.hold_reason(session, hold.host_of(session, seen), seen)
         if because is not None:
             if doubt:
                 number = outbox.doubt_copies(session, services().settings.uncertain)

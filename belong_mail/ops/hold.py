@@ -69,17 +69,21 @@ TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
 
 
-def hold_reason(session: Session, seen: HostState) -> str | None:
+def host_of(session: Session, seen: HostState) -> Host | None:
+    """Return what the database knows of this host, or None if it has not worked on it."""
+    found = select(Host).where(Host.folder == seen.folder)
+    return session.scalar(found.execution_options(populate_existing=True))
+
+
+def hold_reason(session: Session, host: Host | None, seen: HostState) -> str | None:
     """Return why this host must not work here, as a key of REASONS, or None if it may."""
-    host = _host(session, seen)
     if host is not None and host.held_because is not None:
         return host.held_because
-    return CHANGED if changes(session, seen) else None
+    return CHANGED if changes(session, host, seen) else None
 
 
-def changes(session: Session, seen: HostState) -> list[str]:
+def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
     """List what differs from this host's last view of the database."""
-    host = _host(session, seen)
     if host is None or host.epoch == 0:
         words = "this host's state folder has not worked on this database"
         return [words] if _is_used(session, seen) else []
@@ -118,8 +122,8 @@ def check_host(session: Session, seen: HostState, *, is_behind: bool = False) ->
         session.execute(
             update(Host).where(Host.held_because.is_(None)).values(held_because=CHANGED)
         )
-    because = hold_reason(session, seen)
-    host = _host(session, seen)
+    host = host_of(session, seen)
+    because = hold_reason(session, host, seen)
     if host is None:
         host = Host(folder=seen.folder, epoch=0)
         session.add(host)
@@ -134,13 +138,13 @@ def check_host(session: Session, seen: HostState, *, is_behind: bool = False) ->
 def start_hold(session: Session, because: str, seen: HostState) -> None:
     """Hold every host that has worked on this database, and this one."""
     session.execute(update(Host).values(held_because=because))
-    if _host(session, seen) is None:
+    if host_of(session, seen) is None:
         session.add(Host(folder=seen.folder, epoch=0, held_because=because))
 
 
 def release_hold(session: Session, seen: HostState) -> None:
     """Let this host work on this database, in `HostStateFile.locked_update`."""
-    host = _host(session, seen)
+    host = host_of(session, seen)
     if host is None:
         host = Host(folder=seen.folder, epoch=0)
         session.add(host)
@@ -241,11 +245,6 @@ def timeline(session: Session) -> str:
 
 def _is_clock_ahead(host: Host) -> bool:
     return now() - host.seen_at > CLOCK_TOO_FAR
-
-
-def _host(session: Session, seen: HostState) -> Host | None:
-    found = select(Host).where(Host.folder == seen.folder)
-    return session.scalar(found.execution_options(populate_existing=True))
 
 
 def _is_used(session: Session, seen: HostState) -> bool:

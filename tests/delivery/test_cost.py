@@ -2,12 +2,13 @@
 
 import time
 
+import pytest
 from sqlalchemy import event
 
 from belong_mail.delivery.engine import RESULT_WAIT_SECONDS
-from tests.counting import counted
+from tests.counting import counted, statements_of
 from tests.delivery.factories import books, queue
-from tests.markers import on_both
+from tests.markers import on_both, periodic_tasks
 
 pytestmark = on_both("statements and commits are counted")
 
@@ -32,3 +33,13 @@ def test_many_results_share_a_commit_and_nothing_is_rendered_for_one_recipient(
     assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
     assert len(commits) <= MEMBERS // BATCH + waits + ASIDE
     assert counts["render"] == 2, "one for each language"
+
+
+@periodic_tasks
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": "operator@example.org"}])
+def test_a_first_turn_asks_the_database_little(worker, services):
+    """Looks at the keys, does what is done each minute, measures what the operator is told of."""
+    with statements_of(services.engine) as seen:
+        worker._turn()
+    assert worker.held_because is None
+    assert len(seen) <= 70, "\n".join(seen)
