@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from belong_mail.accounts.invitations import INVITATION
+from belong_mail.accounts.invitations import INVITATION, has_accepted, has_accepted_office
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Passkey, SignIn
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.retention import (
@@ -17,7 +17,8 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import RETENTION
+from belong_mail.delivery.work import RETENTION, Work, each_minute
+from belong_mail.groups.models import Group
 
 _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
 
@@ -38,14 +39,6 @@ def _without_a_right() -> tuple[ColumnElement[bool], ...]:
     return ~Account.is_office, Account.office_since.is_(None), ~leads
 
 
-def _unaccepted(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return GroupLead.accepted_at.is_(None), GroupLead.since < at - INVITATION_AGE
-
-
-def _unaccepted_by_office(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return ~Account.is_office, Account.office_since < at - INVITATION_AGE
-
-
 def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
     """Match accounts whose invitation has not been sent yet; they must stay."""
     return exists().where(
@@ -56,21 +49,39 @@ def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
     )
 
 
-def _purge_invitations(session: Session, at: datetime) -> int:
-    """Delete expired invitations, and accounts that have nothing else."""
-    to_lead = delete(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
-    to_office = update(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
-    taken_back = to_office.values(office_since=None, wrapped_office=None)
-    over = [
-        *session.scalars(to_lead.returning(GroupLead.account_id)),
-        *session.scalars(taken_back.returning(Account.id)),
-    ]
+@each_minute("Invitations that are over stay")
+def end_invitations(work: Work) -> None:
+    """Delete invitations that were not accepted in time, and accounts that have nothing else.
+
+    Proofs decide, not marks: with those alone the web could take rights away, and no one would be
+    told.
+    """
+    session, opener, since = work.session, work.keys.opener, work.at - INVITATION_AGE
+    to_lead = (
+        select(GroupLead, Account, Group)
+        .join(Account, Account.id == GroupLead.account_id)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.accepted_at.is_(None), GroupLead.since < since)
+        .where(~_is_waiting(GroupLead.account_id))
+        .with_for_update(of=GroupLead, skip_locked=True)
+    )
+    over = set()
+    for right, account, group in session.execute(to_lead).all():
+        if not has_accepted(opener, right, account, group):
+            session.delete(right)
+            over.add(account.id)
+    of_office = select(Account).where(~Account.is_office, Account.office_since < since)
+    free = of_office.where(~_is_waiting(Account.id)).with_for_update(skip_locked=True)
+    for account in session.scalars(free).all():
+        if not has_accepted_office(opener, account):
+            account.office_since = account.wrapped_office = None
+            over.add(account.id)
     if not over:
-        return 0
+        return
+    session.flush()
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
     unused = delete(Account).where(Account.id.in_(over), *_without_a_right(), ~is_mailed)
     session.execute(unused)
-    return len(over)
 
 
 RETENTION["sessions"] = in_batches(
@@ -78,7 +89,4 @@ RETENTION["sessions"] = in_batches(
 )
 RETENTION["sign ins"] = in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE))
 RETENTION["passkeys"] = in_batches(delete(Passkey), passkeys_of_nobody)
-RETENTION["invitations"] = Rule(
-    _purge_invitations, ((GroupLead, _unaccepted), (Account, _unaccepted_by_office))
-)
 RETENTION["audit entries"] = Rule(_purge_audit, _DELETE_AUDIT.rows)

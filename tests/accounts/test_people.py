@@ -18,7 +18,7 @@ from tests.clients import signed_in
 from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.scenario import ADA, VILLAGE
+from tests.scenario import ADA, VILLAGE, drain_in
 
 pytestmark = periodic_tasks
 
@@ -217,7 +217,7 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
 def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
-    scenario.purge(timedelta(days=9))
+    drain_in(scenario.worker, days=9)
     assert scenario.account(COLLEAGUE) is None
     assert scenario.visitor.press(link).status_code == 404
 

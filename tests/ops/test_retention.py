@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead, SignIn
+from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.core.db import Base, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Chunk, Delivery, SentPerMinute, State
@@ -87,7 +87,6 @@ def rows_of_each_age(session: Session) -> list[tuple[Base, timedelta]]:
         (SentPerMinute(owner="", minute=now(), number=1), 2 * DAY),
         (AddressChange(wrapped=b""), WEEK),
         (MailboxChange(group_id=group, wrapped=b""), WEEK),
-        (GroupLead(account_id=person.id, group_id=group), 8 * DAY),
         (Import(**of_group, started_at=now()), MONTH),
         (InboundDigest(digest=b""), MONTH),
     ]

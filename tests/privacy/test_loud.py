@@ -4,14 +4,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import (
-    select,
-    text,
-)
+from sqlalchemy import select, text, update
 
 from belong_mail.accounts.invitations import find_account, has_accepted_office, is_proven_lead
 from belong_mail.accounts.jobs import AcceptRights, InviteColleague
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.retention import end_invitations
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
 from belong_mail.core.jobs import Job, SealedJob
@@ -286,6 +284,26 @@ def test_a_colleague_of_the_office_whom_the_web_removes_by_a_row_is_told(scenari
         found = find_account(session, scenario.keyring.index, COLLEAGUE)
         assert found is not None
         assert found.wrapped_office is None
+
+
+@by_the_role
+def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
+    """Else the web could have leaders and colleagues forgotten, of which nobody would hear."""
+    scenario.invite_lead(LEAD)
+    scenario.invite_office(OFFICE)
+    with scenario.services.writing.begin() as session:
+        session.execute(update(GroupLead).values(since=now() - timedelta(days=30)))
+        session.execute(update(Account).values(office_since=now() - timedelta(days=30)))
+    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
+    silence(scenario, "UPDATE accounts SET is_office = :no")
+    # A lock may keep what tells of it from the row, so this may come first.
+    with scenario.services.writing.begin() as session:
+        end_invitations(scenario.worker._work(session))
+    silence(scenario, "UPDATE group_leads SET accepted_at = CURRENT_TIMESTAMP")
+    assert is_proven(scenario, LEAD)
+    with scenario.services.reading.begin() as session:
+        account = required(find_account(session, scenario.keyring.index, OFFICE), LookupError)
+        assert has_accepted_office(scenario.keyring.opener, account)
 
 
 def told_of_a_role(scenario: Scenario) -> list[str]:
