@@ -14,7 +14,7 @@ psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="${POSTGRES_USER:-post
 \getenv worker WORKER_PASSWORD
 \getenv web WEB_PASSWORD
 CREATE ROLE belong_worker LOGIN PASSWORD :'worker';
-CREATE ROLE belong_web LOGIN PASSWORD :'web';
+CREATE ROLE belong_web LOGIN CONNECTION LIMIT 80 PASSWORD :'web';
 CREATE DATABASE belong OWNER belong_worker;
 REVOKE ALL ON DATABASE belong FROM PUBLIC;
 GRANT CONNECT ON DATABASE belong TO belong_web;

@@ -152,6 +152,8 @@ def test_postgresql_begins_with_two_roles_and_the_web_may_only_what_its_pages_do
         has_password = f"rolname LIKE '{own}%' AND rolpassword LIKE 'SCRAM-SHA-256$%'"
         [number] = ask(server, f"SELECT count(*) FROM pg_authid WHERE {has_password}")  # noqa: S608
         assert number == 2
+        limit = f"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{own}_web'"  # noqa: S608
+        assert ask(server, limit) == [80], "the worker keeps some of PostgreSQL's hundred"
     finally:
         for what in (f"DATABASE {own}", f"ROLE {own}_web", f"ROLE {own}_worker"):
             ask(server, f"DROP {what}")
