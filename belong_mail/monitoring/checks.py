@@ -221,6 +221,20 @@ CHECKS: Final = (
         emails=True,
     ),
     Check(
+        name="too_late",
+        about="Single emails of the last six hours that were never tried in time.",
+        measure=measures.too_late,
+        limit=0,
+        wrong="Emails to people were held back until it was too late to send them",
+        unit="",
+        todo=(
+            "If the worker or the relay was away, this is normal. If not, someone may have broken"
+            " into the website, be testing email addresses, and keep people from being told: check"
+            " the web server and who can reach the database. If in doubt, take the website down."
+        ),
+        emails=True,
+    ),
+    Check(
         name="asked_of_lists",
         about="1 from when people of an imported list are asked to join until an alert says so.",
         measure=measures.asked_of_lists,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import NOTICE_RATE
+from belong_mail.core.rate_limits import ALERT_RATE, NOTICE_RATE
 from belong_mail.core.services import Settings
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
@@ -244,6 +244,14 @@ def unwritable(site: Site) -> float:
     failed = Delivery.newsletter_id.is_(None), Delivery.phrase == UNWRITABLE.phrase
     found = select(func.count(Delivery.id)).where(*failed, Delivery.state == State.FAILED)
     return site.session.scalar(found.where(Delivery.finished_at > site.at - UNDECIDED)) or 0
+
+
+def too_late(site: Site) -> float:
+    """Count single emails that were never tried in time, lately: their links would be over."""
+    untried = Delivery.newsletter_id.is_(None), Delivery.attempts == 0
+    found = select(func.count(Delivery.id)).where(*untried, Delivery.state == State.EXPIRED)
+    lately = Delivery.finished_at > site.at - ALERT_RATE.per
+    return site.session.scalar(found.where(lately)) or 0
 
 
 def deliveries(session: Session) -> dict[str, int]:

@@ -347,6 +347,27 @@ def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(sce
     assert subjects == {"Emails to people could not be written, so they were not sent"}
 
 
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_over(
+    scenario, settings
+):
+    """The web may stop all email for a while: by very many rows, or by the relay's day."""
+    assert settings
+    scenario.enter(MEMBER)
+    guess(scenario, "my-groups", MEMBER)
+    scenario.worker._read_requests()
+    before = len(scenario.relay.to(MEMBER))
+    for minutes in (40, 42, 400, 800):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            scenario.worker.drain()
+    assert len(scenario.relay.to(MEMBER)) == before
+    told = [mail["Subject"] for mail in scenario.relay.to(OPERATOR)]
+    assert told == [
+        "Email has been waiting for more than 15 minutes",
+        "Emails to people were held back until it was too late to send them",
+    ]
+
+
 @by_the_role
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario):
     with scenario.services.writing.begin() as session:
