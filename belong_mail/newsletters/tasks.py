@@ -27,6 +27,8 @@ TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-i
 # Asks leaders to decide.
 HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
+# Newsletters looked at in one transaction; other email leaves between two.
+DUE_AT_ONCE = 20
 log = logging.getLogger(__name__)
 
 
@@ -102,13 +104,14 @@ def _due() -> Select[int]:
 
 
 def queue_due(work: Work) -> list[Newsletter]:
-    """Queue the issues that are due, and return them.
+    """Queue some of the issues that are due, and return them: the web may make any number due.
 
     An issue that must not be sent without a decision is held, and its leads are asked; one of a
     retired group becomes a draft. A row that cannot be read is held as well.
     """
     session, queued = work.session, []
-    for number in session.scalars(_due().with_for_update(skip_locked=True)).all():
+    some = _due().order_by(Newsletter.due_at).limit(DUE_AT_ONCE)
+    for number in session.scalars(some.with_for_update(skip_locked=True)).all():
         try:
             with session.begin_nested():
                 newsletter = session.get_one(Newsletter, number)

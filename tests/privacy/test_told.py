@@ -16,6 +16,7 @@ from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.tasks import DUE_AT_ONCE
 from tests.browser_client import link_to
 from tests.delivery.factories import books, queue
 from tests.factories import group_named
@@ -120,6 +121,19 @@ def test_the_web_has_leaders_asked_and_the_trail_written_a_few_times_an_hour_alo
         held = select(func.count()).where(audit.AuditEntry.kind == audit.Kind.HELD)
         assert session.scalar(held) == HELD_RATE.burst
     assert len(told(scenario)) == 2 * HELD_RATE.burst
+
+
+def test_of_many_newsletters_that_the_web_makes_due_a_few_are_looked_at_between_emails(scenario):
+    begin(scenario)
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, VILLAGE)
+        for _ in range(2 * DUE_AT_ONCE):
+            newsletters.draft(session, group, "The Village meets", "Tea.").due_at = now()
+    held = select(func.count()).where(Newsletter.held_at.is_not(None))
+    for expected in (DUE_AT_ONCE, 2 * DUE_AT_ONCE):
+        scenario.worker._queue_due()
+        with scenario.services.reading.begin() as session:
+            assert session.scalar(held) == expected
 
 
 def test_the_web_has_a_leader_emailed_about_newsletters_so_often_alone(scenario):
