@@ -33,9 +33,9 @@ VIOLATIONS = "async rules => (await axe.run(rules)).violations"
 NARROW: tuple[ViewportSize, ...] = ({"width": 320, "height": 740}, {"width": 320, "height": 256})
 DIRECTIONS = ("rtl", "ltr")
 TOO_WIDE = """direction => {
-  const root = document.documentElement
-  root.dir = direction
-  return root.scrollWidth - root.clientWidth
+  document.documentElement.dir = direction
+  const rows = [document.documentElement, ...document.querySelectorAll('.places')]
+  return Math.max(...rows.map(it => it.scrollWidth - it.clientWidth))
 }"""
 TOO_SMALL = """() => [...document.querySelectorAll(
     '.button, nav a, nav button, .tile, select, textarea, summary, .field > input, .back a')]

@@ -22,7 +22,7 @@ from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
 
-PAGE = "/office/health"
+PAGE, TODAY = "/office/health", "/office"
 
 
 def words(office, page: str = PAGE) -> str:
@@ -42,6 +42,7 @@ def test_all_is_said_to_be_well_when_it_is(office, worker):
     ):
         assert sentence in said
     assert "Todo está bien: los correos salen" in words(office, f"{PAGE}?lang=es")
+    assert "Health All is well: email goes out" in words(office, TODAY)
 
 
 def test_a_dead_worker_and_old_email_are_told(office, services, worker):
@@ -57,7 +58,9 @@ def test_a_dead_worker_and_old_email_are_told(office, services, worker):
         )
         session.add(Job(kind="join", due_at=now() - timedelta(minutes=31)))
     with time_machine.travel(now() + timedelta(minutes=10)):
-        said = words(office)
+        said, today = words(office), words(office, TODAY)
+    assert "All is well" not in today
+    assert "The program that sends email isn’t running." in today
     assert "The program that sends email isn’t running." in said
     assert "Email has been waiting for more than 15 minutes." in said
     assert "Forms that people sent have been waiting for more than 15 minutes." in said
