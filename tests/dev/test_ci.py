@@ -25,6 +25,7 @@ PACKAGES = {
     "systemd-analyze": "systemd",
     "gcc": "gcc libc6-dev",
     "strace": "strace",
+    "valgrind": "valgrind",
 }
 REQUIRED = (
     "$REQUIRE_BROWSER$REQUIRE_NGINX$REQUIRE_NETWORK$REQUIRE_DOVECOT"
@@ -38,7 +39,7 @@ echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
 [ -e "$LOG.once" ] || { : > "$LOG.once"; exit 100; }
 for each in chromium firefox-esr WebKitWebDriver Xvfb nginx dovecot ip \\
-  systemd-analyze gcc strace; do
+  systemd-analyze gcc strace valgrind; do
   [ -e "$(dirname "$LOG")/$each" ] || ln -s /bin/true "$(dirname "$LOG")/$each"
 done
 """
@@ -58,7 +59,7 @@ def ci(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedPr
 
 
 SAID_BEFORE = (
-    "chromium\nfirefox-esr\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
+    "chromium\nfirefox-esr\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\nvalgrind\n"
     "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
 )
 
