@@ -56,12 +56,13 @@ def lines() -> Iterator[Lines]:
 
 def test_a_line_is_text_that_begins_with_time_level_and_program():
     with configured(logs.TEXT) as said:
-        logs.event(logging.getLogger("belong_mail.x"), logging.INFO, "a b", n=1, words='c "d"')
+        fields = {"n": 1, "words": 'c "d"', "more": "e\nf"}
+        logs.event(logging.getLogger("belong_mail.x"), logging.INFO, "a b", **fields)
         logging.getLogger("a.library").warning("two\nlines")
         logging.getLogger("a.library").info("not told")
     first, second = said.getvalue().splitlines()
     assert LINE.fullmatch(first)
-    assert first.endswith('INFO web: a b n=1 words="c \\"d\\""')
+    assert first.endswith('INFO web: a b n=1 words="c \\"d\\"" more="e\\nf"')
     assert second.endswith("WARNING web: two lines")
 
 

@@ -1,10 +1,13 @@
 """A newsletter starts from the group's template, or from its next meetings."""
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import select
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
+from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.service import InvalidState
 from tests.browser_client import Form
 from tests.factories import make_members, plan_meeting
 from tests.newsletters.pictures.samples import add, picture
@@ -88,7 +91,10 @@ def test_a_template_never_goes_out(lead, services, keyring, worker, relay):
     pressed = lead.act(f"{template}/release", when="now", minutes="1")
     assert pressed.status_code == 404
     with services.writing.begin() as session:
-        session.execute(update(Newsletter).values(due_at=now()).where(Newsletter.is_template))
+        found = session.scalars(select(Newsletter).where(Newsletter.is_template)).one()
+        with pytest.raises(InvalidState):
+            issue_release.release(session, found, now())
+        found.due_at = now()
     drain_in(worker, minutes=2)
     assert relay.to("member0@dpsk12.org") == []
 

@@ -53,6 +53,7 @@ def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(v
     assert texts == [BASE, *(f"{BASE}/g/{number}" for number in range(1, len(SLUGS) + 1))]
     typed = re.findall(r'<p class="typed">([^<]+)</p>', page)
     assert [f"http://{each}" for each in typed] == texts[1:]
+    assert '<html lang="en"' in page
     assert page.count("There is room for you.") == page.count("Aquí hay lugar para ti.") == 1
     for summary in filter(None, SUMMARIES):
         assert f'<p lang="en">{summary["en"]}</p>' in page

@@ -1,7 +1,11 @@
-"""What pages and forms say to a screen reader: where one is, hints, what is wrong, and where."""
+"""What forms take for today, and what they say to a screen reader: hints, what is wrong, where."""
 
 import re
+from datetime import UTC, date, datetime
 
+import time_machine
+
+from belong_mail.web.context import today
 from tests.markers import on_sqlite
 
 pytestmark = on_sqlite
@@ -40,3 +44,8 @@ def test_the_link_to_where_one_is_says_so_and_one_in_spanish_is_read_so(visitor)
         page = visitor.open(path).text
         assert re.findall(r'aria-current="page">([^<]+)<', page) == [words]
         assert re.search(r' lang="es">Español<', page)
+
+
+def test_today_is_the_day_in_denver(app):
+    with app.app_context(), time_machine.travel(datetime(2026, 12, 2, 1, 30, tzinfo=UTC)):
+        assert today() == date(2026, 12, 1)
