@@ -8,7 +8,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from sqlalchemy import text
@@ -26,6 +26,7 @@ from tests.servers.ports import free_port
 
 ADDRESS = "someone@dpsk12.org"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")
+STARTED = r'started(?:", "process": | process=)(\d+)'
 Lines = Callable[[], list[dict[str, Any]]]
 
 
@@ -156,19 +157,25 @@ def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(enviro
     command = ("web", "--port", str(port), "--workers", "2")
     with started({**environment, "BELONG_LOG_FORMAT": style}, *command) as process:
         assert process.stdout is not None
-        begun = [process.stdout.readline() for _ in range(2)]
-        victim = re.search(r'process(?:=|": )(\d+)', begun[0])
-        assert victim is not None
+        said: list[str] = []
+        victim = _read_until(STARTED, process.stdout, said)
+        _read_until(STARTED, process.stdout, said)
         os.kill(int(victim[1]), signal.SIGKILL)
-        told = process.stdout.readline()
-        again = process.stdout.readline()
+        _read_until("Unexpected exit from worker-", process.stdout, said)
+        _read_until(STARTED, process.stdout, said)
         process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read().splitlines()
-    assert "Unexpected exit from worker-" in told
-    assert " started " in again or '"started"' in again
-    for line in (*begun, told, again, *rest):
+        said += process.stdout
+    for line in said:
         is_ours = json.loads(line) if style == logs.JSON else LINE.fullmatch(line.strip())
         assert is_ours, line
+
+
+def _read_until(pattern: str, stream: IO[str], said: list[str]) -> re.Match[str]:
+    for line in stream:
+        said.append(line)
+        if found := re.search(pattern, line):
+            return found
+    pytest.fail(f"{pattern} was not said, but {said}")
 
 
 @on_both("each driver quotes in its own way")
