@@ -204,7 +204,7 @@ def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
 
 
 def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
-    invite(office, scenario, NEW, VILLAGE)
+    invite(office, scenario, NEW, VILLAGE, office="y")
     for _ in range(5):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"

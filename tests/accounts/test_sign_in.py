@@ -115,6 +115,8 @@ def rows(scenario) -> list[str]:
 
 
 def test_ones_sessions_are_listed_and_one_is_ended(app, scenario):
+    with time_machine.travel(now() - timedelta(hours=13)):
+        signed_in(app, scenario.keyring, LEAD)
     phone, here = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, LEAD)
     page = here.open(PAGE).text
     assert page.count("Since ") == 2

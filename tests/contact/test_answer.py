@@ -8,10 +8,12 @@ import time_machine
 from sqlalchemy import func, select
 
 from belong_mail.accounts import invitations
+from belong_mail.accounts.service import NotFound
 from belong_mail.contact import threads
 from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import SOURCE_RATE
+from belong_mail.office import service as office_service
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import Form, html_of, links_in, text_of
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
@@ -158,6 +160,9 @@ def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
             page = visitor.send("/contact/answer", code=code)
             assert (ANSWERED in page.text) is is_there
             with services.writing.begin() as session:
+                if not is_there:
+                    with pytest.raises(NotFound):
+                        office_service.find(session, thread.reference)
                 purge_all(session)
                 assert session.scalar(select(func.count(Thread.id))) == int(is_there)
                 assert session.scalar(select(func.count(ThreadEntry.id))) == 2 * int(is_there)

@@ -97,7 +97,9 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
     assert set(recipients.values()) == {1}
 
 
-def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(lead, services, keyring):
+def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
+    lead, services, keyring, worker
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 40)
         issue = queue_issue(session)
@@ -109,6 +111,8 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(lead, ser
         page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
         assert "It wasn’t sent to anyone." in page
         assert said in page
+        worker.drain()
+        assert worker.waiting() == {}
 
 
 @on_both("claims")
