@@ -84,6 +84,12 @@ office_health = Blueprint("office_health", __name__, url_prefix="/office/health"
 UNDO_DAYS = (1, 7, 30)
 
 
+def _wrong_for_office(session: Session) -> list[str]:
+    """Return a sentence for each check that is wrong and concerns the office."""
+    concern = [check for check in checks.CHECKS if check.office]
+    return [check.office for check in checks.wrong(_site(session), concern)]
+
+
 @office.get("", strict_slashes=False)
 @for_office
 def home() -> str:
@@ -95,7 +101,7 @@ def home() -> str:
             undelivered=contact.undelivered(session),
             held=[each for each in release.open_issues(session) if each.held_at is not None],
             too_few=[each for each in list_teams(session) if each.group and each.has_too_few],
-            wrong=checks.wrong(_site(session)),
+            wrong=_wrong_for_office(session),
         )
 
 
@@ -107,7 +113,7 @@ def show() -> str:
         at = now()
         return render_template(
             "office/health.html",
-            wrong=checks.wrong(_site(session)),
+            wrong=_wrong_for_office(session),
             inbound=last_polled(session),
             backup_at=figures.noted_at(session, figures.BACKUP),
             breaker_until=figures.breaker_until(session),

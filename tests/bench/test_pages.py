@@ -18,7 +18,7 @@ MOST = {
     "directory": 11.3,
     "group": 13.9,
     "join": 24.0,
-    "office": 40.0,
+    "office": 29.6,
     "home": 32.0,
     "editor": 34.0,
 }
