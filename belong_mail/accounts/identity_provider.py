@@ -28,8 +28,8 @@ from belong_mail.mail.http_call import call
 
 # Seconds after which a call is ended, however slowly its answer arrives.
 CALL_SECONDS = 5.0
-# Calls at a time in a process: fewer than threads, so that a slow provider leaves one for all other
-# pages. Others wait for at most so many seconds.
+# Calls at a time in a process: fewer than its threads, so that a slow provider leaves one for all
+# other pages; and the seconds for which a further call waits for its turn.
 CALLS_AT_ONCE, ENTRY_SECONDS = 1, 1.0
 # Bytes of an answer.
 MAX_ANSWER = 128 * 1024
@@ -132,7 +132,7 @@ class IdentityProvider:
             code=code,
             code_verifier=pending.verifier,
         )
-        # Everyone reads a secret in the body alike; in the header some decode it (RFC 6749 2.3.1).
+        # Providers read a secret in the body alike; in the header, some decode it (RFC 6749 2.3.1).
         known = about.get("token_endpoint_auth_methods_supported", ())
         method = "client_secret_post" if "client_secret_post" in known else "client_secret_basic"
         auth = ClientAuth(ours.client_id, ours.client_secret, method)

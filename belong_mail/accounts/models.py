@@ -23,7 +23,7 @@ class Account(PublicIdBase):
     language: Mapped[str] = mapped_column(default=DEFAULT)
     # The name that the office gave this person, unencrypted.
     name: Mapped[str] = mapped_column(default="", server_default="")
-    # Works for the office. An invitation counts from `office_since`, and is none until then.
+    # Works for the office. Before that, an account with `office_since` is invited to.
     is_office: Mapped[bool] = mapped_column(default=False)
     office_since: Mapped[datetime | None]
     office_ends_at: Mapped[datetime | None]

@@ -87,7 +87,7 @@ def _cipher(secret: str, where: str) -> AESGCM:
 class BlockCipher:
     """Encrypts 16 octets, the same way each time: one block of AES-256, its key by HKDF.
 
-    What it opens was made here if it holds something that nobody can choose without the key.
+    A block was made here if, opened, it holds something that nobody can choose without the key.
     """
 
     def __init__(self, secret: bytes, where: str) -> None:

@@ -66,7 +66,7 @@ class Pace:
     def within(cls, policy: SendPolicy) -> "Pace":
         """Allow a quarter of what the relay takes in a minute and in a day.
 
-        A rate that was idle may be used twice in its first period, so that is half at most.
+        After a pause, a rate allows twice as much in its first period: half of the relay's.
         """
         minute, day = IMPORT_MINUTE_RATE, IMPORT_DAY_RATE
         if policy.send_rate is not None:
@@ -232,6 +232,6 @@ def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select files that were never started, or long ago; their remaining batches go too."""
+    """Select old files, started or not; their remaining batches go too."""
     is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
     return (or_(is_left, Import.started_at < at - IMPORT_AGE),)

@@ -127,7 +127,7 @@ INNER: Final = {
 
 
 def remake(file: bytes) -> CleanFlyer:
-    """Write a PDF of what the pages of another show. Raises InvalidFlyer, whatever it holds."""
+    """Write a PDF of what another's pages show. Raises only InvalidFlyer, whatever it holds."""
     require_pdf(file)
     if END_SIGN not in file.rstrip(PADDING)[-SIGN_WITHIN:]:
         raise InvalidFlyer("damaged")  # it is cut off, and qpdf would repair it

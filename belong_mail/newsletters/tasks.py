@@ -156,8 +156,8 @@ def _why_held(work: Work, newsletter: Newsletter) -> str:
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     """Ask a group's proven leads what to do with an issue, unless such an email still waits.
 
-    Returns False if they were asked often lately: the web may cause it again and again. The email
-    is fixed now, so that no mark holds it back.
+    Returns False if they were asked often lately: the web may cause it again and again. The email's
+    words and recipients are decided now, so that no mark of the issue holds it back.
     """
     session, keys, key = work.session, work.keys, b"held/" + newsletter.public_id.encode()
     asked = select(Delivery.id).where(
@@ -173,10 +173,10 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
 
 
 def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
-    """Return whether an issue may be sent: two proven leads of its group approved its words.
+    """Return whether an issue needs no approval, or two proven leads of its group approved it.
 
-    Or no approval is needed. An intruder in the web can write rows that name two accounts, but
-    cannot make an account that provably leads the group.
+    An intruder in the web can write rows that name two accounts, but cannot make an account that
+    provably leads the group.
     """
     if approval.is_needed(session, newsletter):
         return False

@@ -57,7 +57,7 @@ def exit_on_sigterm() -> Iterator[None]:
     try:
         yield
     except Exception:
-        # While it encrypts, the library would turn what `leave` raises into an error of its own.
+        # The encrypting library turns the exit that `leave` raises into an error of its own.
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise

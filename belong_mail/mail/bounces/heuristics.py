@@ -21,7 +21,7 @@ _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
 _REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _HEARD = r"^<<< [45]\d\d"
-# Sendmail quotes a server's answer, and below it says how it takes that.
+# Sendmail's own reading of a server's answer, which it quotes above.
 _GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
 _DAEMON_WROTE, _ENOUGH = 2, 3
 # A payload for a program, whoever sends it.
@@ -164,7 +164,7 @@ def is_out_of_office(message: Message) -> bool:
 
 
 def is_automatic_reply(message: Message) -> bool:
-    """Return whether a machine answers for a person, or only confirms that it was shown."""
+    """Return whether a machine answers for a person, or only confirms that our email was shown."""
     submitted = message.first("auto-submitted").lower().partition(";")[0].strip()
     precedence = message.first("precedence").lower().replace("-", "_").strip()
     return not message.is_of_a_list and bool(
@@ -189,7 +189,7 @@ def _is_apples_button(message: Message) -> bool:
 
 
 def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
-    """Return whether a mail program asks, or a subject or a body that says nothing else."""
+    """Return whether a mail program asks, or a subject or body that consists of that request."""
     if _is_apples_button(message):
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]

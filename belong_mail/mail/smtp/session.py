@@ -24,7 +24,7 @@ from belong_mail.mail.smtp.replies import Reply
 
 # Messages on one connection, unless the relay names a smaller number (RFC 9422).
 MAX_TRANSACTIONS: Final = 1000
-# Bytes of a message that is sent in one piece with its dot, which any buffer can hold.
+# Bytes up to which a message is sent in one piece with its dot: any buffer can hold as many.
 ONE_SEND_OCTETS: Final = 64_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
@@ -33,8 +33,8 @@ _SIZE: Final = re.compile(r"[0-9]{1,20}")
 _ACCEPTED: Final = range(200, 300)
 _START_DATA: Final = 354
 _BLOCK: Final = 1 << 18
-# Each block of a body has 3 minutes where MAIL and RCPT have 5; all of it has no more than a
-# transaction has before its dot.
+# Each block of a body has 3 minutes where MAIL and RCPT have 5. The clock of the transaction limits
+# all blocks together.
 _BLOCK_SHARE: Final = 0.6
 # Each verb's share of the timeout: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
 _VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
@@ -109,9 +109,10 @@ class SmtpSession:
         return refusal
 
     def send_body(self, *body: bytes) -> SmtpSteps[None]:
-        """Write a body without its dot: until that is written, it is certainly not accepted.
+        """Write a body without its dot, before which no relay accepts a message.
 
-        After a long one there must be room for the dot: once it is marked, it must leave at once.
+        After a long body, wait until the dot has room too: the journal marks a dot before it is
+        written, and a marked one must leave at once.
         """
         for part in body:
             for begin in range(0, len(part), _BLOCK):
