@@ -66,8 +66,8 @@ GATE = {
         "A link goes through “%(named)s”, which sees who follows it. Use the address it leads to."
     ),
     Rule.PERSONAL: gettext_noop(
-        "“%(named)s” would be different in each reader’s email where only the text may be. Remove"
-        " it from the text."
+        "“%(named)s” would be different for each reader in a place that must be the same for"
+        " everyone. Remove it from the text."
     ),
 }
 

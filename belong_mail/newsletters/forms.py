@@ -287,8 +287,8 @@ class FlyerForm(BaseForm):
     flyer = FileField(
         _l("Flyer"),
         description=_l(
-            "A PDF with up to 20 pages. All flyers of a newsletter can total 5 MB. We write"
-            " it again from what its pages show, without the name of who made it, and when."
+            "A PDF with up to 20 pages. All flyers of a newsletter can total 5 MB. We make it"
+            " again from what its pages show, so it doesn’t say who made it or when."
         ),
     )
     submit = SubmitField(_l("Add flyer"))

@@ -178,7 +178,8 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
         pass
     if request.mimetype == "multipart/form-data":
         said = _(
-            "Nothing was added. Open the page again and choose a smaller file: it says how large."
+            "Nothing was added. Open the page again and choose a smaller file. The page says how"
+            " large it can be."
         )
         return error_page(413, _("That file is too large"), said, button=_open_again())
     return error_page(
