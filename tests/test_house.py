@@ -121,6 +121,20 @@ def test_functions_have_at_most_40_lines_and_views_20():
     assert long == []
 
 
+def test_no_sentence_in_the_code_begins_with_a_clause():
+    """Nobody reads “What is left is deleted.” once; “Delete the rest.” is as short."""
+    clause, found = re.compile(r"(Who|Whom|Whose|What|Of|That)\b"), []
+    for file in modules(PACKAGE):
+        text = file.read_text()
+        prose = re.findall(r"^ *# (.*)", text, re.MULTILINE)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                prose.append(ast.get_docstring(node) or "")
+        sentences = re.split(r"(?<=[.:;])\s+|\n", "\n".join(prose))
+        found += [(file.name, sentence) for sentence in sentences if clause.match(sentence)]
+    assert found == []
+
+
 def test_no_template_takes_words_for_markup():
     """Markup stands in templates and in our own sentences, never in a value."""
     for file in (*ROOT.glob("templates/**/*.html"), *ROOT.glob("emails/**/*.*")):

@@ -77,7 +77,7 @@ class AuthorizationRequest:
 
 
 class Prompt(StrEnum):
-    """What the provider should do if it knows the browser already (OIDC Core 3.1.2.1)."""
+    """The provider's task if it knows the browser already (OIDC Core 3.1.2.1)."""
 
     SELECT_ACCOUNT = "select_account"
     LOGIN = "login"

@@ -26,7 +26,7 @@ _RECORDED: Final = "audit.recorded"
 
 
 class Kind(StrEnum):
-    """What was done; values are stored and never change their spelling.
+    """The kinds of entries; values are stored and never change their spelling.
 
     The office reads the same words, in its language.
     """

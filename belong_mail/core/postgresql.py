@@ -33,8 +33,8 @@ SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
-# What the server refuses for one row's sake, by SQLSTATE or its class: it has no memory for the
-# row, or the row is beyond a limit.
+# Refusals for one row's sake, by SQLSTATE or its class: the server has no memory for the row, or
+# the row is beyond a limit.
 _REFUSED = ("53200", "54", "XX000")
 # Values beyond these, such as `-infinity`, load as the nearest of them: otherwise the web could
 # write a row that fails to load for one person.

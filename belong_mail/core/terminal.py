@@ -1,4 +1,4 @@
-"""What a command prints beside its result: sentences, progress, questions; none with --quiet."""
+"""Print a command's words beside its result: sentences, progress, questions; not with --quiet."""
 
 import sys
 import time

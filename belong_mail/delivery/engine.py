@@ -62,7 +62,7 @@ LEASE_MARGIN_SECONDS = 5.0
 Span = tuple[datetime, datetime]
 # Called, in the transaction that records it, for a delivery that will never arrive.
 Undelivered = Callable[[Session, int], None]
-# What writes deliveries, by id; None: nothing was there to claim.
+# The writers of claimed deliveries, by id; None: nothing was there to claim.
 Claimed = list[tuple[int, Compose]] | None
 log = logging.getLogger(__name__)
 

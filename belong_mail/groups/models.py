@@ -26,7 +26,7 @@ class Group(PublicIdBase):
     mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # Activities, one a line; may be empty, and differ in number between languages.
     activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # Whom it welcomes, in one line of the office's; may be empty.
+    # The people it welcomes, in one line of the office's; may be empty.
     audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # A note on its card, like “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)

@@ -32,7 +32,7 @@ class Meeting(PublicIdBase):
     exceptions: Mapped[list[str]] = mapped_column(JSON, default=list)
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
-    # Whom to ask: a name or an office, never an address.
+    # The person to ask: a name or an office, never an address.
     contact: Mapped[str] = mapped_column(default="")
     # Whether anyone may see location, link and contact; otherwise only members.
     is_open: Mapped[bool] = mapped_column(default=False)

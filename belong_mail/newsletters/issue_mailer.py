@@ -206,7 +206,7 @@ def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope
 
 
 class IssueTemplate:
-    """What an issue's copies in one language share; it has passed the gate."""
+    """The part that an issue's copies in one language share; it has passed the gate."""
 
     def __init__(
         self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage

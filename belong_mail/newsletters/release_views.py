@@ -36,7 +36,7 @@ from belong_mail.web.language import request_language
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
 office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
-# What a button does with an issue, by the end of its address.
+# Each button's act on an issue, by the end of its address.
 VERBS: dict[str, Verb] = {
     "undo": issue_release.undo,
     "cancel": issue_release.undo,

@@ -145,7 +145,7 @@ def _put(group: Group, said: Described) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a group needs before it starts: someone who leads it, and a summary."""
+    """The conditions for a group's start: someone who leads it, and a summary."""
 
     leaders: list[Account]
     has_words: bool

@@ -18,7 +18,7 @@ from belong_mail.groups.models import Group
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """What the office knows of a thread: writers and times, oldest first."""
+    """A thread as the office knows it: writers and times, oldest first."""
 
     reference: str
     # In English, as the form offers it; empty if unknown.

@@ -200,7 +200,7 @@ def _open_again() -> tuple[str, str]:
 def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
     """Say when to come back, to people and to programs (RFC 9110, section 10.2.3).
 
-    `web.context.throttle` sets the time. What was typed is not lost until then.
+    `web.context.throttle` sets the time. Nothing that was typed is lost until then.
     """
     title, words = LATER[type(error)]
     at = cast("datetime", error.retry_after)

@@ -69,7 +69,7 @@ SLOW_REQUEST_REST = timedelta(minutes=5)
 LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
 # The reason of the hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
-# What a turn does besides reading requests and sending, by the log's words for its failure.
+# A turn's tasks besides reading requests and sending, by the log's words for their failure.
 Tasks = dict[str, Callable[[], bool]]
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """What a report says of one recipient."""
+    """A report's entry for one recipient."""
 
     action: str
     status: str
