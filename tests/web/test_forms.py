@@ -36,6 +36,9 @@ def test_a_button_for_enter_alone_is_neither_seen_nor_heard_nor_reached(visitor)
     page = visitor.join("the-village", "ada@dspk12.org").text
     unseen = re.findall(r'<button class="unseen"[^>]*>', page)
     assert len(unseen) == 2
+    assert re.search(r'</button>\s*<button class="language"', page), "Enter leaves the language."
+    asks = visitor.open("/my-groups").text
+    assert re.search(r'<input [^>]*autocomplete="email"[^>]* inputmode="email"', asks)
     assert all('tabindex="-1" aria-hidden="true"' in each for each in unseen)
 
 
