@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, object_session
 
 from belong_mail.core import site_settings
 from belong_mail.core.district import Names
+from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.i18n import sensitive_words
 from belong_mail.core.site_settings import SiteSetting
@@ -162,25 +163,33 @@ class _HeaderWords:
 
 
 def _pattern(word: str) -> str:
-    """Return a pattern for a word or phrase, with or without spaces, singular or plural."""
+    """Return a pattern for a word or phrase, with or without spaces, singular or plural.
+
+    Behind a star the space must be there, else a few stars could be tried in very many ways.
+    """
     parts = [
-        plain_words(part) + ("[a-z0-9]*" if part.endswith("*") else "") for part in word.split()
+        plain_words(part) + ("[a-z0-9]*" if part.endswith("*") else "")
+        for part in word.split()
+        if plain_words(part)
     ]
-    return " ?".join(parts) + ("" if word.endswith("*") else "(?:e?s)?")
+    joined = " ?".join(parts).replace("* ?", "* ")
+    return joined + ("" if joined.endswith("*") else "(?:e?s)?")
 
 
 def _names(group: Group) -> tuple[str, ...]:
     """List each name that a group has had, the current one first."""
-    return tuple(dict.fromkeys((group.name, *(group.known_names or ()))))
+    names = (group.name, *(group.known_names or ()))
+    return tuple(dict.fromkeys(each[:MAX_CHARACTERS] for each in names))[:MAX_WORDS]
 
 
 def _words_of(group: Group) -> _HeaderWords:
-    typed = (group.identifying_words or {}).values()
-    lines = [line for text in typed for line in text.splitlines() if line.strip()]
+    typed = group.identifying_words or {}
+    lines = [line for code in LANGUAGES for line in _listed(typed.get(code))]
     if is_discreet(group):
         lines += words_beside(group)
     further = tuple(line.casefold() for line in lines)
-    return _words(group.slug, _names(group), further, _phrases(site_names()))
+    slug = group.slug[:MAX_CHARACTERS]
+    return _words(slug, _names(group), further, _phrases(site_names()))
 
 
 @lru_cache(maxsize=64)

@@ -32,12 +32,7 @@ from belong_mail.core.i18n import DEFAULT, at_start
 from belong_mail.core.services import Settings
 from belong_mail.core.site_settings import EDITABLE
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import (
-    MAX_CHARACTERS,
-    MAX_WORDS,
-    change_site_words,
-    found_phrase,
-)
+from belong_mail.groups.header_words import change_site_words, found_phrase
 from belong_mail.groups.models import Group
 from belong_mail.leads.forms import one_a_line
 from belong_mail.mail.address import Staff
@@ -49,6 +44,7 @@ from belong_mail.members.address_list import (
 )
 from belong_mail.members.service import BAR, LET_IN, REMOVE
 from belong_mail.newsletters import approval
+from belong_mail.office.group_forms import short_list
 from belong_mail.web.context import services
 from belong_mail.web.forms import (
     BaseForm,
@@ -297,6 +293,7 @@ class SettingsForm(BaseForm):
             Optional(),
             Length(max=4000, message=_l("Use at most 4,000 characters.")),
             plain_text,
+            short_list,
         ],
     )
     submit = SubmitField(_l("Save"))
@@ -318,8 +315,6 @@ class SettingsForm(BaseForm):
 
     def validate_words(self, _field: Field) -> None:
         words = self.listed()
-        if len(words) > MAX_WORDS or any(len(each) > MAX_CHARACTERS for each in words):
-            raise ValidationError(_("Use at most 200 lines, each with at most 60 characters."))
         for ours in (services().settings.mail_from, *sorted(fixed_words())):
             if found := found_phrase(words, ours):
                 said = _(

@@ -19,6 +19,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
 from belong_mail.core.translatable import gettext_noop
+from belong_mail.groups.header_words import MAX_CHARACTERS, MAX_WORDS
 from belong_mail.groups.questions import QUESTION_TYPES, asks_sensitive
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
@@ -39,6 +40,13 @@ from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, lab
 NAME_LENGTH = 60
 # Days from today to a group's last day: suggested, at least, at most.
 USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelta(days=365)
+
+
+def short_list(_form: Form, field: Field) -> None:
+    """Accept the lines that are compared with headers; further ones would be ignored."""
+    words = (field.data or "").splitlines()
+    if len(words) > MAX_WORDS or any(len(each) > MAX_CHARACTERS for each in words):
+        raise ValidationError(_("Use at most 200 lines, each with at most 60 characters."))
 
 
 class GroupForm(BaseForm, LocalizedForm):
@@ -84,6 +92,7 @@ class GroupForm(BaseForm, LocalizedForm):
         gettext_noop("Words that tell which group it is"),
         Length(max=1000, message=_l("Use at most 1,000 characters.")),
         plain_text,
+        short_list,
         other=gettext_noop("Words in %(language)s"),
         hint=_l(
             "One per line: short forms of its name, what people call it, what it’s about. The"

@@ -1,5 +1,6 @@
 """Words that no header of a group's email may say, however they are spelled."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from belong_mail.core import i18n
 from belong_mail.groups.header_words import (
     IDENTIFYING,
+    MAX_WORDS,
     NAMES,
+    _pattern,
     identifying_word,
     is_discreet,
     tells_by_address,
@@ -155,3 +158,34 @@ def test_an_address_names_a_discreet_group_also_where_its_words_run_together(
     group, address, *, is_telling
 ):
     assert tells_by_address(group, address) is is_telling
+
+
+@pytest.mark.parametrize(
+    "word", ["o" + " *" * 20 + " zq", "e* " * 19 + "zq", "e*" * 30, "e** & * e*", "e * f*", "e*-*f"]
+)
+def test_a_words_stars_share_no_letters_however_many_there_are(word):
+    """Else a subject could be divided among them in more ways than the worker can ever try."""
+    _, *behind = _pattern(word).split("[a-z0-9]*")
+    assert all(re.match(r" [a-z0-9]", each) for each in behind[:-1])
+    assert not behind or re.match(r" [a-z0-9]|$", behind[-1])
+
+
+def test_stars_count_at_the_end_of_each_word_and_of_200_words_of_60_letters():
+    group = Group(slug="g9", name="G9", identifying_words={"en": "sea* of * star*\nmo * on"})
+    for subject in ("Seas of starlight", "sea of stars", "Mo on", "A moon"):
+        assert identifying_word(group, subject), subject
+    for subject in ("Seas of sand", "Moreover on", "Tea"):
+        assert not identifying_word(group, subject), subject
+    words = [f"w{number}" for number in range(MAX_WORDS + 1)]
+    group.identifying_words = {"en": "\n".join(words), "xx": "tea", "es": "z" * 61}
+    found = (words[-2], words[-1], "tea", "z" * 60)
+    assert [bool(identifying_word(group, each)) for each in found] == [True, False, False, True]
+
+
+def test_a_name_that_no_form_would_take_counts_by_its_first_60_letters():
+    """A megabyte of words in one would keep the worker for minutes."""
+    group = Group(
+        slug=f"{'s' * 60} so", name=f"{'n' * 60} no", known_names=[f"{'k' * 60} so", "yes"]
+    )
+    found = ("s" * 60, "n" * 60, "k" * 60, "yes", "no so")
+    assert [bool(identifying_word(group, each)) for each in found] == [True] * 4 + [False]

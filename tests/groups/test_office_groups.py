@@ -127,6 +127,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
             {"is_discreet": "y", "identifying_words_en": "welcome"},
             "The subjects of our own emails say “welcome”",
         ),
+        ({"identifying_words_es": "x" * 61}, "each with at most 60 characters"),
     ],
 )
 def test_what_cannot_be_a_group_is_explained_and_kept(office, services, typed, said):
