@@ -346,13 +346,34 @@ def test_the_web_writes_no_row_that_is_too_long_to_be_read_with_others(scene):
             make_up(session, table)
     for change in (each for each in CHANGES if each.verb != "delete"):
         octets = WEB[change.table].octets
-        values = {str: "x" * octets, bytes: b"x" * octets, object: {"en": "x" * octets}}
+        letters = "x" * 2 * octets
+        values = {str: letters, bytes: b"x" * octets, object: {"en": letters}}
         kind = kind_of(Base.metadata.tables[change.table].c[change.column])
         if kind in values:
             with Session(scene.engine) as session:
                 as_the_web(session)
                 with pytest.raises(ProgrammingError, match="row-level security"):
                     write(session, change, values[kind])
+
+
+@on_postgresql
+def test_no_row_grows_too_long_by_values_that_are_compressed(scene):
+    """PostgreSQL keeps a letter again and again in little room: column by column, or in a copy."""
+    columns = [Change("meetings", "update", each) for each in ("place", "link", "contact")]
+    part, long = ("x" * (WEB[name].octets * 3 // 4) for name in ("meetings", "images"))
+    copied = select(Base.metadata.tables["images"].c.description).scalar_subquery()
+    with Session(scene.engine) as session:
+        as_the_web(session)
+        make_up(session, "meetings")
+        make_up(session, "images", description=long)
+        for change in columns[:2]:
+            write(session, change, part)
+        for value in (part, copied):
+            with (
+                pytest.raises(ProgrammingError, match="row-level security"),
+                session.begin_nested(),
+            ):
+                write(session, columns[2], value)
 
 
 @pytest.mark.parametrize("table", sorted({change.table for change in CHANGES} - ASIDE))
