@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event, insert, select, text, update
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery import outbox, results
+from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members.models import Subscription
@@ -192,6 +192,25 @@ def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
     assert plans.wrong == {}
     with services.reading.begin() as session:
         assert {session.get_one(Delivery, each).state for each in (20, 21)} == {State.UNCERTAIN}
+
+
+def test_what_is_due_is_found_without_reading_all_deliveries(filled):
+    """PostgreSQL keeps one plan for any time; by it a third of all rows might be due."""
+    statements = (claims._LOOKING, *claims._ALL_DUE, claims._NEXT_CHUNK)
+    with filled.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        for each in statements:
+            sql, given, _ = each.bind(filled.dialect, {"at": now(), "limit": 70})
+            if filled.dialect.name == "sqlite":
+                assert _explain_sqlite(driver, sql, given) == ""
+                continue
+            used = [name for name in given if f"%({name})s" in sql]
+            kept = sql % {name: f"${number}" for number, name in enumerate(used, 1)}
+            driver.execute("SET plan_cache_mode = force_generic_plan")
+            driver.execute(f"PREPARE kept AS {kept}")
+            anything = ", ".join(["NULL"] * len(used))
+            assert _explain_postgresql(driver, f"EXECUTE kept({anything})", None) == ""
+            driver.execute("DEALLOCATE kept")
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "100"}])
