@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from unicodedata import normalize
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, defer, load_only
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -154,7 +154,8 @@ def move(session: Session, group: Group, steps: int) -> None:
 
 def note_names(session: Session) -> None:
     """Store each name that a group has had: no subject may contain one, even after a change."""
-    for group in session.scalars(select(Group)):
+    named = select(Group).options(load_only(Group.name, Group.known_names))
+    for group in session.scalars(named):
         if group.name not in group.known_names:
             group.known_names = [*group.known_names, group.name]
 

@@ -24,7 +24,7 @@ RULES = {
 # No meeting is before the first or after the last.
 FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
 WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,14 @@ def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[d
         found = iter([meeting.starts_on])
     else:
         frequency, interval = rule
+        # Begin near the first day: a rule of the web's own may be very old.
+        step = interval * WEEK if frequency == WEEKLY else DAY
+        ahead = max(first - meeting.starts_on, timedelta()) // step * step
         rule_days = rrule(  # type: ignore[no-untyped-call]
             frequency,
             interval=interval,
             byweekday=by_day(meeting),
-            dtstart=datetime.combine(meeting.starts_on, time()),
+            dtstart=datetime.combine(meeting.starts_on + ahead, time()),
             until=datetime.combine(last, time()),
         )
         found = (each.date() for each in rule_days)

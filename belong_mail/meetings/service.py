@@ -28,9 +28,11 @@ MEETINGS = (
 )
 
 
-def listed(session: Session, group: Group | None = None) -> list[Meeting]:
+def listed(
+    session: Session, group: Group | None = None, *conditions: ColumnElement[bool]
+) -> list[Meeting]:
     """List the meetings of a group, or of all groups that are not retired, canceled ones too."""
-    found = MEETINGS.order_by(Meeting.id)
+    found = MEETINGS.where(*conditions).order_by(Meeting.id)
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
     return list(session.scalars(found).unique())
@@ -45,9 +47,11 @@ def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
     """List what is held, or canceled, between two dates, by time."""
+    by_rule = (Meeting.starts_on <= last) & (Meeting.until.is_(None) | (Meeting.until >= first))
+    moved = Meeting.changes.any(MeetingChange.held_on.between(first, last))
     found = [
         each
-        for meeting in listed(session, group)
+        for meeting in listed(session, group, by_rule | moved)
         for each in recurrence.occurrences(meeting, zone, first, last)
     ]
     return sorted(found, key=lambda each: (each.starts, each.meeting.id))

@@ -40,6 +40,10 @@ def periodic_tasks(
         return do(Work(session=session, mailer=mailer, at=now()))
 
     found: dict[str, PeriodicTask] = {
+        # First: what the web writes may make any other take very long.
+        "No alert is sent": lambda session: send_alerts(
+            Site(session, settings, now()), mailer.keys, mailer.operators
+        ),
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
@@ -51,9 +55,6 @@ def periodic_tasks(
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
     found |= {complaint: partial(work, do) for complaint, do in PERIODIC_TASKS.items()}
-    found["No alert is sent"] = lambda session: send_alerts(
-        Site(session, settings, now()), mailer.keys, mailer.operators
-    )
     found |= {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
     found["No end of an issue is logged"] = lambda session: newsletters.log_endings(session, now())
     return found

@@ -72,6 +72,29 @@ def test_every_rule_means_the_days_that_a_walk_through_twelve_years_finds(repeat
         assert len(found) > 100
 
 
+class Asked(date):
+    """A first day that counts how many days are compared with it."""
+
+    compared = 0
+
+    def __le__(self, other: date) -> bool:
+        Asked.compared += 1
+        return date.__le__(self, other)
+
+
+@pytest.mark.parametrize("repeats", [*WEEKS, "monthly", "monthly-last"])
+def test_an_old_rule_is_not_walked_from_its_beginning(repeats):
+    """The web may write thousands of rules from 1970; the worker asks each of them each minute."""
+    for start in first_days(repeats):
+        every = walked(start, repeats, date(2027, 12, 31))
+        for ahead in (-40, 0, 1, 13, 28, 59, 300, 600):
+            first = Asked.fromordinal(start.toordinal() + ahead)
+            last, Asked.compared = first + 60 * DAY, 0
+            found = list(recurrence.days(meeting(starts_on=start, repeats=repeats), first, last))
+            assert Asked.compared <= 10, (start, ahead)
+            assert found == [day for day in every if first <= day <= last], (start, ahead)
+
+
 @given(
     st.dates(date(2026, 1, 1), date(2030, 12, 31)),
     st.sampled_from(list(WEEKS)),

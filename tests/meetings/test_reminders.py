@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
@@ -25,7 +25,7 @@ pytestmark = periodic_tasks
 BEN = "ben@dpsk12.org"
 # Eight in the morning in Denver, the day before the meeting.
 MONDAY = datetime(2026, 12, 7, 15, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
 TUESDAY = (MONDAY + timedelta(1)).date()
 
 
@@ -227,3 +227,29 @@ def test_a_reminder_speaks_the_members_language(scenario, clock):
     mail = scenario.mails()[-1]
     assert mail["Subject"] == "Se acerca una reunión"
     assert "Martes 8 de diciembre de 2026, 4:00–5:00 p. m." in text_of(mail)
+
+
+def test_no_meeting_is_loaded_that_is_not_held_in_these_days(scenario):
+    """Each minute the worker looks; single days are found wherever they are moved to."""
+    hours = {"starts_at": time(9), "ends_at": time(10), "place": "", "link": ""}
+    before, after, loaded = TUESDAY - WEEK, TUESDAY + WEEK, list[Meeting]()
+
+    def note(meeting: Meeting, _context: object) -> None:
+        loaded.append(meeting)
+
+    with scenario.services.writing.begin() as session:
+        plan_meeting(session, starts_on=before, until=TUESDAY, repeats="weekly")
+        for start in (before, after):
+            moved = plan_meeting(session, starts_on=start, until=start, repeats="weekly")
+            meetings.change_day(moved, start, held_on=TUESDAY, **hours)
+            plan_meeting(session, starts_on=start, until=start, repeats="weekly")
+    event.listen(Meeting, "load", note)
+    try:
+        with scenario.services.reading.begin() as session:
+            zone = scenario.services.settings.timezone
+            held = meetings.held_between(session, zone, TUESDAY, TUESDAY)
+    finally:
+        event.remove(Meeting, "load", note)
+    # The first is the scenario's.
+    assert sorted(each.meeting.id for each in held) == [1, 2, 3, 5]
+    assert len(loaded) == 4

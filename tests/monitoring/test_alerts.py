@@ -188,6 +188,13 @@ def test_the_operator_hears_of_a_task_that_keeps_failing_until_it_is_done(servic
     assert {mail["Subject"] for mail in relay.to(OPERATOR)} == {"Tasks of the worker keep failing"}
 
 
+def test_an_alert_waits_for_no_other_task(services, keyring):
+    """What the web writes may make any other take very long."""
+    worker = make_worker(services, keyring)
+    assert next(iter(worker._periodic_tasks._tasks)) == "No alert is sent"
+    worker.engine.close()
+
+
 def test_a_task_that_fails_for_hours_still_ends_no_turn():
     minutes = count(step=60.0)
     backoff = Backoff(lambda: next(minutes))
