@@ -93,16 +93,12 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     """
     session.flush()
     opener, secret = keyring.opener, new_public_id()
-    account.invited_as = name = link_hash(secret)
-    asked = (
-        select(GroupLead, Group)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
-        .where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
-        .order_by(Group.position)
-    )
+    name = link_hash(secret)
+    asked = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
+    asked = asked.where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
+    asked = asked.where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
     groups = []
-    for leadership, group in session.execute(asked):
+    for leadership, group in session.execute(asked.order_by(Group.position)):
         said = opened_right(opener, leadership, account, group)
         if said is not None and said["introduced_from"] is None:
             leadership.wrapped_right = grant_right(
@@ -114,6 +110,7 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         ask_account_for_office(opener, account, name)
     if not (groups or is_for_office):
         return
+    account.invited_as = name
     post_to_address(
         session,
         keyring,

@@ -7,7 +7,7 @@ import time_machine
 from sqlalchemy import select, text, update
 
 from belong_mail.accounts.invitations import find_account, has_accepted_office, is_proven_lead
-from belong_mail.accounts.jobs import AcceptRights, InviteColleague
+from belong_mail.accounts.jobs import AcceptRights, InviteAgain, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.accounts.retention import end_invitations
 from belong_mail.core import jobs
@@ -239,6 +239,16 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
             new = required(find_account(session, scenario.keyring.index, NEW), LookupError)
             leads = is_proven_lead(session, opener, new, group_named(session, OTHER))
             assert (leads, has_accepted_office(opener, new)) == proven
+
+
+def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):
+    scenario.invite_lead(LEAD)
+    scenario.invite_office(OFFICE)
+    seal(scenario, InviteAgain(ids(scenario, OFFICE)[0], ids(scenario, LEAD)[0]))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        lead = required(find_account(session, scenario.keyring.index, LEAD), LookupError)
+        assert lead.invited_as is None
 
 
 @pytest.mark.parametrize("silencer", ["the right", "the office"])
