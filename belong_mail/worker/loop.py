@@ -328,17 +328,26 @@ class Worker:
         return True
 
     def _tell_of_starts(self, entries: list[int]) -> bool:
-        """Notify people who wait for a group that has started, each in its own transaction."""
-        told = 0
+        """Notify people who wait for a group that has started, each in its own transaction.
+
+        If one met a lock, raise that at the end: then all rest for a while.
+        """
+        told, locked = 0, None
         for entry_id in entries:
             try:
                 with self._sessions.begin() as session:
                     members_tasks.tell_launched(self._work(session), entry_id)
                 told += 1
-            except NO_DATABASE:
-                raise
+            except NO_DATABASE as error:
+                self._has_failed = True
+                if not is_locked(error):
+                    raise
+                locked = error
             except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
+                self._has_failed = True
                 log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
+        if locked is not None:
+            raise locked
         return told > 0
 
     def _ask_imported(self, batch_id: int) -> bool:

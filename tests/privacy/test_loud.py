@@ -126,6 +126,31 @@ def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, sc
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+@on_postgresql
+def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario, settings):
+    """It waits for a group that starts; the lock it meets tells a member, and then it is deleted.
+
+    A note of somebody else after it does not wait.
+    """
+    assert settings
+    scenario.enter(MEMBER)
+    silence(scenario, "UPDATE groups SET established_at = NULL")
+    for address in (MEMBER, STRANGER):
+        guess(scenario, "interest", address)
+        scenario.worker.drain()
+    silence(scenario, "UPDATE groups SET established_at = '2020-01-01'")
+    before = len(scenario.relay.accepted)
+    with locked_by_web(scenario.engine, "SELECT id FROM subscriptions FOR UPDATE"):
+        scenario.worker.drain()
+    silence(scenario, "DELETE FROM waitlist_entries")
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        scenario.worker.drain()
+    told = {each.recipient for each in scenario.relay.accepted[before:]}
+    assert told == {STRANGER, OPERATOR}
+    assert "failed, or met a lock" in text_of(scenario.relay.to(OPERATOR)[-1])
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 def test_the_operator_hears_of_a_guess_that_cannot_be_read(scenario):
     with scenario.services.writing.begin() as session:
         session.add(Job(kind=SendMyGroups.kind, sealed=b"x"))
