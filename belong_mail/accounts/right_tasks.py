@@ -5,7 +5,7 @@ provably work for the office, only staff are invited, no more a day than an offi
 everyone of the office hears of each right.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import post_to_address
-from belong_mail.delivery.work import Refused, Work, does, each_minute
+from belong_mail.delivery.work import Refused, StillLocked, Work, does, each_minute
 from belong_mail.groups.models import Group
 
 CHANGED = "rights-changed"
@@ -37,6 +37,7 @@ ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
+OF_OFFICE = select(Account).where(or_(Account.is_office, Account.wrapped_office.is_not(None)))
 
 
 @does(InviteColleague)
@@ -187,20 +188,33 @@ def end_rights(work: Work) -> None:
         if is_proven:
             audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
             tell(work, "ended", account, [group], is_of_office=False)
-    held = or_(Account.is_office, Account.wrapped_office.is_not(None))
-    people = session.scalars(select(Account).where(held).with_for_update(skip_locked=True)).all()
+    people = session.scalars(OF_OFFICE.with_for_update(skip_locked=True)).all()
+    for account, what in _ended(people, opener, at).items():
+        account.is_office = False
+        account.office_since = account.office_ends_at = account.wrapped_office = None
+        session.flush()
+        audit.record(session, Kind.RIGHT_ENDED, account=account)
+        tell(work, what, account, [], is_of_office=True)
+
+
+@each_minute("A lock keeps rights from their end")
+def find_locked_rights(work: Work) -> None:
+    """Fail while a lock keeps rights from `end_rights`, so that the operator hears of it."""
+    over = work.session.scalars(select(GroupLead).where(GroupLead.ends_at <= work.at)).first()
+    people = work.session.scalars(OF_OFFICE).all()
+    if over is not None or _ended(people, work.keys.opener, work.at):
+        raise StillLocked
+
+
+def _ended(people: Sequence[Account], opener: Opener, at: datetime) -> dict[Account, str]:
+    """Return whose right to work for the office has ended, and how; the last one's stays."""
     working = [each for each in people if each.is_office]
     expired = [each for each in working if each.office_ends_at and each.office_ends_at <= at]
     ended = {each: "ended" for each in expired if len(expired) < len(working)}
     for account in people:
         if not account.is_office and invitations.has_accepted_office(opener, account):
             ended[account] = "removed"
-    for account, what in ended.items():
-        account.is_office = False
-        account.office_since = account.office_ends_at = account.wrapped_office = None
-        session.flush()
-        audit.record(session, Kind.RIGHT_ENDED, account=account)
-        tell(work, what, account, [], is_of_office=True)
+    return ended
 
 
 @each_minute("Rights end unseen")

@@ -85,6 +85,10 @@ class JobWork(Work):
     job: Job
 
 
+class StillLocked(Exception):
+    """A lock kept from a task what it had to change."""
+
+
 class DeclaredTwice(Exception):
     """There is a function for this kind already."""
 

@@ -17,7 +17,7 @@ from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import Work, each_minute, writes
+from belong_mail.delivery.work import StillLocked, Work, each_minute, writes
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import last_moment
 from belong_mail.members import erasure
@@ -46,6 +46,14 @@ def carry_on(work: Work) -> int:
             deleted += _empty(session, group, at)
     session.flush()
     return deleted
+
+
+@each_minute("A lock keeps the end of groups untold")
+def find_locked_groups(work: Work) -> None:
+    """Fail while a lock keeps groups from `carry_on`, so that the operator hears of it."""
+    untold = Group.announced_end.is_distinct_from(Group.ends_at)
+    if work.session.scalar(select(Group.id).where(untold, Group.emptied_at.is_(None)).limit(1)):
+        raise StillLocked
 
 
 def _announce(work: Work, group: Group) -> None:

@@ -231,6 +231,34 @@ def test_the_operator_hears_while_tables_are_locked(scenario, settings):
 
 
 @alerted
+@pytest.mark.parametrize(
+    ("change", "lock"),
+    [
+        ("group_leads SET ends_at = '2020-01-01'", "SELECT 1 FROM group_leads FOR UPDATE"),
+        ("accounts SET is_office = false WHERE id = 1", "SELECT 1 FROM accounts FOR UPDATE"),
+        ("groups SET ends_at = '2020-01-01'", "SELECT 1 FROM groups FOR UPDATE"),
+    ],
+)
+def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(
+    change, lock, scenario, settings
+):
+    assert settings
+    for address in (ADA, BEN):
+        scenario.invite_office(address)
+    scenario.invite_lead(LEAD)
+    scenario.worker.drain()
+    with scenario.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {change}"))
+    with locked_by_web(scenario.engine, lock):
+        for minute in range(1, 8):
+            with time_machine.travel(now() + timedelta(minutes=2 * minute), tick=False):
+                scenario.worker._backoff._clock = lambda: now().timestamp()
+                scenario.worker.drain()
+    subjects = {mail["Subject"] for mail in scenario.relay.to(OPERATOR)}
+    assert subjects == {"Tasks of the worker keep failing"}
+
+
+@alerted
 def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario, settings):
     """Another worker is noting one, and waits for a lock; the web deletes the job meanwhile."""
     assert settings
