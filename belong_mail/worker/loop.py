@@ -96,7 +96,7 @@ class Worker:
         self._intake = intake
         self._state_file = state_file
         self._meet_at = self._check_at = self._tell_at = 0.0
-        self._do_keys_fit = False
+        self._do_keys_fit, self._are_all_tried = False, True
         self._connections = self._met = 0
         """Connections to the database that were made, and how many before we last met it."""
         event.listen(sessions.kw["bind"], "connect", self._connected)
@@ -179,10 +179,12 @@ class Worker:
     def _are_keys_right(self) -> bool:
         """Check the keys at the start, when one is missing, and now and then while they are wrong.
 
-        With wrong keys all email would fail, and what is written would be lost.
+        With wrong keys all email would fail, and what is written would be lost. Tables that are
+        locked at the start are checked later.
         """
         opener = self._keyring.opener
-        if self._do_keys_fit and not opener.unknown:
+        was_sure = self._do_keys_fit and self._are_all_tried
+        if was_sure and not opener.unknown:
             return True
         if time.monotonic() < self._check_at:
             return self._do_keys_fit
@@ -190,13 +192,19 @@ class Worker:
             with self._sessions.begin() as session:
                 faults = key_check.check_unknown_keys(session, self._keyring)
                 faults = faults or key_check.key_faults(session, self._keyring)
-                if not faults and not self._do_keys_fit:
+                if not faults and not was_sure:
                     key_check.retry_unreadable_jobs(session, opener)
+            self._are_all_tried = True
         except NO_DATABASE as error:
-            if not (self._do_keys_fit and is_too_slow(error)):
+            if not is_too_slow(error):
                 raise
+            # The web may lock a table, and seal something for a key that is none.
             self._check_at = time.monotonic() + HOST_CHECK_SECONDS
-            return True  # the web may seal something for a key that is none, and lock a table
+            if self._do_keys_fit or self.held_because == WRONG_KEYS:
+                return self._do_keys_fit
+            with self._sessions.begin() as session:
+                faults = key_check.key_faults(session, self._keyring, key_check.NEVER_LOCKED)
+            self._are_all_tried = False
         if faults:
             self._check_at = time.monotonic() + HOST_CHECK_SECONDS
         if faults and self.held_because != WRONG_KEYS:

@@ -18,6 +18,7 @@ from belong_mail.delivery import outcomes
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work
 from belong_mail.newsletters.jobs import FollowIssue
+from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.markers import on_postgresql, periodic_tasks
@@ -216,18 +217,25 @@ def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, set
 
 
 @alerted
-def test_the_operator_hears_while_tables_are_locked(scenario, settings):
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, settings):
+    """All that the web may lock; also from a worker that starts meanwhile."""
     assert settings
     scenario.enter(ADA)
     with scenario.services.writing.begin() as session:
         jobs.note_failure(session, now())
-    tables = "newsletters, pending_confirmations, manage_sessions, jobs, images, imports"
+    scenario.worker._do_keys_fit = has_begun
+    tables = ", ".join(table for table, rights in WEB.items() if rights.may_delete)
     with (
         time_machine.travel(now() + timedelta(minutes=2)),
         locked_by_web(scenario.engine, f"LOCK TABLE {tables}"),
     ):
         scenario.worker.drain()
         assert "failed, or met a lock" in "".join(map(text_of, scenario.relay.to(OPERATOR)))
+    assert scenario.worker._are_all_tried == has_begun
+    scenario.worker._check_at = 0.0
+    scenario.worker.drain()
+    assert scenario.worker._are_all_tried
 
 
 @alerted
