@@ -180,7 +180,7 @@ def _retire(house: House, members: int) -> dict[str, float]:
     url = house.database_url
     for column in ("created_at", "finished_at", "due_at"):
         server.order(url, server.earlier(url, "deliveries", column, LATER))
-    for column in ("created_at", "changed_at", "due_at", "queued_at"):
+    for column in ("changed_at", "due_at", "queued_at"):
         server.order(url, server.earlier(url, "newsletters", column, LATER))
     room = "VACUUM" if url.startswith("sqlite") else "VACUUM FULL"
     server.order(url, room)
