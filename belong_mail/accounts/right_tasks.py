@@ -287,7 +287,7 @@ def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
     if leadership is None or leadership.accepted_at is None:
         return False
     said = invitations.opened_right(opener, leadership, account, group)
-    if said is None or said["introduced_from"] is not None or said["invited_as"] != invited_as:
+    if said is None or said["invited_as"] != invited_as:
         return False
     wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
     leadership.wrapped_right = invitations.grant_right(opener, account, group, work.at + wait)

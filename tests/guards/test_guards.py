@@ -5,10 +5,6 @@ import sys
 from collections import Counter
 
 from tests.guards.sabotage import ROOT, Sabotage, read_catalog
-from tests.markers import night
-
-# A change that moves what a guard names is not held up; the night says which rows to mend.
-at_night = night("looks at the catalog of guards")
 
 
 def test_guards_have_names_of_their_own():
@@ -22,7 +18,6 @@ def is_there(test: str) -> bool:
     return (ROOT / place).exists() and (not name or f"def {name}(" in (ROOT / place).read_text())
 
 
-@at_night
 def test_each_sabotage_applies_and_names_tests_that_are_there():
     wrong = [
         each.name
@@ -34,7 +29,6 @@ def test_each_sabotage_applies_and_names_tests_that_are_there():
     assert wrong == [], "What they replace stands there no more, or more than once."
 
 
-@at_night
 def test_a_sabotaged_module_compiles_and_names_nothing_undefined(tmp_path):
     """One that cannot run turns every test red, whether or not its guard is watched."""
     for sabotage in read_catalog():
