@@ -69,7 +69,8 @@ def end_invitations(work: Work) -> None:
     for right, account, group in session.execute(to_lead).all():
         if not has_accepted(opener, right, account, group):
             session.delete(right)
-            over.add(account.id)
+            if not has_accepted_office(opener, account):
+                over.add(account.id)
     of_office = select(Account).where(~Account.is_office, Account.office_since < since)
     free = of_office.where(~_is_waiting(Account.id)).with_for_update(skip_locked=True)
     for account in session.scalars(free).all():

@@ -10,7 +10,14 @@ from typing import TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
-from belong_mail.core.db import LOCK_REST_SECONDS, NO_DATABASE, error_name, is_locked, is_too_slow
+from belong_mail.core.db import (
+    LOCK_REST_SECONDS,
+    NO_DATABASE,
+    error_name,
+    has_idled,
+    is_locked,
+    is_too_slow,
+)
 from belong_mail.ops import figures
 
 # Pause after a task took too long: the first, and the longest.
@@ -48,7 +55,7 @@ class Backoff:
         try:
             done = task()
         except Exception as error:
-            is_slow = is_too_slow(error)
+            is_slow = is_too_slow(error) or has_idled(error)
             if isinstance(error, NO_DATABASE) and not is_slow:
                 raise
             most = most if is_slow and not is_locked(error) else min(most, LOCK_REST_SECONDS)

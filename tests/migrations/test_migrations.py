@@ -317,8 +317,8 @@ def test_three_who_upgrade_at_once_end_well(empty):
     settings = settings_for(empty)
     with ThreadPoolExecutor() as pool:
         ends = list(pool.map(lambda _: run(settings, "db", "upgrade", "--seed", "dps"), range(3)))
-    assert [(end.returncode, end.stdout.splitlines()[-1]) for end in ends] == [
-        (0, "The database is up to date.")
+    assert [(end.returncode, end.stdout.splitlines()[-1:]) for end in ends] == [
+        (0, ["The database is up to date."])
     ] * 3, [end.stderr for end in ends]
     with empty.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM groups")) == 10
