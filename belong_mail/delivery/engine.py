@@ -269,7 +269,7 @@ class Engine:
             turn = self._lock.journal.begin() if is_known and (results or claimed) else 0
             pause = throttle.send_slots(session, self._policy, len(claimed or ()))
             claimed = self._commit(session, accepted, claimed, turn, limit if at_once else 0)
-        self._has_failed = False
+        self._has_failed = had_failed and not (is_known or is_last)
         self._log.note(results)
         if turn:
             self._lock.journal.end_well()

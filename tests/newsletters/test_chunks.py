@@ -168,6 +168,32 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
+def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_only_later(
+    worker, services, keyring
+):
+    issue = queue(services, keyring, 2 * CHUNK_MEMBERS)
+    engine, is_met = worker.engine, worker.engine._is_met
+
+    def lose_the_answer(connection) -> None:
+        held = "SELECT COUNT(*) FROM deliveries WHERE state = 'sending'"
+        if connection.exec_driver_sql(held).scalar():
+            event.remove(services.engine, "commit", lose_the_answer)
+            connection.connection.driver_connection.commit()
+            raise OperationalError("COMMIT", None, ConnectionError())
+
+    event.listen(services.engine, "commit", lose_the_answer)
+    with pytest.raises(OperationalError):
+        engine._turn()
+    engine._is_met = lambda: False
+    engine._turn()
+    engine._is_met = is_met
+    worker.drain()
+    assert books(services, issue) == {
+        "recipients": 2 * CHUNK_MEMBERS,
+        "accepted": 2 * CHUNK_MEMBERS,
+    }
+
+
 def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(worker, services):
     mailer = worker._issue_mailer
     with services.writing.begin() as session:

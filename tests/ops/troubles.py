@@ -92,7 +92,7 @@ def is_said(process: Forked, words: str) -> str:
         said += line
         if words in line:
             break
-    assert words in said
+    assert words in said, said
     return said
 
 
