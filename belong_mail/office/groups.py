@@ -74,7 +74,7 @@ def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlanc
     meets_on: dict[int, date] = {}
     for each in meetings.upcoming(session, zone, at, MOST_MEETINGS):
         if not each.is_cancelled:
-            meets_on.setdefault(each.meeting.group_id, each.day)
+            meets_on.setdefault(each.meeting.group_id, each.held_on)
     return [
         GroupAtAGlance(team.group, team, sent_on.get(team.group.id), meets_on.get(team.group.id))
         for team in people.list_teams(session)
