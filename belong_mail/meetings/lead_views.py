@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
-from belong_mail.core.db import now
 from belong_mail.core.i18n import at_start, format_day
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
@@ -20,7 +19,7 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.meetings.service import LISTED_AHEAD
 from belong_mail.web.access import for_leads
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services, today, transaction
 from belong_mail.web.language import request_language
 
 lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
@@ -34,7 +33,8 @@ def listed(slug: str) -> str:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         found = meetings.meetings_for_lead(session, signed_in(), group)
-        found.sort(key=_next_day)
+        # Those that are canceled or over come last.
+        found.sort(key=lambda each: recurrence.next_held(each, today()) or date.max)
         listed = [_listed(each) for each in found]
         shown = group_view(group, request_language())
     return render_template("lead_meetings/listed.html", group=shown, meetings=listed)
@@ -139,16 +139,10 @@ def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
     return redirect(url_for(".listed", slug=meeting.group.slug, done=done), 303)
 
 
-def _next_day(meeting: Meeting) -> date:
-    """Return when a meeting is held next; those that are over come last."""
-    coming = recurrence.next_days(meeting, now().astimezone(_zone()).date(), 1)
-    return coming[0] if coming else date.max
-
-
 def _listed(meeting: Meeting) -> dict[str, object]:
     """Return a meeting with its next days, for its lead."""
-    today = now().astimezone(_zone()).date()
-    found = recurrence.occurrences(meeting, _zone(), today, today + 2 * LISTED_AHEAD)[:NEXT]
+    first = today()
+    found = recurrence.occurrences(meeting, _zone(), first, first + 2 * LISTED_AHEAD)[:NEXT]
     days = [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
     is_series = meeting.repeats != "once"
     return {**_named(meeting), "meeting": meeting, "days": days, "is_series": is_series}

@@ -117,6 +117,16 @@ def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
     return list(islice(days(meeting, after), number))
 
 
+def next_held(meeting: Meeting, after: date) -> date | None:
+    """Return the first date from a day on when the meeting takes place."""
+    if meeting.cancelled_at:
+        return None
+    changed = {change.day for change in meeting.changes}
+    plain = (day for day in days(meeting, after) if day not in changed)
+    moved = [each.held_on for each in meeting.changes if not each.is_cancelled]
+    return min([*islice(plain, 1), *(day for day in moved if day >= after)], default=None)
+
+
 def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) -> date | None:
     """Return the first of the days on which the clocks skip one of the hours."""
     for local in (datetime.combine(day, clock, zone) for day, clock in product(days, clocks)):

@@ -119,11 +119,11 @@ def add(session: Session, group: Group, **planned: Any) -> Meeting:
 
 
 def change(meeting: Meeting, **planned: Any) -> None:
-    """Change a whole meeting; changes of days that it no longer has are deleted."""
+    """Change a whole meeting; changes of days that a series no longer has are deleted."""
     for column, value in planned.items():
         setattr(meeting, column, value)
     meeting.cancelled_at = None
-    days = set(recurrence.days(meeting))
+    days = set() if meeting.repeats == "once" else set(recurrence.days(meeting))
     meeting.changes = [each for each in meeting.changes if each.day in days]
     _note_change(meeting, Kind.MEETING_CHANGED)
 

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
+from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from tests.browser_client import Form
 from tests.db_dump import dump_of, kept_of
@@ -295,6 +296,35 @@ def test_a_changed_rule_forgets_what_was_special_about_days_that_are_none_any_mo
     lead.send(page, repeats="weekly-2")
     kept = [row[2] for row in dump_of(services)["meeting_changes"]]
     assert [str(day) for day in kept] == ["2026-12-22"]
+
+
+def test_a_series_that_becomes_a_single_meeting_is_held_as_its_form_says(lead, visitor, services):
+    lead.send(NEW, **{**FULL, "exceptions": ""})
+    page = f"/lead/meetings/{only(services).public_id}"
+    moved = {"held_on": "2026-12-09", "starts_at": "09:00", "ends_at": "10:00"}
+    lead.send(f"{page}/2026-12-08", **moved)
+    assert lead.send(page, repeats="once", until="").status_code == 303
+    shown = plain(visitor.open("/groups/the-village").text)
+    assert "Tuesday, December 8, 2026, 4:00–5:00 PM" in shown
+    assert "December 9" not in shown
+
+
+def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, services):
+    with services.writing.begin() as session:
+        for title, day in (("Moved", 8), ("Canceled", 9), ("As planned", 16), ("Called off", 10)):
+            first = date(2026, 12, day)
+            meeting = plan_meeting(session, starts_on=first, title={"en": title}, repeats="weekly")
+            if title == "Moved":
+                meeting.until = first
+                meetings.change_day(meeting, first, held_on=date(2026, 12, 18))
+            elif title == "Canceled":
+                meeting.until = date(2026, 12, 20)
+                meetings.cancel_day(meeting, first)
+                meetings.change_day(meeting, date(2026, 12, 16), held_on=date(2026, 12, 17))
+            elif title == "Called off":
+                meetings.cancel(meeting)
+    titles = re.findall(r'<h2 id="meeting-\d">(.+?)</h2>', lead.open(LIST).text)
+    assert titles == ["As planned", "Canceled", "Moved", "Called off"]
 
 
 def test_a_lead_without_the_forms_token_plans_nothing(lead, services):
