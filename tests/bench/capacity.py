@@ -1,30 +1,27 @@
 """Measure an installation's use for a million emails, pages and sign-ups, and its growth."""
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.monitoring.checks import exposition
 from belong_mail.monitoring.measures import Site
 from config import Config
-from tests.bench.delivery import own_folder
+from tests.bench.delivery import machine, own_folder
 from tests.bench.rig import child, product, requests, rounds, server, sinks, tools
 from tests.bench.rig.capacity_page import PAGE, write_page
 from tests.bench.rig.product import GROUP, House
-from tests.bench.rig.visitors import wait_until_served
 from tests.postgres import postgresql
-from tests.processes import flask
+from tests.processes import flask, wait_until_served
 from tests.servers.ports import free_port
 
 DATABASES = "sqlite", "postgresql"
@@ -81,7 +78,7 @@ def _measure_all(
             with _url(database, folder) as url:
                 row = _measure(url, folder, members, work, issue)
             rows.append({"database": database, "members": members, **row})
-            file.write_text(json.dumps({"about": _about(), "rows": rows}, indent=1))
+            file.write_text(json.dumps({"about": machine(), "rows": rows}, indent=1))
             click.echo(json.dumps(row))
             shutil.rmtree(folder)
 
@@ -204,17 +201,8 @@ def _url(database: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder / 'belong.db'}"
         return
     with postgresql() as url:
-        server.order(url, f"ALTER DATABASE {server.name(url)} SET synchronous_commit = on")
+        server.order(url, f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = on")
         yield url
-
-
-def _about() -> dict[str, object]:
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

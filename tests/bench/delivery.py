@@ -1,5 +1,6 @@
 """How fast and how small the sending is, beside other senders, in one run on one machine."""
 
+import json
 import os
 import platform
 import shutil
@@ -13,16 +14,13 @@ from typing import Any
 
 import click
 
-from tests.bench.rig import drawing, figures, rounds, tools
+from tests.bench.rig import figures, rounds, tools
 from tests.bench.rig.child import Failed
 from tests.postgres import postgresql
 
 # Rounds below which nothing is written into the documents.
 ENOUGH = 5
-DOCS = tools.ROOT / "docs"
-PAGE, PICTURE = DOCS / "performance.md", DOCS / "performance.svg"
-IMAGE = f"![CPU a message, as a multiple of smtp-source]({PICTURE.name})"
-BEGIN, END = "<!-- figures: written by the bench -->", "<!-- end of figures -->"
+PAGE = tools.ROOT / "docs" / "performance.md"
 
 
 @click.command()
@@ -36,9 +34,7 @@ BEGIN, END = "<!-- figures: written by the bench -->", "<!-- end of figures -->"
     "--only", default="", help=f"Some parts, such as core,far: {', '.join(rounds.PARTS)}."
 )
 @click.option("--with", "peers", default="", help="Install peers: nodemailer,mailman.")
-@click.option(
-    "--write-docs", is_flag=True, help="Put table and drawing into docs/, if all went well."
-)
+@click.option("--write-docs", is_flag=True, help="Put the table into docs/, if all went well.")
 @click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
 def main(
     number: int, messages: int | None, many: int | None, only: str, peers: str, folder: Path,
@@ -49,11 +45,11 @@ def main(
         raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
     parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)
     for peer in _chosen(peers, tools.INSTALLERS) if peers else ():
-        tools.install(peer)
+        tools.INSTALLERS[peer]()
     plan = _plan(rounds.QUICK if quick else rounds.FULL, messages, many)
     trouble: dict[str, str] = {}
     measured: list[dict[str, float]] = []
-    about = _about(plan)
+    about = machine()
     with own_folder(folder) as place, postgresql() as url:
         click.echo("Writing the letter …")
         bench = rounds.prepare(place, plan, url, is_exact=not quick)
@@ -62,8 +58,8 @@ def main(
             click.echo(f"Round {each + 1} of {number}")
             measured.append(_round(bench, parts, trouble))
             about |= {"protections": bench.protections, "trouble": trouble}
-            figures.save(folder / "delivery.json", measured, about)
-    (folder / "delivery.svg").write_text(drawing.draw(measured))
+            kept = {"about": about, "rounds": measured}
+            (folder / "delivery.json").write_text(json.dumps(kept, indent=2))
     click.echo(f"\n{figures.as_text(measured)}\n")
     complaints = [f"{name}: {words}" for name, words in trouble.items()]
     complaints += [
@@ -73,8 +69,7 @@ def main(
     ]
     click.echo("\n".join(complaints))
     if write_docs and not complaints:
-        write_page(PAGE, measured, about)
-        shutil.copyfile(folder / "delivery.svg", PICTURE)
+        _write_page(measured, about)
     sys.exit(1 if complaints else 0)
 
 
@@ -93,16 +88,12 @@ def _round(
     return measured
 
 
-def write_page(page: Path, measured: list[dict[str, float]], about: dict[str, Any]) -> None:
-    """Put the table between the two marks of the page."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+def _write_page(measured: list[dict[str, float]], about: dict[str, Any]) -> None:
     said = (
         f"Measured on {about['at'][:10]}: {about['cores']} cores, {about['system']}, Python"
         f" {about['python']}; {len(measured)} rounds; {about['octets']:,} octets a message."
     )
-    table = figures.as_markdown(measured)
-    page.write_text(f"{before}{BEGIN}\n\n{IMAGE}\n\n{said}\n\n{table}\n\n{END}{after}")
+    figures.put_between_marks(PAGE, f"{said}\n\n{figures.as_markdown(measured)}")
 
 
 def _plan(plan: rounds.Plan, messages: int | None, many: int | None) -> rounds.Plan:
@@ -123,15 +114,13 @@ def _chosen(names: str, known: Any) -> tuple[str, ...]:
     return chosen
 
 
-def _about(plan: rounds.Plan) -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Say when and where something is measured."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "messages": plan.messages,
-        "few": plan.few,
-        "many": plan.many,
     }
 
 

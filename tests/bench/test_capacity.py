@@ -3,14 +3,12 @@
 import json
 import subprocess
 import sys
-from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.bench.rig import capacity_page, tools
 from tests.markers import night
 from tests.processes import ROOT
-from tests.relays.debian import IS_REQUIRED
 
 LITTLE = ("--sizes", "200", "--requests", "80", "--rest", "3", "--only", "postgresql")
 # Every run must have measured these.
@@ -21,10 +19,7 @@ MEASURED = {"worker_s", "delivery_octets", "purged_octets", "page.web_ms", "form
 @pytest.mark.timeout(600)
 def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path):
     """The bench itself insists on right books, and on answers that were as they must be."""
-    try:
-        tools.program("usr/sbin/smtp-sink")
-    except tools.NotHere as error:
-        (pytest.fail if IS_REQUIRED else pytest.skip)(f"NOT TESTED: the bench; {error}")
+    tools.require("usr/sbin/smtp-sink")
     words = (sys.executable, "-m", "tests.bench.capacity", *LITTLE)
     done = subprocess.run(
         [*words, "--folder", str(tmp_path)], cwd=ROOT, check=False, capture_output=True, text=True
@@ -36,18 +31,6 @@ def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path):
     assert row["database_s"] > 0
     table = capacity_page.as_markdown([row])
     assert table.count("\n") == len(capacity_page.LINES) + 1
-
-
-def test_the_drawing_names_each_size_and_both_databases():
-    rows = [
-        {"database": database, "members": members, "worker_s": 100.0, "database_s": server}
-        for database, server in (("sqlite", 0.0), ("postgresql", 60.0))
-        for members in (10_000, 1_000_000)
-    ]
-    drawing = capacity_page.draw(rows)
-    ET.fromstring(drawing)  # noqa: S314 - our own
-    for words in ("10,000 members", "1,000,000 members", "SQLite", "PostgreSQL", ">160<"):
-        assert words in drawing
 
 
 def test_what_was_not_measured_is_a_dash():

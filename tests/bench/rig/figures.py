@@ -1,12 +1,11 @@
 """The figures: what is measured, what we aim at, and what is the least that will do."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+BEGIN, END = "<!-- figures: written by the bench -->", "<!-- end of figures -->"
 # Measures of one round, by name; those that could not be taken are missing.
 Round = Mapping[str, float]
 
@@ -105,20 +104,6 @@ class Result:
         least, median, most = (self.figure.written(number) for number in numbers)
         return least, median, most
 
-    def plain(self) -> dict[str, Any]:
-        return {
-            "name": self.figure.name,
-            "unit": self.figure.unit,
-            "minimum": min(self.values, default=None),
-            "median": self.median if self.values else None,
-            "maximum": max(self.values, default=None),
-            "rounds": len(self.values),
-            "aim": self.figure.aim,
-            "bound": self.figure.bound,
-            "is_least": self.figure.is_least,
-            "is_held": self.is_held if self.values else None,
-        }
-
 
 def results(rounds: Sequence[Round]) -> list[Result]:
     """Take each figure from every round that measured it."""
@@ -163,8 +148,8 @@ def as_markdown(rounds: Sequence[Round]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def save(file: Path, rounds: Sequence[Round], about: Mapping[str, Any]) -> None:
-    """Write all that was measured, with the figures made of it."""
-    figures = [each.plain() for each in results(rounds)]
-    kept = {"about": dict(about), "figures": figures, "rounds": [dict(each) for each in rounds]}
-    file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+def put_between_marks(page: Path, words: str) -> None:
+    """Put words where a page keeps what the bench writes."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{words}\n\n{END}{after}")

@@ -15,9 +15,11 @@ from tests.bench.rig import child, tools
 from tests.bench.rig.letter import Letter
 from tests.bench.rig.product import Sent
 from tests.servers.ports import free_port
+from tests.waiting import listens, wait_until
 
 LIST, POSTER = "spring@lists.example.org", "member-0@example.org"
-STARTING, SENDING = 60.0, 1800.0
+# Seconds for a post to reach all.
+SENDING = 1800.0
 # Mailman's `Personalization.individual`.
 PERSONAL = 1
 OURS = re.compile(r"^(List-|Precedence|X-Auto|Message-ID|To:|From:|Reply-To)", re.IGNORECASE)
@@ -73,10 +75,7 @@ class Mailman:
             with smtplib.LMTP("127.0.0.1", lmtp) as door:
                 door.sendmail(POSTER, [LIST], _post(letter))
             done = f"smtp to {LIST} for {self.members} recips"
-            while done not in _rest(log, said):
-                if time.perf_counter() - began > SENDING:
-                    raise child.Failed("Mailman did not finish.")
-                time.sleep(0.1)
+            wait_until(lambda: done in _rest(log, said), seconds=SENDING)
             seconds = time.perf_counter() - began
             used = child.cpu_of(sender) - cpu
             return Sent(self.members, used, seconds, child.peak_of(sender))
@@ -86,11 +85,11 @@ class Mailman:
         lmtp = self._settle(smtp_port)
         self._command("start")
         try:
-            _wait_for(lmtp)
+            wait_until(lambda: listens(lmtp))
             yield lmtp
         finally:
             self._command("stop")
-            self._wait_for_end()
+            wait_until(lambda: not any(self._processes()))
 
     def _settle(self, smtp: int) -> int:
         lmtp = free_port()
@@ -120,11 +119,6 @@ class Mailman:
                 if str(self.folder / "mailman.cfg") in words:
                     yield int(place.parent.name), words
 
-    def _wait_for_end(self) -> None:
-        until = time.monotonic() + STARTING
-        while any(self._processes()) and time.monotonic() < until:
-            time.sleep(0.1)
-
 
 def _post(letter: Letter) -> bytes:
     """Write the message as a member posts it: what a list adds by itself is left out."""
@@ -142,15 +136,3 @@ def _rest(log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(start)
         return file.read().decode(errors="replace")
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + STARTING
-    while True:
-        try:
-            with smtplib.LMTP("127.0.0.1", port):
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise child.Failed("Mailman does not listen.") from None
-            time.sleep(0.2)

@@ -1,7 +1,6 @@
 """Measures beside the CPU: the time to an issue's first message, and the system calls of each."""
 
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from tests.bench.rig import child, tools
 from tests.bench.rig.product import House
 from tests.bench.rig.sinks import Sink
 from tests.processes import flask
+from tests.waiting import wait_until
 
 # Seconds after which a worker has nothing left to do but wait.
 SETTLING = 2.0
@@ -24,9 +24,7 @@ def first_message(house: House, sink: Sink, issue: Path) -> float:
     The start-up of the command that queues is not counted.
     """
     with child.running(flask("worker"), house.env(), core=child.SENDER):
-        until = time.monotonic() + LONGEST
-        while not any((house.state / "workers").glob("*")) and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: any((house.state / "workers").glob("*")), seconds=LONGEST)
         time.sleep(SETTLING)
         before = time.perf_counter()
         house.tell("group", "list")
@@ -43,14 +41,12 @@ def first_message(house: House, sink: Sink, issue: Path) -> float:
 
 def calls(house: House, issue: Path, times: int) -> tuple[int, int]:
     """Return how often a worker sends and receives while it sends an issue so often, by strace."""
-    strace = shutil.which("strace")
-    if strace is None:
-        raise tools.NotHere("strace is not installed here.")
+    strace = tools.program("usr/bin/strace")
     for _ in range(times):
         house.queue(issue)
     table = house.folder / "calls"
     watched = ",".join((*SENDING, *RECEIVING))
-    command = [strace, "-f", "-c", "-o", str(table), "-e", f"trace={watched}"]
+    command = [strace.path, "-f", "-c", "-o", str(table), "-e", f"trace={watched}"]
     child.run([*command, *flask("worker", "--drain")], house.env())
     counted = {name: int(number) for number, name in CALL.findall(table.read_text())}
     sent, received = (sum(counted.get(name, 0) for name in names) for names in (SENDING, RECEIVING))

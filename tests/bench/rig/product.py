@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from tests.bench.rig import child
 from tests.processes import flask, run, surroundings
+from tests.waiting import wait_until
 
 GROUP = "asian"
 SUBJECT = "What the spring brings"
@@ -142,17 +142,12 @@ class House:
             "pacing": not {"BELONG_SEND_RATE", "BELONG_DAILY_QUOTA"} & self.settings.keys(),
         }
 
-    def wait_until_sending(self, limit: float = 120.0) -> None:
+    def wait_until_sending(self) -> None:
         """Wait until the first member's copy is accepted."""
-        until = time.monotonic() + limit
         accepted = select(Delivery.id).where(Delivery.state == State.ACCEPTED).limit(1)
-        with engine_of(self.database_url) as engine:
-            while time.monotonic() < until:
-                with engine.connect() as connection:
-                    if connection.scalar(accepted) is not None:
-                        return
-                time.sleep(0.1)
-        raise child.Failed("The worker sends nothing.")
+        with engine_of(self.database_url) as engine, engine.connect() as connection:
+            looking = connection.execution_options(isolation_level="AUTOCOMMIT")
+            wait_until(lambda: looking.scalar(accepted) is not None, seconds=120.0)
 
     def _bar(self) -> None:
         """Bar the last member from all mail, as the worker does on their request."""

@@ -1,21 +1,24 @@
 """Pages and forms, as fast as a few visitors ask for them, and what web and database used."""
 
 import http.client
+import re
 import secrets
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from tests.bench.rig import child, server
 from tests.bench.rig.product import GROUP, House
-from tests.bench.rig.visitors import JOIN, WORKER_ALONE, signed_form, wait_until_served
-from tests.processes import flask
+from tests.processes import flask, wait_until_served
 from tests.servers.ports import free_port
 
-VISITORS = 8
+VISITORS, VISITORS_WHILE_SENDING = 8, 2
+JOIN = f"/groups/{GROUP}/join"
+WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 # Method, path and body.
 Request = tuple[str, str, str | None]
 Make = Callable[[http.client.HTTPConnection, dict[str, str]], Request]
@@ -25,20 +28,19 @@ Make = Callable[[http.client.HTTPConnection, dict[str, str]], Request]
 class Served:
     """The use of so many requests: seconds of CPU of the web and of the database, and the waits."""
 
-    number: int
     seconds: float
     web: float
     database: float
     waits: list[float]
 
     def measures(self, name: str) -> dict[str, float]:
-        ranked = sorted(self.waits)
+        number, ranked = len(self.waits), sorted(self.waits)
         return {
-            f"{name}.web_ms": self.web / self.number * 1e3,
-            f"{name}.database_ms": self.database / self.number * 1e3,
-            f"{name}.rate": self.number / self.seconds,
+            f"{name}.web_ms": self.web / number * 1e3,
+            f"{name}.database_ms": self.database / number * 1e3,
+            f"{name}.rate": number / self.seconds,
             f"{name}.p50_ms": statistics.median(ranked) * 1e3,
-            f"{name}.p99_ms": ranked[int(len(ranked) * 0.99)] * 1e3,
+            f"{name}.p99_ms": ranked[int(number * 0.99)] * 1e3,
         }
 
 
@@ -75,16 +77,34 @@ class Asker:
 
 def pages_and_forms(house: House, number: int) -> tuple[Served, Served]:
     """Ask a web for so many pages of a group, then send so many sign-ups; no worker runs."""
+    with _web(house) as (web, port):
+        _serve(house, web, port, VISITORS * 10, http.client.OK, _page)
+        pages = _serve(house, web, port, number, http.client.OK, _page)
+        forms = _serve(house, web, port, number, http.client.SEE_OTHER, _form())
+    return pages, forms
+
+
+def waits_while_sending(house: House, posts: int) -> list[float]:
+    """Return how many seconds each form took while a worker of this house was sending."""
+    with (
+        _web(house) as (_, port),
+        child.running(flask("worker", "--drain"), house.env(), core=child.SENDER) as worker,
+    ):
+        house.wait_until_sending()
+        waits = _ask(port, posts, http.client.SEE_OTHER, _form(), VISITORS_WHILE_SENDING)
+        if worker.poll() is not None:
+            raise child.Failed("The worker was done before the visitors were; more members!")
+    return waits
+
+
+@contextmanager
+def _web(house: House) -> Iterator[tuple[int, int]]:
+    """Run a web that has the keys of the web; yield its process and its port."""
     port = free_port()
     blind = house.env() | dict.fromkeys(WORKER_ALONE, "")
-    # A web at rest in a large school: all visitors of the bench stand behind one address.
-    blind["BELONG_TRUSTED_NETWORKS"] = "127.0.0.0/8"
     with child.running(flask("web", "--port", str(port)), blind) as web:
         wait_until_served(port)
-        _serve(house, web.pid, port, VISITORS * 10, http.client.OK, _page)
-        pages = _serve(house, web.pid, port, number, http.client.OK, _page)
-        forms = _serve(house, web.pid, port, number, http.client.SEE_OTHER, _form())
-    return pages, forms
+        yield web.pid, port
 
 
 def _page(_: http.client.HTTPConnection, __: dict[str, str]) -> Request:
@@ -96,7 +116,7 @@ def _form() -> Make:
     signed: dict[int, str] = {}
 
     def make(connection: http.client.HTTPConnection, headers: dict[str, str]) -> Request:
-        token = signed.get(id(connection)) or signed_form(connection, headers)
+        token = signed.get(id(connection)) or _signed_form(connection, headers)
         signed[id(connection)] = token
         typed = {"csrf_token": token, "language": "en"}
         typed["email"] = f"{secrets.token_hex(8)}@dpsk12.org"
@@ -105,18 +125,33 @@ def _form() -> Make:
     return make
 
 
+def _signed_form(connection: http.client.HTTPConnection, headers: dict[str, str]) -> str:
+    """Return what the sign-up form carries beside what is typed."""
+    connection.request("GET", JOIN, headers=headers)
+    page = connection.getresponse().read().decode()
+    signed = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    if signed is None:
+        raise child.Failed("The form has no signed time.")
+    return signed[1]
+
+
 def _serve(house: House, web: int, port: int, number: int, status: int, make: Make) -> Served:
-    askers = [Asker(port, number // VISITORS, status, make) for _ in range(VISITORS)]
-    threads = [threading.Thread(target=each.ask) for each in askers]
     before = server.cpu_of_tree(web), server.cpu(house.database_url)
     began = time.perf_counter()
+    waits = _ask(port, number, status, make, VISITORS)
+    seconds = time.perf_counter() - began
+    after = server.cpu_of_tree(web), server.cpu(house.database_url)
+    return Served(seconds, after[0] - before[0], after[1] - before[1], waits)
+
+
+def _ask(port: int, number: int, status: int, make: Make, visitors: int) -> list[float]:
+    """Let visitors ask so often in all; return how many seconds each answer took."""
+    askers = [Asker(port, number // visitors, status, make) for _ in range(visitors)]
+    threads = [threading.Thread(target=each.ask) for each in askers]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    seconds = time.perf_counter() - began
-    after = server.cpu_of_tree(web), server.cpu(house.database_url)
     if trouble := next((each.trouble for each in askers if each.trouble), ""):
         raise child.Failed(trouble)
-    waits = [wait for each in askers for wait in each.waits]
-    return Served(len(waits), seconds, after[0] - before[0], after[1] - before[1], waits)
+    return [wait for each in askers for wait in each.waits]

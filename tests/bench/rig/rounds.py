@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.bench.rig import child, mailman, moments, peers, product, sinks, visitors
+from tests.bench.rig import child, mailman, moments, peers, product, requests, sinks
 from tests.bench.rig.letter import Letter, sent_by, write
 from tests.bench.rig.product import House, Sent
 from tests.servers.link import far_database
@@ -202,7 +202,7 @@ def pages(bench: Bench) -> Measures:
         with bench.opened(bench.plan.messages, database) as (here, _):
             for _ in range(bench.plan.times_few * 2):
                 here.queue(bench.letter.issue)
-            waits = sorted(visitors.waits(here, bench.plan.posts))
+            waits = sorted(requests.waits_while_sending(here, bench.plan.posts))
         measured[f"pages {database}.p50"] = statistics.median(waits) * MILLI
         measured[f"pages {database}.p99"] = waits[int(len(waits) * 0.99)] * MILLI
     return measured

@@ -1,15 +1,14 @@
 """Measure a PostgreSQL server on this machine: its processes' CPU, its log, its size."""
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from psutil import NoSuchProcess, Process
 from sqlalchemy import make_url, text
 
 from tests.bench.rig.product import engine_of
 
-TICKS = os.sysconf("SC_CLK_TCK")
 WAL = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 SIZE = "SELECT pg_database_size(current_database())"
@@ -37,11 +36,6 @@ def size(url: str) -> int:
     return Path(str(make_url(url).database)).stat().st_size
 
 
-def name(url: str) -> str:
-    """Name a database."""
-    return str(make_url(url).database)
-
-
 def earlier(url: str, table: str, column: str, days: int) -> str:
     """Return what lets so many days pass for a column of times."""
     then = f"{column} - interval '{days} days'"
@@ -64,53 +58,27 @@ def cpu(url: str) -> float:
     """Return the seconds of CPU of a server and of all that it ever started; 0 of SQLite."""
     if url.startswith("sqlite"):
         return 0.0
-    first = _postmaster(url)
+    with engine_of(url) as engine, engine.connect() as connection:
+        folder = Path(str(connection.scalar(text("SHOW data_directory"))))
     # A session that has just ended is counted with the server, once that has noticed.
     time.sleep(0.2)
-    return _used(first, with_ended=True) + sum(_used(each) for each in _children_of(first))
+    return cpu_of_tree(int((folder / "postmaster.pid").read_text().split()[0]))
 
 
 def cpu_of_tree(process: int) -> float:
-    """Return the seconds of CPU of a process and of its children."""
-    below = sum(cpu_of_tree(each) for each in _children_of(process))
-    return _used(process, with_ended=True) + below
+    """Return the seconds of CPU of a process, its children, and those of them that have ended."""
+    used = 0.0
+    for each in _tree(process):
+        with suppress(NoSuchProcess):
+            used += sum(each.cpu_times()[:4])
+    return used
 
 
 def memory_of_tree(process: int) -> int:
     """Return the octets that a process and its children hold, each shared page by its share."""
-    held = Path(f"/proc/{process}/smaps_rollup").read_text()
-    own = int(held.partition("\nPss:")[2].split()[0]) * 1024
-    return own + sum(memory_of_tree(each) for each in _children_of(process))
+    return sum(int(each.memory_full_info().pss) for each in _tree(process))
 
 
-def _postmaster(url: str) -> int:
-    folder = Path(str(_setting(url, "data_directory")))
-    return int((folder / "postmaster.pid").read_text().split()[0])
-
-
-def _setting(url: str, name: str) -> object:
-    with engine_of(url) as engine, engine.connect() as connection:
-        return connection.scalar(text("SELECT current_setting(:name)"), {"name": name})
-
-
-def _parent_of(process: int) -> int:
-    fields = _stat(process)
-    return int(fields[1]) if fields else 0
-
-
-def _children_of(process: int) -> list[int]:
-    numbers = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
-    return [each for each in numbers if _parent_of(each) == process]
-
-
-def _used(process: int, *, with_ended: bool = False) -> float:
-    fields = _stat(process)
-    ticks = [int(each) for each in fields[11 : 15 if with_ended else 13]]
-    return sum(ticks) / TICKS
-
-
-def _stat(process: int) -> list[str]:
-    """Return what /proc says of a process, from its state on; nothing of one that is gone."""
-    with suppress(OSError):
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return []
+def _tree(process: int) -> list[Process]:
+    first = Process(process)
+    return [first, *first.children(recursive=True)]

@@ -1,8 +1,6 @@
 """Where mail goes: smtp-sink, plain, behind TLS, or behind a link that takes its time."""
 
 import os
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +10,9 @@ from tests.bench.rig import child, tools
 from tests.servers import link
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
+from tests.waiting import listens, wait_until
 
 CONNECTIONS = 10
-STARTING = 60.0
 STUNNEL = """\
 foreground = yes
 pid =
@@ -59,7 +57,7 @@ def plain(folder: Path, *, is_counting: bool = False) -> Iterator[Sink]:
     with count.open("wb") as file:
         command = [program.path, *counting, *user, f"127.0.0.1:{port}", "1024"]
         with child.running(command, program.environment(), core=child.SINK, output=file):
-            _wait_for(port)
+            wait_until(lambda: listens(port))
             yield Sink(port, count)
 
 
@@ -74,7 +72,7 @@ def behind_tls(sink: Sink, folder: Path) -> Iterator[Sink]:
     settings.write_text(STUNNEL.format(port=port, sink=sink.port, certificate=certificate))
     relay = f"smtps://localhost:{{port}}?ca={authority.file}&connections={{connections}}"
     with child.running([program.path, str(settings)], program.environment(), core=child.SINK):
-        _wait_for(port)
+        wait_until(lambda: listens(port))
         yield Sink(port, sink.count, relay)
 
 
@@ -84,17 +82,5 @@ def far_away(sink: Sink, round_trip: float) -> Iterator[Sink]:
     port = free_port()
     command = link.command(port, str(sink.port), round_trip)
     with child.running(command, dict(os.environ), core=child.SINK):
-        _wait_for(port)
+        wait_until(lambda: listens(port))
         yield Sink(port, sink.count)
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + STARTING
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise child.Failed(f"Nothing listens on port {port}.") from None
-            time.sleep(0.02)

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tests.relays.debian import IS_REQUIRED
+
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 FOLDER = ROOT / "var" / "bench"
 DEBIAN = FOLDER / "debian"
@@ -17,6 +21,7 @@ PACKAGES = {
     "usr/sbin/smtp-sink": ("postfix",),
     "usr/bin/stunnel4": ("stunnel4", "libwrap0"),
     "usr/bin/mlmmj-send": ("mlmmj",),
+    "usr/bin/strace": ("strace",),
 }
 NODEMAILER, MAILMAN = "nodemailer@10", "mailman>=3.3.10,<4"
 MINUTES = 10 * 60
@@ -49,6 +54,15 @@ def program(place: str) -> Program:
     return Program(str(DEBIAN / place), ":".join(dict.fromkeys(libraries)))
 
 
+def require(*places: str) -> None:
+    """Say loudly what a test of the bench lacks, or fail where it is required."""
+    try:
+        for each in places:
+            program(each)
+    except NotHere as error:
+        (pytest.fail if IS_REQUIRED else pytest.skip)(f"NOT TESTED: the bench; {error}")
+
+
 def _unpack(name: str, packages: tuple[str, ...]) -> None:
     """Fetch packages and unpack them: no script of theirs runs, nothing of theirs starts."""
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
@@ -73,6 +87,8 @@ def nodemailer() -> Path | None:
 
 
 def install_nodemailer() -> None:
+    if nodemailer() is not None:
+        return
     folder = FOLDER / "nodemailer"
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.which("npm"):
@@ -89,6 +105,8 @@ def mailman() -> Path | None:
 
 
 def install_mailman() -> None:
+    if mailman() is not None:
+        return
     folder = FOLDER / "mailman"
     python = shutil.which("python3") or "python3"
     _run(python, "-m", "venv", str(folder))
@@ -98,13 +116,6 @@ def install_mailman() -> None:
 
 
 INSTALLERS = {"nodemailer": install_nodemailer, "mailman": install_mailman}
-INSTALLED = {"nodemailer": nodemailer, "mailman": mailman}
-
-
-def install(name: str) -> None:
-    """Install a peer where it is missing, or raise NotHere."""
-    if INSTALLED[name]() is None:
-        INSTALLERS[name]()
 
 
 def _run(*command: str, folder: Path = ROOT) -> str:
