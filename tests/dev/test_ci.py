@@ -1,4 +1,4 @@
-"""`.ci/run`: the one command, on a machine that gets the browser, proxy and tools it lacks."""
+"""`.ci/run` on a machine that lacks programs; `.ci/audit`, the workflows, releases."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.dev import licenses
 from tests.dev.checkout import ROOT
 
 # The package of each program that must be there.
@@ -62,21 +63,17 @@ SAID_BEFORE = (
     "chromium\nfirefox-esr\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\nvalgrind\n"
     "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
 )
+BY_DAY = f"1111111 true dev.py test\n1111111 true dev.py test -n auto --night-slice {COMMIT}\n"
 
 
-def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_picked_by_the_commit(tmp_path):
-    answer = ci(tmp_path, **{name: f"echo {name}" for name in PACKAGES})
-    assert answer.returncode == 0
-    assert answer.stdout == (
-        f"{SAID_BEFORE}1111111 true dev.py test\n"
-        f"1111111 true dev.py test -n auto --night-slice {COMMIT}\n"
-    )
-
-
-def test_it_runs_a_whole_night(tmp_path):
-    answer = ci(tmp_path, "--night", **{name: f"echo {name}" for name in PACKAGES})
-    assert answer.returncode == 0
-    assert answer.stdout == f"{SAID_BEFORE}1111111 true dev.py test --night\n"
+@pytest.mark.parametrize(
+    ("asked", "runs"), [((), BY_DAY), (("--night",), "1111111 true dev.py test --night\n")]
+)
+def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_or_all_of_it(
+    asked, runs, tmp_path
+):
+    answer = ci(tmp_path, *asked, **{name: f"echo {name}" for name in PACKAGES})
+    assert (answer.returncode, answer.stdout) == (0, f"{SAID_BEFORE}{runs}")
 
 
 @pytest.mark.parametrize("red", ["dev.py test", "dev.py test -n auto --night-slice 0123abc"])
@@ -103,89 +100,59 @@ def test_it_does_not_pass_without_one_of_them(tmp_path, missing):
     assert "dev.py test" not in answer.stdout
 
 
-# ---- Known vulnerabilities ----
-
-
-def audit(folder: Path, answer: str, sbom: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `.ci/audit` in a copy of the project, with programs that give these answers."""
-    for name in (".ci", "requirements"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "listed").write_text(sbom or bill_of_materials())
-    lists = 'echo listed "$@"; cp listed var/sbom.json'
-    for name, script in {"pip-audit": answer, "cyclonedx-py": lists}.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o755)
-    path = f"{folder}:/usr/local/bin:/usr/bin:/bin"
-    return subprocess.run(
-        [str(folder / ".ci" / "audit")],
-        env={"PATH": path}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def bill_of_materials(*left_out: str, version: str = "") -> str:
-    """Return what cyclonedx-py writes, as far as it is looked at."""
-    lock = (ROOT / "requirements/run.txt").read_text()
-    pinned = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
-    return json.dumps(
-        {
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.6",
-            "metadata": {"component": {"name": "belong-mail", "version": version or VERSION}},
-            "components": [
-                {"name": name, "version": number, "purl": f"pkg:pypi/{name}@{number}"}
-                for name, number in pinned
-                if name not in left_out
-            ],
-        }
-    )
+LOCK = (ROOT / "requirements/run.txt").read_text()
+PINNED = dict(re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE))
+LISTS = 'case "$*" in *" -o var/sbom.json requirements/run.txt") cp listed var/sbom.json; esac'
 
 
 def answering(*skipped: str, code: int = 0) -> str:
     """Return a script that answers about each package that runs but the ones it skips."""
-    lock = (ROOT / "requirements/run.txt").read_text()
-    dependencies = [
+    known = [
         {"name": name, "skip_reason": "not found"} if name in skipped else {"name": name}
-        for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
+        for name in PINNED
     ]
-    return f"echo '{json.dumps({'dependencies': dependencies})}' > var/audit.json; exit {code}"
+    return f"echo '{json.dumps({'dependencies': known})}' > var/audit.json; exit {code}"
 
 
-def test_an_audit_asks_about_every_package_and_lists_them(tmp_path):
-    said = audit(tmp_path, answering())
-    assert said.returncode == 0, said.stderr
-    assert "Asked about all " in said.stdout
-    assert "-o var/sbom.json requirements/run.txt" in said.stdout
-    assert re.search(
-        rf"^Listed all \d+ packages of belong-mail {VERSION}\.$", said.stdout, re.MULTILINE
-    )
+def bill_of_materials(*left_out: str, version: str = VERSION) -> str:
+    """Return what cyclonedx-py writes, as far as it is looked at."""
+    listed = [{"name": n, "version": v} for n, v in PINNED.items() if n not in left_out]
+    about = {"component": {"name": "belong-mail", "version": version}}
+    return json.dumps({"bomFormat": "CycloneDX", "metadata": about, "components": listed})
 
 
 @pytest.mark.parametrize(
-    "sbom",
-    [bill_of_materials("flask"), bill_of_materials(version="0.9"), bill_of_materials("belong")],
-    ids=["incomplete", "of another version", "whole"],
+    ("answer", "listed", "said"),
+    [
+        (answering(), bill_of_materials(), f"packages of belong-mail {VERSION}."),
+        (answering("flask"), bill_of_materials(), "not about all"),
+        (answering(code=1), bill_of_materials(), ""),
+        (answering(), bill_of_materials("flask"), "not all"),
+        (answering(), bill_of_materials(version="0.9"), "another version"),
+    ],
+    ids=["well", "one not asked about", "a hole", "one not listed", "another version"],
 )
-def test_an_audit_fails_where_the_bill_of_materials_is_not_whole(sbom, tmp_path):
-    is_whole = sbom == bill_of_materials()
-    assert (audit(tmp_path, answering(), sbom).returncode == 0) is is_whole
-
-
-@pytest.mark.parametrize("answer", [answering("flask"), answering(code=1)])
-def test_an_audit_fails_that_leaves_one_out_or_finds_something(answer, tmp_path):
-    said = audit(tmp_path, answer)
-    assert said.returncode != 0
-    assert "listed" not in said.stdout
-
-
-# ---- What a host of repositories reads ----
+def test_an_audit_asks_about_every_package_that_runs_and_lists_them(answer, listed, said, tmp_path):
+    for name in (".ci", "requirements"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "listed").write_text(listed)
+    for name, script in {"pip-audit": answer, "cyclonedx-py": LISTS}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    ended = subprocess.run(
+        [str(tmp_path / ".ci" / "audit")], env={"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode == 0) is (VERSION in said), ended.stderr
+    assert said in ended.stdout + ended.stderr
 
 
 def read(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text())
 
 
-def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there():
+def test_the_workflows_try_every_python_from_the_oldest_and_run_what_is_there():
     jobs = read(".github/workflows/test.yml")["jobs"]
     oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert jobs["suite"]["strategy"]["matrix"]["python"][0] == oldest.removeprefix(">=")
@@ -197,7 +164,7 @@ def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there(
         assert (ROOT / name).stat().st_mode & 0o111
 
 
-def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_materials():
+def test_a_tag_releases_what_passes_the_suite_by_a_job_that_runs_nothing_that_was_fetched():
     workflow = read(".github/workflows/release.yml")
     assert workflow[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads `on` as true
     assert workflow["jobs"]["suite"]["uses"] == "./.github/workflows/test.yml"
@@ -209,43 +176,49 @@ def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_mat
     assert ".ci/audit" in steps
     assert "release/wheel/*.whl release/sbom.json" in release["steps"][-1]["run"]
 
-
-def test_what_may_write_a_release_runs_nothing_that_was_fetched_or_is_ours():
-    workflow = read(".github/workflows/release.yml")
     assert workflow["permissions"] == {"contents": "read"}
-    writers = [job for job in workflow["jobs"].values() if "permissions" in job]
-    assert writers == [workflow["jobs"]["release"]]
-    uses = [step.get("uses", "") for step in writers[0]["steps"]]
-    runs = [step["run"] for step in writers[0]["steps"] if "run" in step]
-    assert not any("checkout" in each for each in uses)
+    assert [job for job in workflow["jobs"].values() if "permissions" in job] == [release]
+    assert not any("checkout" in step.get("uses", "") for step in release["steps"])
+    runs = [step["run"] for step in release["steps"] if "run" in step]
     assert [run.split()[:2] for run in runs] == [["gh", "release"]]
-    [checkout] = [
-        step for step in workflow["jobs"]["build"]["steps"] if "checkout" in step.get("uses", "")
-    ]
+    [checkout] = [step for step in build["steps"] if "checkout" in step.get("uses", "")]
     assert checkout["with"]["persist-credentials"] is False
 
 
-def notes(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(ROOT / ".ci" / "notes"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_names():
+    def notes(tag: str) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / ".ci" / "notes"), tag]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
-
-def test_the_words_of_a_release_are_the_changelogs():
     said = notes(f"v{VERSION}")
     assert said.returncode == 0, said.stderr
     assert "### Added" in said.stdout
-    assert "## [" not in said.stdout
     assert all(not line or line.startswith(("- ", "### ")) for line in said.stdout.splitlines())
+    for tag in ("v0.0.1", VERSION, "v"):
+        refused = notes(tag)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"is not v{VERSION}" in refused.stderr
 
 
-@pytest.mark.parametrize("tag", ["v0.0.1", VERSION, "v"])
-def test_a_tag_that_is_not_the_version_is_refused(tag):
-    said = notes(tag)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert f"is not v{VERSION}" in said.stderr
+def test_the_version_stands_in_one_place():
+    """Elsewhere it is read from there, or says what was released when."""
+    places = [":!CHANGELOG.md", ":!requirements", ":!SECURITY.md", ":!docs", ":!tests"]
+    found = subprocess.run(
+        ["git", "grep", "-lwF", f'"{VERSION}"', "--", *places],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stdout.splitlines() == ["pyproject.toml"]
 
 
-def test_the_check_before_a_commit_is_the_projects_own():
-    [repository] = read(".pre-commit-config.yaml")["repos"]
-    [hook] = repository["hooks"]
-    assert hook["entry"] == "python3 dev.py lint"
+# They allow any use. LGPL: of a library that whoever runs it can replace, as pip lets them.
+FITTING = {
+    "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "LGPL-3.0-only", "MIT", "MIT-0", "MIT-CMU",
+    "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
+}  # fmt: skip
+
+
+def test_licenses_of_all_that_runs_are_listed_and_allow_any_use():
+    assert licenses.FILE.read_text() == licenses.page(), "python -m tests.dev.licenses writes it"
+    for package in licenses.packages():
+        said = re.split(r" (?:AND|OR) ", licenses.license_of(package))
+        assert set(said) <= FITTING, package

@@ -1,11 +1,13 @@
-"""Tests marked for the night are left out of a change's tests, and named; the night has all."""
+"""Tests that wait for the night, or for programs that are missing, are counted and named."""
 
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+from tests.browser import chromium
 from tests.dev.checkout import ROOT
+from tests.markers import night
+from tests.production import nginx
 
 RUN_EACH = """
 import sys, pytest
@@ -31,13 +33,6 @@ import pytest
 @pytest.mark.parametrize("verb", ["MAIL", "DOT"])
 def test_refusal(verb, code): pass
 
-@pytest.mark.one_by_day("faults")
-@pytest.mark.parametrize("code", [1, 2, 3])
-def test_code(code): pass
-"""
-DATABASES = """
-import pytest
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request): return request.param
 
@@ -55,40 +50,46 @@ def test_killed_while_it_locks(url): pass
 """
 
 
-def suite(folder: Path, *runs: str) -> str:
-    """Run eight files of cheap tests and dear ones once or more, and return what was said."""
+def test_what_is_dear_is_left_for_the_night_whose_five_slices_are_all_of_it(tmp_path):
     for number in range(6):
-        (folder / f"test_{number}.py").write_text(DEAR)
-    (folder / "test_cases.py").write_text(CASES)
-    (folder / "test_databases.py").write_text(DATABASES)
-    return subprocess.run(
-        [sys.executable, "-c", RUN_EACH, *runs],
-        cwd=folder,
+        (tmp_path / f"test_{number}.py").write_text(DEAR)
+    (tmp_path / "test_cases.py").write_text(CASES)
+    slices = [f"--night-slice {commit}" for commit in COMMITS]
+    said = subprocess.run(
+        [sys.executable, "-c", RUN_EACH, "--night", "-n 2", "test_0.py::test_dear", *slices],
+        cwd=tmp_path, check=True, capture_output=True, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-
-def test_what_is_dear_is_left_for_the_night_and_counted_by_its_reason(tmp_path):
-    said = suite(tmp_path, "-n 2")
+    ).stdout  # fmt: skip
+    whole, day, named, *parts = said.split("test session starts")[1:]
     by_day = (
-        "test_cheap", "test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_code[1]",
-        "test_statement[sqlite]", "test_lock[sqlite]", "test_lock[postgresql]",
-        "test_role[postgresql]",
+        "test_cheap", "test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_statement[sqlite]",
+        "test_lock[sqlite]", "test_lock[postgresql]", "test_role[postgresql]",
     )  # fmt: skip
-    assert [name for name in by_day if f"::{name}" not in said] == []
-    assert "13 passed" in said
-    left = "6 faults, 20 kills, 1 repeats on PostgreSQL"
-    assert f"Left for the night (dev.py test --night): {left}.\n" in said
-    assert "3 passed" in suite(tmp_path, "test_0.py::test_dear")
+    assert [name for name in by_day if f"::{name}" not in day] == []
+    assert "12 passed" in day
+    left = "4 faults, 20 kills, 1 repeats on PostgreSQL"
+    assert f"Left for the night (dev.py test --night): {left}.\n" in day
+    assert "3 passed" in named
+    assert all(f"Slice {n} of 5 of the night, by the commit." in said for n in range(1, 6))
+    assert sum(part.count(" PASSED") for part in parts) == 25
+    assert "37 passed" in whole
+    assert "Left" not in whole
 
 
-def test_five_slices_are_the_whole_night_which_leaves_nothing(tmp_path):
-    said = suite(tmp_path, *(f"--night-slice {commit}" for commit in COMMITS))
-    assert all(f"Slice {each} of 5 of the night, by the commit." in said for each in range(1, 6))
-    assert said.count(" PASSED") == 27
-    night = suite(tmp_path, "--night")
-    assert "40 passed" in night
-    assert "Left" not in night
+@night("a run without programs")
+def test_what_was_not_tested_is_said_loudly_or_fails_where_it_is_required(tmp_path):
+    """By the process that reports, of what another one ran, where no program is on the PATH."""
+    tests = (
+        "tests/browser/test_looks.py::test_a_first_visit_weighs_at_most_15_kb",
+        "tests/production/test_posts.py::test_every_form_is_taken_over_https",
+    )
+    kept = {"HOME": os.environ.get("HOME", "/"), "PYTHONWARNINGS": "ignore", "PATH": str(tmp_path)}
+    for required in ("", "1"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-n", "1", *tests],
+            cwd=ROOT, check=False, capture_output=True, text=True,
+            env={f"REQUIRE_{each}": required for each in ("BROWSER", "NGINX", "NETWORK")} | kept,
+        )  # fmt: skip
+        assert ended.returncode == int(required or 0)
+        for missing in (chromium.MISSING, nginx.MISSING):
+            assert (missing if required else f"!!! {missing} !!!") in ended.stdout

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import zipfile
@@ -16,15 +15,10 @@ from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.ops import cli
 from tests.markers import night
 from tests.processes import ROOT, wait_until_served
+from tests.servers.ports import free_port
 
 BUILD = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory")
-TREES = (
-    "templates",
-    "emails",
-    "translations",
-    "belong_mail/migrations",
-    "belong_mail/static",
-)
+TREES = ("templates", "emails", "translations", "belong_mail/migrations", "belong_mail/static")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +50,7 @@ def belong(
     )  # fmt: skip
 
 
-def test_the_wheel_holds_all_that_the_program_reads(wheel):
+def test_the_wheel_holds_all_that_the_program_reads_and_puts_nothing_beside_its_package(wheel):
     """Files that git knows, no more: no leftover of a test, no key, no database."""
     for tree in TREES:
         listed = subprocess.run(
@@ -71,10 +65,7 @@ def test_the_wheel_holds_all_that_the_program_reads(wheel):
         }
         assert there == known
         assert known
-
-
-def test_the_wheel_puts_nothing_beside_its_package(wheel):
-    """Another project's `config` or `work` would be found in place of ours, or ours in its."""
+    # Another project's `config` or `work` would be found in place of ours, or ours in its.
     assert {each.name for each in wheel.iterdir() if each.suffix != ".dist-info"} == {"belong_mail"}
 
 
@@ -107,7 +98,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @night("installations")
-def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel, site):
+def test_a_site_is_made_worked_and_served_in_the_folder_one_is_in(wheel, site):
     for arguments, expected in (
         (("group", "list"), "the-village"),
         (("worker", "--drain"), "Nothing is waiting."),
@@ -117,6 +108,18 @@ def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel, site):
         assert expected in said.stdout + said.stderr
     assert (site / "var/belong.db").is_file()
     assert not (wheel / "var").exists()
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "belong_mail.ops.cli", "web", "--port", str(port)],
+        cwd=site, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
+    )  # fmt: skip
+    try:
+        wait_until_served(port)
+        with urlopen(f"http://127.0.0.1:{port}/groups/asian", timeout=20) as page:
+            assert b"<h1>Asian" in page.read()
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 @night("installations")
@@ -134,23 +137,6 @@ def test_setup_needs_no_settings_and_leaves_no_keys_of_development(wheel, tmp_pa
     said = belong(wheel, tmp_path, "setup", "--yes")
     assert (said.returncode, said.stderr.startswith("Error: ")) == (1, True)
     assert list(tmp_path.iterdir()) == []
-
-
-@night("installations")
-def test_the_web_server_starts_from_the_wheel(wheel, site):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "belong_mail.ops.cli", "web", "--port", str(port)],
-        cwd=site, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
-    )  # fmt: skip
-    try:
-        wait_until_served(port)
-        with urlopen(f"http://127.0.0.1:{port}/groups/asian", timeout=20) as page:
-            assert b"<h1>Asian" in page.read()
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @night("installations")

@@ -4,11 +4,10 @@ import ast
 import re
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, is_alive
+from tests.dev.checkout import ROOT, Checkout, is_alive
 from tests.dev.pythons import pythons
 from tests.markers import night, one_by_day
 from tests.servers.ports import free_port
@@ -46,30 +45,27 @@ def test_a_set_up_killed_half_way_leaves_nobody_and_heals(checkout, number):
     assert not (checkout.root / ".venv" / "half").exists()
 
 
-def break_the_python(venv: Path) -> None:
-    (venv / "bin" / "python").unlink()
-    (venv / "bin" / "python").symlink_to("/gone/bin/python3")
+def take_the_python(checkout: Checkout) -> None:
+    (checkout.root / ".venv/bin/python").unlink()
+    (checkout.root / ".venv/bin/python").symlink_to("/gone/bin/python3")
 
 
-def break_by_a_new_lock(venv: Path) -> None:
-    with (venv.parent / "requirements" / "test.txt").open("a") as lock:
+def renew_the_lock(checkout: Checkout) -> None:
+    with (checkout.root / "requirements/test.txt").open("a") as lock:
         lock.write("# renewed\n")
 
 
-@night("installations")
-@pytest.mark.parametrize("harm", [break_by_a_new_lock, break_the_python])
-def test_whatever_became_of_the_environment_it_is_made_whole(checkout, harm):
-    checkout.dev("test", "-x")
-    harm(checkout.root / ".venv")
-    assert is_set_up_anew(checkout.dev("test", "-x"))
-    assert not is_set_up_anew(checkout.dev("test", "-x"))
-
-
-@night("installations")
-def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout):
-    checkout.dev("lint")
+def move(checkout: Checkout) -> None:
     checkout.root = checkout.root.rename(checkout.root.with_name("elsewhere"))
-    assert is_set_up_anew(checkout.dev("test", "-x"))
+
+
+@night("installations")
+def test_whatever_became_of_the_environment_it_is_made_whole(checkout):
+    checkout.dev("test", "-x")
+    for harm in (take_the_python, renew_the_lock, move):
+        harm(checkout)
+        assert is_set_up_anew(checkout.dev("test", "-x")), harm
+        assert not is_set_up_anew(checkout.dev("test", "-x")), harm
     assert checkout.dev("lint").returncode == 0
 
 
