@@ -6,10 +6,10 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.accounts.models import Account, BrowserSession
+from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.signing_in import LINK_MAX_AGE
 from belong_mail.core import rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in, signed_in
 from tests.db_dump import dump_of
@@ -29,6 +29,12 @@ def scenario(scenario):
 
 def browser(app) -> Visitor:
     return Visitor(app.test_client())
+
+
+def sign_in_by_email(scenario, lead: Visitor, address: str = LEAD) -> None:
+    lead.send("/sign-in", email=address)
+    lead.press(link_to(scenario.mails(address)[-1], "sign-in"))
+    assert lead.open("/lead/").status_code == 200
 
 
 @on_both("journeys")
@@ -66,42 +72,49 @@ def test_signing_out_empties_the_browser_where_it_may_be_told_to(
 
 
 def test_the_link_works_only_in_the_browser_that_asked(app, scenario):
-    lead, other = browser(app), browser(app)
+    """Not in one that asked for a stranger or for another lead."""
+    scenario.invite_lead(OTHER)
+    lead, stranger, other = browser(app), browser(app), browser(app)
     lead.send("/sign-in", email=LEAD)
-    other.send("/sign-in", email="somebody@dpsk12.org")
+    stranger.send("/sign-in", email="somebody@dpsk12.org")
+    other.send("/sign-in", email=OTHER)
     link = link_to(scenario.mails(LEAD)[0], "sign-in")
-    assert "another browser" in other.open(link).text
-    assert other.press(link).status_code == 403
+    assert "another browser" in stranger.open(link).text
+    for each in (stranger, other):
+        assert each.press(link).status_code == 403
     assert lead.press(link).status_code == 303
 
 
-def test_a_stranger_gets_the_same_answer_and_no_mail(app, worker, relay):
+def test_a_stranger_gets_the_same_answer_no_mail_and_hears_of_no_session(app, worker, relay):
     stranger = browser(app)
     assert stranger.send("/sign-in", email="nobody@dpsk12.org").location == "/sign-in/sent"
     worker.drain()
     assert relay.accepted == []
+    assert "signed in until" not in stranger.open("/").text
+    assert stranger.open(PAGE).location == "/sign-in"
 
 
-@pytest.mark.parametrize(
-    ("language", "subject"), [("en", "Your sign-in link"), ("es", "Tu enlace para iniciar sesión")]
-)
-def test_the_mail_comes_in_the_language_of_the_form(app, scenario, language, subject):
-    lead = browser(app)
-    sent = lead.send(f"/sign-in?lang={language}", email=LEAD)
-    assert sent.location == f"/sign-in/sent?lang={language}"
-    [mail] = scenario.mails(LEAD)
-    assert mail["Subject"] == subject
-    link = link_to(mail, "sign-in")
-    assert link.endswith(f"?lang={language}")
-    assert lead.press(link).location == f"/lead/?lang={language}"
+def test_the_mail_comes_in_the_language_of_the_form_and_of_the_browser_nothing_is_kept(
+    app, scenario
+):
+    lead = Visitor(app.test_client(), {"User-Agent": "Canary/1.0"})
+    for language, subject in (("en", "Your sign-in link"), ("es", "Tu enlace para iniciar sesión")):
+        sent = lead.send(f"/sign-in?lang={language}", email=LEAD)
+        assert sent.location == f"/sign-in/sent?lang={language}"
+        mail = scenario.mails(LEAD)[-1]
+        assert mail["Subject"] == subject
+        link = link_to(mail, "sign-in")
+        assert link.endswith(f"?lang={language}")
+        assert lead.press(link).location == f"/lead/?lang={language}"
+    assert "Canary" not in str(dump_of(scenario.services))
 
 
-@pytest.mark.parametrize("typed", ["", "   ", "\t", "lead", "a@b@dpsk12.org", "x" * 300])
-def test_what_is_no_address_is_asked_for_again_and_kept(visitor, services, typed):
-    answer = visitor.send("/sign-in", email=typed)
-    assert answer.status_code == 422
-    assert "<title>Problem" in answer.text
-    assert Form(answer.text).fields["email"] == typed.strip()
+def test_what_is_no_address_is_asked_for_again_and_kept(visitor, services):
+    for typed in ("", "   ", "\t", "lead", "a@b@dpsk12.org", "x" * 300):
+        answer = visitor.send("/sign-in", email=typed)
+        assert answer.status_code == 422
+        assert "<title>Problem" in answer.text
+        assert Form(answer.text).fields["email"] == typed.strip()
     assert dump_of(services)["jobs"] == []
 
 
@@ -114,7 +127,7 @@ def rows(scenario) -> list[str]:
         return list(session.scalars(select(BrowserSession.public_id).order_by(BrowserSession.id)))
 
 
-def test_ones_sessions_are_listed_and_one_is_ended(app, scenario):
+def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, scenario):
     with time_machine.travel(now() - timedelta(hours=13)):
         signed_in(app, scenario.keyring, LEAD)
     phone, here = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, LEAD)
@@ -124,25 +137,10 @@ def test_ones_sessions_are_listed_and_one_is_ended(app, scenario):
     [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
     assert here.act(f"{PAGE}/end", session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
-    assert here.open("/lead/").status_code == 200
-
-
-def test_of_a_browser_nothing_is_kept(app, scenario):
-    browser = Visitor(app.test_client(), {"User-Agent": "Canary/1.0"})
-    browser.send("/sign-in", email=LEAD)
-    browser.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
-    assert browser.open(PAGE).status_code == 200
-    assert "Canary" not in str(dump_of(scenario.services))
-
-
-def test_all_but_this_one_are_ended_with_one_press(app, scenario):
-    scenario.invite_lead(OTHER)
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
-    here, elses = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, OTHER)
     here.act(f"{PAGE}/end", others="1")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
     assert here.open("/lead/").status_code == 200
-    assert elses.open("/lead/").status_code == 200
 
 
 def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
@@ -152,6 +150,7 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
     other, _own = rows(scenario)
     assert other not in page
     assert here.act(f"{PAGE}/end", session=other).status_code == 404
+    here.act(f"{PAGE}/end", others="1")
     assert elses.open("/lead/").status_code == 200
 
 
@@ -174,18 +173,11 @@ def test_each_page_says_until_when_one_is_signed_in(app, scenario):
         assert says(timedelta(hours=12)), "and never beyond half a day"
 
 
-def test_a_stranger_hears_of_no_session(scenario):
-    assert "signed in until" not in scenario.visitor.open("/").text
-    assert scenario.visitor.open(PAGE).location == "/sign-in"
-
-
 # A stranger who types a lead's address all day keeps them from nothing, and fills no mailbox.
 
 
-def sign_in_by_email(scenario, lead: Visitor, address: str = LEAD) -> None:
-    lead.send("/sign-in", email=address)
-    lead.press(link_to(scenario.mails(address)[-1], "sign-in"))
-    assert lead.open("/lead/").status_code == 200
+def known_cookie(lead: Visitor):
+    return required(lead.client.get_cookie("belong-known"), LookupError)
 
 
 def flood(app, scenario, times: int, source: str = "127.0.0.1", *, cookies: bool = False) -> None:
@@ -210,6 +202,17 @@ def gets_a_link(scenario, lead: Visitor) -> bool:
     return len(scenario.mails(LEAD)) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("source", "cookies"), [(ELSEWHERE, False), ("127.0.0.1", True)], ids=["source", "browser"]
+)
+def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(
+    app, scenario, source, *, cookies
+):
+    """Or one browser, whose cookies stay, in the same building."""
+    flood(app, scenario, 12, source, cookies=cookies)
+    assert gets_a_link(scenario, browser(app))
+
+
 def test_refused_requests_lengthen_nobodys_wait(app, scenario):
     """Two hundred forms made a lead wait for 39 hours, forty for eight."""
     flood(app, scenario, 40)
@@ -218,25 +221,22 @@ def test_refused_requests_lengthen_nobodys_wait(app, scenario):
 
 
 def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(app, scenario):
-    lead = browser(app)
+    """Neither a lead's own browser for another's address, nor a forged cookie does."""
+    scenario.invite_lead(OTHER)
+    lead, other, forger = browser(app), browser(app), browser(app)
     sign_in_by_email(scenario, lead)
+    sign_in_by_email(scenario, other, OTHER)
     lead.act("/sign-out")
     flood(app, scenario, 12)
     flood_from_everywhere(app, scenario)
     assert not gets_a_link(scenario, browser(app))
+    assert not gets_a_link(scenario, other)
+    known = known_cookie(lead).value
+    for bent in (known[:-2] + "xx", "x" + known, "x", "x" * 3000):
+        forger.client.set_cookie("belong-known", bent)
+        assert not gets_a_link(scenario, forger)
     assert gets_a_link(scenario, lead)
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
-
-
-def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(app, scenario):
-    flood(app, scenario, 12, ELSEWHERE)
-    assert gets_a_link(scenario, browser(app))
-
-
-def test_a_lead_beside_a_flooding_browser_gets_a_link(app, scenario):
-    """One browser, whose cookies stay, in the same building."""
-    flood(app, scenario, 12, cookies=True)
-    assert gets_a_link(scenario, browser(app))
 
 
 def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(app, scenario):
@@ -250,19 +250,16 @@ def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(app, scen
     assert lead.open("/lead/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "rate",
-    [
+def test_a_link_comes_before_the_one_before_it_has_ended():
+    for rate in (
         rate_limits.SIGN_IN_BROWSER_RATE,
         rate_limits.SIGN_IN_SOURCE_RATE,
         rate_limits.SIGN_IN_STRANGERS_RATE,
         rate_limits.SIGN_IN_KNOWN_BROWSER_RATE,
         rate_limits.SIGN_IN_KNOWN_BROWSERS_RATE,
         rate_limits.PROOF_RATE,
-    ],
-)
-def test_a_link_comes_before_the_one_before_it_has_ended(rate):
-    assert rate.per / rate.burst <= LINK_MAX_AGE
+    ):
+        assert rate.per / rate.burst <= LINK_MAX_AGE
 
 
 def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(app, scenario):
@@ -278,15 +275,6 @@ def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(app, s
             link = link_to(scenario.mails(LEAD)[-1], "sign-in")
             assert lead.press(link).status_code == 303
             assert lead.open("/lead/").status_code == 200
-
-
-def test_who_asked_for_another_lead_cannot_use_a_leads_link(app, scenario):
-    scenario.invite_lead(OTHER)
-    other = browser(app)
-    other.send("/sign-in", email=OTHER)
-    browser(app).send("/sign-in", email=LEAD)
-    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
-    assert other.press(link).status_code == 403
 
 
 def test_a_link_serves_nobody_who_asked_before_its_time(app, scenario):
@@ -309,44 +297,15 @@ def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(sources, app, scenario):
     assert HANDFUL <= len(scenario.relay.to(LEAD)) <= HANDFUL * (hours + 1)
 
 
-def test_a_proof_of_one_account_gives_nothing_to_another(app, scenario):
-    """A lead's own browser is a stranger's for every other lead's address."""
-    scenario.invite_lead(OTHER)
-    lead = browser(app)
-    sign_in_by_email(scenario, lead, OTHER)
-    flood(app, scenario, 12)
-    flood_from_everywhere(app, scenario)
-    assert not gets_a_link(scenario, lead)
-
-
-def test_a_forged_or_foreign_cookie_is_no_proof(app, scenario):
-    lead = browser(app)
-    sign_in_by_email(scenario, lead)
-    flood_from_everywhere(app, scenario)
-    cookie = lead.client.get_cookie("belong-known")
-    assert cookie is not None
-    stranger = browser(app)
-    for bent in (cookie.value[:-2] + "xx", "x" + cookie.value, "x", "x" * 3000):
-        stranger.client.set_cookie("belong-known", bent)
-        assert not gets_a_link(scenario, stranger)
-
-
-def test_what_makes_a_browser_known_names_nobody(app, scenario):
-    lead = browser(app)
-    sign_in_by_email(scenario, lead)
-    cookie = lead.client.get_cookie("belong-known")
-    assert cookie is not None
-    assert cookie.http_only
-    assert cookie.same_site == "Lax"
-    with scenario.services.reading.begin() as session:
-        [account] = session.scalars(select(Account))
-    assert account.public_id not in cookie.value
-    assert "lead" not in cookie.value
-
-
-def test_the_page_answers_alike_with_and_without_a_known_browser(app, scenario):
+def test_what_makes_a_browser_known_names_nobody_and_the_page_answers_alike_without_it(
+    app, scenario
+):
     lead, stranger = browser(app), browser(app)
     sign_in_by_email(scenario, lead)
+    cookie = known_cookie(lead)
+    assert (cookie.http_only, cookie.same_site) == (True, "Lax")
+    assert scenario.account(LEAD).public_id not in cookie.value
+    assert "lead" not in cookie.value
     answers = []
     for each, address in ((lead, LEAD), (lead, "nobody@dpsk12.org"), (stranger, LEAD)):
         answer = each.send("/sign-in", email=address)

@@ -36,7 +36,7 @@ def clock():
 
 
 @pytest.fixture
-def scenario(clock, scenario):  # noqa: ARG001 - the day has come
+def scenario(clock, scenario):
     """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA).is_reminded = True

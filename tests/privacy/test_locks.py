@@ -194,7 +194,6 @@ def waiting(scenario: Scenario) -> list[str]:
 @alerted
 def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, settings):
     """A task that meets one is tried again within the minute, however often that was so."""
-    assert settings
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         jobs.note_failure(session, now())
@@ -220,7 +219,6 @@ def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, set
 @pytest.mark.parametrize("has_begun", [True, False])
 def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, settings):
     """All that the web may lock; also from a worker that starts meanwhile."""
-    assert settings
     scenario.enter(ADA)
     with scenario.services.writing.begin() as session:
         jobs.note_failure(session, now())
@@ -254,7 +252,6 @@ def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, setting
 def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(
     change, lock, scenario, settings
 ):
-    assert settings
     for address in (ADA, BEN):
         scenario.invite_office(address)
     scenario.invite_lead(LEAD)
@@ -273,7 +270,6 @@ def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(
 @alerted
 def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario, settings):
     """Another worker is noting one, and waits for a lock; the web deletes the job meanwhile."""
-    assert settings
     guess(scenario, "my-groups", ADA)
     scenario.worker._tasks["my-groups"] = lambda _: required(None, ValueError)
     noting = insert(WorkerLimit).values(key=jobs.FAILED_NOTICE, used_until=0.0)

@@ -132,7 +132,6 @@ def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario, settings):
 
     A note of somebody else after it does not wait.
     """
-    assert settings
     scenario.enter(MEMBER)
     silence(scenario, "UPDATE groups SET established_at = NULL")
     for address in (MEMBER, STRANGER):
@@ -371,7 +370,6 @@ def test_an_invitation_takes_no_proof_away_from_who_has_the_right(scenario):
 @by_the_role
 def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(scenario, settings):
     """The web writes a group's words, and could make any subject one that must not leave."""
-    assert settings
     scenario.enter(MEMBER)
     silence(scenario, "UPDATE groups SET is_discreet = :yes, identifying_words = :words")
     guess(scenario, "join", MEMBER)
@@ -387,7 +385,6 @@ def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_ov
     scenario, settings
 ):
     """The web may stop all email for a while: by very many rows, or by the relay's day."""
-    assert settings
     scenario.enter(MEMBER)
     guess(scenario, "my-groups", MEMBER)
     scenario.worker._read_requests()
@@ -419,7 +416,6 @@ def test_the_operator_hears_that_a_list_is_asked(scenario, settings):
 
     One guess is enough, just after a look, and one that came while no alert may be sent again.
     """
-    assert settings
     scenario.enter(MEMBER)
     told, begun = [], now() + timedelta(minutes=3)
     for minutes in (0, 1, 120, 121, 362, 800, 2000):

@@ -295,7 +295,6 @@ def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(environm
     ("role", "why"), [("nobody_here", "has no role nobody_here"), ("postgres", "is a superuser")]
 )
 def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(environment, services, role, why):
-    assert services
     settings = {**named(environment), "BELONG_WEB_DATABASE_ROLE": role}
     ended = run(settings, "db", "upgrade")
     assert (ended.returncode, why in ended.stderr) == (1, True)

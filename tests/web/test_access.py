@@ -1,7 +1,5 @@
 """A page's view says who may open it: nothing said, nobody."""
 
-from collections.abc import Callable
-
 import pytest
 from flask import Blueprint, Flask
 from flask_wtf import CSRFProtect
@@ -20,25 +18,11 @@ from belong_mail.web.access import (
     public,
 )
 from tests.clients import sign_in, sign_in_office
-from tests.district_names import DISTRICT
+from tests.district_names import NAMED
 from tests.factories import group_named
 from tests.markers import on_sqlite
 
-PRODUCTION = pytest.mark.parametrize(
-    "settings",
-    [
-        {
-            "BELONG_ENV": "production",
-            "BELONG_BASE_URL": "https://belong.example.org",
-            **DISTRICT,
-            "BELONG_MAIL_DOMAIN": "example.org",
-            "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
-            "BELONG_CONTACT_INBOX": "office@example.org",
-        }
-    ],
-)
 PAGE = "a page that may be secret"
-Mark = Callable[[Callable[[], str]], Callable[[], str]]
 
 
 def add_page(app: Flask, view: object) -> None:
@@ -47,16 +31,12 @@ def add_page(app: Flask, view: object) -> None:
 
 @on_sqlite
 def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
+    """And an app with one does not start."""
     add_page(app, lambda: PAGE)
     for method in ("GET", "POST"):
         answer = visitor.client.open("/new", method=method)
         assert answer.status_code in ({302} if method == "GET" else {400, 403})
         assert PAGE not in answer.text
-
-
-@on_sqlite
-def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app):
-    add_page(app, lambda: PAGE)
     with pytest.raises(InconsistentAccess, match="new must say who may open it, by one decorator"):
         init_access(app, CSRFProtect())
 
@@ -92,25 +72,24 @@ def test_page_is_opened_by_whom_its_mark_names(
 
 
 @on_sqlite
-def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(app, visitor):
-    add_page(app, public(lambda: PAGE))
+@pytest.mark.parametrize("mark", [public, access.development])
+def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(app, visitor, mark):
+    add_page(app, mark(lambda: PAGE))
     assert visitor.client.get("/new").text == PAGE
     assert visitor.client.post("/new").status_code == 400
 
 
 @on_sqlite
-def test_page_of_development_is_opened_by_anyone(app, visitor):
-    add_page(app, access.development(lambda: PAGE))
-    assert visitor.client.get("/new").text == PAGE
-
-
-@on_sqlite
-@PRODUCTION
+@pytest.mark.parametrize("settings", [NAMED])
 def test_page_of_development_is_refused_to_strangers_in_production(app, visitor):
+    """And those that the product has are not there at all."""
     add_page(app, access.development(lambda: PAGE))
-    answer = visitor.client.get("/new", base_url="https://belong.example.org")
+    answer = visitor.client.get("/new", base_url=NAMED["BELONG_BASE_URL"])
     assert answer.location == "/sign-in"
     assert PAGE not in answer.text
+    mailbox = visitor.client.get("/dev/mailbox", base_url=NAMED["BELONG_BASE_URL"])
+    assert mailbox.status_code == 404
+    assert not [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev")]
 
 
 def test_mark_above_the_route_does_the_same_as_below():
@@ -148,16 +127,13 @@ def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(ap
 
 @on_sqlite
 def test_no_page_of_leads_or_of_the_office_is_public(app):
+    """And one page alone is there for posts of another site."""
     opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT | Access.NO_COOKIE)
     rules = [
         rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/lead", "/office"))
     ]
     assert len(rules) >= 30
     assert [rule for rule in rules if rule.endpoint in opened] == []
-
-
-@on_sqlite
-def test_another_site_may_post_to_one_page_alone(app):
     assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
 
 

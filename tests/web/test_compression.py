@@ -34,30 +34,27 @@ def is_compressed(answer: TestResponse) -> bool:
     return answer.headers.get("Content-Encoding") == "gzip"
 
 
-@pytest.mark.parametrize("path", SAME_FOR_EVERYBODY)
-def test_a_page_for_everybody_and_a_file_are_compressed(visitor, path):
-    plain = visitor.open(path)
-    visitor.headers = GZIP
-    squeezed = visitor.open(path)
-    assert is_compressed(squeezed)
-    assert len(squeezed.data) == int(squeezed.headers["Content-Length"]) < len(plain.data) / 2
-    unpacked = gzip.decompress(squeezed.data).decode()
-    assert unpacked.partition("csrf_token")[0] == plain.text.partition("csrf_token")[0]
-    for answer in (plain, squeezed):
-        assert "Accept-Encoding" in answer.headers["Vary"]
-    assert not is_compressed(plain)
+def test_a_page_for_everybody_and_a_file_are_compressed(visitor):
+    for path in SAME_FOR_EVERYBODY:
+        visitor.headers = {}
+        plain = visitor.open(path)
+        visitor.headers = GZIP
+        squeezed = visitor.open(path)
+        assert is_compressed(squeezed), path
+        assert len(squeezed.data) == int(squeezed.headers["Content-Length"]) < len(plain.data) / 2
+        unpacked = gzip.decompress(squeezed.data).decode()
+        assert unpacked.partition("csrf_token")[0] == plain.text.partition("csrf_token")[0]
+        for answer in (plain, squeezed):
+            assert "Accept-Encoding" in answer.headers["Vary"]
+        assert not is_compressed(plain)
 
 
-@pytest.mark.parametrize(
-    "accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "deflate, gzip;q=0.0"]
-)
-def test_who_does_not_take_gzip_gets_none(visitor, accepted):
-    visitor.headers = {"Accept-Encoding": accepted}
-    for path in ("/", STYLE):
-        assert not is_compressed(visitor.open(path))
-
-
-def test_what_is_small_stays_as_it_is(visitor):
+def test_who_does_not_take_gzip_gets_none(visitor):
+    """Nor does what is small anyway."""
+    for accepted in ("", "identity", "br", "gzip;q=0", "*;q=0", "deflate, gzip;q=0.0"):
+        visitor.headers = {"Accept-Encoding": accepted}
+        for path in ("/", STYLE):
+            assert not is_compressed(visitor.open(path)), accepted
     visitor.headers = GZIP
     for path in ("/healthz", "/robots.txt"):
         assert not is_compressed(visitor.open(path))
@@ -84,17 +81,15 @@ def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
     assert [name for name, answer in kept.items() if is_compressed(answer)] == []
 
 
-@pytest.mark.parametrize("cookie", ["_ga=GA1.2.345", "belong-x=1", "x=1; _ga=GA1.2.345"])
-@pytest.mark.parametrize("path", ["/", "/groups/asian", "/contact"])
-def test_cookies_of_the_parent_domain_change_nothing(visitor, path, cookie):
-    visitor.headers = {**GZIP, "Cookie": cookie}
-    assert is_compressed(visitor.open(path))
-
-
-@pytest.mark.parametrize("cookie", ["belong=x", "belong-known=x", "_ga=1; belong=x"])
-def test_each_cookie_of_ours_means_a_page_of_ones_own(visitor, cookie):
-    visitor.headers = {**GZIP, "Cookie": cookie}
-    assert not is_compressed(visitor.open("/"))
+def test_cookies_of_the_parent_domain_change_nothing(visitor):
+    """Each of ours means a page of one's own."""
+    for cookie in ("_ga=GA1.2.345", "belong-x=1", "x=1; _ga=GA1.2.345"):
+        visitor.headers = {**GZIP, "Cookie": cookie}
+        for path in ("/", "/groups/asian", "/contact"):
+            assert is_compressed(visitor.open(path)), cookie
+    for cookie in ("belong=x", "belong-known=x", "_ga=1; belong=x"):
+        visitor.headers = {**GZIP, "Cookie": cookie}
+        assert not is_compressed(visitor.open("/")), cookie
 
 
 def test_no_page_hears_of_cookies_but_ours(app):
@@ -103,21 +98,19 @@ def test_no_page_hears_of_cookies_but_ours(app):
         assert {**request.cookies} == {"belong": "a", "belong-known": "b"}
 
 
-def test_a_compressed_file_is_asked_for_once_and_known_again(visitor):
+def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor):
+    """By its other names it is asked for again, and known again, also compressed."""
+    page = visitor.open("/").text
+    named = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert "immutable" in visitor.open(named).headers["Cache-Control"]
+    for other in (STYLE, STYLE + "?v=", STYLE + "?v=0123456789", "/static/nothing.css?v=1"):
+        assert "immutable" not in visitor.open(other).headers["Cache-Control"], other
     visitor.headers = GZIP
     first = visitor.open(STYLE)
     assert first.headers["ETag"].startswith('W/"')
     visitor.headers = {**GZIP, "If-None-Match": first.headers["ETag"]}
     again = visitor.open(STYLE)
     assert (again.status_code, again.data) == (304, b"")
-
-
-def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor):
-    page = visitor.open("/").text
-    named = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
-    assert "immutable" in visitor.open(named).headers["Cache-Control"]
-    for other in (STYLE, STYLE + "?v=", STYLE + "?v=0123456789", "/static/nothing.css?v=1"):
-        assert "immutable" not in visitor.open(other).headers["Cache-Control"], other
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

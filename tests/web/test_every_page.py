@@ -1,12 +1,8 @@
 """All pages: each is shown somewhere, refused to whom it is not for, and changes nothing by GET."""
 
-import pytest
 from jinja2 import Environment, meta
 
-from belong_mail.app import create_app
-from belong_mail.core.services import Services
 from belong_mail.web.access import Access
-from config import Config
 from tests.browser_client import path_of
 from tests.crawl import (
     all_of_a_lead,
@@ -22,7 +18,6 @@ from tests.crawl import (
     used,
 )
 from tests.db_dump import kept_of
-from tests.district_names import DISTRICT
 from tests.markers import on_sqlite
 from tests.processes import ROOT
 from tests.web.rights.table import PART, rights_table
@@ -76,28 +71,9 @@ def test_every_page_is_public_by_its_mark_or_refused_to_strangers(app, visitor):
 
 
 @on_sqlite
-def test_in_production_there_is_no_page_for_development(environment):
-    environment |= {
-        "BELONG_ENV": "production",
-        "BELONG_BASE_URL": "https://belong.example.org",
-        **DISTRICT,
-        "BELONG_MAIL_DOMAIN": "example.org",
-        "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
-        "BELONG_CONTACT_INBOX": "office@example.org",
-    }
-    app = create_app(Config.read(environment))
-    paths = {rule.rule for rule in app.url_map.iter_rules()}
-    assert not [path for path in paths if path.startswith("/dev")]
+def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(app):
     client = app.test_client(use_cookies=False)
-    assert client.get("/dev/mailbox", base_url="https://belong.example.org").status_code == 404
-    services: Services = app.extensions["belong"]
-    services.writing.kw["bind"].dispose()
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("headers", "address"),
-    [
+    for headers, address in (
         ({"X-Forwarded-For": "127.0.0.1"}, "127.0.0.1"),
         ({"X-Real-IP": "127.0.0.1"}, "127.0.0.1"),
         ({"Forwarded": "for=127.0.0.1"}, "127.0.0.1"),
@@ -105,27 +81,12 @@ def test_in_production_there_is_no_page_for_development(environment):
         ({}, "192.0.2.7"),
         ({}, "2001:db8::7"),
         ({}, ""),
-    ],
-)
-def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(
-    app, headers, address
-):
-    client = app.test_client(use_cookies=False)
-    from_there = {"REMOTE_ADDR": address}
-    for path in ("/dev/mailbox", "/dev/mailbox?since=now", "/dev/mailbox/x/html"):
-        answer = client.get(path, headers=headers, environ_overrides=from_there)
-        assert answer.status_code == 404
+    ):
+        from_there = {"REMOTE_ADDR": address}
+        for path in ("/dev/mailbox", "/dev/mailbox?since=now", "/dev/mailbox/x/html"):
+            answer = client.get(path, headers=headers, environ_overrides=from_there)
+            assert answer.status_code == 404, (headers, address)
     assert client.get("/dev/mailbox").status_code == 200
-
-
-@on_sqlite
-def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(app, services, keyring, visitor):
-    lead = sign_in(app, keyring)
-    places = list(lead_stops(app, services))
-    assert len(places) >= 8
-    for place in places:
-        assert lead.open(place).status_code == 200, place
-        assert visitor.open(place).location == "/sign-in", place
 
 
 def test_reading_any_page_or_mailed_link_changes_nothing(

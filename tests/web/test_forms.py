@@ -1,11 +1,13 @@
-"""What forms take for today, and what they say to a screen reader: hints, what is wrong, where."""
+"""What forms take for today and for a source, and what they say to a screen reader."""
 
 import re
 from datetime import UTC, date, datetime
 
 import time_machine
 
+from belong_mail.core.rate_limits import ALL_FORMS, Limit
 from belong_mail.web.context import today
+from tests.browser_client import Form
 from tests.markers import on_sqlite
 
 pytestmark = on_sqlite
@@ -52,3 +54,21 @@ def test_the_link_to_where_one_is_says_so_and_one_in_spanish_is_read_so(visitor)
 def test_today_is_the_day_in_denver(app):
     with app.app_context(), time_machine.travel(datetime(2026, 12, 2, 1, 30, tzinfo=UTC)):
         assert today() == date(2026, 12, 1)
+
+
+def test_a_source_is_an_address_or_a_subscribers_network(visitor, services):
+    """As the limits see it."""
+    typed = {"message": "Hello.", "topic": "need", "email": "ada@example.org"}
+    typed |= {"csrf_token": Form(visitor.open("/contact").text).fields["csrf_token"]}
+    for one, other, sources in (
+        ("203.0.113.7", "::ffff:203.0.113.7", 1),
+        ("203.0.113.7", "203.0.113.8", 2),
+        ("2001:db8::1", "2001:db8::2", 1),
+        ("2001:db8::1", "2001:db8:0:1::1", 2),
+        ("unknown", "203.0.113.7:4711", 1),
+    ):
+        for address in (one, other):
+            visitor.client.environ_base["REMOTE_ADDR"] = address
+            assert visitor.press("/contact", **typed).status_code == 303
+        with services.writing.begin() as session:
+            assert session.query(Limit).where(Limit.key != ALL_FORMS).delete() == sources, other

@@ -83,7 +83,6 @@ def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider):
     ids=str,
 )
 def test_a_proof_that_is_none_signs_nobody_in(lie, linked, browser, provider):
-    assert linked
     provider.set(**lie)
     back = trips.at_provider(trips.begin(browser))
     page = browser.open(back)
@@ -103,7 +102,6 @@ def test_a_proof_that_is_none_signs_nobody_in(lie, linked, browser, provider):
 def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
     trouble, linked, app, browser, provider
 ):
-    assert linked
     app.extensions[EXTENSION].call_seconds = 0.5
     back = trips.at_provider(trips.begin(browser))
     provider.set(**trouble)
@@ -165,7 +163,6 @@ def test_a_provider_that_is_away_leaves_the_sign_in_page_as_it_is(app, browser):
 def test_a_new_key_is_fetched_when_a_token_names_it_and_an_unknown_one_not_again_and_again(
     linked, app, browser, provider
 ):
-    assert linked
     provider.set(rotate=True)
     assert trips.sign_in(browser).status_code == 403
     client = app.extensions[EXTENSION]
@@ -180,7 +177,6 @@ def test_a_new_key_is_fetched_when_a_token_names_it_and_an_unknown_one_not_again
 def test_a_key_that_the_provider_lists_no_more_is_forgotten_within_the_hour(
     linked, app, browser, provider
 ):
-    assert linked
     client = app.extensions[EXTENSION]
     old = client._keys
     provider.set(rotate=True, is_stolen=True)
@@ -193,7 +189,6 @@ def test_a_key_that_the_provider_lists_no_more_is_forgotten_within_the_hour(
 
 def test_an_answer_to_another_browser_is_nobodys(linked, app, browser):
     """Login CSRF: neither a browser that asked nothing nor one on its own trip takes it."""
-    assert linked
     stolen = trips.at_provider(trips.begin(browser))
     idle, busy = Visitor(app.test_client()), Visitor(app.test_client())
     trips.begin(busy)
@@ -205,7 +200,6 @@ def test_an_answer_to_another_browser_is_nobodys(linked, app, browser):
 
 
 def test_another_sites_page_presses_no_button(linked, app):
-    assert linked
     browser = Visitor(app.test_client())
     back = trips.at_provider(trips.begin(browser))
     form = Form(browser.open(back).text)
@@ -218,7 +212,6 @@ def test_another_sites_page_presses_no_button(linked, app):
 def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_codes_twice(
     linked, app, provider
 ):
-    assert linked
     provider.set(is_forgetful=True)
     browser = Visitor(app.test_client())
     back = trips.at_provider(trips.begin(browser))
@@ -232,7 +225,6 @@ def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_c
 
 
 def test_a_trip_takes_ten_minutes_at_most(linked, browser):
-    assert linked
     back = trips.at_provider(trips.begin(browser))
     with time_machine.travel(now() + timedelta(minutes=11)):
         assert browser.open(back).status_code == 403
@@ -255,7 +247,6 @@ def test_who_has_signed_out_meanwhile_links_nothing(lead):
 
 def test_a_slow_provider_takes_no_more_than_some_of_the_threads(linked, app, provider):
     """Those who come while it is busy are told at once."""
-    assert linked
     client = app.extensions[EXTENSION]
     client._metadata_until = 0.0
     provider.set(pause=2.5)

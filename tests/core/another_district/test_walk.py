@@ -128,7 +128,6 @@ def test_commands_say_none_of_ours(app):
 @on_sqlite
 def test_a_group_of_another_district_is_discreet_by_its_name_alone(app):
     """And the words of the site's own names tell nothing of any group."""
-    assert app
     group = pride()
     assert is_discreet(group)
     assert identifying_word(group, "Rainbow breakfast") != ""
