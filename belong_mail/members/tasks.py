@@ -5,7 +5,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
@@ -429,13 +429,16 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
 
 
 def notes_to_tell(session: Session, most: int) -> list[int]:
-    """List the ids of requests for groups that have started for good."""
+    """List ids of requests for groups that have started for good, in any order.
+
+    So none that cannot be told keeps back those behind it.
+    """
     started = and_(
         Group.established_at <= now() - UNDO_LAUNCH,
         Group.ends_at.is_(None),
         Group.retired_at.is_(None),
     )
-    found = select(WaitlistEntry.id).join(Group).where(started).order_by(WaitlistEntry.id)
+    found = select(WaitlistEntry.id).join(Group).where(started).order_by(func.random())
     return list(session.scalars(found.limit(most)))
 
 

@@ -64,6 +64,8 @@ HOST_CHECK_SHARE = 10
 # Seconds between two lines on a terminal about what still waits.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
+# People told of a start in a turn: once one waited for a lock in vain, each may take 0.1 seconds.
+STARTS_AT_ONCE = 10
 # How long until a request is retried whose statement took too long.
 SLOW_REQUEST_REST = timedelta(minutes=5)
 LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
@@ -104,7 +106,7 @@ class Worker:
         self._has_worked = False
         """Whether a turn has ended well since the database was last met."""
         self._has_failed = False
-        """Whether a failed lookup, which tells whose address it is, is still to be noted."""
+        """Whether a failed lookup is still to be noted."""
         self.held_because: str | None = None
         """A key of `hold.REASONS` while we must not work."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
@@ -132,6 +134,7 @@ class Worker:
         self._meet_at = 0.0
         with suppress(*NO_DATABASE):
             self._is_free()
+            self._note_failed_lookup()
 
     def drain(self, told: Callable[[], None] | None = None) -> None:
         """Work until nothing is due, or until the engine is told to stop; report now and then."""
@@ -297,18 +300,23 @@ class Worker:
     def _look(self) -> tuple[list[int], Tasks]:
         """Look what there is to do, in one transaction: the database may be far away."""
         at, tasks = now(), Tasks()
+        self._note_failed_lookup()
         with self._sessions.begin() as session:
-            if self._has_failed:
-                jobs.note_failure(session, at)
             requests = self._waiting(session, at)
-            if entries := members_tasks.notes_to_tell(session, JOBS_AT_ONCE):
+            if entries := members_tasks.notes_to_tell(session, STARTS_AT_ONCE):
                 tasks["Nobody is told of a start"] = partial(self._tell_of_starts, entries)
             if (batch := import_tasks.next_batch(session, self._import_pace, at)) is not None:
                 tasks["Nobody of a list is asked"] = partial(self._ask_imported, batch)
             if is_any_due(session):
                 tasks["No newsletter is queued"] = self._queue_due
-        self._has_failed = False
         return requests, tasks
+
+    def _note_failed_lookup(self) -> None:
+        """Let the operator hear of a lookup that failed, which tells whose address it is."""
+        if self._has_failed:
+            with self._sessions.begin() as session:
+                jobs.note_failure(session, now())
+            self._has_failed = False
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now, limiting those that look an address up."""
@@ -346,14 +354,12 @@ class Worker:
                 with self._sessions.begin() as session:
                     members_tasks.tell_launched(self._work(session), entry_id)
                 told += 1
-            except NO_DATABASE as error:
+            except Exception as error:  # tried again; it must not stop the others
                 self._has_failed = True
-                if not is_locked(error):
+                if isinstance(error, NO_DATABASE) and not is_locked(error):
                     raise
-                locked = error
-            except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
-                self._has_failed = True
-                log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
+                locked = error if is_locked(error) else locked
+                log.error("Waiting-list entry %d waits: %s", entry_id, error_name(error))  # noqa: TRY400
         if locked is not None:
             raise locked
         return told > 0
@@ -392,19 +398,18 @@ class Worker:
                 session.delete(request)
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
-        except NO_DATABASE as error:
+        except Exception as error:  # a poisoned row must not stop the others
             self._has_failed |= kind in LOOKUPS
-            if not is_too_slow(error):
+            if isinstance(error, NO_DATABASE) and not is_too_slow(error):
                 raise
-            log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
-            rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
-            self._put_back(request_id, due_at=now() + rest)
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            self._has_failed |= kind in LOOKUPS
-            log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
-            # The web may have written any number into a new row, even a very negative one.
-            before = case((Job.failures < 0, 0), else_=Job.failures)
-            self._put_back(request_id, failures=before + 1)
+            log.error("Request %d cannot be read: %s", request_id, error_name(error))  # noqa: TRY400
+            if is_too_slow(error):
+                rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
+                self._put_back(request_id, due_at=now() + rest)
+            else:
+                # The web may have written any number into a new row, even a very negative one.
+                before = case((Job.failures < 0, 0), else_=Job.failures)
+                self._put_back(request_id, failures=before + 1)
         return True
 
     def _put_back(self, request_id: int, **values: Any) -> None:

@@ -14,6 +14,7 @@ from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
+from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.canary import found_in
 from tests.clients import sign_in
@@ -76,6 +77,16 @@ def test_the_mail_speaks_the_language_that_was_chosen(scenario):
     [mail] = scenario.mails()
     assert mail["Subject"] == "Ya empezó el grupo que esperabas"
     assert "lang=es" in link_to(mail, "confirm")
+
+
+def test_a_turn_tells_few_as_each_may_wait_for_a_lock(scenario):
+    for number in range(STARTS_AT_ONCE + 1):
+        scenario.visitor.send(TELL_ME, email=f"person{number}@dpsk12.org")
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        launch_an_hour_ago(session, SOON)
+    scenario.worker.step()
+    assert scenario.rows("waitlist_entries") == 1
 
 
 @on_both("claims")

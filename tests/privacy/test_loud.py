@@ -125,6 +125,15 @@ def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, sc
     assert "failed, or met a lock" in text_of(mail)
 
 
+def test_a_worker_that_stops_has_noted_a_lookup_that_failed(scenario):
+    guess(scenario, "my-groups", MEMBER)
+    scenario.worker._tasks["my-groups"] = lambda _: required(None, ValueError)
+    scenario.worker._read_requests()
+    scenario.worker.close()
+    with scenario.services.reading.begin() as session:
+        assert jobs.has_failed(session, now())
+
+
 @pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 @on_postgresql
 def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario, settings):
