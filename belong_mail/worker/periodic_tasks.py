@@ -24,6 +24,8 @@ from belong_mail.ops import figures
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
 # The operator is told of a task that failed so often in a row.
 MANY_FAILURES = 5
+# A task that was not run again for so long after its pause has nothing to do any more.
+ABANDONED_SECONDS = 900.0
 Done = TypeVar("Done")
 # May return how many rows it deleted.
 PeriodicTask = Callable[[Session], object]
@@ -68,8 +70,12 @@ class Backoff:
         return done
 
     def failing(self) -> int:
-        """Count the tasks that failed many times in a row."""
-        return sum(times >= MANY_FAILURES for times in self._failures.values())
+        """Count the tasks that failed many times in a row, and are still run."""
+        lately = self._clock() - ABANDONED_SECONDS
+        return sum(
+            times >= MANY_FAILURES and self._due_at[complaint] > lately
+            for complaint, times in self._failures.items()
+        )
 
 
 class PeriodicTasks:

@@ -29,7 +29,12 @@ from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
-from belong_mail.worker.periodic_tasks import Backoff
+from belong_mail.worker.periodic_tasks import (
+    MANY_FAILURES,
+    MAX_REST_SECONDS,
+    REST_SECONDS,
+    Backoff,
+)
 from tests.browser_client import text_of
 from tests.delivery.factories import deliveries, queue
 from tests.factories import queue_issue
@@ -201,6 +206,17 @@ def test_a_task_that_fails_for_hours_still_ends_no_turn():
     for _ in range(2000):
         backoff.run("It fails", partial(fail, None))
     assert backoff.failing() == 1
+
+
+def test_a_task_that_is_no_longer_run_is_not_said_to_fail():
+    clock = [0.0]
+    backoff = Backoff(lambda: clock[0])
+    for _ in range(MANY_FAILURES):
+        clock[0] += REST_SECONDS
+        backoff.run("It fails", partial(fail, None))
+    assert backoff.failing() == 1
+    clock[0] += MAX_REST_SECONDS
+    assert backoff.failing() == 0
 
 
 def done(_session: Session) -> None:
