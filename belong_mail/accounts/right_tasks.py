@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, proven
@@ -37,7 +37,7 @@ ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
-OF_OFFICE = select(Account).where(or_(Account.is_office, Account.wrapped_office.is_not(None)))
+IS_OF_OFFICE = or_(Account.is_office, Account.wrapped_office.is_not(None))
 
 
 @does(InviteColleague)
@@ -177,6 +177,8 @@ def end_rights(work: Work) -> None:
     Deletes the proof of each right that the marks say has ended, even if only an intruder's row
     removed a colleague.
     """
+    if not _is_any_over(work):
+        return
     session, opener, at = work.session, work.keys.opener, work.at
     over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
     for leadership in session.scalars(over).all():
@@ -188,7 +190,8 @@ def end_rights(work: Work) -> None:
         if is_proven:
             audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
             tell(work, "ended", account, [group], is_of_office=False)
-    people = session.scalars(OF_OFFICE.with_for_update(skip_locked=True)).all()
+    of_office = select(Account).where(IS_OF_OFFICE).with_for_update(skip_locked=True)
+    people = session.scalars(of_office, execution_options={"populate_existing": True}).all()
     for account, what in _ended(people, opener, at).items():
         account.is_office = False
         account.office_since = account.office_ends_at = account.wrapped_office = None
@@ -200,10 +203,17 @@ def end_rights(work: Work) -> None:
 @each_minute("A lock keeps rights from their end")
 def find_locked_rights(work: Work) -> None:
     """Fail while a lock keeps rights from `end_rights`, so that the operator hears of it."""
-    over = work.session.scalars(select(GroupLead).where(GroupLead.ends_at <= work.at)).first()
-    people = work.session.scalars(OF_OFFICE).all()
-    if over is not None or _ended(people, work.keys.opener, work.at):
+    if _is_any_over(work):
         raise StillLocked
+
+
+def _is_any_over(work: Work) -> bool:
+    """Return whether a right has ended whose row is still there, locked or not."""
+    is_over = and_(GroupLead.account_id == Account.id, GroupLead.ends_at <= work.at)
+    found = select(Account, GroupLead.ends_at).outerjoin(GroupLead, is_over)
+    rows = work.session.execute(found.where(IS_OF_OFFICE | GroupLead.ends_at.is_not(None))).all()
+    people = [account for account, ends_at in rows if ends_at is None]
+    return len(people) < len(rows) or bool(_ended(people, work.keys.opener, work.at))
 
 
 def _ended(people: Sequence[Account], opener: Opener, at: datetime) -> dict[Account, str]:
