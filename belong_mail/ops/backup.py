@@ -169,6 +169,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
         _refuse_other_schema(engine, file)
         _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
         schema.upgrade(engine, check)
+        schema.analyze(engine)
         mark(engine)
         return
     place = Path(engine.url.database or "")

@@ -69,6 +69,13 @@ def lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
+def analyze(engine: Engine) -> None:
+    """Let PostgreSQL look at rows that have just come, so that it plans well from the start."""
+    if engine.dialect.name == "postgresql":
+        with engine.execution_options(has_time=True).begin() as connection:
+            connection.execute(text("ANALYZE"))
+
+
 def downgrade(engine: Engine) -> str:
     """Undo the last step and return the one before; raise CannotGoBack at the first."""
     with _steps(engine) as config:

@@ -11,6 +11,7 @@ from tests.delivery.factories import books, queue
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
 from tests.ops.copies import BIN, Settings, members, refused, succeed
+from tests.postgres import is_analyzed
 from tests.processes import SECONDS, run, running
 from tests.web_role import role_of
 
@@ -26,12 +27,13 @@ def given(environment: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_restore_gives_the_webs_role_its_rights(given, services, tmp_path):
+def test_a_restore_gives_the_web_its_rights_and_postgresql_its_plans(given, services, tmp_path):
     copy, role = tmp_path / "copy", role_of(given["BELONG_DATABASE_URL"])
     succeed(given, "db", "backup", str(copy))
     succeed({**given, "BELONG_WEB_DATABASE_ROLE": role}, "db", "restore", str(copy))
     with services.engine.connect() as connection:
         assert grants.grant_faults(connection, role) == []
+    assert is_analyzed(services.engine, "groups")
 
 
 def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(

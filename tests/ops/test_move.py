@@ -34,7 +34,7 @@ from belong_mail.ops import move, schema
 from tests.db_dump import dump
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both
-from tests.postgres import postgresql
+from tests.postgres import is_analyzed, postgresql
 from tests.processes import SECONDS, run, running
 
 pytestmark = on_both("moving from one to the other")
@@ -126,6 +126,8 @@ def test_every_row_of_every_table_arrives_as_it_was(services, target):
         session.add(job := Job(kind="a new one"))
         session.flush()
         assert job.id == FIRST + ROWS + 1
+    if target.dialect.name == "postgresql":
+        assert is_analyzed(target, "subscriptions")
 
 
 def test_what_was_interrupted_is_not_gone_on_with(services, target):
