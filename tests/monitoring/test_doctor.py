@@ -15,6 +15,7 @@ from belong_mail.mail.smtp import connection
 from belong_mail.mail.smtp.connection import RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
+from belong_mail.ops.inspection import check_database
 from tests.delivery.factories import queue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import doctor as told
@@ -193,3 +194,12 @@ def test_without_the_token_there_is_no_such_page(visitor, given):
 def test_where_no_token_is_set_none_opens_the_figures(visitor):
     for given in ("Bearer ", "Bearer", ""):
         assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
+
+
+@on_sqlite
+def test_a_damaged_page_of_the_file_is_found(services, tmp_path):
+    services.engine.dispose()
+    file = tmp_path / "belong.db"
+    file.write_bytes(file.read_bytes()[:-4096] + b"x" * 4096)
+    wrong = [each.words for each in check_database(services.engine) if each.is_wrong]
+    assert "The database file is damaged" in wrong[0]
