@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, Date, Select, bindparam, exists, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from belong_mail.accounts.models import Account
@@ -25,17 +25,26 @@ MEETINGS = (
     .join(Group)
     .where(Group.retired_at.is_(None))
     .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
+    .order_by(Meeting.id)
+)
+_FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
+# Those with a day between two dates, by their rule or moved there; built once, as every page asks.
+MEETINGS_BETWEEN = MEETINGS.where(
+    (Meeting.starts_on <= _LAST) & (Meeting.until.is_(None) | (Meeting.until >= _FIRST))
+    | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))
 )
 
 
 def listed(
-    session: Session, group: Group | None = None, *conditions: ColumnElement[bool]
+    session: Session,
+    group: Group | None = None,
+    found: Select[Meeting] = MEETINGS,
+    **values: date,
 ) -> list[Meeting]:
     """List the meetings of a group, or of all groups that are not retired, canceled ones too."""
-    found = MEETINGS.where(*conditions).order_by(Meeting.id)
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
-    return list(session.scalars(found).unique())
+    return list(session.scalars(found, values).unique())
 
 
 def find(session: Session, public_id: str) -> Meeting | None:
@@ -47,11 +56,9 @@ def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
     """List what is held, or canceled, between two dates, by time."""
-    by_rule = (Meeting.starts_on <= last) & (Meeting.until.is_(None) | (Meeting.until >= first))
-    moved = Meeting.changes.any(MeetingChange.held_on.between(first, last))
     found = [
         each
-        for meeting in listed(session, group, by_rule | moved)
+        for meeting in listed(session, group, MEETINGS_BETWEEN, first=first, last=last)
         for each in recurrence.occurrences(meeting, zone, first, last)
     ]
     return sorted(found, key=lambda each: (each.starts, each.meeting.id))
