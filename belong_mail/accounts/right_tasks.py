@@ -85,7 +85,8 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     """Start the waiting time of accepted rights, by the worker's clock, and tell about them.
 
     The secret of the emailed link proves that the invited person accepts: it is in no row. Rights
-    of another invitation, or accepted before, stay as they are.
+    that were accepted before stay as they are; what an older invitation accepted, while a newer
+    one was on its way, is open for the newer one.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
     name = link_hash(asked.secret)
@@ -94,6 +95,8 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     is_of_office = is_of_office and invitations.is_invited_to_office(opener, account, name)
     if is_of_office:
         invitations.prove_office(opener, account)
+    elif asked.office and invitations.is_invited_to_office(opener, account):
+        account.is_office, account.office_ends_at = False, None  # open for the newer one
     if groups or is_of_office:
         tell(work, "accepted", account, groups, is_of_office)
 
@@ -297,7 +300,10 @@ def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
     if leadership is None or leadership.accepted_at is None:
         return False
     said = invitations.opened_right(opener, leadership, account, group)
-    if said is None or said["invited_as"] != invited_as:
+    if said is None or said["introduced_from"] is not None:
+        return False
+    if said["invited_as"] != invited_as:
+        leadership.accepted_at = leadership.ends_at = None
         return False
     wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
     leadership.wrapped_right = invitations.grant_right(opener, account, group, work.at + wait)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteAgain, InviteColleague
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.leads import mailbox
@@ -384,3 +384,33 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
     assert before == introduced_from() is not None
+
+
+def accepted(scenario) -> tuple[bool, bool]:
+    """Return whether the person leads a group, and works for the office, once the worker ran."""
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        accepted_at = session.scalar(select(GroupLead.accepted_at))
+    return accepted_at is not None, known(scenario, NEW).is_office
+
+
+def test_what_an_older_invitation_accepted_is_open_for_a_newer_one(scenario, office):
+    """The old link was pressed as the worker invited again: its acceptance proves nothing."""
+    invite(office, scenario, NEW, VILLAGE, office=True)
+    older = scenario.mails(NEW)[-1]
+    accept = AcceptRights(
+        known(scenario, NEW).public_id,
+        [group_id(scenario, VILLAGE)],
+        office=True,
+        secret=scenario.invitation_secret(older),
+    )
+    press(office, scenario, NEW, "again")
+    newer = scenario.mails(NEW)[-1]
+    with scenario.services.writing.begin() as session:
+        account = session.merge(known(scenario, NEW))
+        account.is_office, account.office_ends_at = True, now() + RIGHT_AGE
+        session.execute(update(GroupLead).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
+        accept.ask(session, scenario.services.sealer)
+    assert accepted(scenario) == (False, False)
+    scenario.visitor.press(link_to(newer, "invitation"))
+    assert accepted(scenario) == (True, True)

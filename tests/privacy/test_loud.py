@@ -260,11 +260,11 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
         other = group_named(session, OTHER).public_id
     seal(scenario, InviteColleague(by, "New", NEW, "en", [other], office=True))
     scenario.worker.drain()
-    silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
-    silence(scenario, "UPDATE accounts SET is_office = :yes")
     account = ids(scenario, NEW)[0]
     newest = scenario.invitation_secret(scenario.relay.to(NEW)[-1])
     for secret, proven in ((seen, (False, False)), (newest, (True, True))):
+        silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
+        silence(scenario, "UPDATE accounts SET is_office = :yes")
         seal(scenario, AcceptRights(account, [other], office=True, secret=secret))
         scenario.worker._read_requests()
         with scenario.services.reading.begin() as session:
