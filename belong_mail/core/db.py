@@ -263,8 +263,8 @@ def make_engine(url: str) -> Engine:
 
     Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database. On
     SQLite the others take the write lock when they begin, so that none reads what another is about
-    to change. On PostgreSQL statements are limited to the time of a page, unless
-    `execution_options(has_time=True)` lifts that.
+    to change. `execution_options(has_time=True)` lets this wait, and a statement of PostgreSQL,
+    take longer than a page may.
     """
     hidden = partial(create_engine, url, hide_parameters=True, json_deserializer=parse_json)
     if not url.startswith("sqlite"):
@@ -382,9 +382,14 @@ def _narrow(file: Path) -> None:
         file.chmod(after)
 
 
+# How long an upgrade or a move waits for another on SQLite.
+LONG_WAIT_SECONDS = 600
+
+
 def begin_sqlite(connection: Any, timeout: float) -> None:
     """Begin a transaction: read-only if `is_reading`, otherwise with the write lock."""
-    is_reading = connection.get_execution_options().get("is_reading", False)
+    options = connection.get_execution_options()
+    is_reading = options.get("is_reading", False)
     if connection.info.get("is_reading", False) != is_reading:
         # only then, because SQLite prepares every statement of a connection anew after it
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
@@ -392,7 +397,8 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
     if is_reading:
         connection.exec_driver_sql("BEGIN")
     else:
-        _begin_immediate(connection, timeout)
+        has_time = options.get("has_time", False)
+        _begin_immediate(connection, LONG_WAIT_SECONDS if has_time else timeout)
 
 
 def _begin_immediate(connection: Any, timeout: float) -> None:

@@ -83,6 +83,19 @@ def test_waiting_writer_gives_up_after_its_time(database_url, services):
     engine.dispose()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_upgrade_waits_for_the_other_one_longer_than_a_page(database_url, services):
+    engine = make_engine(f"{database_url}?timeout=0.01")
+    is_held = threading.Event()
+    other = threading.Thread(target=hold, args=(services, 0.24, is_held))
+    other.start()
+    is_held.wait()
+    with engine.execution_options(has_time=True).begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    other.join()
+    engine.dispose()
+
+
 def test_an_error_takes_everything_back(app, services):
     def fail() -> None:
         with transaction() as session:
