@@ -51,14 +51,16 @@ def change(scenario, **values: object) -> None:
 
 def calendar_link(scenario, slug: str = "the-village") -> str:
     """Join, and return the link of the welcome email."""
-    scenario.visitor.join(slug, ADA)
-    scenario.visitor.press(link_to(scenario.mails()[-1], "confirm"))
-    return link_to(scenario.mails()[-1], "my-calendar")
+    return link_to(scenario.enter(slug=slug), "my-calendar")
 
 
-def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(scenario):
-    link = calendar_link(scenario)
+def test_the_page_after_joining_and_the_welcome_email_bring_dates_with_place_and_link(scenario):
+    page = scenario.visitor.follow(scenario.confirm_link()).text
+    [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
+    [event] = events(scenario.visitor.open(day).text)
+    assert event.location == PLACE
     mail = scenario.mails()[-1]
+    link = link_to(mail, "my-calendar")
     assert f"{WITH_PLACE}:" in text_of(mail)
     assert WITH_PLACE in html_of(mail)
     assert not re.search("village|ada|dpsk12", link, re.IGNORECASE)
@@ -93,14 +95,6 @@ def test_my_groups_offers_it_and_each_date_by_itself(scenario):
     assert "/meetings/" not in page, "the public entry has no place"
 
 
-def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario):
-    scenario.visitor.join("the-village", ADA)
-    page = scenario.visitor.follow(link_to(scenario.mails()[-1], "confirm")).text
-    [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
-    [event] = events(scenario.visitor.open(day).text)
-    assert event.location == PLACE
-
-
 def test_another_groups_meetings_are_not_in_it(scenario):
     link = calendar_link(scenario)
     text = scenario.visitor.open(link).text
@@ -116,7 +110,9 @@ def test_another_groups_meetings_are_not_in_it(scenario):
 
 @pytest.mark.parametrize("end", ["leaves", "is erased", "moves", "joins again", "retires"])
 def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
+    """A pause does not end it."""
     link = calendar_link(scenario)
+    change(scenario, paused_until=now() + WEEK)
     [meeting_id] = re.findall(r"UID:(\S+)", scenario.visitor.open(link).text)
     if end == "retires":
         with scenario.services.writing.begin() as session:
@@ -136,13 +132,6 @@ def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
         answer = scenario.visitor.open(gone)
         assert (answer.status_code, main_of(answer.text)) == (404, main_of(bent.text))
         assert not re.search("Room 4|Village|Tea", answer.text)
-
-
-def test_a_pause_does_not_end_it(scenario):
-    link = calendar_link(scenario)
-    change(scenario, paused_until=now() + WEEK)
-    [event] = events(scenario.visitor.open(link).text)
-    assert event.location == PLACE
 
 
 def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario):

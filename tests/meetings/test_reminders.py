@@ -141,16 +141,9 @@ def test_the_worker_itself_looks(scenario, clock):
     assert scenario.subjects() == ["A meeting is coming up"]
 
 
-def test_who_leaves_while_it_waits_gets_none(scenario, clock):
-    clock.shift(HOUR)
-    due(scenario)
-    change(scenario, ended_at=datetime.now(UTC))
-    assert mails(scenario) == []
-    assert states(scenario) == ["withdrawn"]
-
-
 @pytest.mark.parametrize(
-    "changed", [{"paused_until": MONDAY + timedelta(30)}, {"is_reminded": False}]
+    "changed",
+    [{"paused_until": MONDAY + timedelta(30)}, {"is_reminded": False}, {"ended_at": MONDAY}],
 )
 def test_a_pause_and_a_changed_mind_count_at_the_last_moment(scenario, clock, changed):
     clock.shift(HOUR)
@@ -178,17 +171,13 @@ def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(scena
     assert "Room 9" in text_of(mail)
 
 
-def test_a_meeting_that_has_begun_needs_no_reminder(scenario, clock):
-    clock.shift(HOUR)
+def test_a_meeting_of_today_is_still_told_after_downtime_unless_it_has_begun(scenario, clock):
+    clock.move_to(MONDAY + timedelta(days=1, hours=7, minutes=59))
     due(scenario)
-    clock.move_to(MONDAY + timedelta(days=1, hours=9))
+    assert states(scenario) == ["queued"]
+    clock.shift(timedelta(minutes=2))
     assert mails(scenario) == []
     assert states(scenario) == ["expired"]
-
-
-def test_after_downtime_a_meeting_of_today_is_still_told(scenario, clock):
-    clock.move_to(MONDAY + timedelta(days=1, hours=-1))
-    assert len(mails(scenario)) == 1
 
 
 def test_a_retired_groups_meetings_are_silent(scenario, clock):

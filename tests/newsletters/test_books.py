@@ -16,7 +16,7 @@ from belong_mail.members.tasks import NEVER
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, queue
-from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, one_connection
 
 
@@ -35,12 +35,17 @@ def _find(services, keyring, address: str) -> Subscription:
 
 
 @on_both("claims")
-def test_the_books_balance_before_while_and_after(worker, relay, services, keyring):
+def test_the_books_balance_before_while_and_after_and_nothing_is_queued_twice(
+    worker, relay, services, keyring
+):
     issue = queue(services, keyring, 45)
     assert books(services, issue) == {"recipients": 45, "queued": 45}
     while_sending: list[dict[str, int]] = []
     relay.on("DOT", lambda _: while_sending.append(books(services, issue)))
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.2.2 Full", "450 4.2.1 Later")
+    worker.drain()
+    with services.writing.begin() as session:
+        newsletters.queue(session, session.get_one(Newsletter, issue))
     worker.drain()
     for each in while_sending:
         assert each.pop("recipients") == sum(each.values()) == 45
@@ -103,33 +108,6 @@ def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
     worker.drain()
     assert {each.recipient for each in relay.accepted} == {"first@dpsk12.org", "last@dpsk12.org"}
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
-
-
-def test_an_issue_is_queued_once_however_often_it_is_asked(worker, relay, services, keyring):
-    issue = queue(services, keyring, 2)
-    with services.writing.begin() as session:
-        newsletters.queue(session, session.get_one(Newsletter, issue))
-    worker.drain()
-    with services.writing.begin() as session:
-        newsletters.queue(session, session.get_one(Newsletter, issue))
-    worker.drain()
-    assert len(relay.accepted) == 2
-    assert books(services, issue) == {"recipients": 2, "accepted": 2}
-
-
-def test_an_issue_waits_for_its_time(worker, relay, services, keyring):
-    with services.writing.begin() as session:
-        make_members(session, keyring, 1)
-        issue = newsletters.draft(session, group_named(session, "the-village"), "Soon", "Hello")
-        issue.due_at = now() + timedelta(hours=1)
-    worker.drain()
-    assert relay.accepted == []
-    assert worker.waiting() == {"scheduled": 1}
-    with services.writing.begin() as session:
-        session.get_one(Newsletter, issue.id).due_at = now()
-    worker.drain()
-    assert len(relay.accepted) == 1
-    assert worker.waiting() == {}
 
 
 @on_both("claims")

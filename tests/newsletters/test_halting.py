@@ -98,10 +98,10 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
 
 
 def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
-    lead, services, keyring, worker
+    lead, services, members, worker
 ):
+    members(40)
     with services.writing.begin() as session:
-        make_members(session, keyring, 40)
         issue = queue_issue(session)
     for verb, said in (
         ("pause", "Not sent yet to about 40 members."),
@@ -118,10 +118,10 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
 @on_both("claims")
 @pytest.mark.parametrize("verb", ["pause", "stop"])
 def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
-    verb, lead, services, keyring, worker, relay
+    verb, lead, services, members, worker, relay
 ):
+    members(40)
     with services.writing.begin() as session:
-        make_members(session, keyring, 40)
         issue = queue_issue(session)
     already = len(relay.accepted)
     assert press(lead, issue, verb) == 303

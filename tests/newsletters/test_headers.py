@@ -12,7 +12,6 @@ import time_machine
 
 from belong_mail.core import encryption
 from belong_mail.core.decryption import BlindIndex
-from belong_mail.newsletters import service as newsletters
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
 from tests.servers.smtp import drop
@@ -58,6 +57,8 @@ def test_a_newsletter_has_just_these_headers_each_once(sent):
         assert headers["Precedence"] == "list"
         assert headers["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
         assert headers["MIME-Version"] == "1.0"
+        for name, value in headers.items():
+            assert "=?" not in value or name in {"Subject", "From"}, "machines read it"
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": LONG_URL}])
@@ -71,35 +72,17 @@ def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(scenario)
     assert f"\r\nList-Unsubscribe: {value}\r\n".encode() in one.data
 
 
-def test_no_encoded_word_stands_where_machines_read(sent):
-    for name, value in header_lines(sent[0].data):
-        if name not in {"Subject", "From"}:
-            assert "=?" not in value, name
-
-
-def test_each_member_has_one_message_and_one_envelope_of_their_own(sent):
-    assert sorted(one.recipient for one in sent) == sorted(MEMBERS)
-    assert len({one.return_path for one in sent}) == len(MEMBERS)
+def test_each_member_has_one_message_and_envelope_in_which_nobody_else_stands(sent):
+    [ada, ben] = sorted(sent, key=lambda one: one.recipient)
+    assert (ada.recipient, ben.recipient) == MEMBERS
+    assert ada.return_path != ben.return_path
     for name in ("Message-ID", "List-Unsubscribe"):
         assert len({dict(header_lines(one.data))[name] for one in sent}) == len(MEMBERS)
-
-
-def test_the_return_path_is_short_lower_case_and_tells_nothing(sent):
-    for one in sent:
-        local, _, domain = one.return_path.partition("@")
-        assert re.fullmatch(r"b\+[0-9a-f]{32}", local)
-        assert len(local) <= 64
-        assert domain == "example.org"
-
-
-def test_nobody_else_stands_in_a_members_message(sent):
-    [ada, ben] = sorted(sent, key=lambda one: one.recipient)
     for one, other in ((ada, ben), (ben, ada)):
-        text = one.data.decode().lower()
-        assert other.recipient.lower() not in text
-        assert other.recipient.lower().partition("@")[0] not in text
-        others_own = dict(header_lines(other.data))["List-Unsubscribe"].rpartition("/")[2]
-        assert others_own not in one.data.decode()
+        assert re.fullmatch(r"b\+[0-9a-f]{32}@example\.org", one.return_path)
+        text = one.data.decode()
+        assert other.recipient.lower().partition("@")[0] not in text.lower()
+        assert dict(header_lines(other.data))["List-Unsubscribe"].rpartition("/")[2] not in text
 
 
 def test_headers_and_envelope_never_name_group_or_member(sent):
@@ -192,21 +175,6 @@ def test_a_subject_arrives_as_it_was_written(subject, scenario):
     assert b"?==?" not in head
     assert all(len(word) <= 75 for word in re.findall(rb"=\?\S+\?=", head))
     assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?" in line)
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    "subject",
-    [
-        "", "\u2003", "x" * 201, "Hello\r\nBcc: eve@example.org", "a\tb", "a\udcffb",
-        "=?utf-8?q?=0ABcc=3A_eve=40example.org?=", "\ue000\ue174\ue16f\ue001",
-    ],
-    ids=range(8),
-)  # fmt: skip
-def test_a_subject_that_could_become_a_header_is_refused(subject, services):
-    """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
-    with pytest.raises(newsletters.InvalidNewsletter), services.writing.begin() as session:
-        newsletters.draft(session, group_named(session, "the-village"), subject, "Hello")
 
 
 @on_sqlite

@@ -11,9 +11,9 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import Form
 from tests.clients import sign_in
-from tests.factories import group_named, make_members, queue_issue
+from tests.factories import group_named, queue_issue
 from tests.markers import on_both
-from tests.newsletters.pictures.samples import add, picture
+from tests.newsletters.pictures.samples import add, code_of, picture
 from tests.newsletters.writing import act, begin, release, write
 
 PAST = "/lead/groups/the-village/newsletters"
@@ -84,10 +84,9 @@ def test_what_was_undone_or_sent_by_a_command_is_nobodys(lead, services, worker)
     assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
-def test_the_report_after_a_stop_is_true(lead, services, keyring, worker):
+def test_the_report_after_a_stop_is_true(lead, members, worker):
     """It was stopped when there was nothing left to stop: then nobody missed it."""
-    with services.writing.begin() as session:
-        make_members(session, keyring, 30)
+    members(30)
     page = write(lead)
     release(lead, page, worker)
     assert "Sent." in lead.open(f"{page}/sending").text
@@ -151,8 +150,7 @@ def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
 ):
     page = begin(lead)
     assert add(lead, page, picture(), says="Twelve people").status_code == 303
-    source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
-    lead.send(page, **{**WORDS, "text": f"Look:\n\n{source}"})
+    lead.send(page, **{**WORDS, "text": f"Look:\n\n{code_of(lead, page)}"})
     release(lead, page, worker)
     answer = lead.act(f"{page}/duplicate")
     assert answer.status_code == 303

@@ -9,8 +9,8 @@ from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import InvalidState
 from tests.browser_client import Form
-from tests.factories import make_members, plan_meeting
-from tests.newsletters.pictures.samples import add, picture
+from tests.factories import plan_meeting
+from tests.newsletters.pictures.samples import add, code_of, picture
 from tests.newsletters.writing import act, begin
 from tests.scenario import drain_in
 
@@ -47,7 +47,7 @@ def test_newsletters_start_from_the_template_that_a_leader_saved(lead):
     assert "Start from the group’s template" not in lead.open("/lead/").text
     draft = begin(lead)
     assert add(lead, draft, picture(), says="Twelve people").status_code == 303
-    source = lead.open(f"{draft}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    source = code_of(lead, draft)
     lead.send(draft, **{**WORDS, "text": source}, template="1")
     assert "Start from the group’s template" in lead.open("/lead/").text
     page = start(lead, "template")
@@ -80,9 +80,8 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, service
     assert words_of(lead, start(lead, "template"))["subject"] == ""
 
 
-def test_a_template_never_goes_out(lead, services, keyring, worker, relay):
-    with services.writing.begin() as session:
-        make_members(session, keyring, 1)
+def test_a_template_never_goes_out(lead, services, members, worker, relay):
+    members(1)
     save_template(lead)
     template = template_of(lead)
     for page in ("release", "sending", "read"):

@@ -10,8 +10,8 @@ def begin(lead, slug: str = "the-village") -> str:
     return str(answer.location)
 
 
-def write(lead, **words: str) -> str:
-    page = begin(lead)
+def write(lead, slug: str = "the-village", **words: str) -> str:
+    page = begin(lead, slug)
     given = {"subject": "Tea on Friday", "text": "Dear {first_name},\n\ncome to **tea**."}
     assert lead.send(page, **{**given, **words}).status_code == 303
     return page
@@ -25,3 +25,10 @@ def release(lead, page: str, worker) -> None:
     """Send an issue; the time to undo it passes."""
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     drain_in(worker, minutes=2)
+
+
+def refused(lead, page: str) -> str:
+    """Try to send an issue in vain; return the page that says why."""
+    answer = lead.send(f"{page}/release", when="now", minutes="1")
+    assert answer.status_code == 422
+    return answer.text

@@ -38,5 +38,10 @@ def add(lead, page: str, content: bytes, name: str = "tea.png", says: str = "Tea
     return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
 
 
+def code_of(lead, page: str) -> str:
+    """Return the code that shows the first picture of a draft in its text."""
+    return lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+
+
 def attach(lead, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"):
     return lead.send(f"{page}/flyers", flyer=(io.BytesIO(content), name), title=title)

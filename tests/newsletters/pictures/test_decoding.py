@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from belong_mail.core.i18n import catalog
 from belong_mail.newsletters.confinement import (
     MAX_ANSWER,
     CleanFlyer,
@@ -220,8 +219,3 @@ def test_a_child_asks_the_kernel_for_nothing_beyond_its_own_memory(tmp_path):
     code = f"{BESIDE_ITS_PARENT}{CONFINED}{tries(BEYOND)}print('end')"
     assert ask(b"", (*program(code), str(tmp_path)), SECONDS).split() == [b"end"]
     assert {each.name: each.stat() for each in tmp_path.iterdir()} == before
-
-
-def test_every_reason_is_said_in_spanish_too():
-    for words in (*InvalidImage.refusals.values(), *InvalidFlyer.refusals.values()):
-        assert catalog("es").gettext(words) != words
