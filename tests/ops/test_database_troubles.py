@@ -1,6 +1,8 @@
-"""A database that is locked, cut off, read-only, full, lost or damaged."""
+"""A database that is locked, cut off, read-only, full, lost, damaged, or refuses us."""
 
 import hashlib
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -18,19 +20,10 @@ from tests.browser_client import Form
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
-from tests.ops.troubles import (
-    LITTLE,
-    cut,
-    down,
-    end,
-    full,
-    is_said,
-    locked,
-    once,
-    read_only,
-)
+from tests.ops.troubles import LITTLE, cut, down, end, full, is_said, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
+from tests.servers.listening import Listener
 from tests.servers.ports import free_port
 from tests.servers.site import running as site_running
 from tests.servers.smtp import Server
@@ -42,7 +35,7 @@ Settings = dict[str, str]
 AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 MOMENTS = pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
 WORDS = "We need an interpreter for the meeting."
-WRITER = "writer@example.org"
+TYPED = {"message": WORDS, "topic": "need", "email": "writer@example.org"}
 
 
 @pytest.fixture
@@ -65,11 +58,7 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
     impatient, app, visitor, trouble, relay
 ):
     assert impatient
-    form = Form(visitor.open("/contact").text).fields | {
-        "message": WORDS,
-        "topic": "need",
-        "email": WRITER,
-    }
+    form = Form(visitor.open("/contact").text).fields | TYPED
     with trouble:
         answer = visitor.client.post("/contact", data=form)
         assert answer.status_code == 503
@@ -137,7 +126,7 @@ def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
     with running(environment, "worker") as process:
         relay.wait_for(3, SECONDS)
         end(process)
-    finish(environment, relay, services, issue, 3, doubled="DOT" in moment)
+    finish(environment, relay, services, issue, doubled="DOT" in moment)
 
 
 @one_by_day("faults")
@@ -156,7 +145,7 @@ def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
             relay.wait_for(3, SECONDS)
             end(process)
     assert "Traceback" not in said
-    finish(impatient, relay, services, issue, 3, doubled="DOT" in moment)
+    finish(impatient, relay, services, issue, doubled="DOT" in moment)
 
 
 @on_postgresql
@@ -174,23 +163,17 @@ def test_a_standby_that_cannot_write_makes_the_worker_wait(
 
 
 def finish(
-    settings: Settings,
-    relay: Server,
-    services: Services,
-    issue: int,
-    members: int,
-    *,
-    doubled: bool,
+    settings: Settings, relay: Server, services: Services, issue: int, *, doubled: bool
 ) -> None:
     """Let a next worker do what is left; nobody is missing, and copies stand in the books."""
     ended = run(settings, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n"), ended.stderr
     copies = Counter(one.recipient for one in relay.accepted)
-    assert len(copies) == members
+    assert len(copies) == 3
     balance = books(services, issue)
     resent = balance.pop("resent", 0)
-    assert balance == {"recipients": members, "accepted": members}
-    assert len(relay.accepted) - members <= resent <= doubled
+    assert balance == {"recipients": 3, "accepted": 3}
+    assert len(relay.accepted) - 3 <= resent <= doubled
 
 
 @on_sqlite
@@ -200,11 +183,7 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
     port = free_port()
     given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
     with site_running(given, tmp_path, port) as site:
-        form = Form(site.browser.get("/contact").text).fields | {
-            "message": WORDS,
-            "topic": "need",
-            "email": WRITER,
-        }
+        form = Form(site.browser.get("/contact").text).fields | TYPED
         site.let_worker_begin()
         with full([*site.web_processes(), site.worker.pid]):
             issue = queue(services, keyring, 3)
@@ -287,3 +266,60 @@ def test_a_command_for_which_the_disk_has_no_room_says_so(services):
     assert error_message(full.value) == FULL
     name = "SQLITE_FULL" if is_sqlite else "DiskFull"
     assert error_name(full.value) == f"OperationalError: {name}"
+
+
+NAMED = "geheim"
+URL = f"postgresql+psycopg://{NAMED}:{NAMED}@127.0.0.1:{{}}/{NAMED}?sslmode=disable"
+
+
+def refusal(said: str) -> bytes:
+    """Make an ErrorResponse (PostgreSQL's message formats, “E”)."""
+    fields = b"".join(f"{name}{value}\0".encode() for name, value in (("S", "FATAL"), ("M", said)))
+    return b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0"
+
+
+class Refusing(Listener):
+    """A PostgreSQL that refuses everyone in these words."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self._refusal = refusal(said)
+
+    def converse(self, sock: socket.socket, _number: int) -> None:
+        sock.recv(4096)
+        sock.sendall(self._refusal)
+        sock.close()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (f'password authentication failed for user "{NAMED}"', "refuses the password"),
+        (f'database "{NAMED}" does not exist', "has no database of that name"),
+        (f'role "{NAMED}" does not exist', "does not know the user"),
+        (f'no pg_hba.conf entry for host "127.0.0.1", user "{NAMED}"', "lets no one in from here"),
+        ("the database system is shutting down", "does not answer"),
+        ("canceling statement due to statement timeout", "took too long"),
+        ("sorry, too many clients already", "has no connection left"),
+        ("SSL error: certificate verify failed", "certificate cannot be checked"),
+        ("something else", "Check BELONG_DATABASE_URL"),
+    ],
+)
+def test_each_refusal_of_a_server_has_its_own_sentence(said, words, environment):
+    with Refusing(said) as server:
+        url = URL.format(server.port)
+        ended = run({**environment, "BELONG_DATABASE_URL": url}, "group", "list")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError")
+    assert words in ended.stderr
+    assert NAMED not in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@on_sqlite
+def test_a_server_that_is_stopped_does_not_answer(environment):
+    url = URL.format(free_port())
+    ended = run({**environment, "BELONG_DATABASE_URL": url}, "db", "check")
+    assert ended.returncode == 1
+    assert "The server does not answer" in ended.stderr

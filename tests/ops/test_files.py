@@ -1,21 +1,16 @@
 """Rights to read and write the file of a SQLite database, whichever command made it."""
 
-import sqlite3
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from belong_mail.core.db import make_engine
-from tests.db_dump import kept_of
-from tests.markers import on_both, on_sqlite
-from tests.ops.troubles import read_only
+from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, surroundings
 
-pytestmark = on_both("a database that takes no change")
+pytestmark = on_sqlite
 
 Settings = dict[str, str]
 ENDS = ("", "-wal", "-shm")
@@ -50,7 +45,6 @@ def modes(file: Path) -> dict[str, int]:
     return found
 
 
-@on_sqlite
 @pytest.mark.parametrize(("command", "umask"), [("upgrade", 0o022), ("restore", 0o077)])
 def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
     command, umask, environment, services, tmp_path
@@ -64,7 +58,6 @@ def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
     assert modes(tmp_path / "there" / "belong.db") == dict.fromkeys(ENDS, 0o660)
 
 
-@on_sqlite
 @pytest.mark.parametrize(("before", "after"), [(0o644, 0o660), (0o640, 0o660), (0o600, 0o600)])
 def test_an_older_file_is_narrowed_and_one_that_only_its_user_reads_stays_so(
     before, after, environment, app, tmp_path
@@ -74,35 +67,3 @@ def test_an_older_file_is_narrowed_and_one_that_only_its_user_reads_stays_so(
     (tmp_path / "belong.db").chmod(before)
     assert run(environment, "db", "upgrade").returncode == 0
     assert modes(tmp_path / "belong.db") == dict.fromkeys(ENDS, after)
-
-
-@contextmanager
-def written_by_another(file: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
-@pytest.fixture
-def trouble(
-    environment: Settings, database_url: str, tmp_path: Path
-) -> AbstractContextManager[None]:
-    """Let the database be read, and not written: another writes without end, or a standby."""
-    if not database_url.startswith("sqlite"):
-        return read_only(database_url)
-    environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
-    return written_by_another(tmp_path / "belong.db")
-
-
-def test_a_database_that_takes_no_change_is_not_ready(trouble, visitor):
-    with trouble:
-        assert visitor.open("/groups/asian").status_code == 200
-        assert visitor.open("/readyz").status_code == 503
-    assert visitor.open("/readyz").status_code == 200
-
-
-def test_asking_whether_it_is_ready_changes_nothing(visitor, services):
-    before = kept_of(services)
-    assert visitor.open("/readyz").status_code == 200
-    assert kept_of(services) == before
