@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.db import Base
 from belong_mail.core.decryption import Opener
 from belong_mail.core.encryption import Sealer, new_keys, sealed_for
 from belong_mail.core.jobs import Job, JobKind, SealedJob
 from belong_mail.delivery.retry import GIVE_UP_AFTER, TRANSACTIONAL
 from belong_mail.delivery.work import Declared, DeclaredTwice
 from belong_mail.ops import schema
-from belong_mail.ops.rooms import EMAILS, LOOKUPS, SHORT_LIVED, TASKS
+from belong_mail.ops.rooms import EMAILS, LOOKUPS, TASKS
 
 PACKAGE = Path(schema.__file__).parents[1]
 DECLARING = re.compile(
@@ -41,6 +40,8 @@ def test_every_kind_of_job_has_one_function():
     assert len(kinds) == len(set(kinds))
     assert set(kinds) == TASKS.keys()
     assert len(TASKS) >= 25
+    assert TASKS.keys() >= LOOKUPS
+    assert len(LOOKUPS) == 11
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,6 @@ def test_a_job_of_another_form_is_not_read(said, opened):
     sealed = Sealer((keys["public"],)).seal(json.dumps(said).encode(), sealed_for("tried"))
     with nullcontext() if opened else pytest.raises(TypeError):
         assert Tried.open(Opener((keys["private"],)), Job(kind="tried", sealed=sealed)) == opened
-
-
-def test_jobs_that_look_an_address_up_are_jobs():
-    assert TASKS.keys() >= LOOKUPS
-    assert len(LOOKUPS) == 11
 
 
 def test_nothing_is_declared_twice():
@@ -113,15 +109,6 @@ def test_every_age_of_retention_stands_in_one_module():
     ]
     assert len(entered) > 10
     assert [each for each in entered if "timedelta(" in each] == []
-
-
-def test_columns_that_are_not_wrapped_anew_are_columns():
-    columns = {
-        f"{table.name}.{column.name}"
-        for table in Base.metadata.sorted_tables
-        for column in table.columns
-    }
-    assert SHORT_LIVED.keys() <= columns
 
 
 def test_the_schema_alone_knows_every_table():

@@ -5,13 +5,12 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from belong_mail.core.encryption import new_keys
+from belong_mail.core.encryption import KINDS, new_keys
 from belong_mail.ops.launcher import INTERPRETER_OPTIONS
 from tests.deploy import dockerfile
 from tests.deploy.dockerfile import exec_form
@@ -39,15 +38,6 @@ PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """The script's words, by the heading before them."""
-
-    status: int
-    said: dict[str, str]
-    errors: str
-
-
 def context(folder: Path) -> Path:
     """Copy what Docker would be given: what git knows of, less what .dockerignore leaves out."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -72,17 +62,12 @@ def is_given(name: str) -> bool:
     return given
 
 
-def secrets(folder: Path) -> dict[str, str]:
-    """Write keys as an operator does; return the settings that name them."""
-    folder.mkdir()
-    for name, key in new_keys().items():
-        (folder / name).write_text(key)
-    return {f"BELONG_{name.upper()}_KEYS_FILE": f"/run/secrets/{name}" for name in new_keys()}
-
-
 def environment(final: dockerfile.Stage, root: Path, keys: Path) -> dict[str, str]:
     """Return what try_image.sh is told of the image, and of settings as compose.yml has them."""
-    names = secrets(keys)
+    keys.mkdir()
+    for name, key in new_keys().items():
+        (keys / name).write_text(key)
+    names = {f"BELONG_{name.upper()}_KEYS_FILE": f"/run/secrets/{name}" for name in KINDS}
     alone = {name for name in names if "PRIVATE" in name or "INDEX" in name}
     return {
         "ROOT": str(root),
@@ -100,70 +85,43 @@ def words(settings: dict[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
-@pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
-    """Do the steps once, in namespaces that end with the script."""
+@night("installations")
+def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(tmp_path):
+    """The steps are done once, in namespaces that end with the script."""
     stages = dockerfile.read(FILE)
     if os.geteuid() != 0 or not all(base(stage.suite).exists() for stage in stages):
         leave_out("a bare Debian, as root")
-    folder = tmp_path_factory.mktemp("image")
-    roots = folder / "roots"
+    roots = tmp_path / "roots"
     roots.mkdir()
-    steps = dockerfile.script(stages, context(folder / "context"), roots)
-    told = environment(stages[-1], roots / "final", folder / "secrets")
+    steps = dockerfile.script(stages, context(tmp_path / "context"), roots)
+    told = environment(stages[-1], roots / "final", tmp_path / "secrets")
     text = f"mount -t tmpfs tmpfs {roots}\n{steps}\nexec unshare --net sh {TRIED}"
     done = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", text],
         env={**PATH, **OF_THE_MACHINE, **told}, stdin=subprocess.DEVNULL,
         check=False, capture_output=True, text=True, timeout=SECONDS,
     )  # fmt: skip
-    parts = done.stdout.split("## ")[1:]
-    said = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
-    return Replayed(done.returncode, said, done.stdout[-4000:] + done.stderr[-4000:])
-
-
-@night("installations")
-def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed):
-    assert replayed.status == 0, replayed.errors
-    assert "belong, version " in replayed.said["version"]
-    assert replayed.said["keys"].count("_KEYS=") == 4
-    assert "The database is up to date." in replayed.said["upgrade"]
-    assert replayed.said["health"].endswith("healthy\n")
-    assert "Nothing is waiting." in replayed.said["drain"]
-    assert "Read-only file system" in replayed.said["writable"]
-    assert "Permission denied" in replayed.said["private"]
-
-
-@night("installations")
-def test_a_copy_of_our_postgresql_can_be_made_inside(replayed):
-    compose = (ROOT / "deploy" / "compose.yml").read_text()
-    [server] = re.findall(r"image: postgres:(\d+)", compose)
-    assert f"pg_dump (PostgreSQL) {server}." in replayed.said["dump"]
-
-
-@night("installations")
-def test_the_image_holds_neither_sources_nor_pip(replayed):
-    files = replayed.said["files"].splitlines()
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    said = dict(part.split("\n", 1) for part in done.stdout.split("## ")[1:])
+    assert "belong, version " in said["version"]
+    assert said["keys"].count("_KEYS=") == 4
+    assert "The database is up to date." in said["upgrade"]
+    assert said["health"].endswith("healthy\n")
+    assert "Nothing is waiting." in said["drain"]
+    assert "Read-only file system" in said["writable"]
+    assert "Permission denied" in said["private"]
+    [server] = re.findall(r"image: postgres:(\d+)", (ROOT / "deploy" / "compose.yml").read_text())
+    assert f"pg_dump (PostgreSQL) {server}." in said["dump"], "it can copy our PostgreSQL"
+    files = said["files"].splitlines()
     assert "/opt/belong-mail/.venv" in files
     assert not [file for file in files if file.startswith("/src") or "pip" in Path(file).name]
 
 
 def test_nothing_secret_is_given_to_the_build():
-    for name in (
-        ".env",
-        "var/keys/private",
-        "var/belong.db",
-        ".git/config",
-        "keys/index",
-    ):
-        assert not is_given(name)
-    for name in (
-        "belong_mail/app.py",
-        "emails/parts/layout.txt",
-        "requirements/run.txt",
-        "wsgi.py",
-    ):
-        assert is_given(name)
+    kept_back = (".env", "var/keys/private", "var/belong.db", ".git/config", "keys/index")
+    assert [name for name in kept_back if is_given(name)] == []
+    needed = ("belong_mail/app.py", "emails/parts/layout.txt", "requirements/run.txt", "wsgi.py")
+    assert [name for name in needed if not is_given(name)] == []
     for stage in dockerfile.read(FILE):
         for instruction, what in stage.steps:
             if instruction == "COPY" and "--from=" not in what:

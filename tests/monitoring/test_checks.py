@@ -268,16 +268,6 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
 
 
-@on_sqlite
-def test_status_without_a_database_is_a_sentence_and_exit_1(cli, services, tmp_path):
-    services.engine.dispose()
-    (tmp_path / "belong.db").rename(tmp_path / "gone")
-    ended = cli.invoke(args=["status"])
-    assert ended.exit_code == 1
-    assert "The database cannot be used" in ended.output
-    (tmp_path / "gone").rename(tmp_path / "belong.db")
-
-
 @pytest.mark.parametrize("trouble", ["451 at RCPT", "breaks at DATA"])
 def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
     trouble, clock, worker, relay, visitor

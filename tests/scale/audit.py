@@ -12,9 +12,7 @@ from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, row_of
 from belong_mail.newsletters.models import Newsletter
-from tests.scale import sink
 from tests.scale.fleet import GROUP, Fleet
-from tests.scale.sink import digest_of
 from tests.scale.visitors import SILENT, Answer, Crowd
 
 # Seconds in which a page answers whatever happens, and those after a trouble until all is well.
@@ -43,7 +41,7 @@ class Troubles:
 
 
 def deliveries(fleet: Fleet, issue: str) -> dict[str, tuple[str, int]]:
-    """Return state and number of second copies of each of an issue's recipients, by digest."""
+    """Return state and number of second copies of each of an issue's recipients."""
     keyring = fleet.keyring
     found = (
         select(
@@ -60,18 +58,18 @@ def deliveries(fleet: Fleet, issue: str) -> dict[str, tuple[str, int]]:
         for member, group, wrapped, state, resent in session.execute(found):
             assert wrapped is not None
             address = keyring.opener.unwrap(wrapped, ADDRESS_COLUMN, row_of(member, group))
-            of[digest_of(address)] = str(state), resent
+            of[address.decode()] = str(state), resent
     return of
 
 
 def copies_faults(fleet: Fleet, issue: str, members: int) -> list[str]:
     """Compare what the relay took with what each delivery says, one by one, and with the report."""
-    told, lines = deliveries(fleet, issue), sink.read(fleet.relay.host.folder)
-    number = Counter(line.recipient for line in lines)
+    told, copies = deliveries(fleet, issue), list(fleet.relay.accepted)
+    number = Counter(copy.recipient for copy in copies)
     wrong = [] if len(told) == members else [f"{len(told)} deliveries for {members} members."]
-    messages: dict[str, set[str]] = {}
-    for line in lines:
-        messages.setdefault(line.recipient, set()).add(line.message)
+    messages: dict[str, set[bytes]] = {}
+    for copy in copies:
+        messages.setdefault(copy.recipient, set()).add(copy.data)
     for recipient, (state, resent) in told.items():
         got = number[recipient]
         if state != "accepted" or not 1 <= got <= 1 + resent or len(messages[recipient]) != 1:

@@ -60,6 +60,11 @@ class Switch:
     base: IPv4Address
     hosts: list[Host] = field(default_factory=list)
 
+    @property
+    def address(self) -> str:
+        """Return the address of this process on it."""
+        return str(self.base + 1)
+
     def host(self, name: str) -> Host:
         """Add a host."""
         number = len(self.hosts) + 2
@@ -90,7 +95,7 @@ def switch(folder: Path) -> Iterator[Switch]:
     made = Switch(folder, f"b{secrets.token_hex(3)}", base)
     _ip(f"link add {made.name} type bridge")
     try:
-        _ip(f"address add {base + 1}/24 dev {made.name}")
+        _ip(f"address add {made.address}/24 dev {made.name}")
         _ip(f"link set {made.name} up")
         yield made
     finally:

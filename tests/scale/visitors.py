@@ -1,6 +1,5 @@
 """People who join while an issue is sent, through whichever web answers; and who watches both."""
 
-import email
 import http.client
 import itertools
 import secrets
@@ -9,14 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.policy import default
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from tests.browser_client import Form, link_to
-from tests.scale.fleet import BASE_URL, GROUP, WEB_PORT, Fleet, Machine
-from tests.scale.sink import letters
+from tests.scale.fleet import BASE_URL, GROUP, STAFF, WEB_PORT, Fleet, Machine
 
 JOIN = f"/groups/{GROUP}/join"
 # Seconds between two looks at a web, and between two presses of one visitor.
@@ -74,10 +69,6 @@ class Crowd:
     # Presses that no web answered well, so that the visitor pressed again.
     again: int = 0
 
-    @property
-    def relay(self) -> Path:
-        return self.fleet.relay.host.folder
-
     def confirm_all(self, seconds: float) -> None:
         """Let everybody who was promised an email follow its link."""
         left = set(self.promised) - self.confirmed
@@ -90,7 +81,7 @@ class Crowd:
     def join(self, turns: "itertools.count[int]", over: threading.Event) -> None:
         """Join again and again as somebody new; now and then confirm who has the email."""
         while not over.is_set():
-            address = f"{secrets.token_hex(8)}@dpsk12.org"
+            address = f"{secrets.token_hex(8)}{STAFF}"
             while not self._sign_up(address, next(turns)):
                 self.again += 1
                 time.sleep(PRESS_EVERY)
@@ -116,12 +107,10 @@ class Crowd:
 
     def _confirm(self, address: str) -> bool:
         """Follow the link of the email, if it has come; the button's answer counts."""
-        mails = letters(self.relay, address)
+        mails = self.fleet.relay.to(address)
         if not mails:
             return False
-        mail = email.message_from_bytes(mails[0], policy=default)
-        assert isinstance(mail, EmailMessage)
-        link = urlsplit(link_to(mail, "confirm")).path
+        link = urlsplit(link_to(mails[0], "confirm")).path
         page = self._open(0, link)
         if page.status != http.client.OK:
             return page.status == http.client.SEE_OTHER
