@@ -12,6 +12,7 @@ from belong_mail.delivery import claims, pause, results
 from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.members.models import Subscription
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
@@ -53,6 +54,22 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
     assert [writing().recipient for _, writing in claimed] == wanted
     assert books(services, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
+
+
+@pytest.mark.parametrize("away", [(), (0, 3, 8), (3, 4, 5, 6, 7)], ids=str)
+def test_an_issue_that_is_planned_in_steps_misses_and_doubles_nobody(away, services, keyring):
+    """Nor does one leave a gap, wherever a step ends."""
+    with services.writing.begin() as session:
+        members = [make_member(session, keyring, name) for name in names(9)]
+        for number in away:
+            members[number].ended_at = now()
+        issue = newsletters.draft(session, members[0].group, "In steps", "Hello")
+        newsletters.queue(session, issue, at_once=2)
+        found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
+        lows, highs, planned = zip(*found, strict=True)
+    assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
+    number, rest = divmod(9 - len(away), 2)
+    assert (highs[-1], planned) == (members[-1].id, (2,) * number + (rest,) * bool(rest))
 
 
 def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
