@@ -11,42 +11,32 @@ from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
 
 
-class Elsewhere:
-    """Another worker, which answers all requests once a transaction of ours has failed."""
-
-    def __init__(self, services) -> None:
-        self._services = services
-        self._has_failed, self._has_answered = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._answer)
-        engine = services.writing.kw["bind"]
-        event.listen(engine, "rollback", self._fail)
-        event.listen(engine.pool, "checkout", self._meanwhile)
-
-    def _fail(self, _connection) -> None:
-        self._has_failed.set()
-
-    def _meanwhile(self, *_connection) -> None:
-        if self._has_failed.is_set() and self.thread.ident is None:
-            self.thread.start()
-            assert self._has_answered.wait(10)
-
-    def _answer(self) -> None:
-        with self._services.writing.begin() as session:
-            session.execute(delete(Job))
-            self._has_answered.set()
-            time.sleep(0.3)
-
-
 @on_both("races")
 def test_a_request_that_another_worker_has_answered_meanwhile_ends_no_worker(
     visitor, worker, services, caplog
 ):
     """Ours could not read it; before it is counted, the row is held by the other, and gone."""
+    has_failed, has_answered = threading.Event(), threading.Event()
+
+    def answer() -> None:
+        with services.writing.begin() as session:
+            session.execute(delete(Job))
+            has_answered.set()
+            time.sleep(0.3)
+
+    elsewhere = threading.Thread(target=answer)
+
+    def meanwhile(*_connection: object) -> None:
+        if has_failed.is_set() and elsewhere.ident is None:
+            elsewhere.start()
+            assert has_answered.wait(10)
+
     visitor.join(VILLAGE, ADA)
     with services.writing.begin() as session:
         session.execute(update(Job).values(sealed=b"not sealed at all"))
-    elsewhere = Elsewhere(services)
+    event.listen(services.engine, "rollback", lambda _connection: has_failed.set())
+    event.listen(services.engine.pool, "checkout", meanwhile)
     worker.drain()
-    elsewhere.thread.join(10)
+    elsewhere.join(10)
     assert "cannot be read" in caplog.text
     assert dump_of(services)["jobs"] == []

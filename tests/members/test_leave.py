@@ -36,10 +36,12 @@ def states(scenario) -> dict[str, int]:
         return newsletters.report(session, issue)
 
 
-def test_the_footers_link_asks_and_the_button_acts(scenario):
+def test_the_footers_link_asks_and_the_button_acts_for_this_group_alone(scenario):
+    links(scenario, "lgbtq")
     _, link = links(scenario)
     page = scenario.visitor.open(link)
     assert "Leave The Village Belong Group?" in page.text
+    assert "LGBTQ" not in page.text
     button = "Leave The Village Belong Group</button>"
     assert page.text.index(button) + len(button) == page.text.index("</button>") + len("</button>")
     scenario.visitor.client.head(link)
@@ -47,29 +49,7 @@ def test_the_footers_link_asks_and_the_button_acts(scenario):
     done = scenario.visitor.follow(link)
     assert "You’ve left the group" in done.text
     assert not scenario.is_member()
-
-
-def test_leaving_one_group_leaves_no_other(scenario):
-    links(scenario, "lgbtq")
-    _, link = links(scenario)
-    scenario.visitor.follow(link)
     assert scenario.is_member(slug="lgbtq")
-    assert not scenario.is_member()
-    assert "LGBTQ" not in scenario.visitor.open(link).text
-
-
-def test_one_click_leaves_without_cookie_page_or_redirect(scenario):
-    link, footer = links(scenario)
-    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        for _ in range(2):
-            answer = scenario.visitor.client.post(link, data=BODY, content_type=kind)
-            assert answer.status_code == 204
-            assert answer.data == b""
-            assert "Location" not in answer.headers
-            assert "Set-Cookie" not in answer.headers
-        assert not scenario.is_member()
-        scenario.visitor.follow(undo_link(scenario.visitor.follow(footer).text))
-        assert scenario.is_member()
 
 
 @pytest.mark.parametrize(
@@ -88,10 +68,16 @@ def test_one_click_leaves_without_cookie_page_or_redirect(scenario):
     ],
     ids=["plain", "a line end", "spellings", "a part with a type"],
 )
-def test_one_click_as_senders_write_it(scenario, kind, body):
-    link, _ = links(scenario)
-    assert scenario.visitor.client.post(link, data=body, content_type=kind).status_code == 204
-    assert not scenario.is_member()
+def test_one_click_as_senders_write_it_leaves_without_cookie_page_or_redirect(scenario, kind, body):
+    link, footer = links(scenario)
+    for _ in range(2):
+        answer = scenario.visitor.client.post(link, data=body, content_type=kind)
+        assert (answer.status_code, answer.data) == (204, b"")
+        assert "Location" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+        assert not scenario.is_member()
+    scenario.visitor.follow(undo_link(scenario.visitor.follow(footer).text))
+    assert scenario.is_member()
 
 
 def test_a_look_that_carries_the_one_click_words_changes_nothing_and_alarms_nobody(
@@ -234,25 +220,17 @@ def test_leaving_can_be_undone_within_the_hour(scenario):
         assert scenario.mails()[-1]["Subject"] == "After coming back"
 
 
-def test_after_the_hour_leaving_is_not_undone(scenario):
+def test_after_the_hour_leaving_is_not_undone_though_it_was_pressed_late_again(scenario):
     _, link = links(scenario)
-    undo = undo_link(scenario.visitor.follow(link).text)
+    undos = [undo_link(scenario.visitor.follow(link).text)]
+    with time_machine.travel(now() + timedelta(minutes=55)):
+        undos.append(undo_link(scenario.visitor.follow(link).text))
     with time_machine.travel(now() + timedelta(minutes=62)):
-        assert scenario.visitor.follow(undo).status_code == 404
+        assert [scenario.visitor.follow(undo).status_code for undo in undos] == [404, 404]
         assert not scenario.is_member()
         again = scenario.visitor.follow(link)
         assert "You’ve left the group" in again.text
         assert "/undo/" not in again.text
-
-
-def test_pressing_leave_late_again_does_not_open_the_way_back(scenario):
-    _, link = links(scenario)
-    scenario.visitor.follow(link)
-    with time_machine.travel(now() + timedelta(minutes=55)):
-        undo = undo_link(scenario.visitor.follow(link).text)
-    with time_machine.travel(now() + timedelta(minutes=70)):
-        assert scenario.visitor.follow(undo).status_code == 404
-    assert not scenario.is_member()
 
 
 def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
@@ -273,14 +251,3 @@ def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario):
     assert scenario.is_member()
     assert scenario.visitor.follow(link).status_code == 200
     assert not scenario.is_member()
-
-
-def test_leaving_in_spanish(scenario):
-    link = link_to(scenario.issue_to(language="es"), "leave")
-    page = scenario.visitor.open(link)
-    assert page.headers["Content-Language"] == "es"
-    done = scenario.visitor.follow(link)
-    assert done.headers["Content-Language"] == "es"
-    assert "Done" not in done.text
-    assert scenario.visitor.follow(undo_link(done.text)).headers["Content-Language"] == "es"
-    assert scenario.is_member()

@@ -108,11 +108,6 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(content, words, o
     assert scenario.rows("imports") == 0
 
 
-def test_a_group_leader_has_no_such_page(lead):
-    assert lead.open(PAGE).status_code == 404
-    assert lead.press(f"{PAGE}/start").status_code in (400, 403, 404)
-
-
 def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario):
     upload(office, ADA)
     looked_at = office.open(PAGE).text

@@ -71,29 +71,12 @@ def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine):
             select(Subscription).where(Subscription.group.has(slug="the-village"))
         )
         member.ended_at, member.is_unreachable = now(), True
-    mine.press(f"{path}/copy")
+    for _ in range(5):
+        mine.press(f"{path}/copy")
+    assert len(mine.mails()) == 1 + 3, "more wait for the next day"
     for words in (text_of(mine.mails()[-1]), html_of(mine.relay.to(ADA)[-1])):
         assert "Ended because our emails to you bounced: " in words
         assert "Left: " not in words
-
-
-def test_copies_beyond_three_a_day_wait(mine):
-    path = mine.sheet("the-village")
-    for _ in range(5):
-        mine.press(f"{path}/copy")
-    assert len(mine.mails()) == 1 + 3
-
-
-def test_erasing_asks_first_then_closes_the_list_and_the_worker_does_the_rest(mine):
-    path = mine.sheet()
-    assert "You can’t undo this" in mine.open(f"{path}/erase").text
-    assert mine.count(ManageSession) == 1
-    assert "We’re deleting your information" in mine.follow(f"{path}/erase").text
-    assert mine.open(path).status_code == 404
-    assert mine.follow(f"{path}/erase").status_code == 404
-    mine.drain()
-    later(mine)
-    assert mine.count(Subscription) == mine.count(Erasure) == 0
 
 
 @pytest.mark.parametrize(("code", "words"), [("en", "two days"), ("es", "dos días")])
@@ -127,7 +110,10 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
     path = mine.link()
     mine.send(f"{path}/change-address", email="ada2@dpsk12.org")
     mine.drain()
-    mine.follow(f"{path}/erase")
+    assert "You can’t undo this" in mine.open(f"{path}/erase").text
+    assert mine.count(ManageSession) == 1
+    assert "We’re deleting your information" in mine.follow(f"{path}/erase").text
+    assert mine.open(path).status_code == mine.follow(f"{path}/erase").status_code == 404
     receipt = mine.mails()[-1]
     later(mine)
     assert mine.all(select(Subscription.public_id)) == [grace]
@@ -140,6 +126,7 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
         assert "Village" not in words
         assert "LGBTQ" not in words
     assert "gone within two days of your request" in " ".join(text_of(receipt).split())
+    assert mine.count(Erasure) == 0
 
 
 def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
@@ -189,16 +176,9 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(mine, before, after):
     states = mine.all(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
     assert sorted(states) == sorted([before, after])
     assert mine.all(select(Subscription.public_id)) == [other]
-
-
-def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(mine):
-    mine.join(GRACE, "the-village")
-    path = mine.sheet()
-    mine.queue_issue()
-    _expand(mine, State.QUEUED)
-    mine.follow(f"{path}/erase")
-    assert "This month with us" not in mine.subjects()
-    assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+    if after == State.WITHDRAWN:
+        assert "This month with us" not in mine.subjects()
+        assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
 def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
