@@ -82,6 +82,11 @@ def test_wrong_codes_of_every_kind_get_one_answer(visitor, services):
         hidden = re.sub(r'name="csrf_token"[^>]*value="[^"]*"', "", answer.text)
         pages.append(hidden.replace(f'value="{typed}"', ""))
     assert len(set(pages)) == 1
+    fields = Form(visitor.send("/contact/answer", code=code).text).fields
+    fields |= {"code": "2222-2222-2222-2222-2222", "switch_language": "es"}
+    answer = visitor.press("/contact/answer?lang=es", **fields)
+    assert answer.status_code == 422
+    assert ASKED not in answer.text, "nor does the language button open anything"
 
 
 def test_the_code_is_shown_once_and_stands_nowhere(
@@ -112,7 +117,9 @@ def test_codes_differ_hold_enough_and_no_letters_that_look_alike():
     assert len(letters) ** threads.CODE_LENGTH > 2**80
 
 
-def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, relay, services):
+def test_the_office_sees_threads_and_never_their_words(
+    visitor, office, worker, relay, services, keyring
+):
     write(visitor)
     with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
@@ -129,6 +136,10 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, 
     assert "Answered" in office.open("/office/inbox").text
     for wrong in ("", " ", "a" * 5001, "a\u202eb"):
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
+    with services.writing.begin() as session:
+        assert invitations.remove_office(session, keyring.index, OFFICE.upper())
+        assert not invitations.remove_office(session, keyring.index, OFFICE)
+    assert office.open("/office/inbox").status_code == 404, "the right is lost at once"
 
 
 def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
@@ -139,14 +150,6 @@ def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, servic
         long, short = session.scalars(select(Thread.reference).order_by(Thread.id))
     page = office.open("/office/inbox").text
     assert 0 < page.index(long) < page.index(short)
-
-
-def test_the_office_loses_the_right_at_once(office, services, keyring):
-    assert office.open("/office/inbox").status_code == 200
-    with services.writing.begin() as session:
-        assert invitations.remove_office(session, keyring.index, OFFICE.upper())
-        assert not invitations.remove_office(session, keyring.index, OFFICE)
-    assert office.open("/office/inbox").status_code == 404
 
 
 def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
@@ -209,14 +212,6 @@ def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(visito
     fields = Form(spanish.text).fields
     assert fields["reference"] in page
     assert ASKED in visitor.press("/contact/answer", **fields).text
-
-
-def test_a_code_that_is_wrong_opens_nothing_by_the_language_button(visitor):
-    fields = Form(visitor.send("/contact/answer", code=write(visitor)).text).fields
-    wrong = fields | {"code": "2222-2222-2222-2222-2222", "switch_language": "es"}
-    answer = visitor.press("/contact/answer?lang=es", **wrong)
-    assert answer.status_code == 422
-    assert ASKED not in answer.text
 
 
 def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(visitor):

@@ -8,11 +8,13 @@ from sqlalchemy import select
 
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
 from tests.browser_client import text_of
+from tests.db_dump import trail
 from tests.inbound.mail import FULL, bounce, hand_back
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures, wrong_names
@@ -48,9 +50,11 @@ def resend(services) -> int:
 
 
 @ALARM
-def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
-    visitor, services, worker, relay
+def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again_by_one_press(
+    office, visitor, services, worker, relay
 ):
+    page = "/office/inbox"
+    assert "Every message was delivered" in office.open(page).text
     reference = write(visitor, services)
     worker.drain()
     assert "undelivered" not in wrong_names(services)
@@ -65,11 +69,18 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
     assert OFFICE not in told.as_string()
     assert "need a room" not in told.as_string()
     assert undelivered(services) == [f"{reference} bounced 552 mailbox full"]
-    assert resend(services) == 1
+    assert "1 message couldn’t be delivered" in office.open("/office").text
+    said = office.open(page).text
+    assert "The inbox’s mail server returned it." in said
+    assert "To the office." in said
+    assert OFFICE not in said.partition("<main")[2].partition("</main>")[0]
+    assert office.act(f"{page}/resend").status_code == 303
     worker.drain()
     assert ["need a room" in text_of(mail) for mail in relay.to(OFFICE)] == [True, True]
     assert undelivered(services) == []
     assert "undelivered" not in wrong_names(services)
+    assert "Every message was delivered" in office.open(page).text
+    assert len(trail(services, Kind.MESSAGES_RESENT)) == 1
 
 
 @on_sqlite
@@ -102,37 +113,27 @@ def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, work
     assert worker.waiting() == {"deferred": 1}
 
 
+@pytest.mark.parametrize("losses", [1, 2])
 def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
-    visitor, services, worker, relay
+    visitor, services, worker, relay, losses
 ):
     """It may have arrived, or not: nobody knows before the operator asks the office."""
-    relay.script("DOT", drop(), drop(), drop())
+    relay.script("DOT", *[drop()] * (2 * losses - 1))
+    if losses == 1:
+        relay.script("MAIL", "250 OK", "451 4.3.0 Not now")
     reference = write(visitor, services)
-    for _ in range(2):
+    for _ in range(losses):
         worker.drain()
-    assert undelivered(services) == [f"{reference} uncertain"]
-    assert resend(services) == 1
-    worker.drain()
-    assert len(undelivered(services)) == 1
-    for days, kept in ((29, 1), (31, 0)):
+    if losses == 2:
+        assert undelivered(services) == [f"{reference} uncertain"]
+        assert resend(services) == 1
+        worker.drain()
+    assert len(undelivered(services)) == losses - 1, "lost once it is tried again"
+    for days, kept in ((29, 1), (31, 2 - losses)):
         with services.writing.begin() as session:
             rooms.purge_all(session, now() + timedelta(days=days))
             assert len(session.scalars(select(ContactMessage)).all()) == kept
     assert undelivered(services) == []
-
-
-@on_sqlite
-def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
-    visitor, services, worker, relay
-):
-    relay.script("DOT", drop())
-    relay.script("MAIL", "250 OK", "451 4.3.0 Not now")
-    write(visitor, services)
-    worker.drain()
-    assert undelivered(services) == []
-    with services.writing.begin() as session:
-        rooms.purge_all(session, now() + timedelta(days=31))
-        assert len(session.scalars(select(ContactMessage)).all()) == 1
 
 
 @ALARM

@@ -99,7 +99,9 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office,
 
 def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario):
     confirm = scenario.confirm_link("new@dpsk12.org")
+    scenario.visitor.join(SLUG, "late@dpsk12.org")
     office.send(f"{PAGE}/end")
+    assert scenario.mails("late@dpsk12.org") == [], "what is on its way lets nobody in"
     for answer in (
         scenario.visitor.open(f"/groups/{SLUG}/join"),
         scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
@@ -115,12 +117,6 @@ def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario)
     assert f"/groups/{SLUG}/join" not in page.text
     assert "Groups that are coming to an end" in scenario.visitor.open("/").text
     assert "llega a su fin" in scenario.visitor.open(f"/groups/{SLUG}?lang=es").text
-
-
-def test_what_is_on_its_way_when_the_end_is_set_lets_nobody_in(office, scenario):
-    scenario.visitor.join(SLUG, "new@dpsk12.org")
-    office.send(f"{PAGE}/end")
-    assert scenario.mails("new@dpsk12.org") == []
 
 
 def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(

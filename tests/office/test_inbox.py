@@ -1,4 +1,4 @@
-"""Messages that came in and wait for the office: threads, messages that came back."""
+"""Messages that came in and wait for the office; tests/contact has those that came back."""
 
 from datetime import timedelta
 
@@ -6,12 +6,8 @@ from sqlalchemy import select
 
 from belong_mail.contact.models import Thread
 from belong_mail.contact.threads import thread_entries
-from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Delivery, State
-from tests.browser_client import text_of
-from tests.db_dump import trail
-from tests.inbound.mail import FULL, bounce, hand_back
 
 PAGE = "/office/inbox"
 INBOX = "dps-belong@example.org"
@@ -31,27 +27,6 @@ def test_who_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, s
         reference = thread.reference
     assert "Request support. Waiting for 3 days, since" in office.open(PAGE).text
     assert "Topic: Request support" in office.open(f"/office/threads/{reference}").text
-
-
-def test_a_message_that_came_back_is_sent_again_by_one_press(
-    office, visitor, services, worker, relay
-):
-    assert "Every message was delivered" in office.open(PAGE).text
-    visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
-    worker.drain()
-    [copy] = [each for each in relay.accepted if each.recipient == INBOX]
-    hand_back(services, copy.return_path, bounce(copy.return_path, INBOX, FULL))
-    worker.drain()
-    assert "1 message couldn’t be delivered" in office.open("/office").text
-    page = office.open(PAGE).text
-    assert "The inbox’s mail server returned it." in page
-    assert "To the office." in page
-    assert INBOX not in page.partition("<main")[2].partition("</main>")[0]
-    assert office.act(f"{PAGE}/resend").status_code == 303
-    worker.drain()
-    assert ["need a room" in text_of(mail) for mail in relay.to(INBOX)] == [True, True]
-    assert "Every message was delivered" in office.open(PAGE).text
-    assert len(trail(services, audit.Kind.MESSAGES_RESENT)) == 1
 
 
 def test_asking_again_and_again_sends_a_message_again_once_in_ten_minutes(
