@@ -189,20 +189,17 @@ def test_a_picture_has_to_be_chosen_again_and_its_description_stays(lead, pages,
     assert_shown(shown, typed)
 
 
-def test_nothing_large_is_read_from_a_browser_that_never_signed_in(app, pages):
+def test_nothing_of_another_site_is_shown_nor_large_of_a_browser_that_never_signed_in(
+    app, lead, pages
+):
     stranger = Visitor(app.test_client(use_cookies=False))
     large = {"picture": (io.BytesIO(b"\0" * 400_000), "tea.png"), "description": "Mine and yours"}
-    answer = stranger.press(pages["pictures.add"], **large)
-    assert answer.status_code == 403
-    assert "Mine and yours" not in answer.text
-
-
-def test_words_of_another_site_are_not_even_shown(lead, pages):
     with sit_still(lead):
         lead.headers = {"Origin": "https://evil.example"}
-        answer = lead.press(pages["editor.write"], text="Words of another site")
-    assert answer.status_code == 403
-    assert "Words of another site" not in answer.text
+        answers = [lead.press(pages["editor.write"], text="Mine and yours")]
+    for answer in (*answers, stranger.press(pages["pictures.add"], **large)):
+        assert answer.status_code == 403
+        assert "Mine and yours" not in answer.text
 
 
 def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(app, keyring, pages):

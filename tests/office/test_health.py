@@ -31,7 +31,10 @@ def words(office, page: str = PAGE) -> str:
     return " ".join(re.sub("<[^>]+>", " ", main).split())
 
 
-def test_all_is_said_to_be_well_when_it_is(office, worker):
+@on_sqlite
+def test_all_is_said_to_be_well_when_it_is_and_a_hold_and_a_backup_are_told(
+    office, services, worker, cli, tmp_path
+):
     worker.drain()
     said = words(office)
     for sentence in (
@@ -43,6 +46,13 @@ def test_all_is_said_to_be_well_when_it_is(office, worker):
         assert sentence in said
     assert "Todo está bien: los correos salen" in words(office, f"{PAGE}?lang=es")
     assert "Health All is well: email goes out" in words(office, TODAY)
+    made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
+    assert made.exit_code == 0, made.output
+    with services.writing.begin() as session:
+        session.execute(update(hold.Host).values(held_because="asked"))
+    said = words(office)
+    assert "Sending is on hold. Nothing is lost." in said
+    assert "The last one that we know of was made on" in said
 
 
 def test_a_dead_worker_and_old_email_are_told(office, services, worker):
@@ -82,13 +92,6 @@ def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(office, services)
     assert "El buzón al que llegan los correos devueltos lleva una hora sin leerse." in spanish
 
 
-def test_a_hold_is_told_without_a_command(office, services, worker):
-    worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(hold.Host).values(held_because="asked"))
-    assert "Sending is on hold. Nothing is lost." in words(office)
-
-
 def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
     office, visitor, services, worker, relay
 ):
@@ -110,13 +113,6 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
         office.act(f"{PAGE}/retry")
         worker.drain()
     assert len(relay.accepted) == 3
-
-
-@on_sqlite
-def test_the_last_backup_is_known_once_one_was_made(office, cli, tmp_path):
-    made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
-    assert made.exit_code == 0, made.output
-    assert "The last one that we know of was made on" in words(office)
 
 
 def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, services, keyring):
