@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from belong_mail.core import i18n
-from tests.browser.chromium import FLAGS, IS_REQUIRED, MISSING, PATH, PHONE
+from tests.browser.chromium import FLAGS, IS_REQUIRED, MISSING, PATH, PHONE, Watch
 from tests.browser.site import PATIENCE, Site
-from tests.browser.watch import Watch
 
 Say = Callable[..., str]
 

@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.signing_in import sign_in_by_link
-from tests.browser.site import LEAD, Site
+from tests.browser.site import LEAD, Site, sign_in
 from tests.markers import night
 from tests.servers.identity_provider import Provider, identity_provider
 
@@ -36,7 +35,7 @@ def test_a_lead_switches_to_the_districts_sign_in(browser, site, provider, *, ha
         base_url=site.url, viewport=PHONE, has_touch=True, java_script_enabled=has_script
     )
     page = context.new_page()
-    sign_in_by_link(page, site)
+    sign_in(page, site)
     page.get_by_role("link", name="Sign in with your DPS account").click()
     page.get_by_role("button", name="Sign in to DPS").click()
     expect(page.locator("h1")).to_have_text("Use your DPS account from now on?")

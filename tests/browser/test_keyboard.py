@@ -17,7 +17,6 @@ WHERE = """() => {
   return [it.name || it.className || (it.localName == 'summary' ? 'summary' : it.innerText.trim()),
           it.type || '', outline.outlineStyle != 'none' && parseFloat(outline.outlineWidth) >= 2]
 }"""
-FOCUSED = ":focus"
 
 
 def tab(page: Page) -> tuple[str, bool]:
@@ -56,22 +55,8 @@ def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(phone,
     expect(phone.locator("html")).to_have_attribute("lang", language)
 
 
-@night("journeys in a browser")
-def test_a_whole_request_is_made_by_keyboard(phone):
-    phone.goto(JOIN)
-    keys = ["keyboard@dpsk12.org", "Tab", "ArrowDown", "Tab", "Ada", "Tab", "Space"]
-    keys += ["Tab", "Space", "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Enter"]
-    phone.focus("[name=email]")
-    for key in keys:
-        if key[0].isupper() and key != "Ada":
-            phone.keyboard.press(key)
-        else:
-            phone.keyboard.type(key)
-    phone.wait_for_url("**/check-your-inbox/**")
-
-
 @pytest.mark.expected(422)
-def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone):
+def test_errors_and_another_language_keep_what_was_typed_and_lead_to_their_fields(phone):
     phone.goto(JOIN)
     phone.fill("[name=email]", "ada@gmail.com")
     phone.fill("[name=first_name]", "<Ada>")
@@ -80,6 +65,12 @@ def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone):
     phone.locator("[name=question-2]").nth(2).check()
     phone.keyboard.press("Enter")
     expect(phone).to_have_title("Problem: Join The Village Belong Group · DPS Belong")
+    phone.get_by_role("button", name="Español").click()
+    expect(phone.locator("html")).to_have_attribute("lang", "es")
+    expect(phone.get_by_role("alert")).to_have_count(0)
+    phone.locator("main form .button").first.click()
+    expect(phone.get_by_role("alert")).to_have_count(1)
+    expect(phone.locator("html")).to_have_attribute("lang", "es")
     expect(phone.locator("[name=email]")).to_have_value("ada@gmail.com")
     expect(phone.locator("[name=first_name]")).to_have_value("<Ada>")
     expect(phone.locator("[name=introduce_me]")).to_be_checked()
@@ -93,23 +84,3 @@ def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone):
         expect(phone.locator(f"#{name}-error")).to_contain_text(link.inner_text())
         described_by = phone.locator(f"[name={name}]").get_attribute("aria-describedby") or ""
         assert f"{name}-error" in described_by.split()
-
-
-@night("journeys in a browser")
-@pytest.mark.expected(422)
-def test_another_language_keeps_what_was_typed(phone):
-    phone.goto("/contact")
-    phone.select_option("[name=topic]", "concern")
-    phone.fill("[name=message]", "Two\nlines & <b>")
-    phone.fill("[name=name]", "Ada")
-    phone.fill("[name=email]", "no address")
-    phone.get_by_role("button", name="Español").click()
-    expect(phone.locator("html")).to_have_attribute("lang", "es")
-    expect(phone.locator("[name=topic]")).to_have_value("concern")
-    expect(phone.locator("[name=message]")).to_have_value("Two\nlines & <b>")
-    expect(phone.locator("[name=name]")).to_have_value("Ada")
-    expect(phone.locator("[name=email]")).to_have_value("no address")
-    expect(phone.get_by_role("alert")).to_have_count(0)
-    phone.get_by_role("button", name="Enviar a DPS Belong").click()
-    expect(phone.get_by_role("alert")).to_have_count(1)
-    expect(phone.locator("html")).to_have_attribute("lang", "es")

@@ -83,7 +83,7 @@ def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow, site):
     assert len(site.mails_to("twice@dpsk12.org")) == 1
 
 
-def test_without_style_a_page_reads_from_top_to_bottom(bare):
+def test_without_style_a_page_reads_from_top_to_bottom_and_its_form_is_sent(bare, site):
     bare.goto(JOIN)
     said = bare.evaluate(HEARD)
     order = [
@@ -94,10 +94,6 @@ def test_without_style_a_page_reads_from_top_to_bottom(bare):
     places = [next((i for i, line in enumerate(said) if line == words), -1) for words in order]
     assert -1 not in places, said
     assert places == sorted(places), said
-
-
-def test_without_style_a_form_can_be_sent(bare, site):
-    bare.goto(JOIN)
     bare.get_by_label("Your work email address").fill("bare@dpsk12.org")
     bare.get_by_role("button", name="Send me the link").click()
     expect(bare.get_by_role("heading", name="Now check your inbox")).to_be_visible()

@@ -10,10 +10,9 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, Response, ViewportSize
 
 from belong_mail.core import i18n
-from tests.browser.chromium import PHONE
+from tests.browser.chromium import PHONE, Watch
 from tests.browser.strangers import mails, public
 from tests.browser.walks import WALKS
-from tests.browser.watch import Watch
 from tests.markers import night
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from babel.dates import format_date
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import PHONE
+from tests.browser.chromium import PHONE, Watch
 from tests.browser.leads import FIRST, LAST, type_a_meeting
-from tests.browser.site import LEAD, SLUG, Site, link_in
+from tests.browser.site import SLUG, Site, sign_in
 from tests.browser.strangers import press
-from tests.browser.watch import Watch
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
@@ -24,34 +22,17 @@ WORDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def signed_in(browser: Browser, site: Site) -> list[Any]:
-    """Sign a lead in, once: more than five links an hour are not mailed."""
-    context = browser.new_context(base_url=site.url)
-    page = context.new_page()
-    page.goto("/sign-in")
-    before = len(site.mails_to(LEAD))
-    page.fill("[name=email]", LEAD)
-    press(page)
-    page.goto(link_in(site.mail_to(LEAD, before + 1), "sign-in"))
-    press(page)
-    cookies = context.cookies()
-    context.close()
-    return cookies
-
-
 @pytest.fixture
-def seat(
-    browser: Browser, site: Site, signed_in: list[Any], language: str, *, has_script: bool
-) -> Iterator[Page]:
+def seat(browser: Browser, site: Site, language: str, *, has_script: bool) -> Iterator[Page]:
     """A phone in which a lead is signed in."""
     watch = Watch(expected={404, 422})
     context = browser.new_context(
         base_url=site.url, locale=language, viewport=PHONE, java_script_enabled=has_script
     )
-    context.add_cookies(signed_in)
     watch.over(context, site.url)
-    yield context.new_page()
+    page = context.new_page()
+    sign_in(page, site)
+    yield page
     context.close()
     assert watch.complaints == []
 

@@ -5,15 +5,13 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import Delete, Update, update
-from sqlalchemy.orm import Session
+from sqlalchemy import update
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
-from belong_mail.core.db import make_engine, now
+from belong_mail.core.db import now
 from tests.browser.chromium import PHONE
-from tests.browser.signing_in import sign_in_by_link
-from tests.browser.site import LEAD, Site, link_in
+from tests.browser.site import LEAD, Site, open_sign_in_link, sign_in
 from tests.markers import night
 
 NAME = "My phone"
@@ -48,18 +46,18 @@ def page(context: BrowserContext) -> Page:
 
 def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page, site):
     """Without a link after the first one, and with no page that a mailbox would open."""
-    sign_in_by_link(page, site)
+    sign_in(page, site)
     page.get_by_role("link", name="Add a passkey").click()
     page.get_by_label("What do you call this passkey?").fill(NAME)
     page.get_by_role("button", name="Create the passkey").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Done")
     expect(page.get_by_role("heading", name=NAME)).to_be_visible()
     sign_out(page)
-    before = len(site.sign_in_mails())
+    before = site.links_to(LEAD, "sign-in")
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in with a passkey").press("Enter")
     expect(page.locator("h1")).to_have_text("Groups I lead")
-    assert len(site.sign_in_mails()) == before
+    assert site.links_to(LEAD, "sign-in") == before
 
     let_proofs_age(site)
     page.goto("/account/passkeys")
@@ -102,43 +100,26 @@ def sign_out(page: Page) -> None:
 def let_proofs_age(site: Site) -> None:
     """Let a quarter of an hour pass since everybody last proved who they are."""
     long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
-    execute(site, update(BrowserSession).values(started_at=long_ago, proven_at=None))
+    site.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))
 
 
 @night("journeys in a browser")
 def test_a_lead_who_lost_the_passkey_is_let_in(page, browser, site):
     """On a new device, an emailed link says whom to ask; then one signs in."""
-    sign_in_by_link(page, site)
+    sign_in(page, site)
     page.goto("/account/passkeys/add")
     page.get_by_role("button", name="Create the passkey").click()
     expect(page.get_by_role("status")).to_contain_text("Done")
 
     context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
     new = context.new_page()
-    open_link(new, site)
+    open_sign_in_link(new, site)
     expect(new.locator("h1")).to_have_text("This account uses a passkey")
     expect(new.locator("main")).to_contain_text("can let you sign in by email again")
     site.flask("lead", "unlink", LEAD)
-    open_link(new, site)
+    open_sign_in_link(new, site)
     new.get_by_role("button", name="Sign in").press("Enter")
     expect(new.locator("h1")).to_have_text("Groups I lead")
     page.goto("/lead/")
     expect(page.locator("h1")).to_have_text("Group leader sign-in")
     context.close()
-
-
-def open_link(page: Page, site: Site) -> None:
-    """Ask for a sign-in link, and open it."""
-    before = len(site.sign_in_mails())
-    page.goto("/sign-in")
-    page.get_by_role("textbox", name="Your email address").fill(LEAD)
-    page.get_by_role("button", name="Send me the link").click()
-    site.wait_for(lambda: len(site.sign_in_mails()) > before)
-    page.goto(link_in(site.sign_in_mails()[0], "sign-in"))
-
-
-def execute(site: Site, statement: Update | Delete) -> None:
-    engine = make_engine(site.database_url)
-    with Session(engine) as session, session.begin():
-        session.execute(statement)
-    engine.dispose()

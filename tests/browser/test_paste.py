@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.site import SLUG, Site
+from tests.browser.site import SLUG, Site, sign_in
 from tests.markers import night
 
 # A lead of each test's own: one account is mailed only so many links an hour.
@@ -47,11 +47,7 @@ def text(page: Page, site: Site) -> Locator:
     site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
     page.goto(site.link_to(lead, "invitation"))
     page.locator("main button").first.click()
-    page.goto("/sign-in")
-    page.fill("[name=email]", lead)
-    page.locator("main form button").first.click()
-    page.goto(site.link_to(lead, "sign-in"))
-    page.locator("main form button").first.click()
+    sign_in(page, site, lead)
     page.get_by_role("button", name="Write a newsletter").first.click()
     area = page.locator("textarea[name=text]")
     expect(page.get_by_role("group", name="Formatting").first).to_be_visible()

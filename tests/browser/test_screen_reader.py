@@ -1,14 +1,65 @@
-"""The pages as a screen reader is told of them: roles, names, descriptions, announcements."""
+"""The pages as a screen reader is told of them by Chromium: roles, names, announcements."""
+
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
-from tests.browser.screen_reader import Heard, listen
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
 
 JOIN = "/groups/the-village/join"
 LANDMARKS = {"banner", "navigation", "main", "contentinfo", "complementary"}
+DRAWN = {"none", "generic", "InlineTextBox", "StaticText", "ListMarker", "LineBreak"}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One thing of the tree: what it is, what it is called, what else is said of it."""
+
+    role: str
+    name: str
+    description: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+    # All text below it.
+    words: str = ""
+
+
+def listen(page: Page) -> list[Heard]:
+    """Return what is in the tree, in the order in which it is read."""
+    session = page.context.new_cdp_session(page)
+    nodes = {each["nodeId"]: each for each in session.send("Accessibility.getFullAXTree")["nodes"]}
+    session.detach()
+    root = next(each for each in nodes.values() if "parentId" not in each)
+    return [
+        _heard(node, nodes)
+        for node in _below(root, nodes)
+        if not node["ignored"] and _text(node, "role") not in DRAWN
+    ]
+
+
+def _below(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    children = [nodes[each] for each in node.get("childIds", []) if each in nodes]
+    return [node, *(each for child in children for each in _below(child, nodes))]
+
+
+def _heard(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> Heard:
+    texts = [each for each in _below(node, nodes) if _text(each, "role") == "StaticText"]
+    return Heard(
+        role=_text(node, "role"),
+        name=_text(node, "name"),
+        description=_text(node, "description"),
+        properties={each["name"]: each["value"].get("value") for each in node["properties"]}
+        if "properties" in node
+        else {},
+        words=" ".join(_text(each, "name") for each in texts),
+    )
+
+
+def _text(node: dict[str, Any], key: str) -> str:
+    return str(node.get(key, {}).get("value", ""))
 
 
 def of(heard: list[Heard], *roles: str) -> list[str]:

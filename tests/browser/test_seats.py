@@ -1,16 +1,16 @@
 """By keyboard alone, on a phone, in both languages: a lead's seat, and a member's groups."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from tests.browser.conftest import Say
-from tests.browser.hands import Hands
 from tests.browser.site import LEAD, SLUG, Site, link_in
 from tests.markers import night
 
@@ -18,6 +18,45 @@ pytestmark = night("journeys in a browser")
 
 # Messages a minute; so that an issue can be paused in the middle.
 SLOWLY = "20"
+# Stops between any two things on a page.
+MOST = 120
+IS_SEEN = """() => {
+  const it = document.activeElement
+  const places = [it, it.closest('li')].filter(Boolean).map(getComputedStyle)
+  const isOutlined = at => at.outlineStyle != 'none' && parseFloat(at.outlineWidth) >= 1
+  return it.localName == 'iframe' || places.some(isOutlined)
+}"""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Hands on a keyboard, without a mouse."""
+
+    page: Page
+
+    def reach(self, target: Locator) -> None:
+        """Press Tab until the target has the focus, and see that it shows it."""
+        expect(target).to_be_visible()
+        for _ in range(MOST):
+            if target.locator(":scope:focus").count():
+                assert self.page.evaluate(IS_SEEN)
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not reach {target}")
+
+    def press(self, target: Locator, *keys: str) -> None:
+        self.reach(target)
+        for key in keys or ("Enter",):
+            self.page.keyboard.press(key)
+
+    def type(self, target: Locator, *words: str) -> None:
+        """Type words; a word that is the name of a key presses it."""
+        self.reach(target)
+        for word in words:
+            if word in {"ArrowRight", "Enter"}:
+                self.page.keyboard.press(word)
+            else:
+                self.page.keyboard.type(word)
 
 
 @pytest.fixture

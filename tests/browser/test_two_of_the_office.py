@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.site import Site
+from tests.browser.site import Site, sign_in
 from tests.markers import night
 from tests.newsletters.flyers.samples import flyer
 
@@ -45,14 +45,6 @@ def accept(page: Page, site: Site, address: str) -> None:
     page.goto(site.link_to(address, "invitation"))
     with page.expect_navigation():
         page.locator("main form .button").click()
-
-
-def sign_in(page: Page, site: Site, address: str) -> None:
-    page.goto("/sign-in")
-    page.get_by_label("Your email address").fill(address)
-    press(page, "Send me the link")
-    page.goto(site.link_to(address, "sign-in"))
-    press(page, "Sign in")
 
 
 def invite(office: Page, name: str, address: str) -> None:

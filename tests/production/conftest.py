@@ -6,9 +6,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import PHONE
+from tests.browser.chromium import PHONE, Watch
 from tests.browser.conftest import browser_type_launch_args
-from tests.browser.watch import Watch
 from tests.postgres import postgresql
 from tests.production import nginx
 from tests.production.stage import Stage

@@ -51,15 +51,13 @@ def test_the_nightly_copy_can_be_restored_and_old_ones_go(stage):
     assert not {backup_retention.file_name(day) for day in days[27:]} & kept
 
 
-def test_the_status_is_silent_while_all_is_well(stage):
-    """From the worker's first sign on, which may come after the web's."""
+def test_the_status_is_silent_while_all_is_well_and_the_doctor_fails_where_something_is_to_do(
+    stage,
+):
+    """From the worker's first sign on; nobody publishes records for the stage's domain."""
     stage.wait_for(lambda: run_unit(stage, "status").returncode == 0)
     done = run_unit(stage, "status")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_doctor_fails_where_something_is_to_be_done(stage):
-    """Nobody publishes records for the stage's domain; its exit status starts the alert."""
     done = run_unit(stage, "doctor")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "SPF" in done.stdout
@@ -76,20 +74,14 @@ def test_an_alert_reaches_the_operators_own_service_and_names_no_person(stage):
     assert "journalctl -u belong-doctor" in words
     assert "@" not in words
     assert done.stderr.startswith("<2>belong-doctor failed")
-
-
-def test_an_alert_without_a_service_is_in_the_journal(stage):
     shipped = settings(stage.installation.etc / "alert.env")
     assert shipped == {"ALERT_URL": ""}
     done = alert(stage, **shipped)
-    assert done.returncode == 0
+    assert done.returncode == 0, "without a service it is in the journal"
     assert done.stderr.startswith("<2>belong-doctor failed")
-
-
-def test_an_alert_that_is_not_heard_fails_and_does_not_quote_its_secret(stage):
     for url in ("http://127.0.0.1:9/hook/secret", "http://example.org/hook/secret"):
         done = alert(stage, ALERT_URL=url)
-        assert done.returncode == 1
+        assert done.returncode == 1, "it is not heard"
         assert "secret" not in done.stderr
 
 
