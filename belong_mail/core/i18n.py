@@ -200,12 +200,6 @@ def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
     return f"{format_day(local.date(), code)}, {format_clock(local.time(), code)}"
 
 
-def format_brief(moment: datetime, code: str, zone: ZoneInfo) -> str:
-    """Return a local date and time in a short form, as in “Mar 3, 2026, 4:00 PM”."""
-    local = moment.astimezone(zone)
-    return f"{format_day(local.date(), code, 'medium')}, {format_clock(local.time(), code)}"
-
-
 def format_clock(clock: time, code: str) -> str:
     """Return a time of day, as in “4:00 PM”."""
     return " ".join(_clock_parts(clock, code))

@@ -102,7 +102,6 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
 
     app.jinja_env.filters |= {
         "local_time": spoken(i18n.format_time, zone),
-        "short_time": spoken(i18n.format_brief, zone),
         "local_date": spoken(i18n.format_date, zone),
         "local_clock": clock,
         "local_day": spoken(i18n.format_day, "long"),
