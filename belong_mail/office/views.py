@@ -168,16 +168,15 @@ def person(account_id: str) -> ResponseReturnValue:
         if form.validate_on_submit():
             accounts.rename(session, found, form.name.data or "")
             return redirect(url_for(".person", account_id=account_id, saved=1), 303)
-        page = _person_page("person", session, found, form=form)
+        page = render_template(
+            "office/person.html",
+            person=found,
+            form=form,
+            roles=verbs.roles_of(session, found),
+            may_be_let_in=found.id != signed_in().id
+            and verbs.needs_more_than_email(session, found),
+        )
     return page, 422 if form.errors else 200
-
-
-@people.get("/<account_id>/remove")
-@for_office
-def ask_to_remove(account_id: str) -> str:
-    with transaction() as session:
-        found = verbs.find_person(session, account_id)
-        return _person_page("remove", session, found)
 
 
 @people.post("/<account_id>/<verb>")
@@ -212,18 +211,6 @@ def _do(session: Session, found: Account, verb: str, role: str) -> None:
     if verb == "remove" and not role:
         abort(400)
     verbs_by_name[verb]()
-
-
-def _person_page(name: str, session: Session, found: Account, **context: object) -> str:
-    """Render a page about a person."""
-    return render_template(
-        f"office/{name}.html",
-        person=found,
-        roles=verbs.roles_of(session, found),
-        needs_more_than_email=verbs.needs_more_than_email(session, found),
-        is_self=found.id == signed_in().id,
-        **context,
-    )
 
 
 office_trail = Blueprint("office_trail", __name__, url_prefix="/office")
