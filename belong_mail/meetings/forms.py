@@ -181,7 +181,7 @@ class MeetingForm(TimesForm, LocalizedForm):
     starts_on = LocalDateField(
         _l("First date"), validators=[InputRequired(_l("Choose a date.")), to_come]
     )
-    repeats = RadioField(_l("How often?"), choices=lambda: choices(REPEAT_CHOICES), default="once")
+    repeats = SelectField(_l("How often?"), choices=lambda: choices(REPEAT_CHOICES), default="once")
     until = LocalDateField(_l("Until"), validators=[Optional()])
     exceptions = TextAreaField(
         _l("Except on these dates"),

@@ -218,7 +218,7 @@ def type_a_meeting(page: Page, place: str) -> None:
     page.fill("[name=starts_on]", f"{FIRST}")
     page.fill("[name=starts_at]", "16:00")
     page.fill("[name=ends_at]", "17:00")
-    page.focus("[name=repeats]:checked")
+    page.focus("[name=repeats]")
     keys.press("ArrowDown")
     keys.press("ArrowDown")
     page.fill("[name=until]", f"{LAST}")
