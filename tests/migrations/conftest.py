@@ -19,6 +19,7 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from config import Config
+from tests.conftest import settings_for
 from tests.migrations import make
 from tests.postgres import drop_all, postgresql
 from tests.servers.smtp import Server
@@ -86,14 +87,8 @@ def value(kind: Any, stored: Any) -> Any:
 
 @pytest.fixture
 def settings(released_url: str, relay: Server, tmp_path: Path) -> dict[str, str]:
-    return {
-        **make.KEYS,
-        "BELONG_BASE_URL": "http://localhost:5000",
-        "BELONG_DATABASE_URL": released_url,
-        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20",
-        "BELONG_STATE_FOLDER": str(tmp_path / "state"),
-        "BELONG_COPY_TO_OFFICE": "no",
-    }
+    url = f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20"
+    return settings_for(released_url, tmp_path / "state") | make.KEYS | {"BELONG_SMTP_URL": url}
 
 
 @pytest.fixture
@@ -109,6 +104,12 @@ def upgraded(settings: dict[str, str]) -> Iterator[Flask]:
         same_host(services, Path(settings["BELONG_STATE_FOLDER"]))
         yield app
     services.engine.dispose()
+
+
+@pytest.fixture
+def services(upgraded: Flask) -> Services:
+    found: Services = upgraded.extensions["belong"]
+    return found
 
 
 def same_host(services: Services, folder: Path) -> None:

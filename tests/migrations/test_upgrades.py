@@ -9,9 +9,7 @@ from sqlalchemy import select
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import address_of
@@ -28,9 +26,9 @@ from tests.migrations.conftest import RELEASED
 pytestmark = on_both("migrations")
 
 
-def test_what_waits_in_a_released_database_leaves_once_and_is_read(upgraded, relay):
-    services: Services = upgraded.extensions["belong"]
-    keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
+def test_what_waits_in_a_released_database_leaves_once_and_is_read(
+    upgraded, services, keyring, relay
+):
     for _ in range(2):
         worker = make_worker(services, keyring)
         worker.drain()
@@ -55,9 +53,7 @@ def test_what_waits_in_a_released_database_leaves_once_and_is_read(upgraded, rel
     assert books(services, begun.id) == {"recipients": 3, "accepted": 3}
 
 
-def test_what_is_wrapped_in_a_released_database_opens(upgraded):
-    services: Services = upgraded.extensions["belong"]
-    keyring = Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
+def test_what_is_wrapped_in_a_released_database_opens(services, keyring):
     with services.reading.begin() as session:
         members = session.scalars(select(Subscription).order_by(Subscription.id))
         assert [address_of(keyring, one) for one in members] == [*make.MEMBERS, make.READ]

@@ -282,6 +282,7 @@ def test_no_relay_says_something_to_the_shell(root, host):
     [
         ("relay.example.org", "smtp://relay.example.org", "smtp://relay.example.org"),
         ("localhost:25", "smtp://localhost:25?tls=none", "smtp://localhost:25"),
+        ("u@localhost:587", "smtp://u:p%3Aw@localhost:587", "smtp://localhost:587"),
         ("a@b.org@relay.example.org:587", "smtp://a%40b.org:p%3Aw@relay.example.org:587",
          "smtp://relay.example.org:587"),
         ("lmtp://u:p@relay.example.org:24?timeout=9", "lmtp://u:p@relay.example.org:24?timeout=9",

@@ -15,14 +15,11 @@ from belong_mail.core.drivers import STATEMENT_SECONDS
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import EMAILS
-from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.worker.loop import SLOW_REQUEST_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import queue_issue
 from tests.markers import periodic_tasks
-from tests.scenario import VILLAGE
-from tests.web_role import locked_by_web
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -136,23 +133,6 @@ def test_an_email_that_is_slow_to_compose_is_put_off_and_the_others_leave(scenar
     late = [each for each in deliveries(scenario.services) if each.kind == slow_kind]
     assert {(each.state, each.attempts) for each in late} == {(State.DEFERRED, 1)}
     assert all(each.due_at and each.due_at > now() for each in late)
-
-
-@pytest.mark.parametrize(
-    "lock", ["UPDATE newsletters SET is_late = is_late", "SELECT id FROM newsletters FOR UPDATE"]
-)
-def test_other_email_leaves_while_the_row_of_an_issue_is_locked(scenario, lock):
-    scenario.enter("ada@dpsk12.org")
-    with scenario.services.writing.begin() as session:
-        issue = queue_issue(session)
-        said = FollowIssue(issue.public_id, "", "")
-    with scenario.services.writing.begin() as session:
-        said.ask(session, scenario.services.sealer)
-    with locked_by_web(scenario.engine, lock):
-        scenario.visitor.join(VILLAGE, "ben@dpsk12.org")
-        assert scenario.mails("ben@dpsk12.org")
-    scenario.worker.engine._issues_at = 0.0
-    assert len(scenario.mails("ada@dpsk12.org")) == 3
 
 
 def test_other_email_leaves_while_an_issue_is_slow_to_compose(scenario):

