@@ -72,7 +72,7 @@ def invite_lead(address: str, slug: str, language: str | None, name: str) -> Non
         _invite(session, group, address, language, name)
 
 
-@lead_commands.command("remove")
+@lead_commands.command("remove", epilog="Example: belong lead remove --group asian")
 @address_argument
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
 def remove_lead(address: str, slug: str) -> None:

@@ -47,7 +47,7 @@ def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
     say(f"{name} is in the directory.")
 
 
-@group_commands.command("launch")
+@group_commands.command("launch", epilog="Example: belong group launch autoimmune")
 @click.argument("slug")
 @asks("Everyone who waits for {slug} gets an email. Open it?")
 def launch_group(slug: str) -> None:

@@ -57,7 +57,7 @@ def inbound_command(ctx: click.Context) -> None:
         pipe.store(settings.database_url, sealed)
 
 
-@inbound_command.command("explain")
+@inbound_command.command("explain", epilog="Example: belong inbound explain bounce.eml")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 def explain(files: tuple[Path, ...]) -> None:
     """Explain each of FILES in one line of JSON; store nothing."""

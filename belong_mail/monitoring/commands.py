@@ -15,7 +15,7 @@ from belong_mail.ops.findings import Finding, check_schema, failure
 from belong_mail.web.context import read_transaction, services, transaction
 
 
-@click.command("doctor")
+@click.command("doctor", epilog="Example: belong doctor --probe --wait 300")
 @click.option("--probe", is_flag=True, help="Email ourselves through the relay; say what arrives.")
 @click.option(
     "--probe-file",
@@ -66,7 +66,11 @@ def _probe(seconds: float) -> list[Finding]:
     return list(doctor.check_probe(services(), seconds))
 
 
-@click.command("status")
+@click.command(
+    "status",
+    epilog="Example: belong status || curl -d 'Belong Mail needs a look.'"
+    " https://alerts.example.org/x",
+)
 def status_command() -> None:
     """Report what has been stuck too long, for cron.
 

@@ -58,7 +58,7 @@ def send_newsletter(
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 
-@newsletter_commands.command("report")
+@newsletter_commands.command("report", epilog="Example: belong newsletter report ID --json")
 @click.argument("newsletter_id", metavar="ID")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def report_newsletter(newsletter_id: str, *, is_json: bool) -> None:
@@ -129,7 +129,7 @@ def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
     return newsletter
 
 
-@newsletter_commands.command("release")
+@newsletter_commands.command("release", epilog="Example: belong newsletter release ID")
 @click.argument("newsletter_id", metavar="ID")
 @asks("It goes out to the members at once. Send it?")
 def release(newsletter_id: str) -> None:
@@ -147,7 +147,7 @@ def release(newsletter_id: str) -> None:
     say("The worker is sending it now.")
 
 
-@newsletter_commands.command("cancel")
+@newsletter_commands.command("cancel", epilog="Example: belong newsletter cancel ID")
 @click.argument("newsletter_id", metavar="ID")
 def cancel(newsletter_id: str) -> None:
     """Turn a held or scheduled newsletter back into a draft."""
@@ -158,7 +158,7 @@ def cancel(newsletter_id: str) -> None:
     say("It is a draft again. No one gets it.")
 
 
-@newsletter_commands.command("pause")
+@newsletter_commands.command("pause", epilog="Example: belong newsletter pause ID")
 @click.argument("newsletter_id", metavar="ID")
 def pause(newsletter_id: str) -> None:
     """Pause a newsletter until it is resumed."""
@@ -166,7 +166,7 @@ def pause(newsletter_id: str) -> None:
     say("Paused. To go on, run `newsletter resume`.")
 
 
-@newsletter_commands.command("resume")
+@newsletter_commands.command("resume", epilog="Example: belong newsletter resume ID")
 @click.argument("newsletter_id", metavar="ID")
 def resume(newsletter_id: str) -> None:
     """Resume a paused newsletter; no one gets it twice."""
@@ -174,7 +174,7 @@ def resume(newsletter_id: str) -> None:
     say("Resumed.")
 
 
-@newsletter_commands.command("stop")
+@newsletter_commands.command("stop", epilog="Example: belong newsletter stop ID")
 @click.argument("newsletter_id", metavar="ID")
 @asks("It cannot be resumed after that. Stop it for good?")
 def stop(newsletter_id: str) -> None:

@@ -13,7 +13,7 @@ from belong_mail.office import group_retirement
 from belong_mail.web.context import transaction
 
 
-@group_commands.command("retire")
+@group_commands.command("retire", epilog="Example: belong group retire asian --days 30")
 @click.argument("slug")
 @click.option(
     "--days",
@@ -39,7 +39,7 @@ def retire(slug: str, days: int | None) -> None:
     click.echo(said)
 
 
-@group_commands.command("restore")
+@group_commands.command("restore", epilog="Example: belong group restore asian")
 @click.argument("slug")
 def restore(slug: str) -> None:
     """Let the group SLUG, which ends or has ended, go on.

@@ -90,37 +90,6 @@ HIDDEN: Final = {
 }
 # These run before there are settings, or with settings of another version.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
-COPY: Final = "/var/lib/belong-worker/2027-06-01"
-# Examples of commands that take arguments.
-EXAMPLES: Final = {
-    "web": "belong web --port 5000 --workers 2",
-    "worker": "belong worker --drain",
-    "inbound explain": "belong inbound explain bounce.eml",
-    "group launch": "belong group launch autoimmune",
-    "group retire": "belong group retire asian --days 30",
-    "group restore": "belong group restore asian",
-    "lead remove": "belong lead remove --group asian",
-    "lead unlink": "belong lead unlink",
-    "office remove": "belong office remove",
-    "newsletter report": "belong newsletter report ID --json",
-    "newsletter release": "belong newsletter release ID",
-    "newsletter cancel": "belong newsletter cancel ID",
-    "newsletter pause": "belong newsletter pause ID",
-    "newsletter resume": "belong newsletter resume ID",
-    "newsletter stop": "belong newsletter stop ID",
-    "db backup": f"belong db backup {COPY}",
-    "db restore": f"belong db restore {COPY} --key-file /media/stick/backup-key",
-    "db drill": f"belong db drill {COPY} --key-file /media/stick/backup-key",
-    "db move": "belong db move /etc/belong-mail/keys/database",
-    "keys new": "belong keys new > /root/belong-keys",
-    "keys backup": "belong keys backup /media/stick/backup-key",
-    "keys check": "sudo -u belong-worker belong keys check - < /media/usb/belong-keys.tar",
-    "keys rotate": "belong keys rotate > /root/belong-keys",
-    "hold release": "belong hold release --doubt",
-    "doctor": "belong doctor --probe --wait 300",
-    "status": "belong status || curl -d 'Belong Mail needs a look.' https://alerts.example.org/x",
-    "demo": "belong demo --group asian --members 500",
-}
 
 
 class LazyCommand(click.Command):
@@ -165,7 +134,7 @@ def _wrap_command(command: click.Command, name: str) -> None:
 
 def _explain(command: click.Command, name: str) -> None:
     if command.epilog is None and not isinstance(command, click.Group):
-        command.epilog = f"Example: {EXAMPLES.get(name, f'belong {name}')}"
+        command.epilog = f"Example: belong {name}"
 
 
 def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,6 +37,8 @@ from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.launcher import exec_worker, web_command
 from belong_mail.web.context import services, transaction
 
+# In examples.
+COPY = "/var/lib/belong-worker/2027-06-01"
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
 ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
 AFTER_DOUBT = (
@@ -76,7 +78,7 @@ def upgrade(seed: str | None) -> None:
     say("The database is up to date.")
 
 
-@database_commands.command("downgrade", epilog="Example: belong db downgrade")
+@database_commands.command("downgrade")
 def downgrade() -> None:
     """Take the schema one step back.
 
@@ -103,7 +105,7 @@ def check() -> None:
     say("The database is as it should be.")
 
 
-@database_commands.command("backup")
+@database_commands.command("backup", epilog=f"Example: belong db backup {COPY}")
 @click.argument("file", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--keep",
@@ -149,7 +151,9 @@ KEY_FILE = click.option(
 )
 
 
-@database_commands.command("restore")
+@database_commands.command(
+    "restore", epilog=f"Example: belong db restore {COPY} --key-file /media/stick/backup-key"
+)
 @click.argument("file", type=FILE)
 @KEY_FILE
 @asks("What is in the database now is lost. Replace it with {file}?")
@@ -171,7 +175,9 @@ def restore(file: Path, key_file: Path | None) -> None:
     say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
 
 
-@database_commands.command("drill")
+@database_commands.command(
+    "drill", epilog=f"Example: belong db drill {COPY} --key-file /media/stick/backup-key"
+)
 @click.argument("file", type=FILE)
 @click.option(
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
@@ -202,7 +208,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
     inspection.print_findings([Finding(f"The copy has {number} rows.{as_of}"), *findings])
 
 
-@database_commands.command("move")
+@database_commands.command("move", epilog="Example: belong db move /etc/belong-mail/keys/database")
 @click.argument("target", metavar="URL")
 def move(target: str) -> None:
     """Copy everything to the empty database URL.
@@ -237,14 +243,14 @@ def retry() -> None:
     say(f"Messages due now: {number}. A running worker tries them within seconds.")
 
 
-@key_commands.command("new")
+@key_commands.command("new", epilog="Example: belong keys new > /root/belong-keys")
 def new_keys() -> None:
     """Print one new key of each kind, as settings."""
     for kind, key in encryption.new_keys().items():
         click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
 
 
-@key_commands.command("backup")
+@key_commands.command("backup", epilog="Example: belong keys backup /media/stick/backup-key")
 @click.argument("file", type=click.Path(path_type=Path))
 def backup_key(file: Path) -> None:
     """Make the key that opens backups, in the new FILE.
@@ -264,7 +270,10 @@ def backup_key(file: Path) -> None:
     )
 
 
-@key_commands.command("check")
+@key_commands.command(
+    "check",
+    epilog="Example: sudo -u belong-worker belong keys check - < /media/usb/belong-keys.tar",
+)
 @click.argument("file", type=click.File("rb"))
 def check_key_copy(file: BinaryIO) -> None:
     """Say whether the copy of the keys in FILE opens this database.
@@ -281,7 +290,7 @@ def check_key_copy(file: BinaryIO) -> None:
     say("The copy opens this database, and has every key that is in use here.")
 
 
-@key_commands.command("rotate")
+@key_commands.command("rotate", epilog="Example: belong keys rotate > /root/belong-keys")
 def rotate_keys() -> None:
     """Print the lists of keys with a new key at the end of each.
 
@@ -364,7 +373,7 @@ def _require_no_worker() -> None:
         )
 
 
-@click.command()
+@click.command(epilog="Example: belong demo --group asian --members 500")
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
 @click.option(
     "--members", type=click.IntRange(1, 1_000_000), required=True, help="How many members to add."
@@ -435,7 +444,7 @@ def status() -> None:
     raise click.exceptions.Exit(1)
 
 
-@hold_commands.command("release")
+@hold_commands.command("release", epilog="Example: belong hold release --doubt")
 @click.option(
     "--doubt",
     is_flag=True,
@@ -499,7 +508,7 @@ def _reason_text(waiting: dict[str, int]) -> str:
 web = web_command(lambda: services().settings)
 
 
-@click.command()
+@click.command(epilog="Example: belong worker --drain")
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
 def worker(*, drain: bool) -> None:
     """Read requests and send email.

@@ -107,7 +107,7 @@ TOLD = (
 )
 
 
-@click.command("explain", epilog="Example: belong explain")
+@click.command("explain")
 @address_argument
 def explain_command(address: str) -> None:
     """Say why an address got no email.

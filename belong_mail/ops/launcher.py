@@ -82,7 +82,7 @@ def exec_worker(arguments: Sequence[str]) -> NoReturn:
 def web_command(settings: "Callable[[], Settings]") -> click.Command:
     """Make the command `web`; it asks for the settings only when it runs."""
 
-    @click.command()
+    @click.command(epilog="Example: belong web --port 5000 --workers 2")
     @click.option(
         "--port",
         type=click.IntRange(1, 65535),

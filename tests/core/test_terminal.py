@@ -17,7 +17,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
-from belong_mail.ops.cli import EXAMPLES, WITHOUT_SETTINGS
+from belong_mail.ops.cli import WITHOUT_SETTINGS
 from tests.factories import make_members, members_of, queue_issue
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, ended, fork, run
@@ -91,10 +91,6 @@ def test_each_command_can_be_quiet_and_has_an_example_that_names_what_it_takes(n
         if isinstance(option.type, click.DateTime | click.Choice):
             for word in [words[at + 1] for at, each in enumerate(words) if each in option.opts]:
                 option.type.convert(word, option, None)
-
-
-def test_no_example_is_of_a_command_that_is_not_there():
-    assert set(EXAMPLES) <= set(EVERY)
 
 
 @on_sqlite
