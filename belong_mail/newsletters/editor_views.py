@@ -111,7 +111,8 @@ def preview(public_id: str) -> Response:
         kind = request.args.get("as", "")
         if kind == "inbox":
             lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
-            answer = Response(render_template("editor/inbox.html", lines=lines))
+            sender = services().settings.mail_from
+            answer = Response(render_template("editor/inbox.html", lines=lines, sender=sender))
         else:
             page, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
             answer = Response(page, mimetype=media)

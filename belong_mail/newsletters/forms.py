@@ -159,16 +159,6 @@ class EmptyForm(FlaskForm):
     """A form with one button."""
 
 
-class DateTimeField(DateTimeLocalField):
-    """A local date and time, or an error that helps."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        try:
-            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
-        except ValueError as error:
-            raise ValueError(_("Choose a date and time.")) from error
-
-
 class ReleaseForm(BaseForm):
     when = RadioField(
         _l("When should it be sent?"),
@@ -185,7 +175,7 @@ class ReleaseForm(BaseForm):
         ],
         default=str(UNDO_MINUTES[1]),
     )
-    at = DateTimeField(
+    at = DateTimeLocalField(
         _l("Date and time, if you chose “Later”"),
         description=_l(
             "%(time_place)s time. In fall, when a time happens twice, we use the first one."
@@ -194,13 +184,12 @@ class ReleaseForm(BaseForm):
     )
     submit = SubmitField(_l("Send to members"))
 
-    def validate_at(self, field: DateTimeField) -> None:
+    def validate_at(self, field: DateTimeLocalField) -> None:
         """Check the time only if it is wanted."""
+        field.errors = []  # type: ignore[assignment]
         if self.when.data != "later":
-            field.errors = []  # type: ignore[assignment]
             raise StopValidation
         if field.data is None:
-            field.errors = []  # type: ignore[assignment]
             raise StopValidation(_("Choose a date and time."))
         try:
             moment = local_moment(field.data, services().settings.timezone)

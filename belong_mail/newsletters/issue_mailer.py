@@ -23,6 +23,7 @@ from belong_mail.core.db import (
 )
 from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import pause
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
@@ -43,7 +44,7 @@ from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import files, rendering
+from belong_mail.newsletters import files
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import FitMessage, UnfitIssue
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
@@ -215,7 +216,8 @@ class IssueTemplate:
         """The end of every copy, where that is long: pictures and flyers."""
         self.date = date_header(at)
         ways = (
-            *rendering.tokens(mailer.links, at),
+            ("leave", mailer.links.signer(Purpose.LEAVE, at)),
+            ("one_click", mailer.links.signer(Purpose.ONE_CLICK, at)),
             ("leave_address", mailer.names.leave_address),
         )
         self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)

@@ -15,8 +15,8 @@ from belong_mail.mail.message.template import slot
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.rendering import (
     IssueText,
-    fallback,
     fill_slots,
+    first_name,
     html_of,
     render,
     sample,
@@ -45,7 +45,7 @@ def preview_page(
     rendered = render(services.renderer, issue.group, written, language, issue.images, nowhere)
     wire = sample(rendered, issue.images)
     spoken = written.of(language)[2]
-    filled = wire.fill({name: fallback(name, spoken) for name in wire.slots})
+    filled = wire.fill({name: first_name("", spoken) for name in wire.slots})
     message = message_from_bytes(filled, policy=policy.default)
     if kind.startswith("text"):
         return _part(message, "plain"), "text/plain"
@@ -54,33 +54,23 @@ def preview_page(
 
 
 @dataclass(frozen=True, slots=True)
-class InboxLine:
-    """An issue's line in an inbox, in one language."""
+class IssueVersion:
+    """The words of an issue in one language, for a page; its line in an inbox has no text."""
 
     language: str
-    sender: str
     subject: str
     preheader: str
+    html: str = ""
 
 
-def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list[InboxLine]:
+def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list[IssueVersion]:
     """Return an issue's lines in an inbox, in each language that it is written in."""
     written, lines = _or_empty(words), []
     for code in written.written_in():
         rendered = render(services.renderer, issue.group, written, code, [], "")
         shown = (_filled(each, code) for each in (rendered.subject, rendered.preheader))
-        lines.append(InboxLine(code, services.settings.mail_from, *shown))
+        lines.append(IssueVersion(code, *shown))
     return lines
-
-
-@dataclass(frozen=True, slots=True)
-class IssueVersion:
-    """The words of an issue in one language, for a page."""
-
-    language: str
-    subject: str
-    preheader: str
-    html: Markup
 
 
 def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[IssueVersion]:
@@ -97,7 +87,7 @@ def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[Issue
 
 
 def _filled(words: str, language: str) -> str:
-    return words.replace(slot("first_name"), fallback("first_name", language))
+    return words.replace(slot("first_name"), first_name("", language))
 
 
 def _or_empty(words: IssueText) -> IssueText:

@@ -9,8 +9,6 @@ from markupsafe import Markup
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, LocalizedText, catalog, group_in_sentence
-from belong_mail.core.links import Links
-from belong_mail.core.tokens import Purpose
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import markdown
@@ -144,10 +142,9 @@ def _cid(image: Image) -> str:
     return f"{image.public_id}@belong-mail"
 
 
-# Returns a slot's value for a member's public id.
-Token = Callable[[str], str]
-# Words in place of a missing name; the group always has one.
-FALLBACKS = {"first_name": gettext_noop("colleague"), "group": ""}
+PLACEHOLDERS = ("first_name", "group")
+# In place of a missing name.
+COLLEAGUE = gettext_noop("colleague")
 PLACEHOLDER = re.compile(r"(?<![{$%\\])\{([A-Za-z_][A-Za-z0-9_ ]{0,40})\}(?!\})")
 GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")
 # Characters looked at before a name; how they end where a line or a sentence begins.
@@ -161,7 +158,7 @@ OPEN_BRACKET = re.compile(r"<\S[^<>\n]*\Z")
 
 def unknown_placeholders(text: str) -> list[str]:
     """List words in single braces that are not placeholders."""
-    return sorted({found for found in PLACEHOLDER.findall(text) if found not in FALLBACKS})
+    return sorted({found for found in PLACEHOLDER.findall(text) if found not in PLACEHOLDERS})
 
 
 def is_name_in_link(text: str) -> bool:
@@ -220,24 +217,11 @@ def fill_slots(text: str, group_name: str) -> str:
     def put(found: re.Match[str]) -> str:
         if found[1] == "group":
             return group_name
-        return slot(found[1]) if may_name and found[1] in FALLBACKS else found[0]
+        return slot(found[1]) if may_name and found[1] in PLACEHOLDERS else found[0]
 
     return PLACEHOLDER.sub(put, text)
 
 
 def first_name(name: str, language: str) -> str:
     """Return a member's first name, or the words in its place."""
-    return name or fallback("first_name", language)
-
-
-def fallback(name: str, language: str) -> str:
-    """Return the words in place of a missing value, in a language."""
-    return catalog(language).gettext(FALLBACKS[name]) if FALLBACKS[name] else ""
-
-
-def tokens(links: Links, at: datetime) -> tuple[tuple[str, Token], ...]:
-    """Return the slots of links, with the functions that fill them."""
-    return (
-        ("leave", links.signer(Purpose.LEAVE, at)),
-        ("one_click", links.signer(Purpose.ONE_CLICK, at)),
-    )
+    return name or catalog(language).gettext(COLLEAGUE)
