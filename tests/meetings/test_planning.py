@@ -11,8 +11,8 @@ from sqlalchemy import select
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from tests.browser_client import Form
-from tests.db_dump import dump_of, kept_of
-from tests.factories import group_named, plan_meeting
+from tests.db_dump import dump_of
+from tests.factories import plan_meeting
 from tests.markers import on_both
 
 NEW = "/lead/groups/the-village/meetings/new"
@@ -313,16 +313,6 @@ def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, ser
                 meetings.cancel(meeting)
     titles = re.findall(r'<h2 id="meeting-\d">(.+?)</h2>', lead.open(LIST).text)
     assert titles == ["As planned", "Canceled", "Moved", "Called off"]
-
-
-def test_a_lead_without_the_forms_token_plans_nothing(lead, services):
-    with services.writing.begin() as session:
-        page = f"/lead/meetings/{plan_meeting(session).public_id}"
-        assert group_named(session, "the-village").id
-    before = kept_of(services)
-    for path in (NEW, page, f"{page}/cancel"):
-        assert lead.press(path, **FULL).status_code == 400
-    assert kept_of(services) == before
 
 
 def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_stored(

@@ -95,22 +95,16 @@ def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room):
     assert asking.actor != approving.actor
 
 
-def test_nobody_approves_their_own_newsletter(room):
+def test_nobody_approves_their_own_newsletter_or_fills_an_inbox_by_asking(room):
     page = room.asked_for()
     with room.services.reading.begin() as session:
         seen = session.scalars(select(Approval)).one().digest.hex()
     assert "Approve and send" not in room.lead.open(f"{page}/approve").text
     room.approve(page, room.lead, seen, 409)
-    again = room.lead.send(f"{page}/release", when="now", minutes="1")
-    assert again.location.endswith("/approve")
-    assert not room.is_sent()
-
-
-def test_asking_again_and_again_fills_no_inbox(room):
-    page = room.asked_for()
     for _ in range(8):
-        assert room.lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-    room.worker.drain()
+        again = room.lead.send(f"{page}/release", when="now", minutes="1")
+        assert again.location.endswith("/approve")
+    assert not room.is_sent()
     assert room.subjects(SECOND).count(SUBJECT) == 6
     room.approve(page)
     assert room.is_sent()

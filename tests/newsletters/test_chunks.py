@@ -27,26 +27,28 @@ def names(count: int) -> list[str]:
     return [f"member{number}@dpsk12.org" for number in range(count)]
 
 
-def queue_in_both_languages(services, keyring) -> int:
-    """Queue an issue for eight members; two of them leave and one pauses before their chunk."""
-    with services.writing.begin() as session:
-        members = [
-            make_member(session, keyring, name, language="es" if number % 3 == 1 else "en")
-            for number, name in enumerate(names(8))
-        ]
-        issue = queue_issue(session)
-        members[0].ended_at = members[4].ended_at = now()
-        members[6].paused_until = now() + timedelta(days=1)
-        return issue.id
+def claim(session, worker):
+    """Claim the next chunk; return each delivery and what writes its copy."""
+    return claims.claim_chunk(session, OWNER, worker._issue_mailer, 100) or []
 
 
 def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     worker, services, keyring
 ):
-    """Each copy names its own delivery and its own member, in their order."""
-    issue = queue_in_both_languages(services, keyring)
+    """Each copy names its own delivery and its own member, in their order.
+
+    Two of the eight leave, and one pauses before their chunk is claimed.
+    """
     with services.writing.begin() as session:
-        claimed = claims.claim_chunk(session, OWNER, worker._issue_mailer, 100) or []
+        members = [
+            make_member(session, keyring, name, language="es" if number % 3 == 1 else "en")
+            for number, name in enumerate(names(8))
+        ]
+        issue = queue_issue(session).id
+        members[0].ended_at = members[4].ended_at = now()
+        members[6].paused_until = now() + timedelta(days=1)
+    with services.writing.begin() as session:
+        claimed = claim(session, worker)
         ids = [delivery_id for delivery_id, _ in claimed]
         later = dict(worker._issue_mailer.read(session, ids))
     assert ids == sorted(later)
@@ -97,17 +99,14 @@ def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_grou
 
 
 def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services, keyring):
-    issue = queue(services, keyring, 2 * CHUNK_MEMBERS + 1)
+    number = 2 * CHUNK_MEMBERS
+    issue = queue(services, keyring, number + 1)
     with services.writing.begin() as session:
-        ids = select(Subscription.id).order_by(Subscription.id).limit(2 * CHUNK_MEMBERS)
+        ids = select(Subscription.id).order_by(Subscription.id).limit(number)
         left = update(Subscription).where(Subscription.id.in_(session.scalars(ids).all()))
         session.execute(left.values(ended_at=now()))
     worker.drain()
-    assert books(services, issue) == {
-        "recipients": 2 * CHUNK_MEMBERS + 1,
-        "withdrawn": 2 * CHUNK_MEMBERS,
-        "accepted": 1,
-    }
+    assert books(services, issue) == {"recipients": number + 1, "withdrawn": number, "accepted": 1}
 
 
 def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(worker, services, keyring):
@@ -122,9 +121,7 @@ def test_only_what_is_still_ours_is_settled(worker, services, keyring):
     """Two of five acceptances come late: one was given back, another worker holds the other."""
     issue = queue(services, keyring, 5)
     with services.writing.begin() as session:
-        ids = [
-            each for each, _ in claims.claim_chunk(session, OWNER, worker._issue_mailer, 100) or ()
-        ]
+        ids = [each for each, _ in claim(session, worker)]
         given_back = update(Delivery).where(Delivery.id == ids[1])
         session.execute(given_back.values(results.requeued()))
         theirs = update(Delivery).where(Delivery.id == ids[3])
@@ -138,13 +135,10 @@ def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
     worker, services, keyring
 ):
     queue(services, keyring, 70)
-    owner = worker.engine._lock.name
     with services.writing.begin() as session:
-        ids = [
-            each for each, _ in claims.claim_chunk(session, owner, worker._issue_mailer, 100) or ()
-        ]
+        ids = [each for each, _ in claim(session, worker)]
         before = pages(session)
-        results.accept(session, owner, ids)
+        results.accept(session, OWNER, ids)
         assert pages(session) == before
         assert len(set(before.values())) > 1
 
@@ -176,11 +170,9 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
     with pytest.raises(OperationalError):
         worker.drain()
     worker.drain()
-    assert books(services, issue) == {
-        "recipients": CHUNK_MEMBERS + 3,
-        "accepted": CHUNK_MEMBERS + 3,
-    }
-    assert len({each.recipient for each in relay.accepted}) == CHUNK_MEMBERS + 3
+    number = CHUNK_MEMBERS + 3
+    assert books(services, issue) == {"recipients": number, "accepted": number}
+    assert len({each.recipient for each in relay.accepted}) == number
     with services.reading.begin() as session:
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
@@ -188,7 +180,8 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
 def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_only_later(
     worker, services, keyring
 ):
-    issue = queue(services, keyring, 2 * CHUNK_MEMBERS)
+    number = 2 * CHUNK_MEMBERS
+    issue = queue(services, keyring, number)
     engine, is_met = worker.engine, worker.engine._is_met
 
     def lose_the_answer(connection) -> None:
@@ -205,10 +198,7 @@ def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_on
     engine._turn()
     engine._is_met = is_met
     worker.drain()
-    assert books(services, issue) == {
-        "recipients": 2 * CHUNK_MEMBERS,
-        "accepted": 2 * CHUNK_MEMBERS,
-    }
+    assert books(services, issue) == {"recipients": number, "accepted": number}
 
 
 def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(worker, services):
@@ -256,7 +246,5 @@ def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_
         working.join(0.5)
         pause.stop(session, issue)
     working.join()
-    assert (
-        sum(books(services, issue).get(state, 0) for state in ("accepted", "withdrawn"))
-        == CHUNK_MEMBERS + 1
-    )
+    found = books(services, issue)
+    assert found.get("accepted", 0) + found.get("withdrawn", 0) == CHUNK_MEMBERS + 1

@@ -11,7 +11,7 @@ from belong_mail.newsletters.rendering import fill_text
 from tests.browser_client import html_of, link_to, links_in, text_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
-from tests.smtp_raw import Page, check_form
+from tests.smtp_raw import Page
 
 pytestmark = on_sqlite
 ADA = "ada@dpsk12.org"
@@ -132,20 +132,6 @@ def test_words_beside_a_link_hold_the_readers_name(text, worker, relay, services
     [mail] = relay.to(ADA)
     for part in (text_of(mail), html_of(mail)):
         assert part.count("Zebulon") == text.count("{first_name}")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["x" * 5000, "From the start\n\n.\n\n..\n\n.x", "soft\u00adhyphen \u202e rtl", "a\rb\r\rc",
-     "=" * 999, "tab\tand trailing   \nspace ", "\ufeffbyte order", "a\u2028b\u2029c"],
-    ids=range(8),
-)  # fmt: skip
-def test_odd_texts_arrive_in_good_form(text, worker, relay, services, keyring):
-    send(worker, services, keyring, text={"en": text})
-    [one] = relay.accepted
-    check_form(one.data)
-    assert relay.faults == []
-    assert re.sub(r"\W", "", text)[:500] in re.sub(r"\W", "", text_of(one.message))
 
 
 def test_the_footer_speaks_the_members_language(worker, relay, services, keyring):

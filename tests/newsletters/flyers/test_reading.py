@@ -6,7 +6,7 @@ import pytest
 from pypdf.generic import DictionaryObject, StreamObject
 
 from belong_mail.newsletters import flyer_program
-from belong_mail.newsletters.confinement import InvalidFlyer, read_flyer
+from belong_mail.newsletters.confinement import read_flyer
 from tests.newsletters.flyers.samples import (
     FALSE_NUMBERS,
     REFUSED,
@@ -21,16 +21,9 @@ from tests.newsletters.flyers.samples import (
     tagged,
     talkative,
 )
-from tests.newsletters.pictures.samples import opened, photograph
+from tests.newsletters.pictures.samples import opened, outcome, photograph
 
 SECONDS = 30.0
-
-
-def outcome(make, content: bytes):
-    try:
-        return make(content)
-    except InvalidFlyer as refusal:
-        return refusal.reason
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -88,7 +81,7 @@ def test_only_what_is_listed_comes_along():
     content = flyer(
         f"<< /Type /Font /Subtype /Type3 /CharProcs << /JS 7 0 R >> /A {hidden} /AA {hidden}"
         f" /Ada {hidden} /OPI {hidden} /Ref << /F (https://evil.example/x.pdf) >> >>",
-        stream(WORDS_OF_A_GLYPH, f"/F (https://evil.example/x) /FFilter /Crypt /AA {hidden}"),
+        stream(b"500 0 d0", f"/F (https://evil.example/x) /FFilter /Crypt /AA {hidden}"),
         page="/Group << /G 6 0 R >>",
     )
     clean = read_flyer(content).content
@@ -98,9 +91,6 @@ def test_only_what_is_listed_comes_along():
     assert b"evil" not in clean
     values = [each for each in all_of(clean) if isinstance(each, str)]
     assert not [each for each in values if "alert" in each]
-
-
-WORDS_OF_A_GLYPH = b"500 0 d0"
 
 
 def test_links_to_the_web_an_inbox_and_a_phone_stay_and_no_others():

@@ -4,6 +4,8 @@ import io
 
 from PIL import Image
 
+from belong_mail.newsletters.confinement import RefusedFile
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><rect width="9"/></svg>'
 HTML = b"<!doctype html><script>alert(1)</script>"
 GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
@@ -36,6 +38,14 @@ def photograph() -> bytes:
 
 def add(lead, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"):
     return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
+
+
+def outcome(make, content: bytes, *command):
+    """Return what is made of a file, or in a word why it is refused."""
+    try:
+        return make(content, *command)
+    except RefusedFile as refusal:
+        return refusal.reason
 
 
 def code_of(lead, page: str) -> str:

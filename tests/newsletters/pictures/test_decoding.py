@@ -10,20 +10,16 @@ from PIL import Image
 
 from belong_mail.newsletters.confinement import (
     MAX_ANSWER,
-    CleanFlyer,
-    EncodedImage,
     InvalidFlyer,
     InvalidImage,
-    RefusedFile,
     ask,
     read_flyer,
     reencode_image,
 )
 from belong_mail.newsletters.image_program import encode
 from tests.newsletters.flyers.samples import flyer
-from tests.newsletters.pictures.samples import HTML, file, photograph, picture
+from tests.newsletters.pictures.samples import HTML, file, outcome, photograph, picture
 
-Remade = EncodedImage | CleanFlyer
 SECONDS = 30.0
 SLOW_SECONDS = 12.0
 SMALL = Image.new("RGB", (20, 20))
@@ -128,13 +124,6 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_within_its_limits_a_child_makes_the_same_of_a_file(name):
     assert outcome(reencode_image, FILES[name]) == outcome(encode, FILES[name])
-
-
-def outcome(make, content: bytes, *command) -> Remade | str:
-    try:
-        return make(content, *command)
-    except RefusedFile as refusal:
-        return refusal.reason
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
