@@ -154,10 +154,10 @@ def _group(page: Page) -> Iterator[str]:
     page.goto(f"/lead/groups/{SLUG}/page")
     yield "group-edit"
     page.fill("[name=mailbox]", "nobody")
-    press(page, "#main-form .actions .button")
+    press(page, "#main-form .bar .big")
     yield "group-edit-with-errors"
     page.fill("[name=mailbox]", "")
-    press(page, "#main-form .actions .button")
+    press(page, "#main-form .bar .big")
     yield "group-edit-saved"
 
 
@@ -166,7 +166,7 @@ def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
     form, shared = f"/lead/groups/{OTHER}/page", "shared." + address
     page.goto(form)
     page.fill("[name=mailbox]", shared)
-    press(page, "#main-form .actions .button")
+    press(page, "#main-form .bar .big")
     yield "mailbox-named"
     for each in (shared, address):
         page.goto(site.link_to(each, "confirm-mailbox"))
