@@ -34,6 +34,7 @@ from tests.postgres import empty, postgresql
 from tests.scenario import Scenario
 from tests.seeded import seed_groups
 from tests.servers.smtp import Server
+from tests.servers.tls import Authority
 from tests.web_role import give_rights, pages_as_web
 
 pytest_plugins = ("tests.night",)
@@ -84,6 +85,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def relay() -> Iterator[Server]:
     with Server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Signs the certificates of servers."""
+    return Authority.make(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

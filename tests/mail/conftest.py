@@ -8,29 +8,15 @@ import pytest
 from belong_mail.mail.smtp.connection import Relay
 from tests.mail.hand import Hand
 from tests.servers.smtp import Server
-from tests.servers.tls import Authority
 
-SLOW = ("hang", "drip", "a slow drip")
-# Seconds for an answer of a server that hangs.
-IMPATIENCE = 2.0
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.make(tmp_path_factory.mktemp("authority"))
+# Seconds for an answer: enough for a busy machine.
+PATIENCE = 15.0
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as server:
         yield server
-
-
-@pytest.fixture
-def patience(request: pytest.FixtureRequest) -> float:
-    """Seconds for an answer: few where the server hangs, enough for a busy machine elsewhere."""
-    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    return IMPATIENCE if params.get("fault") in SLOW else 15.0
 
 
 def relay_at(server: Server, patience: float) -> Relay:
@@ -46,8 +32,8 @@ def relay_at(server: Server, patience: float) -> Relay:
 
 
 @pytest.fixture
-def relay(server: Server, patience: float) -> Relay:
-    return relay_at(server, patience)
+def relay(server: Server) -> Relay:
+    return relay_at(server, PATIENCE)
 
 
 @pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])

@@ -69,13 +69,14 @@ class Hand:
         raise TimeoutError
 
     def close(self) -> None:
-        """Say that nothing more comes, and wait for the goodbye."""
+        """Say that nothing more comes, and wait for the goodbye, which raises nothing."""
         if self._thread is not None and self._thread.is_alive():
             self.is_open = False
             self._dispatcher.put(None)
             self._pool.wake()
             self._wait_for(self._thread)
             self._wait_for(self._driver)
+            assert self._outcomes.empty(), self._outcomes.get()
 
     def _begin(self) -> None:
         """Begin to converse and to drive, unless that is under way."""

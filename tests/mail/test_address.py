@@ -47,50 +47,20 @@ def test_an_address_has_one_spelling(typed, written):
 
 
 REFUSED = [
-    "",
-    " ",
-    "ada",
-    "@",
-    "@example.org",
-    "ada@",
-    "ada@@example.org",
-    "ada@example",
-    "ada@example..org",
-    "ada@-example.org",
-    "ada@example.org.",
-    ".ada@example.org",
-    "ada.@example.org",
-    "a..da@example.org",
-    "ada lovelace@example.org",
-    "ada@exam ple.org",
-    '"ada lovelace"@example.org',
-    '"ada"@example.org',
-    "ada@[127.0.0.1]",
-    "ada@[IPv6:::1]",
-    "ada@127.0.0.1",
-    "ada(comment)@example.org",
-    "Ada <ada@example.org>",
-    "<ada@example.org>",
-    "ada@example.org, eva@example.org",
-    "ada@example.org;eva@example.org",
-    "ada@example.org\r\nBcc: eva@example.org",
-    "ada\n@example.org",
-    "ada\x00@example.org",
-    "ada@example.org\x00",
-    "ada\x7f@example.org",
-    "ada\u200b@example.org",
-    "ada\u202e@example.org",
-    "ada\uff20example.org",
-    "ada@example\uff0eorg\u2028",
-    "müller@example.org",
-    "ada@example.org>\r\nDATA",
-    "mailto:ada@example.org?bcc=eva@example.org",
-    f"{'a' * 65}@example.org",
-    f"ada@{'a' * 64}.example.org",
-    f"ada@{'.'.join(['a' * 60] * 5)}.org",
-    f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.{'c' * 8}.org",
-    "\ud800@example.org",
-]
+    "", " ", "ada", "@", "@example.org", "ada@", "ada@@example.org", "ada@example",
+    "ada@example..org", "ada@-example.org", "ada@example.org.", ".ada@example.org",
+    "ada.@example.org", "a..da@example.org", "ada lovelace@example.org", "ada@exam ple.org",
+    '"ada lovelace"@example.org', '"ada"@example.org', "ada@[127.0.0.1]", "ada@[IPv6:::1]",
+    "ada@127.0.0.1", "ada(comment)@example.org", "Ada <ada@example.org>", "<ada@example.org>",
+    "ada@example.org, eva@example.org", "ada@example.org;eva@example.org",
+    "ada@example.org\r\nBcc: eva@example.org", "ada\n@example.org", "ada\x00@example.org",
+    "ada@example.org\x00", "ada\x7f@example.org", "ada\u200b@example.org", "ada\u202e@example.org",
+    "ada\uff20example.org", "ada@example\uff0eorg\u2028", "müller@example.org",
+    "mu\u0308ller@example.org", "ada@example.org>\r\nDATA",
+    "mailto:ada@example.org?bcc=eva@example.org", f"{'a' * 65}@example.org",
+    f"ada@{'a' * 64}.example.org", f"ada@{'.'.join(['a' * 60] * 5)}.org",
+    f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.{'c' * 8}.org", "\ud800@example.org",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", REFUSED)
@@ -101,42 +71,17 @@ def test_what_no_relay_can_deliver_is_refused_and_not_quoted(typed):
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
 
-@pytest.mark.parametrize("local", ["mu\u0308ller", "müller"])
-def test_a_local_part_beyond_ascii_is_refused(local):
-    with pytest.raises(InvalidAddress):
-        check(f"{local}@example.org")
-
-
 @pytest.mark.parametrize(
     "address",
     [
-        "b@x>\r\nDATA",
-        "b@example.org\r\n",
-        "b@example.org\n",
-        "b c@example.org",
-        "<b@example.org>",
-        "b@example.org,c@example.org",
-        "b@",
-        "@example.org",
-        "b",
-        "",
-        "b\x00@example.org",
-        "b@[127.0.0.1]",
-        '"b"@example.org',
-        "bé@example.org",
-        "b@exämple.org",
-        f"{'a' * 65}@example.org",
-        f"b@{'c' * 260}",
-        f"{'a' * 64}@{'b' * 200}",
-        f"a@{'b' * 253}",
-        "b@-example.org",
-        "b@.example.org",
-        "b@example.org.",
-        "b@example.org-",
-        "b@example_.org",
+        "b@x>\r\nDATA", "b@example.org\r\n", "b@example.org\n", "b c@example.org",
+        "<b@example.org>", "b@example.org,c@example.org", "b@", "@example.org", "b", "",
+        "b\x00@example.org", "b@[127.0.0.1]", '"b"@example.org', "bé@example.org", "b@exämple.org",
+        f"{'a' * 65}@example.org", f"b@{'c' * 260}", f"{'a' * 64}@{'b' * 200}", f"a@{'b' * 253}",
+        "b@-example.org", "b@.example.org", "b@example.org.", "b@example.org-", "b@example_.org",
         "\U0001f469@example.org",
     ],
-)
+)  # fmt: skip
 def test_an_envelope_mistrusts_every_address(address):
     with pytest.raises(InvalidAddress):
         check_envelope(address)
@@ -180,12 +125,9 @@ def test_one_person_has_one_identity(one, other):
     assert normalise(one) == normalise(other)
 
 
-@pytest.mark.parametrize("other", ["a.da@example.org", "ada+x@example.org", "ada@example.com"])
-def test_dots_and_tags_make_another_person(other):
-    assert normalise("ada@example.org") != normalise(other)
-
-
-def test_the_domain_is_what_follows_the_last_at():
+def test_dots_and_tags_make_another_person():
+    for other in ("a.da@example.org", "ada+x@example.org", "ada@example.com"):
+        assert normalise("ada@example.org") != normalise(other)
     assert domain("Ada@DPSK12.org") == "dpsk12.org"
 
 

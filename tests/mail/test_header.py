@@ -13,16 +13,9 @@ from belong_mail.mail.message import headers
 from belong_mail.mail.message.headers import InvalidHeader, format_mailbox
 
 WORDS = [
-    "Spring",
-    "meeting",
-    "Reunión",
-    "émigré",
-    "春の集まり",
-    "ملتقى",
-    "שלום",
-    "👩🏽\u200d🏫🏳️\u200d🌈",
-    "e\u0301",
-]
+    "Spring", "meeting", "Reunión", "émigré", "春の集まり", "ملتقى", "שלום",
+    "👩🏽\u200d🏫🏳️\u200d🌈", "e\u0301",
+]  # fmt: skip
 GLUE = [" ", " ", " ", "  ", "   ", " \u00a0", "-", "=?", "?=", "_", ", ", " (", ") ", '"', "\\"]
 INJECTIONS = [
     "=?utf-8?q?=0ABcc=3A_x=40y?=",
@@ -103,18 +96,14 @@ def test_a_plain_subject_stays_plain_and_is_folded_at_spaces():
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_no_header_lets_a_line_in(text):
+def test_no_header_and_no_display_name_lets_a_line_in(text):
+    with pytest.raises(InvalidHeader):
+        format_mailbox(text, "belong@example.org")
     for name in ("Subject", "From", "To", "Reply-To", "List-Id", "Message-ID"):
         with pytest.raises(InvalidHeader) as refusal:
             headers.format_header(name, text)
         assert name in str(refusal.value)
         assert "Bcc" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("text", INJECTIONS)
-def test_no_display_name_lets_a_line_in(text):
-    with pytest.raises(InvalidHeader):
-        format_mailbox(text, "belong@example.org")
 
 
 @pytest.mark.parametrize(
@@ -171,16 +160,11 @@ def test_a_display_name_is_not_taken_for_an_address(name):
         '"eva@example.org" <belong@example.org>',
         "=?utf-8?q?eva=40example.org?= <belong@example.org>",
         "=?utf-8?b?ZXZhQGV4YW1wbGUub3Jn?= <belong@example.org>",
-        "ada@example.org, eva@example.org",
-        "Ada <ada@example.org>, eva@example.org",
-        '"Ada" <ada@example.org> (eva)',
-        '"a" b" <ada@example.org>',
-        "ada@example.org\t",
-        "ada@",
-        "",
-        "Group: ada@example.org;",
+        "ada@example.org, eva@example.org", "Ada <ada@example.org>, eva@example.org",
+        '"Ada" <ada@example.org> (eva)', '"a" b" <ada@example.org>', "ada@example.org\t", "ada@",
+        "", "Group: ada@example.org;",
     ],
-)
+)  # fmt: skip
 def test_an_address_header_holds_one_mailbox(value):
     with pytest.raises(InvalidHeader):
         headers.format_header("To", value)
@@ -196,21 +180,12 @@ def test_a_bare_address_is_a_mailbox():
 @pytest.mark.parametrize(
     "names",
     [
-        ["From", "Date", "Bcc"],
-        ["From", "Date", "bcc"],
-        ["From", "Date", "Subject", "subject"],
-        ["From", "From", "Date"],
-        ["From"],
-        ["Date"],
-        ["From", "Date", "Content-Type"],
-        ["From", "Date", "MIME-Version"],
-        ["From", "Date", "X Y"],
-        ["From", "Date", "X:"],
-        ["From", "Date", ""],
-        ["From", "Date", "X\r\nBcc"],
-        ["From", "Date", "Überschrift"],
+        ["From", "Date", "Bcc"], ["From", "Date", "bcc"], ["From", "Date", "Subject", "subject"],
+        ["From", "From", "Date"], ["From"], ["Date"], ["From", "Date", "Content-Type"],
+        ["From", "Date", "MIME-Version"], ["From", "Date", "X Y"], ["From", "Date", "X:"],
+        ["From", "Date", ""], ["From", "Date", "X\r\nBcc"], ["From", "Date", "Überschrift"],
     ],
-)
+)  # fmt: skip
 def test_header_names_stand_once_and_are_ours(names):
     with pytest.raises(InvalidHeader):
         headers.check_names(names)

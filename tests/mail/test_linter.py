@@ -28,13 +28,9 @@ def message(
     files: tuple[AttachedFile, ...] = (),
 ) -> MessageTemplate:
     headers = [
-        ("From", '"DPS Belong" <belong@example.org>'),
-        ("To", slot("to")),
-        ("Subject", subject),
-        ("Date", slot("date")),
-        ("Message-ID", slot("message_id")),
-        *further,
-    ]
+        ("From", '"DPS Belong" <belong@example.org>'), ("To", slot("to")), ("Subject", subject),
+        ("Date", slot("date")), ("Message-ID", slot("message_id")), *further,
+    ]  # fmt: skip
     whole = f'<p>Words</p><img src="cid:{PICTURE.cid}" alt="">{html}'
     return compose(headers, text, whole, boundary="x" * 20, pictures=[PICTURE], files=files)
 

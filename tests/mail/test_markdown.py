@@ -84,34 +84,19 @@ TAGS = {
     "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 ATTACKS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "[a](javascript:alert(1))",
-    "[a](JaVaScRiPt:alert(1))",
-    "[a](java&#x73;cript:alert(1))",
-    "[a](vbscript:x)",
-    "[a](data:text/html;base64,PHNjcmlwdD4=)",
-    "[a](//evil.example.org)",
-    "[a](/relative)",
-    "[a](file:///etc/passwd)",
-    "<javascript:alert(1)>",
-    '<https://example.org/" onclick="alert(1)>',
-    '[a](https://example.org "t\\" onclick=\\"x")',
-    "![a](https://example.org/pixel.gif)",
-    "![a](javascript:alert(1))",
-    "[![a](https://example.org/p.gif)](javascript:alert(1))",
-    '```<b>" onclick=x\ncode\n```',
-    "[a]: javascript:alert(1)\n\n[a]",
-    "<a href='javascript:x'>a</a>",
-    "<svg/onload=alert(1)>",
-    "<style>*{background:url(https://example.org)}</style>",
-    "<!-- <img src=x> -->",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "{{ config }} {% x %}",
-    "[[a]](javascript:alert(1))",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[a](javascript:alert(1))",
+    "[a](JaVaScRiPt:alert(1))", "[a](java&#x73;cript:alert(1))", "[a](vbscript:x)",
+    "[a](data:text/html;base64,PHNjcmlwdD4=)", "[a](//evil.example.org)", "[a](/relative)",
+    "[a](file:///etc/passwd)", "<javascript:alert(1)>",
+    '<https://example.org/" onclick="alert(1)>', '[a](https://example.org "t\\" onclick=\\"x")',
+    "![a](https://example.org/pixel.gif)", "![a](javascript:alert(1))",
+    "[![a](https://example.org/p.gif)](javascript:alert(1))", '```<b>" onclick=x\ncode\n```',
+    "[a]: javascript:alert(1)\n\n[a]", "<a href='javascript:x'>a</a>", "<svg/onload=alert(1)>",
+    "<style>*{background:url(https://example.org)}</style>", "<!-- <img src=x> -->",
+    "&lt;script&gt;alert(1)&lt;/script&gt;", "{{ config }} {% x %}", "[[a]](javascript:alert(1))",
     '[[a]](https://example.org "t\\" onclick=\\"x")',
     "[[<img src=x onerror=alert(1)>]](https://example.org)",
-]
+]  # fmt: skip
 # Functions called; 90 KB of a newsletter full of links take half of it.
 MOST_WORK = 4_000_000
 HOSTILE = {
@@ -182,11 +167,8 @@ def test_a_newsletter_has_its_shape_in_html():
 
 @pytest.mark.parametrize(
     ("marks", "tags"),
-    [
-        ("1", "2"), ("2", "2"), ("6", "2"), ("223", "223"), ("13", "23"), ("212", "223"),
-        ("1363", "2343"), ("123456", "234566"),
-    ],
-)  # fmt: skip
+    [("6", "2"), ("13", "23"), ("212", "223"), ("1363", "2343"), ("123456", "234566")],
+)
 def test_headings_go_down_from_the_subject_without_a_gap(marks, tags):
     html = to_html("\n\n".join(f"{'#' * int(mark)} Words" for mark in marks))
     assert "".join(re.findall(r"<h(\d) ", html)) == tags

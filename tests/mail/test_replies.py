@@ -1,18 +1,20 @@
 """Replies: what each asks of us, and that our faults never fall on a reader."""
 
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from belong_mail.mail import phrases
 from belong_mail.mail.phrases import known_phrase
-from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
+from belong_mail.mail.smtp.replies import RULES, Reply, ReplyClass, classify_reply
 from tests.mail.outcomes import CASES
 
-
-def test_the_table_is_long_enough_to_mean_something():
-    assert len({written for _, written, _ in CASES}) >= 150
+MAIL = Path(phrases.__file__).parent
+FILE = tomllib.loads((MAIL / "phrases.toml").read_text(encoding="utf-8"))
 
 
 def reply_of(verb: str, written: str) -> Reply:
@@ -24,6 +26,7 @@ def test_a_reply_means():
         (verb, written): classify_reply(reply_of(verb, written)) for verb, written, _ in CASES
     }
     assert judged == {(verb, written): verdict for verb, written, verdict in CASES}
+    assert len({written for _, written, _ in CASES}) >= 150
 
 
 def test_only_a_permanent_answer_about_the_recipient_suppresses():
@@ -38,16 +41,11 @@ def test_only_a_permanent_answer_about_the_recipient_suppresses():
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("5.1.1 User unknown", "5.1.1"),
-        ("#5.1.0 Rejected", "5.1.0"),
-        ("5.7.1: refused", "5.7.1"),
-        ("5.7.1\n5.7.1 more", "5.7.1"),
-        ("4.2.1 of another class", ""),
-        ("version 5.1.1", ""),
-        ("5.1.1000", ""),
-        ("", ""),
+        ("5.1.1 User unknown", "5.1.1"), ("#5.1.0 Rejected", "5.1.0"), ("5.7.1: refused", "5.7.1"),
+        ("5.7.1\n5.7.1 more", "5.7.1"), ("4.2.1 of another class", ""), ("version 5.1.1", ""),
+        ("5.1.1000", ""), ("", ""),
     ],
-)
+)  # fmt: skip
 def test_the_enhanced_code_stands_first_and_agrees(text, code):
     assert Reply(550, text, "RCPT").enhanced == code
 
@@ -74,23 +72,33 @@ def test_of_a_long_text_the_beginning_is_judged():
     assert known_phrase(buried) == ""
 
 
-def test_the_longest_reply_there_can_be_costs_little():
-    text = "\n".join(["5.1.1 " + "account " * 240] * 100)
+def test_the_longest_and_a_hostile_reply_are_judged_at_once():
+    longest = "\n".join(["5.1.1 " + "account " * 240] * 100)
+    hostile = (
+        "user " * 20_000, "sender address " * 7_000, "a" * 100_000, "domain host " * 8_000,
+        "mailbox recipient receive " * 4_000, "exceed messages per " * 5_000,
+    )  # fmt: skip
     began = time.process_time()
-    for _ in range(10):
+    for text in (*[longest] * 10, *hostile):
         classify_reply(Reply(550, text, "RCPT"))
     assert time.process_time() - began < 2
 
 
-def test_a_hostile_text_is_judged_at_once():
-    began = time.process_time()
-    for text in (
-        "user " * 20_000,
-        "sender address " * 7_000,
-        "a" * 100_000,
-        "domain host " * 8_000,
-        "mailbox recipient receive " * 4_000,
-        "exceed messages per " * 5_000,
-    ):
-        classify_reply(Reply(550, text, "RCPT"))
-    assert time.process_time() - began < 2
+def test_every_phrase_of_a_message_is_asked_for_and_can_be_matched():
+    sources = "".join(each.read_text() for each in (MAIL / "bounces").glob("*.py"))
+    lines = "".join("".join(each) for each in FILE["messages"].values())
+    for name in FILE["messages"]:
+        assert f'"{name}"' in sources or f"{{{name}}}" in lines, name
+        phrases.message_phrase(name)
+
+
+def test_a_rule_names_phrases_of_the_file_alone():
+    named = frozenset().union(*(rule.says for rule in RULES))
+    assert named <= FILE["replies"].keys()
+    assert {each.unless for each in phrases.reply_phrases().values()} <= {"", *FILE["replies"]}
+
+
+def test_no_phrase_is_found_in_a_text_of_no_words():
+    assert not list(phrases.phrases_in_reply("x y z"))
+    for name in FILE["messages"]:
+        assert not phrases.is_said(name, "x y z"), name

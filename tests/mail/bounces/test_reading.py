@@ -60,16 +60,12 @@ def test_a_message_that_a_mailing_list_passes_on_ends_no_membership():
 @pytest.mark.parametrize(
     "name",
     [
-        "fields: postfix, user unknown",
-        "fields: exim, a vague status and a precise answer",
-        "fields: gmail, no such account",
-        "words: old exim",
-        "words: qmail",
-        "words: sendmail without fields",
-        "complaints: abuse",
+        "fields: postfix, user unknown", "fields: exim, a vague status and a precise answer",
+        "fields: gmail, no such account", "words: old exim", "words: qmail",
+        "words: sendmail without fields", "complaints: abuse",
         "complaints: abuse, the recipient is redacted",
     ],
-)
+)  # fmt: skip
 def test_a_report_leads_back_to_our_message(name):
     report = sample(name)
     assert RETURN_PATH in report.paths
