@@ -15,7 +15,6 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
-from typing import TextIO
 from urllib.request import urlopen
 
 from flask.cli import main
@@ -71,6 +70,13 @@ def run(
         return subprocess.CompletedProcess(
             arguments, code, said.read_text(), complained.read_text()
         )
+
+
+def drain(settings: Mapping[str, str]) -> str:
+    """Let a worker do all that is due; return what it says waits for later."""
+    done = run(settings, "worker", "--drain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
 
 
 def feed(
@@ -149,10 +155,13 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], *standard: str) 
 class Forked:
     """A command that was forked, with the verbs of `subprocess.Popen`."""
 
-    def __init__(self, process: ForkServerProcess, stdout: TextIO) -> None:
-        self._process, self.stdout = process, stdout
+    def __init__(self, process: ForkServerProcess, output: Path) -> None:
+        self._process, self._output = process, output
         self.pid = process.pid or 0
         self.returncode: int | None = None
+
+    def said(self) -> str:
+        return self._output.read_text()
 
     def poll(self) -> int | None:
         with ONE_ASKS:
@@ -160,15 +169,15 @@ class Forked:
                 self.returncode = self._process.exitcode
         return self.returncode
 
-    def wait(self, timeout: float = SECONDS) -> None:
+    def wait(self, timeout: float = SECONDS) -> int:
+        """Return the exit code, -9 when it was killed; raise TimeoutError with what it said."""
         if not wait_for([self._process.sentinel], timeout):
-            raise subprocess.TimeoutExpired("a forked command", timeout)
-        self.poll()
+            raise TimeoutError(self.said())
+        return self.poll() or 0
 
     def communicate(self, timeout: float = SECONDS) -> tuple[str, None]:
-        said = self.stdout.read()
         self.wait(timeout)
-        return said, None
+        return self.said(), None
 
     def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -184,12 +193,11 @@ class Forked:
 def running(settings: Mapping[str, str], *arguments: str) -> Iterator[Forked]:
     """Fork a command of ours, and kill it when the block is left."""
     with TemporaryDirectory(prefix="belong-") as folder:
-        pipe = Path(folder, "out")
-        os.mkfifo(pipe)
-        process = fork(settings, arguments, pipe, pipe)
+        output = Path(folder, "out")
+        output.touch()
+        process = fork(settings, arguments, output, output)
         try:
-            with pipe.open() as stdout:  # as soon as it writes there
-                yield Forked(process, stdout)
+            yield Forked(process, output)
         finally:
             ended(process)
 

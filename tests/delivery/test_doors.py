@@ -97,20 +97,16 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
         ([FLASK, "--app", "wsgi", "worker"], []),
         ([FLASK, "--app", "wsgi", "worker", "--drain"], ["--drain"]),
         ([FLASK, "-A", "wsgi", "--no-debug", "-e", "worker", "worker"], []),
-        (["/lib/flask/__main__.py", "--app=wsgi", "worker"], []),
-        ([FLASK, "worker"], []),
+        (["/lib/flask/__main__.py", "--app=wsgi", "worker"], []), ([FLASK, "worker"], []),
         ([FLASK, "--app", "wsgi", "worker", "--help"], None),
         ([FLASK, "--app", "wsgi", "worker", "--dry"], None),
         ([FLASK, "--app", "wsgi", "--help", "worker"], None),
         ([FLASK, "--app", "worker", "web"], None),
-        ([FLASK, "--app", "wsgi", "demo", "--group", "worker"], None),
-        ([FLASK, "--app"], None),
-        ([FLASK], None),
-        (["/lib/granian/__main__.py", "worker"], None),
-        (["/bin/pytest", "worker"], None),
-        (["-c"], None),
+        ([FLASK, "--app", "wsgi", "demo", "--group", "worker"], None), ([FLASK, "--app"], None),
+        ([FLASK], None), (["/lib/granian/__main__.py", "worker"], None),
+        (["/bin/pytest", "worker"], None), (["-c"], None),
     ],
-)
+)  # fmt: skip
 def test_only_who_asks_for_a_worker_becomes_one(arguments, asked):
     assert worker_arguments(arguments) == asked
 

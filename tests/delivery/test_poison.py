@@ -1,6 +1,5 @@
 """Unreadable email is put aside, the rest goes on, and no log names anybody."""
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -15,7 +14,8 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
+from tests.at_once import at_once
 from tests.delivery.factories import books, deliveries, end_lease, hold, queue
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, on_sqlite
@@ -65,39 +65,31 @@ def test_an_issue_that_cannot_be_written_fails_in_the_books_and_other_issues_go_
     assert not any(b"\nBcc:" in one.data for one in relay.accepted)
 
 
-@pytest.mark.parametrize("words", ["Tea", ["Tea"], {"en": 5}, {"en": {"en": "Tea"}}, None, 5])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '"Tea"', '["Tea"]', '{"en": 5}', '{"en": {"en": "Tea"}}', "null", "5",
+        '{"en": ' + "1" * 5000 + "}", "[" * 100_000,
+    ],
+    ids=["text", "list", "number", "deeper", "null", "5", "digits without end", "brackets"],
+)  # fmt: skip
 def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
-    words, worker, relay, services, keyring
+    raw, worker, relay, services, keyring
 ):
-    """Its columns hold JSON, which the web writes."""
-    with services.writing.begin() as session:
-        make_member(session, keyring, "ada@dpsk12.org")
-        for subject in ("Poisoned", "A good one"):
-            issue = newsletters.draft(session, group_named(session, "the-village"), subject, "Hi.")
-            issue.due_at = now()
-            if subject == "Poisoned":
-                session.flush()
-                session.execute(update(Newsletter).values(subject=words, text=words))
-                session.expire_all()
-    for _ in range(2):
-        worker.drain()
-    assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
-
-
-@pytest.mark.parametrize("raw", ['{"en": ' + "1" * 5000 + "}", "[" * 100_000])
-def test_an_issue_whose_words_no_parser_takes_stops_no_other(raw, worker, relay, services, keyring):
-    """Python refuses digits without end, and brackets (which PostgreSQL refuses itself)."""
+    """Its columns hold JSON, which the web writes, and which Python may refuse to read."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         poisoned = newsletters.draft(session, group_named(session, "the-village"), "Bad", "Hi.")
         poisoned.due_at = now()
         session.flush()
-        if services.engine.dialect.name == "sqlite" or raw.startswith("{"):
-            session.execute(text("UPDATE newsletters SET subject = :raw"), {"raw": raw})
+        if services.engine.dialect.name == "postgresql" and raw.startswith("[["):
+            pytest.skip("PostgreSQL refuses it itself")
+        session.execute(text("UPDATE newsletters SET subject = :raw, text = :raw"), {"raw": raw})
         session.expire_all()
         queue_issue(session, subject="A good one")
-    worker.drain()
-    assert "A good one" in [mail["Subject"] for mail in relay.to("ada@dpsk12.org")]
+    for _ in range(2):
+        worker.drain()
+    assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
 
 
 @on_sqlite
@@ -258,25 +250,10 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
 def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
     """Both take a chunk of the same new issue at the same moment."""
     issue = queue(services, keyring, 250)
-    others = [worker, *(make_worker(services, keyring) for _ in range(3))]
-    start = threading.Barrier(len(others))
-    failures: list[BaseException] = []
-
-    def work(one: Worker) -> None:
-        start.wait()
-        try:
-            one.drain()
-        except Exception as error:  # noqa: BLE001 - told to the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=[one]) for one in others]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for one in others[1:]:
+    others = [make_worker(services, keyring) for _ in range(3)]
+    at_once({str(each): one.drain for each, one in enumerate([worker, *others])})
+    for one in others:
         one.engine.close()
-    assert failures == []
     assert caplog.text == ""
     assert books(services, issue) == {"recipients": 250, "accepted": 250}
     assert len(relay.accepted) == len({one.recipient for one in relay.accepted}) == 250

@@ -10,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from belong_mail.delivery.journal import (
+    ENTRY_OCTETS,
+    FULL_OCTETS,
+    MAX_OCTETS,
+    Journal,
+    JournalEntry,
+    read_journal,
+)
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, queue
-from tests.faults import product
 from tests.markers import on_both, on_sqlite, one_connection
-from tests.processes import ROOT, SECONDS, complaints_in, flask, run, surroundings
+from tests.processes import ROOT, SECONDS, complaints_in, flask, run, running, surroundings
 from tests.servers.network import IS_REQUIRED
 from tests.servers.smtp import Server
 
@@ -94,6 +101,30 @@ def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_ans
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 3
 
 
+def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
+    file = tmp_path / "worker.journal"
+    journal = Journal(file)
+    journal.write(1, JournalEntry.DOT)
+    assert [journal.begin(), journal.begin()] == [1, 2]
+    journal.end_well()
+    assert journal.begin() == 3
+    for number in range(2, 2 + FULL_OCTETS // ENTRY_OCTETS):
+        journal.write(number, JournalEntry.ACCEPTED)
+        journal.forget([number - 1] if number > 2 else [])
+    last = 1 + FULL_OCTETS // ENTRY_OCTETS
+    journal.write(last, JournalEntry.TAKEN)
+    assert file.stat().st_size == MAX_OCTETS
+    assert read_journal(file).marks == {
+        1: JournalEntry.DOT,
+        last - 1: JournalEntry.ACCEPTED,
+        last: JournalEntry.TAKEN,
+    }
+    journal.move(7.5)
+    assert read_journal(file)[1:] == (3, 2, 7.5)
+    journal.end()
+    assert not file.exists()
+
+
 @HOLD
 def test_a_journal_that_is_older_than_the_database_is_not_believed(
     environment, relay, services, keyring, tmp_path
@@ -101,7 +132,7 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
     """The disk took nothing more from some moment on, and the machine did not start anew."""
     issue, folder = queue(services, keyring, 300), services.settings.state_folder / "workers"
     relay.delay = 0.02
-    with product.running(environment, "worker") as process:
+    with running(environment, "worker") as process:
         relay.wait_for(20, SECONDS)
         [journal] = folder.glob("*.journal")
         shutil.copy(journal, tmp_path / "on-the-disk")

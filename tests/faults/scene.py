@@ -1,8 +1,9 @@
 """A relay, a database and an issue: what a test of faults sets up, breaks and audits."""
 
+import itertools
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,8 @@ from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
 from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
-from tests.faults import product
 from tests.faults.audit import Expected, audit, imbalance
-from tests.processes import SECONDS, run
+from tests.processes import SECONDS, Forked, drain, run, running
 from tests.servers.ledger import Copy, read
 from tests.servers.smtp import Server
 
@@ -55,8 +55,30 @@ class Scene:
         self.issues[issue] = members
         return issue
 
-    def worker(self, *arguments: str) -> AbstractContextManager[product.Command]:
-        return product.running(self.settings, "worker", *arguments)
+    def worker(self, *arguments: str) -> AbstractContextManager[Forked]:
+        return running(self.settings, "worker", *arguments)
+
+    def kill_worker(self, moment: str, nth: int = 1, *arguments: str) -> int:
+        """Kill -9 a worker when the relay reads a verb, or has answered, for the n-th time.
+
+        Returns its exit code; the relay is well again.
+        """
+        has_begun, calls = threading.Event(), itertools.count(1)
+
+        def kill(_moment: object) -> None:
+            if next(calls) == nth and has_begun.wait(SECONDS):
+                with suppress(ProcessLookupError):
+                    worker.kill()
+
+        if moment == "BODY":
+            self.relay.script(moment, *[kill] * nth)
+        else:
+            self.relay.on(moment, kill)
+        with self.worker(*arguments) as worker:
+            has_begun.set()
+            code = worker.wait()
+        self.relay.usual()
+        return code
 
     def on_another_host(self) -> "Scene":
         """Return the same scene as a worker with a folder of its own, thus a journal, sees it.
@@ -82,7 +104,7 @@ class Scene:
 
     def finish(self) -> str:
         """Let a new worker's process do all that is due; return what it says waits for later."""
-        return product.drain(self.settings)
+        return drain(self.settings)
 
     def books(self, issue: str) -> dict[str, int]:
         """Read the books, as a lead's page and `newsletter report` do."""

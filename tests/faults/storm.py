@@ -5,9 +5,8 @@ import time
 from dataclasses import dataclass, field
 
 from belong_mail.delivery.models import State
-from tests.faults.product import Command
 from tests.faults.scene import Scene
-from tests.processes import SECONDS
+from tests.processes import SECONDS, Forked
 from tests.servers.actions import Action, drop, reset, write
 
 CONNECTIONS = 5
@@ -111,7 +110,7 @@ class Storm:
         )
 
 
-def _wait_until(scene: Scene, number: int, worker: Command) -> None:
+def _wait_until(scene: Scene, number: int, worker: Forked) -> None:
     until = time.monotonic() + SECONDS
-    while len(scene.relay.accepted) < number and worker.is_running and time.monotonic() < until:
+    while len(scene.relay.accepted) < number and worker.poll() is None and time.monotonic() < until:
         time.sleep(0.002)

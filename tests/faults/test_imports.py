@@ -14,7 +14,6 @@ from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import make_worker
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
-from tests.faults.assassin import Assassin
 from tests.faults.failing import failures
 from tests.faults.scene import Scene
 from tests.markers import on_both
@@ -38,12 +37,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene):
     """A relay without pipelining: what it has answered was read before the next RCPT."""
     bring(scene)
     for nth in (1, 9, 14):
-        assassin = Assassin(nth)
-        scene.relay.on("RCPT", assassin)
-        with scene.worker() as worker:
-            assassin.aim(worker)
-            assert worker.wait() == -9
-        scene.relay.usual()
+        assert scene.kill_worker("RCPT", nth) == -9
     assert scene.finish() == "Nothing is waiting."
     got = Counter(each.recipient for each in scene.copies())
     assert got == dict.fromkeys(PEOPLE, 1)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
@@ -14,13 +13,10 @@ MEMBERS = 12
 CONNECTIONS = 5
 
 
-def kill_once(scene: Scene, assassin: Assassin) -> str:
+def kill_once(scene: Scene, moment: str, nth: int = 1) -> str:
     """Let a worker die, and another do the rest; return the issue."""
     issue = scene.queue(MEMBERS)
-    with scene.worker() as worker:
-        assassin.aim(worker)
-        assert worker.wait() == -9
-    scene.relay.usual()
+    assert scene.kill_worker(moment, nth) == -9
     assert scene.finish() == "Nothing is waiting."
     return issue
 
@@ -31,9 +27,7 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("moment", ["EHLO", "STARTTLS", "after STARTTLS", "AUTH", "after AUTH"])
 def test_a_worker_killed_before_the_first_mail_costs_nothing(moment, scene):
-    assassin = Assassin()
-    scene.relay.on(moment, assassin)
-    issue = kill_once(scene, assassin)
+    issue = kill_once(scene, moment)
     assert scene.complaints(issue) == []
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
@@ -47,9 +41,7 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(moment, nth, extensions,
 
     And after the answer to DATA the dot may be out before the kill is.
     """
-    assassin = Assassin(nth)
-    scene.relay.on(moment, assassin)
-    issue = kill_once(scene, assassin)
+    issue = kill_once(scene, moment, nth)
     is_unread = nth > 1 and "PIPELINING" in extensions
     assert scene.complaints(issue, breaks=is_unread or moment == "after DATA") == []
 
@@ -63,9 +55,7 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(moment, nth, extensions,
 )
 def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment, scene):
     """Before the answer, and before the answer is written down."""
-    assassin = Assassin(7)
-    scene.relay.on(moment, assassin)
-    issue = kill_once(scene, assassin)
+    issue = kill_once(scene, moment, 7)
     assert scene.complaints(issue, breaks=1) == []
 
 
@@ -73,16 +63,8 @@ def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment, scene):
 @on_sqlite
 @pytest.mark.parametrize("moment", ["BODY", "DOT", "after DOT", "QUIT"])
 def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(moment, scene):
-    assassin = Assassin(3)
-    if moment == "BODY":
-        scene.relay.script("BODY", assassin, assassin, assassin)
-    else:
-        scene.relay.on(moment, assassin)
     issue = scene.queue(30)
-    with scene.worker("--drain") as worker:
-        assassin.aim(worker)
-        worker.wait()
-    scene.relay.usual()
+    scene.kill_worker(moment, 3, "--drain")
     assert scene.finish() == "Nothing is waiting."
     assert scene.complaints(issue, breaks=CONNECTIONS) == []
 
@@ -91,12 +73,8 @@ def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(mo
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene):
     """A second copy is a choice; without it nobody gets two."""
-    assassin = Assassin(7)
-    scene.relay.on("DOT", assassin)
     issue = scene.queue(MEMBERS)
-    with scene.worker() as worker:
-        assassin.aim(worker)
-        worker.wait()
+    scene.kill_worker("DOT", 7)
     scene.finish()
     assert scene.complaints(issue, breaks=1) == []
     assert scene.filled(issue) == {

@@ -7,7 +7,6 @@ import pytest
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
 from tests.factories import group_named, make_members
-from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.actions import Action, Conversation, drop, hang, reset
@@ -83,12 +82,7 @@ def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(way, sce
 def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
     """The journal has no dot of it."""
     issue = queue(scene, 2)
-    assassin = Assassin()
-    scene.relay.script("BODY", assassin)
-    with scene.worker() as worker:
-        assassin.aim(worker)
-        assert worker.wait() == -9
-    scene.relay.usual()
+    assert scene.kill_worker("BODY") == -9
     assert scene.finish() == "Nothing is waiting."
     assert scene.complaints(issue) == []
     assert scene.filled(issue) == {"recipients": 2, "accepted": 2}

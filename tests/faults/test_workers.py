@@ -4,7 +4,6 @@ import random
 import signal
 import threading
 import time
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -13,26 +12,13 @@ from sqlalchemy import select, update
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
 from tests.browser_client import link_to
-from tests.faults.assassin import Assassin
 from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.smtp import hang
 
-MANY = 250
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
-
-
-@on_both("claims and leases")
-def test_workers_that_share_an_issue_send_no_second_copy(scene):
-    issue = scene.queue(MANY)
-    with ExitStack() as stack, scene.watched(issue) as wrong:
-        workers = [stack.enter_context(scene.worker("--drain")) for _ in range(3)]
-        assert [worker.wait() for worker in workers] == [0, 0, 0]
-    scene.finish()
-    assert wrong + scene.complaints(issue) == []
-    assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
 
 
 @on_both("claims and leases")
@@ -55,11 +41,11 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene):
         assert has_begun.wait(SECONDS)
         with scene.services.writing.begin() as session:
             session.execute(update(Lease).values(until=now() - timedelta(hours=1)))
-            sleeper.signal(signal.SIGSTOP)
+            sleeper.send_signal(signal.SIGSTOP)
         elsewhere = scene.on_another_host()
         elsewhere.finish()
         may_go_on.set()
-        sleeper.signal(signal.SIGCONT)
+        sleeper.send_signal(signal.SIGCONT)
         assert sleeper.wait() == 0
     elsewhere.finish()
     held = scene.books(issue)["uncertain"]
@@ -74,11 +60,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene):
 def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
     """It was killed, and its folder is gone with it; only its lease tells the others."""
     issue = scene.queue(30)
-    assassin = Assassin(nth=5)
-    scene.relay.on("DATA", assassin)
-    with scene.worker("--drain") as worker:
-        assassin.aim(worker)
-        worker.wait()
+    scene.kill_worker("DATA", 5, "--drain")
     elsewhere = scene.on_another_host()
     elsewhere.finish()
     assert scene.books(issue)["sending"] > 0
@@ -90,23 +72,6 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
     books = scene.filled(issue)
     assert (books["recipients"], books["accepted"]) == (30, 30)
     assert scene.complaints(issue, breaks=books["resent"]) == []
-
-
-@on_sqlite
-def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scene):
-    """The final dot is out; leaving now would leave it in doubt."""
-    issue = scene.queue(12)
-    scene.relay.delay = 0.7
-    dotted = threading.Event()
-    scene.relay.on("DOT", lambda _: dotted.set())
-    with scene.worker() as worker:
-        assert dotted.wait(SECONDS)
-        worker.signal(signal.SIGTERM)
-        assert worker.wait() == 0
-    assert scene.books(issue)["uncertain"] == 0
-    scene.relay.delay = 0.0
-    scene.finish()
-    assert scene.complaints(issue) == []
 
 
 @night("faults")
@@ -122,7 +87,7 @@ def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_lea
         scene.relay.wait_for(2, SECONDS)
         time.sleep(1)
         began = time.monotonic()
-        worker.signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         assert worker.wait() == 0
         assert time.monotonic() - began < 30
     books = scene.books(issue)
@@ -152,7 +117,7 @@ def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(s
         time.sleep(AT_ONCE + 0.1)
         scene.relay.delay = 0.0
         scene.relay.wait_for(first + members - 1, SECONDS)
-        worker.signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         worker.wait()
     scene.finish()
     late = [copy for copy in scene.copies()[first:] if copy.recipient == leaver]

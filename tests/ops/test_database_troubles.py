@@ -287,7 +287,7 @@ class Refusing(Listener):
         super().__init__()
         self._refusal = refusal(said)
 
-    def converse(self, sock: socket.socket, _number: int) -> None:
+    def converse(self, sock: socket.socket) -> None:
         sock.recv(4096)
         sock.sendall(self._refusal)
         sock.close()

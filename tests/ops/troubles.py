@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, make_url, text
 
 from tests.processes import SECONDS, Forked
+from tests.waiting import wait_until
 
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
@@ -86,14 +87,10 @@ def once(act: Callable[[], None]) -> Callable[[str], None]:
 
 
 def is_said(process: Forked, words: str) -> str:
-    """Read what a process says, until it says this."""
-    said = ""
-    for line in process.stdout:
-        said += line
-        if words in line:
-            break
-    assert words in said, said
-    return said
+    """Wait until a process has said this; return all that it has said."""
+    wait_until(lambda: words in process.said() or process.poll() is not None)
+    assert words in process.said(), process.said()
+    return process.said()
 
 
 def end(process: Forked) -> None:

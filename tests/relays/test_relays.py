@@ -1,5 +1,7 @@
 """Issues through a real Postfix and a real Exim, audited by the servers' own logs."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,11 +10,10 @@ import pytest
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.ops.demo_data import add_members
 from tests.factories import group_named, queue_issue
-from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
 from tests.markers import night, on_sqlite
-from tests.processes import feed
+from tests.processes import drain, feed, run, running
 from tests.relays.debian import why_not
 from tests.relays.servers import Log, exim, postfix
 from tests.servers.smtp import Server
@@ -26,6 +27,12 @@ pytestmark = [
     on_sqlite,
     pytest.mark.skipif(bool(why_not()), reason=f"NOT TESTED: real mail servers; {why_not()}"),
 ]
+
+
+def report(settings: Mapping[str, str], issue: str) -> dict[str, int]:
+    """Read an issue's books."""
+    said = run(settings, "newsletter", "report", issue, "--json").stdout
+    return dict(json.loads(said))
 
 
 def wait_for_log(log: Log, number: int) -> None:
@@ -51,12 +58,12 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
             url = f"smtp://127.0.0.1:{port}?tls=none"
             settings = {**environment, "BELONG_SMTP_URL": url, "BELONG_UNCERTAIN": "0"}
             for number in range(1, kills + 1):
-                with product.running(settings, "worker", "--drain") as worker:
+                with running(settings, "worker", "--drain") as worker:
                     wait_for_log(log, number * MEMBERS // (kills + 1))
                     worker.kill()
                     worker.wait()
-            product.drain(settings)
-            books = product.report(settings, issue)
+            drain(settings)
+            books = report(settings, issue)
             wait_until(lambda: len({each.recipient for each in log()}) >= MEMBERS)
             wrong = audit(books, log(), Expected(MEMBERS, breaks=kills * IN_HAND))
     assert wrong == []
@@ -76,14 +83,14 @@ def test_what_a_real_server_takes_and_sends_back_has_bounced(
         folder.chmod(0o755)
         with server(folder, is_pipelining=True, back=returned.port) as (port, _):
             settings = {**environment, "BELONG_SMTP_URL": f"smtp://127.0.0.1:{port}?tls=none"}
-            product.drain(settings)
-            assert product.report(settings, issue)["accepted"] == SOME
+            drain(settings)
+            assert report(settings, issue)["accepted"] == SOME
             unknown = returned.wait_for(SOME // 10)
         for each in unknown:
             assert feed(settings, each.data, "inbound", each.recipient).returncode == 0
             told = parse_report(each.data)
             assert (told.kind, told.suppress) == (Kind.BOUNCE, True)
             assert told.recipients[0].endswith("7@example.org")
-        product.drain(settings)
-        books = product.report(settings, issue)
+        drain(settings)
+        books = report(settings, issue)
     assert (books["accepted"], books["bounced"]) == (SOME - SOME // 10, SOME // 10)

@@ -29,8 +29,8 @@ class Conversation:
     one packet (RFC 2920, 3.2).
     """
 
-    def __init__(self, desk: Desk, manners: Manners, sock: socket.socket, number: int) -> None:
-        self.mailer, self.manners, self.sock, self.number = desk, manners, sock, number
+    def __init__(self, desk: Desk, manners: Manners, sock: socket.socket) -> None:
+        self.mailer, self.manners, self.sock = desk, manners, sock
         self.stopping = desk.stopping
         self.code = ""
         self._buffer = b""
@@ -112,8 +112,6 @@ class Conversation:
         self._answer(f"RCPT {path}", "RCPT", usual=usual)
         if self.code[:1] == "2":
             self._recipients.append(path)
-        else:
-            self.mailer.refuse([path], "RCPT", self.code)
 
     def _invite(self) -> None:
         """Ask for the message; who asks although no recipient was taken gets one to throw away."""
@@ -127,8 +125,6 @@ class Conversation:
         self._tell("after DATA", "DATA")
         if self.code == "354":
             self._take(self._read_message())
-        else:
-            self.mailer.refuse(self._recipients, "DATA", self.code)
 
     def _follow(self, verb: str) -> None:
         """Do what the answer promised."""
@@ -141,7 +137,7 @@ class Conversation:
 
     def _answer(self, *verbs: str, usual: str = "") -> None:
         usual = usual or ANSWERS[verbs[-1]]
-        self._act(self.mailer.action(f"{verbs[-1]} on {self.number}", *verbs), usual)
+        self._act(self.mailer.action(*verbs), usual)
 
     def _act(self, action: Action | None, usual: str) -> None:
         self.code = usual[:3]
@@ -158,11 +154,8 @@ class Conversation:
         recipients, return_path = self._recipients, self._return_path or ""
         self._forget()
         for group in [[each] for each in recipients] if self._is_lmtp else [recipients]:
-            verbs = (f"DOT on {self.number}", *(f"DOT {each}" for each in group), "DOT")
-            action = self.mailer.action(*verbs)
-            if isinstance(action, Say) and action.is_refusal:
-                self.mailer.refuse(group, "DOT", action.text[:3])
-            else:
+            action = self.mailer.action(*(f"DOT {each}" for each in group), "DOT")
+            if not (isinstance(action, Say) and action.is_refusal):
                 is_answered = action is None or isinstance(action, Say)
                 for recipient in group:
                     self.mailer.take(return_path, recipient, data, is_answered=is_answered)

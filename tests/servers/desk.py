@@ -28,23 +28,12 @@ class Accepted:
         return BytesParser(EmailMessage, policy=policy.default).parsebytes(self.data)
 
 
-@dataclass(frozen=True)
-class Refused:
-    """An answer of 4xx or 5xx about one recipient."""
-
-    recipient: str
-    verb: str
-    code: str
-    at: float
-
-
 class Desk(Listener):
     """Scripts and records of a server, shared by its conversations."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         super().__init__()
         self.accepted: list[Accepted] = []
-        self.refused: list[Refused] = []
         self.breaks = 0
         """Final dots that were taken and not well answered."""
         self.commands: list[str] = []
@@ -62,8 +51,7 @@ class Desk(Listener):
         """Do these in turn at the next times the verb is read; text is a reply, None the usual.
 
         Beside verbs: CONNECT, BODY (part of the message is in), DOT, DATA UNINVITED (no recipient
-        was taken); each also "… ada@example.org" (RCPT, DATA, BODY, DOT) and "… on 3", of the
-        third connection.
+        was taken); each also "… ada@example.org" (RCPT, DATA, BODY, DOT).
         """
         self._scripts[verb].extend(Say(act) if isinstance(act, str) else act for act in actions)
 
@@ -99,10 +87,6 @@ class Desk(Listener):
         with self._lock:
             self.accepted.append(Accepted(return_path, recipient, data, time.time()))
             self.breaks += not is_answered
-
-    def refuse(self, recipients: list[str], verb: str, code: str) -> None:
-        at = time.time()
-        self.refused += [Refused(recipient, verb, code, at) for recipient in recipients]
 
     def action(self, *verbs: str) -> Action | None:
         with self._lock:

@@ -71,7 +71,7 @@ class ImapServer(Listener):
         for message in messages:
             self.messages.append((max([0, *(uid for uid, _ in self.messages)]) + 1, message))
 
-    def converse(self, sock: socket.socket, _number: int) -> None:
+    def converse(self, sock: socket.socket) -> None:
         Conversation(self, sock).run()
 
 

@@ -16,7 +16,7 @@ class Listener:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
 
-    def converse(self, sock: socket.socket, number: int) -> None:
+    def converse(self, sock: socket.socket) -> None:
         raise NotImplementedError
 
     def start(self) -> Self:
@@ -48,6 +48,4 @@ class Listener:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets.append(sock)
             self.connections += 1
-            threading.Thread(
-                target=self.converse, args=[sock, self.connections], daemon=True
-            ).start()
+            threading.Thread(target=self.converse, args=[sock], daemon=True).start()

@@ -35,5 +35,5 @@ class Server(Desk):
         """Let the kernel keep only 64 KB of what was sent and is not read yet."""
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
 
-    def converse(self, sock: socket.socket, number: int) -> None:
-        Conversation(self, self.manners, sock, number).run()
+    def converse(self, sock: socket.socket) -> None:
+        Conversation(self, self.manners, sock).run()

@@ -13,11 +13,11 @@ from belong_mail.inbound.intake import MAX_GAP_SECONDS
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker, make_worker
-from tests.faults import product
 from tests.inbound.imap.inbox import READ, jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
 from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_sqlite
+from tests.processes import running
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
 pytestmark = needs_dovecot
@@ -124,8 +124,8 @@ def test_of_two_workers_one_polls(worker, inbox, services, keyring):
 def test_two_workers_that_start_at_once_read_each_message_once(environment, inbox, services):
     inbox.put(*(HUMAN.replace(b"noon", f"{number}".encode()) for number in range(60)))
     with (
-        product.running(environment, "worker", "--drain") as one,
-        product.running(environment, "worker", "--drain") as other,
+        running(environment, "worker", "--drain") as one,
+        running(environment, "worker", "--drain") as other,
     ):
         assert (one.wait(), other.wait()) == (0, 0)
     assert inbox.counts() == (0, 60)

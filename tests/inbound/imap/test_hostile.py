@@ -16,13 +16,11 @@ from belong_mail.inbound.intake import MAX_BREAKS
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
-from tests.faults import product
 from tests.inbound.imap.inbox import jobs_of
-from tests.inbound.imap.inbox import poll as poll_and_read
-from tests.inbound.mail import UNKNOWN, bounce
 from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
+from tests.processes import drain, running
 from tests.servers.imap import Conversation, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
@@ -103,17 +101,13 @@ def test_a_number_that_is_given_again_hides_no_message(worker, scripted, service
     "answer",
     [
         say("* 1 FETCH (UID 1 BODY[]<0> {999999999}"),
-        say("* 1 FETCH (UID 1 BODY[]<0> {" + "9" * 5_000 + "}"),
-        say(b"* " + b"x" * 5_000_000),
-        say(b"* OK still here\r\n" * 200_000),
-        say("* BYE"),
-        say("%s BAD What?"),
-        say("%s NO [UNAVAILABLE] Later"),
-        say(b"\xff\x00\r\n"),
+        say("* 1 FETCH (UID 1 BODY[]<0> {" + "9" * 5_000 + "}"), say(b"* " + b"x" * 5_000_000),
+        say(b"* OK still here\r\n" * 200_000), say("* BYE"), say("%s BAD What?"),
+        say("%s NO [UNAVAILABLE] Later"), say(b"\xff\x00\r\n"),
         say("* 1 FETCH (UID 1 BODY[]<0> {-5}", "%s OK Done", "* OK"),
     ],
     ids=["literal", "digits", "line", "chatter", "bye", "bad", "no", "garbage", "negative"],
-)
+)  # fmt: skip
 def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
     worker, scripted, services, answer
 ):
@@ -257,22 +251,14 @@ def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
         scripted.script[f"{verb} {scripted.times[verb] + number}"] = hang
         until = time.monotonic() + 30
         asked = scripted.times[verb] + number
-        with product.running(environment, "worker") as killed:
+        with running(environment, "worker") as killed:
             while scripted.times[verb] < asked and time.monotonic() < until:
                 time.sleep(0.02)
             killed.kill()
             killed.wait()
-    product.drain(environment)
+    drain(environment)
     assert (digests(services), scripted.messages) == (4, [])
     assert sorted(scripted.read) == messages(0, 4)
-
-
-def test_a_report_by_the_scripted_server_is_read_like_any(scenario, scripted):
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
-    poll_and_read(scenario.worker)
-    assert scenario.books(issue)["bounced"] == 1
 
 
 def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubles_nothing(
