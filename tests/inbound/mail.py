@@ -13,6 +13,7 @@ NO_DOMAIN = ("5.1.2", "550 5.1.2 Host or domain name not found")
 SPAM = ("5.7.1", "550 5.7.1 Message rejected as spam")
 BROKEN_LIMIT = ("5.4.5", "550 5.4.5 Daily SMTP relay limit exceeded")
 
+SERVER = {"Reporting-MTA": "dns; mx.example.org"}
 
 HEAD = "From: DPS Belong <belong@example.org>\nSubject: Hello"
 REPORT = """\
@@ -68,18 +69,15 @@ def several(
     **about: str,
 ) -> bytes:
     """Write such a report about several addresses; `about` as in `report`."""
+    recipients = ({"Final-Recipient": f"rfc822; {to}", **_failure(to, why, action)} for to in named)
+    return report(return_path, "delivery-status", SERVER, *recipients, **about)
+
+
+def _failure(to: str, why: tuple[str, str] = UNKNOWN, action: str = "failed") -> dict[str, str]:
     status, words = why
-    recipients = (
-        {
-            "Final-Recipient": f"rfc822; {to}",
-            "Action": action,
-            "Status": status,
-            "Diagnostic-Code": f"smtp; {words.format(to=to)}",
-        }
-        for to in named
-    )
-    server = {"Reporting-MTA": "dns; mx.example.org"}
-    return report(return_path, "delivery-status", server, *recipients, **about)
+    return {
+        "Action": action, "Status": status, "Diagnostic-Code": f"smtp; {words.format(to=to)}",
+    }  # fmt: skip
 
 
 def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
@@ -90,14 +88,7 @@ def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
     fields = {"Final-Recipient": f"rfc822; {tried}", "Original-Recipient": f"rfc822; {to}"}
     if field:
         fields = {"Final-Recipient": f"rfc822; {to}", field: f"rfc822; {tried}"}
-    status, words = UNKNOWN
-    fields |= {
-        "Action": "failed",
-        "Status": status,
-        "Diagnostic-Code": f"smtp; {words.format(to=tried)}",
-    }
-    server = {"Reporting-MTA": "dns; mx.example.org"}
-    return report(return_path, "delivery-status", server, fields)
+    return report(return_path, "delivery-status", SERVER, fields | _failure(tried))
 
 
 def complaint(return_path: str, kind: str = "abuse", message_id: str = "") -> bytes:

@@ -62,6 +62,13 @@ class BounceScenario:
         path = self.copies(address)[-1].return_path
         self.take(path, bounce(path, address, why))
 
+    def come_back(self, *days: float, why: tuple[str, str] = UNKNOWN, address: str = ADA) -> None:
+        """Send an issue on each day, counted from the one before, and let it come back."""
+        for day in days:
+            self.pass_days(day)
+            self.issue()
+            self.send_back(address, why)
+
     def pass_days(self, days: float) -> None:
         """Let what has happened have happened earlier."""
         ago = timedelta(days=days)

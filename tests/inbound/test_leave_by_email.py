@@ -99,15 +99,11 @@ def test_an_email_to_it_ends_that_membership_alone_and_once(address, scenario):
 @pytest.mark.parametrize(
     "headers",
     [
-        {},
-        {"Subject": ""},
-        {"Subject": "Bitte nehmt mich heraus"},
-        {"From": STRANGER},
-        {"Auto_Submitted": "no"},
-        {"To": "undisclosed-recipients:;", "Delivered_To": "{address}"},
+        {}, {"Subject": ""}, {"Subject": "Bitte nehmt mich heraus"}, {"From": STRANGER},
+        {"Auto_Submitted": "no"}, {"To": "undisclosed-recipients:;", "Delivered_To": "{address}"},
     ],
     ids=["as asked", "empty", "any words", "another sender", "a person says so", "handed on"],
-)
+)  # fmt: skip
 def test_the_mailbox_finds_it_in_the_headers_whoever_sent_it(headers, address, scenario):
     spelt = {name: value.format(address=address.upper()) for name, value in headers.items()}
     scenario.take("", letter(address, **spelt))

@@ -59,9 +59,11 @@ def test_a_huge_message_is_read_to_its_end_and_kept_in_part(cli, services):
 
 
 @on_sqlite
-def test_two_return_paths_are_wrong_use(cli, services):
-    assert cli.invoke(args=["inbound", "b+00@example.org", "b+01@example.org"]).exit_code == 2
-    assert cli.invoke(args=["inbound", "b+00@example.org\nb+01"], input=b"x").exit_code == 2
+def test_two_return_paths_are_wrong_use(environment, cli, services):
+    for arguments in (("b+00@example.org", "b+01@example.org"), ("b+00@example.org\nb+01",)):
+        assert cli.invoke(args=["inbound", *arguments], input=b"x").exit_code == 2
+        done = feed(environment, b"x", *arguments, program=PIPE)
+        assert (done.returncode, b"Traceback" in done.stderr) == (os.EX_USAGE, False)
     assert requests(services) == []
 
 
@@ -187,13 +189,6 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(environment,
         with services.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA elsewhere CASCADE")
     assert requests(services) == []
-
-
-@on_sqlite
-def test_the_pipe_takes_one_return_path(environment):
-    for arguments in (("b+00@example.org", "b+01@example.org"), ("b+00@example.org\nb+01",)):
-        done = feed(environment, b"x", *arguments, program=PIPE)
-        assert (done.returncode, b"Traceback" in done.stderr) == (os.EX_USAGE, False)
 
 
 def test_the_pipe_is_told_of_a_flood(environment, services):

@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.inbound.imap.inbox import Inbox
-from tests.inbound.scenario import BounceScenario
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.imap import ImapServer
-from tests.servers.smtp import Server
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +38,3 @@ def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> 
         scripted: ImapServer = request.getfixturevalue("scripted")
         return environment | {"BELONG_INBOUND_URL": scripted.url}
     return environment
-
-
-@pytest.fixture
-def scenario(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> BounceScenario:
-    return BounceScenario(worker, relay, services, keyring)
