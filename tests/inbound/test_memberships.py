@@ -58,10 +58,12 @@ def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
         (UNKNOWN, [0, 1], [0, 0.1, 0.1, 0.1]),
         (NO_DOMAIN, [0, 1.1], [0, 0.9]),
         (DISABLED, [0, 1, 1.1], [0, 0.5, 0.5]),
+        (DISABLED, [0, 1, 1.1], [0, 2.1]),
         (FULL, [0, 8, 8, 8, 8], [0, 2, 2, 2, 2, 2]),
+        (FULL, [0, 8, 8, 8, 8], [0, 12, 12, 8]),
     ],
 )
-def test_each_reason_has_its_patience_and_many_in_a_short_time_are_no_more_than_one(
+def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothing(
     why, days, short, scenario
 ):
     scenario.enter(ADA)
