@@ -1,8 +1,6 @@
 """The commands for newsletters: send, report, release, cancel, pause, stop."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,11 +15,7 @@ from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import (
-    GroupIsRetired,
-    InvalidState,
-    SubjectNamesGroup,
-)
+from belong_mail.newsletters.service import GroupIsRetired, InvalidState
 from belong_mail.web.context import read_transaction, services, transaction
 
 
@@ -53,8 +47,7 @@ def send_newsletter(
         group = require_group(session, slug)
         with refusing(newsletters.InvalidNewsletter, kind=click.BadParameter):
             newsletter = newsletters.draft(session, group, subject, text)
-        with refusing_what_tells(newsletter):
-            _let_go(session, newsletter, at)
+        _let_go(session, newsletter, at)
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 
@@ -87,29 +80,9 @@ def list_newsletters(last: int) -> None:
             click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}\t{issue.id}")
 
 
-@contextmanager
-def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
-    """End a command if subject or gate stop an issue, and say why."""
-    try:
-        yield
-    except UnfitIssue as error:
-        said = dict.fromkeys(each.words % {"named": each.named} for each in error.problems)
-        raise click.ClickException("\n".join(("Nothing was queued.", *said))) from error
-    except SubjectNamesGroup as error:
-        words = "”, “".join(newsletters.identifying_words(newsletter))
-        raise click.ClickException(
-            f"The subject or preview line says “{words}”, which tells anyone who sees the inbox"
-            " which group it is. Nothing was queued. Choose other words."
-        ) from error
-
-
 def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
-    """Schedule a newsletter for now or a local time, without approval.
-
-    Raises SubjectNamesGroup, and UnfitIssue if the gate stops it.
-    """
-    newsletters.require_valid(newsletter)
-    require_rendered_fit(newsletter, services().renderer, services().links)
+    """Schedule a newsletter for now or a local time, without approval."""
+    _require_fit(newsletter)
     approval.exempt(session, newsletter)
     if at is not None:
         at = at.replace(tzinfo=services().settings.timezone)
@@ -119,6 +92,15 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
     if services().settings.copy_to_office:
         newsletters.send_copy(session, newsletter)
     return None
+
+
+def _require_fit(newsletter: Newsletter) -> None:
+    """End a command if the gate stops a newsletter, and say why."""
+    try:
+        require_rendered_fit(newsletter, services().renderer, services().links)
+    except UnfitIssue as error:
+        said = dict.fromkeys(each.words % {"named": each.named} for each in error.problems)
+        raise click.ClickException("\n".join(("Nothing was sent.", *said))) from error
 
 
 def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
@@ -139,11 +121,10 @@ def release(newsletter_id: str) -> None:
         with (
             refusing(InvalidState, words="This newsletter is not held."),
             refusing(GroupIsRetired, words="The group is retired. Nothing is sent to it."),
-            refusing_what_tells(newsletter),
         ):
+            _require_fit(newsletter)
             approval.exempt(session, newsletter)
             issue_release.release_held(session, newsletter)
-            require_rendered_fit(newsletter, services().renderer, services().links)
     say("The worker is sending it now.")
 
 
@@ -186,9 +167,10 @@ def stop(newsletter_id: str) -> None:
 def _run_verb(newsletter_id: str, verb: issue_release.Verb) -> None:
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
+        if verb is issue_release.resume:
+            _require_fit(newsletter)
         try:
-            with refusing_what_tells(newsletter):
-                issue_release.act(session, newsletter, verb)
+            issue_release.act(session, newsletter, verb)
         except InvalidState:
             state = issue_release.issue_status(session, newsletter).state
             raise click.ClickException(

@@ -12,8 +12,6 @@ from belong_mail.delivery.models import UNFINISHED, State
 from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import (
-    TELLS,
-    TITLE_TELLS,
     ChecklistItem,
     checklist,
     find_problems,
@@ -56,12 +54,11 @@ def _said(finding: ChecklistItem) -> str:
 
 
 def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Return the gate's problems with a waiting issue, other than its words in an inbox."""
+    """Return the gate's problems with a waiting issue."""
     if status.state not in {"held", "paused"}:
         return []
     made = render_each(issue, services().renderer, services().links)
-    found = find_problems(issue, made, services().links)
-    return [_said(each) for each in found if each.words not in {TELLS, TITLE_TELLS}]
+    return [_said(each) for each in find_problems(issue, made, services().links)]
 
 
 def approximate_count(number: int, told: int | None = 0) -> str:
@@ -167,12 +164,6 @@ def _called(person: Account, reader: Account) -> str:
     return _("you") if person.id == reader.id else person.name or _("a group leader")
 
 
-def identifying(issue: Newsletter, status: IssueStatus) -> str:
-    """Return the words that keep a waiting issue from being sent, or an empty list."""
-    is_waiting = status.state in {"held", "paused"}
-    return "”, “".join(newsletters.identifying_words(issue)) if is_waiting else ""
-
-
 def _not_sent(status: IssueStatus, told: int | None) -> list[str]:
     """Say who got nothing; after a stop that is more than the people who left."""
     number = status.counts[State.WITHDRAWN] + status.counts[State.SUPPRESSED]
@@ -198,8 +189,6 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
             if left
             else _("Sending. It’ll be done in about a minute.")
         )
-    if identifying(issue, status):
-        return _("Not sent: its subject or preview line names the group or says what it’s about.")
     if unfit(issue, status):
         return _("Not sent: something in it has to change first.")
     said = {

@@ -178,7 +178,6 @@ def _status_page(name: str, public_id: str, **context: object) -> str:
             sentences=[] if is_office else issue_progress.report(issue, status),
             counts=issue_progress.exact_counts(issue, status) if is_office else [],
             credits=issue_progress.credits_of(session, issue, signed_in()),
-            tells=issue_progress.identifying(issue, status),
             unfit=issue_progress.unfit(issue, status),
             lacks_approval=status.state == "held" and approval.is_needed(session, issue),
             **context,

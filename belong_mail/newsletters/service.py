@@ -168,11 +168,6 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
     return newsletter
 
 
-def identifying_words(newsletter: Newsletter) -> list[str]:
-    """Return the words in subject, preview line or titles that identify the group."""
-    return identifying_subjects(newsletter) + identifying_titles(newsletter)
-
-
 def identifying_subjects(newsletter: Newsletter) -> list[str]:
     """List the words in subject and preview line that identify the group."""
     return _identifying(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
@@ -193,7 +188,7 @@ def require_valid(newsletter: Newsletter) -> None:
     """Raise SubjectNamesGroup or GroupIsRetired if an issue must not be sent."""
     if newsletter.group.has_ended(now()):
         raise GroupIsRetired
-    if identifying_words(newsletter):
+    if identifying_subjects(newsletter) or identifying_titles(newsletter):
         raise SubjectNamesGroup
 
 

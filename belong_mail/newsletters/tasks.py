@@ -144,8 +144,6 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
 
 def _why_held(work: Work, newsletter: Newsletter) -> str:
     """Return, in a word, why a due issue must not be sent by itself; empty if it may."""
-    if newsletters.identifying_words(newsletter):
-        return "tells"
     if not issue_mailer.is_fit(work.mailer, newsletter):
         return "unfit"
     if not may_go_out(work.keys.opener, work.session, newsletter):

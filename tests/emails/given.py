@@ -176,7 +176,7 @@ def _of_leaders(say) -> Contexts:
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [
             {"group": say(VILLAGE), "issue_url": url("issue"), "why": why}
-            for why in ("paused", "unapproved", "late", "unfit", "tells")
+            for why in ("paused", "unapproved", "late", "unfit")
         ],
         "office-acted": [
             {**issue, "done": done, "newsletter": say("Tea"), "at": AT}

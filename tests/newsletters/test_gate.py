@@ -130,7 +130,7 @@ def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words
     ("text", "subject", "said"),
     [
         *((text, "Tea", said) for text, said in REFUSED),
-        *(("Come.", subject, "The subject or preview line says “") for subject in TELLING),
+        *(("Come.", subject, NAMED) for subject in TELLING),
     ],
 )
 def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text, subject, said):
@@ -144,14 +144,11 @@ def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text,
 
 @pytest.mark.usefixtures("members")
 @pytest.mark.parametrize(
-    ("written", "reason", "said"),
-    [
-        (("Tea", REFUSED[0][0]), "something in it has to change first", REFUSED[0][1]),
-        (("Pride tea", "Come."), "its subject or preview line names the group", "“pride”"),
-    ],
+    ("written", "said"),
+    [(("Tea", REFUSED[0][0]), REFUSED[0][1]), (("Pride tea", "Come."), "“pride”")],
 )
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
-    lead, services, worker, relay, cli, written, reason, said
+    lead, services, worker, relay, cli, written, said
 ):
     """An intruder who writes rows can schedule anything."""
     with services.writing.begin() as session:
@@ -162,6 +159,7 @@ def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
     assert relay.to("member1@dpsk12.org") == []
     told = relay.to(LEAD)[-1]
     assert told["Subject"] == "Your newsletter wasn’t sent. What would you like to do?"
+    reason = "something in it has to change first"
     assert reason in text_of(told)
     page = lead.open(f"/lead/newsletters/{public_id}/sending").text
     assert f"Not sent: {reason}" in page
@@ -298,10 +296,7 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(se
     ("column", "words", "said", "resumed"),
     [
         ("text", *REFUSED[0], 303),
-        *(
-            (column, "News from {group}", "its subject or preview line names the group", 409)
-            for column in ("subject", "preheader")
-        ),
+        *((column, "News from {group}", NAMED, 409) for column in ("subject", "preheader")),
     ],
 )
 def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
@@ -314,6 +309,7 @@ def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
     page = f"/lead/newsletters/{public_id}"
     assert relay.to("member1@dpsk12.org") == []
     shown = lead.open(f"{page}/sending").text
+    assert "Not sent: something in it has to change first." in shown
     assert said in shown
     assert "Resume" not in shown
     act(lead, page, "resume", status=resumed)
