@@ -45,31 +45,21 @@ def settle(dispatcher: Dispatcher) -> None:
     dispatcher.written()
 
 
-def test_there_is_one_more_connection_for_each_success_until_there_are_enough():
-    flow, allowed = ConcurrencyLimit(4), []
-    for _ in range(6):
-        allowed.append(flow.allowed)
-        flow.record_success()
-    assert allowed == [1, 2, 3, 4, 4, 4]
-
-
-def test_trouble_after_successes_halves_them_and_they_come_back_slowly():
-    limit = ConcurrencyLimit(8)
+def test_each_success_allows_one_more_connection_and_trouble_halves_them():
+    """Trouble with nothing that went well before is a reason to rest."""
+    limit, allowed = ConcurrencyLimit(8), []
     for _ in range(20):
+        allowed.append(limit.allowed)
         limit.record_success()
+    assert allowed == [1, 2, 3, 4, 5, 6, 7, *[8] * 13]
     assert not limit.must_rest()
-    assert limit.allowed == 4
-    for _ in range(49):
+    for _ in range(50):
+        assert limit.allowed == 4, "they come back slowly"
         limit.record_success()
-    assert limit.allowed == 4
-    limit.record_success()
     assert limit.allowed == 5
-
-
-def test_trouble_with_nothing_that_went_well_before_is_a_reason_to_rest():
-    limit = ConcurrencyLimit(8)
-    assert limit.must_rest()
-    assert limit.allowed == 1
+    fresh = ConcurrencyLimit(8)
+    assert fresh.must_rest()
+    assert fresh.allowed == 1
 
 
 def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):

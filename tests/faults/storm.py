@@ -2,7 +2,7 @@
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from belong_mail.delivery.models import State
 from tests.faults.scene import Scene
@@ -25,14 +25,13 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 @dataclass
 class Storm:
-    """A plan, and what was done; `seed` repeats the choices, if not the moments."""
+    """A plan; `seed` repeats the choices, if not the moments."""
 
     seed: int
     recipients: int = 1000
     kills: int = 20
     # Share of transactions in which something goes wrong at some verb.
     share_of_faults: float = 0.0
-    done: list[str] = field(default_factory=list)
     killed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,11 +49,7 @@ class Storm:
         self._end(scene, issue)
         breaks = scene.relay.breaks + self.killed * IN_HAND + self._torn
         wrong += scene.complaints(issue, breaks=breaks)
-        self._tell(scene, issue)
         return wrong
-
-    def __str__(self) -> str:
-        return "\n".join([f"Seed {self.seed}: {self.recipients} recipients.", *self.done])
 
     @property
     def _torn(self) -> int:
@@ -71,8 +66,6 @@ class Storm:
             worker.kill()
             code = worker.wait(SECONDS)
         self.killed += code != 0
-        how = "was killed" if code else "ended"
-        self.done.append(f"A worker {how} after {len(scene.relay.accepted) - before} messages.")
         scene.pass_time()
 
     def _end(self, scene: Scene, issue: str) -> None:
@@ -100,14 +93,6 @@ class Storm:
     def _fault(self, verb: str) -> Action | str:
         ways: tuple[Action | str, ...] = (drop(), reset) if verb == "BODY" else FAULTS
         return self._chance.choice(ways)
-
-    def _tell(self, scene: Scene, issue: str) -> None:
-        copies = scene.copies()
-        extra = len(copies) - len({copy.recipient for copy in copies})
-        self.done.append(
-            f"{self.killed} kills, {scene.relay.breaks} broken answers, {extra} second copies."
-            f" Books: {scene.filled(issue)}"
-        )
 
 
 def _wait_until(scene: Scene, number: int, worker: Forked) -> None:

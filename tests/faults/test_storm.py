@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 
 import pytest
 
@@ -23,7 +22,6 @@ SEED = int(os.environ.get("SEED", secrets.randbelow(10**6)))
 
 def blow(storm: Storm, scene: Scene) -> None:
     wrong = storm.blow(scene)
-    sys.stdout.write(f"{storm}\n")
     assert wrong == [], f"Repeat it: python -m tests.faults {KILLS} --seed {SEED}"
 
 

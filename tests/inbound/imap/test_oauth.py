@@ -94,24 +94,18 @@ def test_a_token_that_ends_is_replaced_in_time(worker, inbox, endpoint):
     assert inbox.counts() == (0, 0)
 
 
-def test_a_key_that_the_endpoint_does_not_know_opens_nothing(worker, inbox, endpoint, services):
-    inbox.put(MESSAGE)
-    endpoint.is_revoked = True
-    poll(worker)
-    assert failed_step(services) == "TOKEN"
-    assert inbox.counts() == (1, 0)
-
-
 @pytest.mark.parametrize(
     "trouble",
     [
-        (500, b"{}"), (302, b"{}"), (200, b"[]"), (200, b"{"), (200, b'{"token": 1}'),
+        None, (500, b"{}"), (302, b"{}"), (200, b"[]"), (200, b"{"), (200, b'{"token": 1}'),
         (200, b"x" * 100_000), (200, b'{"access_token": "a\\u00e9"}'),
     ],
 )  # fmt: skip
-def test_an_endpoint_that_gives_no_token_is_told_from_a_mailbox_that_is_shut(
-    worker, endpoint, services, trouble
+def test_an_endpoint_that_gives_no_token_opens_nothing_and_is_told_from_a_mailbox_that_is_shut(
+    worker, inbox, endpoint, services, trouble
 ):
-    endpoint.trouble = trouble
+    inbox.put(MESSAGE)
+    endpoint.trouble, endpoint.is_revoked = trouble, trouble is None
     poll(worker)
     assert failed_step(services) == "TOKEN"
+    assert inbox.counts() == (1, 0)

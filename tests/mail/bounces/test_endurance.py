@@ -15,7 +15,7 @@ from belong_mail.mail.bounces.mime import MAX_DEPTH, MAX_LINE, MAX_TEXT, parse_m
 from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from tests.mail.bounces.samples import SAMPLES
 
-MUTATIONS = int(os.environ.get("MUTATIONS", "4000"))
+MUTATIONS = int(os.environ.get("MUTATIONS", "1500"))
 SECONDS = 2.0
 SERVER = b"From: mailer-daemon@example.org\nSubject: failure\n"
 NESTED = b"--b\nContent-Type: multipart/mixed; boundary=b\n\n"
@@ -58,20 +58,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_message_is_read_in_time(name):
+def test_a_hostile_message_is_read_in_time_and_taken_apart_within_bounds(name):
     began = time.process_time()
     assert isinstance(parse_report(HOSTILE[name]), Report)
     assert time.process_time() - began < SECONDS
-
-
-def test_a_message_is_taken_apart_within_bounds():
-    for data in HOSTILE.values():
-        message = parse_message(data, MAX_OCTETS)
-        assert len(message.parts) <= 100
-        assert all(len(part.text) <= MAX_TEXT for part in message.parts)
-        assert all(
-            len(line) <= MAX_LINE for part in message.parts for line in part.text.split("\n")
-        )
+    parts = parse_message(HOSTILE[name], MAX_OCTETS).parts
+    assert len(parts) <= 100
+    assert all(len(part.text) <= MAX_TEXT for part in parts)
+    assert all(len(line) <= MAX_LINE for part in parts for line in part.text.split("\n"))
 
 
 def test_parts_are_opened_to_a_depth_and_no_deeper():
