@@ -131,23 +131,20 @@ def test_upgrade_seeds_when_it_is_asked_and_once(empty):
     assert command(empty, "db", "upgrade", "--seed", "lakeside").exit_code == 2
 
 
-def test_check_says_whether_the_database_is_up_to_date(empty):
+def test_check_says_whether_the_database_is_up_to_date_and_without_that_no_worker_runs(empty):
     result = command(empty, "db", "check")
     assert result.exit_code == 1
     assert "Run `db upgrade`" in result.output
+    ended = run(settings_for(empty), "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: The database cannot be used")
+    assert "Traceback" not in ended.stderr
     schema.upgrade(empty)
     result = command(empty, "db", "check")
     assert (result.exit_code, result.output) == (0, "The database is as it should be.\n")
     with empty.begin() as connection:
         connection.execute(text("ALTER TABLE newsletters ADD COLUMN stray VARCHAR"))
     assert command(empty, "db", "check").exit_code == 1
-
-
-def test_the_worker_refuses_a_database_that_is_not_up_to_date(empty):
-    ended = run(settings_for(empty), "worker", "--drain")
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("Error: The database cannot be used")
-    assert "Traceback" not in ended.stderr
 
 
 def test_a_step_that_is_not_known_is_said_in_a_sentence(empty):

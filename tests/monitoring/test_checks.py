@@ -1,6 +1,8 @@
 """A dead worker, and whatever stands too long, is noticed without the relay's help."""
 
+import os
 import re
+import shutil
 import sqlite3
 import subprocess
 from contextlib import ExitStack, closing
@@ -180,6 +182,10 @@ def test_a_file_that_the_web_cannot_write_to_is_noticed(worker, cli, services):
     assert words.endswith(f"chgrp {file.parent.stat().st_gid} {file}*; chmod 660 {file}*")
     assert f"WRONG\t{words}" in cli.invoke(args=["doctor"]).output
     file.chmod(0o660)
+    if os.geteuid() == 0:
+        shutil.chown(file, group=4321)
+        assert status(cli) == [words], "the group of its folder"
+        shutil.chown(file, group=file.parent.stat().st_gid)
     log = file.with_name(f"{file.name}-wal")
     log.touch()
     log.chmod(0o600)
@@ -245,15 +251,21 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
     assert status(cli) == []
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
-        overdue, held, stopped = (queue_issue(session) for _ in range(3))
+        issues = [queue_issue(session) for _ in range(6)]
     worker.drain()
+    planned, on_hold = {"queued_at": None}, {"queued_at": None, "due_at": None}
+    for_days = {"paused_at": now() - 2 * DAY}
+    states: list[dict[str, object]] = [
+        planned | {"due_at": now() - HOUR},
+        planned | {"due_at": now() - 14 * MINUTE},
+        on_hold | {"held_at": now() - 2 * DAY},
+        on_hold | {"held_at": now() - 23 * HOUR},
+        for_days | {"is_refused": True},
+        for_days | {"is_late": True, "stopped_at": now()},
+    ]
     with services.writing.begin() as session:
-        late = {"queued_at": None, "due_at": now() - HOUR}
-        session.execute(update(Newsletter).where(Newsletter.id == overdue.id).values(late))
-        waiting = {"queued_at": None, "due_at": None, "held_at": now() - 2 * DAY}
-        session.execute(update(Newsletter).where(Newsletter.id == held.id).values(waiting))
-        over = {"paused_at": now() - 2 * DAY, "is_late": True, "stopped_at": now()}
-        session.execute(update(Newsletter).where(Newsletter.id == stopped.id).values(over))
+        for issue, values in zip(issues, states, strict=True):
+            session.execute(update(Newsletter).where(Newsletter.id == issue.id).values(values))
         session.add(Job(kind="join", sealed=b"", failures=3))
         outbox.post(session, "welcome-member", subscription_id=1)
         session.execute(
@@ -263,7 +275,7 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
         )  # fmt: skip
     words = "\n".join(status(cli))
     assert "Newsletters whose time has passed were not sent (now 1)." in words
-    assert f"They are: {held.public_id}." in words
+    assert f"They are: {issues[2].public_id} {issues[4].public_id}." in words
     assert "Requests cannot be read, and are deleted after seven days (now 1)." in words
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
 

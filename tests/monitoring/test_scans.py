@@ -50,9 +50,7 @@ class Plans:
     def look(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
     ) -> None:
-        if not re.match("SELECT|UPDATE|DELETE|INSERT INTO chunks", statement) or isinstance(
-            parameters, list
-        ):
+        if not READS.match(statement) or isinstance(parameters, list):
             return
         self.seen += 1
         explain = _explain_sqlite if connection.dialect.name == "sqlite" else _explain_postgresql

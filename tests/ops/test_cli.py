@@ -250,28 +250,28 @@ def test_prepare_fills_an_empty_instance_once(environment, services):
         assert len(session.scalars(select(Newsletter)).all()) == 2
 
 
+KEYS_MISSING = "BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set"
+NOWHERE = {"BELONG_DATABASE_URL": "sqlite:////no/such/folder/x.db"}
+
+
 @pytest.mark.parametrize(
-    ("command", "missing"),
+    ("command", "changed", "words"),
     [
-        ("worker --drain", "BELONG_INDEX_KEYS"),
-        (f"lead invite {LEAD} --group asian", "BELONG_PRIVATE_KEYS"),
+        ("worker --drain", {"BELONG_INDEX_KEYS": ""}, KEYS_MISSING),
+        (f"lead invite {LEAD} --group asian", {"BELONG_PRIVATE_KEYS": ""}, KEYS_MISSING),
+        ("db upgrade", NOWHERE, "The database cannot be used (OperationalError"),
+        ("worker", NOWHERE, "The database cannot be used (OperationalError"),
     ],
 )
-def test_what_only_the_worker_may_do_needs_its_keys(command, missing, environment, app):
+def test_a_command_that_lacks_keys_or_its_database_ends_with_a_sentence(
+    command, changed, words, environment, app
+):
     assert app
-    ended = run({**environment, missing: ""}, *command.split())
+    ended = run({**environment, **changed}, *command.split())
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set")
-
-
-@pytest.mark.parametrize("command", ["db upgrade", "worker"])
-def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(command, environment):
-    url = "sqlite:////no/such/folder/x.db"
-    ended = run({**environment, "BELONG_DATABASE_URL": url}, *command.split())
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError")
-    assert "`belong db upgrade`" in ended.stderr
+    assert ended.stderr.startswith(f"Error: {words}")
     assert len(ended.stderr.splitlines()) == 1
+    assert ("`belong db upgrade`" in ended.stderr) is (changed == NOWHERE)
 
 
 def test_settings_that_are_not_right_end_every_command_with_all_complaints(environment):

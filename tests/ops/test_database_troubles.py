@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,6 @@ from tests.waiting import wait_until
 pytestmark = on_both("troubles of a database")
 
 Settings = dict[str, str]
-AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
-MOMENTS = pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
 WORDS = "We need an interpreter for the meeting."
 TYPED = {"message": WORDS, "topic": "need", "email": "writer@example.org"}
 
@@ -114,37 +113,24 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
     assert len(relay.accepted) == 1
 
 
-@one_by_day("faults")
-@on_postgresql
-@AT_ONCE
-@MOMENTS
-def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
-    moment, environment, relay, services, keyring, database_url
+@one_by_day("faults", of="database_url")
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+@pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
+def test_a_cut_or_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
+    moment, impatient, relay, services, keyring, database_url, tmp_path
 ):
+    """PostgreSQL ends each connection; SQLite is locked until the worker says that it waits."""
+    is_sqlite = database_url.startswith("sqlite")
     issue = queue(services, keyring, 3)
-    relay.on(moment, once(lambda: cut(database_url)))
-    with running(environment, "worker") as process:
+    with ExitStack() as stack, ExitStack() as lock:
+        strike = partial(lock.enter_context, locked(tmp_path / "belong.db"))
+        relay.on(moment, once(strike if is_sqlite else partial(cut, database_url)))
+        process = stack.enter_context(running(impatient, "worker"))
+        if is_sqlite:
+            assert "Traceback" not in is_said(process, "Database or state folder cannot be used")
+            lock.close()
         relay.wait_for(3, SECONDS)
         end(process)
-    finish(environment, relay, services, issue, doubled="DOT" in moment)
-
-
-@one_by_day("faults")
-@on_sqlite
-@AT_ONCE
-@MOMENTS
-def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
-    moment, impatient, relay, services, keyring, tmp_path
-):
-    issue = queue(services, keyring, 3)
-    with ExitStack() as stack:
-        relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))
-        with running(impatient, "worker") as process:
-            said = is_said(process, "Database or state folder cannot be used")
-            stack.close()
-            relay.wait_for(3, SECONDS)
-            end(process)
-    assert "Traceback" not in said
     finish(impatient, relay, services, issue, doubled="DOT" in moment)
 
 

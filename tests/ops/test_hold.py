@@ -1,20 +1,23 @@
 """A restored or cloned database sends nothing until somebody says so."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, text, update
 
+from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import REASONS, Host
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
-from tests.factories import queue_issue
+from tests.factories import group_named, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.processes import run
 
@@ -74,6 +77,7 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
     assert drain(environment) == (0, NOTHING_WAITS)
     assert len(relay.accepted) == 3
     assert "Other hosts on hold: 1." in run(environment, "hold", "status").stdout
+    assert "on hold" not in run(environment, "status").stdout, "some email leaves"
     with services.writing.begin() as session:
         issue = queue_issue(session).id
     visitor.join("asian", "new@dpsk12.org")
@@ -288,12 +292,15 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
         paused = queue_issue(session)
         release.act(session, paused, release.pause)
         waiting = queue_issue(session).id
+        village = group_named(session, "the-village")
+        newsletters.draft(session, village, "Hi", "Hello")
+        newsletters.draft(session, village, "Hi", "Hello").due_at = now() + timedelta(days=9)
         copies = session.scalars(select(Delivery.id).where(Delivery.newsletter_id == begun)).all()
         taken = update(Delivery).where(Delivery.id.in_(copies[:2]))
         session.execute(taken.values(state=State.SENDING, claimed_by="gone", due_at=None))
     assert run(environment, "hold", "begin").returncode == 0
     told = run(environment, "hold", "status").stdout
-    assert "Waiting: 4 deferred, 5 queued." in told
+    assert "Waiting: 4 deferred, 5 queued, 1 scheduled." in told
     said = run(environment, "hold", "release", "--doubt")
     assert said.stdout.startswith("Newsletters paused: 2.")
     for _ in range(2):

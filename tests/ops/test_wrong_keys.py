@@ -81,8 +81,10 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, keyrin
 
 
 @on_sqlite
-@pytest.mark.parametrize("arguments", ["keys rotate", "db downgrade", "db move sqlite:///{}"])
-def test_nothing_that_keys_must_open_later_is_begun_with_others(
+@pytest.mark.parametrize(
+    "arguments", ["keys rotate", "db downgrade", "db move sqlite:///{}", f"explain {ADA}"]
+)
+def test_nothing_that_keys_must_open_is_begun_with_others(
     arguments, environment, services, keyring, tmp_path
 ):
     issue_for(services, keyring, 3)
