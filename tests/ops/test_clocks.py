@@ -197,7 +197,7 @@ def settle_at(clock: Clock, worker: Worker, cli: FlaskCliRunner, ahead: timedelt
 
 @AHEAD
 def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_says_so(
-    ahead, clock, worker, relay, visitor, cli
+    ahead, clock, worker, relay, visitor, services, cli
 ):
     """A message that had been put off at once; what limits of that time put off, when it comes."""
     worker.drain()
@@ -211,6 +211,7 @@ def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_
     clock.shift(timedelta(minutes=7))
     worker.drain()
     assert len(relay.to("ada@dpsk12.org")) == 1
+    assert all(each.created_at <= now() for each in deliveries(services) if each.attempts)
     assert not any("no rule explains" in said for said in doctor_words(cli))
     clock.shift(ahead)
     worker.drain()

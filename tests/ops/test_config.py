@@ -172,7 +172,8 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
         ("MAIL_DOMAIN", "@example.org"), ("MAIL_DOMAIN", "exa mple.org"),
         ("MAIL_DOMAIN", "a\r\nb.org"), ("MAIL_DOMAIN", "-a.org"), ("MAIL_DOMAIN", "bücher.org"),
         ("MAIL_FROM", "belong@example.org"), ("MAIL_FROM", "a\r\nBcc: b"), ("MAIL_FROM", "x" * 201),
-        ("POSTAL_ADDRESS", "one\ntwo"),
+        ("POSTAL_ADDRESS", "one\ntwo"), ("ALERT_ADDRESS", "a@b.org, c"),
+        ("COPY_TO_OFFICE", "maybe"), ("INBOUND_PIPE", "1"), ("LOG_FORMAT", "xml"),
         ("SITE_NAME", "<b>Belong</b>"), ("SITE_NAME", "Belong & Co"), ("SITE_NAME", "x" * 61),
         ("DISTRICT_NAME", "%(group)s"), ("DISTRICT_SHORT", "{{ x }}"), ("PROGRAM_NAME", 'a"b'),
         ("HELP_LINES", "x@y 988 https://a.example"), ("HELP_LINES", "- 988 https://a.example"),
@@ -228,9 +229,11 @@ def test_an_identity_provider_is_set_whole_for_the_web_and_named_for_the_worker(
         assert len(complaints({**PRODUCTION, **less})) == 1
 
 
-def test_an_issuer_stays_as_it_is_to_the_last_character():
+def test_an_issuer_stays_as_it_is_to_the_last_character_and_links_have_one_slash():
     issuer = "https://login.example.org/"
     assert Config.read({**PRODUCTION, "BELONG_OIDC_ISSUER": issuer}).oidc_issuer == issuer
+    read = Config.read({**PRODUCTION, "BELONG_BASE_URL": "https://belong.example.org/"})
+    assert read.base_url == "https://belong.example.org"
 
 
 def test_a_provider_without_tls_is_for_development_on_this_machine():

@@ -14,12 +14,14 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import outbox
 from belong_mail.ops.hold import REASONS, Host
 from tests.db_dump import kept_of
-from tests.delivery.factories import books, queue
+from tests.delivery.factories import books, deliveries, queue
 from tests.factories import group_named, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.processes import run
+from tests.servers.smtp import drop
 
 on_both_traces = on_both("traces of a copied database")
 
@@ -307,8 +309,23 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
         assert drain(environment)[0] == 0
     assert {one.recipient for one in relay.accepted} <= {"ada@dpsk12.org"}
     assert books(services, begun) == {"recipients": 5, "uncertain": 5}
+    assert {each.claimed_by for each in deliveries(services)} == {None}
     for issue in (waiting, paused.id):
         assert books(services, issue) == {"recipients": 5, "queued": 5}
+
+
+def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that_was_stopped(
+    worker, relay, services, keyring
+):
+    relay.always("DOT", drop())
+    issue = queue(services, keyring, 2)
+    worker.drain()
+    with services.writing.begin() as session:
+        stopped = queue_issue(session)
+        release.act(session, stopped, release.stop)
+        assert outbox.doubt_copies(session, None) == 1
+        assert session.get_one(Newsletter, issue).paused_at is not None
+        assert stopped.paused_at is None
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}, {"BELONG_UNCERTAIN": "0"}])
