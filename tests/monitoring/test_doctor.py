@@ -185,7 +185,9 @@ def test_the_figures_are_totals_and_name_no_group(visitor):
 
 @on_sqlite
 @WITH_TOKEN
-@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN])
+@pytest.mark.parametrize(
+    "given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"]
+)
 def test_without_the_token_there_is_no_such_page(visitor, given):
     headers = {} if given is None else {"Authorization": given}
     answer = visitor.client.get("/metrics", headers=headers)
