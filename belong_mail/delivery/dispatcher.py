@@ -41,7 +41,7 @@ class IssuePaused(Exception):
     """The issue is paused or stopped, or a key is missing: the delivery has to wait."""
 
 
-# Writes a message without the database. Raises SkipDelivery or Halted.
+# Writes a message without the database. Raises SkipDelivery or IssuePaused.
 Compose = Callable[[], Envelope]
 
 
@@ -73,7 +73,7 @@ class MemberQuery(Protocol):
     prepared: dict[str, Any]
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Make an issue ready to be sent and return its parameters. Raises Halted if paused."""
+        """Make an issue ready to be sent and return its parameters. Raises IssuePaused."""
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
         """Return, by delivery id, functions that write to the selected members."""
