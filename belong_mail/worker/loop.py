@@ -16,6 +16,7 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
+    has_idled,
     hurry_after_locks,
     is_locked,
     is_too_slow,
@@ -398,18 +399,18 @@ class Worker:
                 session.delete(request)
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
-        except Exception as error:  # a poisoned row must not stop the others
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._has_failed |= kind in LOOKUPS
-            if isinstance(error, NO_DATABASE) and not is_too_slow(error):
-                raise
-            log.error("Request %d cannot be read: %s", request_id, error_name(error))  # noqa: TRY400
-            if is_too_slow(error):
-                rest = LOCKED_REQUEST_REST if is_locked(error) else SLOW_REQUEST_REST
+            if isinstance(error, NO_DATABASE):
+                # A row can bring it about. If the database is really gone, this fails as well.
+                is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
+                rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST
                 self._put_back(request_id, due_at=now() + rest)
             else:
                 # The web may have written any number into a new row, even a very negative one.
                 before = case((Job.failures < 0, 0), else_=Job.failures)
                 self._put_back(request_id, failures=before + 1)
+            log.error("Request %d cannot be read: %s", request_id, error_name(error))  # noqa: TRY400
         return True
 
     def _put_back(self, request_id: int, **values: Any) -> None:

@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import JobWork
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
@@ -21,6 +23,10 @@ from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, on_sqlite
 
 pytestmark = on_both("what is claimed and read differs by dialect")
+
+
+def fail_like_a_missing_database(work: JobWork) -> None:
+    raise OperationalError("", {}, Exception())
 
 
 def test_an_address_that_cannot_be_opened_stops_nobody_else(worker, services, keyring, caplog):
@@ -206,6 +212,21 @@ def test_a_request_that_says_it_failed_less_than_never_is_given_up_too(worker, s
         worker.step()
     with services.reading.begin() as session:
         assert session.scalars(select(Job.failures)).all() == [3]
+
+
+def test_a_request_whose_statement_fails_as_a_missing_databases_would_waits_alone(
+    worker, relay, services, visitor
+):
+    """A row of the web's can bring it about: only a second transaction tells one from the other."""
+    worker._tasks = {**worker._tasks, "odd": fail_like_a_missing_database}
+    with services.writing.begin() as session:
+        session.add(Job(kind="odd", due_at=now() - timedelta(days=1)))
+    visitor.join("the-village", "ben@dpsk12.org")
+    worker.drain()
+    assert [one.recipient for one in relay.accepted] == ["ben@dpsk12.org"]
+    with services.reading.begin() as session:
+        [left] = session.query(Job).all()
+        assert left.due_at > now()
 
 
 def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services, keyring):
