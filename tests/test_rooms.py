@@ -61,6 +61,8 @@ class Tried(SealedJob, kind="tried"):
         ({"name": "Ada", "groups": "a"}, None),
         ({"name": "Ada", "groups": [], "is_new": 1}, None),
         ({"name": "Ada"}, None),
+        ({"name": "A" * 10_001, "groups": []}, None),
+        ({"name": "Ada", "groups": ["a"] * 101}, None),
     ],
 )
 def test_a_job_of_another_form_is_not_read(said, opened):

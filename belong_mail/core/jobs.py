@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # After this many failures a job is left for the operator.
 MAX_FAILURES = 3
+# More than any form takes: some work on text or lists grows with the square of their length.
+MAX_CHARACTERS, MAX_ITEMS = 10_000, 100
 # Halves of characters (surrogates), which JSON can hold and UTF-8 cannot.
 HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
@@ -119,10 +121,13 @@ class SealedJob(JobKind):
 
 
 def _is_of(value: object, form: Any) -> bool:
-    """Return whether a value has a field's type; text must be valid UTF-8."""
-    if get_origin(form) is list:
-        return type(value) is list and all(_is_of(each, *get_args(form)) for each in value)
-    return type(value) is form and not (isinstance(value, str) and HALVES.search(value))
+    """Return whether a value has a field's type, and is not too long; text must be valid UTF-8."""
+    if isinstance(value, list):
+        is_list = get_origin(form) is list and len(value) <= MAX_ITEMS
+        return is_list and all(_is_of(each, *get_args(form)) for each in value)
+    if isinstance(value, str) and (len(value) > MAX_CHARACTERS or HALVES.search(value)):
+        return False
+    return type(value) is form
 
 
 def remaining_lookups(session: Session, at: datetime) -> int:

@@ -25,6 +25,8 @@ from belong_mail.mail.message.plain_words import plain_words, readings
 SITE_WORDS = "discreet_words"
 # More words are ignored, whoever wrote them: each subject is compared with all of them.
 MAX_WORDS, MAX_CHARACTERS = 200, 60
+# No header is longer (RFC 5322 2.1.1).
+MAX_HEADER = 998
 
 
 def _by_group(section: str) -> dict[str, tuple[str, ...]]:
@@ -90,7 +92,12 @@ def needs_no_mark(group: Group) -> bool:
 
 
 def identifying_word(group: Group, text: str) -> str:
-    """Return the word in a header that identifies its group, or an empty text."""
+    """Return the word in a header that identifies its group, or an empty text.
+
+    The beginning of a text that is too long for a header counts as one: comparing it takes long.
+    """
+    if len(text) > MAX_HEADER:
+        return text[:MAX_CHARACTERS]
     drawn = _DRAWN.sub("", text)
     kinds = _kinds(group.slug, _names(group))
     symbols = (sign for kind in kinds for sign in SYMBOLS.get(kind, ()) if sign in drawn)

@@ -64,8 +64,11 @@ def check_envelope(address: str) -> None:
 def normalise(address: str) -> str:
     """Return the identity of an address: two that are equal here reach the same person.
 
-    Dots and plus tags stay: only the receiving domain knows what they mean.
+    Dots and plus tags stay: only the receiving domain knows what they mean. Raises InvalidAddress
+    for a domain that cannot be written, and for what is longer than an address can be.
     """
+    if len(address) > MAX_ADDRESS:
+        raise InvalidAddress("This is longer than an address can be.")
     local, _, host = address.strip().rpartition("@")
     try:
         host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")

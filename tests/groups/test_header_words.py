@@ -184,3 +184,10 @@ def test_a_name_that_no_form_would_take_counts_by_its_first_60_letters():
     )
     found = ("s" * 60, "n" * 60, "k" * 60, "yes", "no so")
     assert [bool(identifying_word(group, each)) for each in found] == [True] * 4 + [False]
+
+
+def test_what_is_too_long_for_a_header_tells_by_itself_and_is_compared_with_no_word():
+    """The web may write a subject of a megabyte, which each of 200 words would search for hours."""
+    group = Group(slug="x", name="X", identifying_words={"en": "\n".join(["a " * 29 + "b"] * 200)})
+    assert identifying_word(group, "a " * 500_000) == ("a " * 30)
+    assert identifying_word(group, "c " * 499) == ""

@@ -168,3 +168,9 @@ def test_whatever_is_typed_is_spelled_or_refused(typed):
     assert check(written) == written
     assert normalise(written) == normalise(typed.strip(" \t\r\n\u00a0"))
     check_envelope(written)
+
+
+def test_what_is_longer_than_an_address_has_no_identity():
+    """Accents in a row take time by the square of their number, and the web may write a million."""
+    with pytest.raises(InvalidAddress):
+        normalise("a" + "\u0301\u0316" * 500_000 + "@dpsk12.org")
