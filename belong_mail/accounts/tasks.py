@@ -105,8 +105,8 @@ def receive_proof(work: JobWork, asked: SendProofLink) -> None:
         raise Refused
     if identity_tasks.is_linked(session, keys, account):
         raise Refused
-    of_session = keys.index.limited(f"proof/{browser_session.public_id}")
-    of_account = keys.index.limited(f"proofs/{account.public_id}")
+    of_session = keys.index.limited("proof", browser_session.public_id)
+    of_account = keys.index.limited("proofs", account.public_id)
     work.use_each([(of_session, PROOF_RATE), (of_account, PROOFS_RATE)])
     secret = new_public_id()
     link = _add_link(session, account, secret, browser_session.token_hash)
@@ -133,20 +133,15 @@ def _uses(
     index: BlindIndex, account: Account, identity: str, asked: SendSignInLink
 ) -> list[tuple[bytes, rate_limits.Rate]]:
     """Return the limits that a link counts against; a known browser has its own."""
-
-    def allowance(whose: str) -> bytes:
-        return index.limited(f"sign-in/{whose}/{identity}")
-
     if signing_in.is_known_browser(asked.known_as, account):
-        known = allowance(f"known/{asked.known_as}")
         return [
-            (known, SIGN_IN_KNOWN_BROWSER_RATE),
-            (allowance("known"), SIGN_IN_KNOWN_BROWSERS_RATE),
+            (index.limited("sign-in-known", asked.known_as, identity), SIGN_IN_KNOWN_BROWSER_RATE),
+            (index.limited("sign-in-all-known", identity), SIGN_IN_KNOWN_BROWSERS_RATE),
         ]
     return [
-        (allowance(f"browser/{asked.browser_hash}"), SIGN_IN_BROWSER_RATE),
-        (allowance(f"source/{asked.source}"), SIGN_IN_SOURCE_RATE),
-        (allowance("strangers"), SIGN_IN_STRANGERS_RATE),
+        (index.limited("sign-in-browser", asked.browser_hash, identity), SIGN_IN_BROWSER_RATE),
+        (index.limited("sign-in-source", asked.source, identity), SIGN_IN_SOURCE_RATE),
+        (index.limited("sign-in-strangers", identity), SIGN_IN_STRANGERS_RATE),
     ]
 
 

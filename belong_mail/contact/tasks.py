@@ -53,7 +53,7 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
     identity = normalise(written.address)
     if suppressions.is_suppressed(session, index, identity):
         return False
-    key = index.limited(f"ack/{identity}")
+    key = index.limited("ack", identity)
     return rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, work.at) is not None
 
 

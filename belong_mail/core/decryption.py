@@ -136,8 +136,9 @@ class BlindIndex:
     def erased(self, address: str) -> bytes:
         return self._hash("erase", "", address)
 
-    def limited(self, address: str) -> bytes:
-        return self._hash("limit", "", address)
+    def limited(self, use: str, name: str, *names: str) -> bytes:
+        """Return the index of what a limit counts; no use's equals another's, whatever is typed."""
+        return self._hash("limit", use, "\x00".join((name, *names)))
 
     def returned(self, digest: str) -> bytes:
         """Return the index of a returned message, so that it counts once."""

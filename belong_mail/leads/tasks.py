@@ -53,7 +53,7 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     written = {normalise(asked.address): asked.address}
     of_lead = invitations.account_address(keys.opener, keys.index, lead)
     written.setdefault(normalise(of_lead), of_lead)
-    limited = (keys.index.limited(f"{ASKED}/{group.public_id}/{each}") for each in written)
+    limited = (keys.index.limited(ASKED, group.public_id, each) for each in written)
     due_at = max(work.use(key, MAILBOX_RATE, MAX_WAIT) for key in limited)
     links = {identity: secrets.token_urlsafe(24) for identity in written}
     session.execute(delete(MailboxChange).where(MailboxChange.group_id == group.id))

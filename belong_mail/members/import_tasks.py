@@ -164,8 +164,8 @@ def _ask(work: Work, group: Group, signup: Signup) -> None:
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
     """Count that a person is asked; return whether imports have not asked them too often."""
-    mark = keyring.index.limited(f"import/{group.public_id}/{person}")
-    of_person = keyring.index.limited(f"import//{person}")
+    mark = keyring.index.limited("import", group.public_id, person)
+    of_person = keyring.index.limited("import-anywhere", person)
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
     return rate_limits.try_uses(session, rates, now())
 

@@ -82,7 +82,7 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
     held = [each for each in found if _is_kept(work, each)]
     if not held:
         work.require_staff(asked.address)
-    work.use(b"my-groups/" + keys.index.limited(identity), MY_GROUPS_RATE)
+    work.use(keys.index.limited("my-groups", identity), MY_GROUPS_RATE)
     waiting = rows_of(session, keys, WaitlistEntry, identity)
     notes = [
         (each.group.name_in_emails, each.public_id) for each in waiting if _is_kept(work, each)
@@ -103,7 +103,7 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
     index, identity = work.keys.index, addresses.normalise(asked.address)
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
-    work.use(b"email-again/" + index.limited(identity), EMAIL_AGAIN_RATE)
+    work.use(index.limited("email-again", identity), EMAIL_AGAIN_RATE)
     work.post("email-again", asked.address, asked.language)
 
 
@@ -117,7 +117,7 @@ def lift(work: Work, asked: Lift) -> None:
 def my_copy(work: Work, asked: SendCopy) -> None:
     """Email a copy of what is held; it is collected when the email is written."""
     address = address_of(work.keys, read_permit(work, asked)[0])
-    key = b"my-copy/" + work.keys.index.limited(addresses.normalise(address))
+    key = work.keys.index.limited("my-copy", addresses.normalise(address))
     work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, COPY_WAIT))
 
 
@@ -186,7 +186,7 @@ def read_permit(work: Work, asked: ForList) -> list[Subscription]:
 def person_of(keyring: Keyring, subscription: Subscription) -> str:
     """Return a keyed hash of a subscription's address, to see whose it is."""
     identity = addresses.normalise(address_of(keyring, subscription))
-    return keyring.index.limited(identity).hex()
+    return keyring.index.limited("person", identity).hex()
 
 
 def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
@@ -245,7 +245,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     if suppressions.is_suppressed(session, keys.index, identity) or not _is_ours(keys, held):
         raise Refused
     work.require_staff(asked.new)
-    key = keys.index.limited(f"change-address/{identity}")
+    key = keys.index.limited("change-address", identity)
     due_at = work.use(key, CHANGE_ADDRESS_RATE, MAX_WAIT)
     secret = new_public_id()
     public_id = link_hash(secret)

@@ -70,8 +70,8 @@ def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
     """Count a code; return whether the limits allow it. Plus tags count as the same person."""
     identity = untagged(normalise(wanted.address))
     uses = (
-        (index.limited(f"staff-code-from/{wanted.source}/{identity}"), STAFF_CODE_SOURCE_RATE),
-        (index.limited(f"staff-code-to/{identity}"), STAFF_CODE_RATE),
+        (index.limited("staff-code-from", wanted.source, identity), STAFF_CODE_SOURCE_RATE),
+        (index.limited("staff-code-to", identity), STAFF_CODE_RATE),
     )
     return rate_limits.try_uses(session, uses, end_of_day(now()))
 
@@ -89,7 +89,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     if not _is_right(keys.index, group, asked, _sent_at(work)):
         raise Refused
     # Marks a code as used by a keyed hash of its page, never of an address.
-    key = keys.index.limited(f"staff-code-used/{group.public_id}/{asked.nonce}")
+    key = keys.index.limited("staff-code-used", group.public_id, asked.nonce)
     if rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
         raise Refused
     let_in(work, group, replace(asked, source=""))

@@ -317,7 +317,7 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
 def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:
     """Return the keys of a member's two limits: between two emails, and of all that was asked."""
     limited, public_id = keyring.index.limited, subscription.public_id
-    return limited(f"confirm-gap/{public_id}"), limited(f"confirm/{public_id}")
+    return limited("confirm-gap", public_id), limited("confirm", public_id)
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
@@ -338,8 +338,8 @@ def _source_allowances(
     identity = address.normalise(address_of(keyring, subscription))
     name = keyring.index.limited
     return [
-        (name(f"confirm/{source}/{subscription.public_id}"), CONFIRM_MEMBER_RATE),
-        (name(f"confirm/{source}/{identity}"), CONFIRM_PERSON_RATE),
+        (name("confirm-from", source, subscription.public_id), CONFIRM_MEMBER_RATE),
+        (name("confirm-person-from", source, identity), CONFIRM_PERSON_RATE),
     ]
 
 
@@ -347,7 +347,8 @@ def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
     """Count one confirmation for all sources; beyond a day's wait, count nothing and wait a day."""
     keyring, at = work.keys, work.at
     _, of_member = _own_keys(keyring, subscription)
-    of_person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
+    identity = address.normalise(address_of(keyring, subscription))
+    of_person = keyring.index.limited("confirm-person", identity)
     uses = (
         (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
         (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),

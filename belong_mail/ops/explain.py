@@ -45,15 +45,10 @@ class Act(NamedTuple):
     words: str
     kinds: tuple[str, ...]
     rate: Rate
-    # Prefix of an address in the limit that all sources share, before hashing and in the hash.
-    prefix: bytes
-    name: str
+    # Use of the limit that all sources share.
+    use: str
     # Explains who gets no email.
     silence: str
-
-    def key(self, index: BlindIndex, identity: str) -> bytes:
-        """Return the limit's key for a normalised address."""
-        return self.prefix + index.limited(self.name.format(identity))
 
 
 ACTS: Final = (
@@ -61,26 +56,23 @@ ACTS: Final = (
         "Join a group",
         ("confirm-subscription", "group-starts", "already-member"),
         CONFIRM_PERSON_RATE_ALL_SOURCES,
-        b"",
-        "{}",
+        "confirm-person",
         "For one group two at once, then one a day, and a quarter of an hour between two. None to"
         " an address that the office bars, or that is not staff's and no code lets in.",
     ),
-    Act(MY_GROUPS, ("my-groups", "no-groups"), MY_GROUPS_RATE, b"my-groups/", "{}", ""),
+    Act(MY_GROUPS, ("my-groups", "no-groups"), MY_GROUPS_RATE, "my-groups", ""),
     Act(
         "Email me again",
         ("email-again",),
         EMAIL_AGAIN_RATE,
-        b"email-again/",
-        "{}",
+        "email-again",
         "None unless its owner asked for no email ever.",
     ),
     Act(
         "Sign in",
         ("sign-in", "proof"),
         SIGN_IN_STRANGERS_RATE,
-        b"",
-        "sign-in/strangers/{}",
+        "sign-in-strangers",
         "None to who leads no group and is not of the office, or signs in by a passkey or the"
         " district's account.",
     ),
@@ -88,8 +80,7 @@ ACTS: Final = (
         "Write to the office",
         (RECEIPT,),
         ACKNOWLEDGEMENT_RATE,
-        b"",
-        "ack/{}",
+        "ack",
         "None to an address that is not staff's.",
     ),
 )
@@ -144,7 +135,7 @@ def explain(
         if act.words == MY_GROUPS and not is_staff:
             lines.append(f"{act.words}: nothing is told of an address that is not staff's.")
             continue
-        left = remaining(session, act.key(index, identity), act.rate, now())
+        left = remaining(session, index.limited(act.use, identity), act.rate, now())
         state = "free" if left else "used up"
         lines.append(f"{act.words}: {_allowance(act.rate)}; {state} now. {act.silence}".rstrip())
         lines += [_line(each) for each in sent if each.kind in act.kinds] or ["  No email."]

@@ -145,7 +145,8 @@ def test_an_index_tells_groups_uses_addresses_and_keys_apart():
         index.member("group-2", ada),
         index.member("group-1", "bob@dpsk12.org"),
         index.suppressed(ada),
-        index.limited(ada),
+        index.limited("sign-in", ada),
+        index.limited("sign-in-browser", ada),
         index.account(ada),
         BlindIndex((NEW["index"],)).member("group-1", ada),
     ]
@@ -157,6 +158,7 @@ def test_an_index_tells_groups_uses_addresses_and_keys_apart():
 def test_scope_and_address_cannot_flow_into_each_other():
     index = BlindIndex((OLD["index"],))
     assert index.member("group", "1@x.org") != index.member("group1", "@x.org")
+    assert index.limited("sign-in", "1@x.org") != index.limited("sign-in1", "@x.org")
 
 
 def test_a_worker_without_its_keys_says_so():

@@ -334,9 +334,9 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing):
     assert len(allowing.mails(HOME)) == 1
     subscription, index = allowing.subscription(HOME), allowing.keyring.index
     with allowing.services.reading.begin() as session:
-        for name in (subscription.public_id, HOME):
-            assert session.get(WorkerLimit, index.limited(f"confirm//{name}")) is not None
-            assert session.get(WorkerLimit, index.limited(f"confirm/somewhere/{name}")) is None
+        for use, name in (("confirm-from", subscription.public_id), ("confirm-person-from", HOME)):
+            assert session.get(WorkerLimit, index.limited(use, "", name)) is not None
+            assert session.get(WorkerLimit, index.limited(use, "somewhere", name)) is None
 
 
 def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing):
@@ -408,8 +408,8 @@ def test_what_is_kept_of_a_code_says_no_hour(allowing):
     nonce = nonce_of(page)
     with allowing.services.reading.begin() as session:
         group = group_named(session, VILLAGE).public_id
-        used = session.get_one(WorkerLimit, index.limited(f"staff-code-used/{group}/{nonce}"))
-        asked = session.get_one(WorkerLimit, index.limited(f"staff-code-to/{ADA}"))
+        used = session.get_one(WorkerLimit, index.limited("staff-code-used", group, nonce))
+        asked = session.get_one(WorkerLimit, index.limited("staff-code-to", ADA))
         assert used.used_until == end + 2 * day
         assert asked.used_until == pytest.approx(end + day / STAFF_CODE_RATE.burst)
 

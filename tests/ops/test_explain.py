@@ -111,10 +111,10 @@ def test_the_limits_are_those_that_the_worker_counts(scenario, cli):
         suppressions.suppress(session, scenario.keyring.index, ADA, suppressions.BY_REQUEST)
     scenario.visitor.send("/email-me-again", email=ADA)
     scenario.worker.drain()
+    limited = scenario.keyring.index.limited
     with scenario.services.reading.begin() as session:
         used = [
-            remaining(session, each.key(scenario.keyring.index, ADA), each.rate, now())
-            < each.rate.burst
+            remaining(session, limited(each.use, ADA), each.rate, now()) < each.rate.burst
             for each in ACTS
         ]
     assert used == [True] * len(ACTS)
