@@ -300,15 +300,6 @@ def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
     assert len(relay.to("ada@dpsk12.org")) == 1
 
 
-def test_a_mailbox_that_is_full_is_not_asked_each_minute(clock, worker, relay, visitor):
-    relay.always("RCPT", "452 4.2.2 Mailbox full")
-    visitor.join("asian", "ada@dpsk12.org")
-    for _ in range(30):
-        worker.drain()
-        clock.shift(MINUTE)
-    assert len([each for each in relay.commands if each.startswith("RCPT")]) <= 4
-
-
 @on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     clock, worker, relay, services, keyring, cli

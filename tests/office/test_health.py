@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery import suppressions
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import Delivery, State, Suppression
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
@@ -133,6 +133,11 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, se
     with time_machine.travel(now() + timedelta(minutes=122)), services.writing.begin() as session:
         figures.count_suppressions(session)
     assert "about 20" in words(office)
+    with services.writing.begin() as session:
+        session.execute(delete(Suppression).where(Suppression.reason == "other"))
+    with time_machine.travel(now() + timedelta(minutes=183)), services.writing.begin() as session:
+        figures.count_suppressions(session)
+    assert "Another reason" not in words(office)
 
 
 @on_both("races")

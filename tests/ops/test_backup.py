@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,8 +144,14 @@ def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
     services.engine.dispose()
     for end in ("-wal", "-shm"):
         (tmp_path / f"belong.db{end}").unlink(missing_ok=True)
-    file.write_bytes(b"no database at all " * 1000)
-    assert "damaged" in refused(given, "db", "backup", str(tmp_path / "other"))
+    whole = copy.read_bytes()
+    with closing(sqlite3.connect(copy)) as kept:
+        [[page]] = kept.execute("SELECT rootpage FROM sqlite_master WHERE name = 'images'")
+    place = (page - 1) * 4096
+    spoilt = whole[:place] + b"\xff" * 4096 + whole[place + 4096 :]
+    for content in (spoilt, b"no database at all " * 1000):
+        file.write_bytes(content)
+        assert "damaged" in refused(given, "db", "backup", str(tmp_path / "other"))
     assert "move it away" in refused(given, "db", "restore", str(copy))
     file.rename(tmp_path / "damaged.db")
     succeed(given, "db", "restore", str(copy))
