@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine, MetaData, inspect, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Engine, MetaData, inspect
+from sqlalchemy.exc import DatabaseError
 
 from belong_mail.core import encrypted_file
-from belong_mail.core.db import create, make_engine
+from belong_mail.core.db import create, make_engine, schema_step
 from belong_mail.ops import backup_retention, schema
 
 # Puts a restored database on hold.
@@ -34,7 +34,7 @@ LEFT_AFTER_SECONDS = 12 * 60 * 60
 # SQLite's files beside one that it writes to.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
-# The same for PostgreSQL.
+# For PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 # At the lowest level: most of what is kept is encrypted and cannot be made smaller.
 DUMPING = ("--format=custom", "--compress=1")
@@ -333,11 +333,8 @@ def _refuse_other_schema(engine: Engine, file: Path) -> None:
         ).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise InvalidBackup("pg_restore is not installed, or it cannot read this copy.") from error
-    try:
-        with engine.connect() as connection:
-            current = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except (DatabaseError, OperationalError):
-        current = None
+    with engine.connect() as connection:
+        current = schema_step(connection)
     if f"\n{current}\n" not in told:
         raise InvalidBackup(
             "The copy and the database are of different versions. Make an empty database, name it"

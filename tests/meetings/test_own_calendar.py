@@ -134,15 +134,6 @@ def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
         assert not re.search("Room 4|Village|Tea", answer.text)
 
 
-def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario):
-    link = calendar_link(scenario)
-    leave = link_to(scenario.mails()[-1], "leave")
-    swapped = link.replace("/my-calendar/", "/leave/")
-    assert scenario.visitor.open(swapped).status_code == 404
-    assert scenario.visitor.open(leave.replace("/leave/", "/my-calendar/")).status_code == 404
-    assert scenario.visitor.press(link).status_code in {403, 404, 405}
-
-
 def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario):
     link = calendar_link(scenario, "lgbtq")
     text = scenario.visitor.open(link).text
