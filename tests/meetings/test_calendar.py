@@ -14,7 +14,7 @@ from belong_mail.ops import demo_data, rooms
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import plan_meeting
-from tests.newsletters.writing import write
+from tests.newsletters.writing import begin, write
 from tests.scenario import ADA
 
 PLACE = "Room 4, behind the library"
@@ -163,6 +163,9 @@ def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(lead, serv
     assert written["text_es"].startswith("Ven.\n\n## Las próximas reuniones")
     assert written["text_es"].count("Té. ") == 4
     assert f'href="{LINK}"' in lead.press(f"{page}/preview", **written).text
+    empty = begin(lead)
+    lead.send(empty, meetings="1")
+    assert "## The next meetings" in Form(lead.open(empty).text).fields["text"]
 
 
 def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellation(services):

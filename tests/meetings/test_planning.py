@@ -45,6 +45,13 @@ def _clock():
         yield
 
 
+@pytest.fixture
+def page(lead, services) -> str:
+    """The page of a meeting that a lead has planned."""
+    assert lead.send(NEW, **FULL).status_code == 303
+    return f"/lead/meetings/{only(services).public_id}"
+
+
 def only(services) -> Meeting:
     with services.reading.begin() as session:
         [meeting] = session.scalars(select(Meeting))
@@ -210,10 +217,8 @@ def test_all_of_a_meeting_is_changed_even_if_it_has_begun_and_its_first_day_stay
 
 
 def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_all(
-    lead, visitor, services
+    lead, page, visitor, services
 ):
-    lead.send(NEW, **FULL)
-    page = f"/lead/meetings/{only(services).public_id}"
     assert "Cancel the whole series?" in lead.open(f"{page}/cancel").text
     assert only(services).cancelled_at is None
     assert lead.send(f"{page}/cancel").status_code == 303
@@ -227,9 +232,8 @@ def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_al
 
 
 @on_both("days and times")
-def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, visitor, services):
-    lead.send(NEW, **FULL)
-    day = f"/lead/meetings/{only(services).public_id}/2026-12-08"
+def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, services):
+    day = f"{page}/2026-12-08"
     moved = {"held_on": "2026-12-09", "starts_at": "09:00", "ends_at": "10:00", "place": "Room 7"}
     assert lead.send(day, **moved).status_code == 303
     shown = visitor.open("/groups/the-village").text
@@ -246,9 +250,8 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, visitor, service
     assert only(services).sequence == 3
 
 
-def test_a_day_that_cannot_be_moved_so_says_why(lead, services):
-    lead.send(NEW, **FULL)
-    day = f"/lead/meetings/{only(services).public_id}/2026-12-08"
+def test_a_day_that_cannot_be_moved_so_says_why(lead, page, services):
+    day = f"{page}/2026-12-08"
     for typed, expected in (
         ({"held_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
         ({"held_on": "2026-11-30"}, "This day is over."),
@@ -268,9 +271,7 @@ def test_a_day_that_cannot_be_moved_so_says_why(lead, services):
     assert only(services).sequence == 0
 
 
-def test_a_day_that_is_none_of_the_meeting_is_not_there(lead, services):
-    lead.send(NEW, **FULL)
-    page = f"/lead/meetings/{only(services).public_id}"
+def test_a_day_that_is_none_of_the_meeting_is_not_there(lead, page):
     for day in ("2026-12-09", "2026-12-22", "2026-02-31", "today", "20261208x"):
         assert lead.open(f"{page}/{day}").status_code == 404, day
         assert lead.act(f"{page}/{day}/cancel").status_code == 404, day
@@ -316,10 +317,8 @@ def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, ser
 
 
 def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_stored(
-    lead, services
+    lead, page, services
 ):
-    lead.send(NEW, **FULL)
-    page = f"/lead/meetings/{only(services).public_id}"
     mine = Form(lead.open(page).text).fields | {"title_en": "Coffee"}
     lead.send(page, place="Room 9", title_en="Tea and cake")
     told = lead.press(page, **mine)
@@ -336,9 +335,8 @@ def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_s
     assert (only(services).title["en"], only(services).place) == ("Coffee", "Room 4")
 
 
-def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(lead, services):
-    lead.send(NEW, **FULL)
-    page = f"/lead/meetings/{only(services).public_id}/2026-12-08"
+def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(lead, page):
+    page = f"{page}/2026-12-08"
     mine = Form(lead.open(page).text).fields | {"place": "Room 5"}
     lead.send(page, place="Room 9", starts_at="15:30")
     told = lead.press(page, **mine)

@@ -155,9 +155,16 @@ def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(services, 
 def test_rows_of_an_issue_go_after_400_days_and_its_counts_stay(services, sent):
     with services.writing.begin() as session:
         bounce(session)
-    before = books(services, sent)
-    with time_machine.travel(now() + MONTHS), services.writing.begin() as session:
-        assert remove_old_copies(session, now()) == MEMBERS
+    before, later = books(services, sent), now() + MONTHS
+    with services.writing.begin() as session:
+        finished_lately, waits = ids(session)[:2]
+        session.get_one(Delivery, finished_lately).finished_at = later
+        session.get_one(Delivery, waits).due_at = later
+    with time_machine.travel(later), services.writing.begin() as session:
+        assert remove_old_copies(session, now()) == MEMBERS - 2
+        assert ids(session) == [finished_lately, waits]
+        session.execute(update(Delivery).values(finished_at=now() - MONTHS, due_at=None))
+        assert remove_old_copies(session, now()) == 2
     with services.reading.begin() as session:
         assert ids(session) == []
     assert report(services, sent) == before

@@ -98,7 +98,7 @@ def test_the_report_after_a_stop_is_true(lead, members, worker):
     assert "wasn’t sent" not in shown
 
 
-def sent(services, subject: str, text: str, at, **es: str) -> str:
+def sent(services, subject: str, text: str, at, preview: str = "", **es: str) -> str:
     """Keep a newsletter of The Village that went out at a time; return its page."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), subject, text)
@@ -106,6 +106,7 @@ def sent(services, subject: str, text: str, at, **es: str) -> str:
             issue,
             subject={"en": subject, "es": es.get("title", "")},
             text={"en": text, "es": es.get("words", "")},
+            preheader={"en": preview},
         )
         issue.queued_at = issue.due_at = at
         return f"/lead/newsletters/{issue.public_id}"
@@ -119,10 +120,10 @@ def found(lead, query: str) -> list[str]:
 def test_past_newsletters_are_found_by_words_in_any_language(lead, services):
     at = now() - timedelta(days=30)
     tea = sent(services, "Tea & cake", "100% of_us came.", at, title="Té", words="¡Vengan, niños!")
-    walk = sent(services, "A walk", "In the “hills”.", at + timedelta(days=1))
+    walk = sent(services, "A walk", "In the “hills”.", at + timedelta(days=1), "Bring boots")
     for words, pages in {
         "TEA": [tea], "te": [tea], "t%C3%A9": [tea], "ninos": [tea], "VENGAN tea": [tea],
-        "hills+tea": [], "walk": [walk], "": [walk, tea], "%25": [tea], "of_us": [tea],
+        "hills+tea": [], "hills+boots": [walk], "": [walk, tea], "%25": [tea], "of_us": [tea],
         "ofxus": [], "xyz": [], "%00": [], "\\": [], "'": [],
     }.items():  # fmt: skip
         assert found(lead, f"words={words.replace(' ', '+')}") == pages, words

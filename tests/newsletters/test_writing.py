@@ -74,6 +74,7 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
     both = {**Form(answer.text).fields, "subject": "Both", "text": "First and second words"}
     assert second.press(page, **both).status_code == 303
     assert "First and second words" in lead.open(page).text
+    assert "Written by you and a group leader." in lead.open("/lead/").text
 
 
 def test_words_are_saved_while_they_are_typed(lead):
@@ -121,6 +122,7 @@ def test_the_preview_shows_an_inbox_the_dark_plain_text_and_each_language(lead):
     assert "@media all" in dark
     assert "<strong>Vengan</strong>" in preview(lead, page, "es", **words)
     assert "<strong>Come</strong>" in preview(lead, page, "es", **english)
+    assert "Vengan" in preview(lead, page, "text-es", **words)
     plain = preview(lead, page, "text", **words)
     assert "Come" in plain
     assert "<" not in plain

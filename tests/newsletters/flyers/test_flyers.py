@@ -235,6 +235,8 @@ def test_a_copy_and_a_template_have_the_flyers_and_a_deleted_draft_takes_them_al
 )  # fmt: skip
 def test_a_file_has_a_name_that_every_system_knows(title, name):
     assert file_name(title) == name
+    twice = files.attached([Flyer(title=title, content=b"%PDF-") for _ in range(2)])
+    assert [each.name for each in twice] == [f"{name}.pdf", f"{name}-2.pdf"]
 
 
 def test_the_office_reads_the_flyers_of_a_newsletter(app, lead, services, keyring):
