@@ -1,10 +1,11 @@
-"""Copies of the database: made while mail leaves, put back on hold, tried out by a drill."""
+"""Copies of the database: made while mail leaves, put back on hold, tried out, kept and deleted."""
 
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from sqlalchemy import inspect, text
 
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
-from belong_mail.ops import grants
+from belong_mail.core.services import Services
+from belong_mail.ops import backup_retention, grants
 from tests.conftest import KEYS
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, queue
@@ -23,9 +25,10 @@ from tests.postgres import is_analyzed, postgresql
 from tests.processes import SECONDS, run, running
 from tests.web_role import role_of
 
-pytestmark = [on_both("copies"), pytest.mark.usefixtures("services")]
+pytestmark = on_both("copies")
 
 ADA = "ada.canary@dpsk12.org"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OTHER = encryption.new_keys()
 STRANGE = {"BELONG_PRIVATE_KEYS": OTHER["private"], "BELONG_PUBLIC_KEYS": OTHER["public"]}
 # Else the doctor complains of the server of these tests.
@@ -33,8 +36,9 @@ SOUND = {"PGOPTIONS": "-c synchronous_commit=on"}
 
 
 @pytest.fixture
-def given(environment: Settings) -> Settings:
-    """The settings, with PostgreSQL's programs on the path."""
+def given(environment: Settings, services: Services) -> Settings:
+    """The settings of a site, with PostgreSQL's programs on the path."""
+    assert services
     return {**environment, **SOUND, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
@@ -211,3 +215,35 @@ def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(given, into, serv
         used = run(given, "db", "drill", str(torn), into[0], given["BELONG_DATABASE_URL"])
         assert (used.returncode, "is not empty" in used.stderr) == (1, True)
     assert dump_of(services) == before
+
+
+def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
+    moments = {NOON - timedelta(hours=12 * n) for n in range(120)}
+    kept = backup_retention.kept(moments, 7, 4)
+    assert {NOON - timedelta(days=n) for n in range(7)} <= kept
+    assert len(kept) == 10
+    assert min(kept) > NOON - timedelta(days=30)
+    assert backup_retention.kept(moments, 1, 0) == {NOON}
+    both_years = {NOON, NOON - timedelta(weeks=52)}
+    assert backup_retention.kept(both_years, 0, 4) == both_years, "The week's number is the same."
+
+
+def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
+    before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
+    names = [
+        backup_retention.file_name(before, "1.0"),
+        backup_retention.file_name(last, "1.0"),
+        backup_retention.file_name(NOON, "1.1"),
+    ]
+    for name in names:
+        (tmp_path / name).write_bytes(b"SQLite format 3\0")
+    assert [gone.name for gone in backup_retention.delete_old(tmp_path, 1, 0)] == [names[1]]
+    later = backup_retention.file_name(NOON + timedelta(days=31), "1.1")
+    (tmp_path / later).write_bytes(b"SQLite format 3\0")
+    backup_retention.delete_old(tmp_path, 1, 0)
+    assert [left.name for left in tmp_path.iterdir()] == [later]
+
+
+def test_when_backups_stop_the_last_ones_stay():
+    old = {NOON - timedelta(days=400 + n) for n in range(3)}
+    assert backup_retention.kept(old, 3, 0) == old

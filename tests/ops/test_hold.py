@@ -325,6 +325,10 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
     with services.writing.begin() as session:
         stopped = queue_issue(session)
         release.act(session, stopped, release.stop)
+        in_hand = Delivery(kind="newsletter", newsletter_id=stopped.id, state=State.SENDING)
+        in_hand.subscription_id, in_hand.due_at = 1, None
+        session.add(in_hand)
+        session.flush()
         assert outbox.doubt_copies(session, None) == 1
         assert session.get_one(Newsletter, issue).paused_at is not None
         assert stopped.paused_at is None

@@ -93,11 +93,11 @@ class Machine:
         assert code == 0, (self.host.name, code, self.log[-2000:])
         self.process = None
 
-    def tell(self, *arguments: str, seconds: float = 1800) -> str:
+    def tell(self, *arguments: str) -> str:
         """Run a command of the product on this host; return what it says."""
         done = subprocess.run(
             self.host.command(*flask(*arguments)), cwd=ROOT, env=surroundings(self.settings),
-            check=False, capture_output=True, text=True, timeout=seconds,
+            check=False, capture_output=True, text=True, timeout=1800,
         )  # fmt: skip
         assert done.returncode == 0, (self.host.name, arguments, done.stdout, done.stderr[-2000:])
         return done.stdout

@@ -129,10 +129,10 @@ class Crowd:
 
 
 @contextmanager
-def visitors(fleet: Fleet, number: int = 2) -> Iterator[Crowd]:
+def visitors(fleet: Fleet) -> Iterator[Crowd]:
     """Let people come until the block ends; then everybody finishes what they began."""
     crowd, over, turns = Crowd(fleet), threading.Event(), itertools.count()
-    threads = [threading.Thread(target=crowd.join, args=(turns, over)) for _ in range(number)]
+    threads = [threading.Thread(target=crowd.join, args=(turns, over)) for _ in range(2)]
     threads += [threading.Thread(target=crowd.watch, args=(web, over)) for web in fleet.webs]
     for each in threads:
         each.start()

@@ -52,7 +52,6 @@ def run(
     command: Sequence[str],
     env: Mapping[str, str],
     *,
-    core: int = SENDER,
     limit: float = 1800.0,
     look: Callable[[], object] = bool,
 ) -> Cost:
@@ -61,7 +60,7 @@ def run(
         began = time.perf_counter()
         process = _start(command, env, words)
         try:
-            pin(process.pid, core)
+            pin(process.pid, SENDER)
             peak, status, usage = _watch(process.pid, began + limit, look)
         except BaseException:
             _kill(process)

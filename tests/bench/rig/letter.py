@@ -23,12 +23,10 @@ class Letter:
     eml: Path
     octets: int
 
-    def message(self) -> EmailMessage:
-        return message_from_bytes(self.eml.read_bytes(), policy=policy.default)
-
     def part(self, kind: str) -> str:
         """Return the text of its part, plain or html."""
-        found = self.message().get_body((kind,))
+        message = message_from_bytes(self.eml.read_bytes(), EmailMessage, policy=policy.default)
+        found = message.get_body((kind,))
         if found is None:
             raise child.Failed(f"Our newsletter has no {kind} part.")
         return str(found.get_content())
