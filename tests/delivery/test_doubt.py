@@ -92,7 +92,9 @@ def test_a_mark_of_the_first_try_says_nothing_of_the_second(clock, worker, servi
     assert delivery.due_at is not None, "It is tried again."
 
 
-@pytest.mark.parametrize("what", ["the member leaves", "the issue is stopped", "it was put off"])
+@pytest.mark.parametrize(
+    "what", ["the member leaves", "the issue is stopped", "it was put off", "its time is over"]
+)
 def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
     doubtful, clock, worker, relay, services, what
 ):
@@ -101,6 +103,11 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
         relay.script("RCPT", "451 4.3.0 Later")
         worker.drain()
         assert books(services, doubtful) == {"recipients": 1, "deferred": 1}
+    if what == "its time is over":
+        relay.always("RCPT", "450 4.2.1 Later")
+        while (due_at := deliveries(services)[0].due_at) is not None:
+            clock.move_to(due_at)
+            worker.drain()
     with services.writing.begin() as session:
         if what == "the member leaves":
             members.leave(session, session.scalars(select(Subscription.public_id)).one())

@@ -57,6 +57,7 @@ def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
     for number, wait in enumerate(waits):
         planned = min(5 * 2**number, 180)
         assert 0.8 * planned <= wait <= 1.2 * planned, (number, wait)
+    assert len(set(waits[6:])) > 1, "what failed together does not come back together"
     assert len(tries(relay)) == len(waits) + 1
     assert 17 < len(tries(relay)) < 26, "each wait may be a fifth longer or shorter"
     assert datetime.now(UTC) - start < timedelta(hours=48)
