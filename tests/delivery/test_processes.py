@@ -24,11 +24,6 @@ def wait_for_end(process: Forked) -> str:
     return complaints_in(output)
 
 
-def wait_until_listening(process: Forked) -> None:
-    wait_until(lambda: is_ready_to_end(process.pid))
-    time.sleep(0.5)
-
-
 @pytest.mark.parametrize("arguments", [[], ["--drain"]], ids=["worker", "draining"])
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
     arguments, environment, relay, services, keyring
@@ -50,30 +45,22 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 60
 
 
-@on_sqlite
-def test_an_idle_worker_ends_at_once(environment, relay, services):
-    state = services.settings.state_folder / "workers"
+@on_both("on SQLite a worker that waits would keep the lock")
+def test_an_idle_worker_ends_at_once_and_lets_pages_come_first_but_on_sqlite(
+    environment, relay, services
+):
     with running(environment, "worker") as process:
-        wait_until_listening(process)
+        wait_until(lambda: is_ready_to_end(process.pid))
+        time.sleep(0.5)
+        priority = os.getpriority(os.PRIO_PROCESS, process.pid)
         process.send_signal(signal.SIGINT)
         assert wait_for_end(process) == ""
     assert process.returncode == 0
     assert relay.connections == 0
-    assert list(state.iterdir()) == []
-
-
-@on_both("on SQLite a worker that waits would keep the lock")
-def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
-    environment, services
-):
-    with running(environment, "worker") as process:
-        wait_until_listening(process)
-        priority = os.getpriority(os.PRIO_PROCESS, process.pid)
+    assert list((services.settings.state_folder / "workers").iterdir()) == []
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    if services.engine.dialect.name == "sqlite":
-        assert priority == own
-    else:
-        assert priority == max(NICENESS, own)
+    is_sqlite = services.engine.dialect.name == "sqlite"
+    assert priority == (own if is_sqlite else max(NICENESS, own))
 
 
 @on_sqlite

@@ -11,13 +11,10 @@ def main() -> int:
     parser.add_argument("kills", type=int, help="half of them on each database")
     parser.add_argument("--seed", type=int, help="to make the same choices again")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
-    parser.add_argument("--recipients", type=int, help="of the storm with faults, such as 10,000")
     given = parser.parse_args()
     os.environ["KILLS"] = str(given.kills)
     if given.seed is not None:
         os.environ["SEED"] = str(given.seed)
-    if given.recipients is not None:
-        os.environ["RECIPIENTS"] = str(given.recipients)
     storm = "tests/faults/test_storm.py"
     pytest = [sys.executable, "-m", "pytest", storm, "-s", "-n", "0", "--night", "-k", given.only]
     return subprocess.run(pytest, check=False).returncode

@@ -2,14 +2,12 @@
 
 import random
 import signal
-import threading
 import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
 from tests.browser_client import link_to
 from tests.inbound.mail import bounce, hand_back
@@ -19,41 +17,6 @@ from tests.servers.smtp import hang
 
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
-
-
-@on_both("claims and leases")
-@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
-def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene):
-    """It stood still for longer than its lease, another host took over, and it woke up.
-
-    It is stopped while the lock of the database is ours, and thus not its own.
-    """
-    issue = scene.queue(30)
-    has_begun, may_go_on = threading.Event(), threading.Event()
-
-    def stand_still(_: str) -> None:
-        if not has_begun.is_set():
-            has_begun.set()
-            may_go_on.wait(SECONDS)
-
-    scene.relay.on("DATA", stand_still)
-    with scene.worker("--drain") as sleeper:
-        assert has_begun.wait(SECONDS)
-        with scene.services.writing.begin() as session:
-            session.execute(update(Lease).values(until=now() - timedelta(hours=1)))
-            sleeper.send_signal(signal.SIGSTOP)
-        elsewhere = scene.on_another_host()
-        elsewhere.finish()
-        may_go_on.set()
-        sleeper.send_signal(signal.SIGCONT)
-        assert sleeper.wait() == 0
-    elsewhere.finish()
-    held = scene.books(issue)["uncertain"]
-    everybody = {f"member{number}@dpsk12.org" for number in range(30)}
-    missing = everybody - {copy.recipient for copy in scene.copies()}
-    assert scene.complaints(issue, breaks=max(held, 1), without=frozenset(missing)) == []
-    assert len(scene.copies()) + held >= 30
-    assert len(scene.copies()) == len({copy.recipient for copy in scene.copies()})
 
 
 @on_both("claims and leases")

@@ -22,15 +22,5 @@ if __name__ == "__main__":
         fetch()
     if sys.argv[1:] == ["fetch"]:
         sys.exit()
-    given = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/relays",
-        "-v",
-        "-n",
-        "0",
-        "--night",
-        *sys.argv[1:],
-    ]
-    sys.exit(subprocess.run(given, check=False).returncode)
+    pytest = [sys.executable, "-m", "pytest", "tests/relays", "-v", "-n", "0", "--night"]
+    sys.exit(subprocess.run([*pytest, *sys.argv[1:]], check=False).returncode)
