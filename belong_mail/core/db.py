@@ -442,13 +442,9 @@ def error_name(error: Exception) -> str:
 
 
 def is_too_slow(error: Exception) -> bool:
-    """Return whether PostgreSQL ended a statement that ran, or waited for a lock, too long."""
-    return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
-
-
-def has_idled(error: Exception) -> bool:
-    """Return whether PostgreSQL closed a connection that was silent within a transaction."""
-    return type(getattr(error, "orig", None)).__name__ == "IdleInTransactionSessionTimeout"
+    """Return whether PostgreSQL ended a statement, a wait for a lock, or an idle transaction."""
+    cause = type(getattr(error, "orig", None)).__name__
+    return cause in {"QueryCanceled", "IdleInTransactionSessionTimeout"} or is_locked(error)
 
 
 def is_locked(error: BaseException | None) -> bool:

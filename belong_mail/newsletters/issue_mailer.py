@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.db import (
     NO_DATABASE,
@@ -21,7 +23,7 @@ from belong_mail.core.db import (
     now,
     update_if_free,
 )
-from belong_mail.core.decryption import DecryptionError, UnknownKey
+from belong_mail.core.decryption import DecryptionError, Opener, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import pause
@@ -44,7 +46,7 @@ from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import files
+from belong_mail.newsletters import approval, files
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import FitMessage, UnfitIssue
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
@@ -65,7 +67,7 @@ WRAPPED_COLUMNS.append(
         LARGE_WRAPPED_ROWS,
     )
 )
-UNFIT = "it does not pass the gate"
+UNFIT = "it does not pass the gate, or lacks an approval"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 
@@ -84,15 +86,36 @@ COPIES = Declared[Callable[[Session, Mailer, Delivery], IssueCopy]]()
 writes_copy = COPIES.of
 
 
+def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
+    """Return whether an issue needs no approval, or two proven leads of its group approved it.
+
+    An intruder in the web can write rows that name two accounts, but cannot make an account that
+    provably leads the group.
+    """
+    if approval.is_needed(session, newsletter):
+        return False
+    found = newsletter.approval
+    if found is None or not approval.is_wanted(session, newsletter.group):
+        return True
+    both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
+    return all(
+        each is not None and invitations.is_proven_lead(session, opener, each, newsletter.group)
+        for each in both
+    )
+
+
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
     """Store the bytes that every member gets, once; return whether any were missing.
 
     The first of two workers wins. Words that differ stay open as slots. The bytes are wrapped, so
-    that an intruder in the database cannot add slots.
+    that an intruder in the database cannot add slots. Raises UnfitIssue, also if the words are no
+    longer those that a second leader approved.
     """
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))
     missing = [language for language in i18n.NAMES if language not in done]
+    if missing and not may_go_out(mailer.opener, session, newsletter):
+        raise UnfitIssue(())
     entering = dialect_insert(session.connection().dialect.name)(
         RenderedIssue
     ).on_conflict_do_nothing()
@@ -121,6 +144,8 @@ def build(
 
     A copy for a `lead` or the `office` has no link to leave a group.
     """
+    if any(len(each) > newsletters.MAX_TEXT for each in newsletter.text.values()):
+        raise UnfitIssue(())  # no form takes it, and some work on text grows with its square
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
     replies_to = mailbox.reply_address(mailer.opener, newsletter.group)

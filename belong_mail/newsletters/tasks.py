@@ -7,11 +7,10 @@ from datetime import timedelta
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts import right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import NO_DATABASE, lock_for_change, now, required
-from belong_mail.core.decryption import Opener
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Rows
@@ -146,7 +145,7 @@ def _why_held(work: Work, newsletter: Newsletter) -> str:
     """Return, in a word, why a due issue must not be sent by itself; empty if it may."""
     if not issue_mailer.is_fit(work.mailer, newsletter):
         return "unfit"
-    if not may_go_out(work.keys.opener, work.session, newsletter):
+    if not issue_mailer.may_go_out(work.keys.opener, work.session, newsletter):
         return "unapproved"
     return "late" if newsletter.due_at and newsletter.due_at < now() - LATE_AFTER else ""
 
@@ -168,24 +167,6 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     for lead in () if is_asked else right_tasks.leads(session, keys.opener, newsletter.group):
         right_tasks.post_to(session, keys, HELD, lead, rows=Rows(about_id=newsletter.id), **said)
     return True
-
-
-def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
-    """Return whether an issue needs no approval, or two proven leads of its group approved it.
-
-    An intruder in the web can write rows that name two accounts, but cannot make an account that
-    provably leads the group.
-    """
-    if approval.is_needed(session, newsletter):
-        return False
-    found = newsletter.approval
-    if found is None or not approval.is_wanted(session, newsletter.group):
-        return True
-    both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
-    return all(
-        each is not None and invitations.is_proven_lead(session, opener, each, newsletter.group)
-        for each in both
-    )
 
 
 def _find(work: Work, public_id: str) -> Newsletter:

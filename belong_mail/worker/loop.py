@@ -16,7 +16,6 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
-    has_idled,
     hurry_after_locks,
     is_locked,
     is_too_slow,
@@ -403,7 +402,7 @@ class Worker:
             self._has_failed |= kind in LOOKUPS
             if isinstance(error, NO_DATABASE):
                 # A row can bring it about. If the database is really gone, this fails as well.
-                is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
+                is_slow = is_too_slow(error) and not is_locked(error)
                 rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST
                 self._put_back(request_id, due_at=now() + rest)
             else:

@@ -14,7 +14,6 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
-    has_idled,
     is_locked,
     is_too_slow,
 )
@@ -57,7 +56,7 @@ class Backoff:
         try:
             done = task()
         except Exception as error:
-            is_slow = is_too_slow(error) or has_idled(error)
+            is_slow = is_too_slow(error)
             if isinstance(error, NO_DATABASE) and not is_slow:
                 raise
             most = most if is_slow and not is_locked(error) else min(most, LOCK_REST_SECONDS)

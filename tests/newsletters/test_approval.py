@@ -170,6 +170,19 @@ def test_the_worker_holds_what_the_rows_alone_release(room):
     assert room.is_sent()
 
 
+def test_words_changed_between_queueing_and_the_first_copy_are_not_sent(room):
+    """An intruder in the web can change a row at any moment, and pause an issue in between."""
+    page = room.asked_for()
+    room.approve(page)
+    with time_machine.travel(now() + timedelta(minutes=12), tick=True):
+        room.worker._queue_due()
+        with room.services.writing.begin() as session:
+            session.execute(update(Newsletter).values(text={"en": "Follow https://evil.example"}))
+        room.worker.drain()
+    assert not room.is_sent()
+    assert "paused" in room.lead.open(f"{page}/sending").text
+
+
 @pytest.mark.parametrize("forged", ["same", "foreign", "digest"])
 def test_the_worker_believes_two_proven_leads_alone(room, other_lead, forged):
     assert other_lead.open("/lead/").status_code == 200

@@ -252,6 +252,16 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
         session.rollback()
 
 
+@on_sqlite
+def test_a_text_that_no_form_would_take_is_held_before_it_is_read(services, worker):
+    """The web may write a megabyte, and some work on text grows with its square."""
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
+        issue.text = {"en": "a" * 100_001}
+        assert not issue_mailer.is_fit(worker._mailer, issue)
+        session.rollback()
+
+
 @pytest.mark.usefixtures("members")
 def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
     with services.writing.begin() as session:
