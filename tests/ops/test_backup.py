@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
+from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
 from belong_mail.ops import backup_retention, grants
 from tests.conftest import KEYS
@@ -50,6 +51,20 @@ def test_a_restore_gives_the_web_its_rights_and_postgresql_its_plans(given, serv
     with services.engine.connect() as connection:
         assert grants.grant_faults(connection, role) == []
     assert is_analyzed(services.engine, "groups")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_copy_of_another_step_is_not_put_over_the_tables_of_this_one(given, services, tmp_path):
+    """It would leave what it does not know."""
+    copy, step = tmp_path / "copy", text("UPDATE alembic_version SET version_num = :step")
+    succeed(given, "db", "backup", str(copy))
+    try:
+        with services.engine.begin() as connection:
+            connection.execute(step, {"step": "9.9"})
+        assert "are of different versions" in refused(given, "db", "restore", str(copy))
+    finally:
+        with services.engine.begin() as connection:
+            connection.execute(step, {"step": NEWEST_REVISION})
 
 
 def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
