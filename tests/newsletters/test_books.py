@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select
 
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.delivery import dispatcher
 from belong_mail.members import service as subscriptions
 from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.tasks import NEVER
+from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, queue
@@ -20,18 +20,10 @@ from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, one_connection
 
 
-def leave(services, keyring, address: str) -> None:
-    with services.writing.begin() as session:
-        subscriptions.leave(session, _find(services, keyring, address).public_id)
-
-
-def _find(services, keyring, address: str) -> Subscription:
-    with services.reading.begin() as session:
-        group = group_named(session, "the-village")
-        index = keyring.index.member(group.public_id, address)
-        return session.scalars(
-            select(Subscription).where(Subscription.address_index == index)
-        ).one()
+def the(session, keyring, address: str) -> Subscription:
+    group = group_named(session, "the-village")
+    found = find_by_address(session, keyring.index, group, address, Subscription)
+    return required(found, LookupError)
 
 
 @on_both("claims")
@@ -64,7 +56,9 @@ def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, se
     def dawdle(_command: str) -> None:
         if staying:
             while staying:
-                leave(services, keyring, staying.pop())
+                with services.writing.begin() as session:
+                    left = the(session, keyring, staying.pop())
+                    subscriptions.leave(session, left.public_id)
             time.sleep(dispatcher.STALE_SECONDS + 0.1)
 
     relay.on("DOT", dawdle)
@@ -79,7 +73,7 @@ def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
 ):
     issue = queue(services, keyring, 2)
     with services.writing.begin() as session:
-        subscription = _find(services, keyring, "member1@dpsk12.org")
+        subscription = the(session, keyring, "member1@dpsk12.org")
         named = f"{subscription.public_id}/member1@dpsk12.org"
         asked = NeverMail(keyring.index.link_secret(NEVER, named))
         asked.ask(session, services.sealer, subscription_id=subscription.id)
