@@ -1,13 +1,15 @@
 """A group ends as a process: announced, joined by nobody, silent at the date, then emptied."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import func, select, update
 
 from belong_mail.accounts.models import GroupLead
+from belong_mail.core import i18n
 from belong_mail.core.db import now
+from belong_mail.groups import mailbox as mailboxes
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
@@ -85,16 +87,18 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office,
     for wrong in ("", "2020-01-01", soon, far):
         assert office.send(f"{PAGE}/end", last_day=wrong).status_code == 422
     assert group_now(scenario).ends_at is None
-    assert office.send(f"{PAGE}/end").status_code == 303
+    last_day = date.fromisoformat(Form(office.open(f"{PAGE}/end").text).fields["last_day"])
+    assert office.send(f"{PAGE}/end", last_day=f"{last_day}").status_code == 303
     ends_at = group_now(scenario).ends_at
     assert ends_at is not None
     assert timedelta(days=29) < ends_at - now() <= timedelta(days=31)
-    assert "last day is" in office.open(PAGE).text
-    assert "already set" in office.open(f"{PAGE}/end").text
-    assert office.press(f"{PAGE}/end", **Form(office.open(PAGE).text).fields).status_code in {
-        409,
-        422,
-    }
+    said = i18n.format_day(last_day, "en")
+    assert f"last day is {said}" in office.open(PAGE).text
+    assert f"already set: {said}" in office.open(f"{PAGE}/end").text
+    pressed = office.press(f"{PAGE}/end", **Form(office.open(PAGE).text).fields)
+    assert pressed.status_code in {409, 422}
+    later(scenario, clock, minutes=2)
+    assert said in text_of(scenario.relay.to(LEAD)[-1])
 
 
 def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario):
@@ -116,6 +120,7 @@ def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario)
     assert "This group is coming to an end." in page.text
     assert f"/groups/{SLUG}/join" not in page.text
     assert "Groups that are coming to an end" in scenario.visitor.open("/").text
+    assert f"/groups/{SLUG}/" not in scenario.visitor.open("/new-colleagues").text
     assert "llega a su fin" in scenario.visitor.open(f"/groups/{SLUG}?lang=es").text
 
 
@@ -175,6 +180,7 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(office, sc
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 7)
         make_members(session, scenario.keyring, 2, "asian")
+        mailboxes.wrap_mailbox(scenario.keyring.opener, group_named(session, SLUG), OFFICE)
     office.send(f"{PAGE}/end")
     later(scenario, clock, minutes=2)
     later(scenario, clock, days=29)
@@ -184,6 +190,7 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(office, sc
     later(scenario, clock, days=2)
     group = group_now(scenario)
     assert None not in (group.retired_at, group.emptied_at)
+    assert (group.wrapped_mailbox, group.members_shown) == (None, None)
     assert rows(scenario, Subscription) == rows(scenario, WaitlistEntry) == 0
     assert rows(scenario, Subscription, "asian") == 2
     assert len(scenario.relay.accepted) == before

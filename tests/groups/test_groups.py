@@ -44,6 +44,11 @@ def test_a_slug_that_is_odd_or_taken_also_by_a_retired_group_is_refused(session)
             groups.add(session, slug, "Name", "", is_upcoming=False)
 
 
+def test_a_name_makes_a_slug_of_60_letters_at_most():
+    assert groups.slug_for("Café & Té") == "cafe-te"
+    assert groups.slug_for("x" * 56 + "ﬃ y") == "x" * 56 + "ffi"
+
+
 def test_of_two_groups_of_a_name_the_one_with_more_to_hide_is_meant(session):
     first, second = group_named(session, "asian"), group_named(session, "lgbtq")
     first.known_names = second.known_names = ["Tea"]

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
+from belong_mail.groups.models import Question
 from belong_mail.members.jobs import Join
 from belong_mail.members.models import PendingConfirmation, Subscription
 from tests.browser_client import Form, html_of, link_to, text_of
@@ -54,7 +55,10 @@ def test_the_leads_are_told_once_after_the_button_and_not_before(scenario):
         scenario.invite_lead(lead)
     with scenario.services.writing.begin() as session:
         session.scalars(select(Account).order_by(Account.id)).all()[-1].language = "es"
-    link = scenario.confirm_link(**TYPED)
+        group = group_named(session, "the-village").id
+        agreed = Question(group_id=group, position=9, kind="consent", label={"en": "Call me"})
+        session.add(agreed)
+    link = scenario.confirm_link(**TYPED, **{"question-9": "y"})
     assert TOLD in scenario.visitor.open(link).text
     assert scenario.mails(LEAD) == []
 
@@ -68,7 +72,7 @@ def test_the_leads_are_told_once_after_the_button_and_not_before(scenario):
         assert mail["To"] == lead
         assert mail["Subject"] == "A new member says hello"
         for part in (text_of(mail), html_of(mail)):
-            for words in ("The Village", "Ada", ADA, "Middle or high school"):
+            for words in ("The Village", "Ada", ADA, "Middle or high school", "Call me", "Yes"):
                 assert words in part
             assert "Welcoming new colleagues, Planning events" in part
     [mail] = scenario.mails(SPANISH)

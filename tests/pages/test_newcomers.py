@@ -55,6 +55,8 @@ def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(v
     assert [f"http://{each}" for each in typed] == texts[1:]
     assert '<html lang="en"' in page
     assert page.count("There is room for you.") == page.count("Aquí hay lugar para ti.") == 1
+    soon = len([each for each in GROUPS if "is_upcoming" in each])
+    assert page.count("Starts this year") == page.count("Empieza este año") == soon
     for summary in filter(None, SUMMARIES):
         assert f'<p lang="en">{summary["en"]}</p>' in page
         assert f'<p lang="es">{summary["es"]}</p>' in page
