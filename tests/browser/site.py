@@ -1,8 +1,8 @@
 """A whole site for the browser: the real web server and the real worker, in a folder of its own."""
 
 import re
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -79,11 +79,9 @@ class Served:
 
     def plan_meetings(self, *plans: dict[str, Any]) -> None:
         """Plan meetings as `plan_meeting` does."""
-        engine = make_engine(self.database_url)
-        with Session(engine) as session, session.begin():
+        with self.session() as session:
             for plan in plans:
                 plan_meeting(session, **plan)
-        engine.dispose()
 
     def forget_meetings(self) -> None:
         """Leave none of those that other tests have planned."""
@@ -115,9 +113,15 @@ class Served:
 
     def execute(self, statement: Update | Delete) -> None:
         """Change rows, as if the product had."""
+        with self.session() as session:
+            session.execute(statement)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Begin a transaction of the test's own."""
         engine = make_engine(self.database_url)
         with Session(engine) as session, session.begin():
-            session.execute(statement)
+            yield session
         engine.dispose()
 
     def mails_to(self, address: str) -> list[StoredMail]:
@@ -177,11 +181,9 @@ class Site(Served):
         """Let somebody lead the group, who was not asked and gets no email of it."""
         private, index = (self._environment[f"BELONG_{kind}_KEYS"] for kind in ("PRIVATE", "INDEX"))
         opener, blind_index = worker_keys((private,), (index,))
-        engine = make_engine(self.database_url)
-        with Session(engine) as session, session.begin():
+        with self.session() as session:
             group = group_named(session, SLUG)
             invitations.invite(session, opener, blind_index, group, LEAD).name = "Kim, East"
-        engine.dispose()
 
     def flask(self, *arguments: str) -> str:
         done = run(self._environment, *arguments)

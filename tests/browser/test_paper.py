@@ -1,6 +1,7 @@
 """Pages as the printer prints them: one page, nothing cut, and codes that a phone reads."""
 
 import re
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Literal
 
@@ -28,10 +29,12 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 @pytest.fixture
-def desk(browser: Browser, site: Site, language: str) -> Page:
-    return browser.new_page(
+def desk(browser: Browser, site: Site, language: str) -> Iterator[Page]:
+    page = browser.new_page(
         base_url=site.url, locale=language, viewport={"width": 1280, "height": 900}
     )
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,6 @@ def test_a_busy_month_is_one_landscape_page(desk, busy, paper):
         assert len(PAGES.findall(printed)) == 1, path
         [width, height] = map(float, BOX.findall(printed)[0])
         assert width > height
-    desk.close()
 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
@@ -81,7 +83,6 @@ def test_the_sheet_and_every_poster_are_one_page(desk, paper):
     for path in ("/new-colleagues/sheet", *(f"/groups/{slug}/poster" for slug in GROUPS)):
         desk.goto(path)
         assert len(PAGES.findall(desk.pdf(format=paper))) == 1, path
-    desk.close()
 
 
 def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk, site):
@@ -91,7 +92,6 @@ def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk, site):
         codes = desk.locator(".qr").all()
         texts = [text for code in codes for text in read_png(code.screenshot())]
         assert texts == [site.url, *(f"{site.url}/g/{number}" for number in range(1, 11))]
-    desk.close()
 
 
 @pytest.mark.usefixtures("busy")
@@ -104,7 +104,6 @@ def test_a_poster_has_its_groups_color_and_fits_the_narrowest_phone(desk):
             desk.emulate_media(media=media)
             fill = desk.locator(".poster circle").first.evaluate("it => getComputedStyle(it).fill")
             assert fill.startswith("oklch(0.8 0.115"), (slug, media, fill)
-    desk.close()
 
 
 def test_on_paper_letters_are_black_and_only_the_sheet_is_there(desk):
@@ -118,4 +117,3 @@ def test_on_paper_letters_are_black_and_only_the_sheet_is_there(desk):
                 .map(it => getComputedStyle(it).color))]"""
         )
         assert colours == ["rgb(0, 0, 0)"]
-    desk.close()

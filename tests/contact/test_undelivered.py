@@ -105,12 +105,15 @@ def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, work
     with services.writing.begin() as session:
         [delivery] = session.scalars(select(Delivery))
         delivery.created_at -= timedelta(days=5)
+        delivery.attempts = 9
     worker.drain()
     assert "expired" in undelivered(services)[0]
     resend(services)
     worker.drain()
     assert undelivered(services) == []
     assert worker.waiting() == {"deferred": 1}
+    with services.reading.begin() as session:
+        assert session.scalars(select(Delivery.attempts)).one() == 1
 
 
 @pytest.mark.parametrize("losses", [1, 2])

@@ -123,9 +123,8 @@ def test_every_spelling_of_a_staff_address_is_taken(scenario, keyring):
         assert stored(scenario, keyring).address == meant
 
 
-def test_an_address_of_a_class_account_can_be_refused(environment, request):
-    environment["BELONG_REFUSED_LOCAL_PARTS"] = r"^\d+$|^student\."
-    scenario: Scenario = request.getfixturevalue("scenario")
+@pytest.mark.parametrize("settings", [{"BELONG_REFUSED_LOCAL_PARTS": r"^\d+$|^student\."}])
+def test_an_address_of_a_class_account_can_be_refused(scenario):
     for typed in ("123456@dpsk12.org", "student.ada@dpsk12.org"):
         answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422

@@ -47,14 +47,14 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
         assert kept not in caplog.text, kept
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/groups/NOWHERE", "/confirm/x"])
-def test_what_is_not_here_shows_the_groups_that_are(visitor, path):
-    for language in ("en", "es"):
-        answer = visitor.open(f"{path}?lang={language}")
-        assert answer.status_code == 404
-        shown = re.findall(r'href="/groups/([a-z-]+)\?lang', answer.text)
-        assert set(shown) == {each["slug"] for each in GROUPS}
-        assert f'lang="{language}"' in answer.text
+def test_what_is_not_here_shows_the_groups_that_are(visitor):
+    for path in ("/nowhere", "/groups/NOWHERE", "/confirm/x"):
+        for language in ("en", "es"):
+            answer = visitor.open(f"{path}?lang={language}")
+            assert answer.status_code == 404
+            shown = re.findall(r'href="/groups/([a-z-]+)\?lang', answer.text)
+            assert set(shown) == {each["slug"] for each in GROUPS}
+            assert f'lang="{language}"' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor):
     assert "Ese enlace o botón no funcionó" in visitor.press("/privacy?lang=es").text
 
 
-@pytest.mark.parametrize("path", ["/contact", "/groups/asian/join", "/sign-in", "/my-groups"])
-def test_the_summary_of_errors_takes_the_focus_without_a_script(visitor, path):
-    answer = visitor.send(path, email="nobody")
-    assert answer.status_code == 422
-    [summary] = re.findall(r'<div class="problem"[^>]*>', answer.text)
-    assert 'tabindex="-1"' in summary
-    assert " autofocus" in summary
-    assert answer.text.count("autofocus") == 1
-    assert "<title>Problem: " in answer.text
+def test_the_summary_of_errors_takes_the_focus_without_a_script(visitor):
+    for path in ("/contact", "/groups/asian/join", "/sign-in", "/my-groups"):
+        answer = visitor.send(path, email="nobody")
+        assert answer.status_code == 422
+        [summary] = re.findall(r'<div class="problem"[^>]*>', answer.text)
+        assert 'tabindex="-1"' in summary
+        assert " autofocus" in summary
+        assert answer.text.count("autofocus") == 1
+        assert "<title>Problem: " in answer.text
 
 
 # Addresses that programs ask a site for: robots.txt, security.txt (RFC 9116), an icon.
@@ -121,14 +121,11 @@ def test_whoever_found_a_hole_finds_whom_to_tell(visitor, at):
     assert visitor.open("/contact").status_code == 200
 
 
-def test_the_public_pages_may_be_found_and_a_leads_may_not(visitor):
+def test_the_public_pages_and_the_icon_may_be_found_and_a_leads_pages_may_not(visitor):
     answer = visitor.open("/robots.txt")
     assert answer.mimetype == "text/plain"
     assert fields(answer.text) == {"User-agent": "*", "Disallow": "/lead/"}
     assert "noindex" not in visitor.open("/").text
-
-
-def test_the_icon_is_found_where_browsers_look_for_it(visitor):
     answer = visitor.open("/favicon.ico")
     assert (answer.status_code, answer.location) == (308, "/static/logo.svg")
     assert visitor.client.get(answer.location, buffered=True).mimetype == "image/svg+xml"

@@ -12,10 +12,8 @@ from select import select as wait_for
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.core.db import make_engine
 from tests.deploy import caddy
 from tests.markers import night, one_by_day
 from tests.production.client import OUR_OWN_FORM, Client
@@ -67,11 +65,8 @@ def proxied(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Ite
 
 def messages(stage: Stage) -> int:
     """Count the messages of the contact form that are kept."""
-    engine = make_engine(stage.database_url)
-    with Session(engine) as session:
-        found = session.scalar(select(func.count()).select_from(ContactMessage)) or 0
-    engine.dispose()
-    return found
+    with stage.session() as session:
+        return session.scalar(select(func.count(ContactMessage.id))) or 0
 
 
 def write(client: Client) -> int:

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select
 
-from belong_mail.core.db import make_engine
+from belong_mail.delivery.models import Delivery, State
 from tests.browser.site import SLUG
 from tests.inbound.mail import bounce
 from tests.processes import ROOT
@@ -116,12 +116,9 @@ def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], di
 
 
 def bounced(stage: Stage) -> int:
-    engine = make_engine(stage.database_url)
-    with engine.connect() as connection:
-        told = text("SELECT count(*) FROM deliveries WHERE state = 'bounced'")
-        number: int = connection.execute(told).scalar_one()
-    engine.dispose()
-    return number
+    bounced = select(func.count(Delivery.id)).where(Delivery.state == State.BOUNCED)
+    with stage.session() as session:
+        return session.scalar(bounced) or 0
 
 
 def test_plain_http_leads_to_https_and_is_not_logged(stage):
