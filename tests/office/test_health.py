@@ -135,8 +135,7 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, se
     assert "about 20" in words(office)
     with services.writing.begin() as session:
         session.execute(delete(Suppression).where(Suppression.reason == "other"))
-    with time_machine.travel(now() + timedelta(minutes=183)), services.writing.begin() as session:
-        figures.count_suppressions(session)
+        figures.count_suppressions(session)  # the clock was ahead
     assert "Another reason" not in words(office)
 
 

@@ -227,6 +227,15 @@ def test_it_asks_what_it_needs_and_a_password(root):
     assert str(worker.help_lines) == SAFE_TIP.replace(", ", "\n")
 
 
+def test_a_script_gives_the_relays_password_in_a_file(root, tmp_path):
+    (tmp_path / "password").write_text("pa55/w0rd\n")
+    given = {"relay": "sam@relay.example.org", "relay_password_file": str(tmp_path / "password")}
+    assert "w0rd" not in done(setup(root, **given))
+    worker = Config.read(environment(root, "worker"))
+    assert worker.smtp_url == "smtp://sam:pa55%2Fw0rd@relay.example.org"
+    assert worker.mail_domain == "example.org", "where the office's address is"
+
+
 def test_who_says_no_gets_nothing(root):
     before = standing(root)
     assert setup(root, answers=typed(FLAGS, "n")).exit_code == 1
