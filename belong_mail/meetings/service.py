@@ -1,5 +1,6 @@
 """Find meetings, and plan them for a group."""
 
+import logging
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from belong_mail.meetings import recurrence
 from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 
+log = logging.getLogger(__name__)
 LISTED_AHEAD = timedelta(days=366)
 # The meetings of groups that are not retired, with their changes and groups.
 MEETINGS = (
@@ -55,12 +57,16 @@ def find(session: Session, public_id: str) -> Meeting | None:
 def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
-    """List what is held, or canceled, between two dates, by time."""
-    found = [
-        each
-        for meeting in listed(session, group, MEETINGS_BETWEEN, first=first, last=last)
-        for each in recurrence.occurrences(meeting, zone, first, last)
-    ]
+    """List what is held, or canceled, between two dates, by time.
+
+    Skips and logs a meeting that cannot be read, whoever made its row.
+    """
+    found: list[Occurrence] = []
+    for meeting in listed(session, group, MEETINGS_BETWEEN, first=first, last=last):
+        try:
+            found += recurrence.occurrences(meeting, zone, first, last)
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Meeting %d is left out: %s", meeting.id, type(error).__name__)  # noqa: TRY400
     return sorted(found, key=lambda each: (each.starts, each.meeting.id))
 
 
