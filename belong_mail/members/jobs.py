@@ -123,6 +123,6 @@ class ChangeAddress(ForList, kind="change-address", looks_up=True):
 
 @dataclass(frozen=True)
 class MoveAddress(SealedJob, kind="move-address"):
-    """Job: a change of address was confirmed; named by its public id."""
+    """Job: a change of address was confirmed, by the secret of the new mailbox's link."""
 
-    change: str
+    secret: str

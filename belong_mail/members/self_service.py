@@ -16,7 +16,7 @@ from belong_mail.core import encryption, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.rate_limits import USED_LINK_RATE, Limit
-from belong_mail.core.tokens import BadToken
+from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
 from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
@@ -160,18 +160,18 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
     session.delete(session.scalars(found).one())
 
 
-def get_change(session: Session, public_id: str, *, is_locked: bool = False) -> AddressChange:
+def get_change(session: Session, secret: str, *, is_locked: bool = False) -> AddressChange:
     """Find the change of address of a link, or raise BadToken if it is over."""
-    found = select(AddressChange).where(AddressChange.public_id == public_id)
+    found = select(AddressChange).where(AddressChange.public_id == link_hash(secret))
     return required(session.scalar(found.with_for_update() if is_locked else found), BadToken)
 
 
-def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
+def confirm_change(session: Session, sealer: Sealer, secret: str) -> None:
     """Confirm a new address; the worker moves the groups. Confirming twice changes nothing."""
-    change = get_change(session, public_id, is_locked=True)
+    change = get_change(session, secret, is_locked=True)
     if change.confirmed_at is None:
         change.confirmed_at = now()
-        MoveAddress(public_id).ask(session, sealer)
+        MoveAddress(secret).ask(session, sealer)
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:

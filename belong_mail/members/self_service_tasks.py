@@ -267,11 +267,12 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
 def move_address(work: Work, asked: MoveAddress) -> None:
     """Move the groups of a confirmed change, and tell the old address that it happened.
 
-    Memberships that have moved elsewhere meanwhile stay there.
+    The secret stood in the email to the new address alone. Memberships that have moved elsewhere
+    meanwhile stay there.
     """
     session, keys = work.session, work.keys
-    found = select(AddressChange).where(AddressChange.public_id == asked.change)
-    change = session.scalar(found.where(AddressChange.confirmed_at.is_not(None)))
+    found = select(AddressChange).where(AddressChange.public_id == link_hash(asked.secret))
+    change = session.scalar(found)
     if change is None or not change.wrapped:
         raise Refused
     wanted = json.loads(keys.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.tokens import BadToken, Purpose, link_hash
+from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting, ical, recurrence
 from belong_mail.meetings import service as meetings
@@ -285,12 +285,12 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
     """Ask on GET, unless it is done; on POST have the worker move the groups."""
-    public_id = link_hash(services().tokens.read(Purpose.CHANGE_ADDRESS, token))
+    secret = services().tokens.read(Purpose.CHANGE_ADDRESS, token)
     with transaction() as session:
         if request.method == "POST":
-            members_self_service.confirm_change(session, services().sealer, public_id)
+            members_self_service.confirm_change(session, services().sealer, secret)
             return redirect(url_for(".confirm", token=token, pressed=1), 303)
-        if members_self_service.get_change(session, public_id).confirmed_at is not None:
+        if members_self_service.get_change(session, secret).confirmed_at is not None:
             is_old = "pressed" not in request.args
             return render_template("address_change/confirmed.html", is_old=is_old)
     return render_template("address_change/confirm.html", action=request.path)
