@@ -301,6 +301,13 @@ def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     return Email(letter.to, letter.language, context)
 
 
+@writes(tasks.BAR_CHANGED)
+def bar_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell the office's inbox that an address was barred from a group, or let in again."""
+    to, said = read_posted(mailer.opener, delivery)
+    return Email(to, said["language"], {"group": said["group"], "is_barred": said["is_barred"]})
+
+
 @writes(staff_code_tasks.CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Send the code; the email names no group and has no link to the page."""

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
-from belong_mail.core import rate_limits
+from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, UnknownKey
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import (
     CONFIRM_MEMBER_RATE,
     CONFIRM_MEMBER_RATE_ALL_SOURCES,
@@ -25,7 +26,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.mailer import Rows
+from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.groups.models import Group
@@ -46,7 +47,7 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.members.service import BAR, LET_IN, REMOVALS, last_day
+from belong_mail.members.service import BAR, LET_IN, RECORDED, REMOVALS, last_day
 from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
     address_of,
@@ -58,7 +59,7 @@ from belong_mail.members.wrapped_fields import (
 )
 
 CONFIRM, ALREADY = "confirm-subscription", "already-member"
-REMOVED = "removed-by-office"
+REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
 # Use of the secret in a link by which its reader asks for no more email.
 NEVER = "never"
 # The kinds of email that ask for a confirmation.
@@ -361,8 +362,8 @@ def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
 def receive_removal(work: Work, asked: RemoveAddress) -> None:
     """Do what the office asked for with an address; tell its owner if they were a member.
 
-    An intruder in the web can ask for it too, but only for few addresses a day, and each person
-    concerned is told.
+    An intruder in the web can ask for it too, but only for few addresses a day. Each member
+    concerned is told; of what lasts, the office's inbox, which gets no address.
     """
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
@@ -372,6 +373,10 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     identity = address.normalise(asked.address)
     key = group.id, keys.index.barred(group.public_id, identity)
     barred = session.get(BarredAddress, key)
+    if asked.what in {BAR, LET_IN}:
+        audit.record(session, RECORDED[asked.what], group=group)
+        said: dict[str, Any] = {"group": group.name, "is_barred": asked.what == BAR}
+        post_to_address(session, keys, BAR_CHANGED, work.mailer.office, DEFAULT, **said)
     if asked.what == LET_IN:
         if barred is not None:
             session.delete(barred)

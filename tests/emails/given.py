@@ -158,6 +158,7 @@ def _of_rights(say) -> Contexts:
         ],
         "rights-changed": [*changed, {**changed[0], "groups": [], "what": "invited"}],
         "right-ends": [{"people_url": url("people")}],
+        "bar-changed": [{"group": say(VILLAGE), "is_barred": each} for each in (True, False)],
         "settings-changed": [
             {"settings_url": url("settings"), "is_office": each} for each in (True, False)
         ],

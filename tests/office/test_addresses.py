@@ -16,7 +16,7 @@ from tests.factories import group_named
 from tests.scenario import ADA, VILLAGE
 
 PAGE = "/office/addresses"
-BOB = "bob@dpsk12.org"
+BOB, INBOX = "bob@dpsk12.org", "dps-belong@example.org"
 REMOVED = "removed-by-office"
 
 
@@ -116,10 +116,27 @@ def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(office
     scenario.worker.drain()
     kinds = [audit.Kind.ADDRESS_REMOVED, audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
     entries = trail(scenario.services, *kinds)
-    assert [each.kind for each in entries] == kinds
     assert {each.group_slug for each in entries} == {VILLAGE}
-    assert all(each.role == audit.Role.ACCOUNT and each.actor for each in entries)
+    by_people = [each for each in entries if each.role == audit.Role.ACCOUNT and each.actor]
+    assert [each.kind for each in by_people] == kinds
     assert ADA not in repr(dump_of(scenario.services))
+
+
+def test_the_inbox_hears_of_a_bar_that_the_web_alone_asks_for_or_lifts(office, scenario):
+    """Else nobody would: who is barred gets no email, and no page lists it."""
+    told = []
+    for what in (members.BAR, members.LET_IN):
+        with scenario.services.writing.begin() as session:
+            asked = RemoveAddress(group_named(session, VILLAGE).public_id, BOB, what)
+            asked.ask(session, scenario.services.sealer)
+        scenario.worker.drain()
+        told.append(text_of(scenario.relay.to(INBOX)[-1]))
+    assert "office blocked an address from joining The Village" in told[0]
+    assert "office let a blocked address join The Village" in told[1]
+    assert BOB not in "".join(told)
+    kinds = [audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
+    entries = trail(scenario.services, *kinds)
+    assert [(each.kind, each.role) for each in entries] == [(k, audit.Role.WORKER) for k in kinds]
 
 
 def test_so_many_addresses_a_day_and_no_more_also_of_a_web_that_was_broken_into(office, scenario):
