@@ -147,7 +147,12 @@ def is_proven_lead(session: Session, opener: Opener, account: Account, group: Gr
 
     The row alone proves nothing: an intruder in the web can write one.
     """
-    return introduced_from(session, opener, account, group) is not None
+    leadership = session.get(GroupLead, (account.id, group.id))
+    if leadership is None or leadership.accepted_at is None:
+        return False
+    if leadership.ends_at is not None and leadership.ends_at <= now():
+        return False
+    return has_accepted(opener, leadership, account, group)
 
 
 def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group: Group) -> bool:
@@ -173,14 +178,11 @@ def introduced_from(
 ) -> datetime | None:
     """Return from when members may be introduced to a lead; None if it provably leads nothing.
 
-    The worker wrapped the time by its own clock, when it read the acceptance.
+    The worker wrapped the time by its own clock, when it read the acceptance. No mark of the web's
+    counts: for a moment it would mute an introduction, and the worker deletes a right that ends.
     """
     leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or leadership.accepted_at is None:
-        return None
-    if leadership.ends_at is not None and leadership.ends_at <= now():
-        return None
-    said = opened_right(opener, leadership, account, group)
+    said = leadership and opened_right(opener, leadership, account, group)
     return (
         datetime.fromisoformat(said["introduced_from"])
         if said and said["introduced_from"]

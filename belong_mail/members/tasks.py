@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
@@ -178,7 +177,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         rate_limits.forget(session, *_own_keys(work.keys, subscription))
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
-    leads = accounts.leads_of(session, subscription.group)
+    leads = right_tasks.leads(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:
         return
     subscription.wrapped_introduction = introduction

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from sqlalchemy import select
 
@@ -130,6 +131,23 @@ def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
     scenario.visitor.follow(f"/not-me/{not_me}", choice="forget")
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize(
+    ("written", "introduced"),
+    [("UPDATE group_leads SET accepted_at = NULL", 1), ("DELETE FROM group_leads", 0)],
+)
+def test_a_proof_decides_who_meets_a_member_and_no_mark_of_a_moment(
+    written, introduced, is_read, scenario
+):
+    scenario.invite_lead(LEAD)
+    scenario.visitor.follow(scenario.confirm_link(**TYPED))
+    if is_read:
+        scenario.worker._read_requests()
+    with scenario.services.writing.begin() as session:
+        session.connection().exec_driver_sql(written)
+    assert len(scenario.mails(LEAD)) == introduced
 
 
 def test_a_lead_who_is_one_no_more_is_told_nothing(scenario):
