@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations, proven
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteAgain, InviteColleague
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
@@ -37,6 +37,8 @@ ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
+# How long a right may last from now: no acceptance or renewal allows more, whatever two clocks say.
+LONGEST = RIGHT_AGE + timedelta(days=1)
 IS_OF_OFFICE = or_(Account.is_office, Account.wrapped_office.is_not(None))
 
 
@@ -178,13 +180,16 @@ def end_rights(work: Work) -> None:
     """End rights that were removed or not renewed, and tell; the last of the office stays.
 
     Deletes the proof of each right that the marks say has ended, even if only an intruder's row
-    removed a colleague.
+    removed a colleague. A right whose row says that it lasts longer than any lasts a year from now.
     """
     if not _is_any_over(work):
         return
     session, opener, at = work.session, work.keys.opener, work.at
-    over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
+    over = select(GroupLead).where(_is_over(at)).with_for_update(skip_locked=True)
     for leadership in session.scalars(over).all():
+        if leadership.ends_at is None or leadership.ends_at > at:
+            leadership.ends_at = at + RIGHT_AGE
+            continue
         account = session.get_one(Account, leadership.account_id)
         group = session.get_one(Group, leadership.group_id)
         is_proven = invitations.has_accepted(opener, leadership, account, group)
@@ -195,6 +200,8 @@ def end_rights(work: Work) -> None:
             tell(work, "ended", account, [group], is_of_office=False)
     of_office = select(Account).where(IS_OF_OFFICE).with_for_update(skip_locked=True)
     people = session.scalars(of_office, execution_options={"populate_existing": True}).all()
+    for account in _too_long(people, at):
+        account.office_ends_at = at + RIGHT_AGE
     for account, what in _ended(people, opener, at).items():
         account.is_office = False
         account.office_since = account.office_ends_at = account.wrapped_office = None
@@ -211,12 +218,25 @@ def find_locked_rights(work: Work) -> None:
 
 
 def _is_any_over(work: Work) -> bool:
-    """Return whether a right has ended whose row is still there, locked or not."""
-    is_over = and_(GroupLead.account_id == Account.id, GroupLead.ends_at <= work.at)
-    found = select(Account, GroupLead.ends_at).outerjoin(GroupLead, is_over)
-    rows = work.session.execute(found.where(IS_OF_OFFICE | GroupLead.ends_at.is_not(None))).all()
-    people = [account for account, ends_at in rows if ends_at is None]
-    return len(people) < len(rows) or bool(_ended(people, work.keys.opener, work.at))
+    """Return whether `end_rights` has something to do with a row that is there, locked or not."""
+    at, lead = work.at, GroupLead.account_id
+    found = select(Account, lead).outerjoin(GroupLead, and_(lead == Account.id, _is_over(at)))
+    rows = work.session.execute(found.where(IS_OF_OFFICE | lead.is_not(None))).all()
+    people = [account for account, over in rows if over is None]
+    is_of_lead = len(people) < len(rows)
+    return is_of_lead or bool(_too_long(people, at) or _ended(people, work.keys.opener, at))
+
+
+def _is_over(at: datetime) -> ColumnElement[bool]:
+    """Match rights to lead that have ended, or whose row says that they last too long."""
+    end, is_forever = GroupLead.ends_at, GroupLead.accepted_at.is_not(None)
+    return or_(end <= at, end > at + LONGEST, and_(end.is_(None), is_forever))
+
+
+def _too_long(people: Sequence[Account], at: datetime) -> list[Account]:
+    """Return whose row says that they work for the office longer than anyone may."""
+    ends = ((each, each.office_ends_at) for each in people if each.is_office)
+    return [each for each, end in ends if end is None or end > at + LONGEST]
 
 
 def _ended(people: Sequence[Account], opener: Opener, at: datetime) -> dict[Account, str]:

@@ -1,11 +1,11 @@
 """Rights end after a year unless one press renews them; the office's inbox hears of it before."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from belong_mail.accounts import right_tasks
 from belong_mail.accounts.jobs import EndRights
@@ -104,6 +104,23 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
         assert leads(scenario) == 0
     [ended] = trail(scenario.services, Kind.RIGHT_ENDED)
     assert (ended.group_slug, ended.role) == (VILLAGE, "worker")
+
+
+@pytest.mark.parametrize("ends_at", [None, datetime(2090, 1, 1, tzinfo=UTC)])
+@on_both("rights")
+def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, services, ends_at):
+    """Else an intruder in the web could keep one for ever, unheard."""
+    with services.writing.begin() as session:
+        session.execute(update(Account).where(Account.is_office).values(office_ends_at=ends_at))
+        session.execute(update(GroupLead).values(ends_at=ends_at))
+    scenario.worker.drain()
+    latest = now() + YEAR
+    with services.reading.begin() as session:
+        [led] = session.scalars(select(GroupLead.ends_at))
+        [of_office] = session.scalars(select(Account.office_ends_at).where(Account.is_office))
+    for end in (led, of_office):
+        assert end is not None
+        assert latest - timedelta(minutes=5) < end <= latest
 
 
 def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
