@@ -11,6 +11,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   let waiting = 0;
   let isSaving = false;
   let isLeaving = false;
+  // What saves without an answer sent: it may have come there.
+  let unanswered = [];
 
   function saveIn(seconds) {
     clearTimeout(waiting);
@@ -22,11 +24,15 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     if (isSaving) return saveIn(PAUSE);
     isSaving = true;
     const sent = edits;
+    unanswered.push(typed());
     const answer = await fetch(key, { method: "POST", body: new FormData(form) }).catch(() => null);
+    // A network that wants to be signed in to answers in our place.
+    const seen = answer?.ok ? (await answer.json().catch(() => null))?.seen : "";
     isSaving = false;
-    if (answer?.ok && !answer.redirected) {
-      form.elements.seen.value = (await answer.json()).seen;
+    if (seen) {
+      form.elements.seen.value = seen;
       onServer = sent;
+      unanswered = [];
       tries = 0;
       say("");
       if (edits !== onServer) return;
@@ -35,6 +41,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
       onSaved();
     } else if (answer?.status === 422) {
       say((await answer.json()).problem || notSaved.dataset.lost);
+    } else if (answer?.status === 409 && (await isOurs())) {
+      saveIn(0);
     } else if (answer?.status === 409 || answer?.status === 413) {
       say(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
     } else {
@@ -56,21 +64,38 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   }
 
   async function renewToken() {
-    const answer = await fetch(location.pathname).catch(() => null);
-    if (!answer?.ok || answer.redirected) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const token = page.querySelector("#main-form [name=csrf_token]");
+    const token = (await stored())?.elements.csrf_token;
     if (token) form.elements.csrf_token.value = token.value;
+  }
+
+  // Whether the server has what we sent and heard no answer to; then we go on from there.
+  async function isOurs() {
+    const server = (await stored())?.elements;
+    const isSame = (sent) => Object.entries(sent).every(([name, value]) => server[name]?.value.trim() === value.trim());
+    const isFound = Boolean(server) && unanswered.slice(0, -1).some(isSame);
+    if (isFound) form.elements.seen.value = server.seen.value;
+    unanswered = [];
+    return isFound;
+  }
+
+  // The form as the server has it now.
+  async function stored() {
+    const answer = await fetch(location.pathname).catch(() => null);
+    if (!answer?.ok || answer.redirected) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#main-form");
   }
 
   function words() {
     return [...form.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
   }
 
+  function typed() {
+    return Object.fromEntries(words().map((field) => [field.name, field.value]));
+  }
+
   // A copy that was sent with a button is needed only where the server's version did not move.
   function keepHere(isSent) {
-    const typed = Object.fromEntries(words().map((field) => [field.name, field.value]));
-    sessionStorage.setItem(key, JSON.stringify({ typed, seen: form.elements.seen.value, isSent }));
+    sessionStorage.setItem(key, JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
   }
 
   function offerKept() {
@@ -102,8 +127,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     edits += 1;
     tries = 0;
     saved.textContent = "";
-    keepHere(false);
     saveIn(PAUSE);
+    keepHere(false);
   });
   form.addEventListener("submit", (event) => {
     if (event.submitter?.formTarget) return;

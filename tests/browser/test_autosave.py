@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Dialog, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.site import Site, sign_in
@@ -13,6 +13,7 @@ CUT = pytest.mark.expected("ERR_INTERNET_DISCONNECTED", 409)
 pytestmark = night("journeys in a browser")
 
 WORDS = "Come to tea.\n\nBring a cup & a “story”."
+SAVE = re.compile("/save")
 NO_CONNECTION = re.compile("No connection")
 
 
@@ -67,6 +68,35 @@ def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
     page.reload()
     assert asked == ["beforeunload"]
     expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+
+
+@pytest.mark.expected("ERR_FAILED", 409)
+def test_a_save_whose_answer_was_lost_is_no_one_elses(page):
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route(SAVE, lose, times=1)
+    page.fill("[name=text]", WORDS)
+    expect(page.locator("#not-saved")).to_have_text(NO_CONNECTION)
+    page.locator("[name=text]").press_sequentially(" And a friend.")
+    is_saved(page)
+    page.reload()
+    expect(page.locator("[name=text]")).to_have_value(f"{WORDS} And a friend.")
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+@pytest.mark.parametrize("status", [200, 502])
+@pytest.mark.expected(502)
+def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
+    page.route(
+        SAVE,
+        lambda route: route.fulfill(status=status, content_type="text/html", body="<p>Welcome"),
+        times=1,
+    )
+    page.fill("[name=text]", WORDS)
+    expect(page.locator("#not-saved")).to_have_text(re.compile("Not saved yet"))
+    is_saved(page)
 
 
 @pytest.mark.expected(400, 403)
