@@ -14,6 +14,7 @@ from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import MAX_BODY, FlyerForm, ImageForm, SearchForm, WriteForm
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
+from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 from belong_mail.web.language import gettext as _
@@ -71,6 +72,8 @@ def write(public_id: str) -> ResponseReturnValue:
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
+            if request.method == "POST":
+                raise InvalidState
             return redirect(url_for("releases.sending", public_id=public_id), 303)
         stored = {name: getattr(issue, name) for name in WriteForm.field_names}
         form = WriteForm(data=WriteForm.flat(**stored))

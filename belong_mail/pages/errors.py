@@ -1,6 +1,7 @@
 """Error pages: what went wrong, and what the reader can do now."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from traceback import walk_tb
 from typing import cast
@@ -26,6 +27,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
+from belong_mail.pages.signed_out import texts_of
 from belong_mail.web.context import SAFE, page_of_press, services, transaction
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
@@ -169,7 +171,13 @@ def known_error(error: Exception) -> ErrorPage:
         advice, endpoint, words = NEXT_STEPS[request.endpoint]
         return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
     button = _open_again() if isinstance(error, InvalidState) else None
-    return error_page(code, _(title), _(advice), button=button, shows_groups=code == NOT_HERE)
+    is_leads = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
+    # A draft may be sent or deleted while someone writes in it.
+    texts = texts_of(request.form.values()) if is_leads else []
+    shows_groups = code == NOT_HERE
+    return error_page(
+        code, _(title), _(advice), button=button, shows_groups=shows_groups, texts=texts
+    )
 
 
 def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
@@ -231,6 +239,7 @@ def error_page(
     shows_groups: bool = False,
     retry_after: int = 0,
     button: tuple[str, str] | None = None,
+    texts: Sequence[str] = (),
 ) -> ErrorPage:
     page = render_template(
         "errors/error.html",
@@ -238,6 +247,7 @@ def error_page(
         advice=advice,
         groups=_groups() if shows_groups else [],
         button=button,
+        texts=texts,
         is_private=True,
     )
     return page, code, {"Retry-After": str(retry_after)} if retry_after else {}

@@ -4,6 +4,7 @@ Nothing is stored: a page holds the words, and the browser sends them again. A f
 of an earlier session is shown again, filled in, and never acted on.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -100,9 +101,13 @@ def _kept_page(
         name,
         action=quote(request.path) + (f"?{query}" if query else ""),
         typed=typed,
-        # Several words, which a person would miss.
-        texts=[words for _name, words in typed if len(words.split()) > 1],
+        texts=texts_of(words for _name, words in typed),
         has_files=not is_read or any(file.filename for file in request.files.values()),
         is_private=True,
         **shown,
     )
+
+
+def texts_of(typed: Iterable[str]) -> list[str]:
+    """Return what has several words, which a person would miss."""
+    return [words for words in typed if len(words.split()) > 1]

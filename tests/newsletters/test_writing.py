@@ -77,6 +77,16 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
     assert "Written by you and a group leader." in lead.open("/lead/").text
 
 
+@pytest.mark.parametrize(("verb", "status"), [("release", 409), ("delete", 404)])
+def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, verb, status):
+    page = write(lead)
+    mine = Form(lead.open(page).text).fields | {"text": "Words of mine & more"}
+    assert lead.send(f"{page}/{verb}", when="now", minutes="10").status_code == 303
+    told = lead.press(page, **mine)
+    assert told.status_code == status
+    assert '<p class="verbatim">Words of mine &amp; more</p>' in told.text
+
+
 def test_words_are_saved_while_they_are_typed(lead):
     page = begin(lead)
     fields = Form(lead.open(page).text).fields
