@@ -20,8 +20,9 @@ from tests.inbound.imap.inbox import jobs_of
 from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
-from tests.processes import drain, running
-from tests.servers.imap import Conversation, drop, hang, say
+from tests.processes import Forked, drain, running
+from tests.servers.imap import Conversation, ImapServer, drop, hang, say
+from tests.waiting import wait_until
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
 STEPS = {"CAPABILITY": "CONNECT", "LOGOUT": ""}
@@ -47,6 +48,11 @@ def poll(worker: Worker) -> None:
     """Poll the mailbox now, and leave what it had unread."""
     assert worker._intake is not None
     worker._intake._poll()
+
+
+def wait_for_command(scripted: ImapServer, verb: str, number: int, worker: Forked) -> None:
+    """Wait until a command is asked for the n-th time."""
+    wait_until(lambda: scripted.times[verb] >= number, worker.said)
 
 
 def digests(services: Services) -> int:
@@ -212,6 +218,27 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, 
     assert len(scripted.read) == 3
 
 
+def test_messages_at_which_the_server_breaks_once_are_read_however_many_they_are(
+    worker, scripted, services
+):
+    scripted.put(*messages(0, MAX_BREAKS))
+    for number in range(MAX_BREAKS):
+        scripted.script[f"FETCH {1 + 2 * number}"] = drop
+        poll(worker)
+    poll(worker)
+    assert (taken(services), scripted.messages) == (MAX_BREAKS, [])
+
+
+def test_a_lease_of_a_clock_that_ran_ahead_keeps_nobody_out(worker, scripted, services):
+    poll(worker)
+    ahead = {"leased_by": "another", "leased_until": now() + timedelta(days=9)}
+    with services.writing.begin() as session:
+        session.execute(update(InboundMailbox).values(ahead))
+    scripted.put(message(0))
+    poll(worker)
+    assert taken(services) == 1
+
+
 def test_a_full_queue_leaves_messages_in_the_mailbox(worker, scripted, services):
     with services.writing.begin() as session:
         waiting = [{"kind": pipe.RETURNED, "sealed": b"x", "failures": 3}]
@@ -246,11 +273,9 @@ def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
     scripted.put(*messages(0, 4))
     for verb, number in (("FETCH", 2), ("MOVE", 1)):
         scripted.script[f"{verb} {scripted.times[verb] + number}"] = hang
-        until = time.monotonic() + 30
         asked = scripted.times[verb] + number
         with running(environment, "worker") as killed:
-            while scripted.times[verb] < asked and time.monotonic() < until:
-                time.sleep(0.02)
+            wait_for_command(scripted, verb, asked, killed)
             killed.kill()
             killed.wait()
     drain(environment)
