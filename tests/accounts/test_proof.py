@@ -21,6 +21,7 @@ from tests.db_dump import kept_of
 from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import on_sqlite
 
+pytestmark = on_sqlite
 ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
@@ -58,12 +59,10 @@ def ask(browser: Visitor, worker, relay, address: str = crawl.LEAD) -> str:
     return link_to(relay.to(address)[-1], PAGE)
 
 
-@on_sqlite
 def test_these_presses_want_a_fresh_proof_and_no_others(app):
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
 
 
-@on_sqlite
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
 def test_what_was_entered_waits_for_the_proof_and_then_counts(
     endpoint, app, lead, pages, services, worker, relay
@@ -93,7 +92,6 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
     assert details(services, Kind.PROVEN) == ["link"]
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     ("endpoint", "wrong", "words"),
     [
@@ -125,32 +123,29 @@ def page_in(shown: str) -> str:
     return shown.partition('<a class="button " href="')[2].partition('"')[0]
 
 
-@on_sqlite
-def test_who_signed_in_a_moment_ago_notices_nothing(lead, pages):
-    path = pages["office.settings"]
+def test_a_sign_in_and_a_proof_last_a_quarter_of_an_hour(lead, pages, worker, relay):
+    path, typed = pages["office.settings"], FORMS["office.settings"]
     with time_machine.travel(now() + FRESH_PROOF_AGE - timedelta(minutes=1)):
-        answer = lead.send(path, **FORMS["office.settings"])
-    assert answer.status_code == 303
+        assert lead.send(path, **typed).status_code == 303
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False) as clock:
+        assert lead.send(path, **typed).status_code == 403
+        lead.press(ask(lead, worker, relay))
+        clock.shift(FRESH_PROOF_AGE - timedelta(seconds=1))
+        assert lead.send(path, **typed).status_code == 303
+        clock.shift(timedelta(seconds=1))
+        assert lead.send(path, **typed).status_code == 403
 
 
-@on_sqlite
 def test_pages_are_read_and_newsletters_written_without_a_proof(later, pages):
+    """And another site's press is asked for none."""
     for endpoint in MARKED & pages.keys():
         assert later.open(pages[endpoint]).status_code == 200
     assert later.send(pages["editor.write"], **FORMS["editor.write"]).status_code == 303
+    answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
+    assert answer.status_code == 400
+    assert NEEDED not in answer.text
 
 
-def test_a_proof_lasts_a_quarter_of_an_hour(later, pages, worker, relay):
-    path, typed = pages["office.settings"], FORMS["office.settings"]
-    later.press(ask(later, worker, relay))
-    proven = now()
-    with time_machine.travel(proven + FRESH_PROOF_AGE - timedelta(seconds=1), tick=False):
-        assert later.send(path, **typed).status_code == 303
-    with time_machine.travel(proven + FRESH_PROOF_AGE, tick=False):
-        assert later.send(path, **typed).status_code == 403
-
-
-@on_sqlite
 def test_the_link_asks_on_get_and_works_once(later, services, worker, relay):
     link = ask(later, worker, relay)
     before = kept_of(services)
@@ -161,7 +156,6 @@ def test_the_link_asks_on_get_and_works_once(later, services, worker, relay):
     assert details(services, Kind.PROVEN) == ["link"]
 
 
-@on_sqlite
 def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
     app, services, keyring, later, worker, relay, pages
 ):
@@ -178,7 +172,6 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
     assert later.send(pages["office.settings"], **typed).status_code == 403
 
 
-@on_sqlite
 def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(later, worker, relay, services):
     later.send("/sign-in", email=crawl.LEAD)
     worker.drain()
@@ -196,7 +189,6 @@ def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(later, worker, 
     assert [later.press(f"/{PAGE}/{each}").status_code for each in own].count(303) == 1
 
 
-@on_sqlite
 def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(later, worker, relay, services):
     """The row has a hash of the link's secret, which stands in the email alone."""
     later.send("/sign-in", email=crawl.LEAD)
@@ -210,7 +202,6 @@ def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(later, worker,
         assert {later.press(f"/{page}/{each}").status_code for each in forged} == {404}
 
 
-@on_sqlite
 def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
     app, later, worker, relay
 ):
@@ -227,7 +218,6 @@ def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
     assert later.press(link).status_code == 303
 
 
-@on_sqlite
 def test_a_session_that_is_over_or_was_ended_gets_no_link(later, worker, relay, services):
     before = len(relay.to(crawl.LEAD))
     later.send(ASK)
@@ -238,7 +228,6 @@ def test_a_session_that_is_over_or_was_ended_gets_no_link(later, worker, relay, 
     assert len(relay.to(crawl.LEAD)) == before
 
 
-@on_sqlite
 def test_another_language_shows_the_form_and_does_nothing(later, pages, services, app):
     path, typed = pages["people.invite"], FORMS["people.invite"]
     sent = fill_in(later, path, typed)
@@ -250,10 +239,3 @@ def test_another_language_shows_the_form_and_does_nothing(later, pages, services
         kept = {"csrf_token": sent["csrf_token"], "role": "office", "switch_language": "es"}
         later.press(f"{path_for(app, endpoint, pages)}?lang=es", **kept)
     assert kept_of(services) == before
-
-
-@on_sqlite
-def test_another_sites_press_is_asked_for_no_proof(later, pages):
-    answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
-    assert answer.status_code == 400
-    assert NEEDED not in answer.text

@@ -39,11 +39,15 @@ def sign_in_by_email(scenario, lead: Visitor, address: str = LEAD) -> None:
 
 @on_both("journeys")
 def test_a_lead_signs_in_once_and_out_again(app, scenario):
+    """The link ends after ten minutes, to the minute."""
     lead = browser(app)
     assert lead.open("/lead/").location.startswith("/sign-in")
     assert lead.send("/sign-in", email=LEAD).location == "/sign-in/sent"
     [mail] = scenario.mails(LEAD)
     link = link_to(mail, "sign-in")
+    for seconds, status in ((9 * 60, 200), (10 * 60 + 30, 404)):
+        with time_machine.travel(now() + timedelta(seconds=seconds)):
+            assert lead.open(link).status_code == status
     assert "Select the button to sign in" in lead.open(link).text
     assert lead.press(link).location.startswith("/lead/")
     assert "The Village" in lead.open("/lead/").text

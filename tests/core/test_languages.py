@@ -1,21 +1,13 @@
-"""The catalogs are whole, and every page and mail of a journey is in one language.
-
-Renew the catalog when words have changed (no location, so that only words make a difference):
-
-    pybabel -q extract -F translations/babel.cfg -k _l -k gettext_noop -k lazy_gettext --no-location
-        --sort-output -o /tmp/messages.pot .
-    pybabel -q update -N --no-wrap --omit-header --ignore-obsolete -i /tmp/messages.pot
-        -d translations -l es    (and so on, for each language of the list)
-"""
+"""The catalogs are whole, and every page and mail of a journey is in one language."""
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from flask import Flask
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
@@ -23,20 +15,16 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.groups.header_words import IDENTIFYING
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.members import reminders
 from belong_mail.members.models import Subscription
 from belong_mail.office.groups import add_question
-from belong_mail.worker.loop import Worker
 from tests import crawl
-from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, plan_meeting, queue_issue
 from tests.house_terms import faults, operators_words, seeded
 from tests.markers import on_sqlite
-from tests.servers.smtp import Server
 from tests.words import Reader, catalog, english_in, entries, forms, said
 
 in_each_language = pytest.mark.parametrize("code", i18n.OTHER_LANGUAGES)
@@ -62,7 +50,9 @@ MEETING = {
 @in_each_language
 def test_every_sentence_is_in_the_catalog_and_nothing_else(code):
     have = {message.id for message in entries(code)}
-    assert said() - have == set(), f"say these in translations/{code}: see the top of this file"
+    assert said() - have == set(), (
+        f"say these in translations/{code}: see CONTRIBUTING.md, “Add a string”"
+    )
     assert have - said() == set(), "nobody says these any more"
 
 
@@ -97,13 +87,6 @@ def test_translations_end_as_their_sentences_do():
             assert other.count("!") == other.count("¡"), message.id
 
 
-class Filled(dict[str, object]):
-    """Values for the places of a string: a group, a time at one o'clock, and a number."""
-
-    def __missing__(self, name: str) -> object:
-        return "Kim"
-
-
 @pytest.mark.parametrize(
     ("code", "group", "time", "wrong"),
     [
@@ -113,7 +96,8 @@ class Filled(dict[str, object]):
 )
 def test_strings_fit_a_group_one_oclock_and_one(code, group, time, wrong):
     """“De grupo Asian”, “hasta las 1:04” and “1 newsletters” are what a hasty string becomes."""
-    values = Filled(group=group, time=time, start=time, end=time, num=1, number=10)
+    own = {"group": group, "num": 1, "number": 10} | dict.fromkeys(("time", "start", "end"), time)
+    values = defaultdict(lambda: "Kim", own)
     made = "the %(group)s %(program_name)s Group"
     texts = [each.id if code == "en" else each.string for each in entries() if each.id != made]
     shown = [forms(text)[0] % values if "%(" in str(text) else forms(text)[0] for text in texts]
@@ -140,28 +124,21 @@ def test_one_answer_is_singular_and_more_are_plural():
     assert translated.ngettext(singular, plural, 2) == "Corrige %(num)s respuestas"
 
 
-@pytest.mark.parametrize(
-    ("code", "date", "time"),
-    [
+def test_dates_are_said_as_people_in_denver_say_them():
+    moment = datetime(2026, 3, 3, 23, 5, tzinfo=UTC)
+    for code, date, time in (
         ("en", "Tuesday, March 3, 2026", "Tuesday, March 3, 2026, 4:05 PM"),
         ("es", "martes 3 de marzo de 2026", "martes 3 de marzo de 2026, 4:05 p. m."),
-    ],
-)
-def test_dates_are_said_as_people_in_denver_say_them(code, date, time):
-    moment = datetime(2026, 3, 3, 23, 5, tzinfo=UTC)
-    assert i18n.format_date(moment, code, DENVER) == date
-    assert i18n.format_time(moment, code, DENVER) == time
-
-
-def test_a_line_begins_with_a_capital_and_a_sentence_goes_on_without():
+    ):
+        assert i18n.format_date(moment, code, DENVER) == date
+        assert i18n.format_time(moment, code, DENVER) == time
     assert i18n.at_start("martes 3 de marzo, 4:00 PM") == "Martes 3 de marzo, 4:00 PM"
     assert i18n.at_start("") == ""
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    ("url", "accepted", "language"),
-    [
+def test_the_url_chooses_the_language_and_else_the_browser(visitor):
+    for url, accepted, language in (
         ("/", "", "en"),
         ("/", "es", "es"),
         ("/", "es-MX,es;q=0.9,en;q=0.5", "es"),
@@ -176,15 +153,15 @@ def test_a_line_begins_with_a_capital_and_a_sentence_goes_on_without():
         ("/?lang=", "es", "es"),
         ("/?lang=%00&lang=es", "en", "en"),
         ("/nothing-here?lang=es", "en", "es"),
-    ],
-)
-def test_the_url_chooses_the_language_and_else_the_browser(visitor, url, accepted, language):
-    visitor.headers = {"Accept-Language": accepted} if accepted else {}
-    page = visitor.open(url)
-    assert Reader(page.text).language == language
-    assert page.headers["Content-Language"] == language
-    assert "Accept-Language" in page.headers["Vary"]
-    assert "Set-Cookie" not in page.headers
+    ):
+        visitor.headers = {"Accept-Language": accepted} if accepted else {}
+        page = visitor.open(url)
+        assert Reader(page.text).language == language, (url, accepted)
+        assert page.headers["Content-Language"] == language
+        assert "Accept-Language" in page.headers["Vary"]
+        assert "Set-Cookie" not in page.headers
+        assert "lang=xx" not in page.text
+    assert 'href="/groups/the-village"' in visitor.open("/?lang=xx").text, "it was never chosen"
 
 
 @on_sqlite
@@ -211,14 +188,6 @@ def test_a_mailed_language_stays_when_its_button_is_pressed_in_an_english_browse
         asked = visitor.open(link_to(mail, page)).text
         [action] = re.findall(r'<form method="post" action="([^"]*)"', asked)
         assert Reader(visitor.follow(action).text).language == "es"
-
-
-@on_sqlite
-def test_a_language_that_was_never_chosen_stands_in_no_link(visitor):
-    visitor.headers = SPANISH
-    page = visitor.open("/?lang=xx").text
-    assert "lang=xx" not in page
-    assert 'href="/groups/the-village"' in page
 
 
 @on_sqlite
@@ -263,10 +232,7 @@ def test_errors_are_in_the_readers_language_those_of_libraries_too(visitor):
     assert not any("Not a valid" in piece or "cannot be longer" in piece for piece in pieces)
 
 
-def answers(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
-    keyring: Keyring,
-) -> Iterator[TestResponse]:  # fmt: skip
+def answers(app, visitor, worker, relay, services, keyring) -> Iterator[TestResponse]:
     """Walk past every page, with its buttons and what they refuse, in a Spanish browser."""
     lead = crawl.sign_in(app, keyring)
     visitor.headers = lead.headers = SPANISH
@@ -341,18 +307,15 @@ def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
     } <= {str(mail["Subject"]) for mail in mails}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "said"),
-    [
+def test_sentence_names_the_group_and_not_a_person():
+    """Spanish has no article of its own here: its sentences say “el”, “del” or “al”."""
+    for name, code, said_name in (
         ("Asian", "en", "the Asian Belong Group"),
         ("The Village", "en", "The Village Belong Group"),
         ("Asian", "es", "grupo Asian"),
         ("The Village", "es", "grupo The Village"),
-    ],
-)
-def test_sentence_names_the_group_and_not_a_person(name, code, said):
-    """Spanish has no article of its own here: its sentences say “el”, “del” or “al”."""
-    assert i18n.group_in_sentence(name, code) == said
+    ):
+        assert i18n.group_in_sentence(name, code) == said_name
 
 
 def test_pages_emails_groups_and_commands_say_the_house_terms():

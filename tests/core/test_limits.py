@@ -1,13 +1,11 @@
 """Rate limits: one row a key, shared by all, exact at the edges; over one comes a later time."""
 
-import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import rate_limits
@@ -24,15 +22,10 @@ KEY = b"key"
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def sessions(database_url: str) -> Iterator[sessionmaker[Session]]:
     engine = make_engine(database_url)
-    yield engine
+    yield sessionmaker(engine)
     engine.dispose()
-
-
-@pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return sessionmaker(engine)
 
 
 def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list[float]:
@@ -45,7 +38,10 @@ def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list
 
 
 def test_so_many_at_once_and_the_next_ones_later(sessions):
+    """Keys do not share an allowance."""
     assert uses(sessions, 6) == pytest.approx([0, 0, 0, 10, 20, 30])
+    with sessions.begin() as session:
+        assert record_use(session, b"other", RATE, AT) == AT
 
 
 def test_the_allowance_grows_again_with_time(sessions):
@@ -54,25 +50,14 @@ def test_the_allowance_grows_again_with_time(sessions):
     assert uses(sessions, 4, AT + timedelta(hours=5)) == pytest.approx([0, 0, 0, 10])
 
 
-def test_keys_do_not_share_an_allowance(sessions):
-    uses(sessions, 5)
-    with sessions.begin() as session:
-        assert record_use(session, b"other", RATE, AT) == AT
-
-
-def test_a_limit_survives_a_restart(engine, sessions):
-    uses(sessions, 3)
-    engine.dispose()
-    again = make_engine(engine.url.render_as_string(hide_password=False))
-    assert uses(sessionmaker(again), 1) == pytest.approx([10])
-    again.dispose()
-
-
-def test_what_is_rolled_back_is_not_counted(sessions):
+def test_a_limit_survives_a_restart_and_what_is_rolled_back_is_not_counted(database_url, sessions):
     with sessions() as session:
         record_use(session, KEY, RATE, AT)
         session.rollback()
     assert uses(sessions, 3) == pytest.approx([0, 0, 0])
+    again = make_engine(database_url)
+    assert uses(sessionmaker(again), 1) == pytest.approx([10])
+    again.dispose()
 
 
 def test_racing_uses_are_each_counted_once(database_url):
@@ -139,21 +124,3 @@ def test_of_several_keys_all_are_counted_or_none(sessions):
     with sessions.begin() as session:
         left = [rate_limits.try_use(session, b"plenty", plenty, AT) for _ in range(100)]
     assert left.count(AT) == 97
-
-
-def test_every_rate_stands_in_one_module_with_its_reason():
-    """Beside the relay's messages a minute, which are a setting."""
-    module = Path(rate_limits.__file__)
-    package = module.parents[1]
-    elsewhere = {
-        str(file.relative_to(package)): len(re.findall(r"\bRate\(", file.read_text()))
-        for file in package.rglob("*.py")
-        if file != module and "Rate(" in file.read_text()
-    }
-    assert elsewhere == {"delivery/throttle.py": 1}
-    lines = module.read_text().splitlines()
-    stated = [i for i, line in enumerate(lines) if re.match(r"[A-Z_]+ = Rate\(", line)]
-    assert len(stated) >= 25
-    for i in stated:
-        before = next(line for line in reversed(lines[:i]) if not re.match(r"[A-Z_]+ = ", line))
-        assert before.startswith("# "), lines[i]

@@ -25,21 +25,19 @@ from tests.processes import SECONDS, ended, fork, run
 
 def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """List all commands by their whole names; those of groups, too."""
-    if isinstance(command, click.Group):
-        if command.invoke_without_command:
-            yield name, command
-        for each, below in command.commands.items():
-            yield from leaves(below, f"{name} {each}")
-    else:
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield name, command
+    for each, below in getattr(command, "commands", {}).items():
+        yield from leaves(below, f"{name} {each}")
 
 
-def every_command() -> dict[str, click.Command]:
-    found = (leaves(cli_module.load(name), name) for name in cli_module.ENTRIES)
-    return {name: command for each in found for name, command in each}
+EVERY = {
+    name: command
+    for entry in cli_module.ENTRIES
+    for name, command in leaves(cli_module.load(entry), entry)
+}
 
 
-EVERY = every_command()
 # Operators script against these.
 THESE = {
     "setup", "upgrade", "doctor", "status", "explain", "web", "worker", "purge", "import", "demo",
@@ -134,20 +132,16 @@ def is_stopped(services: Services) -> bool:
 
 @on_sqlite
 def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, services, keyring):
+    """“--yes” answers, and a script is not asked."""
     name = issue(services, keyring)
     question = "It cannot be resumed after that. Stop it for good? [y/N]"
-    said = at_terminal(environment, "newsletter", "stop", name, answer="n")
-    assert (said.returncode, question in said.stdout) == (1, True)
-    assert not is_stopped(services)
-    said = at_terminal(environment, "newsletter", "stop", name, answer="y")
-    assert (said.returncode, question in said.stdout) == (0, True)
-    assert is_stopped(services)
-
-
-@on_sqlite
-def test_yes_answers_and_a_script_is_not_asked(environment, services, keyring):
-    name = issue(services, keyring)
-    said = at_terminal(environment, "newsletter", "stop", name, "--yes")
+    for answer, code in (("n", 1), ("y", 0)):
+        said = at_terminal(environment, "newsletter", "stop", name, answer=answer)
+        assert (said.returncode, question in said.stdout) == (code, True)
+        assert is_stopped(services) == (answer == "y")
+    with services.writing.begin() as session:
+        other = queue_issue(session, "asian").public_id
+    said = at_terminal(environment, "newsletter", "stop", other, "--yes")
     assert (said.returncode, "Stop it for good?" in said.stdout) == (0, False)
     done = run(environment, "purge")
     assert (done.returncode, "Go on?" in done.stdout + done.stderr) == (0, False)

@@ -28,10 +28,6 @@ URL_SAFE = string.ascii_letters + string.digits + "-_"
 tokens = Tokens((OLD,))
 
 
-def limited() -> list[Purpose]:
-    return [purpose for purpose in Purpose if purpose.max_age is not None]
-
-
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_token_serves_its_own_purpose_alone(purpose):
     token = tokens.sign(purpose, "some-id", datetime.now(UTC))
@@ -41,35 +37,25 @@ def test_a_token_serves_its_own_purpose_alone(purpose):
             tokens.read(endpoint, token)
 
 
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_token_expires_to_the_second_and_a_way_out_never(purpose):
+    """Clocks may differ by a minute, and no more."""
+    token = tokens.sign(purpose, "some-id", AT)
+    last = AT + timedelta(seconds=purpose.max_age or 10 * 365 * 24 * 3600)
+    for at in (AT - CLOCK_SKEW, last):
+        with time_machine.travel(at, tick=False):
+            assert tokens.read(purpose, token) == "some-id"
+    if purpose.max_age is not None:
+        with time_machine.travel(last + SECOND, tick=False), pytest.raises(TokenExpired):
+            tokens.read(purpose, token)
+        early = AT - CLOCK_SKEW - SECOND
+        with time_machine.travel(early, tick=False), pytest.raises(BadToken):
+            tokens.read(purpose, token)
+
+
 def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour():
     assert Purpose.CONFIRM.max_age == 72 * 3600
     assert Purpose.UNDO_LEAVE.max_age == 3600
-
-
-@pytest.mark.parametrize("purpose", limited())
-def test_a_token_expires_to_the_second(purpose):
-    token = tokens.sign(purpose, "some-id", AT)
-    last = AT + timedelta(seconds=purpose.max_age or 0)
-    with time_machine.travel(last, tick=False):
-        assert tokens.read(purpose, token) == "some-id"
-    with time_machine.travel(last + SECOND, tick=False), pytest.raises(TokenExpired):
-        tokens.read(purpose, token)
-
-
-@pytest.mark.parametrize("purpose", limited())
-def test_clocks_may_differ_by_a_minute_and_no_more(purpose):
-    token = tokens.sign(purpose, "some-id", AT)
-    with time_machine.travel(AT - CLOCK_SKEW, tick=False):
-        assert tokens.read(purpose, token) == "some-id"
-    with time_machine.travel(AT - CLOCK_SKEW - SECOND, tick=False), pytest.raises(BadToken):
-        tokens.read(purpose, token)
-
-
-@pytest.mark.parametrize("purpose", [p for p in Purpose if p.max_age is None])
-def test_a_way_out_never_expires(purpose):
-    token = tokens.sign(purpose, "some-id", AT)
-    with time_machine.travel(AT + timedelta(days=3650), tick=False):
-        assert tokens.read(purpose, token) == "some-id"
 
 
 def test_secret_keys_can_be_changed_without_breaking_what_was_mailed():
@@ -106,33 +92,18 @@ def test_another_spelling_of_a_signature_never_means_another_id():
     assert twins <= 3
 
 
-@pytest.mark.parametrize(
-    "bend",
-    [
-        lambda token: token[1:],
-        lambda token: token + "\n",
-        lambda token: " " + token,
-        lambda token: token + "\x00",
-        lambda token: token.replace(".", "", 1),
-        lambda token: token.replace(".", ".."),
-        lambda token: token.upper(),
-        lambda token: token.swapcase(),
-        lambda token: "another-id" + token[token.index(".") :],
-        lambda token: ".".join(token.split(".")[::2]),
-        lambda token: token.replace(".", "\uff0e"),
-        lambda token: "é" + token,
-        lambda token: "\ud800" + token,
-        lambda token: ".".join(reversed(token.split("."))),
-        lambda token: token * 2,
-    ],
-)
-def test_bent_tokens_are_refused(bend):
-    with pytest.raises(TokenInvalid):
-        tokens.read(Purpose.LEAVE, bend(tokens.sign(Purpose.LEAVE, "some-id", AT)))
-
-
-def test_every_cut_of_a_token_is_refused():
+def test_bent_and_cut_tokens_are_refused():
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
+    parts = token.split(".")
+    for bent in (
+        token[1:], token + "\n", " " + token, token + "\x00", token.replace(".", "", 1),
+        token.replace(".", ".."), token.upper(), token.swapcase(),
+        "another-id" + token[token.index(".") :], ".".join(parts[::2]),
+        token.replace(".", "\uff0e"), "é" + token, "\ud800" + token, ".".join(reversed(parts)),
+        token * 2,
+    ):  # fmt: skip
+        with pytest.raises(TokenInvalid):
+            tokens.read(Purpose.LEAVE, bent)
     assert all(_read(token[:length]) is None for length in range(len(token)))
 
 

@@ -17,59 +17,38 @@ KINDS = sorted(contexts().keys() - {"newsletter"})
 DISCREET = [Group(slug=slug, name=slug) for slug in ("lgbtq", "people-with-disabilities")]
 CID = "abc@belong-mail"
 TRACKER = "https://tracker.example.net/p.gif"
-# Spellings of content that a mail program would fetch, run or send.
+# Spellings of content that a mail program would fetch, run or send: one for each rule.
 FETCHING = [
-    f'<img src="{TRACKER}">',
+    f"<IMG SRC={TRACKER}>",
     f'<img alt="" src="cid:{CID}" srcset="{TRACKER} 2x">',
     '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
     '<img src="cid:other@belong-mail">',
-    f"<IMG SRC={TRACKER}>",
-    '<img src="//tracker.example.net/p.gif">',
     f'<table background="{TRACKER}"><tr><td>x</td></tr></table>',
-    f'<td background="{TRACKER}">x</td>',
-    f'<p style="background:url({TRACKER})">x</p>',
     f"<p style='background: URL(\"{TRACKER}\")'>x</p>",
     '<p style="background:u\\72l(https://tracker.example.net)">x</p>',
-    f"<p style=\"background:image-set('{TRACKER}' 1x)\">x</p>",
-    '<p style="width:expression(alert(1))">x</p>',
     f"<style>@import '{TRACKER}';</style>",
-    f"<style>@font-face {{ src: url({TRACKER}) }}</style>",
     f"<style>p {{ background: url({TRACKER}) }}</style>",
-    f'<link rel="stylesheet" href="{TRACKER}">',
     f'<iframe src="{TRACKER}"></iframe>',
-    "<script>fetch('x')</script>",
-    f'<form action="{TRACKER}"><input name="a"></form>',
-    f'<object data="{TRACKER}"></object>',
-    f'<embed src="{TRACKER}">',
-    f'<video poster="{TRACKER}"></video>',
-    f'<svg><image href="{TRACKER}"/></svg>',
     f'<meta http-equiv="refresh" content="0;url={TRACKER}">',
-    f'<base href="{TRACKER}">',
     '<p onclick="x()">x</p>',
-    f'<a href="{ROOT}" ping="{TRACKER}">x</a>',
     f'<!--[if mso]><img src="{TRACKER}"><![endif]-->',
     f'<!--[if gte mso 9]><v:fill src="{TRACKER}"/><![endif]-->',
-    f'<picture><source srcset="{TRACKER}"></picture>',
-    "<math><mtext>x</mtext></math>",
 ]
 
 
 @pytest.mark.parametrize("language", i18n.NAMES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_email_is_quiet_and_fetches_nothing(kind, language):
+def test_every_email_is_quiet_and_fetches_nothing(language):
     def tells(_header: str, words: str) -> str:
         return next((found for each in DISCREET if (found := identifying_word(each, words))), "")
 
-    for case in contexts(lambda _plain: "LGBTQ+")[kind]:
-        email = renderer().render(kind, language, **case)
-        assert lint_html(email.html, Expected(ROOT, tells, PHONES_AND_SITES)) == []
-        assert remote_content(email.html) == []
-        assert tells("subject", email.subject) == ""
-
-
-@pytest.mark.parametrize("html", FETCHING)
-def test_what_an_email_would_fetch_or_run_is_known(html):
-    assert remote_content(html, {CID})
+    for kind in KINDS:
+        for case in contexts(lambda _plain: "LGBTQ+")[kind]:
+            email = renderer().render(kind, language, **case)
+            assert lint_html(email.html, Expected(ROOT, tells, PHONES_AND_SITES)) == [], kind
+            assert remote_content(email.html) == [], kind
+            assert tells("subject", email.subject) == "", kind
+    for html in FETCHING:
+        assert remote_content(html, {CID}), html
 
 
 def luminance(color: str) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from belong_mail.ops.launcher import SERVER_LOGS
 from tests.browser_client import Form
-from tests.conftest import KEYS
+from tests.conftest import settings_for
 from tests.processes import ROOT, run
 from tests.servers.ports import free_port
 from tests.servers.site import Site, running
@@ -56,12 +56,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(logs: Path, blank_sqlite: Path) -> Iterator[Site]:
     """Serve one site for all that ask the product itself."""
     shutil.copy(blank_sqlite, logs / "belong.db")
-    environment = {
-        **{f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()},
-        "BELONG_BASE_URL": "http://localhost:5000",
-        "BELONG_DATABASE_URL": f"sqlite:///{logs / 'belong.db'}",
+    environment = settings_for(f"sqlite:///{logs / 'belong.db'}", logs / "state") | {
         "BELONG_SMTP_URL": "mailbox:",
-        "BELONG_STATE_FOLDER": str(logs / "state"),
         "BELONG_METRICS_TOKEN": "a token of more than 32 characters",
     }
     seeded = run(environment, "db", "upgrade", "--seed", "dps")

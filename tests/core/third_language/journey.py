@@ -17,7 +17,7 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.clients import sign_in
-from tests.core.third_language.made_up import CODE, MARK, NAME
+from tests.core.third_language.test_third_language import CODE, MARK, NAME
 from tests.factories import group_named
 from tests.servers.smtp import Server
 from tests.words import Reader

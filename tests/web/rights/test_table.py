@@ -11,10 +11,10 @@ from sqlalchemy import make_url
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.web.access import Access
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both
 from tests.web.rights.__main__ import PLACE, written
 from tests.web.rights.site import SETTINGS, TOKEN, Actor, Site, content
-from tests.web.rights.table import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
+from tests.web.rights.table import Answer, Role, Route, rights_table
 
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
@@ -23,24 +23,15 @@ LONG = pytest.mark.timeout(600)
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
 TOO_LATE = {
-    "releases.act resume",
-    "office_groups.launch",
-    "office_groups.restore",
-    "office_imports.start",
-    "office_health.accept",
-    "office_newsletters.act cancel",
-    "office_newsletters.act resume",
+    "releases.act resume", "office_groups.launch", "office_groups.restore", "office_imports.start",
+    "office_health.accept", "office_newsletters.act cancel", "office_newsletters.act resume",
     "office_newsletters.send",
-}
-# Links that need more than to be known: the browser that asked, or the provider's word.
+}  # fmt: skip
+# Links that need more than to be known: the browser that asked, or the provider’s word.
 NEEDS_MORE = {
-    "sign_in.confirm POST",
-    "sign_in.prove POST",
-    "passkey.finish_proof POST",
-    "passkey.finish POST",
-    "district.back GET",
-    "district.back POST",
-}
+    "sign_in.confirm POST", "sign_in.prove POST", "passkey.finish_proof POST",
+    "passkey.finish POST", "district.back GET", "district.back POST",
+}  # fmt: skip
 
 
 def normal(page: str, path: str) -> str:
@@ -133,15 +124,21 @@ def may(route: Route) -> set[Answer]:
     return {Answer.YES, Answer.LOOKS} if route.method == "GET" else {Answer.YES}
 
 
+# Other answers: the provider of the district is away, nobody has a passkey, a proxy's own page.
+OTHERWISE = {
+    "district.choose POST": 503,
+    "district.prove_again POST": 503,
+    "passkey.remove POST": 404,
+    "directory.too_long GET": 413,
+}
+
+
 def expected(route: Route) -> set[int]:
-    if f"{route.endpoint} {route.method}" in NEEDS_MORE:
+    name = f"{route.endpoint} {route.method}"
+    if name in NEEDS_MORE:
         return {403}
-    if f"{route.endpoint} {route.method}" in {"district.choose POST", "district.prove_again POST"}:
-        return {503}  # The provider of the district does not answer here.
-    if f"{route.endpoint} {route.method}" == "passkey.remove POST":
-        return {404}  # Nobody here has one; tests/accounts/test_passkeys.py removes some.
-    if route.endpoint == "directory.too_long":
-        return {413}  # Proxies show it in the place of their own page.
+    if name in OTHERWISE:
+        return {OTHERWISE[name]}
     if route.method == "POST" and route.endpoint in TOO_LATE:
         return {409}
     return {200, 204, 302, 303, 308}
@@ -161,21 +158,3 @@ def put_back(file: str) -> Iterator[None]:
 def test_the_table_is_written_down():
     """Write it anew with: python -m tests.web.rights."""
     assert PLACE.read_text() == written()
-
-
-@on_sqlite
-@EVERY_PAGE
-def test_every_part_of_an_address_is_known(app):
-    """Enter a new part in OBJECTS of tests/web/rights/table.py, and in tests/web/rights/site.py."""
-    parts = {part for route in rights_table(app) for part in route.parts}
-    assert parts == set(OBJECTS)
-
-
-@on_sqlite
-@EVERY_PAGE
-def test_commands_that_do_what_a_page_does_exist(app):
-    endpoints = {route.endpoint for route in rights_table(app)}
-    assert set(COMMANDS) <= endpoints
-    for words in COMMANDS.values():
-        answer = app.test_cli_runner().invoke(args=[*words.split(), "--help"])
-        assert answer.exit_code == 0, words

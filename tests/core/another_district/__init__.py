@@ -1,1 +1,0 @@
-"""A district that is not Denver: made up, installed from the same code."""
