@@ -71,8 +71,9 @@ def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
     assert office.act(f"{page}/let_in").status_code == 404
 
 
-@pytest.mark.usefixtures("office", "owner")
-def test_no_mark_keeps_from_whom_it_is_told_that_somebody_is_let_in(services, worker, relay):
+def test_no_mark_keeps_from_whom_it_is_told_that_somebody_is_let_in(
+    office, owner, services, worker, relay
+):
     """The web may write that nobody leads and nobody is of the office, and write it back."""
     with services.writing.begin() as session:
         by = session.scalars(select(Account.public_id).where(Account.is_office)).one()
@@ -114,8 +115,9 @@ def test_nobody_of_the_office_lets_themselves_in(office, services):
     assert count(services) == 1
 
 
-@pytest.mark.usefixtures("office", "owner")
-def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(services, worker, relay):
+def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
+    office, owner, services, worker, relay
+):
     """Neither its owner, nor whoever wrote into a row that they work for the office."""
     account = public_id(services)
     with services.writing.begin() as session:
@@ -130,9 +132,8 @@ def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(services, wo
     assert count(services) == 1
 
 
-@pytest.mark.usefixtures("owner")
 @pytest.mark.parametrize(("key", "rate"), [(b"let-in/%b", LET_IN_RATE), (b"let-in", LET_INS_RATE)])
-def test_nobody_is_let_in_over_a_limit(key, rate, office, services, worker, relay):
+def test_nobody_is_let_in_over_a_limit(owner, key, rate, office, services, worker, relay):
     """An intruder in the web could fill inboxes, and do it so often that nobody reads it."""
     account = public_id(services)
     with services.writing.begin() as session:

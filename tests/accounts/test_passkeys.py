@@ -70,8 +70,7 @@ def test_a_device_hears_of_no_group_and_of_no_address(lead):
     assert "dpsk12" not in json.dumps(said)
 
 
-@pytest.mark.usefixtures("owner")
-def test_whoever_asks_is_asked_the_same(phone, app):
+def test_whoever_asks_is_asked_the_same(owner, phone, app):
     """Nothing names a passkey, and so nobody learns who has one."""
     one, two = asked(phone)["publicKey"], asked(Visitor(app.test_client()))["publicKey"]
     assert one.pop("challenge") != two.pop("challenge")
@@ -122,8 +121,7 @@ LIES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.usefixtures("owner")
-def test_an_answer_that_is_not_honest_signs_nobody_in(device, phone, app):
+def test_an_answer_that_is_not_honest_signs_nobody_in(owner, device, phone, app):
     """All read the same, and the honest device signs in afterwards."""
     for lie, told in LIES.items():
         assert sign_in_by(Visitor(app.test_client()), device).status_code == 303, lie
@@ -152,8 +150,7 @@ def test_a_passkey_that_was_not_made_here_is_not_added(lead, services):
 AUTHENTICATOR = bytes(32) + b"\x85" + bytes(4)
 
 
-@pytest.mark.usefixtures("owner")
-def test_a_bent_or_late_answer_signs_nobody_in(device, phone):
+def test_a_bent_or_late_answer_signs_nobody_in(owner, device, phone):
     for changed in (
         {"signature": encoded(b"not signed")},
         {"authenticatorData": encoded(b"short")},
@@ -203,8 +200,7 @@ def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
     assert sign_in_by(owner, device).status_code == 303
 
 
-@pytest.mark.usefixtures("owner")
-def test_an_answer_serves_once_even_with_an_older_cookie(device, phone, app):
+def test_an_answer_serves_once_even_with_an_older_cookie(owner, device, phone, app):
     """A thief who copied cookie and answer before it was sent is too late."""
     device.step = 0  # it does not count, so that nothing else refuses
     device.counter = 0
@@ -219,8 +215,7 @@ def test_an_answer_serves_once_even_with_an_older_cookie(device, phone, app):
     assert not is_in(thief)
 
 
-@pytest.mark.usefixtures("owner")
-def test_a_challenge_of_another_browser_is_not_answered_here(device, phone, app):
+def test_a_challenge_of_another_browser_is_not_answered_here(owner, device, phone, app):
     answer = device.get(asked(Visitor(app.test_client())))
     asked(phone)
     assert finish(phone, answer).status_code == 403
@@ -238,8 +233,7 @@ def test_what_was_asked_to_add_a_passkey_signs_nobody_in(owner, device):
 
 
 @pytest.mark.parametrize("what", ["removed", "gone"])
-@pytest.mark.usefixtures("owner")
-def test_who_may_not_sign_in_does_not_by_a_passkey(what, device, phone, services):
+def test_who_may_not_sign_in_does_not_by_a_passkey(owner, what, device, phone, services):
     end(what, services)
     given = sign_in_by(phone, device)
     assert given.status_code == 403
@@ -249,8 +243,7 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(what, device, phone, services
 
 
 @pytest.mark.parametrize("what", ["invited", "removed"])
-@pytest.mark.usefixtures("owner")
-def test_passkeys_of_who_has_no_right_are_deleted(what, services):
+def test_passkeys_of_who_has_no_right_are_deleted(owner, what, services):
     """Not of who is invited again."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
@@ -310,8 +303,9 @@ def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, services):
             assert "Please confirm that it’s you" in given.text
 
 
-@pytest.mark.usefixtures("owner")
-def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(services, worker, relay):
+def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
+    owner, services, worker, relay
+):
     """A request that a broken web makes up mails no one else, and no more than some a day."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()

@@ -116,6 +116,8 @@ def test_one_invitation_for_two_groups_is_accepted_for_one_of_them_or_with_one_p
     assert "hasn’t accepted" not in office.open(PAGE).text
     office.send(f"{PAGE}/{known(scenario, NEW).public_id}", name="Lee, North")
     assert "Lee, North" in office.open(PAGE).text
+    invite(office, scenario, NEW, "lgbtq")
+    assert "Sam, East" not in office.open(PAGE).text, "an invitation changes no name"
 
 
 @on_both("journeys")
@@ -268,6 +270,8 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
 
     before = alone()
     scenario.invite_lead(LEAD)
+    invite(office, scenario, OTHER, VILLAGE)
+    assert alone() == before, "who hasn’t accepted yet does not count"
     scenario.invite_lead(NEW)
     assert alone() == before - 1
     press(office, scenario, NEW, "remove", VILLAGE)

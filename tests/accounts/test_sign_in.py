@@ -139,6 +139,7 @@ def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, 
     assert page.count("Since ") == 2
     assert page.count("This one, where you are now") == 1
     [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
+    assert page.index("This one, where") < page.index(f'value="{other}"'), "the newest first"
     assert here.act(f"{PAGE}/end", session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]

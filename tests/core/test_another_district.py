@@ -165,8 +165,7 @@ def test_commands_say_none_of_ours(app):
     assert [wrong for each in output for wrong in ours_in(about_seeds.sub("", each))] == []
 
 
-@pytest.mark.usefixtures("app")
-def test_a_group_of_another_district_is_discreet_by_its_name_alone():
+def test_a_group_of_another_district_is_discreet_by_its_name_alone(app):
     """And the words of the site's own names tell nothing of any group."""
     group, named = (
         Group(slug="pride", name=name, known_names=[name], is_discreet=False)

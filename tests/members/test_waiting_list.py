@@ -20,7 +20,7 @@ from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.privacy.windows import COMMON, windows_of
+from tests.privacy.test_secrets import COMMON, windows_of
 from tests.scenario import ADA, SOON, TELL_ME, VILLAGE, drain_in
 
 pytestmark = periodic_tasks

@@ -12,7 +12,7 @@ from belong_mail.app import create_app
 from belong_mail.core.decryption import worker_keys
 from belong_mail.groups import service as groups
 from config import Config
-from tests.conftest import KEYS
+from tests.conftest import settings_for
 from tests.factories import group_named
 from tests.postgres import empty
 from tests.privacy.journey import LEAD, MAIN, Evidence, gather
@@ -39,26 +39,16 @@ def walked_url(
 def evidence(walked_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
     folder, port = tmp_path_factory.mktemp("site"), free_port()
     with Server() as relay:
-        environment = {
+        environment = settings_for(walked_url, folder / "state") | {
             "BELONG_BASE_URL": f"http://localhost:{port}",
-            "BELONG_DATABASE_URL": walked_url,
             "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20",
-            "BELONG_SECRET_KEYS": KEYS["secret"],
-            "BELONG_PUBLIC_KEYS": KEYS["public"],
-            "BELONG_PRIVATE_KEYS": KEYS["private"],
-            "BELONG_INDEX_KEYS": KEYS["index"],
-            "BELONG_STATE_FOLDER": str(folder / "state"),
+            "BELONG_COPY_TO_OFFICE": "yes",
         }
-        prepare(environment)
+        config = Config.read(environment)
+        parts = create_app(config).extensions["belong"]
+        with parts.writing.begin() as session:
+            groups.seed(session)
+            keys = worker_keys(config.private_keys, config.index_keys)
+            invitations.invite(session, *keys, group_named(session, MAIN), LEAD)
+        parts.writing.kw["bind"].dispose()
         yield gather(environment, relay, folder, port)
-
-
-def prepare(environment: dict[str, str]) -> None:
-    """Write the groups, and a lead for one of them."""
-    config = Config.read(environment)
-    parts = create_app(config).extensions["belong"]
-    with parts.writing.begin() as session:
-        groups.seed(session)
-        opener, index = worker_keys(config.private_keys, config.index_keys)
-        invitations.invite(session, opener, index, group_named(session, MAIN), LEAD)
-    parts.writing.kw["bind"].dispose()

@@ -38,14 +38,8 @@ INBOX, OFFICE = "dps-belong@example.org", "office@dpsk12.org"
 EVE, OTHER = "eve@dpsk12.org", "asian"
 
 
-def _join(scenario: Scenario, session: Session, address: str) -> None:
-    wanted, group = Join(address, "en"), group_named(session, VILLAGE)
-    ask_to_join(session, scenario.services.sealer, group, wanted, now())
-
-
-def _wait(scenario: Scenario, session: Session, address: str) -> None:
-    wanted, group = WaitForGroup(address, "en"), group_named(session, VILLAGE)
-    ask_to_join(session, scenario.services.sealer, group, wanted, now())
+def _ask(scenario: Scenario, session: Session, wanted: Join | WaitForGroup) -> None:
+    ask_to_join(session, scenario.services.sealer, group_named(session, VILLAGE), wanted, now())
 
 
 def _contact(scenario: Scenario, session: Session, address: str) -> None:
@@ -69,18 +63,6 @@ def _return(scenario: Scenario, session: Session, address: str) -> None:
     report = bounce("", address).replace(b"Subject: Hello", f"Message-ID: {ours}".encode())
     sealed = pipe.seal_returned(scenario.services.sealer, "", report)
     session.add(Job(kind=pipe.RETURNED, sealed=sealed))
-
-
-def _sign_in(_scenario: Scenario, _session: Session, address: str) -> SealedJob:
-    return SendSignInLink(address, "en", "00" * 32)
-
-
-def _my_groups(_scenario: Scenario, _session: Session, address: str) -> SealedJob:
-    return SendMyGroups(address, "en")
-
-
-def _email_again(_scenario: Scenario, _session: Session, address: str) -> SealedJob:
-    return SendEmailAgain(address, "en")
 
 
 def _staff_code(_scenario: Scenario, session: Session, address: str) -> SealedJob:
@@ -110,13 +92,15 @@ def _invite(scenario: Scenario, session: Session, address: str) -> SealedJob:
 
 
 DOORS: dict[str, Callable[[Scenario, Session, str], SealedJob | None]] = {
-    "join": _join,
-    "interest": _wait,
-    "my-groups": _my_groups,
-    "sign-in": _sign_in,
+    "join": lambda scenario, session, address: _ask(scenario, session, Join(address, "en")),
+    "interest": lambda scenario, session, address: _ask(
+        scenario, session, WaitForGroup(address, "en")
+    ),
+    "my-groups": lambda _scenario, _session, address: SendMyGroups(address, "en"),
+    "sign-in": lambda _scenario, _session, address: SendSignInLink(address, "en", "00" * 32),
     "staff-code": _staff_code,
     "contact": _contact,
-    "email-again": _email_again,
+    "email-again": lambda _scenario, _session, address: SendEmailAgain(address, "en"),
     "change-address": _move,
     "invite": _invite,
     "office-removal": _removal,

@@ -28,20 +28,30 @@ INTRUDER = "mallory@example.org"
 OF_STAFF = "mallory@dpsk12.org"
 
 
-def test_an_intruder_is_not_introduced_to_the_members(services, keyring, worker, relay):
-    seal = services.sealer.seal
+def forged_account(session, services) -> Account:
+    forged = services.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
+    account = Account(address_index=b"forged", wrapped_address=forged)
+    session.add(account)
+    session.flush()
+    return account
+
+
+def test_an_intruder_is_not_introduced_to_the_members_nor_asked_for_a_mailbox(
+    services, keyring, worker, relay
+):
+    """Without a lead whose mail they read."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
-    with services.writing.begin() as session:
-        forged = seal(INTRUDER.encode(), "accounts.wrapped_address")
-        account = Account(address_index=b"forged", wrapped_address=forged)
-        session.add(account)
-        session.flush()
+        account, group = forged_account(session, services), group_named(session, "the-village")
         for member in session.scalars(select(Subscription)):
             words = json.dumps({"first_name": "", "answers": []}).encode()
-            member.wrapped_introduction = seal(words, "subscriptions.wrapped_introduction")
+            place = "subscriptions.wrapped_introduction"
+            member.wrapped_introduction = services.sealer.seal(words, place)
             kind = "introduce-member"
             session.add(Delivery(kind=kind, account_id=account.id, about_id=member.id))
+        row = GroupLead(account_id=account.id, group_id=group.id, accepted_at=now())
+        session.add(row)
+        shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
     worker.drain()
     assert relay.accepted == []
 
@@ -133,19 +143,3 @@ def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
     worker.drain()
     with services.reading.begin() as session:
         assert mailbox.mailbox_of(keyring.opener, group_named(session, "the-village")) == ""
-
-
-def test_an_intruder_without_a_lead_whose_mail_they_read_gets_no_mailbox_asked(
-    services, worker, relay
-):
-    with services.writing.begin() as session:
-        forged = services.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
-        account = Account(address_index=b"forged", wrapped_address=forged)
-        session.add(account)
-        session.flush()
-        group = group_named(session, "the-village")
-        row = GroupLead(account_id=account.id, group_id=group.id, accepted_at=now())
-        session.add(row)
-        shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
-    worker.drain()
-    assert relay.accepted == []

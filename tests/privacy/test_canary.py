@@ -97,30 +97,25 @@ def test_the_logs_do_not_hold_the_canary(evidence):
     assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
+LINK = re.compile(r"https?://[^\s\"<>]+")
+
+
 def test_no_address_of_a_page_holds_the_canary(evidence):
     hrefs = [
         link for page in evidence.pages for link in re.findall(rb'(?:href|action)="([^"]*)"', page)
     ]
-    mailed = [
-        link.encode()
-        for mail in evidence.mails
-        for link in re.findall(
-            r"https?://[^\s\"<>]+", text_of(message_of(mail)) + html_of(message_of(mail))
-        )
-    ]
-    urls = b"\n".join([*hrefs, *mailed, *(url.encode() for url in evidence.urls)])
+    words = [text_of(message_of(mail)) + html_of(message_of(mail)) for mail in evidence.mails]
+    mailed = LINK.findall("\n".join(words))
+    urls = b"\n".join([*hrefs, *(url.encode() for url in [*mailed, *evidence.urls])])
     assert b"/confirm/" in urls
     assert found_in(urls, (*WORDS, *WANDERING, BYSTANDER)) == []
 
 
 def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence):
-    showing = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
-    assert len(showing) == 1
-    assert b"example.org" in showing[0]
-    assert (
-        found_in(b"\n".join(evidence.pages), (FIRST_NAME, ANSWER, MESSAGE, WRITER, *WANDERING))
-        == []
-    )
+    [showing] = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
+    assert b"example.org" in showing
+    never = (FIRST_NAME, ANSWER, MESSAGE, WRITER, *WANDERING)
+    assert found_in(b"\n".join(evidence.pages), never) == []
 
 
 def test_a_test_and_the_offices_copy_hold_nobodys_address_or_name(evidence):
@@ -139,6 +134,7 @@ def test_the_cookie_of_a_lead_names_nobody_not_even_the_lead(evidence):
 
 
 def test_other_peoples_mail_does_not_hold_the_canary(evidence):
+    """Nor what was typed any mail before the confirmation."""
     for mail in evidence.mails:
         if mail.recipient not in {CANARY, LEAD, INBOX}:
             everything = mail.data + mail.return_path.encode()
@@ -146,9 +142,6 @@ def test_other_peoples_mail_does_not_hold_the_canary(evidence):
         else:
             assert not stands_in(mail.data, BYSTANDER)
             assert not stands_in(mail.return_path.encode(), CANARY.partition("@")[0])
-
-
-def test_what_was_typed_stands_in_no_mail_before_the_confirmation(evidence):
     for mail in evidence.to(CANARY):
         if mail["Subject"] == "Confirm your request to DPS Belong":
             assert found_in(mail.as_bytes(), (FIRST_NAME, ANSWER)) == []
@@ -165,14 +158,9 @@ def test_no_header_of_a_mail_names_a_group(evidence):
 
 
 def test_no_link_that_acts_names_a_group(evidence):
-    links = [
-        link
-        for mail in evidence.mails
-        for link in re.findall(
-            r"https?://[^\s\"<>]+",
-            text_of(message_of(mail)) + str(message_of(mail)["List-Unsubscribe"]),
-        )
-    ]
+    mails = [message_of(mail) for mail in evidence.mails]
+    words = [f"{text_of(mail)}\n{mail['List-Unsubscribe']}" for mail in mails]
+    links = LINK.findall("\n".join(words))
     acting = [link for link in links if any(page in link for page in TOKEN_PAGES)]
     assert len(acting) >= 10
     for link in acting:

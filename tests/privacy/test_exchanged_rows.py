@@ -13,13 +13,12 @@ import time_machine
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.invitations import find_account
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact import service as contact
-from belong_mail.core.db import Base, new_public_id, now
-from belong_mail.core.decryption import Keyring
+from belong_mail.core.db import Base, new_public_id, now, required
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads import mailbox as shared_mailbox
@@ -29,11 +28,9 @@ from belong_mail.members.jobs import ChangeAddress, Join, SendMyGroups, WaitForG
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters.models import RenderedIssue
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, links_in, path_of, text_of
+from tests.browser_client import html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.scenario import Scenario
-from tests.servers.smtp import Server
 
 ADA, ADAS_NAME = "ada@dpsk12.org", "Adalberta"
 BOB = "bob@dpsk12.org"
@@ -46,26 +43,21 @@ SECRETS = (ADA, ADAS_NAME, BOB)
 
 
 @pytest.fixture
-def scenario(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Iterator[Scenario]:
+def scenario(scenario: Scenario) -> Iterator[Scenario]:
     """Two members of one group, and a lead of another who broke into the web; all is quiet."""
-    scenario = Scenario(visitor, worker, relay, services, keyring)
+    keyring = scenario.keyring
     scenario.invite_lead(LEAD, OURS)
     scenario.invite_lead(MALLORY, THEIRS)
-    with services.writing.begin() as session:
-        for address, slug in ((ADA, OURS), (BOB, OURS), (MALLORY, THEIRS)):
+    with scenario.services.writing.begin() as session:
+        for address, slug, name in (
+            (ADA, OURS, ADAS_NAME), (BOB, OURS, "Someone"), (MALLORY, THEIRS, "Someone"),
+        ):  # fmt: skip
             member = make_member(session, keyring, address, slug)
-            member.wrapped_name = wrap_field(
-                keyring,
-                ADAS_NAME if address == ADA else "Someone",
-                "wrapped_name",
-                member.public_id,
-            )
+            member.wrapped_name = wrap_field(keyring, name, "wrapped_name", member.public_id)
         mailbox.wrap_mailbox(keyring.opener, group_named(session, THEIRS), BOX)
     yield scenario
     scenario.worker.drain()
-    for one in relay.accepted:
+    for one in scenario.relay.accepted:
         if one.recipient in (ADA, BOB, LEAD):
             assert one.message["Reply-To"] not in (MALLORY, BOX)
         else:
@@ -90,8 +82,7 @@ def again(session: Session, member: Subscription) -> Subscription:
 
 
 def account(session: Session, address: str, scenario: Scenario) -> Account:
-    index = scenario.keyring.index.account(address)
-    return session.scalars(select(Account).where(Account.address_index == index)).one()
+    return required(find_account(session, scenario.keyring.index, address), LookupError)
 
 
 def exchange(session: Session, one: Base, other: Base, *columns: str) -> None:
@@ -113,12 +104,15 @@ def introduce(session: Session, member: Subscription, lead: Account) -> None:
     session.add(Delivery(kind="introduce-member", account_id=lead.id, about_id=member.id))
 
 
-def typed_by_mallory(session: Session, scenario: Scenario, slug: str = THEIRS) -> None:
+def sign_up(session: Session, scenario: Scenario, slug: str, wanted: Join | WaitForGroup) -> None:
+    """Seal a sign-up, as the page of a group does."""
+    group = group_named(session, slug)
+    subscriptions.ask_to_join(session, scenario.services.sealer, group, wanted, now())
+
+
+def typed_by_mallory(session: Session, scenario: Scenario) -> None:
     """Seal a sign-up of the intruder's own, with an introduction."""
-    signup = Join(address=MALLORY, language="en", first_name="M", is_introduced=True)
-    subscriptions.ask_to_join(
-        session, scenario.services.sealer, group_named(session, slug), signup, now()
-    )
+    sign_up(session, scenario, THEIRS, Join(MALLORY, "en", first_name="M", is_introduced=True))
 
 
 def grant_pending(session: Session) -> None:
@@ -179,15 +173,6 @@ def test_a_member_of_ones_own_group_is_introduced_by_their_own_sign_up_alone(sce
         introduce(session, victim, account(session, MALLORY, scenario))
 
 
-def asked_for_introduction(scenario: Scenario) -> None:
-    """Let a member ask for it, and confirm: their lead is told."""
-    typed = {"first_name": ADAS_NAME, "introduce_me": "y"}
-    with scenario.services.writing.begin() as session:
-        session.delete(row(session, ADA, OURS, scenario))
-    scenario.enter(ADA, OURS, **typed)
-    assert len(scenario.relay.to(LEAD)) == 1
-
-
 @pytest.mark.parametrize("is_with_proof", [False, True], ids=["a bare row", "with a stolen proof"])
 def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
     scenario, *, is_with_proof
@@ -199,25 +184,24 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
             group = group_named(session, OURS)
             true = session.get_one(GroupLead, (lead.id, group.id))
             session.get_one(GroupLead, (mallory.id, group.id)).wrapped_right = true.wrapped_right
-    asked_for_introduction(scenario)
+        session.delete(row(session, ADA, OURS, scenario))
+    scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
+    assert len(scenario.relay.to(LEAD)) == 1
     assert scenario.relay.to(MALLORY) == []
 
 
 @pytest.mark.parametrize(
     "columns",
     [
-        ("wrapped_address",),
-        ("public_id", "wrapped_address"),
-        ("public_id", "wrapped_address", "address_index"),
-        ("public_id",),
+        "wrapped_address", "public_id wrapped_address", "public_id wrapped_address address_index",
+        "public_id",
     ],
-    ids=["address", "and name", "and index", "name alone"],
-)
+)  # fmt: skip
 def test_an_account_that_is_given_another_address_is_not_told_of_new_members(scenario, columns):
     with scenario.services.writing.begin() as session:
         lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
         session.delete(row(session, ADA, OURS, scenario))
-        exchange(session, lead, mallory, *columns)
+        exchange(session, lead, mallory, *columns.split())
     scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
     assert scenario.relay.to(MALLORY) == []
 
@@ -253,10 +237,7 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario):
 def test_what_was_typed_for_one_group_joins_no_other(scenario):
     """A sealed introduction is moved to the intruder's group, and confirmed by them."""
     with scenario.services.writing.begin() as session:
-        signup = Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
-        subscriptions.ask_to_join(
-            session, scenario.services.sealer, group_named(session, OURS), signup, now()
-        )
+        sign_up(session, scenario, OURS, Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True))
         request = session.scalars(select(Job)).one()
         request.group_id = group_named(session, THEIRS).id
     scenario.worker.drain()
@@ -267,21 +248,19 @@ def test_what_was_typed_for_one_group_joins_no_other(scenario):
             introduce(session, member, account(session, MALLORY, scenario))
 
 
-@pytest.mark.parametrize("kind", ["my-groups", "interest", "sign-in", "erase", "propose-mailbox"])
-def test_what_was_asked_as_one_kind_is_not_answered_as_another(scenario, kind):
+def test_what_was_asked_as_one_kind_is_not_answered_as_another(scenario):
     """A visitor's sealed request does not become something that they never asked for."""
-    with scenario.services.writing.begin() as session:
-        signup = Join(ADA, "en")
-        subscriptions.ask_to_join(
-            session, scenario.services.sealer, group_named(session, OURS), signup, now()
-        )
-        session.execute(update(Job).values(kind=kind))
-    for _ in range(3):
-        scenario.worker.step()
-    with scenario.services.reading.begin() as session:
-        assert session.scalars(select(Job.failures)).all() == [3]
-    assert scenario.rows("waitlist_entries") == 0
-    assert scenario.relay.accepted == []
+    for kind in ("my-groups", "interest", "sign-in", "erase", "propose-mailbox"):
+        with scenario.services.writing.begin() as session:
+            session.execute(delete(Job))
+            sign_up(session, scenario, OURS, Join(ADA, "en"))
+            session.execute(update(Job).values(kind=kind))
+        for _ in range(3):
+            scenario.worker.step()
+        with scenario.services.reading.begin() as session:
+            assert session.scalars(select(Job.failures)).all() == [3], kind
+        assert scenario.rows("waitlist_entries") == 0
+        assert scenario.relay.accepted == []
 
 
 @pytest.mark.parametrize("kind", ["my-copy", "my-groups", "erased", "confirm-mailbox"])
@@ -299,33 +278,25 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario, kind):
     assert scenario.relay.to(address) == []
 
 
-def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario):
+def test_a_copy_holds_and_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario):
     """The intruder asks for their own copy, and puts their own index into others' rows.
 
     They know it from a sign-up of their own in each group, which the worker wrote down.
     """
     link = _link_of_mallory(scenario)
     with scenario.services.writing.begin() as session:
-        group = group_named(session, OURS)
         victim = row(session, ADA, OURS, scenario)
-        victim.address_index = scenario.keyring.index.member(group.public_id, MALLORY)
+        index = victim.address_index
+        victim.address_index = scenario.keyring.index.member(victim.group.public_id, MALLORY)
     scenario.visitor.press(f"{link}/copy")
     scenario.worker.drain()
     copy = all_of(scenario.relay.to(MALLORY)[-1])
     assert "Asian" in copy
     assert "LGBTQ" not in copy
-
-
-def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario):
-    link = _link_of_mallory(scenario)
-    with scenario.services.writing.begin() as session:
-        victim = row(session, ADA, OURS, scenario)
-        index = victim.address_index
-        victim.address_index = scenario.keyring.index.member(victim.group.public_id, MALLORY)
     scenario.visitor.follow(f"{link}/erase")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        session.get_one(Subscription, victim.id).address_index = index
+        again(session, victim).address_index = index
     with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
         scenario.worker.drain()
     assert scenario.is_member(ADA, OURS)
@@ -395,26 +366,21 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
 @pytest.mark.parametrize(
     "columns",
     [
-        ("address_index",),
-        ("wrapped_name",),
-        ("wrapped_address",),
-        ("public_id",),
-        ("wrapped_address", "address_index"),
-        ("public_id", "wrapped_address"),
-        ("public_id", "wrapped_address", "wrapped_name"),
-        ("public_id", "wrapped_address", "wrapped_name", "address_index"),
+        "address_index", "wrapped_name", "wrapped_address", "public_id",
+        "wrapped_address address_index", "public_id wrapped_address",
+        "public_id wrapped_address wrapped_name",
+        "public_id wrapped_address wrapped_name address_index",
     ],
-    ids="+".join,
-)
+)  # fmt: skip
 def test_a_copy_of_an_issue_says_only_its_own_readers_name(scenario, columns):
     """When any two rows are exchanged, a first name goes only to its owner, in their own group."""
     with scenario.services.writing.begin() as session:
         victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
-        exchange(session, victim, own, *columns)
+        exchange(session, victim, own, *columns.split())
         for slug in (OURS, THEIRS):
             queue_issue(session, slug, text="Hello, {first_name}: come to tea.")
         for member in (victim, own):
-            session.add(Delivery(kind="welcome-member", subscription_id=member.id))
+            welcome(session, member)
             session.add(Delivery(kind="already-member", subscription_id=member.id))
     scenario.worker.drain()
     for mail in scenario.relay.to(ADA):
@@ -429,10 +395,13 @@ def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario):
     with scenario.services.writing.begin() as session:
         pair = row(session, ADA, OURS, scenario), row(session, BOB, OURS, scenario)
         exchange(session, *pair, "address_index")
-        for each in pair:
-            session.add(Delivery(kind="welcome-member", subscription_id=each.id))
+        welcome(session, *pair)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
+
+
+def welcome(session: Session, *members: Subscription) -> None:
+    session.add_all(Delivery(kind="welcome-member", subscription_id=each.id) for each in members)
 
 
 def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario):
@@ -444,8 +413,7 @@ def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario):
         with scenario.services.writing.begin() as session:
             pair = row(session, ADA, OURS, scenario), row(session, address, THEIRS, scenario)
             exchange(session, *pair, *columns)
-            for each in pair:
-                session.add(Delivery(kind="welcome-member", subscription_id=each.id))
+            welcome(session, *pair)
         scenario.worker.drain()
         with scenario.services.writing.begin() as session:
             exchange(session, again(session, pair[0]), again(session, pair[1]), *columns)
@@ -461,12 +429,10 @@ def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(scenar
         own = row(session, MALLORY, THEIRS, scenario)
         pending = session.scalars(select(PendingConfirmation)).one()
         pending.subscription_id = own.id
-        own.wrapped_introduction, own.wrapped_name = (
-            pending.wrapped_introduction,
-            pending.wrapped_name,
-        )
+        own.wrapped_introduction = pending.wrapped_introduction
+        own.wrapped_name = pending.wrapped_name
         introduce(session, own, account(session, MALLORY, scenario))
-        session.add(Delivery(kind="welcome-member", subscription_id=own.id))
+        welcome(session, own)
     scenario.worker.drain()
     assert scenario.relay.to(MALLORY) == []
 
@@ -489,12 +455,12 @@ def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario):
 def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     """Joining, waiting, moving, naming a mailbox, asking for a list, writing to the office."""
     seal, link = scenario.services.sealer, _link_of_mallory(scenario)
-    secret = path_of(link).rpartition("/")[2]
+    secret = link.rpartition("/")[2]
     before = len(scenario.relay.accepted)
     with scenario.services.writing.begin() as session:
         theirs = group_named(session, THEIRS)
         for job in (Join, WaitForGroup):
-            subscriptions.ask_to_join(session, seal, theirs, job(STRANGER, "en"), now())
+            sign_up(session, scenario, THEIRS, job(STRANGER, "en"))
         members_self_service.ask_worker(
             session, seal, ChangeAddress, secret, new=STRANGER, language="en"
         )
@@ -510,26 +476,26 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     assert scenario.rows("waitlist_entries") == 0
 
 
-@pytest.mark.parametrize("kind", ["newsletter-copy", "alert"])
-def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario, kind):
+def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario):
     with scenario.services.writing.begin() as session:
         issue = queue_issue(session, THEIRS)
         forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
-        session.add(Delivery(kind=kind, sealed_to=forged, about_id=issue.id))
+        for kind in ("newsletter-copy", "alert"):
+            session.add(Delivery(kind=kind, sealed_to=forged, about_id=issue.id))
     scenario.worker.drain()
     assert scenario.relay.to(STRANGER) == []
 
 
-@pytest.mark.parametrize(
-    "kind", ["newsletter-test", "issue-held", "office-acted", "mailbox-changed"]
-)
-def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario, kind):
+def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario):
     with scenario.services.writing.begin() as session:
         let_lead(session, scenario)
-        issue = queue_issue(session, OURS)
-        about = group_named(session, OURS).id if kind == "mailbox-changed" else issue.id
-        lead = account(session, MALLORY, scenario)
-        session.add(Delivery(kind=kind, account_id=lead.id, about_id=about))
+        issue, group = queue_issue(session, OURS).id, group_named(session, OURS).id
+        lead = account(session, MALLORY, scenario).id
+        for kind, about in (
+            ("newsletter-test", issue), ("issue-held", issue), ("office-acted", issue),
+            ("mailbox-changed", group),
+        ):  # fmt: skip
+            session.add(Delivery(kind=kind, account_id=lead, about_id=about))
     scenario.worker.drain()
     assert scenario.relay.to(MALLORY) == []
 

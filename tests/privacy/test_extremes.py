@@ -45,7 +45,6 @@ from tests.web_role import role_of
 
 pytestmark = periodic_tasks
 
-FAR = 9e9
 # By door, who has to hear when a guess leaves a row: who is known there, and who is new. Members of
 # an imported list hear nothing; the operator does.
 HEARD = dict.fromkeys(DOORS, ("known", "new")) | {
@@ -55,15 +54,10 @@ HEARD = dict.fromkeys(DOORS, ("known", "new")) | {
     "returned": ("known",),
     "import": ("new",),
 }
-# Rows that tell a guess apart, if one is made.
 TELLING = (
-    "accounts",
-    "address_changes",
-    "manage_sessions",
-    "pending_confirmations",
-    "sign_ins",
+    "accounts", "address_changes", "manage_sessions", "pending_confirmations", "sign_ins",
     "subscriptions",
-)
+)  # fmt: skip
 # Doors where the worker decides in a task beside reading requests.
 LATER = {"interest": "Nobody is told of a start", "import": "Nobody of a list is asked"}
 # What the guess itself is written into, but for the columns that make it one.
@@ -93,20 +87,22 @@ CHANGES = [
 ]
 # Tables that close no door, whatever stands in them: one case tries all of these.
 ASIDE = {
-    "approvals",
-    "audit_entries",
-    "browser_sessions",
-    "flyers",
-    "images",
-    "limits",
-    "meeting_changes",
-    "meetings",
-    "newsletters",
-    "passkeys",
-    "questions",
-    "site_settings",
-    "thread_entries",
-    "threads",
+    "approvals", "audit_entries", "browser_sessions", "flyers", "images", "limits",
+    "meeting_changes", "meetings", "newsletters", "passkeys", "questions", "site_settings",
+    "thread_entries", "threads",
+}  # fmt: skip
+# By type: what a column takes in any row, and the least and the most that it takes. Of a new type
+# somebody must say them. JSON may be anything.
+VALUES: dict[type, tuple[object, object, object]] = {
+    datetime: (None, datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)),
+    date: (None, date(1970, 1, 1), date(9000, 1, 1)),
+    time: (time(16), time(0), time(23, 59)),
+    bool: (False, False, True),
+    int: (1, -(2**31), 2**31 - 1),
+    float: (1.0, 0.0, 9e9),
+    str: (None, "", "zz" * 5_000),
+    bytes: (None, b"", b"x" * 5_000),
+    object: ({}, {}, ["request", "link", "confirm"]),
 }
 # What PostgreSQL takes for a moment, a day or a time, and Python has no value for.
 UNBINDABLE = {
@@ -122,24 +118,11 @@ def kind_of(column: Column[Any]) -> type:
 
 
 def extremes(column: Column[Any], dialect: str) -> list[object]:
-    """Return the least and the most that a column takes; of a new type somebody must say them."""
-    far = datetime(9000, 1, 1, tzinfo=UTC)
-    values: dict[type, list[object]] = {
-        datetime: [datetime(1970, 1, 1, tzinfo=UTC), far],
-        date: [date(1970, 1, 1), date(9000, 1, 1)],
-        time: [time(0), time(23, 59)],
-        bool: [False, True],
-        int: [-(2**31), 2**31 - 1],
-        float: [0.0, FAR],
-        str: ["", "zz" * 5_000],
-        bytes: [b"", b"x" * 5_000],
-        # JSON, which may be anything.
-        object: [{}, ["request", "link", "confirm"]],
-    }
+    """Return the least and the most that a column takes."""
     kind = kind_of(column)
     if dialect == "postgresql" and kind in UNBINDABLE:
         return [literal_column(f"'{value}'") for value in UNBINDABLE[kind]]
-    least, most = values[kind]
+    _, least, most = VALUES[kind]
     return [None if column.nullable else least, most]
 
 
@@ -150,19 +133,14 @@ def usual(session: Session, column: Column[Any]) -> object:
         if session.scalar(least) is None:
             make_up(session, key.column.table.name)
         return session.scalar(least)
-    token = token_hex(11)
-    values: dict[type, object] = {
+    kind, token = kind_of(column), token_hex(11)
+    own: dict[type, object] = {
         datetime: now(),
         date: now().date(),
-        time: time(16),
-        bool: False,
-        int: 1,
-        float: 1.0,
         str: USUAL.get(column.name, token),
         bytes: token.encode(),
-        object: {},
     }
-    return None if column.nullable else values[kind_of(column)]
+    return None if column.nullable else own.get(kind, VALUES[kind][0])
 
 
 def make_up(session: Session, name: str, /, **given: object) -> None:

@@ -23,14 +23,14 @@ from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.markers import on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
+from tests.privacy.test_loud import FAILED, OPERATOR, alerted
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import locked_by_web
 
 pytestmark = [on_postgresql, periodic_tasks]
 ADA, BEN = "ada@dpsk12.org", "ben@dpsk12.org"
-LEAD, OPERATOR = "lead@dpsk12.org", "operator@example.org"
+LEAD = "lead@dpsk12.org"
 NEWSLETTERS = "LOCK TABLE newsletters"
-alerted = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,17 @@ def test_email_leaves_while_keys_cannot_be_tried_for_a_lock(scenario):
         assert scenario.mails(BEN)
 
 
-def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):
-    """They wait for one lock in vain, and for the next ones only briefly."""
+def follow(scenario: Scenario, times: int = 1) -> None:
+    """Ask for jobs that need the row of a newsletter."""
     with scenario.services.writing.begin() as session:
         said = FollowIssue(queue_issue(session).public_id)
-    with scenario.services.writing.begin() as session:
-        for _ in range(20):
+        for _ in range(times):
             said.ask(session, scenario.services.sealer)
+
+
+def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):
+    """They wait for one lock in vain, and for the next ones only briefly."""
+    follow(scenario, 20)
     scenario.visitor.join(VILLAGE, BEN)
     lock = "SELECT id FROM newsletters FOR UPDATE"
     with locked_by_web(scenario.engine, lock, is_brief=False):
@@ -118,10 +122,7 @@ def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scena
 
 
 def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(scenario):
-    with scenario.services.writing.begin() as session:
-        said = FollowIssue(queue_issue(session).public_id)
-    with scenario.services.writing.begin() as session:
-        said.ask(session, scenario.services.sealer)
+    follow(scenario)
     with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
         scenario.worker._read_requests()
     scenario.visitor.join(VILLAGE, BEN)
@@ -134,52 +135,53 @@ def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(sc
     assert kinds == ["join", "follow-issue"]
 
 
-def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario):
-    """Its row is the web's to lock as soon as the worker's transaction has failed."""
+@pytest.fixture
+def made_up(scenario):
+    """Have the worker do a job by a function."""
     scenario.invite_lead(LEAD)
-    row = text("SELECT id FROM accounts FOR UPDATE")
     with scenario.services.writing.begin() as session:
         session.add(Job(kind="a-kind", sealed=b""))
-    with locked_by_web(scenario.engine, str(row)), scenario.engine.connect() as web:
+    return lambda task: scenario.worker._tasks.update({"a-kind": task})
+
+
+ACCOUNTS = text("SELECT id FROM accounts FOR UPDATE")
+
+
+def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario, made_up):
+    """Its row is the web's to lock as soon as the worker's transaction has failed."""
+    with locked_by_web(scenario.engine, str(ACCOUNTS)), scenario.engine.connect() as web:
         web.execute(text("SET LOCAL lock_timeout = '9s'"))
         deleting = Thread(target=lambda: web.execute(text("DELETE FROM jobs")))
 
         def meet(work: Work) -> None:
             deleting.start()
-            work.session.execute(row)
+            work.session.execute(ACCOUNTS)
 
-        scenario.worker._tasks["a-kind"] = meet
+        made_up(meet)
         assert scenario.worker._read_requests()[0]
         deleting.join()
         assert not scenario.worker._read_requests()[0]
         assert waiting(scenario) == ["a-kind"]
 
 
-def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario):
-    scenario.invite_lead(LEAD)
-    row = text("SELECT id FROM accounts FOR UPDATE")
-    with scenario.services.writing.begin() as session:
-        session.add(Job(kind="a-kind", sealed=b""))
+def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
     with scenario.engine.connect() as web:
-        web.execute(row)
+        web.execute(ACCOUNTS)
         deleting = Timer(0.3, lambda: web.execute(text("DELETE FROM jobs")))
 
         def meet(work: Work) -> None:
             deleting.start()
-            work.session.execute(row)  # waits first, and is ended as the first that looks
+            work.session.execute(ACCOUNTS)  # waits first, and is ended as the first that looks
 
-        scenario.worker._tasks["a-kind"] = meet
+        made_up(meet)
         assert scenario.worker._read_requests()[0]
         deleting.join()
     assert waiting(scenario) == ["a-kind"]
 
 
-def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario):
+def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
     """Its failures are counted; the web can write rows of more than a gigabyte."""
-    with scenario.services.writing.begin() as session:
-        session.add(Job(kind="a-kind", sealed=b""))
-    too_long = text("SELECT repeat('a', 2000000000)")
-    scenario.worker._tasks["a-kind"] = lambda work: work.session.execute(too_long)
+    made_up(lambda work: work.session.execute(text("SELECT repeat('a', 2000000000)")))
     assert scenario.worker._read_requests()[0]
     with scenario.services.reading.begin() as session:
         assert session.scalars(select(Job.failures)).all() == [1]
@@ -192,7 +194,7 @@ def waiting(scenario: Scenario) -> list[str]:
 
 
 @alerted
-def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, settings):
+def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario):
     """A task that meets one is tried again within the minute, however often that was so."""
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
@@ -212,12 +214,12 @@ def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario, set
     with time_machine.travel(now() + timedelta(minutes=12), tick=False):
         scenario.worker.drain()
     told = [text_of(mail) for mail in scenario.relay.to(OPERATOR)]
-    assert ["failed, or met a lock" in told[0], "keep failing" in told[1]] == [True, True]
+    assert [FAILED in told[0], "keep failing" in told[1]] == [True, True]
 
 
 @alerted
 @pytest.mark.parametrize("has_begun", [True, False])
-def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, settings):
+def test_the_operator_hears_while_tables_are_locked(has_begun, scenario):
     """All that the web may lock; also from a worker that starts meanwhile."""
     scenario.enter(ADA)
     with scenario.services.writing.begin() as session:
@@ -229,7 +231,7 @@ def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, setting
         locked_by_web(scenario.engine, f"LOCK TABLE {tables}"),
     ):
         scenario.worker.drain()
-        assert "failed, or met a lock" in "".join(map(text_of, scenario.relay.to(OPERATOR)))
+        assert FAILED in "".join(map(text_of, scenario.relay.to(OPERATOR)))
     assert scenario.worker._are_all_tried == has_begun
     scenario.worker._check_at = 0.0
     scenario.worker.drain()
@@ -249,9 +251,7 @@ def test_the_operator_hears_while_tables_are_locked(has_begun, scenario, setting
     ],
     ids=["a lead", "the office", "a group"],
 )
-def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(
-    change, lock, scenario, settings
-):
+def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(change, lock, scenario):
     for address in (ADA, BEN):
         scenario.invite_office(address)
     scenario.invite_lead(LEAD)
@@ -268,7 +268,7 @@ def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(
 
 
 @alerted
-def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario, settings):
+def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario):
     """Another worker is noting one, and waits for a lock; the web deletes the job meanwhile."""
     guess(scenario, "my-groups", ADA)
     scenario.worker._tasks["my-groups"] = lambda _: required(None, ValueError)
@@ -282,4 +282,4 @@ def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario, set
         with time_machine.travel(now() + timedelta(minutes=minutes)):
             scenario.worker.drain()
     [mail] = scenario.relay.to(OPERATOR)
-    assert "failed, or met a lock" in text_of(mail)
+    assert FAILED in text_of(mail)

@@ -1,9 +1,6 @@
-"""Secrets of a lead's seat, a paused issue and an unconfirmed address, each on its own."""
-
-from datetime import timedelta
+"""A preview, a paused issue and an unconfirmed address, each on its own."""
 
 import pytest
-import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
@@ -11,22 +8,11 @@ from belong_mail.delivery.models import Chunk
 from belong_mail.members.jobs import MoveAddress
 from belong_mail.members.models import AddressChange
 from belong_mail.newsletters import release
-from tests.browser_client import Form, Visitor, link_to
-from tests.crawl import LEAD, MEMBER, MOVED, invite, lead_stops, mailed_links, sign_in
+from tests.browser_client import Form
+from tests.crawl import MEMBER, MOVED, lead_stops, mailed_links, sign_in
 from tests.factories import make_members, queue_issue
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(app, services, keyring, worker, relay):
-    invite(services, keyring)
-    lead = Visitor(app.test_client())
-    lead.send("/sign-in", email=LEAD)
-    worker.drain()
-    link = link_to(relay.to(LEAD)[-1], "sign-in")
-    for seconds, status in ((9 * 60, 200), (10 * 60 + 30, 404)):
-        with time_machine.travel(now() + timedelta(seconds=seconds)):
-            assert lead.open(link).status_code == status
 
 
 def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(app, services, keyring):

@@ -85,41 +85,27 @@ def refusal(engine: Engine, statement: str | Executable) -> str:
     return f"taken: {statement}"
 
 
-def test_what_no_page_changes_the_web_cannot_change(web):
+def test_what_no_page_does_to_a_table_the_web_cannot_do(web):
+    """It changes, fills, deletes and reads what is listed; it empties none and sets no trigger."""
     for table, column in FIXED:
         changed = update(TABLES[table]).values({column: null()})
         assert f"permission denied for table {table}" in refusal(web, changed)
-
-
-def test_what_no_page_fills_the_web_cannot_fill(web):
     for table, column in UNFILLED:
         filled = insert(Table(table, MetaData(), Column(column))).values({column: None})
         assert f"permission denied for table {table}" in refusal(web, filled)
-
-
-def test_what_no_page_deletes_the_web_cannot_delete(web):
     for table in KEPT:
         assert f"permission denied for table {table}" in refusal(web, delete(TABLES[table]))
-
-
-def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web):
+    for table in TABLES.keys() - WEB.keys():
+        assert "permission denied" in refusal(web, select(TABLES[table]))
     for table in TABLES:
         assert "permission denied" in refusal(web, f"TRUNCATE {table} CASCADE")
         assert "permission denied" in refusal(web, TRIGGER.format(table))
 
 
-def test_what_no_page_reads_the_web_cannot_read(web):
-    for table in TABLES.keys() - WEB.keys():
-        assert "permission denied" in refusal(web, select(TABLES[table]))
-
-
-def test_the_web_defines_nothing(web):
+def test_the_web_defines_nothing_and_does_not_become_the_owner(web, migrated_postgresql):
     for statement in DEFINING:
         said = refusal(web, statement)
         assert "permission denied" in said or "must be owner" in said, said
-
-
-def test_the_web_does_not_become_the_owner(web, migrated_postgresql):
     with migrated_postgresql.connect() as connection:
         owner = connection.scalar(text("SELECT current_user"))
     assert "permission denied to set role" in refusal(web, f'SET ROLE "{owner}"')
@@ -189,8 +175,14 @@ def site(environment: Settings, services: Services) -> Iterator[Flask]:
 
 @on_postgresql
 def test_a_whole_life_with_two_roles(site, environment, services, keyring, worker, relay):
+    """Every page and button works."""
     visitor = Visitor(site.test_client(use_cookies=False))
-    crawl.invite(services, keyring)
+    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
+        with visitor.open(stop.url) as answer:
+            assert answer.status_code < 500, stop.name
+    for name, answer in crawl.pressed(visitor, links):
+        assert answer.status_code < 500, name
     typed = {"first_name": "Ada", "introduce_me": "y"}
     assert visitor.join("the-village", "ada@dpsk12.org", **typed).status_code == 303
     worker.drain()
@@ -208,27 +200,15 @@ def test_a_whole_life_with_two_roles(site, environment, services, keyring, worke
         queue_issue(session)
     worker.drain()
     issue = relay.to("ada@dpsk12.org")[-1]
-    returned = {
-        **environment,
-        "BELONG_DATABASE_URL": url_of_web(environment["BELONG_DATABASE_URL"]),
-    }
+    returned = environment | {"BELONG_DATABASE_URL": url_of_web(environment["BELONG_DATABASE_URL"])}
     assert feed(returned, complaint(issue["Return-Path"] or ""), "inbound").returncode == 0
+    with services.reading.begin() as session:
+        members = members_of(session, "the-village")
     one_click = issue["List-Unsubscribe"].strip("<>")
     pressed = visitor.press(one_click, **{"List-Unsubscribe": "One-Click"})
     assert pressed.status_code == 204
     with services.reading.begin() as session:
-        assert members_of(session, "the-village") == 0
-
-
-@on_postgresql
-def test_every_page_and_button_works_with_two_roles(site, services, keyring, worker, relay):
-    visitor = Visitor(site.test_client(use_cookies=False))
-    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
-    for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
-        with visitor.open(stop.url) as answer:
-            assert answer.status_code < 500, stop.name
-    for name, answer in crawl.pressed(visitor, links):
-        assert answer.status_code < 500, name
+        assert members_of(session, "the-village") == members - 1
 
 
 def named(environment: Settings) -> Settings:
@@ -302,9 +282,9 @@ def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(environment, se
     assert (code, why in said) == (1, True)
 
 
-@pytest.mark.parametrize(
-    ("sql", "missing"),
-    [
+def test_a_page_that_needs_more_than_is_listed_is_told_what():
+    """Every test with the app ends with this question, on both databases."""
+    for sql, missing in (
         ("UPDATE deliveries SET kind=? WHERE id = ?", "UPDATE deliveries kind"),
         (
             "INSERT INTO pending_confirmations (language, note) VALUES (?, ?)",
@@ -316,9 +296,6 @@ def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(environment, se
             "INSERT INTO limits (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET key = ?",
             "UPDATE limits key",
         ),
-    ],
-)
-def test_a_page_that_needs_more_than_is_listed_is_told_what(sql, missing):
-    """Every test with the app ends with this question, on both databases."""
-    assert any(missing in each for each in unlisted(sql))
+    ):
+        assert any(missing in each for each in unlisted(sql)), sql
     assert unlisted("SELECT id FROM groups") == []

@@ -44,8 +44,9 @@ def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, 
     assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
 
 
-@pytest.mark.usefixtures("provider")
-def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(lead, worker, relay, services):
+def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(
+    provider, lead, worker, relay, services
+):
     trips.link(lead)
     assert worker._read_requests()
     with services.writing.begin() as session:

@@ -12,10 +12,9 @@ BACK = "/sign-in/district/back"
 def begin(browser):
     """Press the button on the sign-in page."""
     page = browser.open("/sign-in").text
-    [form] = re.findall(
-        '<form method="post" action="/sign-in/district">.*?</form>', page, re.DOTALL
-    )
-    return browser.press("/sign-in/district", **Form(form).fields)
+    action = "/sign-in/district"
+    [form] = re.findall(f'<form method="post" action="{action}">.*?</form>', page, re.DOTALL)
+    return browser.press(action, **Form(form).fields)
 
 
 def begin_link(browser):

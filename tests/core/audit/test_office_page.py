@@ -22,7 +22,6 @@ from tests.markers import on_both
 from tests.newsletters.writing import write
 
 PAGE = "/office/audit"
-LEAD = "lead-of-the-village@dpsk12.org"
 
 
 def add(services: Services, number: int = 1, **values: object) -> None:

@@ -68,8 +68,7 @@ def test_no_address_and_no_words_come_into_the_trail(services):
     assert trail(services) == []
 
 
-@pytest.mark.usefixtures("lead")
-def test_signing_in_is_recorded_with_its_session(services):
+def test_signing_in_is_recorded_with_its_session(lead, services):
     [entry] = [each for each in trail(services) if each.kind == Kind.SIGNED_IN]
     with services.reading.begin() as session:
         account = session.scalars(select(Account)).one()

@@ -25,7 +25,6 @@ from tests.words import Reader
 ADA, BEN, CARMEN = "ada@dpsk12.org", "ben@dpsk12.org", "carmen@dpsk12.org"
 VILLAGE = "/lead/groups/the-village"
 QUESTIONS = "/office/groups/the-village/questions"
-LEAD = "lead-of-the-village@dpsk12.org"
 MEETING = {"starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "spoken": CODE}
 
 
@@ -69,15 +68,6 @@ def test_lists_of_languages_name_it_in_the_readers_language(visitor):
     assert f'<section lang="{CODE}"><h2>{MARK}' in visitor.open("/new-colleagues/sheet").text
 
 
-def test_a_form_keeps_what_was_typed_when_its_language_is_switched(visitor):
-    page = visitor.open("/groups/the-village/join").text
-    assert f'value="{CODE}"' in page
-    typed = {**Form(page).fields, "email": ADA, "switch_language": CODE}
-    switched = visitor.follow(f"/groups/the-village/join?lang={CODE}", **typed)
-    assert Reader(switched.text).language == CODE
-    assert Form(switched.text).fields["email"] == ADA
-
-
 def test_a_member_gets_emails_and_issues_in_it(visitor, lead, worker, relay):
     """A lead writes an issue in it; who reads a language that it lacks gets the default's text."""
     welcome = join(visitor, worker, relay, ADA, CODE)
@@ -111,14 +101,6 @@ def test_a_member_gets_emails_and_issues_in_it(visitor, lead, worker, relay):
     assert Reader(visitor.open(link_to(issues[ADA], "leave")).text).language == CODE
 
 
-def test_an_issue_with_half_a_version_in_it_is_not_released(lead):
-    page = begin(lead)
-    lead.send(page, subject="Tea", text="Come.", **{f"text_{CODE}": "Venu."})
-    said = "The Esperanto version needs both a subject and text."
-    assert said in lead.open(f"{page}/release").text
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
-
-
 def test_groups_have_their_page_questions_and_meetings_in_it(office, lead, visitor, services):
     page = {"summary_en": "Together.", "summary_es": "", f"summary_{CODE}": "Kune.",
             "resources-0-title_en": "Help",
@@ -145,13 +127,10 @@ def test_groups_have_their_page_questions_and_meetings_in_it(office, lead, visit
     assert "En esperanto" in visitor.open("/groups/the-village?lang=es").text
 
 
-def test_no_form_asks_in_it_what_must_not_be_asked(office):
+def test_its_words_are_guarded_as_those_of_the_others_are(app, office, services, keyring):
+    """No subject tells what a group is about, and no form asks what must not be asked."""
     asked = {"label_en": "What do you like?", f"label_{CODE}": "Kia sekso?", "kind": "text"}
     assert office.send(QUESTIONS, **asked).status_code == 422
-
-
-def test_its_words_are_guarded_as_those_of_the_others_are(app, services, keyring):
-    """No subject tells what a group is about."""
     with services.writing.begin() as session:
         group_named(session, "autoimmune").established_at = now()
     lead = sign_in(app, keyring, "autoimmune")
@@ -161,14 +140,3 @@ def test_its_words_are_guarded_as_those_of_the_others_are(app, services, keyring
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
     lead.send(page, **words, **{f"subject_{CODE}": "Teo"})
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
-
-
-def test_a_member_changes_the_language_of_emails_to_it(visitor, worker, relay):
-    join(visitor, worker, relay, ADA, "en")
-    visitor.send("/my-groups", email=ADA)
-    worker.drain()
-    sheet = link_to(relay.to(ADA)[-1], "my-groups").partition("?")[0]
-    page = visitor.open(sheet).text
-    [membership] = set(re.findall(r'name="membership" value="([^"]+)"', page))
-    visitor.press(f"{sheet}/language", membership=membership, language=CODE)
-    assert f"Emails come in <strong>{NAME}</strong>" in visitor.open(sheet).text
