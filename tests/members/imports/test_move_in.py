@@ -145,6 +145,7 @@ def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
     scenario.worker.drain()
     tagged = [f"{name}+list@dpsk12.org" for name in ("member", "never")]
     bring("\n".join([*people.values(), *tagged]))
+    bring(tagged[1], slug="asian")
     later(timedelta(minutes=2))
     asked = {name for name, each in people.items() if ASKED in scenario.subjects(each)}
     assert asked == {"new"}
