@@ -10,7 +10,7 @@ from belong_mail.inbound import bounces
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to, text_of
 from tests.factories import queue_issue
-from tests.inbound.mail import SPAM, UNKNOWN, bounce
+from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, BounceScenario
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
@@ -69,13 +69,14 @@ def test_a_hundred_unknown_at_once_are_not_believed(scenario):
 
 
 @on_sqlite
-def test_reports_that_come_later_are_counted_in_the_same_way(scenario):
+@pytest.mark.parametrize("why", [UNKNOWN, NO_DOMAIN], ids=["address", "domain"])
+def test_reports_that_come_later_are_counted_in_the_same_way(why, scenario):
     enter(scenario, 30)
-    for day in (0, 1):
+    for day in (0, 1.1):
         scenario.pass_days(day)
         scenario.issue()
         for number in range(30):
-            scenario.send_back(f"member{number}@dpsk12.org")
+            scenario.send_back(f"member{number}@dpsk12.org", why)
     assert scenario.members() == 30
 
 
