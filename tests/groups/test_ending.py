@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from belong_mail.accounts.models import GroupLead
 from belong_mail.core import i18n
@@ -15,11 +15,12 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.office.tasks import find_locked_groups
 from tests.browser_client import Form, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both, on_postgresql, periodic_tasks
 
 pytestmark = periodic_tasks
 
@@ -318,3 +319,14 @@ def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it
     signed_in(office.client.application, scenario.keyring, LEAD, office)
     assert "All of its memberships were deleted on" in office.open(PAGE).text
     assert scenario.visitor.open(PAGE).status_code in {302, 303}
+
+
+@on_postgresql
+def test_an_end_in_infinity_is_told_and_no_task_fails_of_it_for_ever(scenario, lead):
+    """A task that keeps failing is told once, so it would hide what a lock keeps untold later."""
+    with scenario.services.writing.begin() as session:
+        session.execute(text("UPDATE groups SET ends_at = 'infinity'"))
+    scenario.worker.drain()
+    assert ENDING in subjects(scenario)
+    with scenario.services.reading.begin() as session:
+        find_locked_groups(scenario.worker._work(session))
