@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from time import monotonic
 from urllib.parse import urlencode
 
@@ -17,7 +18,8 @@ from tests.production.booted import Booted, booted
 from tests.production.client import OUR_OWN_FORM
 
 pytestmark = [night("installations"), pytest.mark.timeout(2 * debian.SECONDS)]
-GUIDE = ROOT / "docs" / "operators" / "install.md"
+PAGES = ROOT / "docs" / "operators"
+GUIDE = PAGES / "install.md"
 SYSTEMD = "apt-get install -qy --no-install-recommends systemd"
 CERTIFICATE = """
 mkdir -p /media/usb /etc/ssl/belong
@@ -25,6 +27,8 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=belong.example.org -days 2 \
   -keyout /etc/ssl/belong/key.pem -out /etc/ssl/belong/certificate.pem
 """
 
+# A new mount hides the stick from what runs next.
+STICK = "cp -a /media/usb /root/usb\n"
 LIBRARIES = "/srv/libraries"
 FETCH = f"""
 cd /opt/belong-mail/requirements
@@ -51,11 +55,18 @@ def machine() -> Iterator[Path]:
             done = debian.run(root, step)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         rest = CERTIFICATE + "\n".join(told[number] for number in (3, 4, 5, 6))
-        done = debian.run(root, rest + "ls -l /media/usb /var/lib/belong-worker/copies\n")
+        done = debian.run(root, rest + "ls -l /media/usb /var/lib/belong-worker/copies\n" + STICK)
         assert done.returncode == 0, done.stdout + done.stderr
         assert re.search(r"^-rw------- .* belong-keys.tar$", done.stdout, re.MULTILINE)
         assert "asian" in done.stdout
         yield root
+
+
+def blocks(page: str, heading: str) -> str:
+    """Return the shell blocks under a heading of a page, as one script."""
+    words = (PAGES / f"{page}.md").read_text().partition(f"# {heading}\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^ *```sh\n(.*?)^ *```", words, re.MULTILINE | re.DOTALL)
+    return "\n".join(map(dedent, found))
 
 
 def test_what_the_web_must_not_read_it_cannot(machine):
@@ -228,6 +239,43 @@ def test_an_upgrade_changes_the_version_that_systemd_runs_and_keeps_a_copy(live)
     assert "Installed: 1.0.0. Newest: v99.0.0, from /srv/belong." in done.stdout
     assert "8 of 8. Ask the doctor" in done.stdout
     assert re.search(r"\nactive\nactive\n(?s:.*)99[.]0[.]0(?s:.*)\ncopy\n", done.stdout)
+
+
+def test_an_operator_follows_the_pages_word_for_word_and_all_runs_again(live):
+    """Capitals are filled in, questions answered; what a page says beside a block is done here."""
+    asked = "< /srv/address"
+    restore = blocks("runbooks", "Restore a backup")
+    halt = "systemctl stop belong-worker belong-web\nmkdir -m"
+    issue = blocks("runbooks", "Stop a wrong newsletter").replace(" ID", ' "$id"')
+    for script in (
+        blocks("backup", "Backup"),
+        blocks("people", "Invite a group leader, or someone of the office").rstrip() + asked,
+        blocks("runbooks", "She says she got no email").replace(
+            "belong explain", f"belong explain {asked}"
+        ),
+        "echo Tea > /srv/tea.md\n"
+        "id=$(sudo -u belong-worker belong newsletter send asian /srv/tea.md --subject Hello)\n"
+        + issue,
+        "mkdir -p /media/usb && cp -a /root/usb/. /media/usb\n" + restore.replace("mkdir -m", halt),
+        "systemctl start belong-web belong-worker\n" + blocks("runbooks", "Release a hold"),
+        "rm /etc/belong-mail/keys/private\n" + blocks("runbooks", "Keys are lost"),
+        "sudo -u belong-worker belong hold begin\n" + blocks("runbooks", "You suspect a leak"),
+        "sudo -u belong-worker belong hold release\n" + blocks("runbooks", "A disk is full"),
+        blocks("runbooks", "The proxy"),
+        blocks("keys", "Rotate"),
+        blocks("upgrade", "Upgrade").replace("sudo belong upgrade", ""),
+        blocks("upgrade", "Go back").replace("sudo -u belong-worker belong db downgrade", ""),
+    ):
+        followed = script.replace("belong doctor", "belong doctor || true")  # it finds no relay
+        live.must(f"echo lead@example.org > /srv/address\n{followed}")
+    said = live.must(f"""{FUNCTIONS}
+    until_so {READY}
+    belong --version
+    sudo -u belong-worker belong hold status
+    cut -d, -f2- /etc/belong-mail/keys/secret
+    """)
+    assert "1.0.0" in said
+    assert re.search(r"^[\w-]{43,}$", said, re.MULTILINE), "a second key"
 
 
 def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(live):
