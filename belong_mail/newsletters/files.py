@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.mail.message.mime import AttachedFile, clean_text
@@ -18,7 +18,9 @@ from belong_mail.newsletters.service import InvalidState, is_draft
 Kind = type[Flyer] | type[Image]
 # Files of one issue.
 MAX_FILES: Final[dict[Kind, int]] = {Flyer: 5, Image: 10}
+# Characters of a flyer's title, and of what a picture shows.
 MAX_TITLE: Final = 80
+MAX_DESCRIPTION: Final = 300
 # File name for a title without a single letter that every system knows.
 NAMELESS: Final = "flyer"
 # Bytes of a MIME part besides its content, at most.
@@ -50,6 +52,23 @@ def add_flyer(session: Session, issue: Newsletter, title: str, clean: CleanFlyer
 def is_full(session: Session, issue: Newsletter, kind: Kind) -> bool:
     counted = select(func.count(kind.id)).where(kind.newsletter_id == issue.id)
     return (session.scalar(counted) or 0) >= MAX_FILES[kind]
+
+
+def are_few(issue: Newsletter) -> bool:
+    """Return whether an issue has no more files, and no longer names for them, than forms take.
+
+    The web may write any number of rows, of any length: none of them is loaded here.
+    """
+    session = object_session(issue)
+    if session is None:
+        return True
+    named = (Flyer, Flyer.title, MAX_TITLE), (Image, Image.description, MAX_DESCRIPTION)
+    for kind, name, longest in named:
+        counted = select(func.count(kind.id), func.coalesce(func.max(func.length(name)), 0))
+        number, length = session.execute(counted.where(kind.newsletter_id == issue.id)).one()
+        if number > MAX_FILES[kind] or length > longest:
+            return False
+    return True
 
 
 def room(session: Session, issue: Newsletter) -> int:

@@ -43,7 +43,7 @@ from belong_mail.newsletters.confinement import (
     read_flyer,
     reencode_image,
 )
-from belong_mail.newsletters.files import MAX_TITLE, Kind
+from belong_mail.newsletters.files import MAX_DESCRIPTION, MAX_TITLE, Kind
 from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
@@ -244,7 +244,7 @@ class ImageForm(BaseForm):
         filters=[strip],
         validators=[
             DataRequired(_l("Describe what the picture shows.")),
-            Length(max=300, message=_l("Use at most 300 characters.")),
+            Length(max=MAX_DESCRIPTION, message=_l("Use at most 300 characters.")),
             Regexp(r"^[^\n\t]*$", message=_l("Keep the description on one line.")),
             plain_text,
         ],

@@ -114,8 +114,6 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))
     missing = [language for language in i18n.NAMES if language not in done]
-    if missing and not may_go_out(mailer.opener, session, newsletter):
-        raise UnfitIssue(())
     entering = dialect_insert(session.connection().dialect.name)(
         RenderedIssue
     ).on_conflict_do_nothing()
@@ -124,6 +122,8 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
         wrapped = mailer.opener.wrap(made, TEMPLATE_COLUMN, issue_row(newsletter, language))
         row = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
         session.execute(entering.values(row))
+    if missing and not may_go_out(mailer.opener, session, newsletter):
+        raise UnfitIssue(())
     return bool(missing)
 
 
@@ -144,8 +144,9 @@ def build(
 
     A copy for a `lead` or the `office` has no link to leave a group.
     """
-    if any(len(each) > newsletters.MAX_TEXT for each in newsletter.text.values()):
-        raise UnfitIssue(())  # no form takes it, and some work on text grows with its square
+    is_long = any(len(each) > newsletters.MAX_TEXT for each in newsletter.text.values())
+    if is_long or not files.are_few(newsletter):
+        raise UnfitIssue(())  # no form takes it, and some work on words grows with their square
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
     replies_to = mailbox.reply_address(mailer.opener, newsletter.group)

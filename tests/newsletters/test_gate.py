@@ -254,11 +254,18 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
 
 
 @on_sqlite
-def test_a_text_that_no_form_would_take_is_held_before_it_is_read(services, worker):
-    """The web may write a megabyte, and some work on text grows with its square."""
+@pytest.mark.parametrize("what", ["text", "title", "many"])
+def test_what_no_form_would_take_is_held_before_it_is_read(what, services, worker):
+    """The web may write megabytes, and some work on words grows with their square."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
-        issue.text = {"en": "a" * 100_001}
+        titles = {"text": [], "title": ["a" + "\u0301\u0316" * 300_000], "many": ["Tea"] * 6}[what]
+        if what == "text":
+            issue.text = {"en": "a" * 100_001}
+        issue.flyers = [
+            Flyer(title=each, content=b"%PDF-", size=5, pages=1, is_tagged=True) for each in titles
+        ]
+        session.flush()
         assert not issue_mailer.is_fit(worker._mailer, issue)
         session.rollback()
 
