@@ -109,11 +109,18 @@ def _backlog(session: Session) -> int:
     return session.scalar(counted) or 0
 
 
-def ask_batch(work: Work, pace: Pace, batch_id: int) -> None:
+def count_batch(session: Session, pace: Pace, at: datetime) -> None:
+    """Count a batch before it is read, and apart: one that fails also tells who is a member."""
+    for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
+        rate_limits.record_use(session, key, rate, at, BATCH_SIZE)
+
+
+def ask_batch(work: Work, batch_id: int) -> None:
     """Ask the people of a batch once each, and delete the batch in the same transaction.
 
     Raises DecryptionError for a batch that was not sealed for its group, or is too large: that
-    would evade the limits on an intruder's guesses.
+    would evade the limits on an intruder's guesses. Raises others before it looks anybody up if an
+    address is none.
     """
     batch = work.session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
     if batch is None:
@@ -123,10 +130,9 @@ def ask_batch(work: Work, pace: Pace, batch_id: int) -> None:
     language = known_language(said["language"])  # an odd one would fail for strangers alone
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
-    for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
-        rate_limits.record_use(work.session, key, rate, work.at, len(addresses))
-    for address in addresses if group.is_open else ():
-        _ask(work, group, Signup(address, language))
+    signups = [(normalise(each), Signup(each, language)) for each in addresses]
+    for identity, signup in signups if group.is_open else ():
+        _ask(work, group, identity, signup)
     work.session.delete(batch)
 
 
@@ -138,12 +144,12 @@ def put_aside(session: Session, batch_id: int) -> None:
     session.execute(failed.values(failures=before + 1))
 
 
-def _ask(work: Work, group: Group, signup: Signup) -> None:
+def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
     """Queue the email that asks a person to join, unless something speaks against it.
 
     It uses none of the person's own allowances, and leaves their own sign-up alone.
     """
-    session, keyring, identity = work.session, work.keys, normalise(signup.address)
+    session, keyring = work.session, work.keys
     if not keyring.staff.admits(signup.address):
         return
     if not _may_be_asked(session, keyring, group, identity):

@@ -366,12 +366,15 @@ class Worker:
 
     def _ask_imported(self, batch_id: int) -> bool:
         """Ask a few people of an imported list; a batch is one transaction."""
+        with self._sessions.begin() as session:
+            import_tasks.count_batch(session, self._import_pace, now())
         try:
             with self._sessions.begin() as session:
-                import_tasks.ask_batch(self._work(session), self._import_pace, batch_id)
-        except NO_DATABASE:
-            raise
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+                import_tasks.ask_batch(self._work(session), batch_id)
+        except Exception as error:  # a poisoned row must not stop the others
+            self._has_failed = True
+            if isinstance(error, NO_DATABASE):
+                raise
             log.error("Import batch %d cannot be read: %s", batch_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 import_tasks.put_aside(session, batch_id)

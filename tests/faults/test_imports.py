@@ -58,7 +58,7 @@ def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
 
     def ask() -> None:
         with scene.services.writing.begin() as session:
-            import_tasks.ask_batch(worker._work(session), Pace(), batch)
+            import_tasks.ask_batch(worker._work(session), batch)
 
     def is_unchanged() -> None:
         assert kept_of(scene.services) == before
