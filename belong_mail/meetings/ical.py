@@ -33,10 +33,10 @@ def calendar_of_meetings(
 ) -> bytes:
     """Write meetings with all their days; the same rows give the same bytes.
 
-    Skips and logs a meeting that cannot be written, whoever made its row.
+    Skips and logs a meeting that cannot be read or written, whoever made its row.
     """
     write = partial(_calendar_of, zone=zone, language=language, name=name, is_member=is_member)
-    with suppress(ValueError):
+    with suppress(Exception):
         return write(meetings)
     return write([each for each in meetings if _is_writable(each, write)])
 
@@ -44,7 +44,7 @@ def calendar_of_meetings(
 def _is_writable(meeting: Meeting, write: Callable[[list[Meeting]], bytes]) -> bool:
     try:
         return bool(write([meeting]))
-    except ValueError:
+    except Exception:  # noqa: BLE001 - a poisoned row must not stop the others
         log.error("Meeting %d is left out of calendars.", meeting.id)  # noqa: TRY400 - it may quote it
         return False
 
