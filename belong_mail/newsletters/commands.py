@@ -94,13 +94,13 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
     return None
 
 
-def _require_fit(newsletter: Newsletter) -> None:
-    """End a command if the gate stops a newsletter, and say why."""
+def _require_fit(newsletter: Newsletter, outcome: str = "Nothing was sent.") -> None:
+    """End a command if the gate stops a newsletter, and say the outcome and why."""
     try:
         require_rendered_fit(newsletter, services().renderer, services().links)
     except UnfitIssue as error:
         said = dict.fromkeys(each.words % {"named": each.named} for each in error.problems)
-        raise click.ClickException("\n".join(("Nothing was sent.", *said))) from error
+        raise click.ClickException("\n".join((outcome, *said))) from error
 
 
 def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
@@ -151,8 +151,13 @@ def pause(newsletter_id: str) -> None:
 @click.argument("newsletter_id", metavar="ID")
 def resume(newsletter_id: str) -> None:
     """Resume a paused newsletter; no one gets it twice."""
-    _run_verb(newsletter_id, issue_release.resume)
+    _run_verb(newsletter_id, _resume_if_fit)
     say("Resumed.")
+
+
+def _resume_if_fit(session: Session, newsletter: Newsletter) -> None:
+    _require_fit(newsletter, "Nothing more was sent.")
+    issue_release.resume(session, newsletter)
 
 
 @newsletter_commands.command("stop", epilog="Example: belong newsletter stop ID")
@@ -167,8 +172,6 @@ def stop(newsletter_id: str) -> None:
 def _run_verb(newsletter_id: str, verb: issue_release.Verb) -> None:
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
-        if verb is issue_release.resume:
-            _require_fit(newsletter)
         try:
             issue_release.act(session, newsletter, verb)
         except InvalidState:

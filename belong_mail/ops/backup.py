@@ -169,8 +169,8 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
         _refuse_other_schema(engine, file)
         _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
         schema.upgrade(engine, check)
-        schema.analyze(engine)
         mark(engine)
+        schema.analyze(engine)
         return
     place = Path(engine.url.database or "")
     with _new_file(Path(f"{place}.restoring")) as part:

@@ -63,8 +63,8 @@ def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> in
         for table in Base.metadata.sorted_tables:
             _copy(reader, target, table, progress)
         _set_sequences(reader, target)
-        schema.analyze(target)
         number = sum(_compare(reader, target, table) for table in Base.metadata.sorted_tables)
+        schema.analyze(target)
         with Session(reader, join_transaction_mode="rollback_only") as session:
             leave(session)
             session.flush()

@@ -334,6 +334,18 @@ def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
 
 
 @pytest.mark.usefixtures("members")
+def test_a_command_does_not_resume_an_issue_that_tells(services, worker, cli):
+    """Some may have got it before: it does not say that nothing was sent."""
+    with services.writing.begin() as session:
+        public_id = queue_issue(session, SLUG).public_id
+        session.execute(update(Newsletter).values(subject={"en": "News from {group}"}))
+    worker.drain()
+    ended = cli.invoke(args=["newsletter", "resume", public_id])
+    assert ended.exit_code == 1
+    assert ended.output.startswith("Error: Nothing more was sent.\n")
+
+
+@pytest.mark.usefixtures("members")
 def test_every_header_of_a_discreet_groups_emails_is_silent(
     lead, services, keyring, worker, relay, visitor
 ):

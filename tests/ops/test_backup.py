@@ -15,6 +15,7 @@ from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
+from belong_mail.ops import backup as database_backup
 from belong_mail.ops import backup_retention, grants
 from tests.conftest import KEYS
 from tests.db_dump import dump_of
@@ -50,6 +51,23 @@ def test_a_restore_gives_the_web_its_rights_and_postgresql_its_plans(given, serv
     succeed({**given, "BELONG_WEB_DATABASE_ROLE": role}, "db", "restore", str(copy))
     with services.engine.connect() as connection:
         assert grants.grant_faults(connection, role) == []
+    assert is_analyzed(services.engine, "groups")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_restored_copy_is_on_hold_before_postgresql_looks_at_it(
+    given, services, tmp_path, monkeypatch
+):
+    """If that fails, no one gets an email twice."""
+    copy, seen = tmp_path / "copy", []
+    succeed(given, "db", "backup", str(copy))
+    monkeypatch.setenv("PATH", given["PATH"])
+
+    def mark(engine):
+        seen.append(is_analyzed(engine, "groups"))
+
+    database_backup.restore(services.engine, copy, mark, lambda _engine: None)
+    assert seen == [False]
     assert is_analyzed(services.engine, "groups")
 
 

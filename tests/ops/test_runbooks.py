@@ -113,6 +113,10 @@ def test_what_an_intruder_left_is_deleted_by_the_command_as_it_stands(tmp_path):
     threats = (ROOT / "docs/threats.md").read_text()
     [named] = re.findall(r"delete\s+all\s+rows\s+of\s+(.*?),\s+look\s+in", threats)
     assert {*tables} == set(re.findall(r"`(\w+)`", named))
+    # pasted whole: psql's \password would read the line after it as the new password
+    assert "\\" not in block
+    assert block.strip().splitlines()[-1].strip().startswith("SELECT pg_terminate_backend(pid)")
+    assert RUNBOOKS.read_text().index("\\password belong_web\n") < RUNBOOKS.read_text().index(block)
     with closing(sqlite3.connect(tmp_path / "belong.db")) as database:
         for table in (*tables, "subscriptions"):
             database.execute(f"CREATE TABLE {table} AS SELECT 1 AS id")
