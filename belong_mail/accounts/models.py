@@ -92,7 +92,7 @@ class GroupLead(Base):
     # When its owner was last invited.
     since: Mapped[datetime] = mapped_column(default=now)
     accepted_at: Mapped[datetime | None]
-    # None: it does not end, or was not accepted yet.
+    # None: not accepted yet (the worker ends any other within a year).
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group; the worker believes it alone.

@@ -37,7 +37,7 @@ ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
-# How long a right may last from now: no acceptance or renewal allows more, whatever two clocks say.
+# The longest that is left of a right: a day more than its age, as web and worker have two clocks.
 LONGEST = RIGHT_AGE + timedelta(days=1)
 IS_OF_OFFICE = or_(Account.is_office, Account.wrapped_office.is_not(None))
 
@@ -218,7 +218,7 @@ def find_locked_rights(work: Work) -> None:
 
 
 def _is_any_over(work: Work) -> bool:
-    """Return whether `end_rights` has something to do with a row that is there, locked or not."""
+    """Return whether any right is over or lasts too long, whether or not its row is locked."""
     at, lead = work.at, GroupLead.account_id
     found = select(Account, lead).outerjoin(GroupLead, and_(lead == Account.id, _is_over(at)))
     rows = work.session.execute(found.where(IS_OF_OFFICE | lead.is_not(None))).all()

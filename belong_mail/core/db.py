@@ -382,7 +382,7 @@ def _narrow(file: Path) -> None:
         file.chmod(after)
 
 
-# How long an upgrade or a move waits for another on SQLite.
+# How long an upgrade, a move or `belong purge` waits for another on SQLite.
 LONG_WAIT_SECONDS = 600
 
 

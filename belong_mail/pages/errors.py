@@ -171,9 +171,9 @@ def known_error(error: Exception) -> ErrorPage:
         advice, endpoint, words = NEXT_STEPS[request.endpoint]
         return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
     button = _open_again() if isinstance(error, InvalidState) else None
-    is_leads = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
+    may_have_words = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
     # A draft may be sent or deleted while someone writes in it.
-    texts = texts_of(request.form.values()) if is_leads else []
+    texts = texts_of(request.form.values()) if may_have_words else []
     shows_groups = code == NOT_HERE
     return error_page(
         code, _(title), _(advice), button=button, shows_groups=shows_groups, texts=texts

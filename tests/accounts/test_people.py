@@ -230,6 +230,8 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     link = link_to(scenario.mails(LEAD)[-1], "sign-in")
     page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}").text
     assert re.findall(r'name="role" value="(.+?)"', page) == [VILLAGE]
+    assert "This is you." not in page
+    assert "This is you." in office.open(f"{PAGE}/{known(scenario, OFFICE).public_id}").text
     assert "Someone who hasn’t signed in yet" in office.open(PAGE).text
     assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
     assert lead.open("/lead/").status_code == 302, "the session is over"

@@ -1,5 +1,7 @@
 """Leads change their group's page: preview, save, one step back."""
 
+import re
+
 import pytest
 
 from tests.browser_client import Form, text_of
@@ -96,6 +98,15 @@ def test_a_resource_is_a_link_or_a_phone_number(lead, typed, stored):
     assert f'<a href="{stored}" rel="noreferrer">Help line</a>' in public
     phone = stored.partition("tel:")[2]
     assert (f"<span>{phone}</span>" in public) is bool(phone)
+
+
+def test_enter_saves_the_page_and_previews_nothing(lead):
+    """It presses the first button of the form."""
+    [form] = re.findall(r'<form id="main-form".*?</form>', lead.open(PAGE).text, re.DOTALL)
+    first, *others = re.findall(r'<button [^>]*type="submit"[^>]*>', form)
+    assert not re.search(" name=| formtarget=", first)
+    assert 'tabindex="-1" aria-hidden="true"' in first
+    assert len(others) == 4
 
 
 def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_saved(

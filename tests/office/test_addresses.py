@@ -130,8 +130,8 @@ def test_the_inbox_hears_of_a_bar_that_the_web_alone_asks_for_or_lifts(office, s
             asked.ask(session, scenario.services.sealer)
         scenario.worker.drain()
         told.append(text_of(scenario.relay.to(INBOX)[-1]))
-    assert "office blocked an address from joining The Village" in told[0]
-    assert "office let a blocked address join The Village" in told[1]
+    assert "out of The Village Belong Group, and not to let it join again" in told[0]
+    assert "asked that an address may join The Village Belong Group again" in told[1]
     assert BOB not in "".join(told)
     kinds = [audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
     entries = trail(scenario.services, *kinds)
