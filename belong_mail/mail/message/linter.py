@@ -78,7 +78,7 @@ _PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
 
 # Browsers read any number of slashes after a scheme as two.
 _SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
-# Characters of a link's words in which an address is looked for; longer ones name no site.
+# Characters of a link's words: to see more of them as they look takes time by their square.
 MAX_VISIBLE: Final = 4000
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
@@ -175,6 +175,9 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
     is_odd = parts.scheme not in {"http", "https", "mailto", "tel"} or "@" in parts.netloc
     if is_odd or (expected.targets is not None and target not in expected.targets):
         yield Problem(Rule.LINK, target)
+    if len(words) > MAX_VISIBLE:
+        yield Problem(Rule.LINK, words[:80])
+        return
     said = _WORDS_ARE_ADDRESS.match(_visible(words))
     if said and not f".{_ascii(host)}".endswith(f".{_ascii(said[1]).removeprefix('www.')}"):
         yield Problem(Rule.LINK, said[1])
@@ -215,9 +218,8 @@ def redirector(target: str) -> bool:
 
 
 def _visible(words: str) -> str:
-    """Return how words begin as they look: in ordinary letters, without invisible characters."""
-    began = normalize("NFKC", words[:MAX_VISIBLE])  # takes time by the square of their number
-    return "".join(each for each in began if category(each) != "Cf")
+    """Return words as they look: in ordinary letters, without invisible characters."""
+    return "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
 
 
 def _ascii(host: str) -> str:
