@@ -138,6 +138,8 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
             )
         return False
     newsletters.queue(work.session, newsletter)
+    # In the same transaction, so that what was looked at is what leaves.
+    issue_mailer.render_issue(work.session, work.mailer, newsletter)
     return True
 
 
@@ -162,7 +164,8 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     )
     if rate_limits.try_use(session, key, HELD_RATE, work.at) is None:
         return False
-    said = {"group": newsletter.group.name, "newsletter": newsletter.public_id, "why": why}
+    group = newsletter.group.name_in_emails
+    said = {"group": group, "newsletter": newsletter.public_id, "why": why}
     is_asked = session.scalar(asked.limit(1)) is not None
     for lead in () if is_asked else right_tasks.leads(session, keys.opener, newsletter.group):
         right_tasks.post_to(session, keys, HELD, lead, rows=Rows(about_id=newsletter.id), **said)

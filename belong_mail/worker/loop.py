@@ -402,7 +402,7 @@ class Worker:
             if posted := logs.noted(session.info).get("delivery"):
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            self._has_failed |= kind in LOOKUPS
+            self._has_failed |= kind in LOOKUPS or isinstance(error, NO_DATABASE)
             if isinstance(error, NO_DATABASE):
                 # A row can bring it about. If the database is really gone, this fails as well.
                 is_slow = is_too_slow(error) and not is_locked(error)
