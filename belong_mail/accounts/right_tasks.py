@@ -323,7 +323,8 @@ def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
     if said is None or said["introduced_from"] is not None:
         return False
     if said["invited_as"] != invited_as:
-        leadership.accepted_at = leadership.ends_at = None
+        if leadership.ends_at is None or leadership.ends_at > work.at:
+            leadership.accepted_at = leadership.ends_at = None
         return False
     wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
     leadership.wrapped_right = invitations.grant_right(opener, account, group, work.at + wait)
@@ -331,7 +332,7 @@ def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
 
 
 def _names(groups: Iterable[Group]) -> str:
-    return "\n".join(each.name for each in groups)
+    return "\n".join(each.name_in_emails for each in groups)
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:

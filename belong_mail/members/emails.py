@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core import i18n
 from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
-from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.dispatcher import IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
@@ -103,6 +103,9 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     if not invitations.may_meet_members(session, mailer.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
+    right = session.get_one(GroupLead, (lead.id, subscription.group_id))
+    if right.ends_at is not None and right.ends_at <= now():
+        raise IssuePaused  # until the worker has deleted the right, or the end was a moment's mark
     require_group(subscription)
     opened = mailer.opener.unwrap(
         subscription.wrapped_introduction, INTRODUCTION_COLUMN, subscription.public_id
@@ -233,7 +236,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         "address": letter.to,
         "held": [_status_text(keyring, each, letter.language) for each in rows],
         "notes": [
-            (each.group.name, noon_utc(each.kept_until))
+            (each.group.name_in_emails, noon_utc(each.kept_until))
             for each in rows_of(session, keyring, WaitlistEntry, identity)
         ],
         "messages": messages_of(session, mailer.opener, identity),
@@ -262,7 +265,7 @@ def _waitlist(
 
 def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> dict[str, object]:
     return {
-        "group": subscription.group.name,
+        "group": subscription.group.name_in_emails,
         "first_name": first_name(keyring, subscription),
         "language": i18n.language_name(subscription.language, reader),
         "requested_at": subscription.requested_at,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.groups.models import Question
@@ -148,6 +148,18 @@ def test_a_proof_decides_who_meets_a_member_and_no_mark_of_a_moment(
     with scenario.services.writing.begin() as session:
         session.connection().exec_driver_sql(written)
     assert len(scenario.mails(LEAD)) == introduced
+
+
+def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scenario):
+    """The worker deletes it within a minute; a mark of a moment mutes nothing."""
+    scenario.invite_lead(LEAD)
+    scenario.visitor.follow(scenario.confirm_link(**TYPED))
+    scenario.worker._read_requests()
+    for ends_at, introduced in ((now(), 0), (None, 1)):
+        with scenario.services.writing.begin() as session:
+            session.execute(update(GroupLead).values(ends_at=ends_at))
+        with time_machine.travel(now() + timedelta(hours=introduced)):
+            assert len(scenario.mails(LEAD)) == introduced
 
 
 def test_a_lead_who_is_one_no_more_is_told_nothing(scenario):
