@@ -40,7 +40,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
             if thread
             else "",
             "topic": mailer.renderer.words(language, TOPICS.get(written.topic, written.topic)),
-            "leads_of": group.name if group else "",
+            "leads_of": group.name_in_emails if group else "",
             "is_with_leads": mailbox != "",
             "writer_name": written.name,
             "writer_address": written.address,

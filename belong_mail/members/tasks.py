@@ -374,7 +374,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     barred = session.get(BarredAddress, key)
     if asked.what in {BAR, LET_IN}:
         audit.record(session, RECORDED[asked.what], group=group)
-        said: dict[str, Any] = {"group": group.name, "is_barred": asked.what == BAR}
+        said: dict[str, Any] = {"group": group.name_in_emails, "is_barred": asked.what == BAR}
         post_to_address(session, keys, BAR_CHANGED, work.mailer.office, DEFAULT, **said)
     if asked.what == LET_IN:
         if barred is not None:
@@ -395,7 +395,7 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
     is_told = not subscription.is_suppressed
     erasure.forget_subscriptions(work.session, [subscription])
     if is_told:
-        work.post(REMOVED, to, language, group=group.name)
+        work.post(REMOVED, to, language, group=group.name_in_emails)
 
 
 @does(WaitForGroup)

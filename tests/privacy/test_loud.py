@@ -235,6 +235,14 @@ def invite_quietly(scenario: Scenario) -> None:
     scenario.worker.drain()
 
 
+def test_a_long_name_makes_no_email_that_tells_of_a_right_too_large_for_a_relay(scenario):
+    with scenario.services.writing.begin() as session:
+        group_named(session, VILLAGE).name = "é'" * 100_000
+    invite_quietly(scenario)
+    assert scenario.relay.to(OFFICE)
+    assert max(len(each.data) for each in scenario.relay.accepted) < 100_000
+
+
 @by_the_role
 def test_nobody_accepts_without_the_email(scenario):
     """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
