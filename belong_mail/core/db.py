@@ -113,6 +113,17 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
         }
 
 
+class TextList(TypeDecorator[list[str]]):
+    """Texts, as JSON; anything else that the web may have written there is left out."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> list[str]:
+        found = value if isinstance(value, list) else []
+        return [each.encode(errors="replace").decode() for each in found if isinstance(each, str)]
+
+
 class IdList(TypeDecorator[list[int]]):
     """A list of row ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
 
@@ -442,9 +453,13 @@ def error_name(error: Exception) -> str:
 
 
 def is_too_slow(error: Exception) -> bool:
-    """Return whether PostgreSQL ended a statement, a wait for a lock, or an idle transaction."""
-    cause = type(getattr(error, "orig", None)).__name__
-    return cause in {"QueryCanceled", "IdleInTransactionSessionTimeout"} or is_locked(error)
+    """Return whether PostgreSQL ended a statement that ran, or waited for a lock, too long."""
+    return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
+
+
+def has_idled(error: Exception) -> bool:
+    """Return whether PostgreSQL closed a connection that was silent within a transaction."""
+    return type(getattr(error, "orig", None)).__name__ == "IdleInTransactionSessionTimeout"
 
 
 def is_locked(error: BaseException | None) -> bool:

@@ -10,8 +10,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,9 +21,11 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
+    has_idled,
     is_locked,
     is_too_slow,
     now,
+    update_if_free,
 )
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
@@ -39,7 +41,7 @@ from belong_mail.delivery.dispatcher import (
     MemberQuery,
     PendingMessage,
 )
-from belong_mail.delivery.models import LEASE
+from belong_mail.delivery.models import LEASE, Delivery
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
@@ -97,6 +99,8 @@ class Engine:
         self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
         """Whether a chunk of the same issue is next, and nothing else was due at the last look."""
+        self._too_slow: int | None = None
+        """A delivery whose reading outlasted the last transaction."""
         self._left_at: float | None = None
         self._away = 0.0
         """Seconds for which the connections were last left alone between two slices of work."""
@@ -131,6 +135,9 @@ class Engine:
             with self._sessions.kw["bind"].connect() as connection:
                 return self._work_until(time.monotonic() + slice_seconds, connection)
         except NO_DATABASE:
+            if self._too_slow is not None:
+                self._put_off(self._too_slow)
+                return True
             if not had_issues or self._has_issues:
                 raise
             return self.work()  # of all but issues, before other tasks meet locks too
@@ -367,7 +374,7 @@ class Engine:
             return None
         if self.kinds_alone is not None:
             ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
-            return list(self._compose(session, ids)) if ids else None
+            return list(self._composers(session, ids)) if ids else None
         is_looking = (
             room.limit < throttle.CHUNK_MEMBERS  # what did not fit waits, as single messages
             or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
@@ -382,14 +389,34 @@ class Engine:
             if ids or chunk is not None:
                 self._looked_at = time.monotonic() if is_looking else self._looked_at
             self._lock.journal.claim(ids)
-            return list(self._compose(session, ids)) if ids else chunk
+            return list(self._composers(session, ids)) if ids else chunk
         except NO_DATABASE as error:
-            self._rest_issues(error)
+            if self._too_slow is None:
+                self._rest_issues(error)
             raise
+
+    def _composers(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
+        """Read what deliveries need; remember one whose reading outlasts the transaction."""
+        read = 0
+        try:
+            for each in self._compose(session, ids):
+                yield each
+                read += 1
+        except NO_DATABASE as error:
+            self._too_slow = ids[read] if has_idled(error) else None
+            raise
+
+    def _put_off(self, delivery_id: int) -> None:
+        """Let a delivery wait whose reading outlasted a transaction; others leave meanwhile."""
+        log.error("Delivery %d waits: its reading takes too long", delivery_id)
+        waits = {"due_at": now() + timedelta(seconds=ISSUES_REST_SECONDS)}
+        with self._sessions.begin() as session:
+            update_if_free(session, Delivery, Delivery.id == delivery_id, **waits)
+        self._too_slow = None
 
     def _rest_issues(self, error: Exception) -> None:
         """Pause issues for a while if claiming one took too long, or met a lock."""
-        if is_too_slow(error):
+        if is_too_slow(error) or has_idled(error):
             rest = LOCK_REST_SECONDS if is_locked(error) else ISSUES_REST_SECONDS
             log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
             self._issues_at = time.monotonic() + rest

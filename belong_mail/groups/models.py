@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, ForeignKey, and_, false, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import IdBase, PublicIdBase, now
+from belong_mail.core.db import IdBase, PublicIdBase, TextByLanguage, TextList, now
 from belong_mail.core.i18n import LocalizedText
 
 # Characters: the web writes a group's name, and an email that is too large is not sent.
@@ -33,7 +33,7 @@ class Group(PublicIdBase):
     # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
     # The leads' own words in the welcome email; may be empty.
-    welcome: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    welcome: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # The words before the leads' last change, so that it can be undone.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     # The leads' shared mailbox, for messages to the group and replies to its issues.
@@ -53,10 +53,10 @@ class Group(PublicIdBase):
     allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
     # More words that a subject must not contain, one a line: other names, and topics.
     identifying_words: Mapped[LocalizedText] = mapped_column(
-        JSON, default=dict, server_default=text("'{}'")
+        TextByLanguage, default=dict, server_default=text("'{}'")
     )
     # Each name that the group has had. The worker adds new ones; no one removes one.
-    known_names: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
+    known_names: Mapped[list[str]] = mapped_column(TextList, server_default=text("'[]'"))
     # From this time on nothing is sent to it. Until then it goes on, but no one can join.
     ends_at: Mapped[datetime | None]
     # The end that the worker has announced to leads and office, and when. It trusts no other end,

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, event, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, logs, site_settings
@@ -16,6 +17,7 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
+    has_idled,
     hurry_after_locks,
     is_locked,
     is_too_slow,
@@ -92,7 +94,7 @@ class Worker:
         self._tasks = dict(TASKS)
         self._services = services
         self._sessions = sessions = services.writing
-        self._backoff = Backoff()
+        self._backoff = Backoff(self._require_database)
         tasks = registry.periodic_tasks(mailer, services.settings, policy)
         self._periodic_tasks = PeriodicTasks(sessions, tasks, self._backoff)
         self._intake = intake
@@ -162,7 +164,7 @@ class Worker:
                     self._tell_of_keys()
                 return IDLE_SECONDS
             return 0.0 if self.step() else IDLE_SECONDS
-        except (*NO_DATABASE, OSError, StateFolderError) as error:
+        except (SQLAlchemyError, OSError, StateFolderError) as error:
             log.error("Database or state folder cannot be used: %s", error_name(error))  # noqa: TRY400
         return NO_DATABASE_SECONDS
 
@@ -286,6 +288,11 @@ class Worker:
         self._has_worked = True
         return is_busy or bool(requests) or any(done)
 
+    def _require_database(self) -> None:
+        """Raise what the database raises while it cannot be used."""
+        with self._sessions.begin() as session:
+            session.execute(select(1))
+
     def waiting(self) -> dict[str, int]:
         """Count what waits for later."""
         with self._sessions.begin() as session:
@@ -405,7 +412,7 @@ class Worker:
             self._has_failed |= kind in LOOKUPS or isinstance(error, NO_DATABASE)
             if isinstance(error, NO_DATABASE):
                 # A row can bring it about. If the database is really gone, this fails as well.
-                is_slow = is_too_slow(error) and not is_locked(error)
+                is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
                 rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST
                 self._put_back(request_id, due_at=now() + rest)
             else:

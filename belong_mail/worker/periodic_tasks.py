@@ -14,6 +14,7 @@ from belong_mail.core.db import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
+    has_idled,
     is_locked,
     is_too_slow,
 )
@@ -34,7 +35,11 @@ log = logging.getLogger(__name__)
 class Backoff:
     """Pauses tasks that fail; if they take too long for a minute, then twice as long each time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, require_database: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take what raises while the database is gone: a task's own failure can look like it."""
+        self._require_database = require_database
         self._clock = clock
         self._failures = Counter[str]()
         self._due_at: dict[str, float] = {}
@@ -55,10 +60,10 @@ class Backoff:
             return None
         try:
             done = task()
-        except Exception as error:
-            is_slow = is_too_slow(error)
+        except Exception as error:  # noqa: BLE001 - neither failure nor lock stops the others
+            is_slow = is_too_slow(error) or has_idled(error)
             if isinstance(error, NO_DATABASE) and not is_slow:
-                raise
+                self._require_database()
             most = most if is_slow and not is_locked(error) else min(most, LOCK_REST_SECONDS)
             wait = min(most, REST_SECONDS * 2 ** min(self._failures[complaint], MANY_FAILURES + 1))
             self._failures[complaint] += 1

@@ -202,7 +202,7 @@ def test_an_alert_waits_for_no_other_task(services, keyring):
 
 def test_a_task_that_fails_for_hours_still_ends_no_turn():
     minutes = count(step=60.0)
-    backoff = Backoff(lambda: next(minutes))
+    backoff = Backoff(list, lambda: next(minutes))
     for _ in range(2000):
         backoff.run("It fails", partial(fail, None))
     assert backoff.failing() == 1
@@ -210,7 +210,7 @@ def test_a_task_that_fails_for_hours_still_ends_no_turn():
 
 def test_a_task_that_is_no_longer_run_is_not_said_to_fail():
     clock = [0.0]
-    backoff = Backoff(lambda: clock[0])
+    backoff = Backoff(list, lambda: clock[0])
     for _ in range(MANY_FAILURES):
         clock[0] += REST_SECONDS
         backoff.run("It fails", partial(fail, None))
