@@ -1,5 +1,6 @@
 """Every cell of the table of rights: role, route and object, tried through the real app."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -19,6 +20,7 @@ from tests.web.rights.table import Answer, Role, Route, rights_table
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
 LONG = pytest.mark.timeout(600)
+TYPED = re.compile(r"<details>\s*<summary>What you typed</summary>.*?</details>", re.DOTALL)
 # Pages that do not exist: of a leader's group, and for anyone.
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
@@ -35,8 +37,9 @@ NEEDS_MORE = {
 
 
 def normal(page: str, path: str) -> str:
-    """Return a page without its own address and without what is new each time."""
-    return TOKEN.sub(r"\1", page.replace(path, "PATH"))
+    """Return a page without its own address, what is new each time, and what was typed."""
+    bare = TYPED.sub("", TOKEN.sub(r"\1", page.replace(path, "PATH")))
+    return "\n".join(filter(str.strip, bare.splitlines()))
 
 
 @EVERY_PAGE
