@@ -130,7 +130,7 @@ def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
 def spoken_text(spoken: str, language: str) -> str:
     """Say in which language a meeting is held, from a key of SPOKEN."""
     say = catalog(language).gettext
-    if spoken == OTHER:
+    if spoken not in {*NAMES, BOTH}:
         return say(gettext_noop("In another language"))
     codes = ("en", "es") if spoken == BOTH else (spoken,)
     return say(gettext_noop("In %(language)s")) % {"language": language_list(codes, language)}

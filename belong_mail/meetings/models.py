@@ -2,10 +2,10 @@
 
 from datetime import date, datetime, time
 
-from sqlalchemy import JSON, ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import IdBase, PublicIdBase, now
+from belong_mail.core.db import IdBase, PublicIdBase, TextByLanguage, TextList, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 
@@ -21,7 +21,7 @@ class Meeting(PublicIdBase):
     # Its permanent UID in calendars.
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
-    title: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    title: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     starts_on: Mapped[date]
     starts_at: Mapped[time]
     ends_at: Mapped[time]
@@ -29,7 +29,7 @@ class Meeting(PublicIdBase):
     repeats: Mapped[str] = mapped_column(default="once")
     until: Mapped[date | None]
     # Exceptions, days without a meeting: ["2026-12-22", …].
-    exceptions: Mapped[list[str]] = mapped_column(JSON, default=list)
+    exceptions: Mapped[list[str]] = mapped_column(TextList, default=list)
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
     # The person to ask: a name or an office, never an address.
@@ -39,7 +39,7 @@ class Meeting(PublicIdBase):
     # A key of `formatting.SPOKEN`.
     spoken: Mapped[str] = mapped_column(default=DEFAULT)
     # Keys of `formatting.ACCESS`.
-    access: Mapped[list[str]] = mapped_column(JSON, default=list)
+    access: Mapped[list[str]] = mapped_column(TextList, default=list)
     has_families: Mapped[bool] = mapped_column(default=False)
     # How often it was changed (RFC 5545, 3.8.7.4).
     sequence: Mapped[int] = mapped_column(default=0)

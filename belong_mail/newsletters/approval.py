@@ -78,7 +78,8 @@ def digest(session: Session, newsletter: Newsletter) -> bytes:
         (each.public_id, each.title, _hash(each.content)) for each in session.scalars(attached)
     ]
     words = (newsletter.subject, newsletter.preheader, newsletter.text)
-    said = [newsletter.group.public_id, *words, pictures, *flyers]
+    # The group's name stands where the words say so.
+    said = [newsletter.group.public_id, newsletter.group.name, *words, pictures, *flyers]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 

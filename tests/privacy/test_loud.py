@@ -196,7 +196,7 @@ def test_no_lock_of_the_webs_holds_back_an_email(lock, scenario):
 
 def silence(scenario: Scenario, statement: str) -> None:
     """Do what the web may do."""
-    values = {"yes": True, "no": False, "words": '["request", "link", "confirm"]'}
+    values = {"yes": True, "no": False, "words": '{"en": "request\\nlink\\nconfirm"}'}
     given = {name: value for name, value in values.items() if f":{name}" in statement}
     with scenario.services.writing.begin() as session:
         session.execute(text(statement), given)
