@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import func, select, update
 
 import belong_mail
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, signing_in
 from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.core import audit
 from belong_mail.core.audit import AuditEntry, Kind
@@ -192,6 +192,12 @@ def test_each_who_is_not_let_in_is_recorded_once_an_hour(
     assert refused == {
         "no-account": None, "no-right": second, "other-browser": first, "too-often": first,
     }  # fmt: skip
+    with services.writing.begin() as session:
+        for account in session.scalars(select(Account).order_by(Account.id)).all():
+            for why in ("other-browser", "has-passkey"):
+                signing_in.record_refusal(session, account, why)
+    apart = [(each.account, each.detail) for each in trail(services, Kind.SIGN_IN_REFUSED)[4:]]
+    assert apart == [(first, "has-passkey"), (second, "other-browser"), (second, "has-passkey")]
 
 
 @pytest.mark.parametrize(

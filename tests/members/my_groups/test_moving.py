@@ -86,12 +86,15 @@ def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine):
     path, village, _lgbtq = mine.belong("the-village", "lgbtq")
     url = mine.ask_to_move(path, NEW)
     mine.press(f"{path}/leave", membership=village)
+    left = select(Subscription.wrapped_address).where(Subscription.public_id == village)
+    before = mine.all(left)
     mine.press(url)
     assert mine.open(path).status_code == 200
     mine.drain()
     assert mine.open(path).status_code == 404
     assert mine.press(f"{path}/undo", membership=village).status_code == 404
-    assert mine.members("the-village") == 0, "what was left in the meantime does not move"
+    assert mine.members("the-village") == 0
+    assert mine.all(left) == before, "what was left in the meantime does not move"
 
 
 @pytest.mark.parametrize(
@@ -176,11 +179,18 @@ def test_only_a_staff_address_is_taken_and_of_members_alone(mine):
 
 
 def test_a_new_address_that_wants_no_mail_gets_none(mine):
+    """Nor do groups move to one that said so after it was asked."""
+    path, asked = mine.sheet(), "asked@dpsk12.org"
+    url = mine.ask_to_move(path, asked)
     with mine.services.writing.begin() as session:
-        suppressions.suppress(session, mine.keyring.index, NEW, "asked")
-    answer = mine.send(f"{mine.sheet()}/change-address", email=NEW)
+        for address in (NEW, asked):
+            suppressions.suppress(session, mine.keyring.index, address, "asked")
+    answer = mine.send(f"{path}/change-address", email=NEW)
     assert answer.status_code == 303
     assert mine.mails(NEW) == []
+    mine.press(url)
+    mine.drain()
+    assert mine.open(path).status_code == 200, "the old address keeps its groups"
 
 
 def test_two_memberships_of_one_group_become_one_and_one_that_has_ended_gives_way(mine):
