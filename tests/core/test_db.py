@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, State
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import NO_DATABASE, CompiledStatement, make_engine
 from belong_mail.core.services import Services
+from belong_mail.groups.models import Group
 from belong_mail.web.context import transaction
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
@@ -201,3 +202,13 @@ def test_what_python_has_no_date_for_is_loaded_as_the_nearest_that_we_take(is_bi
     loaded = [least] * 3 + [AT] + [most] * 3
     expected = [each for at in loaded for each in (at.date(), at)]
     assert list(row) == [*expected, clock(12, 30), clock.max]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("5", []), ('"a"', []), ('["a", 5, ["b"], "\\ud800"]', ["a", "?"])]
+)
+def test_what_is_no_text_in_a_list_of_texts_is_left_out(written, read, services):
+    """The web may write any JSON into a group, and every email asks for the names of all groups."""
+    with services.writing.begin() as session:
+        session.execute(text("UPDATE groups SET known_names = :written"), {"written": written})
+        assert session.scalars(select(Group.known_names)).first() == read

@@ -111,7 +111,9 @@ def test_nobody_approves_their_own_newsletter_or_fills_an_inbox_by_asking(room):
     assert room.is_sent()
 
 
-@pytest.mark.parametrize("change", ["words", "picture", "flyer", "seen", "late", "withdrawn"])
+@pytest.mark.parametrize(
+    "change", ["words", "picture", "flyer", "name", "seen", "late", "withdrawn"]
+)
 def test_only_exactly_what_was_asked_for_is_approved(room, change):
     page = room.asked_for()
     seen, wait = seen_by(room.second, page), timedelta(0)
@@ -121,6 +123,9 @@ def test_only_exactly_what_was_asked_for_is_approved(room, change):
         assert add(room.lead, page, picture(), says="Twelve people").status_code == 303
     elif change == "flyer":
         assert attach(room.lead, page, flyer()).status_code == 303
+    elif change == "name":  # it stands where the words say so
+        with room.services.writing.begin() as session:
+            group_named(session, "the-village").name = "[The Village](https://evil.example)"
     elif change == "seen":
         seen = "0" * 64
     elif change == "late":

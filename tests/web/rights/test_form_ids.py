@@ -1,19 +1,25 @@
 """Ids that a form's fields carry: another's or a made-up one is refused, and changes nothing."""
 
+import re
+from collections.abc import Iterator
+from html import unescape
+
 import pytest
 import time_machine
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import BrowserSession
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from tests import crawl
 from tests.factories import group_named, make_member
 from tests.web.rights.site import OTHER, SETTINGS, Site, account_of, content
-from tests.web.rights.table import Role, rights_table
+from tests.web.rights.table import Answer, Role, rights_table
 
 pytestmark = [
     pytest.mark.parametrize("settings", [SETTINGS]),
@@ -30,15 +36,65 @@ FIELDS = {
 }
 # Refused: there is no such thing, it is not as it was, or the form is shown again.
 REFUSED = {404, 409, 422}
+FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
+TAG = re.compile(r"<(?:input|option|button|select)\b[^>]*>")
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 
 @pytest.fixture
-def site(site: Site, services, keyring) -> Site:
-    """The site, where a group has ended, and another has a member."""
+def site(site: Site, services: Services, keyring: Keyring) -> Site:
+    """The site, where a lead is signed in twice, and a group has ended."""
     crawl.ended_group(services)
     with services.writing.begin() as session:
+        lead = account_of(session, keyring, "lead@dpsk12.org")
+        session.add(BrowserSession(account_id=lead.id, token_hash=b"of another browser"))
         make_member(session, keyring, "ada@dpsk12.org", OTHER)
     return site
+
+
+def ids_of(session: Session) -> set[str]:
+    """List every id that stands in the database and could stand in a form."""
+    found = set(session.scalars(select(Group.slug)))
+    for mapper in Base.registry.mappers:
+        if "public_id" in mapper.columns:
+            found |= set(session.scalars(select(mapper.columns["public_id"])))
+    return found
+
+
+def fields_of(page: str, path: str) -> Iterator[tuple[str, str, str]]:
+    """List where each form of a page is sent, and each field with each value that it may have."""
+    for form in FORM.findall(page):
+        opening = dict(ATTRIBUTE.findall(form.partition(">")[0]))
+        action, select_name = unescape(opening.get("action") or path), ""
+        if opening.get("method") != "post":
+            continue
+        for tag in TAG.findall(form):
+            given = dict(ATTRIBUTE.findall(tag))
+            if tag.startswith("<select"):
+                select_name = given.get("name", "")
+            name = select_name if tag.startswith("<option") else given.get("name", "")
+            yield action.partition("?")[0], name, unescape(given.get("value", ""))
+
+
+def test_every_field_that_carries_an_id_is_tried_here(site, services):
+    """A form with a new one fails here until it is entered in FIELDS."""
+    with services.reading.begin() as session:
+        known = ids_of(session) | {site.typed["self_service"]["membership"]}
+    adapter, found = site.app.url_map.bind("localhost"), set()
+    for route in rights_table(site.app):
+        allowed = [each for each in Role if route.answer(each) is Answer.YES]
+        if route.method != "GET" or not allowed:
+            continue
+        path = route.path(site.of(route, site.own))
+        page = site.actors[allowed[0]].browser.open(path)
+        if page.mimetype != "text/html":
+            page.close()
+            continue
+        for action, name, value in fields_of(page.text, path):
+            if value in known and name:
+                found.add((adapter.match(action, "POST")[0], name.rpartition(":")[2]))
+        page.close()
+    assert found == set(FIELDS)
 
 
 def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
