@@ -391,8 +391,7 @@ class Engine:
             self._lock.journal.claim(ids)
             return list(self._composers(session, ids)) if ids else chunk
         except NO_DATABASE as error:
-            if self._too_slow is None:
-                self._rest_issues(error)
+            self._rest_issues(error)
             raise
 
     def _composers(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
