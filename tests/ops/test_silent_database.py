@@ -182,7 +182,7 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
             is_said(process, f"{AWAY}: OperationalError")
             relay.wait_for(31, SECONDS)
             os.killpg(frozen.pid, signal.SIGCONT)
-            is_said(frozen, AWAY)
+            is_said(frozen, "IdleInTransactionSessionTimeout")
             for each in (frozen, process):
                 each.terminate()
                 each.communicate(timeout=SECONDS)
