@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
@@ -124,6 +125,7 @@ class Scene:
             later = select(Delivery).where(Delivery.due_at > then).order_by(Delivery.due_at.desc())
             for number, delivery in enumerate(session.scalars(later), 1):
                 delivery.due_at = then - timedelta(seconds=number)
+            session.execute(update(Job).where(Job.due_at > then).values(due_at=then))
 
     def copies(self) -> list[Copy]:
         return read(self.ledger)
