@@ -253,9 +253,9 @@ def test_an_operator_follows_the_pages_word_for_word_and_all_runs_again(live):
     for script in (
         blocks("backup", "Backup"),
         blocks("people", "Invite a group leader, or someone of the office").rstrip() + asked,
-        blocks("runbooks", "She says she got no email").replace(
-            "belong explain", f"belong explain {asked}"
-        ),
+        blocks("runbooks", "She says she got no email")
+        .replace("belong explain", f"belong explain {asked}")
+        .replace("journalctl", f"{FUNCTIONS} until_so {HAS_READ}\nsleep 2\njournalctl"),
         "echo Tea > /srv/tea.md\n"
         "id=$(sudo -u belong-worker belong newsletter send asian /srv/tea.md --subject Hello)\n"
         + issue,
