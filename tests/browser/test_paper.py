@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from belong_mail.groups import seeds
+from tests.browser.chromium import IS_REQUIRED
 from tests.browser.site import Site
 from tests.markers import night
 from tests.pages.codes import read_png
@@ -93,7 +94,9 @@ def test_webkit_prints_the_sheet_and_every_poster_on_one_page_each(site, tmp_pat
     python = ["xvfb-run", "-a", "/usr/bin/python3"]
     asked = ["-c", "import gi; gi.require_version('WebKit2', '4.1')"]
     if not shutil.which("xvfb-run") or subprocess.run(python + asked, check=False).returncode:
-        pytest.skip("NOT TESTED: print in WebKit. There is no xvfb-run or gir1.2-webkit2-4.1.")
+        (pytest.fail if IS_REQUIRED else pytest.skip)(
+            "NOT TESTED: print in WebKit. There is no xvfb-run, xauth or gir1.2-webkit2-4.1."
+        )
     paths = "new-colleagues/sheet", *(f"groups/{slug}/poster" for slug in GROUPS)
     files = {path: tmp_path / f"{number}.pdf" for number, path in enumerate(paths)}
     told = [word for path, file in files.items() for word in (f"{site.url}/{path}", str(file))]
