@@ -19,8 +19,6 @@ from tests.bench.rig.tools import ROOT
 LOOK_EVERY = 0.02
 # Seconds that a process has to end.
 PATIENCE = 20.0
-# Octets in which the system counts what is written to disk (getrusage(2)).
-BLOCK = 512
 # Cores: the one that is measured has its own, where there are two.
 SENDER, SINK = 1, 0
 
@@ -36,9 +34,6 @@ class Cost:
     seconds: float
     cpu: float
     peak: int
-    words: str
-    # Octets that it had written to disk.
-    written: int = 0
 
 
 def pin(process_id: int, core: int) -> None:
@@ -67,13 +62,12 @@ def run(
             process.wait()
             raise
         seconds = time.perf_counter() - began
-        words.seek(0)
-        said = words.read().decode(errors="replace")
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise Failed(f"{' '.join(command)[-200:]} ended with {process.returncode}: {said[-2000:]}")
-    cpu, written = usage.ru_utime + usage.ru_stime, usage.ru_oublock * BLOCK
-    return Cost(seconds, cpu, peak, said, written)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            words.seek(0)
+            said = words.read().decode(errors="replace")[-2000:]
+            raise Failed(f"{' '.join(command)[-200:]} ended with {process.returncode}: {said}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
 def _watch(

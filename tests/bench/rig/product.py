@@ -42,15 +42,12 @@ class Sent:
     seconds: float
     # Octets; of the whole worker, start-up included.
     peak: int
-    # Octets that it had written to disk.
-    written: int = 0
 
     @classmethod
     def of(cls, messages: int, busy: child.Cost, idle: child.Cost) -> "Sent":
         """Take what a run without work used off a run with so many messages."""
         cpu, seconds = busy.cpu - idle.cpu, busy.seconds - idle.seconds
-        written = busy.written - idle.written
-        return cls(messages, max(cpu, 1e-9), max(seconds, 1e-9), busy.peak, written)
+        return cls(messages, max(cpu, 1e-9), max(seconds, 1e-9), busy.peak)
 
     @property
     def cpu_each(self) -> float:

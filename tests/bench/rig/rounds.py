@@ -174,7 +174,7 @@ def away(bench: Bench) -> Measures:
     measured = {}
     for milliseconds in AWAY:
         with (
-            bench.opened(bench.plan.far, "postgresql") as (here, _),
+            bench.opened(bench.plan.few, "postgresql") as (here, _),
             far_database(here.database_url, milliseconds / MILLI) as url,
         ):
             sent = replace(here, database_url=url).send(bench.letter.issue)
