@@ -36,6 +36,7 @@ from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, request_log, security_headers
 from belong_mail.web.access import Access, ProofNeeded, SignedOut
 from belong_mail.web.context import SAFE, OwnRequest, transaction
+from belong_mail.web.page import init_views
 
 MAX_BODY = 256 * 1024
 
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Flask:
 
         identity_views.init_district(app, settings)
     access.init_access(app, csrf)
+    init_views(app)
     register_error_pages(app)
     register_signed_out_pages(app)
     cli.register(app.cli)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,10 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.groups.presenters import group_view, page_view
 from belong_mail.leads import mailbox
-from belong_mail.leads import page as group_page
+from belong_mail.leads import page as public_page
 from belong_mail.leads.forms import PageForm
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
@@ -27,8 +28,9 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_accounts, for_leads, no_cookie, public
-from belong_mail.web.context import services, services_as_set, throttle, transaction
+from belong_mail.web.context import services, services_as_set, throttle
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page, unrecorded
 
 # A group's dates shown beside its newsletters.
 MEETINGS = 3
@@ -38,20 +40,15 @@ lead = Blueprint("lead", __name__, url_prefix="/lead")
 
 @lead.get("/")
 @for_accounts
-def home() -> str:
-    language = request_language()
-    with transaction() as session:
-        led = accounts.groups_of(session, signed_in())
-        groups = [_group_at_home(session, group, language) for group in led]
-        ending = accounts.ending_soon(session, signed_in())
-        way = proof.way(session, services().settings, signed_in())
-    return render_template(
+def home(session: Session) -> Page:
+    language, led = request_language(), accounts.groups_of(session, signed_in())
+    return page(
         "lead/home.html",
-        groups=groups,
-        ending=ending,
+        groups=[_group_at_home(session, group, language) for group in led],
+        ending=accounts.ending_soon(session, signed_in()),
         mails_in=signed_in().language,
         is_office=signed_in().is_office,
-        is_passkey_offered=way is Way.EMAIL,
+        is_passkey_offered=proof.way(session, services().settings, signed_in()) is Way.EMAIL,
     )
 
 
@@ -87,59 +84,46 @@ def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
 
 @lead.post("/language")
 @for_accounts
-def set_language() -> ResponseReturnValue:
+@unrecorded("In which language one is emailed.")
+def set_language(session: Session) -> ResponseReturnValue:
     """Set the language of emails to this lead."""
     code = request.form.get("language", "")
     if code not in i18n.NAMES:
         abort(400)
-    with transaction(unrecorded="In which language one is emailed.") as session:
-        accounts.set_language(session, signed_in(), code)
+    accounts.set_language(session, signed_in(), code)
     return redirect(url_for(".home", done="language"), 303)
 
 
 group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")
 
 
-@group_settings.route("/page", methods=["GET", "POST"])
-@for_leads
-def page(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        form = PageForm()
-        if request.method != "POST":
-            form.show(group_page.page_of(group))
-        elif form.validate_on_submit() and form.keeps_silent_about(group):
-            if "preview" in request.form:
-                return _preview(group, form)
-            if "welcome" in request.form:
-                return _preview_welcome(session, group, form)
-            group_page.change(session, group, form.page())
-            _keep_mailbox(session, group, form)
-            return redirect(url_for(".page", slug=slug, saved=1), 303)
-        shown = _form(session, group, form)
-    return shown, 422 if form.errors else 200
+@group_settings.route("/page", methods=["GET", "POST"], endpoint="page")
+@for_leads(slug=accounts.group_for_lead)
+def change_page(session: Session, group: Group) -> ResponseReturnValue:
+    form = PageForm()
+    if request.method != "POST":
+        form.show(public_page.page_of(group))
+    elif form.validate_on_submit() and form.keeps_silent_about(group):
+        if "preview" in request.form:
+            return _preview(group, form)
+        if "welcome" in request.form:
+            return _preview_welcome(session, group, form)
+        public_page.change(session, group, form.page())
+        _keep_mailbox(session, group, form)
+        return redirect(url_for(".page", slug=group.slug, saved=1), 303)
+    asked_at, has_mailbox = mailbox.asked_at(session, group), mailbox.is_set(session, group)
+    shown = {"of": group, "form": form, "asked_at": asked_at, "has_mailbox": has_mailbox}
+    return group_page("group_settings/page.html", group, **shown)
 
 
 @group_settings.post("/page/undo")
-@for_leads
-def undo(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group_page.undo(session, accounts.group_for_lead(session, signed_in(), slug))
-    return redirect(url_for(".page", slug=slug, undone=1), 303)
+@for_leads(slug=accounts.group_for_lead)
+def undo(session: Session, group: Group) -> ResponseReturnValue:
+    public_page.undo(session, group)
+    return redirect(url_for(".page", slug=group.slug, undone=1), 303)
 
 
-def _form(session: Session, group: Group, form: PageForm) -> str:
-    return render_template(
-        "group_settings/page.html",
-        group=group_view(group, request_language()),
-        of=group,
-        form=form,
-        asked_at=mailbox.asked_at(session, group),
-        has_mailbox=mailbox.is_set(session, group),
-    )
-
-
-def _preview(group: Group, form: PageForm) -> str:
+def _preview(group: Group, form: PageForm) -> Page:
     """Show the public page as it would be; nothing is stored."""
     would_be = Group(
         slug=group.slug,
@@ -149,14 +133,14 @@ def _preview(group: Group, form: PageForm) -> str:
         audience=group.audience,
         **asdict(form.page()),
     )
-    return render_template("directory/group.html", **page_view(would_be, request_language()))
+    return page("directory/group.html", **page_view(would_be, request_language()))
 
 
 def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:
     """Show the welcome email as it would be, in the button's language; nothing is stored."""
     language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
     zone = services().settings.timezone
-    said = group_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)
+    said = public_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)
     links = dict.fromkeys(("calendar_url", "leave_url", "groups_url"), nowhere)
     renderer = services_as_set(session).renderer
     answer = Response(renderer.render("welcome-member", language, **said, **links).html)
@@ -173,10 +157,9 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
 
 
 @group_settings.post("/stop-leading")
-@for_leads
-def stop_leading(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        people.stop_leading(session, services().sealer, signed_in(), signed_in(), slug)
+@for_leads(slug=accounts.group_for_lead)
+def stop_leading(session: Session, group: Group) -> ResponseReturnValue:
+    people.stop_leading(session, services().sealer, signed_in(), signed_in(), group.slug)
     return redirect(url_for("lead.home", done="stopped"), 303)
 
 
@@ -186,18 +169,17 @@ shared_mailbox = Blueprint("shared_mailbox", __name__)
 @shared_mailbox.route("/confirm-mailbox/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> ResponseReturnValue:
+def confirm(session: Session, token: str) -> ResponseReturnValue:
     named = services().tokens.read(Purpose.CONFIRM_MAILBOX, token)
-    with transaction() as session:
-        if request.method == "POST":
-            throttle(session)
-            mailbox.confirm_mailbox(session, services().sealer, named)
-            return redirect(url_for(".confirmed"), 303)
-        mailbox.get_change(session, named.partition(".")[0])
-    return render_template("shared_mailbox/confirm.html", action=request.path, is_private=True)
+    if request.method == "POST":
+        throttle(session)
+        mailbox.confirm_mailbox(session, services().sealer, named)
+        return redirect(url_for(".confirmed"), 303)
+    mailbox.get_change(session, named.partition(".")[0])
+    return page("shared_mailbox/confirm.html", action=request.path, is_private=True)
 
 
 @shared_mailbox.get("/confirm-mailbox/done")
 @public
-def confirmed() -> str:
-    return render_template("shared_mailbox/confirmed.html")
+def confirmed() -> Page:
+    return page("shared_mailbox/confirmed.html")

@@ -3,7 +3,7 @@
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -11,7 +11,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.i18n import at_start, format_day
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import group_view
+from belong_mail.groups.pages import group_page
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.forms import DayForm, MeetingForm
@@ -19,8 +19,9 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.meetings.service import LISTED_AHEAD
 from belong_mail.web.access import for_leads
-from belong_mail.web.context import services, today, transaction
+from belong_mail.web.context import services, today
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page
 
 lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
 # Days of each meeting in a lead's list.
@@ -28,111 +29,93 @@ NEXT = 8
 
 
 @lead_meetings.get("/groups/<slug>/meetings")
-@for_leads
-def listed(slug: str) -> str:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        found = meetings.meetings_for_lead(session, signed_in(), group)
-        # Those that are canceled or over come last.
-        found.sort(key=lambda each: recurrence.next_held(each, today()) or date.max)
-        listed = [_listed(each) for each in found]
-        shown = group_view(group, request_language())
-    return render_template("lead_meetings/listed.html", group=shown, meetings=listed)
+@for_leads(slug=accounts.group_for_lead)
+def listed(session: Session, group: Group) -> Page:
+    found = meetings.meetings_for_lead(session, signed_in(), group)
+    # Those that are canceled or over come last.
+    found.sort(key=lambda each: recurrence.next_held(each, today()) or date.max)
+    listed = [_listed(each) for each in found]
+    return group_page("lead_meetings/listed.html", group, meetings=listed)
 
 
 @lead_meetings.route("/groups/<slug>/meetings/new", methods=["GET", "POST"])
-@for_leads
-def new(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        form = MeetingForm()
-        is_right = form.validate_on_submit()
-        if is_right and not form.preview.data:
-            meetings.add(session, group, **form.planned())
-            return redirect(url_for(".listed", slug=slug, done="saved"), 303)
-        page = _form(group, form, is_right=is_right)
-    return page, 422 if form.errors else 200
+@for_leads(slug=accounts.group_for_lead)
+def new(session: Session, group: Group) -> ResponseReturnValue:
+    form = MeetingForm()
+    is_right = form.validate_on_submit()
+    if is_right and not form.preview.data:
+        meetings.add(session, group, **form.planned())
+        return redirect(url_for(".listed", slug=group.slug, done="saved"), 303)
+    return _form(group, form, is_right=is_right)
 
 
 @lead_meetings.route("/meetings/<meeting_id>", methods=["GET", "POST"])
-@for_leads
-def change(meeting_id: str) -> ResponseReturnValue:
+@for_leads(meeting_id=meetings.find_for_lead)
+def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
     """Change every day of a meeting; saving a canceled one restores it."""
-    with transaction() as session:
-        meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
-        form = MeetingForm()
-        form.day_before = meeting.starts_on
-        is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
-        if is_right and not is_stale and not form.preview.data:
-            meetings.change(meeting, **form.planned())
-            return _back(meeting, "saved")
-        if request.method != "POST":
-            form.show(meeting)
-        page = _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
-    return page, 409 if is_stale else 422 if form.errors else 200
+    form = MeetingForm()
+    form.day_before = meeting.starts_on
+    is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
+    if is_right and not is_stale and not form.preview.data:
+        meetings.change(meeting, **form.planned())
+        return _back(meeting, "saved")
+    if request.method != "POST":
+        form.show(meeting)
+    return _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
 
 
 @lead_meetings.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
-@for_leads
-def cancel(meeting_id: str) -> ResponseReturnValue:
+@for_leads(meeting_id=meetings.find_for_lead)
+def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
     """Ask on GET; on POST cancel every day."""
-    with transaction() as session:
-        meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
-        if request.method == "POST":
-            meetings.cancel(meeting)
-            return _back(meeting, "cancelled")
-        return render_template("lead_meetings/cancel.html", meeting=meeting, **_named(meeting))
+    if request.method == "POST":
+        meetings.cancel(meeting)
+        return _back(meeting, "cancelled")
+    return group_page(
+        "lead_meetings/cancel.html", meeting.group, meeting=meeting, **_named(meeting)
+    )
 
 
 @lead_meetings.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
-@for_leads
-def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
+@for_leads(meeting_id=meetings.find_for_lead)
+def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     """Move one day's meeting to another time or place."""
-    with transaction() as session:
-        meeting, occurrence = _occurrence(session, meeting_id, day)
-        starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
-        form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
-        form.day_before = occurrence.starts.date()
-        is_stale = form.is_stale(meeting)
-        if form.validate_on_submit() and not is_stale:
-            meetings.change_day(meeting, occurrence.day, **form.planned())
-            return _back(meeting, "day-saved")
-        shown = {
-            "each": formatting.meeting_view(occurrence, request_language(), is_member=True),
-            "meeting": meeting if is_stale else None,
-            **_named(meeting),
-        }
-        page = render_template("lead_meetings/day.html", form=form, **shown)
-    return page, 409 if is_stale else 422 if form.errors else 200
+    occurrence = _occurrence(meeting, day)
+    starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
+    form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
+    form.day_before = occurrence.starts.date()
+    is_stale = form.is_stale(meeting)
+    if form.validate_on_submit() and not is_stale:
+        meetings.change_day(meeting, occurrence.day, **form.planned())
+        return _back(meeting, "day-saved")
+    each = formatting.meeting_view(occurrence, request_language(), is_member=True)
+    shown = {"form": form, "each": each, "meeting": meeting if is_stale else None}
+    status = 409 if is_stale else 0
+    return group_page("lead_meetings/day.html", meeting.group, status, **shown, **_named(meeting))
 
 
 @lead_meetings.post("/meetings/<meeting_id>/<day>/cancel")
-@for_leads
-def cancel_day(meeting_id: str, day: str) -> ResponseReturnValue:
-    with transaction() as session:
-        meeting, occurrence = _occurrence(session, meeting_id, day)
-        meetings.cancel_day(meeting, occurrence.day)
-        return _back(meeting, "day-cancelled")
+@for_leads(meeting_id=meetings.find_for_lead)
+def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
+    meetings.cancel_day(meeting, _occurrence(meeting, day).day)
+    return _back(meeting, "day-cancelled")
 
 
 @lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
-@for_leads
-def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
+@for_leads(meeting_id=meetings.find_for_lead)
+def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     """Restore one day's meeting to the rule."""
-    with transaction() as session:
-        meeting, occurrence = _occurrence(session, meeting_id, day)
-        meetings.restore_day(meeting, occurrence.day)
-        return _back(meeting, "day-saved")
+    meetings.restore_day(meeting, _occurrence(meeting, day).day)
+    return _back(meeting, "day-saved")
 
 
-def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, Occurrence]:
-    """Find a day of a meeting that this lead may change; 404 for other days."""
-    meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
+def _occurrence(meeting: Meeting, day: str) -> Occurrence:
+    """Find a day of a meeting; 404 for other days."""
     try:
         found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))
     except ValueError:
         found = None
-    return meeting, found or abort(404)
+    return found or abort(404)
 
 
 def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
@@ -149,12 +132,8 @@ def _listed(meeting: Meeting) -> dict[str, object]:
 
 
 def _named(meeting: Meeting) -> dict[str, object]:
-    language = request_language()
-    return {
-        "group": group_view(meeting.group, language),
-        "title": formatting.title(meeting, language),
-        "rule": formatting.rule_text(meeting, language),
-    }
+    title = formatting.title(meeting, request_language())
+    return {"title": title, "rule": formatting.rule_text(meeting, request_language())}
 
 
 def _form(
@@ -164,12 +143,13 @@ def _form(
     *,
     is_right: bool,
     is_stale: bool = False,
-) -> str:
+) -> Page:
     """Show the form, with a preview in words if it is valid, and with what is stored now."""
     language = request_language()
-    return render_template(
+    return group_page(
         "lead_meetings/form.html",
-        group=group_view(group, language),
+        group,
+        409 if is_stale else 0,
         form=form,
         meeting=meeting,
         preview=_in_words(Meeting(**form.planned()), language) if is_right else None,

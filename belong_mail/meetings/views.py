@@ -6,10 +6,9 @@ from itertools import groupby
 from math import ceil
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, request
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
@@ -17,9 +16,10 @@ from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting, ical, recurrence, service
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services, today
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
@@ -34,80 +34,70 @@ GROUP = "group"
 
 @meetings.get("/calendar")
 @public
-def calendar() -> str:
+def calendar(session: Session) -> Page:
     """Show three months of meetings, by month, of all groups or of one."""
-    language, today = request_language(), now().astimezone(_zone()).date()
-    with transaction() as session:
-        group = _chosen(session)
-        found = service.held_between(session, _zone(), today, today + AHEAD)
-        meeting = sorted({each.meeting.group for each in found}, key=lambda it: it.position)
-        listed = [group_view(each, language) for each in meeting]
-        shown = [
-            (each.held_on.replace(day=1), _shown(each, language))
-            for each in found
-            if group in {None, each.meeting.group}
-        ]
-        chosen = group_view(group, language) if group else None
+    language, first = request_language(), today()
+    group = _chosen(session)
+    found = service.held_between(session, _zone(), first, first + AHEAD)
+    meeting = sorted({each.meeting.group for each in found}, key=lambda it: it.position)
+    listed = [group_view(each, language) for each in meeting]
+    shown = [each for each in found if group in {None, each.meeting.group}]
     months = [
-        (first, [it for _, it in held]) for first, held in groupby(shown, key=lambda it: it[0])
+        (month, [_shown(each, language) for each in held])
+        for month, held in groupby(shown, key=lambda each: each.held_on.replace(day=1))
     ]
-    return render_template("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
+    chosen = group_view(group, language) if group else None
+    return page("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
 
 
 @meetings.get("/calendar/<month>")
 @public
-def month(month: str) -> str:
+def month(session: Session, month: str) -> Page:
     """Show a month on one sheet, for printing."""
     first = _day(f"{month}-01")
     language = request_language()
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
-    with transaction() as session:
-        group = _chosen(session)
-        found = service.held_between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
-        by_day = {
-            day: [_shown(each, language) for each in held]
-            for day, held in groupby(found, key=lambda each: each.held_on)
-        }
-        chosen = group_view(group, language) if group else None
+    group = _chosen(session)
+    found = service.held_between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
+    by_day = {
+        day: [_shown(each, language) for each in held]
+        for day, held in groupby(found, key=lambda each: each.held_on)
+    }
+    chosen = group_view(group, language) if group else None
     days = [
         [by_day.get(day, []) if day.month == first.month else [] for day in week] for week in weeks
     ]
     fit = {"is_empty": not any(map(any, days)), "density": _density(days)}
     shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
-    return render_template("meetings/month.html", **shown, **fit)
+    return page("meetings/month.html", **shown, **fit)
 
 
 @meetings.get("/calendar.ics")
 @public
-def feed() -> Response:
+def feed(session: Session) -> Response:
     """Return every group's meetings, for calendars that subscribe."""
-    with transaction() as session:
-        found = service.listed(session)
-        content = ical.calendar_of_meetings(
-            found, _zone(), request_language(), _("%(program_name)s meetings")
-        )
+    found, name = service.listed(session), _("%(program_name)s meetings")
+    content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
     return Response(content, content_type=CALENDAR)
 
 
 @meetings.get("/groups/<slug>/calendar.ics")
 @public
-def group_feed(slug: str) -> Response:
-    with transaction() as session:
-        group = groups.find(session, slug) or abort(404)
-        name = _("%(program_name)s meetings") if is_discreet(group) else group.name
-        found = service.listed(session, group)
-        content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
+def group_feed(session: Session, slug: str) -> Response:
+    group = groups.find(session, slug) or abort(404)
+    name = _("%(program_name)s meetings") if is_discreet(group) else group.name
+    found = service.listed(session, group)
+    content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
     return Response(content, content_type=CALENDAR)
 
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
-def event(meeting_id: str, day: str) -> Response:
+def event(session: Session, meeting_id: str, day: str) -> Response:
     """Return one day of a meeting, for one's own calendar."""
-    with transaction() as session:
-        meeting = service.find(session, meeting_id) or abort(404)
-        occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
-        content = ical.calendar_of_day(occurrence, _zone(), request_language())
+    meeting = service.find(session, meeting_id) or abort(404)
+    occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
+    content = ical.calendar_of_day(occurrence, _zone(), request_language())
     answer = Response(content, content_type=CALENDAR)
     answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
     return answer

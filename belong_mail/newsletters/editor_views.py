@@ -8,17 +8,18 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
-from belong_mail.groups.presenters import group_view
+from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.newsletters import archive, files, rendering
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import MAX_BODY, FlyerForm, ImageForm, SearchForm, WriteForm
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.web.access import for_leads
+from belong_mail.web.access import for_leads, for_leads_with_file
 from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 from belong_mail.web.language import gettext as _
-from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page, unrecorded
 
 editor = Blueprint("editor", __name__, url_prefix="/lead")
 pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
@@ -28,114 +29,99 @@ for each in (pictures, flyers):
 
 
 @editor.post("/groups/<slug>/newsletters")
-@for_leads
-def begin(slug: str) -> ResponseReturnValue:
+@for_leads(slug=accounts.group_for_lead)
+@unrecorded(newsletters.UNRECORDED_DRAFT)
+def begin(session: Session, group: Group) -> ResponseReturnValue:
     """Begin a draft, which belongs to the group."""
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        if not group.has_newsletters:
-            abort(404)
-        kind, zone = request.form.get("start", ""), services().settings.timezone
-        issue = archive.start(session, group, kind, zone, now())
+    if not group.has_newsletters:
+        abort(404)
+    kind, zone = request.form.get("start", ""), services().settings.timezone
+    issue = archive.start(session, group, kind, zone, now())
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 
 
 @editor.get("/groups/<slug>/newsletters")
-@for_leads
-def past(slug: str) -> ResponseReturnValue:
+@for_leads(slug=accounts.group_for_lead)
+def past(session: Session, group: Group) -> Page:
     """List a group's sent issues, searched by words."""
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        form, number = SearchForm(request.args), request.args.get("page", 1, type=int)
-        words = form.words.data if form.validate() else ""
-        found = archive.find_past(session, group, words or "", number)
-        shown = group_view(group, request_language())
-        page = render_template("editor/past.html", group=shown, form=form, found=found)
-    return page, 422 if form.errors else 200
+    form, number = SearchForm(request.args), request.args.get("page", 1, type=int)
+    words = form.words.data if form.validate() else ""
+    found = archive.find_past(session, group, words or "", number)
+    return group_page("editor/past.html", group, form=form, found=found)
 
 
 @editor.post("/newsletters/<public_id>/duplicate")
-@for_leads
-def duplicate(public_id: str) -> ResponseReturnValue:
+@for_leads(public_id=newsletters.find_for_lead)
+@unrecorded(newsletters.UNRECORDED_DRAFT)
+def duplicate(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Begin a draft with an issue's words and pictures."""
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        if not issue.group.has_newsletters:
-            abort(404)
-        draft = archive.duplicate(session, issue)
+    if not issue.group.has_newsletters:
+        abort(404)
+    draft = archive.duplicate(session, issue)
     return redirect(url_for(".write", public_id=draft.public_id, copied=1), 303)
 
 
 @editor.route("/newsletters/<public_id>", methods=["GET", "POST"])
-@for_leads
-def write(public_id: str) -> ResponseReturnValue:
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        if not newsletters.is_draft(issue):
-            if request.method == "POST":
-                raise InvalidState
-            return redirect(url_for("releases.sending", public_id=public_id), 303)
-        stored = {name: getattr(issue, name) for name in WriteForm.field_names}
-        form = WriteForm(data=WriteForm.flat(**stored))
-        is_stale = form.is_submitted() and form.seen.data != newsletters.version(issue)
-        if form.validate_on_submit() and not is_stale:
-            _keep(session, issue, form)
-            _act_on(session, issue)
-            return redirect(_next(public_id), 303)
-        page = _page(session, issue, form, is_stale=is_stale)
-    return page, 409 if is_stale else 422 if form.errors else 200
+@for_leads(public_id=newsletters.find_for_lead)
+@unrecorded(newsletters.UNRECORDED_DRAFT)
+def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
+    if not newsletters.is_draft(issue):
+        if request.method == "POST":
+            raise InvalidState
+        return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
+    stored = {name: getattr(issue, name) for name in WriteForm.field_names}
+    form = WriteForm(data=WriteForm.flat(**stored))
+    is_stale = form.is_submitted() and form.seen.data != newsletters.version(issue)
+    if form.validate_on_submit() and not is_stale:
+        _keep(session, issue, form)
+        _act_on(session, issue)
+        return redirect(_next(issue.public_id), 303)
+    return _page(session, issue, form, is_stale=is_stale)
 
 
 @editor.post("/newsletters/<public_id>/save")
-@for_leads
-def save(public_id: str) -> ResponseReturnValue:
+@for_leads(public_id=newsletters.find_for_lead)
+@unrecorded(newsletters.UNRECORDED_DRAFT)
+def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Save what the page's script sends while someone types."""
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        form = WriteForm()
-        if not newsletters.is_draft(issue) or form.seen.data != newsletters.version(issue):
-            abort(409)
-        if not form.validate_on_submit():
-            return {"problem": form.problem()}, 422
-        _keep(session, issue, form)
+    form = WriteForm()
+    if not newsletters.is_draft(issue) or form.seen.data != newsletters.version(issue):
+        abort(409)
+    if not form.validate_on_submit():
+        return {"problem": form.problem()}, 422
+    _keep(session, issue, form)
     return {"seen": newsletters.version(issue)}
 
 
 @editor.post("/newsletters/<public_id>/preview")
-@for_leads
-def preview(public_id: str) -> Response:
+@for_leads(public_id=newsletters.find_for_lead)
+def preview(session: Session, issue: Newsletter) -> Response:
     """Show the email as it would be sent now; nothing is stored."""
-    with transaction() as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        form = WriteForm()
-        seen = rendering.IssueText(
-            form.typed("subject"), form.typed("text"), form.typed("preheader")
-        )
-        kind = request.args.get("as", "")
-        if kind == "inbox":
-            lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
-            sender = services().settings.mail_from
-            answer = Response(render_template("editor/inbox.html", lines=lines, sender=sender))
-        else:
-            page, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
-            answer = Response(page, mimetype=media)
+    form = WriteForm()
+    seen = rendering.IssueText(form.typed("subject"), form.typed("text"), form.typed("preheader"))
+    kind = request.args.get("as", "")
+    if kind == "inbox":
+        lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
+        sender = services().settings.mail_from
+        answer = Response(render_template("editor/inbox.html", lines=lines, sender=sender))
+    else:
+        shown, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
+        answer = Response(shown, mimetype=media)
     answer.headers["Content-Security-Policy"] = issue_preview.POLICY
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
     return answer
 
 
 @editor.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
-@for_leads
-def delete(public_id: str) -> ResponseReturnValue:
+@for_leads(public_id=newsletters.find_for_lead)
+def delete(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Ask on GET; on POST delete a draft."""
-    with transaction() as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        if not newsletters.is_draft(issue):
-            abort(404)
-        if request.method == "POST":
-            newsletters.delete_draft(session, issue)
-            return redirect(url_for("lead.home"), 303)
-        return render_template("editor/delete.html", issue=issue)
+    if not newsletters.is_draft(issue):
+        abort(404)
+    if request.method == "POST":
+        newsletters.delete_draft(session, issue)
+        return redirect(url_for("lead.home"), 303)
+    return page("editor/delete.html", issue=issue)
 
 
 def _next(public_id: str) -> str:
@@ -178,14 +164,14 @@ def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
     }
 
 
-def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
+def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> Page:
     form.seen.data = form.seen.data or newsletters.version(issue)
     form.say_what_tells(issue.group)
-    shown = group_view(issue.group, request_language())
-    return render_template(
+    return group_page(
         "editor/write.html",
+        issue.group,
+        409 if is_stale else 0,
         issue=issue,
-        group=shown,
         form=form,
         is_stale=is_stale,
         template=archive.template_of(session, issue.group),
@@ -195,7 +181,7 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
 
 @pictures.route("", methods=["GET", "POST"])
 @flyers.route("", methods=["GET", "POST"])
-@for_leads
+@for_leads_with_file
 def add(public_id: str) -> ResponseReturnValue:
     form = ImageForm() if request.blueprint == pictures.name else FlyerForm()
     is_right = form.is_sent()  # outside a transaction: reading a file takes a while
@@ -209,31 +195,25 @@ def add(public_id: str) -> ResponseReturnValue:
             return _said(form, file)
         if file:
             return redirect(url_for(".add", public_id=public_id, added=1), 303)
-        group = group_view(issue.group, request_language())
-        page = render_template(
-            f"{request.blueprint}/add.html", issue=issue, group=group, form=form, is_full=is_full
-        )
-    return page, 422 if form.is_submitted() else 200
+        name, status = f"{request.blueprint}/add.html", 422 if form.is_submitted() else 200
+        return group_page(name, issue.group, status, issue=issue, form=form, is_full=is_full)
 
 
 @pictures.get("/<picture_id>")
 @flyers.get("/<flyer_id>")
-@for_leads
-def show(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
+@for_leads(public_id=newsletters.find_for_lead)
+def show(_session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
     """Return a picture or a flyer of a draft to a lead; emails carry their own."""
-    with transaction() as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        return files.shown(files.find(issue, picture_id, flyer_id))
+    return files.shown(files.find(issue, **named))
 
 
 @pictures.post("/<picture_id>/remove")
 @flyers.post("/<flyer_id>/remove")
-@for_leads
-def remove(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        files.remove(session, issue, files.find(issue, picture_id, flyer_id))
-    return redirect(url_for(".add", public_id=public_id, removed=1), 303)
+@for_leads(public_id=newsletters.find_for_lead)
+@unrecorded(newsletters.UNRECORDED_DRAFT)
+def remove(session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
+    files.remove(session, issue, files.find(issue, **named))
+    return redirect(url_for(".add", public_id=issue.public_id, removed=1), 303)
 
 
 def _added(

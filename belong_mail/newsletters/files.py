@@ -77,7 +77,7 @@ def room(session: Session, issue: Newsletter) -> int:
     return MAX_FILE - (session.scalar(taken) or 0)
 
 
-def find(issue: Newsletter, picture_id: str, flyer_id: str) -> Image | Flyer:
+def find(issue: Newsletter, picture_id: str = "", flyer_id: str = "") -> Image | Flyer:
     """Find a picture, or else a flyer, of the issue. Raises NotFound."""
     kept: Sequence[Image | Flyer] = issue.images if picture_id else issue.flyers
     for each in kept:

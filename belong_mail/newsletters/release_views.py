@@ -2,16 +2,18 @@
 
 from functools import partial
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE, Limit
-from belong_mail.groups.presenters import group_view
+from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.newsletters import approval, files
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import progress as issue_progress
@@ -21,7 +23,7 @@ from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
 from belong_mail.newsletters.jobs import AskForApproval
 from belong_mail.newsletters.models import Image, Newsletter
-from belong_mail.newsletters.release import UNDO_MINUTES, Verb, issue_status
+from belong_mail.newsletters.release import UNDO_MINUTES, Verb, find_released, issue_status
 from belong_mail.web.access import (
     Access,
     for_leads,
@@ -30,8 +32,8 @@ from belong_mail.web.access import (
     fresh_proof,
     has_access,
 )
-from belong_mail.web.context import limit_key, services, transaction
-from belong_mail.web.language import request_language
+from belong_mail.web.context import limit_key, services
+from belong_mail.web.page import Page, page
 
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
@@ -48,20 +50,25 @@ VERBS: dict[str, Verb] = {
 ISSUES_PER_PAGE = 30
 
 
+def find_issue(session: Session, account: Account, public_id: str) -> Newsletter:
+    """Find an issue of a group that the account leads; a template is none."""
+    issue = newsletters.find_for_lead(session, account, public_id)
+    if issue.is_template:
+        raise accounts.NotFound
+    return issue
+
+
 @releases.route("/release", methods=["GET", "POST"])
-@for_leads
+@for_leads(public_id=find_issue)
 @fresh_proof
-def release(public_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        form = ReleaseForm()
-        is_right = form.validate_on_submit() and form.is_before_end(issue.group)
-        findings = issue_progress.delivery_findings(issue)
-        is_ready = not any(is_refusal for _words, is_refusal in findings)
-        if is_right and is_ready:
-            return redirect(_let_go(session, issue, form), 303)
-        page = _release_page(session, issue, form, findings)
-    return page, 422 if form.is_submitted() else 200
+def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
+    form = ReleaseForm()
+    is_right = form.validate_on_submit() and form.is_before_end(issue.group)
+    findings = issue_progress.delivery_findings(issue)
+    is_ready = not any(is_refusal for _words, is_refusal in findings)
+    if is_right and is_ready:
+        return redirect(_let_go(session, issue, form), 303)
+    return _release_page(session, issue, form, findings)
 
 
 def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
@@ -80,23 +87,21 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
 
 
 @releases.post("/test")
-@for_leads
-def test(public_id: str) -> ResponseReturnValue:
+@for_leads(public_id=find_issue)
+def test(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Send a test to leads; its subject shows on a screen too, so the issue must be fit."""
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        try:
-            require_rendered_fit(issue, services().renderer, services().links)
-        except UnfitIssue:
-            return redirect(url_for(".release", public_id=public_id), 303)
-        whom = request.form.get("to", "me")
-        others = approval.others(session, issue, signed_in())
-        readers = [*([signed_in()] if whom != "others" else []), *(others if whom != "me" else [])]
-        is_allowed = _may_test(session, issue, has_others=whom != "me")
-        if is_allowed:
-            issue_release.ask_for_test(session, services().sealer, issue, readers)
+    try:
+        require_rendered_fit(issue, services().renderer, services().links)
+    except UnfitIssue:
+        return redirect(url_for(".release", public_id=issue.public_id), 303)
+    whom = request.form.get("to", "me")
+    others = approval.others(session, issue, signed_in())
+    readers = [*([signed_in()] if whom != "others" else []), *(others if whom != "me" else [])]
+    is_allowed = _may_test(session, issue, has_others=whom != "me")
+    if is_allowed:
+        issue_release.ask_for_test(session, services().sealer, issue, readers)
     tested = whom if is_allowed else "later"
-    return redirect(url_for(".release", public_id=public_id, tested=tested), 303)
+    return redirect(url_for(".release", public_id=issue.public_id, tested=tested), 303)
 
 
 def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
@@ -108,153 +113,143 @@ def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
 
 
 @releases.post("/<any(undo, pause, resume, stop):verb>")
-@for_leads
-def act(public_id: str, verb: str) -> ResponseReturnValue:
-    return _act(public_id, VERBS[verb])
+@for_leads(public_id=find_issue)
+def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
+    return _act(session, issue, VERBS[verb])
 
 
 @releases.get("/<any(stop):verb>")
-@for_leads
-def ask(public_id: str, verb: str) -> str:
-    return _status_page("ask", public_id, verb=verb)
+@for_leads(public_id=find_issue)
+def ask(session: Session, issue: Newsletter, verb: str) -> Page:
+    return _status_page("ask", session, issue, verb=verb)
 
 
 @office_newsletters.post("/<public_id>/<any(cancel, pause, resume, stop):verb>", endpoint="act")
-@for_office
-def act_for_office(public_id: str, verb: str) -> ResponseReturnValue:
-    return _act(public_id, VERBS[verb])
+@for_office(public_id=find_released)
+def act_for_office(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
+    return _act(session, issue, VERBS[verb])
 
 
 @office_newsletters.post("/<public_id>/send")
-@for_office
+@for_office(public_id=find_released)
 @fresh_proof
-def send(public_id: str) -> ResponseReturnValue:
+def send(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Send a held issue."""
-    return _act(public_id, partial(issue_release.release_held, account_id=signed_in().id))
+    return _act(session, issue, partial(issue_release.release_held, account_id=signed_in().id))
 
 
 @office_newsletters.get("/<public_id>/<any(cancel, send, stop):verb>", endpoint="ask")
-@for_office
-def ask_for_office(public_id: str, verb: str) -> str:
-    return _status_page("ask", public_id, verb=verb)
+@for_office(public_id=find_released)
+def ask_for_office(session: Session, issue: Newsletter, verb: str) -> Page:
+    return _status_page("ask", session, issue, verb=verb)
 
 
-def _act(public_id: str, verb: Verb) -> ResponseReturnValue:
+def _act(session: Session, issue: Newsletter, verb: Verb) -> ResponseReturnValue:
     """Act on an issue; have its leads told of what the office does."""
     office = signed_in() if has_access(Access.OFFICE) else None
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        issue_release.ask(session, services().sealer, issue, verb, office)
+    issue_release.ask(session, services().sealer, issue, verb, office)
     if office and verb is issue_release.undo:  # drafts belong to their leaders alone
         return redirect(url_for(".issues", done="canceled"), 303)
-    return redirect(url_for(".sending", public_id=public_id, done=office and 1), 303)
+    return redirect(url_for(".sending", public_id=issue.public_id, done=office and 1), 303)
 
 
 @releases.get("/sending")
-@for_leads
-def sending(public_id: str) -> str:
+@for_leads(public_id=find_issue)
+def sending(session: Session, issue: Newsletter) -> Page:
     """Show where an issue stands, and afterwards what became of it."""
-    return _status_page("sending", public_id)
+    return _status_page("sending", session, issue)
 
 
 @office_newsletters.get("/<public_id>", endpoint="sending")
-@for_office
-def sending_for_office(public_id: str) -> str:
-    return _status_page("sending", public_id)
+@for_office(public_id=find_released)
+def sending_for_office(session: Session, issue: Newsletter) -> Page:
+    return _status_page("sending", session, issue)
 
 
-def _status_page(name: str, public_id: str, **context: object) -> str:
+def _status_page(name: str, session: Session, issue: Newsletter, **context: object) -> Page:
     """Render a page about an issue's status; exact numbers for the office only."""
-    is_office = has_access(Access.OFFICE)
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        status = issue_status(session, issue)
-        return _page(
-            name,
-            issue,
-            status=status,
-            progress=issue_progress.progress(issue, status, services().settings.send_rate),
-            percent=issue_progress.percent(status),
-            sentences=[] if is_office else issue_progress.report(issue, status),
-            counts=issue_progress.exact_counts(issue, status) if is_office else [],
-            credits=issue_progress.credits_of(session, issue, signed_in()),
-            unfit=issue_progress.unfit(issue, status),
-            lacks_approval=status.state == "held" and approval.is_needed(session, issue),
-            **context,
-        )
+    is_office, status = has_access(Access.OFFICE), issue_status(session, issue)
+    return _page(
+        name,
+        issue,
+        status=status,
+        progress=issue_progress.progress(issue, status, services().settings.send_rate),
+        percent=issue_progress.percent(status),
+        sentences=[] if is_office else issue_progress.report(issue, status),
+        counts=issue_progress.exact_counts(issue, status) if is_office else [],
+        credits=issue_progress.credits_of(session, issue, signed_in()),
+        unfit=issue_progress.unfit(issue, status),
+        lacks_approval=status.state == "held" and approval.is_needed(session, issue),
+        **context,
+    )
 
 
 @releases.get("/sending/state")
-@for_leads
-def state(public_id: str) -> ResponseReturnValue:
+@for_leads(public_id=find_issue)
+def state(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Return the status for the page's script; the page works without it."""
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        status = issue_status(session, issue)
-        return {
-            "state": status.state,
-            "percent": issue_progress.percent(status),
-            "words": issue_progress.progress(issue, status, services().settings.send_rate),
-            "results": issue_progress.report(issue, status),
-        }
+    status = issue_status(session, issue)
+    return {
+        "state": status.state,
+        "percent": issue_progress.percent(status),
+        "words": issue_progress.progress(issue, status, services().settings.send_rate),
+        "results": issue_progress.report(issue, status),
+    }
 
 
 @releases.get("/read")
-@for_leads
-def read(public_id: str) -> str:
+@for_leads(public_id=find_issue)
+def read(session: Session, issue: Newsletter) -> Page:
     """Show an issue's words in each language, when it was sent, and by whom."""
-    return _read(public_id)
+    said = issue_progress.credits_of(session, issue, signed_in())
+    return _page("read", issue, versions=_versions(issue), credits=said)
 
 
 @office_newsletters.get("/<public_id>/read", endpoint="read")
-@for_office
-def read_for_office(public_id: str) -> str:
-    return _read(public_id)
-
-
-def _read(public_id: str) -> str:
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        said = issue_progress.credits_of(session, issue, signed_in())
-        return _page("read", issue, versions=_versions(issue), credits=said)
+@for_office(public_id=find_released)
+def read_for_office(session: Session, issue: Newsletter) -> Page:
+    return read(session, issue)
 
 
 @office_newsletters.get("")
 @for_office
-def issues() -> str:
+def issues(session: Session) -> Page:
     """List the issues of all groups without drafts: first what waits, then what was sent."""
-    page = max(1, request.args.get("page", 1, type=int))
-    with transaction() as session:
-        waiting = issue_release.open_issues(session) if page == 1 else []
-        skipped = (page - 1) * ISSUES_PER_PAGE
-        gone = issue_release.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
-        listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
-        return render_template(
-            "releases/issues.html",
-            page=page,
-            waiting=[(each, issue_status(session, each)) for each in waiting],
-            gone=[(each, issue_status(session, each)) for each in listed],
-            has_more=len(gone) > ISSUES_PER_PAGE,
-        )
+    number = max(1, request.args.get("page", 1, type=int))
+    waiting = issue_release.open_issues(session) if number == 1 else []
+    skipped = (number - 1) * ISSUES_PER_PAGE
+    gone = issue_release.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
+    listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
+    return page(
+        "releases/issues.html",
+        page=number,
+        waiting=[(each, issue_status(session, each)) for each in waiting],
+        gone=[(each, issue_status(session, each)) for each in listed],
+        has_more=len(gone) > ISSUES_PER_PAGE,
+    )
 
 
 @office_newsletters.get("/<public_id>/pictures/<picture_id>")
 @office_newsletters.get("/<public_id>/flyers/<flyer_id>")
-@for_office
-def file(public_id: str, picture_id: str = "", flyer_id: str = "") -> ResponseReturnValue:
-    with transaction() as session:
-        return files.shown(files.find(_issue(session, public_id), picture_id, flyer_id))
+@for_office(public_id=find_released)
+def file(_session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
+    return files.shown(files.find(issue, **named))
 
 
 def _release_page(
     session: Session, issue: Newsletter, form: ReleaseForm, findings: list[tuple[str, bool]]
-) -> str:
-    others = approval.others(session, issue, signed_in())
-    members = issue.group.members_shown
-    shown = {"form": form, "findings": findings, "members": members, "others": len(others)}
-    is_asked = approval.is_open(session, issue)
-    needs_approval = approval.is_needed(session, issue)
-    return _page("release", issue, is_asked=is_asked, needs_approval=needs_approval, **shown)
+) -> Page:
+    return _page(
+        "release",
+        issue,
+        422 if form.is_submitted() else 200,
+        form=form,
+        findings=findings,
+        members=issue.group.members_shown,
+        others=len(approval.others(session, issue, signed_in())),
+        is_asked=approval.is_open(session, issue),
+        needs_approval=approval.is_needed(session, issue),
+    )
 
 
 def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
@@ -267,73 +262,52 @@ def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
     return issue_preview.versions(issue, image_url)
 
 
-def _issue(session: Session, public_id: str) -> Newsletter:
-    """Find an issue of a group that the account leads; for the office any that is not a draft."""
-    if has_access(Access.OFFICE):
-        return issue_release.find_released(session, public_id)
-    issue = newsletters.find_for_lead(session, signed_in(), public_id)
-    if issue.is_template:
-        raise accounts.NotFound
-    return issue
-
-
-def _page(name: str, issue: Newsletter, **context: object) -> str:
-    shown = group_view(issue.group, request_language())
+def _page(name: str, issue: Newsletter, status: int = 0, /, **context: object) -> Page:
     is_office = has_access(Access.OFFICE)
-    return render_template(
-        f"releases/{name}.html", issue=issue, group=shown, is_office=is_office, **context
-    )
+    shown = {"issue": issue, "is_office": is_office, **context}
+    return group_page(f"releases/{name}.html", issue.group, status, **shown)
 
 
 @approvals.route("/newsletters/<public_id>/approve", methods=["GET", "POST"])
-@for_second_lead
+@for_second_lead(public_id=find_issue)
 @fresh_proof
-def approve(public_id: str) -> ResponseReturnValue:
+def approve(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Show a request for approval on GET; approve and schedule the issue on POST."""
     form = EmptyForm()
-    with transaction() as session:
-        issue = _issue(session, public_id)
-        if form.validate_on_submit():
-            issue_release.approve(session, issue, signed_in(), request.form.get("seen", ""))
-            return redirect(url_for("releases.sending", public_id=public_id), 303)
-        return _approval_page(session, issue, form)
+    if form.validate_on_submit():
+        issue_release.approve(session, issue, signed_in(), request.form.get("seen", ""))
+        return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
+    return _approval_page(session, issue, form)
 
 
 @approvals.post("/newsletters/<public_id>/decline")
-@for_leads
-def decline(public_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        approval.decline(session, _issue(session, public_id))
-    return redirect(url_for("editor.write", public_id=public_id), 303)
+@for_leads(public_id=find_issue)
+def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
+    approval.decline(session, issue)
+    return redirect(url_for("editor.write", public_id=issue.public_id), 303)
 
 
 @approvals.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
-@for_leads
-def setting(slug: str) -> ResponseReturnValue:
+@for_leads(slug=accounts.group_for_lead)
+def setting(session: Session, group: Group) -> ResponseReturnValue:
     """Show whether a group's newsletters need approval; on POST a lead turns it on."""
     form = EmptyForm()
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        has_two = len(accounts.leads_of(session, group)) >= approval.TWO
-        if form.validate_on_submit():
-            if not has_two:
-                raise newsletters.InvalidState
-            approval.choose(session, group, approval.ALWAYS)
-            return redirect(url_for(".setting", slug=slug, saved=1), 303)
-        shown = {
-            "group": group_view(group, request_language()),
-            "is_wanted": approval.is_wanted(session, group),
-            "has_two": has_two,
-        }
-    return render_template("approvals/setting.html", form=form, **shown)
+    has_two = len(accounts.leads_of(session, group)) >= approval.TWO
+    if form.validate_on_submit():
+        if not has_two:
+            raise newsletters.InvalidState
+        approval.choose(session, group, approval.ALWAYS)
+        return redirect(url_for(".setting", slug=group.slug, saved=1), 303)
+    shown = {"is_wanted": approval.is_wanted(session, group), "has_two": has_two}
+    return group_page("approvals/setting.html", group, form=form, **shown)
 
 
-def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> str:
+def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> Page:
     found, is_open = issue.approval, approval.is_open(session, issue)
-    return render_template(
+    return group_page(
         "approvals/approve.html",
+        issue.group,
         issue=issue,
-        group=group_view(issue.group, request_language()),
         form=form,
         found=found,
         is_open=is_open,

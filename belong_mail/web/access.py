@@ -6,21 +6,28 @@
     def write() -> ...
 
     @planning.get("/groups/<slug>/meetings")
-    @for_leads
-    def listed(slug: str) -> ...
+    @for_leads(slug=accounts.group_for_lead)
+    def listed(session: Session, group: Group) -> ...
 
 A decorator marks the function and returns it, so that above the route it does the same as below.
+`web.page` gives a view its session, and what the mark finds by a part of the address.
 `tests.web.rights` makes a table of these marks, `docs/rights.md`.
 """
 
+from collections.abc import Callable
 from enum import Flag, auto
-from typing import TypeVar
+from typing import Any, Concatenate, TypeVar, overload
 
 from flask import Flask, current_app, request
 from flask_wtf import CSRFProtect
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
 View = TypeVar("View")
+Found = TypeVar("Found")
+Answer = TypeVar("Answer")
+# A mark of a view that is given its session and what the mark finds.
+Mark = Callable[[Callable[Concatenate[Session, Found, ...], Answer]], Callable[..., Answer]]
 
 
 class Access(Flag):
@@ -86,22 +93,34 @@ def for_accounts(view: View) -> View:
     return _marked(view, Access.ACCOUNTS)
 
 
-def for_leads(view: View) -> View:
-    """Open a page to leads, about groups that they lead.
+def for_leads(**find: Callable[[Session, Any, str], Found]) -> Mark[Found, Answer]:
+    """Open a page to leads, about what is found of a group that they lead.
 
-    The view finds everything through `accounts.groups_led_by`.
+    `find` takes the session, the lead's account and a part of the address, which it is called by.
+    """
+    return _about(Access.LEADS, find)
+
+
+def for_second_lead(**find: Callable[[Session, Any, str], Found]) -> Mark[Found, Answer]:
+    """Open a page as `for_leads`; another leader than the one who asked must answer."""
+    return _about(Access.LEADS | Access.SECOND_LEAD, find)
+
+
+def for_leads_with_file(view: View) -> View:
+    """Open a page to leads who send a file: read outside a transaction, so the view itself finds.
+
+    It finds everything through `accounts.groups_led_by`.
     """
     return _marked(view, Access.LEADS)
 
 
-def for_second_lead(view: View) -> View:
-    """Open a page to leads of the group; another leader than the one who asked must answer."""
-    return _marked(view, Access.LEADS | Access.SECOND_LEAD)
-
-
-def for_office(view: View) -> View:
-    """Open a page to people who work for the office; it is about all groups."""
-    return _marked(view, Access.OFFICE)
+@overload
+def for_office(view: View, /) -> View: ...
+@overload
+def for_office(**find: Callable[[Session, str], Found]) -> Mark[Found, Answer]: ...
+def for_office(view: Any = None, /, **find: Any) -> Any:
+    """Open a page to people who work for the office; it is about all groups, or what is found."""
+    return _about(Access.OFFICE, find) if view is None else _marked(view, Access.OFFICE)
 
 
 def fresh_proof(view: View) -> View:
@@ -156,3 +175,14 @@ def init_access(app: Flask, csrf: CSRFProtect) -> None:
 def _marked(view: View, access: Access) -> View:
     vars(view)["access"] = access_of(view) | access
     return view
+
+
+def _about(access: Access, find: dict[str, Any]) -> Callable[[View], View]:
+    """Return a mark that also says how to find what a page is about, by one part of its address."""
+    [about] = find.items()
+
+    def mark(view: View) -> View:
+        vars(view)["about"] = about
+        return _marked(view, access)
+
+    return mark

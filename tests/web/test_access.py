@@ -6,7 +6,11 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import update
 
 from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.service import group_for_lead
 from belong_mail.core.db import now
+from belong_mail.meetings import service as meetings
+from belong_mail.newsletters import release_views
+from belong_mail.newsletters import service as newsletters
 from belong_mail.web import access
 from belong_mail.web.access import (
     Access,
@@ -47,8 +51,9 @@ def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
     [
         (lambda view: view, ""),
         (access.for_accounts, "lead office"),
-        (access.for_leads, "lead"),
-        (access.for_second_lead, "lead"),
+        (access.for_leads(slug=group_for_lead), "lead"),
+        (access.for_second_lead(slug=group_for_lead), "lead"),
+        (access.for_leads_with_file, "lead"),
         (access.for_office, "office"),
     ],
 )
@@ -90,6 +95,35 @@ def test_page_of_development_is_refused_to_strangers_in_production(app, visitor)
     mailbox = visitor.client.get("/dev/mailbox", base_url=NAMED["BELONG_BASE_URL"])
     assert mailbox.status_code == 404
     assert not [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev")]
+
+
+def test_page_of_a_leader_is_about_what_is_found_of_their_groups_or_is_not_there(app):
+    """Each way to find takes the account. One page is sent files, and finds after it read them."""
+    found = {
+        name: vars(view).get("about")
+        for name, view in app.view_functions.items()
+        if Access.LEADS in access.access_of(view)
+    }
+    assert {name for name, about in found.items() if about is None} == {
+        "pictures.add",
+        "flyers.add",
+    }
+    assert {about for about in found.values() if about} == {
+        ("slug", group_for_lead),
+        ("meeting_id", meetings.find_for_lead),
+        ("public_id", newsletters.find_for_lead),
+        ("public_id", release_views.find_issue),
+    }
+    about_a_group = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/lead/") and rule.arguments
+    }
+    assert about_a_group == found.keys()
+    with pytest.raises(ValueError, match="not enough values"):
+        access.for_leads()
+    with pytest.raises(TypeError):
+        access.for_leads(lambda: PAGE)  # type: ignore[call-arg]
 
 
 def test_mark_above_the_route_does_the_same_as_below():
