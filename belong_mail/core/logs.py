@@ -36,7 +36,7 @@ def formatter_of(style: str, program: str) -> "LineFormatter":
 
 
 def web_server_formatter() -> "LineFormatter":
-    """Format the web server's own lines, by a formatter that its `--log-config` names."""
+    """Return the formatter of the web server's own lines; its `--log-config` names this."""
     return formatter_of(os.environ.get("BELONG_LOG_FORMAT", TEXT), "web")
 
 

@@ -87,7 +87,7 @@ def group_of(work: JobWork, asked: Signup) -> Group:
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
-    """Ask the owner of an accepted address to confirm, by an email of this kind.
+    """Ask the owner of an address that may join to confirm, by an email of this kind.
 
     Members are told that they are in; barred addresses and people who want no email get nothing.
     """

@@ -36,7 +36,7 @@ class IssueText:
         return cls(issue.subject, issue.text, issue.preheader, issue.flyers)
 
     def of(self, language: str) -> tuple[str, str, str]:
-        """Return subject, text and the language they are in, for a reader of a language."""
+        """Return the subject and text that a reader of a language gets, and what language it is."""
         subject, text = self.subject.get(DEFAULT, ""), self.text.get(language, "")
         if language != DEFAULT and text.strip():
             return self.subject.get(language) or subject, text, language

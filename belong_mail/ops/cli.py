@@ -188,7 +188,7 @@ register(belong)
 
 
 def main() -> None:
-    """Run as `belong`, under whatever name it was started: wsgi.py reads the arguments too."""
+    """Run as `belong`, whatever the file is called: wsgi.py reads `sys.argv` too."""
     sys.argv[0] = "belong"
     belong.main(sys.argv[1:], prog_name="belong")
 

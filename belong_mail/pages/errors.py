@@ -181,7 +181,7 @@ def known_error(error: Exception) -> ErrorPage:
 
 
 def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
-    """Read the body away first: otherwise the connection ends without an answer."""
+    """Say that it is too large, after reading all of it: else the connection just ends."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
     if request.mimetype == "multipart/form-data":

@@ -39,10 +39,10 @@ class MailboxLocation:
 
 
 def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocation:
-    """Parse a mailbox's URL, such as imaps://user:password@host/INBOX; paths start at a root.
+    """Parse a mailbox's URL, such as imaps://user:password@host/INBOX. Raises InvalidMailbox.
 
-    imap, without TLS, is for loopback only. With auth=xoauth2, credentials for tokens are given, or
-    in a file, instead of a password. Raises InvalidMailbox.
+    Files in it are relative to `root`. imap, without TLS, is for loopback only. With auth=xoauth2,
+    `credentials` for tokens, or a file with them, take the place of the password.
     """
     parts, port, query = read_url(url, _QUERY, InvalidMailbox)
     if parts.scheme not in _PORTS:
