@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core.i18n import catalog
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import identifying_word, is_discreet
@@ -62,11 +63,17 @@ def _calendar_of(
 def calendar_of_day(
     occurrence: Occurrence, zone: ZoneInfo, language: str, *, is_member: bool = False
 ) -> bytes:
-    """Write one day as a separate event, for people who want no more in their calendar."""
+    """Write one day as a separate event, for people who want no more in their calendar.
+
+    Raises NotFound for a meeting that cannot be written, whoever made its row.
+    """
     calendar = _calendar(zone, catalog(language).gettext(formatting.TITLE))
     uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
-    calendar.add_component(_event(occurrence, language, uid, is_member=is_member))
-    return bytes(calendar.to_ical())
+    try:
+        calendar.add_component(_event(occurrence, language, uid, is_member=is_member))
+        return bytes(calendar.to_ical())
+    except ValueError:
+        raise NotFound from None
 
 
 def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool) -> list[Event]:

@@ -275,10 +275,11 @@ def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(
 ):
     """One row, by whoever writes rows, took the whole district's calendar away."""
     stored(services, title={"en": "Good"})
-    stored(services, title={"en": "Bad"}, is_open=True, **bad)
+    public_id = stored(services, title={"en": "Bad"}, is_open=True, **bad)
     for path in ("/calendar.ics", FEED):
         answer = visitor.open(path)
         assert answer.status_code == 200, path
         assert "Good" in answer.text
         assert not re.search("Bad|EVIL", answer.text)
     assert "is left out of calendars" in caplog.text
+    assert visitor.open(f"/meetings/{public_id}/{TUESDAY}.ics").status_code == 404
