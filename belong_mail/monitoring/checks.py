@@ -262,10 +262,10 @@ CHECKS: Final = (
     ),
     Check(
         name="failed_lookups",
-        about="1 if a request that looks an address up failed since the operator was told.",
+        about="1 if a request that looks an address up failed, or the database failed any.",
         measure=measures.failed_lookups,
         limit=0,
-        wrong="A request that looks up an address failed, or met a lock in the database",
+        wrong="A request that looks up an address failed, or the database failed another one",
         todo=(
             "Read the worker’s log. If the database was not down or very slow, someone may have"
             " broken into the website and be testing email addresses: check the web server and who"

@@ -36,7 +36,7 @@ OPERATOR = "operator@example.org"
 alerted = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-FAILED = "failed, or met a lock"
+FAILED = "looks up an address failed"
 COLLEAGUE, NEW = "colleague@dpsk12.org", "new@dpsk12.org"
 MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
 
