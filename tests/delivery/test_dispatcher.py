@@ -8,6 +8,7 @@ import pytest
 from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
 from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, UNWRITABLE
+from belong_mail.delivery.models import State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.protocol import WELCOME
@@ -70,6 +71,21 @@ def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
     dispatcher.put([PendingMessage(2, lambda: LETTER, made_at=float("inf"))])
     assert dispatcher.next_message(0) is None
     assert dispatcher.results()[-1] == (2, GIVE_BACK)
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [("4.7.0 Slow down", State.DEFERRED), ("4.4.5 Daily limit exceeded", None)],
+)
+def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limit(
+    text, state, dispatcher
+):
+    dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
+    taken = dispatcher.next_message(0)
+    for _ in range(2):
+        dispatcher.record_reply(taken, Reply(421, text, "RCPT"))
+    _, outcome = dispatcher.results()[-1]
+    assert outcome.state is state
 
 
 def test_what_no_conversation_can_carry_fails(dispatcher):

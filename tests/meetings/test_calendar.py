@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import text
 
 from belong_mail.core.db import now
 from belong_mail.meetings import recurrence
@@ -64,6 +65,16 @@ def test_how_to_subscribe_stands_above_the_dates_and_who_else_may_know_beside(vi
         "The company or employer that runs the service",
     ):  # fmt: skip
         assert words in page
+
+
+def test_a_meeting_whose_words_are_odd_is_shown_with_those_that_are_not(visitor, services):
+    with services.writing.begin() as session:
+        plan_meeting(session)
+        odd = "UPDATE meetings SET spoken = 'x', access = '5', exceptions = '[5]'"
+        session.execute(text(odd))
+    page = visitor.open("/calendar?group=the-village&lang=en").text
+    assert "In another language" in page
+    assert "/meetings/" in page
 
 
 def test_what_is_empty_says_so_in_a_sentence(visitor, lead, services):

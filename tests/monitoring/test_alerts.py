@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 import time_machine
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
@@ -206,6 +207,15 @@ def test_a_task_that_fails_for_hours_still_ends_no_turn():
     for _ in range(2000):
         backoff.run("It fails", partial(fail, None))
     assert backoff.failing() == 1
+
+
+def test_a_task_that_fails_as_if_the_database_were_gone_ends_the_turn_only_if_it_is():
+    def gone() -> None:
+        raise OperationalError(None, None, ConnectionError())
+
+    assert Backoff(list).run("It fails", gone) is None
+    with pytest.raises(OperationalError):
+        Backoff(gone).run("It fails", gone)
 
 
 def test_a_task_that_is_no_longer_run_is_not_said_to_fail():
