@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
+from belong_mail.mail.bounces import MAX_NAMED
 from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, first
 from belong_mail.mail.bounces.reasons import classify_bounce
 from belong_mail.mail.phrases import is_said
@@ -50,8 +52,8 @@ class RecipientStatus:
 
 
 def statuses_of(message: Message) -> list[RecipientStatus]:
-    """Return what the outermost report says of each recipient."""
-    found = list(_statuses(message.text_of(*DELIVERY) or ""))
+    """Return what the outermost report says of its first recipients."""
+    found = list(islice(_statuses(message.text_of(*DELIVERY) or ""), MAX_NAMED))
     return [each for each in found if each.status or each.recipients] or found
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Final
 
@@ -28,22 +29,24 @@ _DAEMON_WROTE, _ENOUGH = 2, 3
 _DATA = r"\s*[\[{]\s*[\"{]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BounceText:
     """A server's own words, and the returned message below them."""
 
     report_text: str
     returned: Fields
 
+    @cached_property
     def replies(self) -> str:
-        """Return the lines with a server's answer, final ones first, or ""."""
+        """The lines with a server's answer, final ones first, or ""."""
         blocks = [block for block in self.report_text.split("\n\n") if re.search(_REPLY, block)]
         lines = [line for block in blocks for line in _lines_from_reply(block)]
         lines.sort(key=lambda line: re.search(_FINAL_REPLY, line) is None)
         return "\n".join(lines[:6])
 
+    @cached_property
     def statements(self) -> str:
-        """Return the sentences that state something, without those that only advise."""
+        """The sentences that state something, without those that only advise."""
         told = message_phrase("advice_in_brackets").sub(" ", self.report_text[:8_000])
         sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", told)
         return "\n".join(each for each in sentences if not is_said("advice", each))
@@ -55,7 +58,7 @@ class BounceText:
             *re.findall(_RCPT, self.report_text, flags),
             *re.findall(_ABOUT, self.report_text + "\n", flags),
         ]
-        for text in ("\n".join(found), self.replies(), self.report_text[:4_000]):
+        for text in ("\n".join(found), self.replies, self.report_text[:4_000]):
             if named := list(addresses_in(text)):
                 yield from named
                 return
@@ -77,7 +80,7 @@ class BounceText:
             return "delivered"
         if trust and not is_named and self._says("delivered") and not self._says("failed"):
             return "delivered"
-        is_formal = self._says("servers_form") or (trust > 0 and self.replies() != "")
+        is_formal = self._says("servers_form") or (trust > 0 and self.replies != "")
         hints = is_named + self._says("failed") + is_formal
         if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH + is_passed_on:
             return ""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from belong_mail.mail.bounces import MAX_OCTETS
+from belong_mail.mail.bounces import MAX_NAMED, MAX_OCTETS
 from belong_mail.mail.bounces.dsn import (
     DELIVERY,
     FEEDBACK,
@@ -31,8 +31,6 @@ from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_
 from belong_mail.mail.bounces.reasons import BounceReason, classify_bounce
 from belong_mail.mail.smtp.replies import ReplyClass
 
-# How many recipients and paths are kept.
-MAX_NAMED: Final = 20
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 _SENT_FROM = (
     "original-mail-from", "x-postfix-sender", "x-envelope-from", "x-envelope-sender", "return-path"
@@ -180,7 +178,7 @@ def _best(words: str, status: str, account: BounceText) -> BounceReason:
     reason = classify_bounce(words, status, account.report_text)
     if reason.is_telling:
         return reason
-    beside = account.replies() or account.statements()
+    beside = account.replies or account.statements
     other = classify_bounce(beside, reason.status or status, account.report_text)
     return other if other.is_telling or not reason.status else reason
 

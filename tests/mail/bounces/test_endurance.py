@@ -43,6 +43,11 @@ HOSTILE = {
     "three thousand recipients": SERVER
     + b"Content-Type: message/delivery-status\n\n"
     + GROUP * 3_000,
+    "eight hundred failures below a long text": SERVER
+    + b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n"
+    + (b"host x said: 550 5 something vague here and more. " * 20 + b"\n\n") * 60
+    + b"\n--b\nContent-Type: message/delivery-status\n\n"
+    + b"Status: 5.0.0\nAction: failed\n\n" * 800,
     "bad base64": SERVER + b"Content-Transfer-Encoding: base64\n\n" + b"!a==" * 60_000,
     "bad quoted-printable": SERVER
     + b"Content-Transfer-Encoding: quoted-printable\n\n="

@@ -2,7 +2,8 @@
 
 import pytest
 
-from belong_mail.mail.bounces.parser import MAX_NAMED, Kind, Report, parse_report
+from belong_mail.mail.bounces import MAX_NAMED
+from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
 from tests.mail.bounces.samples import RETURN_PATH, SAMPLES, said
 
