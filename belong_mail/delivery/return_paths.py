@@ -96,10 +96,15 @@ class VerpAddresses:
 
     def read_message_id(self, name: str, recipient: str) -> int | None:
         """Return the delivery that a Message-ID names, if it went to this normalised recipient."""
-        if self._messages is None:
-            return None
-        opened = self._messages.open(bytes.fromhex(name))
+        opened = self._opened(name)
         return _number(opened) if opened.endswith(_hash(recipient)) else None
+
+    def number_in(self, name: str) -> int:
+        """Return the delivery that a Message-ID would name, if we made it."""
+        return _number(self._opened(name))
+
+    def _opened(self, name: str) -> bytes:
+        return self._messages.open(bytes.fromhex(name)) if self._messages else b""
 
 
 def _hash(recipient: str) -> bytes:

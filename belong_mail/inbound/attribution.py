@@ -10,7 +10,7 @@ end it anyway.
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -28,6 +28,8 @@ from belong_mail.members.models import Subscription
 
 # A mailbox and where it forwards to. A report with more could be trying out guesses.
 MAX_RECIPIENTS: Final = 2
+# Messages of ours that a report can be about: its own, and those that one answers.
+MAX_MESSAGES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,21 @@ def _first(session: Session, ids: Iterable[int | None]) -> Delivery | None:
 def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator[int | None]:
     """Try the Message-IDs of a report with its recipients, or else with the message's To."""
     named = {_identity(each) for each in report.recipients or report.sent_to}
-    if len(named) > MAX_RECIPIENTS:
+    if not named or len(named) > MAX_RECIPIENTS:
         return
-    for name in dict.fromkeys(chain.from_iterable(map(message_names, report.message_ids))):
+    found = dict.fromkeys(chain.from_iterable(map(message_names, report.message_ids)))
+    for name in islice(found, MAX_MESSAGES):
         if _may_compare(session, mailer, name):
             yield from (mailer.names.read_message_id(name, each) for each in named)
 
 
 def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
-    """Count a comparison of recipients as a lookup; return whether it is allowed."""
+    """Count a comparison of recipients as a lookup; return whether it is allowed.
+
+    Anyone can make up a Message-ID: one that names no delivery is not compared, nor counted.
+    """
+    if session.get(Delivery, mailer.names.number_in(name)) is None:
+        return False
     of_message = mailer.index.returned(f"message/{name}")
     rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
     if not rate_limits.try_uses(session, rates, now()):

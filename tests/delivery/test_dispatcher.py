@@ -7,8 +7,8 @@ import pytest
 
 from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
 from belong_mail.delivery.journal import Journal
-from belong_mail.delivery.outcomes import GIVE_BACK, STALE, UNWRITABLE
 from belong_mail.delivery.models import State
+from belong_mail.delivery.outcomes import GIVE_BACK, STALE, UNWRITABLE
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.protocol import WELCOME

@@ -180,6 +180,19 @@ def test_reports_without_our_return_path_are_a_thousand_a_day(copy, scenario):
     assert states(scenario).count(State.BOUNCED) == 0
 
 
+def test_made_up_message_ids_use_up_no_ones_lookups(copy, scenario):
+    """Anyone writes a thousand into one email; sign-ups waited for minutes."""
+    before = lookups_left(scenario)
+    made_up = " ".join(f",b.{number:032x}@,b.{number:032d}@" * 20 for number in range(20))
+    scenario.take("", Returned(answers=made_up).write())
+    assert lookups_left(scenario) == before
+    many = " ".join(message_id(each) for each in scenario.copies() * 2)
+    scenario.take("", Returned(named=(), answers=many).write())
+    assert lookups_left(scenario) == before
+    scenario.take("", Returned(head_of(copy)).write())
+    assert states(scenario).count(State.BOUNCED) == 1
+
+
 def lookups_left(scenario: BounceScenario) -> int:
     """Return how many more addresses may be looked up today."""
     with scenario.services.reading.begin() as session:
