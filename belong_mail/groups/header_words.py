@@ -117,26 +117,6 @@ def tells_by_address(group: Group, address: str) -> bool:
     return is_discreet(group) and _words_of(group).is_within(address)
 
 
-class HeaderNamesGroup(Exception):
-    """A header names, or hints at, the discreet group of a message."""
-
-
-def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
-    """Raise HeaderNamesGroup if headers or preview of a message name its discreet group.
-
-    For other groups a word of the name may appear: these headers are the same for all groups, and a
-    group may be called “Welcome”.
-    """
-    if isinstance(group, str):
-        group = Group(slug="", name=group)
-    if group is None:
-        return
-    if not isinstance(group, Group):
-        raise TypeError("An email is about a group, the name of one, or none.")
-    if is_discreet(group) and any(identifying_word(group, each) for each in shown):
-        raise HeaderNamesGroup
-
-
 class _HeaderWords:
     """The words of one group, compiled once."""
 

@@ -73,18 +73,6 @@ def by_public_id(session: Session, public_id: str) -> Group | None:
     return session.scalar(found)
 
 
-def as_named(session: Session, about: object) -> object:
-    """Find the group of this name, for an email that has only the name.
-
-    Former names count; of two groups the discreet one is returned, which has more to hide.
-    """
-    if not isinstance(about, str):
-        return about
-    found = session.scalars(select(Group).order_by(Group.is_discreet.desc(), Group.id)).all()
-    called = (each for each in found if about in {each.name, *each.known_names})
-    return next(called, about)
-
-
 def slug_for(name: str) -> str:
     """Make the slug of a name: “Café & Té” becomes “cafe-te”."""
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

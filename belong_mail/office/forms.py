@@ -317,9 +317,5 @@ class SettingsForm(BaseForm):
         words = self.listed()
         for ours in (services().settings.mail_from, *sorted(fixed_words())):
             if found := found_phrase(words, ours):
-                said = _(
-                    "The subjects of our own emails say “%(word)s”, so no email to a discreet group"
-                    " could be sent. Remove this word.",
-                    word=found,
-                )
+                said = _("The subjects of our own emails say “%(word)s”. Remove it.", word=found)
                 raise ValidationError(said)

@@ -134,8 +134,8 @@ class GroupForm(BaseForm, LocalizedForm):
     def refuse_word(self, word: str) -> None:
         """Report which word would keep back our own emails."""
         said = _(
-            "The subjects of our own emails say “%(word)s”, so the emails to this group couldn’t be"
-            " sent. Change this word, or don’t mark the group as discreet.",
+            "The subjects of our own emails say “%(word)s”. Change this word, or don’t mark the"
+            " group as discreet.",
             word=word,
         )
         self.is_discreet.errors = (said,)

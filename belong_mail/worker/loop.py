@@ -66,7 +66,7 @@ HOST_CHECK_SHARE = 10
 # Seconds between two lines on a terminal about what still waits.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
-# Of these, emails that came back: anyone may send one that takes half a second to read.
+# Returned emails among them: anyone may send one that takes half a second to read.
 RETURNED_AT_ONCE = 10
 # People told of a start in a turn: once one waited for a lock in vain, each may take 0.1 seconds.
 STARTS_AT_ONCE = 10

@@ -15,7 +15,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import Work
 from belong_mail.groups import service as groups
-from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import reminders
 from belong_mail.members.counts import MemberCounts
@@ -104,9 +103,7 @@ def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compos
     if delivery.kind in COPIES:
         copy = COPIES[delivery.kind](session, mailer, delivery)
         return partial(envelope_of, mailer, delivery, copy)
-    email = EMAILS[delivery.kind](session, mailer, delivery)
-    about = groups.as_named(session, email.context.get("group"))
-    return partial(mailer.envelope, delivery, email, partial(require_quiet_headers, about))
+    return partial(mailer.envelope, delivery, EMAILS[delivery.kind](session, mailer, delivery))
 
 
 def _raise(error: Exception) -> Envelope:

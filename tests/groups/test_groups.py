@@ -49,14 +49,6 @@ def test_a_name_makes_a_slug_of_60_letters_at_most():
     assert groups.slug_for("x" * 56 + "ﬃ y") == "x" * 56 + "ffi"
 
 
-def test_of_two_groups_of_a_name_the_one_with_more_to_hide_is_meant(session):
-    first, second = group_named(session, "asian"), group_named(session, "lgbtq")
-    first.known_names = second.known_names = ["Tea"]
-    assert second.is_discreet
-    assert first.id < second.id
-    assert groups.as_named(session, "Tea") is second
-
-
 def test_words_that_are_missing_in_a_language_are_said_in_ours():
     assert localized({"en": "Hello"}, "es") == "Hello"
     assert localized({"en": "Hello", "es": "Hola"}, "es") == "Hola"

@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from belong_mail.accounts import invitations
 from belong_mail.core.db import now
-from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.groups.models import Group
@@ -179,19 +178,6 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(office, visitor, se
     with services.writing.begin() as session, pytest.raises(newsletters.SubjectNamesGroup):
         queue_issue(session, "muslim-educators", "Tea in Ramadan")
     assert "Discreet" in office.open("/office/groups").text
-
-
-@pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS Muslim Network"}])
-@pytest.mark.parametrize(("mark", "told"), [({}, 1), ({"is_discreet": "y"}, 0)])
-def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
-    office, services, keyring, worker, relay, mark, told
-):
-    office.send(NEW, **TYPED | mark)
-    box, name = "shared.box@dpsk12.org", "Muslim Educators"
-    with services.writing.begin() as session:
-        post_to_address(session, keyring, "mailbox-changed", box, "en", group=name, is_lead=False)
-    worker.drain()
-    assert len(relay.to(box)) == told
 
 
 def test_the_districts_discreet_groups_cannot_be_made_less_private(office, services):
