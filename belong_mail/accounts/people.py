@@ -211,7 +211,7 @@ def ending(session: Session, by: Account) -> list[Role]:
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:
-    """Renew the rights with these keys for a year, if they end soon."""
+    """Renew for a year the rights that end soon and have one of these keys (`Role.key`)."""
     ends = now() + RIGHT_AGE
     for role in ending(session, by):
         if role.key not in keys:

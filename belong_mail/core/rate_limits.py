@@ -217,13 +217,13 @@ Table = type[Limit] | type[WorkerLimit]
 
 
 def available_at(session: Session, key: bytes, at: datetime) -> datetime:
-    """Return when a worker's key, with a rate of one, may be used again."""
+    """Return from when one of the worker's keys, whose burst is one, may be used again."""
     used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key)) or 0.0
     return max(at, datetime.fromtimestamp(used, UTC))
 
 
 def used_up(session: Session, keys: Iterable[bytes], at: datetime) -> set[bytes]:
-    """Return which of the worker's keys, with a rate of one, may not be used again yet."""
+    """Return which of the worker's keys, whose burst is one, may not be used again yet."""
     later = WorkerLimit.key.in_(keys), WorkerLimit.used_until > at.timestamp()
     return set(session.scalars(select(WorkerLimit.key).where(*later)))
 

@@ -46,7 +46,7 @@ def claim_next(
     """Claim what comes next: single messages if it is time to look for them, else a chunk.
 
     Returns deliveries, or a chunk with its writer. A delivery at which workers died is claimed only
-    when nothing else is in hand; a single one of that kind need not wait for an issue's end.
+    when nothing is in hand (`is_free`): a single email first of all, a copy of an issue last.
     """
     due = _kinds_due(session) if is_looking else set()
     if _SINGLE_SUSPECT in due:

@@ -256,7 +256,7 @@ class _Poll:
         """The number of the message that is being fetched; 0: none is."""
 
     def take_all(self, mailbox: Mailbox) -> bool:
-        """Store new messages, then those of a poll that was cut off; False means there are more.
+        """Store new messages, then what a poll that was cut off left; return whether that is all.
 
         A message that was stored and not moved is read again before it is moved: the server may
         have given its UID to another one. A known message is not stored twice.

@@ -161,7 +161,7 @@ class SmtpConnection(smtplib.SMTP):
         return True
 
     def hears(self, words: re.Pattern[bytes]) -> bool:
-        """Consume these words if exactly they have arrived; else leave everything to `reply`."""
+        """Consume what has arrived if it is exactly these words; else leave it to `reply`."""
         if not self._unread:
             try:  # noqa: SIM105 - it is done for each message, and `suppress` costs as much again
                 self._receive()
@@ -387,7 +387,7 @@ def _trusting(
 
 
 def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
-    """Show our certificate when asked. Raises OSError, also for a key with a password."""
+    """Have TLS show our certificate when asked. Raises OSError, also if its key has a password."""
     context.load_cert_chain(file, key, password="")  # otherwise OpenSSL would ask for it
 
 
