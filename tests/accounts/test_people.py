@@ -348,8 +348,10 @@ def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario, office
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
-    by, lead = known(scenario, OFFICE).public_id, known(scenario, LEAD).public_id
+    by, colleague, lead = (known(scenario, each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
     seal(scenario, EndRights(by, lead, [group_id(scenario, VILLAGE)], office=False))
+    for asks, person in ((by, colleague), (lead, lead)):
+        seal(scenario, EndRights(asks, person, [], office=True))
     assert scenario.relay.accepted == []
 
 
@@ -357,8 +359,7 @@ def test_a_name_carries_no_link_into_an_email(scenario):
     groups = [group_id(scenario, VILLAGE)]
     seal_invitation(scenario, NEW, groups, "Visit https://evil.example/x now")
     words = text_of(scenario.mails(OFFICE)[-1])
-    assert "https" in words
-    assert "evil.example" not in words
+    assert "Visit https evil. example x now was invited" in " ".join(words.split())
 
 
 def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
