@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from belong_mail.core.db import Base, IdBase, PublicIdBase, now
+from belong_mail.core.db import Base, IdBase, Language, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 
@@ -20,7 +20,7 @@ class Account(PublicIdBase):
 
     address_index: Mapped[bytes] = mapped_column(unique=True)
     wrapped_address: Mapped[bytes]
-    language: Mapped[str] = mapped_column(default=DEFAULT)
+    language: Mapped[str] = mapped_column(Language, default=DEFAULT)
     # The name that the office gave this person, unencrypted.
     name: Mapped[str] = mapped_column(default="", server_default="")
     # Works for the office. Before that, an account with `office_since` is invited to.

@@ -47,6 +47,7 @@ from sqlalchemy.types import TypeDecorator
 from belong_mail.core import drivers, logs
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.i18n import NAMES as LANGUAGES
+from belong_mail.core.i18n import known_language
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -111,6 +112,16 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
             for code, words in found
             if code in LANGUAGES and isinstance(words, str)
         }
+
+
+class Language(TypeDecorator[str]):
+    """A language's code; one that we do not have, as the web may write, is the default."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> str:
+        return known_language(value)
 
 
 class TextList(TypeDecorator[list[str]]):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import IdBase, PublicIdBase, now
+from belong_mail.core.db import IdBase, PublicIdBase, Language, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import catalog, group_in_sentence
 from belong_mail.core.links import Links
@@ -59,7 +59,7 @@ class Import(PublicIdBase):
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     # Language of the emails.
-    language: Mapped[str]
+    language: Mapped[str] = mapped_column(Language)
     created_at: Mapped[datetime] = mapped_column(default=now)
     # When the office started it; until then the worker asks no one.
     started_at: Mapped[datetime | None]

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, IdBase, PublicIdBase, new_public_id, now
+from belong_mail.core.db import Base, IdBase, Language, PublicIdBase, new_public_id, now
 from belong_mail.groups.models import Group
 
 INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
@@ -53,7 +53,7 @@ class Subscription(PublicIdBase):
     wrapped_name: Mapped[bytes | None]
     # The introduction for the leads; deleted when they have it.
     wrapped_introduction: Mapped[bytes | None]
-    language: Mapped[str]
+    language: Mapped[str] = mapped_column(Language)
 
     requested_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
@@ -119,7 +119,7 @@ class PendingConfirmation(IdBase):
         ForeignKey(Subscription.id, ondelete="CASCADE"), index=True
     )
     subscription: Mapped[Subscription] = relationship()
-    language: Mapped[str]
+    language: Mapped[str] = mapped_column(Language)
     wrapped_name: Mapped[bytes | None]
     # Both are wrapped for their place in the subscription, so confirming only moves them.
     wrapped_introduction: Mapped[bytes | None]
@@ -145,7 +145,7 @@ class WaitlistEntry(PublicIdBase):
     address_index: Mapped[bytes]
     # Opens only in this row and for this group.
     wrapped_address: Mapped[bytes]
-    language: Mapped[str]
+    language: Mapped[str] = mapped_column(Language)
     # Its last day; then it is deleted, notified or not.
     kept_until: Mapped[date]
 

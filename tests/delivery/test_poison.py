@@ -7,7 +7,7 @@ import time_machine
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from belong_mail.core.db import now
+from belong_mail.core.db import Base, Language, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
@@ -150,6 +150,22 @@ def test_words_in_languages_that_are_none_of_ours_are_left_out(services, keyring
         session.flush()
         session.expire_all()
         assert issue.subject == {"en": "Tea"}
+
+
+def test_a_language_that_is_none_of_ours_is_read_as_the_default(services, keyring):
+    """The web may write it for a moment, and an email in no language is never written."""
+    with services.writing.begin() as session:
+        ada = make_member(session, keyring, "ada@dpsk12.org")
+        session.flush()
+        session.execute(text("UPDATE subscriptions SET language = 'zz'"))
+        session.refresh(ada)
+        assert ada.language == "en"
+    kept = {
+        f"{table}.language": type(table.c.language.type)
+        for table in Base.metadata.tables.values()
+        if "language" in table.c and not table.c.language.primary_key
+    }
+    assert {name for name, kind in kept.items() if kind is not Language} == set(), kept
 
 
 @pytest.mark.parametrize("attempts", [-9, 2**31 - 1])
