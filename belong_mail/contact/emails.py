@@ -5,7 +5,14 @@ import json
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import KIND, MESSAGE_COLUMN, TOPICS, ContactData
+from belong_mail.contact.service import (
+    FURTHER_MESSAGE,
+    KIND,
+    MESSAGE_COLUMN,
+    REFERENCE,
+    TOPICS,
+    ContactData,
+)
 from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core import i18n
 from belong_mail.delivery import suppressions
@@ -29,17 +36,20 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     language = i18n.DEFAULT
     thread = message.thread
     group = message.group if message.group and message.group.public_id == written.to else None
+    reference = thread.reference if thread else message.reference
+    if not REFERENCE.fullmatch(reference):  # it stands in the subject
+        raise SkipDelivery(State.FAILED)
     mailbox = mailboxes.mailbox_of(mailer.opener, group) if group else ""
     return Email(
         to=mailbox or mailer.office,
         language=language,
         reply_to=written.address,
         context={
-            "reference": thread.reference if thread else message.reference,
-            "answer_url": mailer.links.page("office.thread", language, reference=thread.reference)
+            "reference": reference,
+            "answer_url": mailer.links.page("office.thread", language, reference=reference)
             if thread
             else "",
-            "topic": mailer.renderer.words(language, TOPICS.get(written.topic, written.topic)),
+            "topic": mailer.renderer.words(language, TOPICS.get(written.topic, FURTHER_MESSAGE)),
             "leads_of": group.name_in_emails if group else "",
             "is_with_leads": mailbox != "",
             "writer_name": written.name,

@@ -26,8 +26,8 @@ UNREAD_AFTER = timedelta(minutes=15)
 # An uncertain message may have arrived; if it is not due, its second try is over too.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
 MESSAGE_COLUMN = "contact_messages.sealed"
-# Without the letters that look like another.
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+# Without the letters that look like another, and without vowels: a code spells no word.
+ALPHABET = "23456789BCDFGHJKMNPQRSTVWXZ"
 REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
 
 

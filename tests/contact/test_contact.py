@@ -113,6 +113,7 @@ def test_every_topic_arrives_in_words_with_a_reference_that_can_be_read_aloud(
     references = {row.reference for row in rows(services)}
     assert len(references) == 3 * len(TOPICS)
     assert not set("".join(references)) & set("01OIL"), "letters that look alike"
+    assert not set("".join(references)) & set("AEIUY"), "letters that make words"
 
 
 BAD: tuple[dict[str, str], ...] = (

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from belong_mail.contact import service
 from belong_mail.contact.jobs import SendMessage
-from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
@@ -202,6 +202,20 @@ def test_words_that_cannot_be_written_tell_no_guess_apart(worker, relay, service
     ask_for_words(services, slot("first_name") + "{}", ADA, "ben@dpsk12.org")
     assert recipients(worker, relay) == []
     assert states(services, "contact-received") == []
+
+
+def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, relay, services):
+    with services.writing.begin() as session:
+        thread = Thread(reference="LGBTQ+", receipt_key=b"key", topic="need")
+        session.add(thread)
+        for reference, topic, into in (
+            ("2345-6789", "About LGBTQ+", None),
+            ("2345-678B", "need", thread),
+        ):
+            written = ContactData(topic, WORDS)
+            service.receive(session, services.sealer, reference, written, now(), into)
+    worker.drain()
+    assert [mail["Subject"] for mail in relay.to(INBOX)] == ["Message 2345-6789: Another message"]
 
 
 def test_guesses_that_ask_for_the_word_are_limited_like_any(worker, relay, services):
