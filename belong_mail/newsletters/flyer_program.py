@@ -133,7 +133,9 @@ def remake(file: bytes) -> CleanFlyer:
         raise InvalidFlyer("damaged")  # it is cut off, and qpdf would repair it
     try:
         with Pdf.open(BytesIO(file)) as pdf:
-            return Copy(pdf).made()
+            made = Copy(pdf).made()
+        with Pdf.open(BytesIO(made.content)):
+            return made  # what cannot be read once more, no reader can open
     except InvalidFlyer:
         raise
     except PasswordError as error:
@@ -370,9 +372,9 @@ class Copy:
 SEGMENT: Final = re.compile(rb"\xff+([^\x00\xff])(..)", re.DOTALL)
 SCANNED: Final = re.compile(rb"(?:[^\xff]++|\xff+[\x00\xd0-\xd7])*+", re.DOTALL)
 SCAN, END = b"\xda", b"\xd9"
-# Segments with words: comments, and those of applications except JFIF's and Adobe's, which define
-# colors.
-TALK: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE1, 0xEE), 0xEF))
+# Segments with words or a small picture: comments, and those of applications except Adobe's, which
+# defines colors.
+TALK: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE0, 0xEE), 0xEF))
 # Boxes of a JPEG 2000 file (ISO 15444-1, I.4) that hold words, or anything at all.
 WORDY: Final = frozenset((b"xml ", b"uuid", b"uinf", b"jp2i"))
 

@@ -215,6 +215,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "no JPEG": (
         flyer(stream(b"%!PS evil", "/Filter /DCTDecode"), page="/Group << /G 6 0 R >>"), "damaged",
     ),
+    "which nobody can open once it is written anew": (
+        flyer() + b"".join(b"%d 0 obj 1 endobj\n" % number for number in range(20, 200_000))
+        + b"trailer<</Root 1 0 R>>\n%%EOF", "damaged",
+    ),
     "packed in an unknown way": (
         flyer(stream(b"x", "/Filter /Crypt"), page="/Group << /G 6 0 R >>"), "damaged",
     ),
