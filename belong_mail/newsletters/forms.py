@@ -91,6 +91,20 @@ class WriteForm(BaseForm, LocalizedForm):
         other=gettext_noop("Subject in %(language)s"),
         is_bare=True,
     )
+    text = words_field(
+        TextAreaField,
+        gettext_noop("Text"),
+        Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
+        plain_text,
+        known_placeholders,
+        other=gettext_noop("Text in %(language)s"),
+        hint=_l(
+            "{first_name} becomes the reader’s first name, and {group} the group’s name. A link"
+            " in two brackets on a line of its own becomes a button: [[Sign"
+            " up]](https://example.org)."
+        ),
+        is_bare=True,
+    )
     preheader = words_field(
         StringField,
         gettext_noop("Preview line"),
@@ -103,20 +117,6 @@ class WriteForm(BaseForm, LocalizedForm):
         hint=_l(
             "Inboxes show it after the subject. If it’s empty: “News from your"
             " %(program_name)s group.”"
-        ),
-        is_bare=True,
-    )
-    text = words_field(
-        TextAreaField,
-        gettext_noop("Text"),
-        Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
-        plain_text,
-        known_placeholders,
-        other=gettext_noop("Text in %(language)s"),
-        hint=_l(
-            "{first_name} becomes the reader’s first name, and {group} the group’s name. A link"
-            " in two brackets on a line of its own becomes a button: [[Sign"
-            " up]](https://example.org)."
         ),
         is_bare=True,
     )

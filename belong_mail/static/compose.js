@@ -88,6 +88,8 @@ for (const area of form.querySelectorAll("textarea")) {
   tools.querySelector("[data-picture]").addEventListener("click", () => pictures.choose(area));
   area.addEventListener("paste", paste);
   area.before(tools);
+  // The tools say what it says.
+  byId(`${area.id}-hint`)?.remove();
   area.addEventListener("focus", () => { writing = area; });
 }
 // Wherever on the page files are dropped: else the browser would leave it to show them.
@@ -103,17 +105,19 @@ for (const source of document.querySelectorAll(".pictures code")) {
   source.after(button);
 }
 for (const button of views) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
     view = button;
     for (const each of views) each.setAttribute("aria-pressed", each === button);
     // A new frame: what an old one opens would be one more step for “back”.
     const old = frame(button.formTarget);
     old.replaceWith(old.cloneNode());
     frame(WIDE).hidden = button.formTarget !== WIDE;
+    // It stands below the page; autosave presses too, and must not move what is read.
+    if (event.isTrusted && !frame(WIDE).hidden) frame(WIDE).scrollIntoView();
   });
 }
 autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
-// What the toolbar puts at the cursor need not be put at the end.
-form.querySelector("[name=meetings]").remove();
+// What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
+for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();
 frame(WIDE).hidden = true;
 view.click();

@@ -10,7 +10,7 @@ from wtforms.validators import DataRequired, Optional
 from belong_mail.core.i18n import DEFAULT, NAMES, LocalizedText, language_name, text_direction
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.web.forms import Validator, strip
-from belong_mail.web.language import lazy_gettext, request_language
+from belong_mail.web.language import gettext, lazy_gettext, request_language
 
 # The label of a field below the default language's own.
 SAME = gettext_noop("The same in %(language)s")
@@ -79,10 +79,18 @@ def _marked(field: Any, code: str) -> Any:
 
 
 def label(code: str, first: str, other: str) -> LazyProxy:
-    """Return a field's label: `first` for the default language; `other` has a %(language)s."""
+    """Return a field's label: `first` for the default language; `other` has a %(language)s.
+
+    For a reader of another language, the first one's says which language it is.
+    """
     if code == DEFAULT:
-        return lazy_gettext(first)
+        return LazyProxy(_first, first, enable_cache=False)
     return lazy_gettext(other, language=LazyProxy(_named, code, enable_cache=False))
+
+
+def _first(words: str) -> str:
+    reader, said = request_language(), gettext(words)
+    return said if reader == DEFAULT else f"{said} ({language_name(DEFAULT, reader)})"
 
 
 def _named(code: str) -> str:
