@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import IdBase, PublicIdBase, Language, now
+from belong_mail.core.db import IdBase, Language, PublicIdBase, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import catalog, group_in_sentence
 from belong_mail.core.links import Links

@@ -147,7 +147,7 @@ def read_transaction() -> Iterator[Session]:
 def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: str = "") -> datetime:
     """Count a form of its source and return when it may be answered: now, or a little later.
 
-    A source is an address (a /64 in IPv6), stored as a keyed hash of the day; a known browser
+    A source is an address (a /56 in IPv6), stored as a keyed hash of the day; a known browser
     counts for itself. Raises TooManyRequests if that would be too late, counting nothing, and
     ServiceUnavailable if too much waits for the worker, or comes from all sources together.
     """
@@ -222,9 +222,9 @@ def _keyed_hash(message: str) -> bytes:
 
 
 def _subscriber(source: Address) -> Address:
-    """Return the same value for all addresses of one subscriber's network: a /64 in IPv6."""
+    """Return the same value for all addresses that one line has (RIPE-690): a /56 in IPv6."""
     if source.version == 6:  # noqa: PLR2004
-        return ipaddress.ip_network((source, 64), strict=False).network_address
+        return ipaddress.ip_network((source, 56), strict=False).network_address
     return source
 
 

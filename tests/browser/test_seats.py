@@ -126,9 +126,7 @@ def write(hands: Hands, say: Say) -> None:
     expect(page.locator("#main-form")).to_be_visible()
     steps = page.evaluate("history.length")
     hands.type(page.locator("[name=subject]"), "Tea on Friday")
-    hands.type(
-        page.locator("[name=text]"), "Come to **tea**.", "Enter", "Bring a cup."
-    )
+    hands.type(page.locator("[name=text]"), "Come to **tea**.", "Enter", "Bring a cup.")
     hands.press(page.get_by_role("button", name=say("Phone")))
     expect(page.frame_locator("iframe[name=preview]").locator("strong")).to_have_text("tea")
     expect(page.locator("#saved")).to_have_text(say("Saved."))

@@ -64,7 +64,8 @@ def test_a_source_is_an_address_or_a_subscribers_network(visitor, services):
         ("203.0.113.7", "::ffff:203.0.113.7", 1),
         ("203.0.113.7", "203.0.113.8", 2),
         ("2001:db8::1", "2001:db8::2", 1),
-        ("2001:db8::1", "2001:db8:0:1::1", 2),
+        ("2001:db8::1", "2001:db8:0:ff::1", 1),
+        ("2001:db8::1", "2001:db8:0:100::1", 2),
         ("unknown", "203.0.113.7:4711", 1),
     ):
         for address in (one, other):
