@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine
-from belong_mail.core.rate_limits import Rate, WorkerLimit, record_use
-from belong_mail.ops.rooms import RETENTION
+from belong_mail.core.rate_limits import Rate, record_use
 from tests.markers import on_both
 
 pytestmark = on_both("one statement of each dialect counts uses")
@@ -77,14 +75,6 @@ def test_racing_uses_are_each_counted_once(database_url):
     assert sorted(waits) == pytest.approx([0, 0, *range(0, 380, 10)])
 
 
-def test_keys_that_are_whole_again_are_forgotten(sessions):
-    uses(sessions, 3)
-    for minutes, kept in ((29, 1), (31, 0)):
-        with sessions.begin() as session:
-            RETENTION["allowances"](session, AT + timedelta(minutes=minutes))
-            assert session.scalar(select(func.count()).select_from(WorkerLimit)) == kept
-
-
 def tries(
     sessions: sessionmaker[Session],
     times: int,
@@ -124,3 +114,34 @@ def test_of_several_keys_all_are_counted_or_none(sessions):
     with sessions.begin() as session:
         left = [rate_limits.try_use(session, b"plenty", plenty, AT) for _ in range(100)]
     assert left.count(AT) == 97
+
+
+def test_each_rate_is_so_many_uses_in_so_many_minutes():
+    """A rate that is far higher stops nobody who tries out addresses, or fills an inbox."""
+    minute, named = timedelta(minutes=1), vars(rate_limits).items()
+    assert {
+        name.removesuffix("_RATE"): (each.burst, each.per / minute)
+        for name, each in named if isinstance(each, Rate)
+    } == {
+        "SOURCE": (30, 10), "TRUSTED_SOURCE": (300, 15), "ALL_FORMS": (6000, 60),
+        "JOBS": (3000, 60), "LOOKUPS_PER_MINUTE": (200, 1), "LOOKUPS_PER_DAY": (10_000, 1440),
+        "UNUSUAL_LOOKUPS": (1000, 1440), "UNUSUAL_LOOKUPS_PER_WEEK": (2000, 10_080),
+        "DELAYED_LOOKUPS": (1, 60), "REPORTS": (1000, 1440), "SAME_MESSAGE_REPORTS": (5, 1440),
+        "CONFIRM_MEMBER": (2, 2880), "CONFIRM_MEMBER_RATE_ALL_SOURCES": (4, 5760),
+        "CONFIRM_PERSON": (10, 4800), "CONFIRM_PERSON_RATE_ALL_SOURCES": (24, 11_520),
+        "CONFIRMATION_GAP": (1, 15), "SIGN_IN_BROWSER": (3, 30), "SIGN_IN_SOURCE": (4, 40),
+        "SIGN_IN_STRANGERS": (6, 60), "SIGN_IN_KNOWN_BROWSER": (5, 50),
+        "SIGN_IN_KNOWN_BROWSERS": (10, 60), "PROOF": (6, 60), "PROOFS": (20, 60),
+        "ROUND_TRIP": (1, 11), "CHALLENGE": (1, 6), "PASSKEY_CHANGED": (20, 1440),
+        "LET_IN": (3, 1440), "LET_INS": (100, 1440), "SIGN_IN_REFUSED": (1, 60),
+        "MY_GROUPS": (5, 60), "EMAIL_AGAIN": (1, 10_080), "USED_LINK": (1, 4320),
+        "COPY": (3, 1440), "CHANGE_ADDRESS": (3, 1440), "STAFF_CODE": (10, 1440),
+        "STAFF_CODE_SOURCE": (4, 1440), "STAFF_CODE_USED": (1, 2880), "MAILBOX": (10, 1440),
+        "TEST": (20, 60), "TO_COLLEAGUES": (6, 60), "ASKED_OF_LEADERS": (120, 60),
+        "HELD": (6, 60), "ACKNOWLEDGEMENT": (1, 1440), "RESEND": (1, 10),
+        "INVITATIONS": (40, 1440), "SAME_INVITATION": (3, 1440), "RIGHTS_CHANGED": (100, 1440),
+        "RETRY": (1, 5), "REMOVAL": (20, 1440), "IMPORT_MINUTE": (60, 1),
+        "IMPORT_DAY": (10_000, 1440), "IMPORT_AGAIN": (1, 4320), "IMPORT_PERSON": (3, 4320),
+        "ALERT": (1, 360), "NOTICE": (1, 1440), "OUR_FAULT": (1, 60),
+        "BOUNCE_BREAKER": (19, 60), "LOCKING": (1, 0),
+    }  # fmt: skip

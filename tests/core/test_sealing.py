@@ -155,6 +155,8 @@ def test_an_index_tells_groups_uses_addresses_and_keys_apart():
     assert index.member("group-1", ada) == BlindIndex((OLD["index"],)).member("group-1", ada)
     assert index.member("group", "1@x.org") != index.member("group1", "@x.org")
     assert index.limited("sign-in", "1@x.org") != index.limited("sign-in1", "@x.org")
+    assert index.limited("join", "a", "b@x.org") != index.limited("join", "ab", "@x.org")
+    assert index.barred("group-1", ada) != index.barred("group-2", ada)
 
 
 def test_a_worker_without_its_keys_says_so():

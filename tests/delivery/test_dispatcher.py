@@ -58,6 +58,9 @@ def test_each_success_allows_one_more_connection_and_trouble_halves_them():
         assert limit.allowed == 4, "they come back slowly"
         limit.record_success()
     assert limit.allowed == 5
+    assert [limit.record_break() for _ in range(3)] == [False, False, True], "three in a row"
+    limit.record_success()
+    assert not limit.record_break()
     fresh = ConcurrencyLimit(8)
     assert fresh.must_rest()
     assert fresh.allowed == 1

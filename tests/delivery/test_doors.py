@@ -12,7 +12,7 @@ from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
 from tests.factories import queue_issue
 from tests.markers import on_sqlite
-from tests.processes import ROOT, SECONDS, flask, run, started, surroundings
+from tests.processes import ROOT, SECONDS, flask, started, surroundings
 
 OF_THE_PAGES = {
     "PIL", "alembic", "click", "flask", "flask_wtf",
@@ -109,27 +109,6 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
 )  # fmt: skip
 def test_only_who_asks_for_a_worker_becomes_one(arguments, asked):
     assert worker_arguments(arguments) == asked
-
-
-@on_sqlite
-def test_an_unusual_wish_is_answered_by_the_command(environment, services):
-    assert services
-    helped = run(environment, "worker", "--help")
-    assert (helped.returncode, "--drain" in helped.stdout) == (0, True)
-    odd = run(environment, "worker", "--dry")
-    assert (odd.returncode, "No such option" in odd.stderr) == (2, True)
-    twice = run(environment, "worker", "--drain", "--drain")
-    assert (twice.returncode, twice.stdout) == (0, "Nothing is waiting.\n")
-
-
-@on_sqlite
-def test_settings_that_are_not_right_end_a_worker_with_all_complaints(environment):
-    bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim"}
-    ended = run({**environment, **bad}, "worker", "--drain")
-    assert ended.returncode == 1
-    assert all(name in ended.stderr for name in bad)
-    assert "geheim" not in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
 @on_sqlite

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from belong_mail.delivery import claims, results
+from belong_mail.delivery import claims, results, throttle
 from belong_mail.worker.loop import make_worker
 from tests.delivery.factories import books, end_lease, hold, queue
 from tests.factories import make_members, queue_issue
@@ -90,8 +90,10 @@ def test_what_the_relay_refused_does_not_count_against_the_quota(
 ):
     issue = queue(services, keyring, 12)
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
+    relay.script("DOT", "451 4.3.0 Later")
     worker.drain()
     clock.shift(HOUR)
+    worker.drain()
     assert books(services, issue) == {"recipients": 12, "accepted": 10, "bounced": 2}
 
 
@@ -110,6 +112,9 @@ def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, servi
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
 def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, services, keyring):
+    with services.writing.begin() as session:
+        limit = throttle.capacity(session, worker.engine._policy, throttle.CHUNK_MEMBERS).limit
+    assert limit == 1, "what comes meanwhile and is urgent waits no longer"
     issue = queue(services, keyring, 2)
     relay.on("after DOT", lambda _: worker.engine.stopping.set())
     worker.drain()

@@ -12,7 +12,6 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import JobWork
-from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -27,18 +26,6 @@ pytestmark = on_both("what is claimed and read differs by dialect")
 
 def fail_like_a_missing_database(work: JobWork) -> None:
     raise OperationalError("", {}, Exception())
-
-
-def test_an_address_that_cannot_be_opened_stops_nobody_else(worker, services, keyring, caplog):
-    issue = queue(services, keyring, 3)
-    with services.writing.begin() as session:
-        session.execute(
-            update(Subscription).where(Subscription.id == 2).values(wrapped_address=b"rubbish")
-        )
-    worker.drain()
-    assert books(services, issue) == {"recipients": 3, "accepted": 2, "failed": 1}
-    assert "cannot be written: DecryptionError" in caplog.text
-    assert "dpsk12" not in caplog.text
 
 
 @on_sqlite
@@ -202,22 +189,6 @@ def test_a_message_of_an_unknown_kind_is_put_aside(worker, services, keyring):
         outbox.post(session, "welcome-member", subscription_id=member.id)
     worker.drain()
     assert [one.state for one in deliveries(services)] == [State.FAILED, State.ACCEPTED]
-
-
-def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_operator(
-    worker, relay, services, visitor, caplog
-):
-    with services.writing.begin() as session:
-        group = group_named(session, "the-village")
-        session.add(Job(kind="join", group_id=group.id, sealed=b"ada@dpsk12.org"))
-    visitor.join("the-village", "ben@dpsk12.org")
-    worker.drain()
-    assert [one.recipient for one in relay.accepted] == ["ben@dpsk12.org"]
-    with services.reading.begin() as session:
-        [left] = session.query(Job).all()
-        assert left.failures == 3
-    assert "Request 1 cannot be read: DecryptionError" in caplog.text
-    assert "dpsk12" not in caplog.text
 
 
 def test_a_request_that_says_it_failed_less_than_never_is_given_up_too(worker, services):

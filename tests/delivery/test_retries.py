@@ -96,6 +96,22 @@ def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
     assert "dpsk12" not in f"{told.enhanced} {told.phrase}"
 
 
+def test_each_kind_is_tried_for_its_hours_and_a_relay_that_objects_rests_for_its_minutes():
+    assert {kind: life / HOUR for kind, life in retry.GIVE_UP_AFTER.items()} == {
+        "newsletter": 48, "confirm-subscription": 24, "invited-to-confirm": 24,
+        "invited-to-confirm-again": 24, "sign-in": 1, "proof": 1, "staff-code": 1,
+        "contact-message": 120, "introduce-member": 120, "invitation": 120,
+    }  # fmt: skip
+    assert retry.life_of("welcome-member") == 48 * HOUR
+    assert set(retry.TRANSACTIONAL) == {
+        "sign-in", "proof", "invitation", "confirm-subscription", "already-member", "my-groups",
+        "no-groups", "change-address", "confirm-mailbox", "email-again", "staff-code",
+    }  # fmt: skip
+    assert {verdict.name: rest / MINUTE for verdict, rest in retry.RELAY_RESTS.items()} == {
+        "QUOTA": 60, "CREDENTIALS": 15, "SENDER": 15,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("4.3.0 Local error", 45), ("4.2.2 Full for now", 300), ("4.7.1 Greylisted, come back", 300)],
@@ -106,6 +122,8 @@ def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_w
     outcomes.apply_outcome(sign_in, outcomes.outcome_of(Reply(451, text, "RCPT")), None)
     assert sign_in.due_at is not None
     assert 0.8 * seconds <= (sign_in.due_at - now()).total_seconds() <= 1.2 * seconds
+    outcomes.apply_outcome(sign_in, outcomes.outcome_after_break("DATA"), None)
+    assert 36 <= (sign_in.due_at - now()).total_seconds() <= 54, "a second time"
 
 
 @on_sqlite
@@ -167,7 +185,7 @@ def test_a_relay_that_ends_each_conversation_early_is_left_alone(
     issue = queue(services, keyring, 5)
     relay.always(verb, drop())
     worker.drain()
-    assert 0 < relay.connections <= retry.MAX_BREAKS
+    assert 0 < relay.connections <= 3
     assert books(services, issue) == {"recipients": 5, "queued": 5}
     assert clock
 

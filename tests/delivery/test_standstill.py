@@ -18,6 +18,7 @@ from belong_mail.delivery.journal import (
     JournalEntry,
     read_journal,
 )
+from belong_mail.delivery.worker_lock import WorkerLock, _boot
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite, one_connection
@@ -70,6 +71,8 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     may_go_on = gate(verb)
     worker._turn()
     assert books(services, issue) == {"recipients": 3, "sending": 3}
+    engine = worker.engine
+    assert engine._dispatcher.is_ours_until - engine._renewed_at == 55, "other clocks may be ahead"
     stand_still(worker)
     relief = make_worker(services, keyring)
     relief.drain()
@@ -124,8 +127,15 @@ def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
         last - 1: JournalEntry.ACCEPTED,
         last: JournalEntry.TAKEN,
     }
+    assert read_journal(file)[1:3] == (3, 2)
     journal.move(7.5)
     assert read_journal(file)[1:] == (3, 2, 7.5)
+    for boot in (_boot(), "another-"):  # of another, marks may never have reached the disk
+        shutil.copy(file, tmp_path / f"{boot}-name.journal")
+    lock = WorkerLock(tmp_path)
+    assert lock.entries(f"{_boot()}-name", 4) is lock.entries("another--name") is None
+    assert lock.entries(f"{_boot()}-name", 3) is not None
+    lock.end()
     journal.end()
     assert not file.exists()
 

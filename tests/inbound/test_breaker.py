@@ -13,7 +13,6 @@ from tests.factories import queue_issue
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, BounceScenario
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.monitoring.looking import wrong_names
 
 pytestmark = periodic_tasks
 
@@ -111,10 +110,12 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 
 
 @on_sqlite
-def test_who_left_another_domain_within_the_hour_is_not_brought_back(scenario):
+def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
+    scenario.enter(ADA)
+    scenario.come_back(0, 1)
     enter(scenario, 2, "schools.example.org")
     refuse_all(scenario)
-    scenario.pass_days(1)
+    scenario.pass_days(0.6)
     enter(scenario, MANY)
     refuse_all(scenario)
     assert scenario.members() == MANY
@@ -128,6 +129,7 @@ def test_the_office_says_that_they_do_not_exist(scenario, ended, *, comes_again)
     if comes_again:
         scenario.issue()
     assert is_ignoring(scenario)
+    scenario.pass_days(30)
     assert accept(scenario) == ended
     assert scenario.members() == 30 - ended
     assert not is_ignoring(scenario)
@@ -162,19 +164,6 @@ def test_the_operator_hears_that_mail_comes_back_because_of_us_and_of_no_other(
     assert [mail["Subject"] for mail in told(scenario)] == [alarm] * heard
     assert ("spam or reputation" in caplog.text) == heard
     assert "dpsk12.org" not in caplog.text
-
-
-@on_sqlite
-def test_doctor_and_figures_say_so_while_it_lasts(scenario):
-    def is_told() -> bool:
-        return "coming_back" in wrong_names(scenario.services)
-
-    enter(scenario, MANY)
-    assert not is_told()
-    refuse_all(scenario)
-    assert is_told()
-    scenario.pass_days(1)
-    assert not is_told()
 
 
 @on_both("times")

@@ -173,5 +173,8 @@ def test_an_address_is_read_under_every_key_and_no_other(public_id):
     old, new = ("a" * 40,), ("a" * 40, "b" * 40)
     address = VerpAddresses(old, "example.org").leave_address(public_id)
     assert VerpAddresses(new, "example.org").read_leave_address(address.upper()) == public_id
-    assert VerpAddresses(new[1:], "example.org").read_leave_address(address) is None
+    newest = VerpAddresses(new[1:], "example.org")
+    assert newest.read_leave_address(address) is None
+    made = VerpAddresses(new, "example.org").leave_address(public_id)
+    assert newest.read_leave_address(made) == public_id
     assert VerpAddresses(old, "example.org").read(address) is None

@@ -61,6 +61,7 @@ def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
         (DISABLED, [0, 1, 1.1], [0, 2.1]),
         (FULL, [0, 8, 8, 8, 8], [0, 2, 2, 2, 2, 2]),
         (FULL, [0, 8, 8, 8, 8], [0, 12, 12, 8]),
+        (("4.2.2", "452 4.2.2 Not now"), [0, 8, 8, 8, 8], [0, 12, 12, 8]),
     ],
 )
 def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothing(

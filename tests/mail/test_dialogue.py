@@ -202,13 +202,6 @@ def test_a_relay_that_does_not_want_us_is_unreachable(server, transport, note, v
     assert "ada" not in str(unreachable.value)
 
 
-def test_nobody_listens(server, relay, note):
-    server.stop()
-    with pytest.raises(RelayUnavailable) as unreachable:
-        Hand(relay).send(ENVELOPE, note)
-    assert unreachable.value.phase == "CONNECT"
-
-
 def late(text: str, seconds: float) -> Action:
     """Answer well, after some time."""
 

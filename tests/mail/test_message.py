@@ -104,10 +104,6 @@ def test_a_slot_takes_any_value_between_any_words(before, value, after):
     assert parts(message) == [f"x{before}{value}{after}", f"x{before}{escape(value)}{after}"]
 
 
-def test_windows_line_ends_are_line_ends():
-    assert parts(wire("a\r\nb\r\n", "<p>\r\n</p>").fill(kept(VALUES))) == ["a\nb\n", "<p>\n</p>"]
-
-
 def test_smuggled_ends_of_data_are_text():
     ends = ["\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r\n\0.\r\n", "\r\n.\0\r\n"]
     body = "".join(f"before{end}MAIL FROM:<x@example.org>" for end in ends)

@@ -108,16 +108,6 @@ def test_a_header_is_the_same_between_whatever_words(header):
             assert outcome(quick.fill, values) == outcome(wire.fill, values), (before, value, after)
 
 
-@pytest.mark.parametrize("header", HEADERS)
-@settings(max_examples=60, deadline=None)
-@given(value=EDGE["to"] | EDGE["id"] | EDGE["leave"] | EDGE["first_name"])
-def test_a_header_is_the_same_for_values_at_the_edge(header, value):
-    wire = MessageTemplate.of([HeaderSlot(header, ("", "value", ""))])
-    assert outcome(FastTemplate(wire).fill, {"value": value}) == outcome(
-        wire.fill, {"value": value}
-    )
-
-
 @settings(max_examples=100, deadline=None)
 @given(EDGE["leave"] | EDGE["first_name"] | ANY)
 def test_a_body_is_quoted_and_escaped_for_whatever_value(value):

@@ -280,26 +280,6 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
 
 
-@pytest.mark.parametrize("trouble", ["451 at RCPT", "breaks at DATA"])
-def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
-    trouble, clock, worker, relay, visitor
-):
-    """However long the relay was away, and whatever it said meanwhile."""
-    {
-        "451 at RCPT": lambda: relay.always("RCPT", "451 4.3.0 Lookup failed"),
-        "breaks at DATA": lambda: relay.always("DATA", drop()),
-    }[trouble]()
-    visitor.join("asian", "ada@dpsk12.org")
-    for _ in range(20):
-        worker.drain()
-        clock.shift(MINUTE)
-    assert relay.accepted == []
-    relay.usual()
-    clock.shift(timedelta(seconds=1))
-    worker.drain()
-    assert len(relay.to("ada@dpsk12.org")) == 1
-
-
 @on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     clock, worker, relay, services, keyring, cli
@@ -317,6 +297,8 @@ def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     worker._meet_at = 0.0
     worker.drain()
     assert len(relay.accepted) == 3
+    with services.reading.begin() as session:
+        assert session.scalars(select(Host.retry_asked_at)).one() is None, "once"
 
 
 def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(worker, relay, services, keyring, cli):

@@ -274,9 +274,10 @@ def test_a_command_that_lacks_keys_or_its_database_ends_with_a_sentence(
     assert ("`belong db upgrade`" in ended.stderr) is (changed == NOWHERE)
 
 
-def test_settings_that_are_not_right_end_every_command_with_all_complaints(environment):
+@pytest.mark.parametrize("command", ["group list", "worker --drain"])
+def test_settings_that_are_not_right_end_every_command_with_all_complaints(command, environment):
     bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim", "BELONG_SMTP_URL": "geheim"}
-    ended = run({**environment, **bad}, "group", "list")
+    ended = run({**environment, **bad}, *command.split())
     assert ended.returncode == 1
     for name in bad:
         assert name in ended.stderr

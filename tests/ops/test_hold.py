@@ -192,12 +192,15 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environme
 
 @on_both_traces
 def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
-    environment, relay, services, keyring
+    environment, relay, services, keyring, tmp_path
 ):
+    other = elsewhere(environment, tmp_path)
     assert drain(environment) == (0, NOTHING_WAITS)
+    assert run(other, "hold", "release").returncode == 0
     assert run(environment, "hold", "begin").returncode == 0
     queue(services, keyring, 1)
-    assert "someone ran `hold begin`" in is_held(environment)
+    for each in (environment, other):
+        assert "someone ran `hold begin`" in is_held(each)
     assert relay.accepted == []
     assert run(environment, "hold", "release").returncode == 0
     assert not is_held(environment)

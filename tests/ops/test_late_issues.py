@@ -78,16 +78,6 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
     assert not is_late(services, issue)
 
 
-def test_an_outage_of_less_than_an_hour_asks_nobody(clock, worker, relay, services, keyring):
-    issue = queue(services, keyring, 3)
-    relay.always("MAIL", AWAY)
-    wait(clock, worker, 50)
-    relay.usual()
-    wait(clock, worker, 20)
-    assert books(services, issue) == {"recipients": 3, "accepted": 3}
-    assert asked(relay) == 0
-
-
 def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when_asked(
     app, clock, worker, relay, services, keyring
 ):

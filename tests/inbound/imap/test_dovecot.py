@@ -58,16 +58,6 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
 
 
 @on_sqlite
-def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(scenario, inbox):
-    scenario.enter(ADA)
-    inbox.put(HUMAN)
-    poll(scenario.worker)
-    assert scenario.members() == 1
-    assert scenario.relay.accepted == []
-    assert inbox.counts() == (0, 1)
-
-
-@on_sqlite
 def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(scenario, inbox):
     scenario.enter(ADA)
     issue = scenario.issue()

@@ -262,6 +262,13 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(worker, scripted, se
     with services.writing.begin() as session:
         session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=61)))
     assert "inbound_seconds" in wrong_names(services)
+    with services.writing.begin() as session:
+        session.execute(update(InboundMailbox).values(looked_at=now() - timedelta(minutes=59)))
+    assert "inbound_seconds" not in wrong_names(services)
+    with services.writing.begin() as session:
+        idle = {"looked_at": now() - timedelta(minutes=61), "failures": 0}
+        session.execute(update(InboundMailbox).values(idle))
+    assert "inbound_seconds" not in wrong_names(services), "no poll has failed since"
     [check] = [check for check in CHECKS if check.name == "inbound_seconds"]
     assert check.emails
 

@@ -118,12 +118,3 @@ def test_no_mutation_raises_or_lingers():
         assert not report.suppress or report.kind in {Kind.BOUNCE, Kind.COMPLAINT}
     assert slowest < SECONDS
     assert suppressed
-
-
-def test_ordinary_bounces_are_read_fast():
-    for sample in SAMPLES:
-        parse_report(sample.data)
-    began = time.process_time()
-    for sample in SAMPLES:
-        parse_report(sample.data)
-    assert len(SAMPLES) / (time.process_time() - began) >= 100  # a fifth of the aim: CI is slow
