@@ -95,6 +95,12 @@ def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
         run_together(connection, counting(connection, owner, dots, stale))
 
 
+def left_within_a_day(session: Session, at: datetime) -> int:
+    """Count what left within the day before a moment, to the minute."""
+    since = SentPerMinute.minute > at - DAY - MINUTES
+    return session.scalar(select(func.sum(SentPerMinute.number)).where(since)) or 0
+
+
 def last_left(session: Session) -> datetime | None:
     """Return the minute in which a final dot was last counted."""
     return session.scalar(select(func.max(SentPerMinute.minute)).where(SentPerMinute.number > 0))

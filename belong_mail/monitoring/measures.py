@@ -17,6 +17,7 @@ from belong_mail.core import jobs, rate_limits
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import ALERT_RATE, NOTICE_RATE
 from belong_mail.core.services import Settings
+from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
     Delivery,
@@ -113,7 +114,13 @@ def given_back(site: Site) -> float:
 
 
 def last_answer(site: Site) -> str:
-    """Return the relay's answer to one of the waiting emails: its codes, and our phrase."""
+    """Say why email may wait: a quota of ours that is used up, or the relay's answer to one.
+
+    The answer is its codes, and our phrase.
+    """
+    quota = site.settings.daily_quota
+    if quota is not None and throttle.left_within_a_day(site.session, site.at) >= quota:
+        return "BELONG_DAILY_QUOTA is used up: the rest goes out within a day, by itself."
     said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
         Delivery.state.in_((State.QUEUED, State.DEFERRED)),
         Delivery.code.is_not(None),

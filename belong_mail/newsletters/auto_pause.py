@@ -7,7 +7,7 @@ from sqlalchemy import CompoundSelect, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.delivery import retry, throttle
-from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, SentPerMinute, State
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
 from belong_mail.delivery.work import Work
 from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
@@ -86,10 +86,7 @@ def pause_late(work: Work, daily_quota: int | None) -> None:
     _expire(session, at)
     if (last := throttle.last_left(session)) is not None and last > late:
         return
-    today = select(func.sum(SentPerMinute.number)).where(
-        SentPerMinute.minute > late - throttle.DAY - timedelta(minutes=1)
-    )
-    if daily_quota is not None and (session.scalar(today) or 0) >= daily_quota:
+    if daily_quota is not None and throttle.left_within_a_day(session, late) >= daily_quota:
         return
     going = select(Newsletter).where(
         Newsletter.id.in_(_untried()),

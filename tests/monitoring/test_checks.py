@@ -204,6 +204,16 @@ def test_requests_that_nobody_reads_are_noticed(clock, visitor, cli, services):
         assert ready(visitor) == "ok\n", "It was put aside, or is to be read now."
 
 
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
+def test_what_waits_for_a_quota_of_ours_says_so(clock, cli, services, keyring, worker):
+    queue(services, keyring, 3)
+    worker.drain()
+    clock.shift(16 * MINUTE)
+    said = [each for each in status(cli) if each.startswith("Email has been waiting")]
+    assert ["BELONG_DAILY_QUOTA is used up" in each for each in said] == [True]
+
+
 @on_both("migrations")
 def test_an_old_schema_is_not_ready(visitor, services, cli):
     with services.writing.begin() as session:
