@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core.db import (
@@ -406,11 +406,16 @@ class Engine:
             raise
 
     def _put_off(self, delivery_id: int) -> None:
-        """Let a delivery wait whose reading outlasted a transaction; others leave meanwhile."""
+        """Let a delivery wait whose reading outlasted a transaction; others leave meanwhile.
+
+        It waits as long again as it has waited: a few such must not hold back all others in turn.
+        """
         log.error("Delivery %d waits: its reading takes too long", delivery_id)
-        waits = {"due_at": now() + timedelta(seconds=ISSUES_REST_SECONDS)}
+        which, at = Delivery.id == delivery_id, now()
         with self._sessions.begin() as session:
-            update_if_free(session, Delivery, Delivery.id == delivery_id, **waits)
+            waited = at - (session.scalar(select(Delivery.created_at).where(which)) or at)
+            rest = max(waited, timedelta(seconds=ISSUES_REST_SECONDS))
+            update_if_free(session, Delivery, which, due_at=at + rest)
         self._too_slow = None
 
     def _rest_issues(self, error: Exception) -> None:

@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
@@ -56,6 +56,8 @@ from belong_mail.members.wrapped_fields import (
 COPY_WAIT = timedelta(days=1)
 # The same for an email to a new address.
 MAX_WAIT = timedelta(days=1)
+# Messages to us that are opened to find a person's, and bytes of each, sealed: no form's is longer.
+MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 PERMIT = "manage_sessions.slip"
 # Half an hour to send the link, half an hour that it works, and an hour for the worker to do what
 # it allowed.
@@ -150,14 +152,17 @@ def carry_on_erasing(work: Work) -> None:
 def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
     """Find the messages to us that are still kept and were written from an address.
 
-    Skips messages that cannot be decrypted: they must not block anyone's copy or erasure.
+    Skips messages that cannot be decrypted: they must not block anyone's copy or erasure. The web
+    may store any number: the newest are opened, which takes a second.
     """
-    found = []
-    for each in session.scalars(select(ContactMessage).order_by(ContactMessage.id)):
+    found = list[ContactMessage]()
+    sent = select(ContactMessage).where(func.length(ContactMessage.sealed) <= MAX_MESSAGE_OCTETS)
+    newest = sent.order_by(ContactMessage.id.desc()).limit(MAX_MESSAGES)
+    for each in session.scalars(newest):
         with suppress(DecryptionError, ValueError, LookupError, TypeError, AttributeError):
             given = json.loads(opener.open(each.sealed, CONTACT))["address"]
             if given and addresses.normalise(given) == identity:
-                found.append(each)
+                found.insert(0, each)
     return found
 
 

@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core import i18n
@@ -22,6 +22,11 @@ from belong_mail.members.models import (
     PendingConfirmation,
     Subscription,
     WaitlistEntry,
+)
+from belong_mail.members.self_service_tasks import (
+    MAX_MESSAGE_OCTETS,
+    MAX_MESSAGES,
+    messages_of,
 )
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, link_to, text_of
@@ -148,6 +153,20 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     later(mine)
     kept = set(mine.all(select(ContactMessage.reference)))
     assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
+
+
+def test_of_very_many_messages_to_us_the_newest_are_looked_through(mine):
+    """The web may store any number: a copy took so long that all other email waited."""
+    mine.send("/contact", email=ADA, topic="need", message="An interpreter.")
+    mine.drain()
+    with mine.services.writing.begin() as session:
+        [first] = session.scalars(select(ContactMessage))
+        row = {"sealed": first.sealed, "received_at": first.received_at}
+        rows = [row | {"reference": f"{number}"} for number in range(MAX_MESSAGES)]
+        rows.append(row | {"reference": "long", "sealed": bytes(MAX_MESSAGE_OCTETS + 1)})
+        session.execute(insert(ContactMessage), rows)
+        found = messages_of(session, mine.keyring.opener, ADA)
+        assert [each.reference for each in found] == [row["reference"] for row in rows[:-1]]
 
 
 def _expand(mine, state: State) -> None:
