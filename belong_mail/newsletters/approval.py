@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -14,7 +14,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
-from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter, OperatorRelease
+from belong_mail.newsletters.models import Approval, Newsletter, OperatorRelease
 from belong_mail.newsletters.service import InvalidState, require_valid
 
 # How long a request for approval stays open.
@@ -40,20 +40,20 @@ def is_needed(session: Session, newsletter: Newsletter) -> bool:
     if not is_wanted(session, newsletter.group):
         return False
     released = session.get(OperatorRelease, newsletter.id)
-    is_operators = released is not None and released.digest == digest(session, newsletter)
+    is_operators = released is not None and released.digest == digest(newsletter)
     return not is_operators and not is_given(session, newsletter)
 
 
 def is_given(session: Session, newsletter: Newsletter) -> bool:
     """Return whether one lead of its group asked for, and another gave, approval of these words."""
     found = newsletter.approval
-    if found is None or found.digest != digest(session, newsletter):
+    if found is None or found.digest != digest(newsletter):
         return False
     leads = {each.id for each in accounts.leads_of(session, newsletter.group)}
     return found.approved_by != found.asked_by and {found.asked_by, found.approved_by} <= leads
 
 
-def is_open(session: Session, newsletter: Newsletter) -> bool:
+def is_open(_session: Session, newsletter: Newsletter) -> bool:
     """Return whether an issue waits for approval: asked for, not expired, not edited since."""
     found = newsletter.approval
     return (
@@ -62,21 +62,20 @@ def is_open(session: Session, newsletter: Newsletter) -> bool:
         and found.asked_at > now() - REQUEST_AGE
         and newsletter.due_at is None
         and newsletter.queued_at is None
-        and found.digest == digest(session, newsletter)
+        and found.digest == digest(newsletter)
     )
 
 
-def digest(session: Session, newsletter: Newsletter) -> bytes:
-    """Return a hash of everything in an issue: group, words, pictures, flyers."""
-    images = select(Image).where(Image.newsletter_id == newsletter.id).order_by(Image.id)
+def digest(newsletter: Newsletter) -> bytes:
+    """Return a hash of everything in an issue: group, words, pictures, flyers.
+
+    All is as it was read first, and so as it is built: rows may have come and gone since.
+    """
     pictures = [
         (each.public_id, each.description, each.media_type, _hash(each.content))
-        for each in session.scalars(images)
+        for each in newsletter.images
     ]
-    attached = select(Flyer).where(Flyer.newsletter_id == newsletter.id).order_by(Flyer.id)
-    flyers = [
-        (each.public_id, each.title, _hash(each.content)) for each in session.scalars(attached)
-    ]
+    flyers = [(each.public_id, each.title, _hash(each.content)) for each in newsletter.flyers]
     words = (newsletter.subject, newsletter.preheader, newsletter.text)
     # The group's name stands where the words say so.
     said = [newsletter.group.public_id, newsletter.group.name, *words, pictures, *flyers]
@@ -114,7 +113,7 @@ def ask(
             asked_at=now(),
             due_at=due_at,
             undo_minutes=undo_minutes,
-            digest=digest(session, newsletter),
+            digest=digest(newsletter),
         )
     )
     session.flush()
@@ -146,7 +145,7 @@ def decline(session: Session, newsletter: Newsletter) -> None:
 def exempt(session: Session, newsletter: Newsletter) -> None:
     """Record that an operator's command sends these words without approval."""
     session.flush()
-    session.merge(OperatorRelease(newsletter_id=newsletter.id, digest=digest(session, newsletter)))
+    session.merge(OperatorRelease(newsletter_id=newsletter.id, digest=digest(newsletter)))
 
 
 def forget(session: Session, newsletter: Newsletter) -> None:
