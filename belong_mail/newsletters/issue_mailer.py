@@ -339,14 +339,14 @@ class IssueMailer:
         The address opens only for this row in this group. The index is not recomputed for each
         copy: no member is looked up here, and under another index the same copy goes to the same
         person. Raises SkipDelivery if they have left or paused since, IssuePaused if the issue was
-        paused.
+        paused or stopped or the group ended: once it is told, its copies are withdrawn.
         """
         number, _, _, public_id, address, name, *asked = row
         if asked:
-            is_stopped, is_paused, is_suppressed, is_reader = asked
-            if is_stopped or not is_reader:
+            is_halted, is_suppressed, is_reader = asked
+            if not is_reader:
                 raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
-            if is_paused:
+            if is_halted:
                 raise IssuePaused
         if isinstance(template, Exception):
             raise template
@@ -416,8 +416,9 @@ _READING = (
         Delivery.newsletter_id,
         Subscription.language,
         *_OWN,
-        or_(Newsletter.stopped_at.is_not(None), Group.ended(_at)).label("is_stopped"),
-        Newsletter.paused_at.is_not(None).label("is_paused"),
+        or_(
+            Newsletter.stopped_at.is_not(None), Newsletter.paused_at.is_not(None), Group.ended(_at)
+        ).label("is_halted"),
         Subscription.is_suppressed,
         and_(Subscription.is_active, not_(_is_paused)).label("is_reader"),
     )

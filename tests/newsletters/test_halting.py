@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
@@ -121,6 +121,26 @@ def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
         session.execute(delete(Job))
     worker.drain()
     assert len(relay.accepted) == already
+
+
+@pytest.mark.parametrize("mark", ["newsletters SET stopped_at", "groups SET ends_at"])
+def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
+    mark, services, keyring, worker, relay
+):
+    relay.script("RCPT", "451 4.2.1 Not now")
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+        queue_issue(session)
+    worker.drain()
+    with time_machine.travel(now() + timedelta(hours=1)):
+        for value in ("'2020-01-01'", "NULL"):
+            with services.writing.begin() as session:
+                session.execute(text(f"UPDATE {mark} = {value}"))
+            worker.engine.work()
+            worker.engine.finish()
+    with time_machine.travel(now() + timedelta(hours=2)):
+        worker.drain()
+    assert len(relay.accepted) == 1
 
 
 def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyring, worker, relay):
