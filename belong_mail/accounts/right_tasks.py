@@ -332,7 +332,7 @@ def _begin(work: Work, account: Account, group: Group, invited_as: str) -> bool:
 
 
 def _names(groups: Iterable[Group]) -> str:
-    return "\n".join(each.name_in_emails for each in groups)
+    return "\n".join(each.names_in_emails for each in groups)
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:

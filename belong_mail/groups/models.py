@@ -11,6 +11,8 @@ from belong_mail.core.i18n import LocalizedText
 
 # Characters: the web writes a group's name, and an email that is too large is not sent.
 NAME_CHARACTERS = 100
+# Names of one group in an email: the one that it has, and the first that it had.
+NAMES_IN_EMAILS = 4
 
 
 class Group(PublicIdBase):
@@ -72,6 +74,12 @@ class Group(PublicIdBase):
     @property
     def name_in_emails(self) -> str:
         return self.name[:NAME_CHARACTERS]
+
+    @property
+    def names_in_emails(self) -> str:
+        """Its name and its first ones, for who must hear of it: the web may rename it meanwhile."""
+        names = dict.fromkeys((self.name, *self.known_names))
+        return " / ".join([each[:NAME_CHARACTERS] for each in names][:NAMES_IN_EMAILS])
 
     @property
     def is_open(self) -> bool:

@@ -66,7 +66,7 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     session.add(proposal)
     for identity, address in written.items():
         named = f"{proposal.public_id}.{links[identity]}"
-        said: dict[str, Any] = {"group": group.name_in_emails, "named": named}
+        said: dict[str, Any] = {"group": group.names_in_emails, "named": named}
         post_to_address(session, keys, ASKED, address, asked.language, due_at, **said)
 
 
@@ -102,7 +102,7 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
     old = mailbox.mailbox_of(keys.opener, group)
     mailbox.wrap_mailbox(keys.opener, group, wanted["address"])
     audit.record(session, audit.Kind.MAILBOX_CONFIRMED, actor=lead, group=group)
-    said: dict[str, Any] = {"group": group.name_in_emails}
+    said: dict[str, Any] = {"group": group.names_in_emails}
     for each in right_tasks.leads(session, keys.opener, group):
         right_tasks.post_to(session, keys, CHANGED, each, is_lead=True, **said)
     if old and normalise(old) != normalise(wanted["address"]):

@@ -374,7 +374,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     barred = session.get(BarredAddress, key)
     if asked.what in {BAR, LET_IN}:
         audit.record(session, RECORDED[asked.what], group=group)
-        said: dict[str, Any] = {"group": group.name_in_emails, "is_barred": asked.what == BAR}
+        said: dict[str, Any] = {"group": group.names_in_emails, "is_barred": asked.what == BAR}
         post_to_address(session, keys, BAR_CHANGED, work.mailer.office, DEFAULT, **said)
     if asked.what == LET_IN:
         if barred is not None:

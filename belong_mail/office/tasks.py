@@ -68,7 +68,7 @@ def _announce(work: Work, group: Group) -> None:
     group.announced_at = work.at if group.ends_at is not None else None
     kept_until = emptied_after(group)
     said: dict[str, Any] = {
-        "group": group.name_in_emails,
+        "group": group.names_in_emails,
         "ends_at": group.ends_at and group.ends_at.isoformat(),
         "kept_until": kept_until and kept_until.isoformat(),
         "has_ended": group.has_ended(work.at),

@@ -248,6 +248,18 @@ def test_a_long_name_makes_no_email_that_tells_of_a_right_too_large_for_a_relay(
 
 
 @by_the_role
+def test_a_right_is_told_under_the_name_that_its_group_had_before_too(scenario):
+    """The web may rename a group for the moment in which the worker reads of the right."""
+    scenario.invite_office(OFFICE)
+    by, group = ids(scenario, OFFICE)
+    silence(scenario, "UPDATE groups SET name = 'Eve ' || id")
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [group], office=False))
+    scenario.worker.drain()
+    for address in (OFFICE, INBOX):
+        assert " / The Village" in text_of(scenario.relay.to(address)[-1])
+
+
+@by_the_role
 def test_nobody_accepts_without_the_email(scenario):
     """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
     invite_quietly(scenario)
