@@ -211,6 +211,14 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert press(office, scenario, NEW, "withdraw").location == f"{PAGE}?done=withdraw"
     assert "Sam, East" not in office.open(PAGE).text
     assert scenario.visitor.press(link).status_code == 404
+    invite(office, scenario, NEW, VILLAGE)
+    invite(office, scenario, OTHER, VILLAGE, "asian")
+    theirs = link_to(scenario.mails(OTHER)[-1], "invitation")
+    scenario.visitor.press(theirs, accept=group_id(scenario, "asian"))
+    press(office, scenario, OTHER, "withdraw")
+    assert scenario.visitor.open(link_to(scenario.mails(NEW)[-1], "invitation")).status_code == 200
+    with scenario.services.reading.begin() as session:
+        assert accounts.leads_of(session, group_named(session, "asian")), "what was accepted stays"
 
 
 def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
@@ -315,11 +323,13 @@ def test_what_is_no_role_is_neither_removed_nor_there(scenario, office):
 
 def test_a_row_that_says_office_invites_no_one(scenario, office):
     """An intruder in the web can write it, and has no proof."""
+    invite(office, scenario, NEW, VILLAGE)
     with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(wrapped_office=None))
-    invite(office, scenario, NEW, VILLAGE)
-    assert scenario.account(NEW) is None
-    assert scenario.mails(NEW) == []
+    invite(office, scenario, OTHER, VILLAGE)
+    press(office, scenario, NEW, "again")
+    assert scenario.account(OTHER) is None
+    assert len(scenario.mails(NEW)) == 1
 
 
 def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenario):

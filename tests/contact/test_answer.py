@@ -56,8 +56,10 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     assert "Another message" in second["Subject"]
     reference = re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", first["Subject"])
     assert reference == re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", second["Subject"])
-    answer(office, worker, relay, "On Sundays too.")
-    assert "On Sundays too." in visitor.send("/contact/answer", code=code).text
+    answer(office, worker, relay, "<b>On Sundays</b> too.")
+    shown = visitor.send("/contact/answer", code=code).text
+    assert "&lt;b&gt;On Sundays&lt;/b&gt; too." in shown
+    assert re.findall(r">(You|The office), ", shown) == ["You", "The office"] * 2
 
 
 def test_wrong_codes_of_every_kind_get_one_answer(visitor, services):

@@ -45,6 +45,7 @@ def walked(first: date, repeats: str, until: date) -> list[date]:
             if other.weekday() == day.weekday() and other <= day
         ]
         is_last = (day + 7 * DAY).month != day.month
+        assert recurrence.is_last(day) == is_last
         if repeats in WEEKS:
             is_meant = (number // 7) % WEEKS[repeats] == 0
         elif repeats == "monthly":

@@ -168,6 +168,7 @@ def test_somebody_elses_slip_is_forgotten(scenario):
 
 def test_never_mail_me_again_holds_in_every_group(scenario):
     scenario.enter(slug="lgbtq")
+    asked = link_to(scenario.ask(slug="women-of-color"), "confirm")
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
     done = scenario.visitor.follow(not_me, choice="never")
     assert "We won’t email you again" in done.text
@@ -183,6 +184,7 @@ def test_never_mail_me_again_holds_in_every_group(scenario):
         assert answer.location.startswith("/check-your-inbox/")
     assert len(scenario.mails()) == got
     assert not scenario.is_member(slug="lgbtq")
+    assert scenario.visitor.follow(asked).status_code == 409
     assert scenario.subscription(slug=VILLAGE) is None
     assert scenario.rows("jobs") == 0
 

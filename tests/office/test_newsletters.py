@@ -155,6 +155,7 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
     page = scheduled(services)
     assert "Come to lunch." in office.open(f"{page}/read").text
     assert press(office, page, "send") == 409
+    assert "Cancel it" in office.open(page).text
     assert press(office, page, "cancel") == 303
     assert press(office, page, "cancel") == 404
     drain_in(worker, days=8)

@@ -161,6 +161,10 @@ def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_ope
         assert {public_id for public_id, _ in found} == {village, lgbtq}
         return [public_id for public_id, is_open in found if is_open]
 
+    page = mine.open(path).text
+    for each in (village, lgbtq):
+        forms = [form.partition("</form>")[0] for form in card_of(page, each).split("<form")[1:]]
+        assert [f'name="membership" value="{each}"' in form for form in forms] == [True] * 4
     [first] = opened(path)
     [other] = {village, lgbtq} - {first}
     answer = mine.press(f"{path}/remind", membership=other, remind="yes")

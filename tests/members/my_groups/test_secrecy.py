@@ -54,6 +54,7 @@ def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_er
     slugs = ("the-village", "lgbtq", "asian", "latinx-hispanic", "women-of-color")
     ids = set(mine.join(ADA, *slugs))
     [other] = mine.join("grace@dpsk12.org", "the-village")
+    mine.send_issue()
     before = kept_of(mine.services)["subscriptions"]
     mine.press(f"{mine.link()}/erase")
     mine.drain()

@@ -14,6 +14,7 @@ from belong_mail.newsletters.files import file_name, octets
 from belong_mail.newsletters.models import Flyer, Image, Newsletter, RenderedIssue
 from tests import crawl
 from tests.browser_client import Form, html_of, text_of
+from tests.factories import group_named
 from tests.markers import on_both
 from tests.newsletters.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.newsletters.pictures.samples import add as add_picture
@@ -239,13 +240,17 @@ def test_a_file_has_a_name_that_every_system_knows(title, name):
     assert [each.name for each in twice] == [f"{name}.pdf", f"{name}-2.pdf"]
 
 
-def test_the_office_reads_the_flyers_of_a_newsletter(app, lead, services, keyring):
+def test_a_second_leader_and_the_office_read_the_flyers(app, lead, services, keyring):
     page = write(lead)
     attach(lead, page, flyer())
     [one] = kept(services)
+    office = crawl.sign_in(app, keyring)
+    with services.writing.begin() as session:
+        group_named(session, "the-village").approval_rule = "always"
+    lead.send(f"{page}/release", when="now", minutes="1")
+    assert f"{page}/flyers/{one.public_id}" in office.open(f"{page}/approve").text
     with services.writing.begin() as session:
         session.execute(update(Newsletter).values(due_at=now() + timedelta(days=1)))
-    office = crawl.sign_in(app, keyring)
     there = page.replace("/lead/", "/office/")
     assert f"{there}/flyers/{one.public_id}" in office.open(f"{there}/read").text
     answer = office.open(f"{there}/flyers/{one.public_id}")
