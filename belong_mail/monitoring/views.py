@@ -4,7 +4,7 @@ import hmac
 import logging
 from datetime import timedelta
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from belong_mail.ops import figures, outbox
 from belong_mail.ops.findings import check_schema
 from belong_mail.web.access import for_office, public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.page import Page, page
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def _site(session: Session) -> Site:
 
 @operating.get("/metrics")
 @public
-def metrics() -> ResponseReturnValue:
+def metrics(session: Session) -> ResponseReturnValue:
     """Return the metrics; 404 without the token."""
     token = services().settings.metrics_token
     if not token:
@@ -45,9 +46,8 @@ def metrics() -> ResponseReturnValue:
     given = request.headers.get("Authorization", "").encode("latin-1")
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         abort(404)
-    with transaction() as session:
-        said = checks.exposition(_site(session))
-    return said, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    media_type = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    return checks.exposition(_site(session)), 200, media_type
 
 
 @operating.get("/readyz")
@@ -92,69 +92,63 @@ def _wrong_for_office(session: Session) -> list[str]:
 
 @office.get("", strict_slashes=False)
 @for_office
-def home() -> str:
+def home(session: Session) -> Page:
     """Show what waits for the office, and whether all is well."""
-    with transaction() as session:
-        return render_template(
-            "office/home.html",
-            threads=waiting_threads(session),
-            undelivered=contact.undelivered(session),
-            held=[each for each in release.open_issues(session) if each.held_at is not None],
-            too_few=[each for each in list_teams(session) if each.group and each.has_too_few],
-            wrong=_wrong_for_office(session),
-        )
+    return page(
+        "office/home.html",
+        threads=waiting_threads(session),
+        undelivered=contact.undelivered(session),
+        held=[each for each in release.open_issues(session) if each.held_at is not None],
+        too_few=[each for each in list_teams(session) if each.group and each.has_too_few],
+        wrong=_wrong_for_office(session),
+    )
 
 
 @office_health.get("")
 @for_office
-def show() -> str:
+def show(session: Session) -> Page:
     """Show the state of the site in words, from what the worker and the database say."""
-    with transaction() as session:
-        at = now()
-        return render_template(
-            "office/health.html",
-            wrong=_wrong_for_office(session),
-            inbound=last_polled(session),
-            backup_at=figures.noted_at(session, figures.BACKUP),
-            breaker_until=figures.breaker_until(session),
-            bounced=bounces.count_bounced(session, at - timedelta(days=UNDO_DAYS[-1])),
-            suppressions=figures.suppressions(session),
-        )
+    return page(
+        "office/health.html",
+        wrong=_wrong_for_office(session),
+        inbound=last_polled(session),
+        backup_at=figures.noted_at(session, figures.BACKUP),
+        breaker_until=figures.breaker_until(session),
+        bounced=bounces.count_bounced(session, now() - timedelta(days=UNDO_DAYS[-1])),
+        suppressions=figures.suppressions(session),
+    )
 
 
 @office_health.post("/retry")
 @for_office
-def retry() -> ResponseReturnValue:
-    with transaction() as session:
-        outbox.ask_worker_to_retry(session)
+def retry(session: Session) -> ResponseReturnValue:
+    outbox.ask_worker_to_retry(session)
     return redirect(url_for(".show", done="retried"), 303)
 
 
 @office_health.route("/bounces/accept", methods=["GET", "POST"])
 @for_office
-def accept() -> ResponseReturnValue:
+def accept(session: Session) -> ResponseReturnValue:
     """Ask on GET; on POST believe that many addresses do not exist."""
-    with transaction() as session:
-        if request.method == "GET":
-            return render_template("office/bounces_accept.html")
-        if figures.breaker_until(session) is None:
-            raise InvalidState
-        bounces.ask_to_accept(session)
+    if request.method == "GET":
+        return page("office/bounces_accept.html")
+    if figures.breaker_until(session) is None:
+        raise InvalidState
+    bounces.ask_to_accept(session)
     return redirect(url_for(".show", done="accepted"), 303)
 
 
 @office_health.route("/bounces/undo", methods=["GET", "POST"])
 @for_office
-def undo() -> ResponseReturnValue:
+def undo(session: Session) -> ResponseReturnValue:
     """Ask for a number of days on GET; on POST restore memberships that bounces ended in them."""
-    with transaction() as session:
-        at = now()
-        if request.method == "GET":
-            since = [(days, at - timedelta(days=days)) for days in UNDO_DAYS]
-            counts = [(days, bounces.count_bounced(session, moment)) for days, moment in since]
-            return render_template("office/bounces_undo.html", counts=counts)
-        days = request.form.get("days", type=int)
-        if days not in UNDO_DAYS:
-            abort(400)
-        bounces.undo_for_office(session, at - timedelta(days=days))
+    at = now()
+    if request.method == "GET":
+        since = [(days, at - timedelta(days=days)) for days in UNDO_DAYS]
+        counts = [(days, bounces.count_bounced(session, moment)) for days, moment in since]
+        return page("office/bounces_undo.html", counts=counts)
+    days = request.form.get("days", type=int)
+    if days not in UNDO_DAYS:
+        abort(400)
+    bounces.undo_for_office(session, at - timedelta(days=days))
     return redirect(url_for(".show", done="undone"), 303)

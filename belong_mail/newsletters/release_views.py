@@ -65,10 +65,19 @@ def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
     form = ReleaseForm()
     is_right = form.validate_on_submit() and form.is_before_end(issue.group)
     findings = issue_progress.delivery_findings(issue)
-    is_ready = not any(is_refusal for _words, is_refusal in findings)
-    if is_right and is_ready:
+    if is_right and not any(is_refusal for _words, is_refusal in findings):
         return redirect(_let_go(session, issue, form), 303)
-    return _release_page(session, issue, form, findings)
+    return _page(
+        "release",
+        issue,
+        422 if form.is_submitted() else 200,
+        form=form,
+        findings=findings,
+        members=issue.group.members_shown,
+        others=len(approval.others(session, issue, signed_in())),
+        is_asked=approval.is_open(session, issue),
+        needs_approval=approval.is_needed(session, issue),
+    )
 
 
 def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
@@ -234,22 +243,6 @@ def issues(session: Session) -> Page:
 @for_office(public_id=find_released)
 def file(_session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
     return files.shown(files.find(issue, **named))
-
-
-def _release_page(
-    session: Session, issue: Newsletter, form: ReleaseForm, findings: list[tuple[str, bool]]
-) -> Page:
-    return _page(
-        "release",
-        issue,
-        422 if form.is_submitted() else 200,
-        form=form,
-        findings=findings,
-        members=issue.group.members_shown,
-        others=len(approval.others(session, issue, signed_in())),
-        is_asked=approval.is_open(session, issue),
-        needs_approval=approval.is_needed(session, issue),
-    )
 
 
 def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:

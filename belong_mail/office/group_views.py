@@ -1,8 +1,6 @@
 """The office's pages about groups, and about the lists that move in."""
 
-from typing import Any
-
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -11,6 +9,7 @@ from belong_mail.core.db import now, required
 from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.questions import MAX_QUESTIONS, QUESTION_TYPES, question_view
 from belong_mail.members import imports
@@ -24,6 +23,7 @@ from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, Que
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
 STEPS = {"up": -1, "down": 1}
@@ -31,136 +31,107 @@ STEPS = {"up": -1, "down": 1}
 
 @office_groups.get("/groups")
 @for_office
-def listed() -> str:
+def listed(session: Session) -> Page:
     """List the groups with what the office needs; with `?order=1`, to reorder them."""
     language, zone = request_language(), services().settings.timezone
-    with transaction() as session:
-        found = office.glance(session, zone, now())
-        shown = [
-            (group_view(each.group, language), is_discreet(each.group), each) for each in found
-        ]
-        ended = [group_view(each, language) for each in group_service.listed_ended(session)]
+    found = office.glance(session, zone, now())
+    shown = [(group_view(each.group, language), is_discreet(each.group), each) for each in found]
+    ended = [group_view(each, language) for each in group_service.listed_ended(session)]
     name = "order" if "order" in request.args else "groups"
-    return render_template(f"office/{name}.html", groups=shown, ended=ended)
+    return page(f"office/{name}.html", groups=shown, ended=ended)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])
 @for_office
-def new() -> ResponseReturnValue:
+def new(session: Session) -> ResponseReturnValue:
     form = NewGroupForm()
-    with transaction() as session:
-        if form.validate_on_submit() and (added := _stored(session, form)) is not None:
-            return redirect(url_for(".group", slug=added.slug, done="added"), 303)
-    page = render_template("office/new_group.html", form=form)
-    return page, 422 if form.errors else 200
+    if form.validate_on_submit() and (added := _stored(session, form)) is not None:
+        return redirect(url_for(".group", slug=added.slug, done="added"), 303)
+    return page("office/new_group.html", form=form)
 
 
 @office_groups.route("/groups/<slug>", methods=["GET", "POST"])
 @for_office
-def group(slug: str) -> ResponseReturnValue:
-    form = GroupForm()
-    with transaction() as session:
-        if (ended := service.find_ended_group(session, slug)) is not None:
-            return _ended(ended), 200 if request.method == "GET" else 409
-        found = service.find_group(session, slug)
-        if request.method != "POST":
-            form.show(office.described(found))
-        elif form.validate_on_submit() and _stored(session, form, found) is not None:
-            return redirect(url_for(".group", slug=slug, done="saved"), 303)
-        session.refresh(found)
-        page = _page(
-            "group",
-            found,
-            form=form,
-            is_fixed=needs_no_mark(found),
-            undo_until=group_service.launch_undo_until(found),
-        )
-    return page, 422 if form.errors else 200
+def group(session: Session, slug: str) -> ResponseReturnValue:
+    if (ended := service.find_ended_group(session, slug)) is not None:
+        return _ended(ended)
+    form, found = GroupForm(), service.find_group(session, slug)
+    if request.method != "POST":
+        form.show(office.described(found))
+    elif form.validate_on_submit() and _stored(session, form, found) is not None:
+        return redirect(url_for(".group", slug=slug, done="saved"), 303)
+    session.refresh(found)
+    is_fixed, undo_until = needs_no_mark(found), group_service.launch_undo_until(found)
+    shown = {"form": form, "is_fixed": is_fixed, "undo_until": undo_until}
+    return group_page("office/group.html", found, **shown)
 
 
 @office_groups.post("/groups/<slug>/move")
-@for_office
-def move(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        group_service.move(session, found, STEPS.get(request.form.get("to", ""), 0))
-    return redirect(url_for(".listed", order=1, _anchor=slug), 303)
+@for_office(slug=service.find_group)
+def move(session: Session, group: Group) -> ResponseReturnValue:
+    group_service.move(session, group, STEPS.get(request.form.get("to", ""), 0))
+    return redirect(url_for(".listed", order=1, _anchor=group.slug), 303)
 
 
 @office_groups.route("/groups/<slug>/launch", methods=["GET", "POST"])
-@for_office
-def launch(slug: str) -> ResponseReturnValue:
+@for_office(slug=service.find_group)
+def launch(session: Session, group: Group) -> ResponseReturnValue:
     """Ask on GET; on POST start an upcoming group, or undo that within an hour."""
     done = request.form.get("do", "launched")
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        if request.method == "POST":
-            try:
-                _launch_or_undo(session, found, done)
-            except (group_service.AlreadyLaunched, office.NotReady) as error:
-                raise InvalidState from error
-            return redirect(url_for(".group", slug=slug, done=done), 303)
-        ready, waiting = office.readiness(session, found), people_waiting(session, found)
-        return _page("launch_group", found, ready=ready, waiting=waiting)
-
-
-def _launch_or_undo(session: Session, found: Group, done: str) -> None:
-    if done == "undone":
-        group_service.undo_launch(found)
-    else:
-        office.launch(session, found)
+    if request.method == "POST":
+        try:
+            if done == "undone":
+                group_service.undo_launch(group)
+            else:
+                office.launch(session, group)
+        except (group_service.AlreadyLaunched, office.NotReady) as error:
+            raise InvalidState from error
+        return redirect(url_for(".group", slug=group.slug, done=done), 303)
+    ready, waiting = office.readiness(session, group), people_waiting(session, group)
+    return group_page("office/launch_group.html", group, ready=ready, waiting=waiting)
 
 
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])
-@for_office
-def end(slug: str) -> ResponseReturnValue:
+@for_office(slug=service.find_group)
+def end(session: Session, group: Group) -> ResponseReturnValue:
     """Explain on GET what the end of a group means; on POST set it."""
     form = EndForm()
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        if form.validate_on_submit():
-            group_retirement.end_on(session, found, form.moment)
-            return redirect(url_for(".group", slug=slug, done="ending"), 303)
-        scheduled = group_retirement.count_scheduled(session, found)
-        page = _page(
-            "end_group", found, form=form, scheduled=scheduled, members=found.members_shown
-        )
-    return page, 422 if form.errors else 200
+    if form.validate_on_submit():
+        group_retirement.end_on(session, group, form.moment)
+        return redirect(url_for(".group", slug=group.slug, done="ending"), 303)
+    scheduled, members = group_retirement.count_scheduled(session, group), group.members_shown
+    shown = {"form": form, "scheduled": scheduled, "members": members}
+    return group_page("office/end_group.html", group, **shown)
 
 
 @office_groups.post("/groups/<slug>/restore")
-@for_office
-def restore(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group_retirement.restore(session, service.find_group(session, slug))
-    return redirect(url_for(".group", slug=slug, done="restored"), 303)
+@for_office(slug=service.find_group)
+def restore(session: Session, group: Group) -> ResponseReturnValue:
+    group_retirement.restore(session, group)
+    return redirect(url_for(".group", slug=group.slug, done="restored"), 303)
 
 
 @office_groups.route("/groups/<slug>/questions", methods=["GET", "POST"])
-@for_office
-def questions(slug: str) -> ResponseReturnValue:
+@for_office(slug=service.find_group)
+def questions(session: Session, group: Group) -> ResponseReturnValue:
     """List the questions of a group's sign-up form; on POST add one."""
-    form, language = QuestionForm(), request_language()
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        is_full = len(found.questions) >= MAX_QUESTIONS
-        if not is_full and form.validate_on_submit():
-            said = form.kind.data, form.typed("label"), form.typed_options()
-            office.add_question(session, found, *said)
-            return redirect(url_for(".questions", slug=slug, done="added"), 303)
-        shown = [question_view(each, language) for each in found.questions]
-        kinds = QUESTION_TYPES
-        page = _page("questions", found, form=form, shown=shown, kinds=kinds, is_full=is_full)
-    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
+    form = QuestionForm()
+    is_full = len(group.questions) >= MAX_QUESTIONS
+    if not is_full and form.validate_on_submit():
+        said = form.kind.data, form.typed("label"), form.typed_options()
+        office.add_question(session, group, *said)
+        return redirect(url_for(".questions", slug=group.slug, done="added"), 303)
+    listed = [question_view(each, request_language()) for each in group.questions]
+    shown = {"form": form, "shown": listed, "kinds": QUESTION_TYPES, "is_full": is_full}
+    status = 422 if is_full and form.is_submitted() else 0
+    return group_page("office/questions.html", group, status, **shown)
 
 
 @office_groups.post("/groups/<slug>/questions/<int:question_id>/remove")
-@for_office
-def remove_question(slug: str, question_id: int) -> ResponseReturnValue:
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        office.remove_question(session, found, question_id)
-    return redirect(url_for(".questions", slug=slug, done="removed"), 303)
+@for_office(slug=service.find_group)
+def remove_question(session: Session, group: Group, question_id: int) -> ResponseReturnValue:
+    office.remove_question(session, group, question_id)
+    return redirect(url_for(".questions", slug=group.slug, done="removed"), 303)
 
 
 def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:
@@ -178,20 +149,16 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
     return None
 
 
-def _ended(group: Group) -> str:
+def _ended(group: Group) -> Page:
     """Show when a group ended, what becomes of its memberships, and until when."""
-    return _page(
-        "ended_group",
+    return group_page(
+        "office/ended_group.html",
         group,
+        200 if request.method == "GET" else 409,
         ended_at=last_moment(group.ends_at) or group.retired_at,
         emptied_at=group.emptied_at,
         emptied_after=group_retirement.emptied_after(group),
     )
-
-
-def _page(name: str, found: Group, **context: Any) -> str:
-    shown = group_view(found, request_language())
-    return render_template(f"office/{name}.html", group=shown, **context)
 
 
 # Why the audit trail does not record a file that is only checked.
@@ -215,34 +182,29 @@ def add(slug: str) -> ResponseReturnValue:
             except (imports.NotOpen, imports.AlreadyWaiting) as error:
                 raise InvalidState from error
             return redirect(url_for(".add", slug=slug, checked=1), 303)
-        page = _import_page(session, group, form)
-    return page, 422 if form.errors else 200
+        return _import_page(session, group, form)
 
 
 @office_imports.post("/start")
-@for_office
+@for_office(slug=service.find_group)
 @fresh_proof
-def start(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group = service.find_group(session, slug)
-        seen = required(_seen(session, group), InvalidState)
-        try:
-            imports.start(session, seen)
-        except imports.NotOpen as error:
-            raise InvalidState from error
-    return redirect(url_for(".add", slug=slug, started=1), 303)
+def start(session: Session, group: Group) -> ResponseReturnValue:
+    seen = required(_seen(session, group), InvalidState)
+    try:
+        imports.start(session, seen)
+    except imports.NotOpen as error:
+        raise InvalidState from error
+    return redirect(url_for(".add", slug=group.slug, started=1), 303)
 
 
 @office_imports.post("/discard")
-@for_office
-def discard(slug: str) -> ResponseReturnValue:
+@for_office(slug=service.find_group)
+def discard(session: Session, group: Group) -> ResponseReturnValue:
     """Stop asking, and delete the rest of the file."""
-    with transaction() as session:
-        group = service.find_group(session, slug)
-        seen = _seen(session, group)
-        if seen is not None:
-            imports.discard(session, seen)
-    return redirect(url_for(".add", slug=slug, discarded=1), 303)
+    seen = _seen(session, group)
+    if seen is not None:
+        imports.discard(session, seen)
+    return redirect(url_for(".add", slug=group.slug, discarded=1), 303)
 
 
 def _seen(session: Session, group: Group) -> imports.Import | None:
@@ -253,12 +215,12 @@ def _seen(session: Session, group: Group) -> imports.Import | None:
     return latest
 
 
-def _import_page(session: Session, group: Group, form: ImportForm) -> str:
+def _import_page(session: Session, group: Group, form: ImportForm) -> Page:
     latest = imports.latest(session, group)
     sender = f"belong@{services().settings.mail_domain}"
-    return render_template(
+    return group_page(
         "office/import.html",
-        group=group_view(group, request_language()),
+        group,
         is_open=group.is_open,
         form=form,
         latest=latest,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -13,11 +13,13 @@ from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
+from belong_mail.contact.models import Thread
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.groups import header_words
 from belong_mail.groups import service as groups
-from belong_mail.groups.presenters import group_view
+from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
 from belong_mail.newsletters import approval
@@ -33,98 +35,84 @@ from belong_mail.office.forms import (
     kind_in_words,
 )
 from belong_mail.web.access import for_office, fresh_proof
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services
 from belong_mail.web.language import gettext as _
-from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 office = Blueprint("office", __name__, url_prefix="/office")
 
 
 @office.route("/threads/<reference>", methods=["GET", "POST"])
-@for_office
-def thread(reference: str) -> ResponseReturnValue:
+@for_office(reference=service.find)
+def thread(session: Session, found: Thread) -> ResponseReturnValue:
     form = AnswerForm()
-    with transaction() as session:
-        found = service.find(session, reference)
-        if form.validate_on_submit():
-            receipts.add_entry(session, found, form.answer.data or "", is_office=True)
-            return redirect(url_for(".thread", reference=reference, answered=1), 303)
-        standing = service.thread_status(session, found)
-    page = render_template("office/thread.html", thread=standing, form=form)
-    return page, 422 if form.errors else 200
+    if form.validate_on_submit():
+        receipts.add_entry(session, found, form.answer.data or "", is_office=True)
+        return redirect(url_for(".thread", reference=found.reference, answered=1), 303)
+    return page("office/thread.html", thread=service.thread_status(session, found), form=form)
 
 
 @office.get("/inbox")
 @for_office
-def inbox() -> str:
-    with transaction() as session:
-        return render_template(
-            "office/inbox.html",
-            threads=service.threads(session),
-            undelivered=contact.undelivered(session),
-            days_since=service.days_since,
-        )
+def inbox(session: Session) -> Page:
+    return page(
+        "office/inbox.html",
+        threads=service.threads(session),
+        undelivered=contact.undelivered(session),
+        days_since=service.days_since,
+    )
 
 
 @office.post("/inbox/resend")
 @for_office
-def resend() -> ResponseReturnValue:
-    with transaction() as session:
-        contact.ask_to_resend(session)
+def resend(session: Session) -> ResponseReturnValue:
+    contact.ask_to_resend(session)
     return redirect(url_for(".inbox", done="resent"), 303)
 
 
 @office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
-@for_office
+@for_office(slug=service.find_group)
 @fresh_proof
-def approval_rule(slug: str) -> ResponseReturnValue:
+def approval_rule(session: Session, group: Group) -> ResponseReturnValue:
     """Set when a group's newsletters need a second leader's approval."""
-    with transaction() as session:
-        found = service.find_group(session, slug)
-        form = ApprovalForm(data={"approval_rule": found.approval_rule})
-        if form.validate_on_submit():
-            approval.choose(session, found, form.approval_rule.data)
-            return redirect(url_for(".approval_rule", slug=slug, saved=1), 303)
-        shown = group_view(found, request_language())
-        is_wanted = approval.is_wanted(session, found)
-    page = render_template("office/approval.html", group=shown, form=form, is_wanted=is_wanted)
-    return page, 422 if form.errors else 200
+    form = ApprovalForm(data={"approval_rule": group.approval_rule})
+    if form.validate_on_submit():
+        approval.choose(session, group, form.approval_rule.data)
+        return redirect(url_for(".approval_rule", slug=group.slug, saved=1), 303)
+    is_wanted = approval.is_wanted(session, group)
+    return group_page("office/approval.html", group, form=form, is_wanted=is_wanted)
 
 
 @office.route("/addresses", methods=["GET", "POST"])
 @for_office
-def addresses() -> ResponseReturnValue:
+def addresses(session: Session) -> ResponseReturnValue:
     """Remove one address from a group; the answer is the same whether it was in it or not."""
     form, is_too_many = RemovalForm(), False
-    with transaction() as session:
-        form.offer(groups.listed(session))
-        if form.validate_on_submit():
-            found = service.find_group(session, form.group.data)
-            address, what = form.email.data or "", form.what.data
-            try:
-                members.ask_to_remove(session, services().sealer, found, address, what)
-            except TooManyRemovals:
-                is_too_many = True
-            else:
-                return redirect(url_for(".addresses", done=1), 303)
-    page = render_template("office/addresses.html", form=form, is_too_many=is_too_many)
-    return page, 429 if is_too_many else 422 if form.errors else 200
+    form.offer(groups.listed(session))
+    if form.validate_on_submit():
+        found = service.find_group(session, form.group.data)
+        address, what = form.email.data or "", form.what.data
+        try:
+            members.ask_to_remove(session, services().sealer, found, address, what)
+            return redirect(url_for(".addresses", done=1), 303)
+        except TooManyRemovals:
+            is_too_many = True
+    status = 429 if is_too_many else 0
+    return page("office/addresses.html", status, form=form, is_too_many=is_too_many)
 
 
 @office.route("/settings", methods=["GET", "POST"])
 @for_office
 @fresh_proof
-def settings() -> ResponseReturnValue:
+def settings(session: Session) -> ResponseReturnValue:
     """Change the site settings; everyone in the office is told."""
     ours = services().settings
-    with transaction() as session:
-        current = site_settings.with_changes(session, ours)
-        form = SettingsForm(current, header_words.site_words(session))
-        if form.validate_on_submit():
-            form.change(session, ours)
-            return redirect(url_for(".settings", saved=1), 303)
-    page = render_template("office/settings.html", form=form)
-    return page, 422 if form.errors else 200
+    current = site_settings.with_changes(session, ours)
+    form = SettingsForm(current, header_words.site_words(session))
+    if form.validate_on_submit():
+        form.change(session, ours)
+        return redirect(url_for(".settings", saved=1), 303)
+    return page("office/settings.html", form=form)
 
 
 people = Blueprint("people", __name__, url_prefix="/office/leads")
@@ -133,67 +121,54 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @people.route("", methods=["GET", "POST"])
 @for_office
 @fresh_proof
-def teams() -> ResponseReturnValue:
+def teams(session: Session) -> ResponseReturnValue:
     """List leaders and rights that end soon; on POST renew those, except the ones left out."""
-    with transaction() as session:
-        if request.method == "POST":
-            verbs.renew(session, signed_in(), request.form.getlist("right"))
-            return redirect(url_for(".teams", done="renewed"), 303)
-        found = verbs.list_teams(session)
-        ending = verbs.ending(session, signed_in())
-    return render_template("office/people.html", teams=found, ending=ending)
+    if request.method == "POST":
+        verbs.renew(session, signed_in(), request.form.getlist("right"))
+        return redirect(url_for(".teams", done="renewed"), 303)
+    found, ending = verbs.list_teams(session), verbs.ending(session, signed_in())
+    return page("office/people.html", teams=found, ending=ending)
 
 
 @people.route("/invite", methods=["GET", "POST"])
 @for_office
 @fresh_proof
-def invite() -> ResponseReturnValue:
-    with transaction() as session:
-        groups = [each.group for each in verbs.list_teams(session) if each.group]
-        form = InviteForm.about(groups, request.args.get("group", ""))
-        if form.validate_on_submit():
-            verbs.invite(session, services().sealer, form.asked(signed_in()))
-            return redirect(url_for(".teams", done="invited"), 303)
-    page = render_template("office/invite.html", form=form)
-    return page, 422 if form.errors else 200
+def invite(session: Session) -> ResponseReturnValue:
+    groups = [each.group for each in verbs.list_teams(session) if each.group]
+    form = InviteForm.about(groups, request.args.get("group", ""))
+    if form.validate_on_submit():
+        verbs.invite(session, services().sealer, form.asked(signed_in()))
+        return redirect(url_for(".teams", done="invited"), 303)
+    return page("office/invite.html", form=form)
 
 
 @people.route("/<account_id>", methods=["GET", "POST"])
-@for_office
-def person(account_id: str) -> ResponseReturnValue:
+@for_office(account_id=verbs.find_person)
+def person(session: Session, found: Account) -> ResponseReturnValue:
     """Show someone's roles; on POST change the office's name for them."""
-    with transaction() as session:
-        found = verbs.find_person(session, account_id)
-        form = NameForm(obj=found)
-        if form.validate_on_submit():
-            accounts.rename(session, found, form.name.data or "")
-            return redirect(url_for(".person", account_id=account_id, saved=1), 303)
-        page = render_template(
-            "office/person.html",
-            person=found,
-            form=form,
-            roles=verbs.roles_of(session, found),
-            may_be_let_in=found.id != signed_in().id
-            and verbs.needs_more_than_email(session, found),
-        )
-    return page, 422 if form.errors else 200
+    form = NameForm(obj=found)
+    if form.validate_on_submit():
+        accounts.rename(session, found, form.name.data or "")
+        return redirect(url_for(".person", account_id=found.public_id, saved=1), 303)
+    roles, is_other = verbs.roles_of(session, found), found.id != signed_in().id
+    may_be_let_in = is_other and verbs.needs_more_than_email(session, found)
+    shown = {"person": found, "form": form, "roles": roles, "may_be_let_in": may_be_let_in}
+    return page("office/person.html", **shown)
 
 
 @people.post("/<account_id>/<verb>")
-@for_office
+@for_office(account_id=verbs.find_person)
 @fresh_proof
-def do(account_id: str, verb: str) -> ResponseReturnValue:
+def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
     """Do what the button says, at once."""
+    done = verb
     try:
-        with transaction() as session:
-            found = verbs.find_person(session, account_id)
-            _do(session, found, verb, request.form.get("role", ""))
-            is_left = bool(verbs.roles_of(session, found))
-    except verbs.LastOfficeAccount:
-        return redirect(url_for(".person", account_id=account_id, done="last"), 303)
-    if not is_left:
-        return redirect(url_for(".teams", done=verb), 303)
-    return redirect(url_for(".person", account_id=account_id, done=verb), 303)
+        _do(session, found, verb, request.form.get("role", ""))
+    except verbs.LastOfficeAccount:  # before anything was changed
+        done = "last"
+    if not verbs.roles_of(session, found):
+        return redirect(url_for(".teams", done=done), 303)
+    return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
@@ -218,26 +193,24 @@ office_trail = Blueprint("office_trail", __name__, url_prefix="/office")
 
 @office_trail.get("/audit")
 @for_office
-def entries() -> ResponseReturnValue:
-    with transaction() as session:
-        form = TrailForm(request.args)
-        form.offer(trail.groups_in(session))
-        before, zone = request.args.get("before", type=int), services().settings.timezone
-        found, older = trail.find(session, zone, before, **form.wanted())
-        page = render_template(
-            "office/trail.html",
-            form=form,
-            entries=found,
-            older=older,
-            readable=trail.readable(session, found),
-            groups=dict(form.group.choices),
-            accounts=_accounts(session, found),
-            who=_who,
-            about=_about,
-            reference=trail.reference,
-            in_words=kind_in_words,
-        )
-    return page, 422 if form.errors else 200
+def entries(session: Session) -> Page:
+    form = TrailForm(request.args)
+    form.offer(trail.groups_in(session))
+    before, zone = request.args.get("before", type=int), services().settings.timezone
+    found, older = trail.find(session, zone, before, **form.wanted())
+    return page(
+        "office/trail.html",
+        form=form,
+        entries=found,
+        older=older,
+        readable=trail.readable(session, found),
+        groups=dict(form.group.choices),
+        accounts=_accounts(session, found),
+        who=_who,
+        about=_about,
+        reference=trail.reference,
+        in_words=kind_in_words,
+    )
 
 
 def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
