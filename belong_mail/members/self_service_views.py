@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -20,9 +20,10 @@ from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, Se
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service import ALL, OpenedSession, choose
 from belong_mail.web.access import no_cookie, public
-from belong_mail.web.context import read_transaction, services, throttle, transaction
+from belong_mail.web.context import services, throttle
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 self_service = Blueprint("self_service", __name__)
 # When everything is deleted, rounded up because the worker may be busy.
@@ -42,60 +43,57 @@ IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
 
 
 @self_service.errorhandler(BadToken)
-def over(_error: BadToken) -> tuple[str, int]:
+def over(_error: BadToken) -> Page:
     """Answer old, damaged and unknown links alike, with a form for a new one."""
     which = "again" if request.endpoint == "self_service.email_again" else "manage"
-    return render_template("self_service/over.html", which=which), 404
+    return page("self_service/over.html", 404, which=which)
 
 
 @self_service.route("/my-groups", methods=["GET", "POST"])
 @public
 @no_cookie
-def ask() -> ResponseReturnValue:
-    return _ask(AskForm(), SendMyGroups, "ask", ".sent")
+def ask(session: Session) -> ResponseReturnValue:
+    return _ask(session, AskForm(), SendMyGroups, "ask", ".sent")
 
 
 @self_service.get("/my-groups/sent")
 @public
-def sent() -> str:
-    return render_template("self_service/sent.html")
+def sent() -> Page:
+    return page("self_service/sent.html")
 
 
 @self_service.route("/email-me-again", methods=["GET", "POST"])
 @public
 @no_cookie
-def ask_again() -> ResponseReturnValue:
+def ask_again(session: Session) -> ResponseReturnValue:
     """Take the address of someone who asked never to be emailed; everyone gets one answer."""
-    return _ask(AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
+    return _ask(session, AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
 
 
 @self_service.get("/email-me-again/sent")
 @public
-def again_sent() -> str:
-    return render_template("self_service/sent.html", is_again=True)
+def again_sent() -> Page:
+    return page("self_service/sent.html", is_again=True)
 
 
 @self_service.route("/email-me-again/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def email_again(token: str) -> ResponseReturnValue:
+def email_again(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET, unless it is done; on POST have the worker lift “never email me”."""
     permission = services().tokens.read(Purpose.EMAIL_AGAIN, token)
-    with transaction() as session:
-        if request.method == "POST":
-            members_self_service.ask_to_lift(session, services().sealer, permission)
-            return redirect(url_for(".email_again", token=token, pressed=1), 303)
-        if members_self_service.is_lift_asked(session, permission):
-            is_old = "pressed" not in request.args
-            return render_template("self_service/lifted.html", is_old=is_old)
-    return render_template("self_service/lift.html", action=request.path)
+    if request.method == "POST":
+        members_self_service.ask_to_lift(session, services().sealer, permission)
+        return redirect(url_for(".email_again", token=token, pressed=1), 303)
+    if members_self_service.is_lift_asked(session, permission):
+        return page("self_service/lifted.html", is_old="pressed" not in request.args)
+    return page("self_service/lift.html", action=request.path)
 
 
 @self_service.get("/my-groups/<secret>")
 @public
-def manage(secret: str) -> str:
-    with transaction() as session:
-        return _manage_page(session, secret)
+def manage(session: Session, secret: str) -> Page:
+    return _manage_page(session, secret)
 
 
 @self_service.get(
@@ -109,34 +107,29 @@ def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
 
 @self_service.get("/my-groups/<secret>/leave-all")
 @public
-def leave_all(secret: str) -> ResponseReturnValue:
+def leave_all(session: Session, secret: str) -> ResponseReturnValue:
     """Ask before all groups are left; the button sends what each group's own would."""
-    language = request_language()
-    with transaction() as session:
-        listed = members_self_service.open_session(session, secret)
-        found = members_self_service.list_memberships(session, listed)
-        held = {
-            each.public_id: group_view(each.group, language) for each in found if each.is_active
-        }
+    language, listed = request_language(), members_self_service.open_session(session, secret)
+    found = members_self_service.list_memberships(session, listed)
+    held = {each.public_id: group_view(each.group, language) for each in found if each.is_active}
     if not held:
         return redirect(url_for(".manage", secret=secret), 303)
-    return render_template("self_service/leave_all.html", secret=secret, held=held)
+    return page("self_service/leave_all.html", secret=secret, held=held)
 
 
 @self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
 @public
 @no_cookie
-def act(secret: str, press: str) -> ResponseReturnValue:
+def act(session: Session, secret: str, press: str) -> ResponseReturnValue:
     """Apply a button to each membership that its form names, in one transaction."""
     named, is_pause = named_memberships(), press == "pause"
     form = pause_form("".join(named[:1])) if is_pause else PressForm(press)
-    with transaction() as session:
-        meant = choose(session, secret, named) if named or not is_pause else []
-        if is_pause and not (named and form.is_sent()):
-            return _manage_page(session, secret), 200 if form.is_turned else 422
-        if not form.is_sent():
-            abort(400)
-        changed = members_self_service.change_each(session, meant, form.act)
+    meant = choose(session, secret, named) if named or not is_pause else []
+    if is_pause and not (named and form.is_sent()):
+        return _manage_page(session, secret, 200 if form.is_turned else 422)
+    if not form.is_sent():
+        abort(400)
+    changed = members_self_service.change_each(session, meant, form.act)
     said: dict[str, Any] = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
     if changed:
         said = {"done": press, "of": changed, "_anchor": "done"}
@@ -146,52 +139,51 @@ def act(secret: str, press: str) -> ResponseReturnValue:
 @self_service.post("/my-groups/<secret>/copy")
 @public
 @no_cookie
-def copy(secret: str) -> ResponseReturnValue:
-    with transaction() as session:
-        language, due_at = request_language(), throttle(session)
-        members_self_service.ask_worker(
-            session, services().sealer, SendCopy, secret, due_at, language=language
-        )
+def copy(session: Session, secret: str) -> ResponseReturnValue:
+    sealer, language, due_at = services().sealer, request_language(), throttle(session)
+    members_self_service.ask_worker(session, sealer, SendCopy, secret, due_at, language=language)
     return redirect(url_for(".manage", secret=secret, done="copy", _anchor="done"), 303)
 
 
 @self_service.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
 @public
 @no_cookie
-def erase(secret: str) -> ResponseReturnValue:
-    with transaction() as session:
-        if request.method == "POST":
-            members_self_service.erase(session, services().sealer, secret, request_language())
-            by = int((now() + ERASED_WITHIN).timestamp())
-            return redirect(url_for(".erased", by=by), 303)
-        until = members_self_service.open_session(session, secret).until
-    return render_template("self_service/erase.html", secret=secret, until=until)
+def erase(session: Session, secret: str) -> ResponseReturnValue:
+    if request.method == "POST":
+        members_self_service.erase(session, services().sealer, secret, request_language())
+        by = int((now() + ERASED_WITHIN).timestamp())
+        return redirect(url_for(".erased", by=by), 303)
+    until = members_self_service.open_session(session, secret).until
+    return page("self_service/erase.html", secret=secret, until=until)
 
 
 @self_service.get("/my-groups/deleted")
 @public
-def erased() -> str:
+def erased() -> Page:
     """Say by when everything is gone; the time is in the page's own address."""
     by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
-    return render_template("self_service/erased.html", erased_by=erased_by)
+    return page("self_service/erased.html", erased_by=erased_by)
 
 
 def _ask(
-    form: AskForm | AgainForm, job: type[SendMyGroups | SendEmailAgain], page: str, sent: str
+    session: Session,
+    form: AskForm | AgainForm,
+    job: type[SendMyGroups | SendEmailAgain],
+    name: str,
+    sent: str,
 ) -> ResponseReturnValue:
     """Have the worker email a link to the typed address."""
     if form.is_sent():
         asked = job(form.email.data or "", request_language())
-        with transaction() as session:
-            asked.ask(session, services().sealer, due_at=throttle(session))
+        asked.ask(session, services().sealer, due_at=throttle(session))
         return redirect(url_for(sent), 303)
-    return render_template(f"self_service/{page}.html", form=form), 422 if form.errors else 200
+    return page(f"self_service/{name}.html", form=form)
 
 
-def _manage_page(session: Session, secret: str) -> str:
+def _manage_page(session: Session, secret: str, status: int = 0) -> Page:
     said = _page_context(session, members_self_service.open_session(session, secret))
-    return render_template("self_service/manage.html", secret=secret, **said)
+    return page("self_service/manage.html", status, secret=secret, **said)
 
 
 def named_memberships() -> list[str]:
@@ -254,84 +246,75 @@ address_change = Blueprint("address_change", __name__)
 
 
 @address_change.errorhandler(BadToken)
-def change_is_over(_error: BadToken) -> tuple[str, int]:
+def change_is_over(_error: BadToken) -> Page:
     which = "change" if request.endpoint == "address_change.confirm" else "manage"
-    return render_template("self_service/over.html", which=which), 404
+    return page("self_service/over.html", 404, which=which)
 
 
 @address_change.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
 @public
 @no_cookie
-def ask_new_address(secret: str) -> ResponseReturnValue:
+def ask_new_address(session: Session, secret: str) -> ResponseReturnValue:
     form = MoveForm()
-    with transaction() as session:
-        listed = members_self_service.open_session(session, secret)
-        if not listed.is_personal and form.validate_on_submit():
-            wanted = {"new": form.email.data or "", "language": request_language()}
-            sealer, due_at = services().sealer, throttle(session)
-            members_self_service.ask_worker(
-                session, sealer, ChangeAddress, secret, due_at, **wanted
-            )
-            back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
-            return redirect(back, 303)
-    context = {"secret": secret, "is_personal": listed.is_personal}
-    shown = render_template("address_change/ask.html", form=form, **context)
-    is_refused = form.errors or (listed.is_personal and form.is_submitted())
-    return shown, 422 if is_refused else 200
+    is_personal = members_self_service.open_session(session, secret).is_personal
+    if not is_personal and form.validate_on_submit():
+        wanted = {"new": form.email.data or "", "language": request_language()}
+        sealer, due_at = services().sealer, throttle(session)
+        members_self_service.ask_worker(session, sealer, ChangeAddress, secret, due_at, **wanted)
+        back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
+        return redirect(back, 303)
+    status = 422 if is_personal and form.is_submitted() else 0
+    shown = {"form": form, "secret": secret, "is_personal": is_personal}
+    return page("address_change/ask.html", status, **shown)
 
 
 @address_change.route("/change-address/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> ResponseReturnValue:
+def confirm(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET, unless it is done; on POST have the worker move the groups."""
     secret = services().tokens.read(Purpose.CHANGE_ADDRESS, token)
-    with transaction() as session:
-        if request.method == "POST":
-            members_self_service.confirm_change(session, services().sealer, secret)
-            return redirect(url_for(".confirm", token=token, pressed=1), 303)
-        if members_self_service.get_change(session, secret).confirmed_at is not None:
-            is_old = "pressed" not in request.args
-            return render_template("address_change/confirmed.html", is_old=is_old)
-    return render_template("address_change/confirm.html", action=request.path)
+    if request.method == "POST":
+        members_self_service.confirm_change(session, services().sealer, secret)
+        return redirect(url_for(".confirm", token=token, pressed=1), 303)
+    if members_self_service.get_change(session, secret).confirmed_at is not None:
+        return page("address_change/confirmed.html", is_old="pressed" not in request.args)
+    return page("address_change/confirm.html", action=request.path)
 
 
 own_calendar = Blueprint("own_calendar", __name__)
 
 
 @own_calendar.errorhandler(BadToken)
-def calendar_is_over(_error: BadToken) -> tuple[str, int]:
+def calendar_is_over(_error: BadToken) -> Page:
     """Answer damaged and unknown links, and those of people who left, with one page."""
-    return render_template("self_service/calendar_over.html"), 404
+    return page("self_service/calendar_over.html", 404)
 
 
 @own_calendar.get("/my-calendar/<token>")
 @public
-def feed(token: str) -> Response:
+def feed(session: Session, token: str) -> Response:
     """Return all meetings of a membership's group, in a file whose name tells no group."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
-    with read_transaction() as session:
-        group = members_self_service.calendar_owner(session, signed).group
-        found = meetings.listed(session, group)
-        zone, language = services().settings.timezone, request_language()
-        name = _("%(program_name)s meetings")
-        content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
+    found = meetings.listed(session, members_self_service.calendar_owner(session, signed).group)
+    zone, language = services().settings.timezone, request_language()
+    name = _("%(program_name)s meetings")
+    content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
     return _file(content, "meetings.ics")
 
 
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
 @public
-def event(token: str, meeting_id: str, day: str) -> Response:
+def event(session: Session, token: str, meeting_id: str, day: str) -> Response:
     """Return one meeting, on one day, of the membership's group; 404 for other groups."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
-    with read_transaction() as session:
-        member = members_self_service.calendar_owner(session, signed)
-        meeting = meetings.find(session, meeting_id)
-        if meeting is None or meeting.group_id != member.group_id:
-            abort(404)
-        zone, language = services().settings.timezone, request_language()
-        occurrence = recurrence.find_occurrence(meeting, zone, _day(day)) or abort(404)
-        content = ical.calendar_of_day(occurrence, zone, language, is_member=True)
+    member = members_self_service.calendar_owner(session, signed)
+    meeting = meetings.find(session, meeting_id)
+    if meeting is None or meeting.group_id != member.group_id:
+        abort(404)
+    zone, language = services().settings.timezone, request_language()
+    occurrence = recurrence.find_occurrence(meeting, zone, _day(day)) or abort(404)
+    content = ical.calendar_of_day(occurrence, zone, language, is_member=True)
     return _file(content, "meeting.ics")
 
 

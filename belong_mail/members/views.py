@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
+from belong_mail.groups.pages import group_page
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
@@ -35,6 +36,7 @@ from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 # Pages with a token in their address need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
@@ -42,7 +44,6 @@ subscriptions = Blueprint("subscriptions", __name__)
 SOON = timedelta(minutes=1)
 # Results shown to a person who has left, when they asked for something else.
 TOO_LATE = "too-late"
-OK, CONFLICT = 200, 409
 
 
 @subscriptions.errorhandler(members.NotAMember)
@@ -60,7 +61,7 @@ def join(slug: str) -> ResponseReturnValue:
         group = _joinable(groups.find_even_retired(session, slug))
         form = _form(session, group)
         if not form.is_sent():
-            return _page("join", group, form=form), 422 if form.errors else 200
+            return _page("join", group, form=form)
     return _ask_to_join(group, replace(form.wanted(), source=asking_source()))
 
 
@@ -91,17 +92,16 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox")
 @subscriptions.get("/check-your-inbox/<asked>")
 @public
-def check_your_inbox(asked: str = "") -> str:
+def check_your_inbox(session: Session, asked: str = "") -> Page:
     """Say what comes, and when more can, from the group and the form's time alone."""
     context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
         public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
-        with transaction() as session:
-            group = groups.by_public_id(session, public_id)
-            context["group"] = group and group_view(group, request_language())
+        group = groups.by_public_id(session, public_id)
+        context["group"] = group and group_view(group, request_language())
         context |= _inbox_times(datetime.fromtimestamp(int(due_at), UTC))
-    return render_template("subscriptions/check_your_inbox.html", **context)
+    return page("subscriptions/check_your_inbox.html", **context)
 
 
 def _inbox_times(due_at: datetime) -> dict[str, str]:
@@ -121,45 +121,43 @@ def _inbox_times(due_at: datetime) -> dict[str, str]:
 @subscriptions.route("/confirm/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> ResponseReturnValue:
+def confirm(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET, join on POST; a used link shows what came of it."""
     confirm_id, refusal = _read_confirmation(token)
-    with transaction() as session:
-        try:
-            if request.method == "POST":
-                joined = members.confirm(session, services().sealer, confirm_id).public_id
-                shown = services().tokens.sign(Purpose.WELCOME, joined, now())
-                return redirect(url_for(".welcome", token=shown), 303)
-            pending = members.find_pending(session, confirm_id)
-        except BadToken:
-            public_id = members.split_refusal_name(refusal)[0]
-            subscription = members.outcome_of_request(session, public_id)
-            is_refused = request.method == "POST" and not subscription.is_active
-            return _outcome_page(subscription, refusal), CONFLICT if is_refused else OK
-        return _confirmation_page(pending.subscription, refusal, pending)
+    try:
+        if request.method == "POST":
+            joined = members.confirm(session, services().sealer, confirm_id).public_id
+            shown = services().tokens.sign(Purpose.WELCOME, joined, now())
+            return redirect(url_for(".welcome", token=shown), 303)
+        pending = members.find_pending(session, confirm_id)
+    except BadToken:
+        public_id = members.split_refusal_name(refusal)[0]
+        subscription = members.outcome_of_request(session, public_id)
+        is_refused = request.method == "POST" and not subscription.is_active
+        return _outcome_page(subscription, refusal, 409 if is_refused else 200)
+    return _confirmation_page(pending.subscription, refusal, pending)
 
 
 @subscriptions.get("/welcome/<token>")
 @public
-def welcome(token: str) -> str:
+def welcome(session: Session, token: str) -> Page:
     """Welcome a new member, with what only members read; after an hour, show only the result."""
     try:
         public_id, is_new = services().tokens.read(Purpose.WELCOME, token), True
     except TokenExpired as error:
         public_id, is_new = error.public_id, False
-    with transaction() as session:
-        subscription = members.outcome_of_request(session, public_id)
-        if not is_new or not subscription.is_active:
-            return _outcome_page(subscription, subscription.public_id)
-        own, group = calendar_name(subscription), subscription.group
-        coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
-        language = request_language()
-        return _page(
-            "welcome",
-            group,
-            meetings=[formatting.meeting_view(each, language, is_member=True) for each in coming],
-            calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
-        )
+    subscription = members.outcome_of_request(session, public_id)
+    if not is_new or not subscription.is_active:
+        return _outcome_page(subscription, subscription.public_id)
+    own, group = calendar_name(subscription), subscription.group
+    coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
+    language = request_language()
+    return _page(
+        "welcome",
+        group,
+        meetings=[formatting.meeting_view(each, language, is_member=True) for each in coming],
+        calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
+    )
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
@@ -172,7 +170,7 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 
 def _confirmation_page(
     subscription: Subscription, refusal: str, pending: PendingConfirmation | None = None
-) -> str:
+) -> Page:
     """Ask whether to join, or show the result: then only an introduction is left to ask for."""
     refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
@@ -184,32 +182,31 @@ def _confirmation_page(
     )
 
 
-def _outcome_page(subscription: Subscription, refusal: str) -> str:
+def _outcome_page(subscription: Subscription, refusal: str, status: int = 200) -> Page:
     """Show what became of a request whose link asks nothing any more."""
     if subscription.is_active:
         return _confirmation_page(subscription, refusal)
     if subscription.confirmed_at:
-        return _left_page(subscription)
+        return _left_page(subscription, status)
     group = subscription.group
     is_never = subscription.is_suppressed
-    return _page("canceled", group, can_join=group.is_open, is_never=is_never)
+    return _page("canceled", group, status, can_join=group.is_open, is_never=is_never)
 
 
 @subscriptions.route("/not-me/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def not_me(token: str) -> ResponseReturnValue:
+def not_me(session: Session, token: str) -> ResponseReturnValue:
     name = services().tokens.read(Purpose.REFUSE, token)
     public_id, secret = members.split_refusal_name(name)
-    with transaction() as session:
-        if request.method == "POST":
-            never = secret if request.form.get("choice") == "never" else ""
-            members.reject(session, services().sealer, public_id, never)
-            return redirect(url_for(".not_me", token=token, pressed=1), 303)
-        return _not_me_page(session, members.get(session, public_id), can_choose=bool(secret))
+    if request.method == "POST":
+        never = secret if request.form.get("choice") == "never" else ""
+        members.reject(session, services().sealer, public_id, never)
+        return redirect(url_for(".not_me", token=token, pressed=1), 303)
+    return _not_me_page(session, members.get(session, public_id), can_choose=bool(secret))
 
 
-def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bool) -> str:
+def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bool) -> Page:
     """Ask what should happen with a request, or show what has."""
     waiting = members.waiting_request(session, subscription)
     if "pressed" in request.args and not subscription.is_active and not waiting:
@@ -225,78 +222,73 @@ def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bo
     )
 
 
-def _rejected_page(session: Session, subscription: Subscription) -> str:
+def _rejected_page(session: Session, subscription: Subscription) -> Page:
     """Show that a request was withdrawn, or that a member has left."""
     is_never = members.wants_no_email(session, subscription)
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
     choice = "never" if is_never else "forget"
-    return render_template("subscriptions/not_me_done.html", choice=choice)
+    return page("subscriptions/not_me_done.html", choice=choice)
 
 
 @subscriptions.route("/leave/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def leave(token: str) -> ResponseReturnValue:
+def leave(session: Session, token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.LEAVE, token)
-    with transaction() as session:
-        if request.method != "POST":
-            return _manage(members.get(session, public_id))
-        members.leave(session, public_id)
+    if request.method != "POST":
+        return _manage(members.get(session, public_id))
+    members.leave(session, public_id)
     return redirect(url_for(".leave", token=token), 303)
 
 
 @subscriptions.post("/leave/<token>/<any(pause, resume, language, remind):press>")
 @public
 @no_cookie
-def act(token: str, press: str) -> ResponseReturnValue:
+def act(session: Session, token: str, press: str) -> ResponseReturnValue:
     """Apply a change that a member selected in a newsletter, in this group only."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
     form = PressForm(press)
-    with transaction() as session:
-        if form.is_sent():
-            form.act(session, public_id)
-            return redirect(url_for(".leave", token=token, done=press), 303)
-        if press != "pause":
-            abort(400)
-        return _manage(members.get(session, public_id), form), 422 if form.errors else 200
+    if form.is_sent():
+        form.act(session, public_id)
+        return redirect(url_for(".leave", token=token, done=press), 303)
+    if press != "pause":
+        abort(400)
+    return _manage(members.get(session, public_id), 422 if form.errors else 200, form)
 
 
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def undo(token: str) -> ResponseReturnValue:
+def undo(session: Session, token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.UNDO_LEAVE, token)
-    with transaction() as session:
-        if request.method == "POST":
-            members.undo_leave(session, public_id)
-            return redirect(url_for(".undo", token=token), 303)
-        subscription = members.get(session, public_id)
-        if subscription.is_active:
-            return _page("back", subscription.group)
-        return _left_page(subscription)
+    if request.method == "POST":
+        members.undo_leave(session, public_id)
+        return redirect(url_for(".undo", token=token), 303)
+    subscription = members.get(session, public_id)
+    if subscription.is_active:
+        return _page("back", subscription.group)
+    return _left_page(subscription)
 
 
 @subscriptions.route("/one-click/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
 @from_anywhere
-def one_click(token: str) -> ResponseReturnValue:
+def one_click(session: Session, token: str) -> ResponseReturnValue:
     """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect.
 
     Any other POST gets the page that asks first.
     """
     public_id = services().tokens.read(Purpose.ONE_CLICK, token)
-    with transaction() as session:
-        said = request.form.get("List-Unsubscribe", "").strip()
-        if request.method == "POST" and said == "One-Click":
-            members.leave_if_there(session, public_id)
-            return "", 204
-        page = _manage(members.get(session, public_id))
-    return page, 400 if request.method == "POST" else 200
+    said = request.form.get("List-Unsubscribe", "").strip()
+    if request.method == "POST" and said == "One-Click":
+        members.leave_if_there(session, public_id)
+        return "", 204
+    return _manage(members.get(session, public_id), 400 if request.method == "POST" else 200)
 
 
-def _left_page(subscription: Subscription) -> str:
+def _left_page(subscription: Subscription, status: int = 200) -> Page:
     """Show that someone has left, and how to come back."""
     undo = ""
     if members.can_undo_leave(subscription):
@@ -304,6 +296,7 @@ def _left_page(subscription: Subscription) -> str:
     return _page(
         "left",
         subscription.group,
+        status,
         undo_token=undo,
         can_join=subscription.group.is_open and not subscription.is_suppressed,
         has_bounced=subscription.is_unreachable,
@@ -311,13 +304,14 @@ def _left_page(subscription: Subscription) -> str:
     )
 
 
-def _manage(subscription: Subscription, form: PressForm | None = None) -> str:
+def _manage(subscription: Subscription, status: int = 200, form: PressForm | None = None) -> Page:
     """Show what can be done from a newsletter: this group only, because emails are forwarded."""
     if not subscription.is_active:
-        return _left_page(subscription)
+        return _left_page(subscription, status)
     return _page(
         "leave",
         subscription.group,
+        status,
         token=services().tokens.sign(Purpose.LEAVE, subscription.public_id, now()),
         form=form or PressForm("pause", formdata=None),
         paused_until=subscription.pause,
@@ -327,9 +321,8 @@ def _manage(subscription: Subscription, form: PressForm | None = None) -> str:
     )
 
 
-def _page(name: str, group: Group, **context: object) -> str:
-    shown = group_view(group, request_language())
-    return render_template(f"subscriptions/{name}.html", group=shown, **context)
+def _page(name: str, group: Group, status: int = 0, /, **context: object) -> Page:
+    return group_page(f"subscriptions/{name}.html", group, status, **context)
 
 
 personal_address = Blueprint("personal_address", __name__)
@@ -350,7 +343,7 @@ def page_is_old(error: TokenExpired) -> ResponseReturnValue:
             return redirect(url_for("directory.index"), 303)
         if request.method != "POST" or not _is_allowing(group):
             return redirect(url_for(".ask_code", slug=group.slug, late="1"), 303)
-        return _code_page(group, _form(session, group, nonce), "late"), 422
+        return _code_page(group, _form(session, group, nonce), "late")
 
 
 @personal_address.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
@@ -362,10 +355,9 @@ def ask_code(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
         if not _is_allowing(group):
-            return _page("no_personal", group), 404
+            return _page("no_personal", group, 404)
         if not form.is_sent():
-            page = _page("ask_code", group, form=form, is_late="late" in request.args)
-            return page, 422 if form.errors else 200
+            return _page("ask_code", group, form=form, is_late="late" in request.args)
     nonce, language = new_public_id(), request_language()
     wanted = SendStaffCode(form.email.data or "", language, group.public_id, nonce, asking_source())
     with transaction() as session:
@@ -386,18 +378,17 @@ def join_with_code(token: str) -> ResponseReturnValue:
         form = _form(session, group, nonce)
         if not _is_allowing(group):
             is_typed = request.method == "POST"
-            page = _code_page(group, form, "off") if is_typed else _page("no_personal", group)
-            return page, 422 if is_typed else 404
+            return _code_page(group, form, "off") if is_typed else _page("no_personal", group, 404)
         if not form.is_sent():
-            return _code_page(group, form), 422 if form.errors else 200
+            return _code_page(group, form)
     return _ask_to_join(group, form.wanted())
 
 
-def _code_page(group: Group, form: JoinForm, problem: str = "") -> str:
+def _code_page(group: Group, form: JoinForm, problem: str = "") -> Page:
     """Show the form with the code; on a page that cannot work, show what was typed and why."""
     again_at = staff_codes.end_of_day(now())
     said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
-    return _page("join_with_code", group, form=form, **said)
+    return _page("join_with_code", group, 422 if problem else 0, form=form, **said)
 
 
 def _is_allowing(group: Group) -> bool:
@@ -411,45 +402,40 @@ waiting_list = Blueprint("waiting_list", __name__)
 @waiting_list.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
 @public
 @no_cookie
-def ask(slug: str) -> ResponseReturnValue:
+def ask(session: Session, slug: str) -> ResponseReturnValue:
     """Store the request, sealed; also from a page that was open when the group started."""
     form = TellMeForm()
-    with transaction() as session:
-        group = groups.find_even_retired(session, slug) or abort(404)
-        groups.require_not_ending(group)
-        if group.is_open and request.method != "POST":
-            return redirect(url_for("subscriptions.join", slug=slug))
-        if form.is_sent():
-            due_at = throttle(session)
-            wanted = form.wanted()
-            members.ask_to_join(session, services().sealer, group, wanted, due_at)
-            return redirect(url_for(".noted"), 303)
-        shown = group_view(group, request_language())
+    group = groups.find_even_retired(session, slug) or abort(404)
+    groups.require_not_ending(group)
+    if group.is_open and request.method != "POST":
+        return redirect(url_for("subscriptions.join", slug=slug))
+    if form.is_sent():
+        due_at = throttle(session)
+        members.ask_to_join(session, services().sealer, group, form.wanted(), due_at)
+        return redirect(url_for(".noted"), 303)
     last_day = members.noon_utc(members.last_day())
-    page = render_template("waiting_list/ask.html", group=shown, form=form, last_day=last_day)
-    return page, 422 if form.errors else 200
+    return group_page("waiting_list/ask.html", group, form=form, last_day=last_day)
 
 
 @waiting_list.get("/noted")
 @public
-def noted() -> str:
-    return render_template("waiting_list/noted.html", last_day=members.noon_utc(members.last_day()))
+def noted() -> Page:
+    return page("waiting_list/noted.html", last_day=members.noon_utc(members.last_day()))
 
 
 @waiting_list.route("/forget-note/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def forget(token: str) -> ResponseReturnValue:
+def forget(session: Session, token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.FORGET_NOTE, token)
-    with transaction() as session:
-        if request.method == "POST":
-            members.ask_to_forget(session, public_id)
-            return redirect(url_for(".forgotten"), 303)
-        shown = group_view(members.get_entry(session, public_id).group, request_language())
-    return render_template("waiting_list/forget.html", group=shown, action=request.path)
+    if request.method == "POST":
+        members.ask_to_forget(session, public_id)
+        return redirect(url_for(".forgotten"), 303)
+    group = members.get_entry(session, public_id).group
+    return group_page("waiting_list/forget.html", group, action=request.path)
 
 
 @waiting_list.get("/forget-note/done")
 @public
-def forgotten() -> str:
-    return render_template("waiting_list/forgotten.html")
+def forgotten() -> Page:
+    return page("waiting_list/forgotten.html")
