@@ -33,10 +33,10 @@ RECIPES = {
         Line(
             "belong_mail/pages/directory.py",
             'directory = Blueprint("directory", __name__)\n',
-            '\n\n@directory.get("/hours")\n@public\ndef hours() -> str:\n'
-            '    return render_template("directory/hours.html")\n\n\n'
-            '@directory.get("/closed")\n@for_accounts\ndef closed() -> str:\n'
-            '    return render_template("directory/hours.html")\n\n\n',
+            '\n\n@directory.get("/hours")\n@public\ndef hours() -> Page:\n'
+            '    return page("directory/hours.html")\n\n\n'
+            '@directory.get("/closed")\n@for_accounts\ndef closed() -> Page:\n'
+            '    return page("directory/hours.html")\n\n\n',
         ),
         Line(
             "templates/directory/hours.html",

@@ -5,16 +5,7 @@ import secrets
 from base64 import b64decode, b64encode
 from datetime import timedelta
 
-from flask import (
-    Blueprint,
-    Response,
-    jsonify,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, Response, jsonify, make_response, redirect, request, url_for
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -37,6 +28,7 @@ from belong_mail.web.context import asking_source, services, throttle, transacti
 from belong_mail.web.forms import BaseForm
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 sign_in = Blueprint("sign_in", __name__)
 
@@ -44,7 +36,7 @@ sign_in = Blueprint("sign_in", __name__)
 @sign_in.route("/sign-in", methods=["GET", "POST"])
 @public
 @no_cookie
-def ask() -> ResponseReturnValue:
+def ask(session: Session) -> ResponseReturnValue:
     form = SignInForm()
     if form.is_sent():
         asking = SendSignInLink(
@@ -54,42 +46,38 @@ def ask() -> ResponseReturnValue:
             source=asking_source(),
             known_as=browsers.known_as(),
         )
-        with transaction() as session:
-            due_at = throttle(session, known_as=asking.known_as)
-            asking.ask(session, services().sealer, due_at=due_at)
+        due_at = throttle(session, known_as=asking.known_as)
+        asking.ask(session, services().sealer, due_at=due_at)
         return redirect(url_for(".sent"), 303)
-    page = render_template("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
-    return page, 422 if form.errors else 200
+    return page("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
 
 
 @sign_in.get("/sign-in/sent")
 @public
-def sent() -> str:
-    return render_template("sign_in/sent.html")
+def sent() -> Page:
+    return page("sign_in/sent.html")
 
 
 @sign_in.route("/sign-in/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> ResponseReturnValue:
+def confirm(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET; on POST sign in, if this browser asked for the link and there is no passkey."""
     public_id = link_hash(services().tokens.read(Purpose.SIGN_IN, token))
-    with transaction() as session:
-        link = signing_in.find_sign_in(session, public_id)
-        account = session.get_one(Account, link.account_id)
-        form = OwnNameForm(account)
-        is_ours = signing_in.has_asked(session, link, browsers.asked_as())
-        has_passkey = signing_in.has_passkey(session, account)
-        may_enter = is_ours and not has_passkey
-        if may_enter and form.is_sent():
-            return _begin(session, link, form)
-        if form.is_submitted() and not may_enter:
-            why = "has-passkey" if is_ours else "other-browser"
-            signing_in.record_refusal(session, account, why)
-    action = url_for(".confirm", token=token)
+    link = signing_in.find_sign_in(session, public_id)
+    account = session.get_one(Account, link.account_id)
+    form = OwnNameForm(account)
+    is_ours = signing_in.has_asked(session, link, browsers.asked_as())
+    has_passkey = signing_in.has_passkey(session, account)
+    may_enter = is_ours and not has_passkey
+    if may_enter and form.is_sent():
+        return _begin(session, link, form)
+    if form.is_submitted() and not may_enter:
+        why = "has-passkey" if is_ours else "other-browser"
+        signing_in.record_refusal(session, account, why)
+    status = (422 if may_enter else 403) if form.is_submitted() else 200
     shown = {"form": form, "is_ours": is_ours, "has_passkey": has_passkey}
-    page = render_template("sign_in/confirm.html", action=action, **shown)
-    return page, (422 if may_enter else 403) if form.is_submitted() else 200
+    return page("sign_in/confirm.html", status, action=url_for(".confirm", token=token), **shown)
 
 
 def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
@@ -103,24 +91,21 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @sign_in.route("/confirm-identity/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def prove(token: str) -> ResponseReturnValue:
+def prove(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET; on POST count the session as proved, if it asked for the link."""
     public_id = link_hash(services().tokens.read(Purpose.PROOF, token))
-    with transaction() as session:
-        link = signing_in.find_sign_in(session, public_id)
-        account = browsers.current_account(session)
-        is_ours = account is not None and proof.may_use(session, link, account)
-        if request.method == "POST" and account is not None and is_ours:
-            signing_in.use_sign_in(session, link)
-            proof.prove(session, account, "link")
-            return redirect(url_for("account.confirm_identity"), 303)
-        if request.method == "POST":
-            owner = session.get_one(Account, link.account_id)
-            signing_in.record_refusal(session, owner, "other-session")
-    page = render_template(
-        "sign_in/prove.html", action=url_for(".prove", token=token), is_ours=is_ours
-    )
-    return page, 200 if request.method != "POST" else 403
+    link = signing_in.find_sign_in(session, public_id)
+    account = browsers.current_account(session)
+    is_ours = account is not None and proof.may_use(session, link, account)
+    if request.method == "POST" and account is not None and is_ours:
+        signing_in.use_sign_in(session, link)
+        proof.prove(session, account, "link")
+        return redirect(url_for("account.confirm_identity"), 303)
+    if request.method == "POST":
+        owner = session.get_one(Account, link.account_id)
+        signing_in.record_refusal(session, owner, "other-session")
+    status, action = 200 if request.method != "POST" else 403, url_for(".prove", token=token)
+    return page("sign_in/prove.html", status, action=action, is_ours=is_ours)
 
 
 @sign_in.route("/invitation/<token>", methods=["GET", "POST"])
@@ -136,9 +121,9 @@ def accept(token: str) -> ResponseReturnValue:
             if form.is_sent():
                 return _accept_and_enter(session, secret, form, invitation.account)
     except BadToken:
-        return render_template("sign_in/no_invitation.html"), 404
+        return page("sign_in/no_invitation.html", 404)
     shown = {"form": form, "invitation": invitation, "action": url_for(".accept", token=token)}
-    return render_template("sign_in/invitation.html", **shown), 422 if form.errors else 200
+    return page("sign_in/invitation.html", **shown)
 
 
 def _accept_and_enter(
@@ -160,14 +145,13 @@ def _accept_and_enter(
 
 @sign_in.post("/sign-out")
 @for_accounts
-def out() -> Response:
+def out(session: Session) -> Response:
     """Sign out here, staying a known browser; or with `everywhere` on every browser."""
     is_everywhere = "everywhere" in request.form
-    with transaction() as session:
-        account = browsers.current_account(session)
-        if account is not None and is_everywhere:
-            browsers.end_all_sessions(session, account.id)
-        browsers.end_session(session)
+    account = browsers.current_account(session)
+    if account is not None and is_everywhere:
+        browsers.end_all_sessions(session, account.id)
+    browsers.end_session(session)
     answer = make_response(redirect(url_for("directory.index"), 303))
     if is_everywhere:
         browsers.forget_browser(answer)
@@ -182,40 +166,33 @@ account = Blueprint("account", __name__, url_prefix="/account")
 
 @account.route("/proof", methods=["GET", "POST"])
 @for_accounts
-def confirm_identity() -> ResponseReturnValue:
+def confirm_identity(session: Session) -> ResponseReturnValue:
     """Show how to prove one's identity, or that it is done; on POST have a link emailed."""
-    form = BaseForm()
-    with transaction() as session:
-        way = proof.way(session, services().settings, signed_in())
-        if form.validate_on_submit() and way is not Way.PASSKEY:
-            throttle(session, known_as=browsers.current_session().public_id)
-            language = request_language()
-            proof.ask_for_link(session, services().sealer, signed_in(), language)
-            return redirect(url_for(".confirm_identity", asked=1), 303)
+    form, way = BaseForm(), proof.way(session, services().settings, signed_in())
+    if form.validate_on_submit() and way is not Way.PASSKEY:
+        throttle(session, known_as=browsers.current_session().public_id)
+        proof.ask_for_link(session, services().sealer, signed_in(), request_language())
+        return redirect(url_for(".confirm_identity", asked=1), 303)
     back = proof.page_to_go_back_to()
-    shown = {"is_fresh": proof.is_fresh(), "way": way, "back": back}
-    return render_template("account/proof.html", form=form, **shown)
+    return page("account/proof.html", form=form, is_fresh=proof.is_fresh(), way=way, back=back)
 
 
 @account.get("/sessions")
 @for_accounts
-def sessions() -> str:
+def sessions(session: Session) -> Page:
     """List where the account is signed in."""
-    with transaction() as session:
-        found = browsers.sessions_of(session, signed_in())
-    here_id = browsers.current_session().id
-    return render_template("account/sessions.html", sessions=found, here_id=here_id)
+    found, here_id = browsers.sessions_of(session, signed_in()), browsers.current_session().id
+    return page("account/sessions.html", sessions=found, here_id=here_id)
 
 
 @account.post("/sessions/end")
 @for_accounts
-def end() -> ResponseReturnValue:
+def end(session: Session) -> ResponseReturnValue:
     """End one session, or with `others` all but this one."""
-    with transaction() as session:
-        if "others" in request.form:
-            browsers.end_others(session, signed_in())
-        else:
-            browsers.end_one(session, signed_in(), request.form.get("session", ""))
+    if "others" in request.form:
+        browsers.end_others(session, signed_in())
+    else:
+        browsers.end_one(session, signed_in(), request.form.get("session", ""))
     return redirect(url_for(".sessions", done="ended"), 303)
 
 
@@ -234,7 +211,7 @@ def begin() -> ResponseReturnValue:
     """Return the challenge to sign in; everyone gets the same options."""
     form = PasskeySignInForm()
     if not form.is_sent():
-        return _sign_in_page(form), 422
+        return _sign_in_page(form)
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(SIGN_IN)))
 
 
@@ -245,7 +222,7 @@ def finish() -> ResponseReturnValue:
     """Sign this browser in by a signed challenge."""
     form = PasskeySignInForm()
     if not form.is_sent():
-        return _sign_in_page(form), 422
+        return _sign_in_page(form)
     challenge = _use_challenge(SIGN_IN)
     with transaction() as session:
         account = passkeys.find_owner(session, _base_url(), challenge, form.answer.data or "")
@@ -257,8 +234,8 @@ def finish() -> ResponseReturnValue:
     return browsers.go_home(account)
 
 
-def _sign_in_page(form: PasskeySignInForm) -> str:
-    return render_template("sign_in/ask.html", form=SignInForm(), passkey_form=form)
+def _sign_in_page(form: PasskeySignInForm) -> Page:
+    return page("sign_in/ask.html", 422, form=SignInForm(), passkey_form=form)
 
 
 @passkey.post("/account/proof/passkey")
@@ -288,19 +265,17 @@ def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
     """Answer that a passkey signs no one in, or proves nothing."""
     _record_refusal(refused)
     is_proof = request.endpoint == "passkey.finish_proof"
-    return render_template("passkeys/refused.html", is_proof=is_proof), 403
+    return page("passkeys/refused.html", 403, is_proof=is_proof)
 
 
 @passkey.get("/account/passkeys")
 @for_accounts
-def listed() -> str:
+def listed(session: Session) -> Page:
     """List the account's passkeys."""
-    with transaction() as session:
-        found = passkeys.passkeys_of(session, signed_in())
-        by_district = signing_in.uses_district(session, services().settings, signed_in())
+    found = passkeys.passkeys_of(session, signed_in())
+    by_district = signing_in.uses_district(session, services().settings, signed_in())
     may_add = not by_district and len(found) < passkeys.MAX_PASSKEYS
-    shown = {"passkeys": found, "may_add": may_add, "by_district": by_district}
-    return render_template("passkeys/listed.html", **shown)
+    return page("passkeys/listed.html", passkeys=found, may_add=may_add, by_district=by_district)
 
 
 @passkey.route("/account/passkeys/add", methods=["GET", "POST"])
@@ -317,8 +292,7 @@ def add() -> ResponseReturnValue:
             _record_refusal(refused)
             form.name.errors = (str(form.not_added),)
     form.answer.data = ""
-    page = render_template("passkeys/add.html", form=form)
-    return page, 422 if form.errors else 200
+    return page("passkeys/add.html", form=form)
 
 
 def _add(challenge: bytes, form: PasskeyForm) -> None:
@@ -344,11 +318,9 @@ def options() -> Response:
 @passkey.post("/account/passkeys/remove")
 @for_accounts
 @fresh_proof
-def remove() -> ResponseReturnValue:
-    with transaction() as session:
-        name = request.form.get("passkey", "")
-        passkeys.remove(session, services().sealer, signed_in(), name)
-        browsers.end_others(session, signed_in())
+def remove(session: Session) -> ResponseReturnValue:
+    passkeys.remove(session, services().sealer, signed_in(), request.form.get("passkey", ""))
+    browsers.end_others(session, signed_in())
     return redirect(url_for(".listed", done="removed"), 303)
 
 

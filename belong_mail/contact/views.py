@@ -1,6 +1,6 @@
 """The contact pages: write, and the reference number."""
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
+from belong_mail.web.page import Page, page
 
 contact = Blueprint("contact", __name__)
 
@@ -34,45 +35,41 @@ def write() -> ResponseReturnValue:
             return _thank(form)
         except DBAPIError:
             is_lost = True
-    page = render_template("contact/write.html", form=form, is_lost=is_lost, help_lines=help_lines)
-    return page, 503 if is_lost else 422 if form.errors else 200
+    shown = {"form": form, "is_lost": is_lost, "help_lines": help_lines}
+    return page("contact/write.html", 503 if is_lost else 0, **shown)
 
 
 @contact.get("/contact/received/<reference>", defaults={"has_address": True})
 @contact.get("/contact/received/<reference>/no-address", defaults={"has_address": False})
 @public
-def received(reference: str, *, has_address: bool) -> str:
+def received(session: Session, reference: str, *, has_address: bool) -> Page:
     """Say what happens next; the page's own address says whether an answer can come."""
-    with transaction() as session:
-        message = service.find(session, reference) or abort(404)
-        leads_of = message.group.name if message.group else ""
-    return render_template(
-        "contact/received.html", reference=reference, leads_of=leads_of, has_address=has_address
-    )
+    message = service.find(session, reference) or abort(404)
+    leads_of = message.group.name if message.group else ""
+    shown = {"reference": reference, "leads_of": leads_of, "has_address": has_address}
+    return page("contact/received.html", **shown)
 
 
 @contact.route("/contact/answer", methods=["GET", "POST"])
 @public
 @no_cookie
-def answer() -> ResponseReturnValue:
+def answer(session: Session) -> ResponseReturnValue:
     """Show a thread to the holder of its code, and add their words to it."""
     form = ReceiptForm()
     if form.is_turned and form.reference.data:
         return _show_code(form.reference.data, form.code.data or "", form)
     if not form.is_sent() and not (form.is_turned and form.is_open.data and form.validate()):
-        return render_template("contact/answer.html", form=form), 422 if form.errors else 200
-    with transaction() as session:
-        try:
-            throttle(session, NO_WAIT)
-        except TooManyRequests as error:
-            until = error.retry_after
-            page = render_template("contact/answer.html", form=form, until=until)
-            return page, 429, {"Retry-After": str(round(AGAIN_AFTER.total_seconds()))}
-        said = _read(session, form)
+        return page("contact/answer.html", form=form)
+    try:
+        throttle(session, NO_WAIT)
+    except TooManyRequests as error:
+        again = {"Retry-After": str(round(AGAIN_AFTER.total_seconds()))}
+        return *page("contact/answer.html", 429, form=form, until=error.retry_after), again
+    said = _read(session, form)
     if said is None:
-        return render_template("contact/answer.html", form=form), 422
+        return page("contact/answer.html", 422, form=form)
     is_sent = bool(form.message.data) and not form.is_turned
-    return render_template("contact/thread.html", form=form, said=said, is_sent=is_sent)
+    return page("contact/thread.html", 200, form=form, said=said, is_sent=is_sent)
 
 
 def _read(session: Session, form: ReceiptForm) -> list[threads.ThreadMessage] | None:
@@ -105,8 +102,8 @@ def _thank(form: ContactForm) -> ResponseReturnValue:
     return redirect(url_for(".received", reference=reference, has_address=has_address), 303)
 
 
-def _show_code(reference: str, code: str, form: ReceiptForm) -> str:
-    return render_template("contact/received.html", reference=reference, code=code, form=form)
+def _show_code(reference: str, code: str, form: ReceiptForm) -> Page:
+    return page("contact/received.html", 200, reference=reference, code=code, form=form)
 
 
 def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:

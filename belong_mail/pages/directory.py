@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, time, timedelta
 
-from flask import Blueprint, Response, abort, redirect, render_template, url_for
+from flask import Blueprint, Response, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
@@ -12,8 +13,9 @@ from belong_mail.groups.presenters import group_view, page_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.web.access import public
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services
 from belong_mail.web.language import request_language
+from belong_mail.web.page import Page, page
 
 # How long `security.txt` is valid; RFC 9116, section 2.5.5, advises under a year.
 PROMISED = timedelta(days=180)
@@ -24,45 +26,37 @@ NEXT = 3
 
 @directory.get("/")
 @public
-def index() -> str:
-    language = request_language()
-    with transaction() as session:
-        cards = [group_view(group, language) for group in groups.listed(session)]
-        video_url = site_settings.with_changes(session, services().settings).video_url
-    return render_template(
+def index(session: Session) -> Page:
+    cards = [group_view(group, request_language()) for group in groups.listed(session)]
+    return page(
         "directory/index.html",
         established=[each for each in cards if not (each.is_upcoming or each.last_day)],
         upcoming=[each for each in cards if each.is_upcoming and not each.last_day],
         ending=[each for each in cards if each.last_day],
-        video_url=video_url,
+        video_url=site_settings.with_changes(session, services().settings).video_url,
     )
 
 
 @directory.get("/groups/<slug>")
 @public
-def group(slug: str) -> str:
-    with transaction() as session:
-        found = groups.find_even_retired(session, slug) or abort(404)
-        language = request_language()
-        zone = services().settings.timezone
-        coming = meetings.upcoming(session, zone, now(), NEXT, found)
-    return render_template(
-        "directory/group.html",
-        **page_view(found, language),
-        meetings=[formatting.meeting_view(each, language) for each in coming],
-    )
+def group(session: Session, slug: str) -> Page:
+    found = groups.find_even_retired(session, slug) or abort(404)
+    language, zone = request_language(), services().settings.timezone
+    coming = meetings.upcoming(session, zone, now(), NEXT, found)
+    shown = [formatting.meeting_view(each, language) for each in coming]
+    return page("directory/group.html", meetings=shown, **page_view(found, language))
 
 
 @directory.get("/privacy")
 @public
-def privacy() -> str:
-    return render_template("directory/privacy.html")
+def privacy() -> Page:
+    return page("directory/privacy.html")
 
 
 @directory.get("/accessibility")
 @public
-def accessibility() -> str:
-    return render_template("directory/accessibility.html")
+def accessibility() -> Page:
+    return page("directory/accessibility.html")
 
 
 @directory.get("/favicon.ico")

@@ -8,6 +8,7 @@ import segno
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
@@ -18,9 +19,10 @@ from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
 from belong_mail.web.access import public
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language, speaking
+from belong_mail.web.page import Page, page
 
 MOST_DATES = 3
 onboarding = Blueprint("onboarding", __name__)
@@ -28,22 +30,22 @@ onboarding = Blueprint("onboarding", __name__)
 
 @onboarding.get("/new-colleagues")
 @public
-def index() -> str:
-    return render_template("onboarding/index.html", entries=_entries(), code=request_language())
+def index(session: Session) -> Page:
+    return page("onboarding/index.html", entries=_entries(session), code=request_language())
 
 
 @onboarding.get("/new-colleagues/sheet")
 @public
-def handout() -> str:
+def handout(session: Session) -> Page:
     """Show one sheet for new colleagues, in all languages at once."""
     words, soon = {}, {}
     for code in i18n.NAMES:
         with speaking(code):
             words[code] = Markup(render_template("onboarding/words.html"))  # noqa: S704 - escaped
             soon[code] = _("Starts this year")
-    return render_template(
+    return page(
         "onboarding/handout.html",
-        entries=_entries(),
+        entries=_entries(session),
         words=words,
         soon=soon,
         home=qr_code(services().settings.base_url),
@@ -52,41 +54,32 @@ def handout() -> str:
 
 @onboarding.get("/new-colleagues/mail")
 @public
-def mail() -> str:
+def mail(session: Session) -> Page:
     """Show an email that people send from their own mailbox."""
     code = request_language()
-    return render_template(
-        "onboarding/mail.html",
-        entries=[(each.said[code], each.url) for each in _entries()],
-        page_url=services().links.page("onboarding.index", code),
-    )
+    shown = [(each.said[code], each.url) for each in _entries(session)]
+    page_url = services().links.page("onboarding.index", code)
+    return page("onboarding/mail.html", entries=shown, page_url=page_url)
 
 
 @onboarding.get("/groups/<slug>/poster")
 @public
-def poster(slug: str) -> str:
+def poster(session: Session, slug: str) -> Page:
     """Show a poster, with the group's next dates."""
-    language = request_language()
-    zone = services().settings.timezone
-    with transaction() as session:
-        group = groups.find(session, slug) or abort(404)
-        entry = onboarding_entry(group, services().links)
-        dates = [
-            meeting_view(each, language)
-            for each in meetings.next_held(session, zone, now(), MOST_DATES, group)
-        ]
-    return render_template(
-        "onboarding/poster.html", entry=entry, group=entry.said[language], dates=dates
-    )
+    language, zone = request_language(), services().settings.timezone
+    group = groups.find(session, slug) or abort(404)
+    entry = onboarding_entry(group, services().links)
+    coming = meetings.next_held(session, zone, now(), MOST_DATES, group)
+    dates = [meeting_view(each, language) for each in coming]
+    return page("onboarding/poster.html", entry=entry, group=entry.said[language], dates=dates)
 
 
 @onboarding.get("/g/<int(max=99999):number>")
 @public
-def short(number: int) -> ResponseReturnValue:
+def short(session: Session, number: int) -> ResponseReturnValue:
     """Redirect a short address on paper to the group's page; numbers are never reused."""
-    with transaction() as session:
-        group = groups.by_id(session, number) or abort(404)
-        return redirect(url_for("directory.group", slug=group.slug))
+    group = groups.by_id(session, number) or abort(404)
+    return redirect(url_for("directory.group", slug=group.slug))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +105,10 @@ class OnboardingEntry:
         return self.url.partition("://")[2]
 
 
-def _entries() -> list[OnboardingEntry]:
+def _entries(session: Session) -> list[OnboardingEntry]:
     """List all groups that people can join, now or soon, in the directory's order."""
-    with transaction() as session:
-        found = (group for group in groups.listed(session) if not group.is_ending)
-        return [onboarding_entry(group, services().links) for group in found]
+    found = (group for group in groups.listed(session) if not group.is_ending)
+    return [onboarding_entry(group, services().links) for group in found]
 
 
 def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
