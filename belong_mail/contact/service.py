@@ -124,8 +124,8 @@ def ask_to_resend(session: Session) -> None:
 
 
 def resend(session: Session) -> int:
-    """Queue undelivered messages again; return how many."""
-    again = undelivered(session)
+    """Queue undelivered messages again, if a form gave their reference; return how many."""
+    again = [each for each in undelivered(session) if REFERENCE.fullmatch(each[0].reference)]
     for message, delivery in again:
         if delivery is None:
             post(session, message)

@@ -151,7 +151,7 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
     identity = normalise(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
         raise SkipDelivery(State.SUPPRESSED)
-    if erasure.is_being_erased(session, mailer.keys, identity, subscription.public_id):
+    if erasure.is_being_erased(session, mailer.keys, identity, subscription):
         raise SkipDelivery(State.WITHDRAWN)
     return opened
 

@@ -8,20 +8,20 @@ sign-up begins anew.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select, and_, case, delete, exists, or_, select, update
+from sqlalchemy import and_, case, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import new_public_id, now
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
-from belong_mail.members.models import Erasure, Subscription
+from belong_mail.members.models import Erasure, Subscription, WaitlistEntry
 
 ERASURE_COLUMN = "erasures.wrapped"
 WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
@@ -31,13 +31,15 @@ ERASED_WITHIN = timedelta(days=2)
 SKEW = timedelta(minutes=2)
 # Bytes to which a list is padded, so that its length does not tell how much it names.
 LENGTH = 4096
+# Names in one statement: a person may have written to us very often.
+LOT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedErasure:
     """An erasure, opened by the worker."""
 
-    # Rows to delete: public ids of memberships and notes, and references of messages.
+    # Rows to delete, by `name_of`.
     names: frozenset[str]
     began_at: datetime
     # Seed of the hours, so that no one who reads the database can work them out.
@@ -55,10 +57,16 @@ class OpenedErasure:
         return self.began_at + ERASED_WITHIN * (int.from_bytes(drawn) / 2**64)
 
 
+def name_of(row: Subscription | WaitlistEntry | ContactMessage) -> str:
+    """Name a row by table too: a message's reference, the web's text, may be a membership's id."""
+    own = row.reference if isinstance(row, ContactMessage) else row.public_id
+    return f"{row.__tablename__}/{own}"
+
+
 def start_erasure(
     session: Session, opener: Opener, index: BlindIndex, identity: str, names: set[str]
 ) -> None:
-    """Begin to erase the rows that an address has now; later ones stay.
+    """Begin to erase the named rows, which an address has now; later ones stay.
 
     Rows that an issue is about to be sent to go at once.
     """
@@ -70,7 +78,7 @@ def start_erasure(
         names = names | _read(opener, row).names
     _keep(opener, row, names, now())
     session.flush()
-    rows = session.scalars(select(Subscription).where(Subscription.public_id.in_(names)))
+    rows = _memberships(session, names)
     forget_subscriptions(session, [each for each in rows if _is_to_be_mailed(session, each)])
 
 
@@ -82,14 +90,16 @@ def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> N
     row.wrapped = opener.wrap(content, ERASURE_COLUMN, row.public_id)
 
 
-def is_being_erased(session: Session, keyring: Keyring, identity: str, public_id: str) -> bool:
-    """Return whether a membership is being erased."""
+def is_being_erased(
+    session: Session, keyring: Keyring, identity: str, held: Subscription | WaitlistEntry
+) -> bool:
+    """Return whether a membership or request is being erased."""
     row = session.get(Erasure, keyring.index.erased(identity))
-    return row is not None and public_id in _read(keyring.opener, row).names
+    return row is not None and name_of(held) in _read(keyring.opener, row).names
 
 
-def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
-    """Delete the memberships whose hour has come; return the names of everything due.
+def erase_due(session: Session, opener: Opener, at: datetime) -> None:
+    """Delete the rows whose hour has come.
 
     An erasure that was begun by a clock that ran ahead begins now, so that its rows do not stay too
     long.
@@ -104,9 +114,11 @@ def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
         due += erasing.due(at)
         if erasing.is_over(at):
             session.delete(row)
-    if due:
-        forget_subscriptions(session, list(session.scalars(_named(due))))
-    return due
+    forget_subscriptions(session, _memberships(session, due))
+    for names in _lots(due, WaitlistEntry):
+        session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id.in_(names)))
+    for names in _lots(due, ContactMessage):
+        session.execute(delete(ContactMessage).where(ContactMessage.reference.in_(names)))
 
 
 def leave_out(session: Session, opener: Opener, group: Group) -> None:
@@ -116,12 +128,23 @@ def leave_out(session: Session, opener: Opener, group: Group) -> None:
     """
     rows = session.scalars(select(Erasure)).all()
     names = [name for row in rows for name in _read(opener, row).names]
-    found = _named(names).where(Subscription.group_id == group.id)
-    forget_subscriptions(session, list(session.scalars(found)) if names else [])
+    theirs = [each for each in _memberships(session, names) if each.group_id == group.id]
+    forget_subscriptions(session, theirs)
 
 
-def _named(names: list[str]) -> Select[Any]:
-    return select(Subscription).where(Subscription.public_id.in_(names))
+def _memberships(session: Session, names: Iterable[str]) -> list[Subscription]:
+    """Find the memberships among named rows."""
+    found = select(Subscription)
+    lots = _lots(names, Subscription)
+    rows = (session.scalars(found.where(Subscription.public_id.in_(lot))) for lot in lots)
+    return [row for lot in rows for row in lot]
+
+
+def _lots(names: Iterable[str], table: type[Base]) -> Iterator[list[str]]:
+    """Yield the ids or references of named rows of one table, as many as a statement takes."""
+    split = (name.partition("/") for name in names)
+    theirs = [own for kind, _, own in split if kind == table.__tablename__]
+    return (theirs[start : start + LOT] for start in range(0, len(theirs), LOT))
 
 
 def _read(opener: Opener, row: Erasure) -> OpenedErasure:

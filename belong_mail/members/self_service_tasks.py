@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
@@ -129,12 +129,13 @@ def erase(work: Work, asked: Erase) -> None:
     session, keys = work.session, work.keys
     address = address_of(keys, read_permit(work, asked)[0])
     identity = addresses.normalise(address)
-    names = {each.public_id for each in rows_of(session, keys, Subscription, identity)}
-    _forget_changes(session, keys, names)
-    names |= {each.public_id for each in rows_of(session, keys, WaitlistEntry, identity)}
-    for message in messages_of(session, keys.opener, identity):
-        if _is_mailed(session, message):
-            names.add(message.reference)
+    held = rows_of(session, keys, Subscription, identity)
+    _forget_changes(session, keys, {each.public_id for each in held})
+    waiting = rows_of(session, keys, WaitlistEntry, identity)
+    written = messages_of(session, keys.opener, identity)
+    mailed = [each for each in written if _is_mailed(session, each)]
+    name = erasure.name_of
+    names = {*map(name, held), *map(name, waiting), *map(name, mailed)}
     erasure.start_erasure(session, keys.opener, keys.index, identity, names)
     work.post("erased", address, asked.language)
 
@@ -142,11 +143,7 @@ def erase(work: Work, asked: Erase) -> None:
 @each_minute("What is to be erased stays")
 def carry_on_erasing(work: Work) -> None:
     """Delete rows of erasures whose hour has come."""
-    session = work.session
-    due = erasure.due_erasures(session, work.keys.opener, work.at)
-    if due:
-        session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id.in_(due)))
-        session.execute(delete(ContactMessage).where(ContactMessage.reference.in_(due)))
+    erasure.erase_due(work.session, work.keys.opener, work.at)
 
 
 def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
@@ -197,7 +194,7 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
 def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
     """Return whether a membership or request is not being erased."""
     identity = addresses.normalise(address_of(work.keys, row))
-    return not erasure.is_being_erased(work.session, work.keys, identity, row.public_id)
+    return not erasure.is_being_erased(work.session, work.keys, identity, row)
 
 
 def _create_manage_session(work: Work, held: list[Subscription]) -> str:

@@ -97,7 +97,7 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
     if is_barred(session, keys.index, group, identity):
         return
     subscription = find_verified(session, keys, group, identity)
-    if subscription and erasure.is_being_erased(session, keys, identity, subscription.public_id):
+    if subscription and erasure.is_being_erased(session, keys, identity, subscription):
         erasure.forget_subscriptions(session, [subscription])
         subscription = None
     if subscription is None:
@@ -410,7 +410,7 @@ def keep_note(work: JobWork, asked: WaitForGroup) -> None:
         raise Refused
     work.require_staff(asked.address)
     note = find_by_address(session, keys.index, group, identity, WaitlistEntry)
-    if note and erasure.is_being_erased(session, keys, identity, note.public_id):
+    if note and erasure.is_being_erased(session, keys, identity, note):
         session.delete(note)
         session.flush()
         note = None
@@ -467,5 +467,5 @@ def tell_launched(work: Work, note_id: int) -> None:
     except DecryptionError:
         log.error("Waiting-list entry %d cannot be opened.", note_id)  # noqa: TRY400 - it names nobody
         return
-    if not erasure.is_being_erased(session, keys, address.normalise(to), note.public_id):
+    if not erasure.is_being_erased(session, keys, address.normalise(to), note):
         let_in(work, note.group, Signup(address=to, language=note.language), "group-starts")

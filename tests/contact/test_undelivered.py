@@ -163,3 +163,14 @@ def test_a_message_that_the_worker_does_not_read_is_told_of_and_sent_by_the_offi
         worker.drain()
         assert undelivered(services) == []
     assert ["need a room" in text_of(mail) for mail in relay.to(OFFICE)] == [True]
+
+
+@on_sqlite
+def test_one_with_a_reference_that_no_form_gave_is_not_sent(services):
+    """The web can store it; the worker’s email and its erasures go by references."""
+    sealed = services.sealer.seal(b"{}", contact.MESSAGE_COLUMN)
+    with services.writing.begin() as session:
+        long_ago = now() - timedelta(hours=1)
+        for reference in ("LGBTQ+ is here", "K7QM-2XRD"):
+            session.add(ContactMessage(reference=reference, sealed=sealed, received_at=long_ago))
+    assert resend(services) == 1

@@ -1,5 +1,6 @@
 """A member gets a copy of what is held, or has all of it erased."""
 
+import json
 import re
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,11 +11,13 @@ import time_machine
 from sqlalchemy import insert, select, update
 
 from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.service import KIND, MESSAGE_COLUMN
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.members import erasure
 from belong_mail.members.models import (
     AddressChange,
     Erasure,
@@ -167,6 +170,46 @@ def test_of_very_many_messages_to_us_the_newest_are_looked_through(mine):
         session.execute(insert(ContactMessage), rows)
         found = messages_of(session, mine.keyring.opener, ADA)
         assert [each.reference for each in found] == [row["reference"] for row in rows[:-1]]
+
+
+@on_both("parameters of a statement")
+def test_a_message_named_like_another_row_erases_that_row_for_nobody(mine):
+    """A message's reference is the web's text: here that of a membership and of a note."""
+    mine.send("/groups/autoimmune/tell-me", email=GRACE)
+    [grace] = mine.join(GRACE, "the-village")
+    path = mine.sheet("asian")
+    [note] = mine.all(select(WaitlistEntry.public_id))
+    with mine.services.writing.begin() as session:
+        for name in (grace, note):
+            content = json.dumps({"address": ADA}).encode()
+            sealed = mine.services.sealer.seal(content, MESSAGE_COLUMN)
+            session.add(message := ContactMessage(reference=name, sealed=sealed))
+            session.flush()
+            outbox.post(session, KIND, sealed_to=outbox.UNNAMED, about_id=message.id)
+            session.flush()
+            session.execute(update(Delivery).values(state=State.ACCEPTED))
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    later(mine)
+    assert mine.all(select(Subscription.public_id)) == [grace]
+    assert mine.all(select(WaitlistEntry.public_id)) == [note]
+    assert mine.count(ContactMessage) == 0
+
+
+@on_both("parameters of a statement")
+def test_an_erasure_of_very_many_messages_stops_no_issue_and_ends(mine):
+    [grace] = mine.join(GRACE, "the-village")
+    [ada] = mine.join(ADA, "the-village")
+    names = {f"contact_messages/{number}" for number in range(66_000)} | {f"subscriptions/{ada}"}
+    opener, index = mine.keyring.opener, mine.keyring.index
+    with mine.services.writing.begin() as session:
+        erasure.start_erasure(session, opener, index, ADA, names)
+    mine.queue_issue()
+    mine.drain()
+    assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
+    later(mine)
+    assert mine.all(select(Subscription.public_id)) == [grace]
+    assert (mine.count(Erasure), mine.relay.to(ADA)) == (0, [])
 
 
 def _expand(mine, state: State) -> None:
