@@ -207,7 +207,9 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     for _ in range(5):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
+    assert 'name="role"' not in office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
     link = link_to(scenario.mails(NEW)[-1], "invitation")
+    assert 'name="accept" value="office"' in scenario.visitor.open(link).text
     assert press(office, scenario, NEW, "withdraw").location == f"{PAGE}?done=withdraw"
     assert "Sam, East" not in office.open(PAGE).text
     assert scenario.visitor.press(link).status_code == 404
@@ -295,6 +297,7 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, of
     lead = signed_in(app, scenario.keyring, LEAD)
     home = lead.open("/lead/").text
     assert home.count("Stop leading …") == 2
+    assert "You’re its only leader" in home.partition('id="asian"')[2].partition("<h2")[0]
     assert home.count("You’re its only leader") == 1
     stop = f"/lead/groups/{VILLAGE}/stop-leading"
     answer = lead.act(stop)

@@ -11,7 +11,9 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.groups.models import Group
+from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.members.tasks import make_note
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -183,9 +185,12 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(office, sc
         make_members(session, scenario.keyring, 2, "asian")
         mailboxes.wrap_mailbox(scenario.keyring.opener, group_named(session, SLUG), OFFICE)
     office.send(f"{PAGE}/end")
+    with scenario.services.writing.begin() as session:
+        wished = Signup("waits@dpsk12.org", "en")
+        session.add(make_note(scenario.keyring, group_named(session, SLUG), wished))
     later(scenario, clock, minutes=2)
     later(scenario, clock, days=29)
-    assert rows(scenario, Subscription) == 7
+    assert (rows(scenario, Subscription), rows(scenario, WaitlistEntry)) == (7, 1)
     assert group_now(scenario).retired_at is None
     before = len(scenario.relay.accepted)
     later(scenario, clock, days=2)

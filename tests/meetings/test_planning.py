@@ -243,11 +243,18 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert "Location: Room 7" in shown
     assert lead.act(f"{day}/cancel").status_code == 303
     assert "Canceled" in visitor.open("/groups/the-village").text
+    assert "</a>\n<span>Canceled</span>" in re.sub(r"\n\s+", "\n", lead.open(LIST).text)
+    assert lead.send(day, **moved).status_code == 303
+    assert "Canceled" not in visitor.open("/groups/the-village").text
+    lead.send(f"{page}/cancel")
+    assert "Changed from the regular" not in visitor.open("/groups/the-village").text
+    lead.send(page)
+    lead.send(day, **moved)
     assert lead.act(f"{day}/restore").status_code == 303
     shown = visitor.open("/groups/the-village").text
     assert "Tuesday, December 8, 2026, 4:00–5:00 PM" in plain(shown)
     assert "Canceled" not in shown
-    assert only(services).sequence == 3
+    assert only(services).sequence == 7
 
 
 def test_a_day_that_cannot_be_moved_so_says_why(lead, page, services):
