@@ -137,7 +137,7 @@ def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet():
 @pytest.mark.parametrize(
     ("group", "address", "is_telling"),
     [
-        (LGBTQ, "lgbtq-leads@dpsk12.org", True),
+        (LGBTQ, "gay-leads@dpsk12.org", True),
         (LGBTQ, "lgbtqleads@dpsk12.org", True),
         (LGBTQ, "ourqueerstaff@dpsk12.org", True),
         (LGBTQ, "leads@pride.dpsk12.org", True),

@@ -108,6 +108,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         assert relay.to("waits@dpsk12.org") == []
     assert visitor.open("/groups/autoimmune/join").status_code == 404
     with services.writing.begin() as session:
+        group_named(session, "autoimmune").created_at = now() - timedelta(days=9)
         launch_an_hour_ago(session, "autoimmune")
     assert press(office, launch, do="undone") == 409
     assert "Undo the start" not in office.open(page).text
