@@ -67,7 +67,7 @@ class OwnNameForm(BaseForm):
 
     def name_it(self, session: Session, account: Account) -> None:
         if "name" in self and self.name.data:
-            accounts.rename(session, account, self.name.data)
+            accounts.rename(session, account, self.name.data, by=account)
 
 
 class SignInForm(PublicForm):

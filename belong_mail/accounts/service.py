@@ -170,10 +170,10 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
     return required(session.scalar(found), NotFound)
 
 
-def rename(session: Session, person: Account, name: str) -> None:
-    """Change the name that the office and colleagues see."""
+def rename(session: Session, person: Account, name: str, *, by: Account | None = None) -> None:
+    """Change the name that the office and colleagues see; `by` is for someone not signed in yet."""
     person.name = name
-    audit.record(session, Kind.PERSON_RENAMED, account=person)
+    audit.record(session, Kind.PERSON_RENAMED, actor=by, account=person)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:

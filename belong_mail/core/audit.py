@@ -78,7 +78,7 @@ class Kind(StrEnum):
     INVITATION_WITHDRAWN = gettext_noop("invitation withdrawn")
     RIGHT_RENEWED = gettext_noop("role renewed")
     RIGHT_ENDED = gettext_noop("role ended")
-    PERSON_RENAMED = gettext_noop("person renamed")
+    PERSON_RENAMED = gettext_noop("name given")
     SESSIONS_ENDED = gettext_noop("sessions ended")
     GROUP_ADDED = gettext_noop("group added")
     GROUP_LAUNCHED = gettext_noop("group launched")

@@ -18,6 +18,7 @@ from babel.dates import format_time as babel_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
@@ -33,6 +34,8 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Patterns for a full date where ours differ from CLDR's: “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
+# Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
+NUMBERS = {"es": "es_US"}
 
 
 # Rules of languages, each loaded once.
@@ -223,6 +226,11 @@ def _clock_parts(clock: time, code: str) -> tuple[str, str]:
     """Return hours and half of the day; the US uses twelve hours in any language."""
     half = babel_time(clock, "a", locale=_locale(code))
     return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
+
+
+def format_number(number: int, code: str) -> str:
+    """Return a number, as in “12,000”."""
+    return format_decimal(number, locale=_locale(NUMBERS.get(code, code)))
 
 
 def format_wait(wait: timedelta, code: str) -> str:

@@ -27,7 +27,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.message.linter import redirector
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.recurrence import FIRST, LAST
+from belong_mail.meetings.recurrence import LAST
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
@@ -98,12 +98,14 @@ def direct(_form: Form, field: Field) -> None:
 
 def listed_days(_form: Form, field: Field) -> None:
     """Accept dates, one a line, as people type them."""
-    for line in (field.data or "").split():
+    for line in (field.data or "").splitlines():
         try:
-            read_day(line, request_language())
+            for each in line.split():
+                read_day(each, request_language())
         except ValueError as error:
             said = _(
-                "“%(word)s” isn’t a date. Enter one date per line, like 12/31/2027.", word=line
+                "“%(word)s” isn’t a date. Enter one date per line, like 12/31/2027.",
+                word=line.strip(),
             )
             raise ValidationError(said) from error
 
@@ -111,14 +113,14 @@ def listed_days(_form: Form, field: Field) -> None:
 def to_come(form: Form, field: Field) -> None:
     """Accept a date within our calendars; a past one only if it is unchanged."""
     day = field.data
-    if day and not FIRST <= day <= LAST:
+    if day and day > LAST:
         raise ValidationError(TOO_FAR)
     if day and day < today() and day != cast("TimesForm", form).day_before:
         raise ValidationError(_("This day is over. Choose today or a later one."))
 
 
 LINE_VALIDATORS = SHORT_LENGTH, one_line, without_address
-TOO_FAR = _l("Choose a date between 2020 and 2037.")
+TOO_FAR = _l("Choose a date before 2038.")
 MOST_EXCEPTIONS = 40
 FIFTH = 5
 
@@ -230,7 +232,7 @@ class MeetingForm(TimesForm, LocalizedForm):
     def validate_until(self, field: Field) -> None:
         if not field.data:
             return
-        if not FIRST <= field.data <= LAST:
+        if field.data > LAST:
             raise ValidationError(TOO_FAR)
         if self.repeats.data == "once":
             raise ValidationError(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from traceback import walk_tb
 from typing import cast
 
-from flask import Flask, render_template, request, url_for
+from flask import Flask, g, render_template, request, url_for
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import (
     HTTPException,
@@ -42,7 +42,7 @@ NOT_HERE = 404
 NOT_FOUND = (
     NOT_HERE,
     gettext_noop("We can’t find this page"),
-    gettext_noop("The link may be old or have a typo. Start from the list of groups."),
+    gettext_noop("The link may be old or have a typo."),
 )
 OUR_FAULT = (
     500,
@@ -88,7 +88,7 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     MethodNotAllowed: (
         405,
         gettext_noop("Something went wrong with that link or button"),
-        gettext_noop("Open the link again, then select the button on the page."),
+        gettext_noop("Go back to the page before, then select its button."),
     ),
     HTTPException: (  # with a status of its own
         400,
@@ -111,6 +111,8 @@ LATER: dict[type[HTTPException], tuple[str, str]] = {
 }
 
 
+# First parts of the addresses of the desk's pages.
+DESK = {"lead", "office", "account"}
 # For each page with a link that doesn't work: what to do, the next page, its button.
 SIGN_IN = (
     gettext_noop("Ask for a new link. We’ll email it to you."),
@@ -122,7 +124,13 @@ MY_GROUPS = (
     "self_service.ask",
     gettext_noop("My groups"),
 )
+NAME_AGAIN = (
+    gettext_noop("Enter the inbox again on your group’s page. We’ll email it a new link."),
+    "lead.home",
+    gettext_noop("Groups I lead"),
+)
 NEXT_STEPS = {
+    "shared_mailbox.confirm": NAME_AGAIN,
     "sign_in.confirm": SIGN_IN,
     "sign_in.prove": SIGN_IN,
     "subscriptions.leave": MY_GROUPS,
@@ -174,7 +182,7 @@ def known_error(error: Exception) -> ErrorPage:
     may_have_words = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
     # A draft may be sent or deleted while someone writes in it.
     texts = texts_of(request.form.values()) if may_have_words else []
-    shows_groups = code == NOT_HERE
+    shows_groups = code == NOT_HERE and not _start_of_desk()
     return error_page(
         code, _(title), _(advice), button=button, shows_groups=shows_groups, texts=texts
     )
@@ -203,6 +211,15 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
 def _open_again() -> tuple[str, str]:
     """Return the link back to a form's page, and its words."""
     return page_of_press(), _("Open the page again")
+
+
+def _start_of_desk() -> tuple[str, str] | None:
+    """Return the way to the first page of the desk, and its words; None for any other page."""
+    if request.path.split("/")[1] not in DESK:
+        return None
+    if "account" in g and g.account.is_office:
+        return url_for("office.home"), _("Today")
+    return url_for("lead.home"), _("Groups I lead")
 
 
 def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
@@ -247,8 +264,8 @@ def error_page(
         advice=advice,
         groups=_groups() if shows_groups else [],
         button=button,
+        start=_start_of_desk(),
         texts=texts,
-        is_private=True,
     )
     return page, code, {"Retry-After": str(retry_after)} if retry_after else {}
 

@@ -138,15 +138,13 @@ def staff_address(_form: Form, field: Field) -> None:
     if domain(address) not in settings.allowed_domains:
         raise ValidationError(
             _(
-                "Use your %(district_short)s email address. It ends in @%(domain)s.",
+                "Use a %(district_short)s email address. It ends in @%(domain)s.",
                 domain=settings.allowed_domains[0],
             )
         )
     refused = settings.refused_local_parts
     if refused and refused.search(address.rpartition("@")[0]):
-        raise ValidationError(
-            _("This isn’t a staff email address. Use your own %(district_short)s email address.")
-        )
+        raise ValidationError(_("This isn’t a staff member’s own email address."))
     field.data = address
 
 

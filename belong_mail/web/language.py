@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from babel.numbers import format_decimal
 from babel.support import LazyProxy
 from flask import g, has_request_context, request
 from markupsafe import Markup
@@ -60,7 +59,7 @@ def lazy_gettext(message: str, **values: object) -> LazyProxy:
 
 def format_number(number: int) -> str:
     """Return a number in the request's language, as in “12,000”."""
-    return format_decimal(number, locale=request_language())
+    return i18n.format_number(number, request_language())
 
 
 def page_gettext(message: str, **values: object) -> Markup:

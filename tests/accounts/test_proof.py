@@ -95,7 +95,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
     ("endpoint", "wrong", "words"),
     [
         ("office.settings", {"help_lines": "Somebody abc"}, "Enter each line as name, phone"),
-        ("people.invite", {"email": "somebody@example.com"}, "Use your DPS email address"),
+        ("people.invite", {"email": "somebody@example.com"}, "Use a DPS email address"),
         ("releases.release", {"when": "later", "day": "tomorrow"}, "Choose a date"),
     ],
 )

@@ -119,7 +119,7 @@ def test_errors_are_announced_and_read_with_their_fields(phone):
     heard = listen(phone)
     alert = the(heard, "alert", "There’s a problem with 1 answer")
     assert alert.properties["live"] == "assertive"
-    wrong = "Use your DPS email address. It ends in @dpsk12.org."
+    wrong = "Use a DPS email address. It ends in @dpsk12.org."
     assert wrong in alert.words
     assert wrong in of(heard, "link")
     address = the(heard, "textbox", "Your work email address")

@@ -136,6 +136,10 @@ def test_dates_are_said_as_people_in_denver_say_them():
     assert i18n.at_start("") == ""
 
 
+def test_numbers_are_written_as_in_the_us_in_every_language():
+    assert {i18n.format_number(3000, code) for code in i18n.NAMES} == {"3,000"}
+
+
 @on_sqlite
 def test_the_url_chooses_the_language_and_else_the_browser(visitor):
     for url, accepted, language in (

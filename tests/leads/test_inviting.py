@@ -8,12 +8,13 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.delivery import suppressions
 from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
-from tests.db_dump import dump_of
+from tests.db_dump import dump_of, trail
 from tests.district_names import DISTRICT
 from tests.factories import group_named, queue_issue
 from tests.markers import on_both, periodic_tasks
@@ -108,7 +109,9 @@ def test_who_signs_in_without_a_name_is_asked_for_one(scenario, app):
     link = link_to(scenario.mails(LEAD)[-1], "sign-in")
     assert lead.send(link, name=" ").status_code == 422
     assert lead.send(link, name="Ada, North").status_code == 303
-    assert scenario.account(LEAD).name == "Ada, North"
+    ada = scenario.account(LEAD)
+    assert ada.name == "Ada, North"
+    assert trail(scenario.services, Kind.PERSON_RENAMED)[-1].actor == ada.public_id
     lead.send("/sign-in", email=LEAD)
     again = link_to(scenario.mails(LEAD)[-1], "sign-in")
     assert "What should we call you?" not in lead.open(again).text

@@ -112,8 +112,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "31 February": ({"starts_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
     "a day that is over": ({"starts_on": "2026-11-24"}, "This day is over."),
     "no day": ({"starts_on": ""}, "Choose a date."),
-    "another century": ({"starts_on": "1926-12-08"}, "Choose a date between 2020 and 2037."),
-    "too far": ({"until": "2126-12-08"}, "Choose a date between 2020 and 2037."),
+    "another century": ({"starts_on": "1926-12-08"}, "This day is over."),
+    "too far": ({"until": "2126-12-08"}, "Choose a date before 2038."),
     "no time": ({"starts_at": "25:00"}, "Enter a time, like 4:30 PM."),
     "nothing for a time": ({"ends_at": ""}, "Enter a time, like 4:30 PM."),
     "end before start": ({"ends_at": "15:00"}, "The end time must be later than the start time."),
@@ -132,7 +132,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"exceptions": "2026-12-23"},
         "There’s no meeting on December 23, 2026 anyway.",
     ),
-    "an exception in words": ({"exceptions": "Christmas"}, "“Christmas” isn’t a date."),
+    "an exception in words": ({"exceptions": " Feb 30\n"}, "“Feb 30” isn’t a date."),
     "an exception that is none": ({"exceptions": "2027-02-31"}, "“2027-02-31” isn’t a date."),
     "too many exceptions": (
         {"exceptions": "\n".join(f"2027-01-{day:02}" for day in range(1, 32)) + "\n"
@@ -262,7 +262,7 @@ def test_a_day_that_cannot_be_moved_so_says_why(lead, page, services):
     for typed, expected in (
         ({"held_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
         ({"held_on": "2026-11-30"}, "This day is over."),
-        ({"held_on": "2099-01-01"}, "Choose a date between 2020 and 2037."),
+        ({"held_on": "2099-01-01"}, "Choose a date before 2038."),
         ({"ends_at": "15:00"}, "The end time must be later than the start time."),
         (
             {"held_on": "2027-03-14", "starts_at": "02:30", "ends_at": "05:00"},

@@ -94,7 +94,7 @@ def stored(scenario: Scenario, keyring) -> Join:
 
 
 def test_what_is_no_address_of_the_districts_is_refused_kindly_and_stays_in_the_field(scenario):
-    refused = dict.fromkeys(NOT_OURS, "Use your DPS email address. It ends in @dpsk12.org.")
+    refused = dict.fromkeys(NOT_OURS, "Use a DPS email address. It ends in @dpsk12.org.")
     refused |= dict.fromkeys(MISTYPED, "Did you mean dpsk12.org?")
     refused |= dict.fromkeys(("", "   ", "\t\r\n"), "Enter your email address.")
     refused |= dict.fromkeys(NOT_ADDRESSES, "Problem: Join The Village Belong Group")
@@ -113,7 +113,7 @@ def test_errors_speak_the_readers_language(scenario):
     for typed in ("", "ada@gmail.com", "ada", "a" * 300 + "@dpsk12.org"):
         answer = scenario.visitor.join("the-village", typed)
         assert answer.headers["Content-Language"] == "es"
-        english = ("Use your DPS", "Enter ", "Field cannot", "a problem with 1 answer")
+        english = ("Use a DPS", "Enter ", "Field cannot", "a problem with 1 answer")
         assert not any(words in answer.text for words in english)
 
 
@@ -128,7 +128,7 @@ def test_an_address_of_a_class_account_can_be_refused(scenario):
     for typed in ("123456@dpsk12.org", "student.ada@dpsk12.org"):
         answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422
-        assert "This isn’t a staff email address." in answer.text
+        assert "This isn’t a staff member’s own email address." in answer.text
     assert scenario.visitor.join("the-village", ADA).status_code == 303
 
 

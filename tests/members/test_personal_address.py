@@ -127,7 +127,7 @@ def test_a_group_shows_the_way_once_the_office_allows_it_and_none_before_and_aft
     for page in (ASK, f"/groups/{VILLAGE}/join"):
         answer = scenario.visitor.send(page, email=HOME)
         assert answer.status_code == 422
-        assert "Use your DPS email address." in answer.text
+        assert "Use a DPS email address." in answer.text
         assert Form(answer.text).fields["email"] == HOME
     told = "If only one does, they can tell that you asked for it."
     for path in (ASK, "/privacy"):

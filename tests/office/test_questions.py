@@ -30,6 +30,7 @@ def asked(services) -> list[Question]:
 def test_a_question_that_the_office_adds_is_on_the_form_which_bears_eight(
     office, visitor, services
 ):
+    assert "The list, one answer per line</label>" in office.open(PAGE).text, "not “optional”"
     answer = office.send(PAGE, **SNACK)
     assert "Question added." in office.open(answer.location).text
     question = asked(services)[-1]

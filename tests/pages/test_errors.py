@@ -10,6 +10,9 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import TooManyRequests
 
 from belong_mail.groups.seeds import GROUPS
+from tests.office.conftest import office
+
+__all__ = ["office"]
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 NOON = datetime(2026, 11, 24, 19, 0, tzinfo=UTC)
@@ -55,6 +58,22 @@ def test_what_is_not_here_shows_the_groups_that_are(visitor):
             shown = re.findall(r'href="/groups/([a-z-]+)\?lang', answer.text)
             assert set(shown) == {each["slug"] for each in GROUPS}
             assert f'lang="{language}"' in answer.text
+
+
+def test_what_is_not_at_the_desk_leads_back_to_the_desk_of_who_asks(visitor, lead, office):
+    for who, path, start in (
+        (lead, "/lead/groups/nowhere/page", 'href="/lead/"'),
+        (lead, "/office", 'href="/lead/"'),
+        (office, "/office/groups/nowhere", 'href="/office">Today'),
+        (visitor, "/account/nowhere", 'href="/lead/"'),
+    ):
+        answer = who.open(path)
+        assert answer.status_code == 404, path
+        said = answer.text.partition("<main")[2].partition("</main>")[0]
+        assert re.findall(r'class="button[^>]*(href="[^"]*".*?)</a>', said)[0].startswith(start)
+        assert "/groups/asian" not in said
+        assert ("Sign out" in answer.text) is (who is not visitor)
+    assert "Enter the inbox again on your group’s page" in visitor.open("/confirm-mailbox/x").text
 
 
 @pytest.mark.parametrize(
