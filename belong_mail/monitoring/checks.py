@@ -295,7 +295,7 @@ CHECKS: Final = (
         unit="",
         todo=(
             "None is lost. Usually the inbox is full, misspelled in the settings, or refuses our"
-            " email. Once that is fixed, the office’s page “What came in” sends them again."
+            " email. Once that is fixed, the office’s page “Today” sends them again."
         ),
         office=gettext_noop("Messages to you or to group leaders weren’t delivered."),
         emails=True,

@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.people import list_teams
 from belong_mail.contact import service as contact
 from belong_mail.core import logs
 from belong_mail.core.db import error_name, now, require_writable
@@ -19,7 +18,7 @@ from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import release
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.office.service import waiting_threads
+from belong_mail.office.service import threads
 from belong_mail.office.views import office
 from belong_mail.ops import figures, outbox
 from belong_mail.ops.findings import check_schema
@@ -96,10 +95,9 @@ def home(session: Session) -> Page:
     """Show what waits for the office, and whether all is well."""
     return page(
         "office/home.html",
-        threads=waiting_threads(session),
+        threads=threads(session),
         undelivered=contact.undelivered(session),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
-        too_few=[each for each in list_teams(session) if each.group and each.has_too_few],
         wrong=_wrong_for_office(session),
     )
 

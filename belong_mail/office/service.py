@@ -18,27 +18,19 @@ from belong_mail.groups.models import Group
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """A thread as the office knows it: writers and times, oldest first."""
+    """A thread as the office knows it: without its words."""
 
     reference: str
     # In English, as the form offers it; empty if unknown.
     topic: str
-    # The time, and whether the office wrote.
-    said: list[tuple[datetime, bool]]
+    # The time of the last message.
+    last_at: datetime
+    is_waiting: bool
     until: datetime
-
-    @property
-    def is_waiting(self) -> bool:
-        return not self.said[-1][1]
-
-
-def waiting_threads(session: Session) -> list[ThreadStatus]:
-    """List the threads that wait for an answer, longest wait first."""
-    return [each for each in threads(session) if each.is_waiting]
 
 
 def threads(session: Session) -> list[ThreadStatus]:
-    """List the open threads, those that wait for an answer first."""
+    """List the open threads: those that wait for an answer first, the longest wait at the top."""
     found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
     standings = [thread_status(session, thread) for thread in session.scalars(found)]
     return sorted(standings, key=lambda each: not each.is_waiting)
@@ -53,14 +45,9 @@ def find(session: Session, reference: str) -> Thread:
 
 
 def thread_status(session: Session, thread: Thread) -> ThreadStatus:
-    said = [(each.written_at, each.is_office) for each in receipts.thread_entries(session, thread)]
-    topic = contact.TOPICS.get(thread.topic, "")
-    return ThreadStatus(thread.reference, topic, said, thread.last_at + THREAD_MAX_AGE)
-
-
-def days_since(at: datetime) -> int:
-    """Return the whole days since a time."""
-    return (now() - at).days
+    last = receipts.thread_entries(session, thread)[-1]
+    topic, until = contact.TOPICS.get(thread.topic, ""), thread.last_at + THREAD_MAX_AGE
+    return ThreadStatus(thread.reference, topic, last.written_at, not last.is_office, until)
 
 
 def find_group(session: Session, slug: str) -> Group:

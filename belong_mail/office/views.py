@@ -52,22 +52,11 @@ def thread(session: Session, found: Thread) -> ResponseReturnValue:
     return page("office/thread.html", thread=service.thread_status(session, found), form=form)
 
 
-@office.get("/inbox")
-@for_office
-def inbox(session: Session) -> Page:
-    return page(
-        "office/inbox.html",
-        threads=service.threads(session),
-        undelivered=contact.undelivered(session),
-        days_since=service.days_since,
-    )
-
-
-@office.post("/inbox/resend")
+@office.post("/resend")
 @for_office
 def resend(session: Session) -> ResponseReturnValue:
     contact.ask_to_resend(session)
-    return redirect(url_for(".inbox", done="resent"), 303)
+    return redirect(url_for(".home", done="resent"), 303)
 
 
 @office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])

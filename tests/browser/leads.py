@@ -251,7 +251,7 @@ def _office(page: Page) -> Iterator[str]:
     page.fill("[name=message]", "Where is the library?")
     press(page)
     reference, code = page.locator("code").all_inner_texts()
-    page.goto("/office/inbox")
+    page.goto("/office")
     yield "office"
     page.locator("main .issues a", has_text=reference).click()
     yield "office-thread"

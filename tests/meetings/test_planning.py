@@ -132,7 +132,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"exceptions": "2026-12-23"},
         "There’s no meeting on December 23, 2026 anyway.",
     ),
-    "an exception in words": ({"exceptions": " Feb 30\n"}, "“Feb 30” isn’t a date."),
+    "an exception in words": ({"exceptions": "Feb 30"}, "“Feb 30” isn’t a date."),
     "an exception that is none": ({"exceptions": "2027-02-31"}, "“2027-02-31” isn’t a date."),
     "too many exceptions": (
         {"exceptions": "\n".join(f"2027-01-{day:02}" for day in range(1, 32)) + "\n"

@@ -147,7 +147,7 @@ def test_each_step_of_a_meeting_is_recorded(lead, services):
 def test_what_the_office_does_is_recorded_without_its_words(office, visitor, services, worker):
     write_to_the_office(visitor)
     worker.drain()
-    reference = re.findall(r"/office/threads/([\w-]+)", office.open("/office/inbox").text)[0]
+    reference = re.findall(r"/office/threads/([\w-]+)", office.open("/office").text)[0]
     page = f"/office/threads/{reference}"
     assert office.send(page, answer="At the east door.").status_code == 303
     entry = newest(services)
