@@ -74,9 +74,8 @@ REFUSALS = {
 
 
 NAME_HINT = _l(
-    "A first name or initials and a school, so that you recognize the person. This site can’t show"
-    " email addresses. Unlike those, the name is stored unencrypted. Other leaders of the group"
-    " read it beside the newsletters that this person wrote or sent."
+    "A first name or initials and a school. Other leaders of the group see it. Unlike the email"
+    " address, it’s stored unencrypted."
 )
 
 
@@ -107,12 +106,17 @@ class InviteForm(BaseForm):
     )
     language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
     submit = SubmitField(_l("Send the invitation"))
+    # The one group that the invitation is for, if the page is about it.
+    only: Group | None = None
 
     @classmethod
     def about(cls, groups: list[Group], slug: str) -> "InviteForm":
-        """Make the form, with the group that the page came from already chosen."""
-        form = cls(groups=[each.public_id for each in groups if each.slug == slug])
+        """Make the form, for the group that the page came from alone if it came from one."""
+        form = cls()
         form.groups.choices = [SelectChoice(each.public_id, each.name) for each in groups]
+        form.only = next((each for each in groups if each.slug == slug), None)
+        if form.only:
+            del form.groups, form.office
         return form
 
     def validate_groups(self, field: Field) -> None:
@@ -125,8 +129,8 @@ class InviteForm(BaseForm):
             name=self.name.data or "",
             address=self.email.data or "",
             language=self.language.data or DEFAULT,
-            groups=self.groups.data or [],
-            office=bool(self.office.data),
+            groups=[self.only.public_id] if self.only else self.groups.data or [],
+            office=bool(not self.only and self.office.data),
         )
 
 
@@ -149,27 +153,27 @@ class ApprovalForm(BaseForm):
 
 
 class RemovalForm(BaseForm):
-    group = SelectField(_l("Group"), choices=[])
+    group = SelectField(_l("Group"), validators=[DataRequired(_l("Choose a group."))])
     email = email_field(
         _l("Email address"),
         DataRequired(_l("Enter an email address.")),
         well_formed,
         _l("One address. This site doesn’t show it to anyone, and doesn’t keep it."),
     )
+    # Each choice is a button; Enter presses the first.
     what = RadioField(
-        _l("What to do"),
         choices=lambda: [
-            SelectChoice(REMOVE, _("Take it out of the group. It can join again.")),
-            SelectChoice(BAR, _("Take it out of the group, and don’t let it join again.")),
-            SelectChoice(LET_IN, _("Let it join the group again.")),
+            SelectChoice(REMOVE, _("Remove")),
+            SelectChoice(BAR, _("Remove, and don’t let it join again")),
+            SelectChoice(LET_IN, _("Let it join again")),
         ],
         default=REMOVE,
     )
-    submit = SubmitField(_l("Do this now"))
 
     def offer(self, groups: list[Group]) -> None:
         """Set the groups that can be chosen."""
-        self.group.choices = [SelectChoice(each.slug, each.name) for each in groups]
+        listed = [SelectChoice(each.slug, each.name) for each in groups]
+        self.group.choices = [SelectChoice("", ""), *listed]
 
 
 class ImportForm(BaseForm):
@@ -282,11 +286,9 @@ class SettingsForm(BaseForm):
     words = TextAreaField(
         _l("Words that discreet groups’ emails don’t show"),
         description=_l(
-            "One word or phrase per line, in English, Spanish or both. Anyone who sees a reader’s"
-            " screen can read the subject and preview line of an email. The names of discreet"
-            " groups and many words about them are on the list already; words for one group alone"
-            " are on its own page. A star at the end stands for all words that begin this way, as"
-            " in “sunris*”."
+            "One word or phrase per line, in English, Spanish or both. The names of discreet groups"
+            " and many words about them are on the list already. A star at the end stands for all"
+            " words that begin this way, as in “sunris*”."
         ),
         filters=[one_a_line],
         validators=[

@@ -89,7 +89,7 @@ class GroupForm(BaseForm, LocalizedForm):
     )
     identifying_words = words_field(
         TextAreaField,
-        gettext_noop("Words that tell which group it is"),
+        gettext_noop("Words that reveal the group"),
         Length(max=1000, message=_l("Use at most 1,000 characters.")),
         plain_text,
         short_list,

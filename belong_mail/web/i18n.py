@@ -97,6 +97,9 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
     def spoken(say: Callable[..., str], *more: object) -> Callable[[Any], str]:
         return lambda value: say(value, request_language(), *more)
 
+    def short_date(moment: datetime) -> str:
+        return i18n.format_day(moment.astimezone(zone).date(), request_language(), "short")
+
     def clock(moment: datetime) -> str:
         return i18n.format_clock(moment.astimezone(zone).time(), request_language())
 
@@ -104,6 +107,7 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
         "local_time": spoken(i18n.format_time, zone),
         "local_date": spoken(i18n.format_date, zone),
         "local_clock": clock,
+        "short_date": short_date,
         "local_day": spoken(i18n.format_day, "long"),
         "local_month": spoken(i18n.format_month),
         "local_weekday": spoken(i18n.format_weekday),

@@ -132,6 +132,18 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, o
 
 
 @on_sqlite
+def test_from_a_groups_row_the_invitation_is_for_that_group_alone(scenario, office):
+    page = f"{PAGE}/invite?group=asian"
+    asked = office.open(page).text
+    assert "Leader of the Asian Belong Group" in asked
+    assert "Which groups will they lead?" not in asked
+    typed = {"name": "Sam, East", "email": NEW, "language": "en", "office": "y"}
+    assert office.send(page, **typed).status_code == 303
+    scenario.worker.drain()
+    assert "Asian" in text_of(scenario.mails(NEW)[-1])
+    assert not known(scenario, NEW).is_office
+
+
 def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
     right = {"name": "Sam", "email": NEW, "groups": [group_id(scenario, VILLAGE)]}
     for typed, words in (

@@ -43,7 +43,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "words": "sunrise\r\namanecer",
     },
     "office_groups.group": {"audience_en": "All staff are welcome here"},
-    "office.addresses": {"email": "somebody.else@dpsk12.org"},
+    "office.addresses": {"group": "the-village", "email": "somebody.else@dpsk12.org"},
     "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
     "people.person": {"name": "Ada"},
     "passkey.add": {"name": "My phone at home"},

@@ -46,6 +46,20 @@ def test_an_address_leaves_that_group_alone_and_is_told_of_it(office, scenario):
     assert scenario.is_member()
 
 
+def test_no_group_is_chosen_before_somebody_chooses_it_and_each_deed_is_a_button(office):
+    page = office.open(PAGE).text
+    assert Form(page).fields["group"] == ""
+    for what, words in (
+        ("remove", "Remove"),
+        ("bar", "Remove, and don’t let it join again"),
+        ("let-in", "Let it join again"),
+    ):
+        assert f'name="what" value="{what}">{words}</button>' in page
+    answer = ask(office, slug="")
+    assert answer.status_code == 422
+    assert "Choose a group." in answer.text
+
+
 def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(office, scenario):
     welcome = scenario.enter()
     asked = scenario.confirm_link(BOB)

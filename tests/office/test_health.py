@@ -44,6 +44,7 @@ def test_all_is_said_to_be_well_when_it_is_and_a_hold_and_a_backup_are_told(
         "No one has opted out.",
     ):
         assert sentence in said
+    assert "Try sending now" not in said
     assert "Todo está bien: los correos salen" in words(office, f"{PAGE}?lang=es")
     assert "Site status : All is well: email goes out" in words(office, TODAY)
     made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
@@ -72,6 +73,7 @@ def test_a_dead_worker_and_old_email_are_told(office, services, worker):
     assert "All is well" not in today
     assert "The program that sends email isn’t running." in today
     assert "The program that sends email isn’t running." in said
+    assert "Try sending now" in said
     assert "Email has been waiting for more than 15 minutes." in said
     assert "Forms that people sent have been waiting for more than 15 minutes." in said
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BUTTON = re.compile(r'name="switch_language" value="(\w\w)"[^>]*formaction="([^"]+)"')
 UNTYPED = {"answer", "csrf_token", "trap", "seen", "picture", "flyer", "file", "topic"}
 # Where one chooses: somebody new takes a group over.
-CHOSEN = {"to": "new"}
+CHOSEN = {"group": "the-village", "to": "new"}
 # Join, contact, my groups, a new address, sign-in; write, pictures, release, page, questions.
 FORMS = 10
 
