@@ -414,7 +414,9 @@ class Worker:
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._has_failed |= kind in LOOKUPS or isinstance(error, NO_DATABASE)
-            if isinstance(error, NO_DATABASE):
+            # Anyone may send an email that takes long to read, and no one waits for it.
+            is_dear = kind == pipe.RETURNED and has_idled(error)
+            if isinstance(error, NO_DATABASE) and not is_dear:
                 # A row can bring it about. If the database is really gone, this fails as well.
                 is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
                 rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.drivers import STATEMENT_SECONDS
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import EMAILS
+from belong_mail.inbound.pipe import RETURNED
 from belong_mail.worker.loop import SLOW_REQUEST_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.delivery.factories import books, deliveries, queue
@@ -86,6 +87,16 @@ def test_email_leaves_while_a_count_takes_too_long(task, worker, services, keyri
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert len(relay.accepted) == 3
+
+
+def test_an_email_that_came_back_and_takes_too_long_to_read_is_given_up(worker, services):
+    """Anyone may send one; it kept all others waiting for 15 seconds, each five minutes."""
+    worker._tasks[RETURNED] = lambda work: idle_for_long(work.session)
+    with services.writing.begin() as session:
+        session.add(Job(kind=RETURNED, sealed=b""))
+    worker.drain()
+    with services.reading.begin() as session:
+        assert session.scalars(select(Job.failures)).one() == MAX_FAILURES
 
 
 def test_a_request_that_takes_too_long_waits_and_is_not_given_up(worker, services):
