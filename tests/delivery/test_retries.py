@@ -110,6 +110,7 @@ def test_each_kind_is_tried_for_its_hours_and_a_relay_that_objects_rests_for_its
     assert {verdict.name: rest / MINUTE for verdict, rest in retry.RELAY_RESTS.items()} == {
         "QUOTA": 60, "CREDENTIALS": 15, "SENDER": 15,
     }  # fmt: skip
+    assert retry.MAX_DEATHS == 6
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_two_workers_at_once_tell_of_a_change_once(office, services):
         ("help_lines", "\n".join(["Line 555 https://tell.example.org"] * 6)),
         ("postal_address", "Verify at https://evil.example.org"),
         ("postal_address", "Write to help@evil.example.org"),
+        ("postal_address", "Verify at WWW.evil.example.org"),
         ("postal_address", "x" * 201),
         ("postal_address", "two\nlines"),
     ],

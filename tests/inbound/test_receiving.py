@@ -10,6 +10,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
+from tests.browser_client import link_to
 from tests.counts import count_faults
 from tests.db_dump import kept_of
 from tests.inbound.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
@@ -181,8 +182,12 @@ def test_who_does_not_complain_about_us_stays(kind, scenario):
 
 
 @on_sqlite
-@pytest.mark.parametrize(("holds_it", "emails"), [(True, 1), (False, 2)])
-def test_who_complains_of_being_asked_is_never_asked_again(holds_it, emails, scenario, visitor):
+@pytest.mark.parametrize(
+    ("holds_it", "joins", "emails"), [(True, False, 1), (False, False, 2), (True, True, 4)]
+)
+def test_who_complains_of_being_asked_is_never_asked_again(
+    holds_it, joins, emails, scenario, visitor
+):
     """Somebody else typed the address: it is the same as “never mail me again”.
 
     An intruder in the web signs the return path of any delivery, and would then guess unheard: a
@@ -192,6 +197,9 @@ def test_who_complains_of_being_asked_is_never_asked_again(holds_it, emails, sce
     visitor.join("the-village", BEN)
     scenario.worker.drain()
     [asked], [other] = scenario.copies(), scenario.copies(BEN)
+    if joins:  # they have asked themselves, and only leave
+        visitor.follow(link_to(asked.message, "confirm"))
+        scenario.worker.drain()
     message_id = (asked if holds_it else other).message["Message-ID"]
     scenario.take(asked.return_path, complaint(asked.return_path, message_id=message_id))
     scenario.worker.drain()

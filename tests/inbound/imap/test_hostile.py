@@ -12,7 +12,6 @@ from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
-from belong_mail.inbound.intake import MAX_BREAKS
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
@@ -210,7 +209,7 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, 
 
     scripted.put(*messages(0, 3))
     scripted.script["FETCH"] = break_at_two
-    for _ in range(MAX_BREAKS):
+    for _ in range(5):
         poll(worker)
     assert (taken(services), len(scripted.messages)) == (1, 3)
     poll(worker)
@@ -221,12 +220,12 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, 
 def test_messages_at_which_the_server_breaks_once_are_read_however_many_they_are(
     worker, scripted, services
 ):
-    scripted.put(*messages(0, MAX_BREAKS))
-    for number in range(MAX_BREAKS):
+    scripted.put(*messages(0, 6))
+    for number in range(6):
         scripted.script[f"FETCH {1 + 2 * number}"] = drop
         poll(worker)
     poll(worker)
-    assert (taken(services), scripted.messages) == (MAX_BREAKS, [])
+    assert (taken(services), scripted.messages) == (6, [])
 
 
 def test_a_lease_of_a_clock_that_ran_ahead_keeps_nobody_out(worker, scripted, services):
