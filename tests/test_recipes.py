@@ -139,7 +139,7 @@ RECIPES = {
         ),
         Line(
             "belong_mail/pages/directory.py",
-            "        video_url=video_url,\n",
+            '        "directory/index.html",\n',
             "        greeting=services().settings.greeting,\n",
         ),
         Line(
