@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer, load_only
 
 from belong_mail.core import audit
-from belong_mail.core.db import now
+from belong_mail.core.db import lock_for_change, now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups import seeds
 from belong_mail.groups.models import Group, Question
@@ -39,6 +39,12 @@ def require_not_ending(group: Group) -> None:
         raise GroupHasEnded
     if group.is_ending:
         raise GroupIsEnding
+
+
+def lock(session: Session, group: Group) -> None:
+    """Wait for whoever changes a group just now, and read it again; no one else changes it."""
+    found = lock_for_change(session, select(Group).where(Group.id == group.id))
+    session.scalar(found.execution_options(populate_existing=True))
 
 
 def find_even_retired(session: Session, slug: str) -> Group | None:

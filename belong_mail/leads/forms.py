@@ -1,6 +1,10 @@
 """The forms for a group's page."""
 
+import hashlib
+import json
 import re
+from dataclasses import asdict
+from typing import Any
 
 from wtforms import (
     BooleanField,
@@ -9,6 +13,7 @@ from wtforms import (
     FieldList,
     Form,
     FormField,
+    HiddenField,
     StringField,
     SubmitField,
     TextAreaField,
@@ -100,7 +105,39 @@ def few_short_lines(_form: Form, field: Field) -> None:
         raise ValidationError(_("Use at most 250 characters a line."))
 
 
-class PageForm(BaseForm, LocalizedForm):
+class SharedForm(BaseForm, LocalizedForm):
+    """A form for words that someone else may change while it is open."""
+
+    # The version of the words when this page was opened.
+    seen = HiddenField()
+
+    def show(self, said: Any) -> None:
+        """Fill the form with the words that are stored."""
+        raise NotImplementedError
+
+    def fields_of_words(self) -> list[Field]:
+        return [field for name in self.field_names for field in self.fields_of(name).values()]
+
+    def newer(self, said: Any) -> list[tuple[str, str | bool]]:
+        """List what someone else stored meanwhile, by label; sent again, the words here win."""
+        words = json.dumps(asdict(said), sort_keys=True)
+        version = hashlib.sha256(words.encode()).hexdigest()
+        is_older = self.is_submitted() and self.seen.data != version
+        if is_older or not self.seen.data:
+            self.seen.data = version
+        if not is_older:
+            return []
+        stored = type(self)(formdata=None)
+        stored.show(said)
+        pairs = zip(self.fields_of_words(), stored.fields_of_words(), strict=True)
+        return [
+            (mine.label.text, theirs.data or "")
+            for mine, theirs in pairs
+            if (mine.data or "") != (theirs.data or "")
+        ]
+
+
+class PageForm(SharedForm):
     summary = words_field(
         TextAreaField,
         gettext_noop("Your group in one line"),
@@ -176,9 +213,16 @@ class PageForm(BaseForm, LocalizedForm):
             **{name: self.typed(name) for name in self.field_names}, resources=resources
         )
 
-    def show(self, page: GroupPage) -> None:
-        """Fill the form with what is on the page now."""
-        self.fill(**{name: getattr(page, name) for name in self.field_names})
-        for entry, resource in zip(self.resources, page.resources, strict=False):
+    def fields_of_words(self) -> list[Field]:
+        links = [
+            field
+            for entry in self.resources
+            for field in (*entry.form.fields_of("title").values(), entry.url)
+        ]
+        return super().fields_of_words() + links
+
+    def show(self, said: GroupPage) -> None:
+        self.fill(**{name: getattr(said, name) for name in self.field_names})
+        for entry, resource in zip(self.resources, said.resources, strict=False):
             entry.url.data = resource["url"]
             entry.form.fill(title=resource["title"])

@@ -14,6 +14,7 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
+from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
 from belong_mail.groups.presenters import group_view, page_view
@@ -100,20 +101,23 @@ group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/
 @group_settings.route("/page", methods=["GET", "POST"], endpoint="page")
 @for_leads(slug=accounts.group_for_lead)
 def change_page(session: Session, group: Group) -> ResponseReturnValue:
-    form = PageForm()
+    groups.lock(session, group)
+    form, stored = PageForm(), public_page.page_of(group)
+    newer = form.newer(stored)
     if request.method != "POST":
-        form.show(public_page.page_of(group))
+        form.show(stored)
     elif form.validate_on_submit() and form.keeps_silent_about(group):
         if "preview" in request.form:
             return _preview(group, form)
         if "welcome" in request.form:
             return _preview_welcome(session, group, form)
-        public_page.change(session, group, form.page())
-        _keep_mailbox(session, group, form)
-        return redirect(url_for(".page", slug=group.slug, saved=1), 303)
+        if not newer:
+            public_page.change(session, group, form.page())
+            _keep_mailbox(session, group, form)
+            return redirect(url_for(".page", slug=group.slug, saved=1), 303)
     asked_at, has_mailbox = mailbox.asked_at(session, group), mailbox.is_set(session, group)
-    shown = {"of": group, "form": form, "asked_at": asked_at, "has_mailbox": has_mailbox}
-    return group_page("group_settings/page.html", group, **shown)
+    shown = {"form": form, "newer": newer, "asked_at": asked_at, "has_mailbox": has_mailbox}
+    return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
 
 
 @group_settings.post("/page/undo")

@@ -24,6 +24,7 @@ from belong_mail.groups.questions import QUESTION_TYPES, asks_sensitive
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
+    SharedForm,
     in_one_line,
     lines,
     one_a_line,
@@ -49,7 +50,7 @@ def short_list(_form: Form, field: Field) -> None:
         raise ValidationError(_("Use at most 200 lines, each with at most 60 characters."))
 
 
-class GroupForm(BaseForm, LocalizedForm):
+class GroupForm(SharedForm):
     name = line_field(
         _l("Name"),
         DataRequired(_l("Enter the group’s name.")),
@@ -121,8 +122,11 @@ class GroupForm(BaseForm, LocalizedForm):
             **{name: self.typed(name) for name in self.field_names},
         )
 
+    def fields_of_words(self) -> list[Field]:
+        rules = [self.is_discreet, self.allows_personal_addresses]
+        return [self.name, *super().fields_of_words(), *rules]
+
     def show(self, said: Described) -> None:
-        """Fill the form with the current words."""
         for name in ("name", "is_discreet", "allows_personal_addresses"):
             self[name].data = getattr(said, name)
         self.fill(**{name: getattr(said, name) for name in self.field_names})

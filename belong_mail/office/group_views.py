@@ -56,14 +56,17 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
     if (ended := service.find_ended_group(session, slug)) is not None:
         return _ended(ended)
     form, found = GroupForm(), service.find_group(session, slug)
+    group_service.lock(session, found)
+    stored = office.described(found)
+    newer = form.newer(stored)
     if request.method != "POST":
-        form.show(office.described(found))
-    elif form.validate_on_submit() and _stored(session, form, found) is not None:
+        form.show(stored)
+    elif form.validate_on_submit() and not newer and _stored(session, form, found) is not None:
         return redirect(url_for(".group", slug=slug, done="saved"), 303)
     session.refresh(found)
     is_fixed, undo_until = needs_no_mark(found), group_service.launch_undo_until(found)
-    shown = {"form": form, "is_fixed": is_fixed, "undo_until": undo_until}
-    return group_page("office/group.html", found, **shown)
+    shown = {"form": form, "newer": newer, "is_fixed": is_fixed, "undo_until": undo_until}
+    return group_page("office/group.html", found, 409 if newer else 0, **shown)
 
 
 @office_groups.post("/groups/<slug>/move")

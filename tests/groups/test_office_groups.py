@@ -295,3 +295,21 @@ def test_the_office_says_whom_a_group_welcomes_in_every_language(office, visitor
         assert office.press(page, **{**fields, **LINE}).status_code == status
     with services.reading.begin() as session:
         assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
+
+
+def test_what_another_of_the_office_saved_meanwhile_is_kept_and_shown(office, services):
+    opened = Form(office.open(PAGE).text).fields
+    theirs = {"mission_en": "We learn together.", "allows_personal_addresses": "y"}
+    assert office.send(PAGE, **theirs).status_code == 303
+    answer = office.press(PAGE, **opened | LINE)
+    assert answer.status_code == 409
+    assert "Someone else changed this group in the meantime." in answer.text
+    assert '<dd class="verbatim">We learn together.</dd>' in answer.text
+    assert '<dd class="verbatim">Yes</dd>' in answer.text
+    stored = read(services, "asian")
+    assert (stored.mission["en"], stored.audience) == ("We learn together.", {})
+    assert stored.allows_personal_addresses
+    fields = Form(answer.text).fields
+    assert fields["audience_en"] == LINE["audience_en"]
+    assert office.press(PAGE, **fields | theirs).status_code == 303, "having seen both"
+    assert read(services, "asian").audience["en"] == LINE["audience_en"]

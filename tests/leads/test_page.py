@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser_client import Form, text_of
 from tests.factories import group_named, plan_meeting
+from tests.markers import on_both
 
 PAGE = "/lead/groups/the-village/page"
 TYPED = {
@@ -130,3 +131,24 @@ def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_s
     assert other_lead.act(PAGE, welcome="en").status_code == 404
     lead.send(PAGE, **TYPED)
     assert "glad you came" in text_of(scenario.enter())
+
+
+@on_both("the text of JSON")
+def test_what_another_leader_saved_meanwhile_is_kept_and_shown(lead):
+    opened, link = Form(lead.open(PAGE).text).fields, "https://help.example.org/line"
+    theirs = {**TYPED, "mission_en": "Theirs: <i>we</i> stand by them."}
+    assert lead.send(PAGE, **theirs).status_code == 303
+    mine = {**opened, "activities_en": "Mine: we walk", "mailbox": ""}
+    for _ in range(2):  # sent from the same old page, as another tab does
+        answer = lead.press(PAGE, **mine)
+        assert answer.status_code == 409
+    said = answer.text
+    assert "Someone else changed this page in the meantime." in said
+    assert "Theirs: &lt;i&gt;we&lt;/i&gt; stand by them." in said
+    assert f'<dd class="verbatim">{link}</dd>' in said
+    assert "Theirs" in lead.open("/groups/the-village").text
+    fields = Form(said).fields
+    assert fields["activities_en"] == "Mine: we walk"
+    assert lead.press(PAGE, **mine, preview="1").status_code == 200
+    assert lead.press(PAGE, **fields).status_code == 303, "having seen both"
+    assert "Mine: we walk" in lead.open("/groups/the-village").text
