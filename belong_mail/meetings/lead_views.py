@@ -87,7 +87,7 @@ def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
     is_stale = form.is_stale(meeting)
     if form.validate_on_submit() and not is_stale:
         meetings.change_day(meeting, occurrence.day, **form.planned())
-        return _back(meeting, "day-saved")
+        return _back(meeting, "day-saved", day)
     each = formatting.meeting_view(occurrence, request_language(), is_member=True)
     shown = {"form": form, "each": each, "meeting": meeting if is_stale else None}
     status = 409 if is_stale else 0
@@ -98,7 +98,7 @@ def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 @for_leads(meeting_id=meetings.find_for_lead)
 def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     meetings.cancel_day(meeting, _occurrence(meeting, day).day)
-    return _back(meeting, "day-cancelled")
+    return _back(meeting, "day-cancelled", day)
 
 
 @lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
@@ -106,7 +106,7 @@ def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     """Restore one day's meeting to the rule."""
     meetings.restore_day(meeting, _occurrence(meeting, day).day)
-    return _back(meeting, "day-saved")
+    return _back(meeting, "day-saved", day)
 
 
 def _occurrence(meeting: Meeting, day: str) -> Occurrence:
@@ -118,8 +118,10 @@ def _occurrence(meeting: Meeting, day: str) -> Occurrence:
     return found or abort(404)
 
 
-def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
-    return redirect(url_for(".listed", slug=meeting.group.slug, done=done), 303)
+def _back(meeting: Meeting, done: str, day: str | None = None) -> ResponseReturnValue:
+    """Return to the list, which says what was done, and what is so now on that day."""
+    slug, of = meeting.group.slug, meeting.public_id
+    return redirect(url_for(".listed", slug=slug, done=done, meeting=of, day=day), 303)
 
 
 def _listed(meeting: Meeting) -> dict[str, object]:

@@ -235,13 +235,16 @@ def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_al
 def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, services):
     day = f"{page}/2026-12-08"
     moved = {"held_on": "2026-12-09", "starts_at": "09:00", "ends_at": "10:00", "place": "Room 7"}
-    assert lead.send(day, **moved).status_code == 303
+    listed = plain(lead.open(lead.send(day, **moved).location).text)
+    now_said = "December 8, 2026 is now Wednesday, December 9, 2026, 9:00–10:00 AM, Room 7."
+    assert listed.count(now_said) == 2, "in the notice and in the list"
     shown = visitor.open("/groups/the-village").text
     assert "Wednesday, December 9, 2026, 9:00–10:00 AM" in plain(shown)
     assert "Tuesday, December 8" not in shown
     assert "Changed from the regular schedule" in shown
     assert "Location: Room 7" in shown
-    assert lead.act(f"{day}/cancel").status_code == 303
+    listed = plain(lead.open(lead.act(f"{day}/cancel").location).text)
+    assert listed.count("is canceled.") == 2
     assert "Canceled" in visitor.open("/groups/the-village").text
     assert "</a>\n<span>Canceled</span>" in re.sub(r"\n\s+", "\n", lead.open(LIST).text)
     assert lead.send(day, **moved).status_code == 303
@@ -250,7 +253,8 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert "Changed from the regular" not in visitor.open("/groups/the-village").text
     lead.send(page)
     lead.send(day, **moved)
-    assert lead.act(f"{day}/restore").status_code == 303
+    listed = plain(lead.open(lead.act(f"{day}/restore").location).text)
+    assert listed.count("Tuesday, December 8, 2026 is now 4:00–5:00 PM") == 1
     shown = visitor.open("/groups/the-village").text
     assert "Tuesday, December 8, 2026, 4:00–5:00 PM" in plain(shown)
     assert "Canceled" not in shown
