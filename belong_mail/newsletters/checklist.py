@@ -81,6 +81,8 @@ class ChecklistItem:
     # Code of the language that the line mentions.
     language: str = ""
     is_refusal: bool = False
+    # Id of the place in the editor where a refusal is fixed.
+    place: str = "text"
 
 
 class UnfitIssue(newsletters.InvalidState):
@@ -172,8 +174,14 @@ def _problems_of(
 def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
     """Report a lead's words that would identify the group in an inbox."""
     return [
-        *(_refusal(TELLS, word) for word in newsletters.identifying_subjects(newsletter)),
-        *(_refusal(TITLE_TELLS, word) for word in newsletters.identifying_titles(newsletter)),
+        *(
+            _refusal(TELLS, word, "subject")
+            for word in newsletters.identifying_subjects(newsletter)
+        ),
+        *(
+            _refusal(TITLE_TELLS, word, "flyers")
+            for word in newsletters.identifying_titles(newsletter)
+        ),
     ]
 
 
@@ -236,13 +244,14 @@ def links_without_address(text: str) -> list[str]:
 
 def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
     if not issue.default_subject.strip():
-        yield _refusal(gettext_noop("Add a subject."))
+        yield _refusal(gettext_noop("Add a subject."), place="subject")
     if not issue.text.get(DEFAULT, "").strip():
         yield _refusal(gettext_noop("Add some text."))
     for code in OTHER_LANGUAGES:
         if bool(issue.subject.get(code, "").strip()) != bool(issue.text.get(code, "").strip()):
             words = gettext_noop("The %(language)s version needs both a subject and text.")
-            yield ChecklistItem(words, language=code, is_refusal=True)
+            place = f"text_{code}" if issue.subject.get(code) else f"subject_{code}"
+            yield ChecklistItem(words, language=code, is_refusal=True, place=place)
 
 
 def _languages(issue: Newsletter) -> Iterator[ChecklistItem]:
@@ -325,5 +334,5 @@ def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistIt
             )
 
 
-def _refusal(words: str, named: str = "") -> ChecklistItem:
-    return ChecklistItem(words, named, is_refusal=True)
+def _refusal(words: str, named: str = "", place: str = "text") -> ChecklistItem:
+    return ChecklistItem(words, named, is_refusal=True, place=place)

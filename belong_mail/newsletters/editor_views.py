@@ -120,7 +120,7 @@ def delete(session: Session, issue: Newsletter) -> ResponseReturnValue:
         abort(404)
     if request.method == "POST":
         newsletters.delete_draft(session, issue)
-        return redirect(url_for("lead.home"), 303)
+        return redirect(url_for("lead.home", done="deleted"), 303)
     return page("editor/delete.html", issue=issue)
 
 

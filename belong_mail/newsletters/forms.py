@@ -159,6 +159,10 @@ class EmptyForm(FlaskForm):
     """A form with one button."""
 
 
+# From now: a wrong digit in a year is noticed.
+LAST_RELEASE = timedelta(days=365)
+
+
 class ReleaseForm(BaseForm):
     when = RadioField(
         _l("When should it be sent?"),
@@ -203,6 +207,8 @@ class ReleaseForm(BaseForm):
             ) from error
         if moment < now():
             raise ValidationError(_("This time has already passed."))
+        if moment > now() + LAST_RELEASE:
+            raise ValidationError(_("Choose a time within a year."))
 
     def is_before_end(self, group: Group) -> bool:
         """Refuse a time after the group will have ended."""

@@ -40,10 +40,10 @@ RESENT = gettext_noop(
 )
 
 
-def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
-    """Return the checklist in the reader's words, each line with whether it forbids sending."""
+def delivery_findings(issue: Newsletter) -> list[tuple[str, str]]:
+    """Return the checklist in the reader's words; one that forbids sending has a place to fix."""
     findings = checklist(issue, services().renderer, services().links)
-    return [(_said(each), each.is_refusal) for each in findings]
+    return [(_said(each), each.place if each.is_refusal else "") for each in findings]
 
 
 def _said(finding: ChecklistItem) -> str:

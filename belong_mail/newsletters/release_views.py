@@ -62,10 +62,12 @@ def find_issue(session: Session, account: Account, public_id: str) -> Newsletter
 @for_leads(public_id=find_issue)
 @fresh_proof
 def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
+    if request.method != "POST" and (issue.due_at or issue.queued_at):
+        return redirect(url_for(".sending", public_id=issue.public_id), 303)
     form = ReleaseForm()
     is_right = form.validate_on_submit() and form.is_before_end(issue.group)
     findings = issue_progress.delivery_findings(issue)
-    if is_right and not any(is_refusal for _words, is_refusal in findings):
+    if is_right and not any(place for _words, place in findings):
         return redirect(_let_go(session, issue, form), 303)
     return _page(
         "release",
@@ -129,7 +131,9 @@ def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
 
 @releases.get("/<any(stop):verb>")
 @for_leads(public_id=find_issue)
-def ask(session: Session, issue: Newsletter, verb: str) -> Page:
+def ask(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
+    if issue.queued_at is None:  # nothing to stop yet: it can be undone
+        return redirect(url_for(".sending", public_id=issue.public_id), 303)
     return _status_page("ask", session, issue, verb=verb)
 
 

@@ -78,7 +78,10 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
         assert press(lead, issue, "pause") == 303
         paused_at = time.time()
     assert sent_after(relay, paused_at) == []
-    assert "Paused" in lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
+    stands = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
+    assert "Paused" in stands
+    assert "Started " in stands
+    assert "Sent on" not in stands
     assert books(services, issue.id)[State.ACCEPTED] < MEMBERS // 2
 
     assert press(lead, issue, "resume") == 303

@@ -40,6 +40,7 @@ def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay
     worker.drain()
     assert relay.to("member1@dpsk12.org") == []
     assert "you can still undo it" in lead.open(f"{page}/sending").text
+    assert "Where it stands" in lead.open(f"{page}/read").text, "there are no results yet"
 
     drain_in(worker, minutes=11)
     [mail] = relay.to("member1@dpsk12.org")
@@ -89,6 +90,7 @@ def test_every_local_time_exists_or_its_neighbour_does(local):
         ("", "Choose a date and time."),
         ("yesterday", "Choose a date and time."),
         ("2020-01-01T10:00", "This time has already passed."),
+        ("2037-01-01T10:00", "Choose a time within a year."),
         ("2027-03-14T02:30", "this time doesn’t exist. How about 3:30 AM?"),
     ],
 )
@@ -144,9 +146,40 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(lead, members, work
     form = Form(lead.open(f"{page}/release").text).fields | {"when": "now", "minutes": "1"}
     assert lead.press(f"{page}/release", **form).status_code == 303
     assert lead.press(f"{page}/release", **form).status_code == 409
+    for verb in ("release", "stop"):  # opened again, or typed: the page with “Undo”
+        assert lead.open(f"{page}/{verb}").location == f"{page}/sending"
     drain_in(worker, minutes=3)
+    assert lead.open(f"{page}/release").location == f"{page}/sending"
+    assert lead.open(f"{page}/stop").status_code == 200
     assert lead.press(f"{page}/undo", csrf_token=form["csrf_token"]).status_code == 409
     assert len(relay.to("member0@dpsk12.org")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "said"),
+    [
+        ({"subject": ""}, "subject", "Add a subject."),
+        ({"text": ""}, "text", "Add some text."),
+        ({"subject": "The Village meets"}, "subject", "names the group or says what it’s about"),
+        ({"text": "![](picture:none)"}, "text", "A picture has no description"),
+        ({"text_es": "Vengan."}, "subject_es", "Spanish version needs both"),
+        ({"subject_es": "Té"}, "text_es", "Spanish version needs both"),
+    ],
+)
+def test_what_forbids_sending_leads_to_its_field_and_nothing_else_can_be_pressed(
+    lead, words, place, said
+):
+    page = write(lead, **words)
+    for answer in (lead.open(f"{page}/release"), lead.act(f"{page}/release", when="now")):
+        assert "<title>Problem: " in answer.text
+        summary = answer.text.partition('<div class="problem" role="alert"')[2]
+        assert "autofocus" in summary.partition(">")[0]
+        link, _, found = summary.partition(f'<a href="{page}#{place}">')[2].partition("</a>")
+        assert said in link
+        assert f'href="{page}#{place}">Fix it</a>' in found
+        assert "Send to members" not in answer.text
+    assert f'id="{place}"' in lead.open(page).text
+    assert answer.status_code == 422
 
 
 # A test goes to oneself, to the group's other leaders, or to all, in each language at once.

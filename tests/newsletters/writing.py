@@ -29,6 +29,6 @@ def release(lead, page: str, worker) -> None:
 
 def refused(lead, page: str) -> str:
     """Try to send an issue in vain; return the page that says why."""
-    answer = lead.send(f"{page}/release", when="now", minutes="1")
+    answer = lead.act(f"{page}/release", when="now", minutes="1")
     assert answer.status_code == 422
     return answer.text
