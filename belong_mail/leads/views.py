@@ -33,6 +33,8 @@ from belong_mail.web.context import services, services_as_set, throttle
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page, unrecorded
 
+# In the order of a leader's home: what needs them, what goes out, drafts, what is over.
+STATES = ("approve", "held", "paused", "asked", "scheduled", "sending", "draft", "stopped", "sent")
 # A group's dates shown beside its newsletters.
 MEETINGS = 3
 
@@ -60,7 +62,10 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
     coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
     return {
         "card": card,
-        "issues": [_issue_at_home(session, issue) for issue in issues],
+        "issues": sorted(
+            (_issue_at_home(session, issue) for issue in issues),
+            key=lambda row: STATES.index(str(row["state"])),
+        ),
         "template": archive.template_of(session, group),
         "coming": [meeting_view(each, language) for each in coming],
         "leaders": accounts.leads_of(session, group),
@@ -71,15 +76,17 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
     """Return an issue for the home page: state and date, and its writers until it leaves."""
-    is_asked = approval.is_open(session, issue)  # it waits for approval
-    state = "asked" if is_asked else release.issue_status(session, issue).state
+    state = release.issue_status(session, issue).state
+    if issue.approval is not None and approval.is_open(session, issue):
+        is_own = issue.approval.asked_by == signed_in().id
+        state = "asked" if is_own else "approve"
     moment = issue.held_at or issue.due_at or issue.queued_at
     is_waiting = issue.queued_at is None
     return {
         "issue": issue,
         "state": state,
-        "at": issue.changed_at if state in {"draft", "asked"} else moment,
-        "credits": progress.credits_of(session, issue, signed_in()) if is_waiting else [],
+        "at": issue.changed_at if state in {"draft", "asked", "approve"} else moment,
+        "writers": progress.other_writers(session, issue, signed_in()) if is_waiting else [],
     }
 
 

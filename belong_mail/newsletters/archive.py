@@ -115,12 +115,30 @@ def start(session: Session, group: Group, kind: str, zone: ZoneInfo, at: datetim
     template = template_of(session, group) if kind == "template" else None
     if template is not None:
         return duplicate(session, template)
-    issue = newsletters.start_draft(session, group)
+    issue = _untouched(session, group) or newsletters.start_draft(session, group)
     found = next_meetings(session, group, zone, at) if kind == "meetings" else {}
     if found:
         subject = {code: catalog(code).gettext(MEETINGS_SUBJECT) for code in NAMES}
         newsletters.update_draft(issue, subject=subject, text=found)
     return issue
+
+
+def _untouched(session: Session, group: Group) -> Newsletter | None:
+    """Find a draft of a group in which nothing has been written yet."""
+    found = select(Newsletter).where(
+        Newsletter.group_id == group.id,
+        Newsletter.is_template.is_(False),
+        Newsletter.queued_at.is_(None),
+        Newsletter.due_at.is_(None),
+        Newsletter.held_at.is_(None),
+    )
+    latest = session.scalars(found.order_by(Newsletter.id.desc()).limit(PAGE_SIZE))
+    return next((each for each in latest if _is_empty(each)), None)
+
+
+def _is_empty(issue: Newsletter) -> bool:
+    words = issue.subject or issue.preheader or issue.text
+    return not (words or issue.images or issue.flyers)
 
 
 def next_meetings(session: Session, group: Group, zone: ZoneInfo, at: datetime) -> LocalizedText:

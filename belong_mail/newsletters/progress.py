@@ -159,6 +159,11 @@ def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str
     return said
 
 
+def other_writers(session: Session, issue: Newsletter, reader: Account) -> list[str]:
+    people = newsletters.writers_of(session, issue)
+    return [_called(each, reader) for each in people if each.id != reader.id]
+
+
 def _called(person: Account, reader: Account) -> str:
     """Return the office's name for a person; the reader is told apart."""
     return _("you") if person.id == reader.id else person.name or _("a group leader")

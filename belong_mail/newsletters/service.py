@@ -305,11 +305,15 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
-    """List a group's issues, last changed first, without their texts."""
+    """List a group's issues without their texts: first what is to go out, last what is over."""
     found = (
         select(Newsletter)
         .where(Newsletter.group_id == group.id, Newsletter.is_template.is_(False))
-        .order_by(Newsletter.changed_at.desc())
+        .order_by(
+            Newsletter.ended_at.is_not(None),
+            func.coalesce(Newsletter.due_at, Newsletter.held_at).is_(None),
+            Newsletter.changed_at.desc(),
+        )
         .limit(most)
         .options(joinedload(Newsletter.approval), defer(Newsletter.text))
     )

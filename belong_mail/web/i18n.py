@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
 from belong_mail.core.services import Settings
-from belong_mail.web.context import is_shown_again
+from belong_mail.web.context import is_shown_again, today
 from belong_mail.web.language import (
     chosen_language,
     format_number,
@@ -98,7 +98,9 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
         return lambda value: say(value, request_language(), *more)
 
     def short_date(moment: datetime) -> str:
-        return i18n.format_day(moment.astimezone(zone).date(), request_language(), "short")
+        day = moment.astimezone(zone).date()
+        width = "short" if day.year == today().year else "long"
+        return i18n.format_day(day, request_language(), width)
 
     def clock(moment: datetime) -> str:
         return i18n.format_clock(moment.astimezone(zone).time(), request_language())

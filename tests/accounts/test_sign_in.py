@@ -159,7 +159,7 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
     assert elses.open("/lead/").status_code == 200
 
 
-def test_each_page_says_until_when_one_is_signed_in(app, scenario):
+def test_the_page_of_sessions_says_until_when_one_is_signed_in(app, scenario):
     zone = scenario.services.settings.timezone
     with time_machine.travel(now(), tick=False) as clock:
         lead = signed_in(app, scenario.keyring, LEAD)
@@ -167,7 +167,7 @@ def test_each_page_says_until_when_one_is_signed_in(app, scenario):
 
         def says(ends: timedelta) -> bool:
             time = f"{(begun + ends).astimezone(zone):%I:%M %p}".lstrip("0")
-            return f"You’re signed in until {time}" in lead.open("/lead/").text
+            return f"You’re signed in until {time}" in lead.open("/account/sessions").text
 
         assert says(timedelta(minutes=30))
         clock.shift(timedelta(minutes=20))

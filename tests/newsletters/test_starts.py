@@ -11,7 +11,7 @@ from belong_mail.newsletters.service import InvalidState
 from tests.browser_client import Form
 from tests.factories import plan_meeting
 from tests.newsletters.pictures.samples import add, code_of, picture
-from tests.newsletters.writing import act, begin
+from tests.newsletters.writing import act, begin, write
 from tests.scenario import drain_in
 
 WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
@@ -118,6 +118,21 @@ def test_a_newsletter_starts_with_the_next_meetings_in_each_language(lead, servi
     assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303
 
 
+def test_an_empty_draft_is_begun_again_and_the_first_page_shows_first_what_goes_out(lead):
+    first = begin(lead)
+    assert begin(lead) == first, "nothing has been written in it"
+    scheduled = write(lead, subject="Sooner")
+    assert scheduled == first
+    assert lead.send(f"{scheduled}/release", when="now", minutes="60").status_code == 303
+    write(lead, subject="Later")
+    empty = begin(lead)
+    rows = lead.open("/lead/").text.partition('<ul class="issues"')[2].partition("</ul>")[0]
+    words = [each.partition(">")[2].partition("<")[0] for each in rows.split("<a ")[1:]]
+    assert words == ["Sooner", "A draft without a subject", "Later"]
+    assert "Written by you" not in rows
+    act(lead, empty, "delete")
+
+
 def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_dates(
     lead, services
 ):
@@ -126,6 +141,6 @@ def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_d
     lead.send(begin(lead), **WORDS)
     home = lead.open("/lead/").text
     row = home.partition(">Tea</a>")[2].partition("</li>")[0]
-    assert i18n.format_date(now(), i18n.DEFAULT, services.settings.timezone) in row
-    assert "Written by you." in row
+    day = now().astimezone(services.settings.timezone).date()
+    assert f">{i18n.format_day(day, i18n.DEFAULT, 'short')}</span>" in row
     assert "4:00–5:00 PM" in home.partition("Next meetings")[2]

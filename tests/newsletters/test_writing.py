@@ -74,7 +74,7 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
     both = {**Form(answer.text).fields, "subject": "Both", "text": "First and second words"}
     assert second.press(page, **both).status_code == 303
     assert "First and second words" in lead.open(page).text
-    assert "Written by you and a group leader." in lead.open("/lead/").text
+    assert " · a group leader</span>" in lead.open("/lead/").text
 
 
 @pytest.mark.parametrize(("verb", "status"), [("release", 409), ("delete", 404)])
