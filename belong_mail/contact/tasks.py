@@ -13,7 +13,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
-from belong_mail.mail.address import normalise
+from belong_mail.mail.address import normalise, untagged
 
 RECEIPT = "contact-received"
 RESENT = b"contact/resent"
@@ -53,7 +53,7 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
     identity = normalise(written.address)
     if suppressions.is_suppressed(session, index, identity):
         return False
-    key = index.limited("ack", identity)
+    key = index.limited("ack", untagged(identity))
     return rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, work.at) is not None
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import CompiledStatement, now
 from belong_mail.core.decryption import BlindIndex
 from belong_mail.delivery.models import Suppression
+from belong_mail.mail.address import untagged
 
 BY_REQUEST = "asked"
 # Bytes of an index, and of a time since 1970.
@@ -19,16 +20,21 @@ _FINDING = CompiledStatement(
 )
 
 
+def key_of(index: BlindIndex, address: str) -> bytes:
+    """Return the key of a normalised address: a plus tag is the same mailbox."""
+    return index.suppressed(untagged(address))
+
+
 def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
     """Never email a normalised address again, whatever anyone types."""
-    key = index.suppressed(address)
+    key = key_of(index, address)
     if session.get(Suppression, key) is None:
         session.add(Suppression(address_index=key, reason=reason))
 
 
 def is_suppressed(session: Session, index: BlindIndex, address: str) -> bool:
     session.flush()
-    found, _ = _FINDING.run(session.connection(), {"index": index.suppressed(address)})
+    found, _ = _FINDING.run(session.connection(), {"index": key_of(index, address)})
     return bool(found)
 
 
@@ -39,7 +45,7 @@ def lift_permission(
 
     It is emailed to that address alone. The web cannot make one, because it lacks the index key.
     """
-    suppression = session.get(Suppression, index.suppressed(address))
+    suppression = session.get(Suppression, key_of(index, address))
     if suppression is None or suppression.reason != BY_REQUEST:
         return None
     seconds = int(until.timestamp())

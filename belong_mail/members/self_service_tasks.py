@@ -84,7 +84,7 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
     held = [each for each in found if _is_kept(work, each)]
     if not held:
         work.require_staff(asked.address)
-    work.use(keys.index.limited("my-groups", identity), MY_GROUPS_RATE)
+    work.use(keys.index.limited("my-groups", addresses.untagged(identity)), MY_GROUPS_RATE)
     waiting = rows_of(session, keys, WaitlistEntry, identity)
     notes = [
         (each.group.name_in_emails, each.public_id) for each in waiting if _is_kept(work, each)
@@ -105,7 +105,8 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
     index, identity = work.keys.index, addresses.normalise(asked.address)
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
-    work.use(index.limited("email-again", identity), EMAIL_AGAIN_RATE)
+    key = index.limited("email-again", addresses.untagged(identity))
+    work.use(key, EMAIL_AGAIN_RATE)
     work.post("email-again", asked.address, asked.language)
 
 
@@ -247,7 +248,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     if suppressions.is_suppressed(session, keys.index, identity) or not _is_ours(keys, held):
         raise Refused
     work.require_staff(asked.new)
-    key = keys.index.limited("change-address", identity)
+    key = keys.index.limited("change-address", addresses.untagged(identity))
     due_at = work.use(key, CHANGE_ADDRESS_RATE, MAX_WAIT)
     secret = new_public_id()
     public_id = link_hash(secret)

@@ -54,15 +54,11 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
 
 
 def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
-    identity = normalise(address)
     return (
         group.is_open
         and group.allows_personal_addresses
         and keyring.staff.admits(address)
-        and not any(
-            is_barred(session, keyring.index, group, each)
-            for each in (identity, untagged(identity))
-        )
+        and not is_barred(session, keyring.index, group, normalise(address))
     )
 
 

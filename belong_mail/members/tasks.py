@@ -52,7 +52,7 @@ from belong_mail.members.wrapped_fields import (
     address_of,
     find_by_address,
     indexes_of,
-    rows_of,
+    memberships_of_mailbox,
     wrap_address,
     wrap_field,
 )
@@ -115,8 +115,12 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
     """Return whether the office has barred a normalised address from the group."""
-    key = group.id, index.barred(group.public_id, identity)
-    return session.get(BarredAddress, key) is not None
+    return session.get(BarredAddress, _bar_key(index, group, identity)) is not None
+
+
+def _bar_key(index: BlindIndex, group: Group, identity: str) -> tuple[int, bytes]:
+    """Return the key of a bar; no plus tag is a way round it."""
+    return group.id, index.barred(group.public_id, address.untagged(identity))
 
 
 def find_verified(
@@ -214,7 +218,7 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
     intruder whose they are.
     """
     suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
-    for each in rows_of(session, keys, Subscription, identity):
+    for each in memberships_of_mailbox(session, keys, identity):
         each.is_suppressed = True
 
 
@@ -316,8 +320,14 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
 
 def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:
     """Return the keys of a member's two limits: between two emails, and of all that was asked."""
-    limited, public_id = keyring.index.limited, subscription.public_id
-    return limited("confirm-gap", public_id), limited("confirm", public_id)
+    limited, place = keyring.index.limited, _mailbox(keyring, subscription)
+    return limited("confirm-gap", *place), limited("confirm", *place)
+
+
+def _mailbox(keyring: Keyring, subscription: Subscription) -> tuple[str, str]:
+    """Return group and mailbox of a subscription, for limits that no plus tag evades."""
+    identity = address.normalise(address_of(keyring, subscription))
+    return subscription.group.public_id, address.untagged(identity)
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
@@ -335,11 +345,11 @@ def _source_allowances(
     keyring: Keyring, subscription: Subscription, source: str
 ) -> list[tuple[bytes, rate_limits.Rate]]:
     """Return what a source may ask for one member and for one person, as limits."""
-    identity = address.normalise(address_of(keyring, subscription))
+    group, person = _mailbox(keyring, subscription)
     name = keyring.index.limited
     return [
-        (name("confirm-from", source, subscription.public_id), CONFIRM_MEMBER_RATE),
-        (name("confirm-person-from", source, identity), CONFIRM_PERSON_RATE),
+        (name("confirm-from", source, group, person), CONFIRM_MEMBER_RATE),
+        (name("confirm-person-from", source, person), CONFIRM_PERSON_RATE),
     ]
 
 
@@ -347,8 +357,8 @@ def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
     """Count one confirmation for all sources; beyond a day's wait, count nothing and wait a day."""
     keyring, at = work.keys, work.at
     _, of_member = _own_keys(keyring, subscription)
-    identity = address.normalise(address_of(keyring, subscription))
-    of_person = keyring.index.limited("confirm-person", identity)
+    _, person = _mailbox(keyring, subscription)
+    of_person = keyring.index.limited("confirm-person", person)
     uses = (
         (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
         (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),
@@ -370,7 +380,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
         raise Refused
     work.use(REMOVALS, REMOVAL_RATE)
     identity = address.normalise(asked.address)
-    key = group.id, keys.index.barred(group.public_id, identity)
+    key = _bar_key(keys.index, group, identity)
     barred = session.get(BarredAddress, key)
     if asked.what in {BAR, LET_IN}:
         audit.record(session, RECORDED[asked.what], group=group)

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
@@ -79,6 +79,18 @@ def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str)
     found = select(table).join(Group).where(table.address_index.in_(names))
     rows = session.scalars(found.order_by(Group.position))
     return [each for each in rows if is_genuine(keyring, each)]
+
+
+def memberships_of_mailbox(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
+    """Find all memberships of an address, whatever plus tag each has; skip what doesn't open."""
+    bare, groups = addresses.untagged(identity), session.scalars(select(Group.public_id))
+    names = [keyring.index.member(public_id, bare) for public_id in groups]
+    found = select(Subscription).where(
+        or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names))
+    )
+    rows = [each for each in session.scalars(found) if is_genuine(keyring, each)]
+    theirs = (addresses.normalise(address_of(keyring, each)) for each in rows)
+    return [row for row, its in zip(rows, theirs, strict=True) if addresses.untagged(its) == bare]
 
 
 def find_by_address(

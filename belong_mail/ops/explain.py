@@ -30,7 +30,8 @@ from belong_mail.core.retention import ARGUMENTS_AGE
 from belong_mail.core.terminal import refusing
 from belong_mail.delivery.mailer import read_posted
 from belong_mail.delivery.models import Delivery, Suppression
-from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
+from belong_mail.delivery.suppressions import key_of
+from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
 from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
@@ -127,7 +128,7 @@ def explain(
 ) -> list[str]:
     """Describe an address: its mark, its limits, and the emails that answered its owner's acts."""
     since = session.scalar(
-        select(Suppression.since).where(Suppression.address_index == index.suppressed(identity))
+        select(Suppression.since).where(Suppression.address_index == key_of(index, identity))
     )
     mark = f"yes, since {since}. Only “Email me again” reaches it." if since else "no."
     lines, sent = [f"Never email: {mark}"], _sent_to(session, opener, identity)
@@ -135,7 +136,7 @@ def explain(
         if act.words == MY_GROUPS and not is_staff:
             lines.append(f"{act.words}: nothing is told of an address that is not staff's.")
             continue
-        left = remaining(session, index.limited(act.use, identity), act.rate, now())
+        left = remaining(session, index.limited(act.use, untagged(identity)), act.rate, now())
         state = "free" if left else "used up"
         lines.append(f"{act.words}: {_allowance(act.rate)}; {state} now. {act.silence}".rstrip())
         lines += [_line(each) for each in sent if each.kind in act.kinds] or ["  No email."]

@@ -337,11 +337,12 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing):
     page, code = ask_code(allowing)
     write_join(allowing, nonce_of(page), code, source="somewhere")
     assert len(allowing.mails(HOME)) == 1
-    subscription, index = allowing.subscription(HOME), allowing.keyring.index
+    index = allowing.keyring.index
     with allowing.services.reading.begin() as session:
-        for use, name in (("confirm-from", subscription.public_id), ("confirm-person-from", HOME)):
-            assert session.get(WorkerLimit, index.limited(use, "", name)) is not None
-            assert session.get(WorkerLimit, index.limited(use, "somewhere", name)) is None
+        group = group_named(session, VILLAGE).public_id
+        for use, *names in (("confirm-from", group, HOME), ("confirm-person-from", HOME)):
+            assert session.get(WorkerLimit, index.limited(use, "", *names)) is not None
+            assert session.get(WorkerLimit, index.limited(use, "somewhere", *names)) is None
 
 
 def test_one_staff_address_gets_so_many_codes_a_day(allowing):

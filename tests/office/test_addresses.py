@@ -88,6 +88,8 @@ def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(office, scen
     assert len(scenario.mails()) == before
     assert len(scenario.mails(BOB)) == 1
     assert scenario.mails(stranger) == []
+    scenario.visitor.join(VILLAGE, "stranger+tag@dpsk12.org")
+    assert scenario.mails("stranger+tag@dpsk12.org") == [], "a plus tag is no way round it"
     scenario.enter(slug="asian")
     ask(office, what="bar")
     ask(office, what="let-in")
