@@ -18,7 +18,7 @@ from belong_mail.members.service import people_waiting
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
-from belong_mail.office.forms import MAX_BODY, ImportForm
+from belong_mail.office.forms import MAX_BODY, ApprovalForm, ImportForm
 from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
@@ -66,6 +66,7 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
     session.refresh(found)
     is_fixed, undo_until = needs_no_mark(found), group_service.launch_undo_until(found)
     shown = {"form": form, "newer": newer, "is_fixed": is_fixed, "undo_until": undo_until}
+    shown["approval"] = ApprovalForm(data={"approval_rule": found.approval_rule})
     return group_page("office/group.html", found, 409 if newer else 0, **shown)
 
 

@@ -19,7 +19,6 @@ from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.groups import header_words
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.groups.pages import group_page
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
 from belong_mail.newsletters import approval
@@ -59,17 +58,16 @@ def resend(session: Session) -> ResponseReturnValue:
     return redirect(url_for(".home", done="resent"), 303)
 
 
-@office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
+@office.post("/groups/<slug>/second-ok")
 @for_office(slug=service.find_group)
 @fresh_proof
 def approval_rule(session: Session, group: Group) -> ResponseReturnValue:
     """Set when a group's newsletters need a second leader's approval."""
-    form = ApprovalForm(data={"approval_rule": group.approval_rule})
-    if form.validate_on_submit():
-        approval.choose(session, group, form.approval_rule.data)
-        return redirect(url_for(".approval_rule", slug=group.slug, saved=1), 303)
-    is_wanted = approval.is_wanted(session, group)
-    return group_page("office/approval.html", group, form=form, is_wanted=is_wanted)
+    form = ApprovalForm()
+    if not form.validate():
+        abort(400)
+    approval.choose(session, group, form.approval_rule.data)
+    return redirect(url_for("office_groups.group", slug=group.slug, done="saved"), 303)
 
 
 @office.route("/addresses", methods=["GET", "POST"])
