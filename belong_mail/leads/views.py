@@ -77,7 +77,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
     """Return an issue for the home page: state and date, and its writers until it leaves."""
     state = release.issue_status(session, issue).state
-    if issue.approval is not None and approval.is_open(session, issue):
+    if issue.approval is not None and approval.is_open(issue):
         is_own = issue.approval.asked_by == signed_in().id
         state = "asked" if is_own else "approve"
     moment = issue.held_at or issue.due_at or issue.queued_at

@@ -53,7 +53,7 @@ def is_given(session: Session, newsletter: Newsletter) -> bool:
     return found.approved_by != found.asked_by and {found.asked_by, found.approved_by} <= leads
 
 
-def is_open(_session: Session, newsletter: Newsletter) -> bool:
+def is_open(newsletter: Newsletter) -> bool:
     """Return whether an issue waits for approval: asked for, not expired, not edited since."""
     found = newsletter.approval
     return (
@@ -72,7 +72,14 @@ def digest(newsletter: Newsletter) -> bytes:
     All is as it was read first, and so as it is built: rows may have come and gone since.
     """
     pictures = [
-        (each.public_id, each.description, each.media_type, _hash(each.content))
+        (
+            each.public_id,
+            each.description,
+            each.media_type,
+            each.width,
+            each.height,
+            _hash(each.content),
+        )
         for each in newsletter.images
     ]
     flyers = [(each.public_id, each.title, _hash(each.content)) for each in newsletter.flyers]
@@ -126,7 +133,7 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
     found = newsletter.approval
     if found is None or found.asked_by == account.id or seen != found.digest.hex():
         raise InvalidState
-    if not is_open(session, newsletter):
+    if not is_open(newsletter):
         raise InvalidState
     found.approved_by = account.id
     session.flush()
@@ -136,7 +143,7 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
 
 def decline(session: Session, newsletter: Newsletter) -> None:
     """Withdraw or decline an open request: the issue stays a draft. Raises InvalidState."""
-    if not is_open(session, newsletter):
+    if not is_open(newsletter):
         raise InvalidState
     forget(session, newsletter)
     audit.record(session, Kind.APPROVAL_DECLINED, group=newsletter.group, newsletter=newsletter)

@@ -65,7 +65,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     """Ask a lead to approve an issue that another lead wants to send."""
     newsletter, lead, to = _addressed(session, mailer, delivery)
     asked = newsletter.approval
-    if asked is None or asked.asked_by == lead.id or not approval.is_open(session, newsletter):
+    if asked is None or asked.asked_by == lead.id or not approval.is_open(newsletter):
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("approvals.approve", lead.language, public_id=newsletter.public_id)
     until = (asked.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)

@@ -77,7 +77,7 @@ def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
         findings=findings,
         members=issue.group.members_shown,
         others=len(approval.others(session, issue, signed_in())),
-        is_asked=approval.is_open(session, issue),
+        is_asked=approval.is_open(issue),
         needs_approval=approval.is_needed(session, issue),
     )
 
@@ -300,7 +300,7 @@ def setting(session: Session, group: Group) -> ResponseReturnValue:
 
 
 def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> Page:
-    found, is_open = issue.approval, approval.is_open(session, issue)
+    found, is_open = issue.approval, approval.is_open(issue)
     return group_page(
         "approvals/approve.html",
         issue.group,

@@ -56,7 +56,7 @@ def send_test_copies(work: JobWork, asked: SendTestCopies) -> None:
 def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
     """Email a group's other leaders that one of them wants to send an issue."""
     newsletter = _find(work, asked.issue)
-    if newsletter.approval is None or not approval.is_open(work.session, newsletter):
+    if newsletter.approval is None or not approval.is_open(newsletter):
         raise Refused
     by = work.session.get_one(Account, newsletter.approval.asked_by)
     _post(work, APPROVE, newsletter, but=by.public_id)

@@ -122,8 +122,8 @@ def test_whatever_a_reader_sees_is_what_is_approved(session):
     changes = (
         *((issue, column, {"en": "x"}) for column in ("subject", "preheader", "text")),
         *((image, column, "x") for column in ("description", "media_type")),
-        (issue.group, "name", "x"), (flyer, "title", "x"),
-        (image, "content", b"x"), (flyer, "content", b"x"),
+        (issue.group, "name", "x"), (flyer, "title", "x"), (flyer, "content", b"x"),
+        (image, "width", 2), (image, "height", 2), (image, "content", b"x"),
     )  # fmt: skip
     digests = {approval.digest(issue)}
     for row, column, value in changes:

@@ -301,7 +301,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
 
 
 def _with_files(session: Session, issue: Newsletter) -> dict[str, object]:
-    if approval.is_open(session, issue):
+    if approval.is_open(issue):
         return {"public_id": issue.public_id}
     image, attached = crawl.enclose(session, issue)
     return {
