@@ -153,6 +153,7 @@ def _group(page: Page) -> Iterator[str]:
     yield "lead-with-issues"
     page.goto(f"/lead/groups/{SLUG}/page")
     yield "group-edit"
+    page.click("details:has([name=mailbox]) summary")
     page.fill("[name=mailbox]", "nobody")
     press(page, "#main-form .bar .big")
     yield "group-edit-with-errors"
@@ -165,6 +166,7 @@ def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
     """Name a mailbox for another group, and say yes behind both links."""
     form, shared = f"/lead/groups/{OTHER}/page", "shared." + address
     page.goto(form)
+    page.click("details:has([name=mailbox]) summary")
     page.fill("[name=mailbox]", shared)
     press(page, "#main-form .bar .big")
     yield "mailbox-named"

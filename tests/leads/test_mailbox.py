@@ -48,7 +48,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
 ):
     links = propose(lead, worker, relay)
     assert WAITING in lead.open(PAGE).text
-    assert "No shared inbox is set" in lead.open(PAGE).text
+    assert "Replies from members: to the office" in lead.open(PAGE).text
     assert "Use this inbox for the group?" in lead.open(links[0]).text
     for _ in range(3):
         assert "You’ve confirmed" in lead.follow(links[first]).text
@@ -61,7 +61,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
     [confirmed] = trail(services, Kind.MAILBOX_CONFIRMED)
     assert confirmed.group_slug == "the-village"
     page = lead.open(PAGE).text
-    assert "A shared inbox is set" in page
+    assert "Replies from members: to your shared inbox" in page
     assert WAITING not in page
     assert "village-leads" not in page
     assert "village-leads" not in repr(dump_of(services))
@@ -146,7 +146,7 @@ def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
     assert mailbox(services, keyring) == OLD
     [link, _] = propose(lead, worker, relay)
     lead.send(PAGE, **SUMMARY, without_mailbox="y")
-    assert "No shared inbox is set" in lead.open(PAGE).text
+    assert "Replies from members: to the office" in lead.open(PAGE).text
     assert lead.open(link).status_code == 404
     worker.drain()
     assert mailbox(services, keyring) == ""
