@@ -26,7 +26,6 @@ EMAILS = RESOURCES / "emails"
 PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
 # Subject and preheader in the source of an email.
-HEAD = re.compile(r"{% set (?:subject|preheader) =(.*?) %}", re.DOTALL)
 # A link that stands alone in a paragraph and looks like a button.
 BUTTON = re.compile(
     r'<p(?: dir="auto")?><a class="button" href="([^"]*)">((?:(?!</a>).)*)</a></p>', re.DOTALL
@@ -66,20 +65,6 @@ class RenderedEmail:
     preheader: str
     text: str
     html: str
-
-
-@cache
-def _fixed_messages() -> frozenset[str]:
-    """Return the subjects and preheaders of our own emails, as written in the sources."""
-    heads = (HEAD.findall(file.read_text()) for file in EMAILS.glob("*.jinja"))
-    said = (words for head in heads for part in head for words in re.findall(r'_\("([^"]+)"', part))
-    return frozenset(said)
-
-
-def fixed_words() -> frozenset[str]:
-    """Return the subjects and preheaders of our own emails, in every language."""
-    said = _fixed_messages()
-    return frozenset(i18n.catalog(code).gettext(words) for code in i18n.NAMES for words in said)
 
 
 class Renderer:

@@ -135,15 +135,6 @@ class GroupForm(SharedForm):
         said = _("Another group has this name, or had it. Choose a different name.")
         self.name.errors = (said,)
 
-    def refuse_word(self, word: str) -> None:
-        """Report which word would keep back our own emails."""
-        said = _(
-            "The subjects of our own emails say “%(word)s”. Change this word, or don’t mark the"
-            " group as discreet.",
-            word=word,
-        )
-        self.is_discreet.errors = (said,)
-
 
 class EndForm(BaseForm):
     last_day = LocalDateField(

@@ -63,7 +63,6 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
         form.show(stored)
     elif form.validate_on_submit() and not newer and _stored(session, form, found) is not None:
         return redirect(url_for(".group", slug=slug, done="saved"), 303)
-    session.refresh(found)
     is_fixed, undo_until = needs_no_mark(found), group_service.launch_undo_until(found)
     shown = {"form": form, "newer": newer, "is_fixed": is_fixed, "undo_until": undo_until}
     shown["approval"] = ApprovalForm(data={"approval_rule": found.approval_rule})
@@ -140,16 +139,12 @@ def remove_question(session: Session, group: Group, question_id: int) -> Respons
 
 def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:
     """Store a group's words, or a new group, or set the form's error."""
-    with session.begin_nested() as attempt:
-        try:
-            if found is not None:
-                return office.describe(session, found, form.described())
-            return office.add(session, form.described(), is_upcoming=form["starts"].data != "now")
-        except office.NameTaken:
-            form.refuse_name()
-        except office.TellsInOurEmails as error:
-            form.refuse_word(error.word)
-        attempt.rollback()
+    try:
+        if found is not None:
+            return office.describe(session, found, form.described())
+        return office.add(session, form.described(), is_upcoming=form["starts"].data != "now")
+    except office.NameTaken:
+        form.refuse_name()
     return None
 
 

@@ -14,10 +14,9 @@ from belong_mail.accounts.people import Team
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
 from belong_mail.core.db import required
-from belong_mail.core.email_templates import fixed_words
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups import service as groups
-from belong_mail.groups.header_words import identifying_word, is_discreet
+from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
 from belong_mail.meetings import service as meetings
@@ -33,14 +32,6 @@ class NameTaken(Exception):
 
 class NotReady(Exception):
     """The group has no leader or no summary, so it cannot start."""
-
-
-class TellsInOurEmails(Exception):
-    """Our own subject has a word that no email of this discreet group may show."""
-
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self.word = word
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,7 @@ def described(group: Group) -> Described:
 
 
 def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
-    """Add a group at the end of the directory. Raises NameTaken and TellsInOurEmails."""
+    """Add a group at the end of the directory. Raises NameTaken."""
     if not groups.is_name_free(session, said.name):
         raise NameTaken
     try:
@@ -96,13 +87,14 @@ def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
         group = groups.add(session, slug, said.name, "", is_upcoming=is_upcoming)
     except groups.InvalidSlug as error:
         raise NameTaken from error
-    _put(group, said)
+    for each in fields(said):
+        setattr(group, each.name, getattr(said, each.name))
     session.flush()
     return group
 
 
 def describe(session: Session, group: Group, said: Described) -> Group:
-    """Change a group's words, its name included. Raises NameTaken and TellsInOurEmails.
+    """Change a group's words, its name included. Raises NameTaken.
 
     Its address stays: it is on posters and in links. Leads can undo changes to their page.
     """
@@ -114,7 +106,8 @@ def describe(session: Session, group: Group, said: Described) -> Group:
     if (now_said.summary, now_said.mission) != (said.summary, said.mission):
         page = replace(now_said, summary=said.summary, mission=said.mission)
         group_page.change(session, group, page)
-    _put(group, said)
+    for each in fields(said):
+        setattr(group, each.name, getattr(said, each.name))
     session.flush()
     return group
 
@@ -132,15 +125,6 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
     if not kinds and before != said:
         kinds.append(audit.Kind.GROUP_CHANGED)
     return kinds
-
-
-def _put(group: Group, said: Described) -> None:
-    """Set a group's words. Raises TellsInOurEmails if they would stop our own emails about it."""
-    for each in fields(said):
-        setattr(group, each.name, getattr(said, each.name))
-    for words in sorted(fixed_words()) if is_discreet(group) else ():
-        if word := identifying_word(group, words):
-            raise TellsInOurEmails(word)
 
 
 @dataclass(frozen=True, slots=True)

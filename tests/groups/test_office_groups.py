@@ -124,11 +124,6 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         ({"name": "x" * 61}, "Use at most 60 characters."),
         ({"name": "a\u202eb"}, "This contains a character we can’t read."),
         ({"starts": ""}, "Choose one."),
-        ({"name": "Confirm", "is_discreet": "y"}, "The subjects of our own emails say “confirm”"),
-        (
-            {"is_discreet": "y", "identifying_words_en": "welcome"},
-            "The subjects of our own emails say “welcome”",
-        ),
         ({"identifying_words_es": "x" * 61}, "each with at most 60 characters"),
     ],
 )
