@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id
-from belong_mail.core.i18n import NAMES, LocalizedText, catalog
-from belong_mail.core.translatable import gettext_noop
+from belong_mail.core.i18n import NAMES, LocalizedText
 from belong_mail.groups.models import Group
 from belong_mail.mail.message.plain_words import plain
 from belong_mail.meetings import formatting
@@ -28,8 +27,6 @@ PICTURE = ("description", "media_type", "content", "width", "height")
 FLYER = ("title", "content", "size", "pages", "is_tagged")
 # Meetings inserted into an issue.
 MEETINGS = 4
-# Names no group, because it becomes a subject.
-MEETINGS_SUBJECT = gettext_noop("Our next meetings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +107,12 @@ def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
     return template
 
 
-def start(session: Session, group: Group, kind: str, zone: ZoneInfo, at: datetime) -> Newsletter:
-    """Create a draft from the group's `template`, from its next `meetings`, or empty."""
-    template = template_of(session, group) if kind == "template" else None
+def start(session: Session, group: Group, *, with_template: bool) -> Newsletter:
+    """Create a draft from the group's template, or an empty one."""
+    template = template_of(session, group) if with_template else None
     if template is not None:
         return duplicate(session, template)
-    issue = _untouched(session, group) or newsletters.start_draft(session, group)
-    found = next_meetings(session, group, zone, at) if kind == "meetings" else {}
-    if found:
-        subject = {code: catalog(code).gettext(MEETINGS_SUBJECT) for code in NAMES}
-        newsletters.update_draft(issue, subject=subject, text=found)
-    return issue
+    return _untouched(session, group) or newsletters.start_draft(session, group)
 
 
 def _untouched(session: Session, group: Group) -> Newsletter | None:

@@ -35,8 +35,7 @@ def begin(session: Session, group: Group) -> ResponseReturnValue:
     """Begin a draft, which belongs to the group."""
     if not group.has_newsletters:
         abort(404)
-    kind, zone = request.form.get("start", ""), services().settings.timezone
-    issue = archive.start(session, group, kind, zone, now())
+    issue = archive.start(session, group, with_template="template" in request.form)
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 
 
