@@ -315,7 +315,9 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
         _use_overall_allowance(work, subscription),
     )
     gap, _ = _own_keys(keyring, subscription)
-    return rate_limits.record_use(session, gap, CONFIRMATION_GAP_RATE, due_at)
+    # An hour at most: emails to other tags of the mailbox may wait for weeks.
+    rate, most_wait = CONFIRMATION_GAP_RATE, timedelta(hours=1)
+    return rate_limits.try_use(session, gap, rate, due_at, most_wait) or due_at
 
 
 def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:

@@ -210,6 +210,13 @@ def test_a_plus_tag_is_no_other_person_for_a_limit(scenario):
                 scenario.visitor.join(VILLAGE, f"ada+{hour}{number}@dpsk12.org")
             scenario.worker.drain()
             assert len(scenario.relay.accepted) == most
+    scenario.visitor.client.environ_base["REMOTE_ADDR"] = QUIET
+    with time_machine.travel(now() + timedelta(hours=3)):
+        scenario.visitor.join(VILLAGE, "ada@dpsk12.org")
+        scenario.worker.drain()
+    with time_machine.travel(now() + timedelta(hours=28)):
+        scenario.worker.drain()
+        assert "ada@dpsk12.org" in [each.recipient for each in scenario.relay.accepted]
 
 
 def test_one_address_can_join_every_group_in_a_day(scenario):
