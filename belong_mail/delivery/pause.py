@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -41,6 +41,12 @@ def stop(session: Session, newsletter_id: int) -> None:
     _chunks(session, newsletter_id, is_halted=False)
     waiting = update(Chunk).where(Chunk.newsletter_id == newsletter_id, Chunk.inserted.is_(None))
     session.execute(waiting.values(inserted=0))
+
+
+def is_in_hand(session: Session, newsletter_id: int) -> bool:
+    """Return whether a worker holds copies of an issue just now."""
+    held = Delivery.newsletter_id == newsletter_id, Delivery.state == State.SENDING
+    return session.scalar(select(Delivery.id).where(*held).limit(1)) is not None
 
 
 def withdraw(session: Session, *which: ColumnElement[bool]) -> None:

@@ -174,6 +174,7 @@ def _run_verb(newsletter_id: str, verb: issue_release.Verb) -> None:
         newsletter = require_newsletter(session, newsletter_id)
         try:
             issue_release.act(session, newsletter, verb)
+            issue_release.follow(session, services().sealer, newsletter)
         except InvalidState:
             state = issue_release.issue_status(session, newsletter).state
             raise click.ClickException(

@@ -338,13 +338,13 @@ class IssueMailer:
 
         The address opens only for this row in this group. The index is not recomputed for each
         copy: no member is looked up here, and under another index the same copy goes to the same
-        person. Raises SkipDelivery if they have left or paused since, IssuePaused if the issue was
-        paused or stopped or the group ended: once it is told, its copies are withdrawn.
+        person. Raises SkipDelivery if they have left or paused since, or the group is retired;
+        IssuePaused if the issue is paused or stopped, or the group ends: the worker withdraws them.
         """
         number, _, _, public_id, address, name, *asked = row
         if asked:
-            is_halted, is_suppressed, is_reader = asked
-            if not is_reader:
+            is_retired, is_halted, is_suppressed, is_reader = asked
+            if is_retired or not is_reader:
                 raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
             if is_halted:
                 raise IssuePaused
@@ -416,6 +416,7 @@ _READING = (
         Delivery.newsletter_id,
         Subscription.language,
         *_OWN,
+        Group.retired_at.is_not(None).label("is_retired"),
         or_(
             Newsletter.stopped_at.is_not(None), Newsletter.paused_at.is_not(None), Group.ended(_at)
         ).label("is_halted"),

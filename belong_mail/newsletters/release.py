@@ -151,6 +151,13 @@ def ask(
     The worker moves its copies, and tells its leaders what someone of the office did.
     """
     verb(session, newsletter)
+    follow(session, sealer, newsletter, office)
+
+
+def follow(
+    session: Session, sealer: Sealer, newsletter: Newsletter, office: Account | None = None
+) -> None:
+    """Have the worker move an issue's copies as its marks say."""
     by, done = (office.public_id, last_action(newsletter)) if office else ("", "")
     FollowIssue(newsletter.public_id, by, done).ask(session, sealer)
 

@@ -13,6 +13,7 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import NO_DATABASE, lock_for_change, now, required
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery import outbox
+from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Rows
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
@@ -26,6 +27,8 @@ TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-i
 # Asks leaders to decide.
 HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
+# After this a copy that was in hand has left, or has come back.
+COMES_BACK = timedelta(seconds=30)
 # Newsletters looked at in one transaction; other email leaves between two.
 DUE_AT_ONCE = 20
 log = logging.getLogger(__name__)
@@ -33,10 +36,17 @@ log = logging.getLogger(__name__)
 
 @does(FollowIssue)
 def follow_issue(work: JobWork, asked: FollowIssue) -> None:
-    """Move an issue's copies as its marks say now; tell its leaders what the office did."""
-    newsletter = _find(work, asked.issue)
+    """Move an issue's copies as its marks say now; tell its leaders what the office did.
+
+    Copies that are in hand when an issue is stopped come back, and are looked for again, by the
+    same job with the group in its row.
+    """
+    newsletter, job = _find(work, asked.issue), work.job
     release.move_copies(work.session, newsletter)
-    if asked.by:
+    if newsletter.stopped_at is not None and delivery_pause.is_in_hand(work.session, newsletter.id):
+        due_at, group_id = work.at + COMES_BACK, newsletter.group_id
+        asked.write(work.session, sealed=job.sealed, due_at=due_at, group_id=group_id)
+    if asked.by and job.group_id is None:
         _post(work, OFFICE_ACTED, newsletter, asked.done, but=asked.by)
 
 

@@ -13,9 +13,10 @@ from sqlalchemy import delete, text
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.delivery import claims
+from belong_mail.delivery import claims, results
 from belong_mail.delivery.dispatcher import IssuePaused
 from belong_mail.delivery.models import State
+from belong_mail.groups.models import Group
 from belong_mail.newsletters import release
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
@@ -179,6 +180,34 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services
         for _, write in mailer.read(session, ids):
             with pytest.raises(IssuePaused):
                 write()
+
+
+@pytest.mark.parametrize("way", ["page", "command", "end of the group"])
+def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
+    way, lead, cli, services, keyring, worker, relay
+):
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+        issue = queue_issue(session)
+    with services.writing.begin() as session:
+        ids = [one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []]
+    if way == "page":
+        assert press(lead, issue, "stop") == 303
+    elif way == "command":
+        assert cli.invoke(args=["newsletter", "stop", issue.public_id]).exit_code == 0
+    else:
+        with services.writing.begin() as session:
+            group = session.get_one(Group, issue.group_id)
+            group.ends_at = group.announced_end = group.announced_at = now()
+            release.retire(session, group)
+    worker._read_requests()
+    with services.writing.begin() as session:
+        results._give_back(session, "other", ids, now())
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        worker.drain()
+    assert books(services, issue.id)[State.WITHDRAWN] == len(ids) == 2
+    assert relay.accepted == []
+    assert worker.waiting() == {}
 
 
 @on_both("claims")
