@@ -192,7 +192,7 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
         scenario.wait_for(f"person{number}@dpsk12.org")
     page = lead.open("/lead/").text
     assert "Enough people are interested to start." in page
-    assert "This group hasn’t started." in page
+    assert "Not started yet." in page
     assert "A few members" not in page
     assert "Write a newsletter" not in page
     assert run(cli, "launch", SOON).exit_code == 0
