@@ -148,7 +148,7 @@ class ApprovalForm(BaseForm):
         ],
         validators=[InputRequired(_l("Choose one."))],
     )
-    submit = SubmitField(_l("Save"))
+    submit = SubmitField(_l("Save this rule"))
 
 
 class RemovalForm(BaseForm):

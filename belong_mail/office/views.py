@@ -67,7 +67,7 @@ def approval_rule(session: Session, group: Group) -> ResponseReturnValue:
     if not form.validate():
         abort(400)
     approval.choose(session, group, form.approval_rule.data)
-    return redirect(url_for("office_groups.group", slug=group.slug, done="saved"), 303)
+    return redirect(url_for("office_groups.group", slug=group.slug, done="rule"), 303)
 
 
 @office.route("/addresses", methods=["GET", "POST"])

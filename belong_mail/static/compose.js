@@ -88,8 +88,9 @@ for (const area of form.querySelectorAll("textarea")) {
   tools.querySelector("[data-picture]").addEventListener("click", () => pictures.choose(area));
   area.addEventListener("paste", paste);
   area.before(tools);
-  // The tools say what it says.
-  byId(`${area.id}-hint`)?.remove();
+  // The tools show what it says; it still describes the field to who cannot see them.
+  const hint = byId(`${area.id}-hint`);
+  if (hint) hint.hidden = true;
   area.addEventListener("focus", () => { writing = area; });
 }
 // Wherever on the page files are dropped: else the browser would leave it to show them.

@@ -190,7 +190,9 @@ def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
         make_members(session, keyring, 2)
         issue = queue_issue(session)
     with services.writing.begin() as session:
-        ids = [one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []]
+        ids = [
+            one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []
+        ]
     if way == "page":
         assert press(lead, issue, "stop") == 303
     elif way == "command":
