@@ -95,7 +95,7 @@ def receive(
 
 
 def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
-    """List messages that were not delivered and will not be by themselves, oldest first.
+    """List messages of a form that were not delivered and will not be by themselves, oldest first.
 
     Either the delivery has ended, or the worker has made none: its job failed, or is gone. It walks
     through the few messages, not the many deliveries.
@@ -114,7 +114,11 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
         .where(or_(has_ended, and_(Delivery.id.is_(None), is_late)))
         .order_by(ContactMessage.id)
     )
-    return [(message, delivery) for message, delivery in session.execute(found)]
+    return [
+        (message, delivery)
+        for message, delivery in session.execute(found)
+        if REFERENCE.fullmatch(message.reference)
+    ]
 
 
 def ask_to_resend(session: Session) -> None:
@@ -124,8 +128,8 @@ def ask_to_resend(session: Session) -> None:
 
 
 def resend(session: Session) -> int:
-    """Queue undelivered messages again, if a form gave their reference; return how many."""
-    again = [each for each in undelivered(session) if REFERENCE.fullmatch(each[0].reference)]
+    """Queue undelivered messages again; return how many."""
+    again = undelivered(session)
     for message, delivery in again:
         if delivery is None:
             post(session, message)
