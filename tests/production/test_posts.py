@@ -19,7 +19,7 @@ pytestmark = night("installations")
 LEAD = "posting@dpsk12.org"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 # Fields without which some forms are refused.
-TYPED = {"language": "en", "days": "1"}
+TYPED = {"language": "en", "days": "1", "approval_rule": "never"}
 NUMBERS = {"IntegerConverter": 1}
 # Servers of mail post these, which are no browsers.
 FROM_MAIL = {"subscriptions.one_click"}
