@@ -137,6 +137,6 @@ def test_its_words_are_guarded_as_those_of_the_others_are(app, office, services,
     page = begin(lead, "autoimmune")
     words = {"subject": "Tea", "text": "Come.", f"text_{CODE}": "Venu."}
     lead.send(page, **words, **{f"subject_{CODE}": "Nia malsano"})
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+    assert lead.act(f"{page}/release", when="now", minutes="1").status_code == 422
     lead.send(page, **words, **{f"subject_{CODE}": "Teo"})
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
