@@ -147,7 +147,7 @@ def test_a_check_that_cannot_be_measured_is_told_and_stops_no_other(services, ke
     """The web writes when a message came; what SQLite keeps of it then does not load."""
     with services.writing.begin() as session:
         record_use(session, jobs.NOTICE, UNUSUAL_LOOKUPS, now(), UNUSUAL_LOOKUPS.burst)
-        message = ContactMessage(reference="AAAA-2222", sealed=b"sealed", received_at=now())
+        message = ContactMessage(reference="2345-6789", sealed=b"sealed", received_at=now())
         session.add(message)
         session.flush()
         session.execute(text("UPDATE contact_messages SET received_at = '-infinity'"))
