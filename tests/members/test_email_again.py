@@ -118,11 +118,12 @@ def test_a_break_in_to_the_web_lifts_nothing(alone):
     url = link(alone)
     token = url.rpartition("/")[2].partition("?")[0]
     real = alone.services.tokens.read(Purpose.EMAIL_AGAIN, token)
+    bent = ("B" if real[0] == "A" else "A") + real[1:]
     with alone.services.writing.begin() as session:
         mark = session.scalars(select(Suppression.address_index)).one()
         other = alone.keyring.index.suppressed(BOB)
         session.add(Suppression(address_index=other, reason=suppressions.BY_REQUEST))
-        for forged in ("", "x", "é", real[:-2], "A" + real[1:], real[::-1], mark.hex(), "=" * 4):
+        for forged in ("", "x", "é", real[:-2], bent, real[::-1], mark.hex(), "=" * 4):
             members_self_service.ask_to_lift(session, alone.services.sealer, forged)
         session.add(Job(kind="lift", sealed=None))
     for _ in range(4):
