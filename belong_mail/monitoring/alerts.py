@@ -23,9 +23,7 @@ log = logging.getLogger(__name__)
 # Sent by a worker that does nothing else.
 WRONG_KEYS = Check(
     name="wrong_keys",
-    about="1 while the worker's keys do not open the database.",
     measure=lambda _site: 1.0,
-    limit=0,
     wrong="The worker's keys don't open the database. It sends no email and reads no request",
     todo=(
         "Run `doctor`: it says which keys are wrong. Nothing is lost. Put the right keys in place"
@@ -35,9 +33,7 @@ WRONG_KEYS = Check(
 # Sent in place of a check that raised.
 UNMEASURED = Check(
     name="unmeasured",
-    about="1 while a check cannot be measured.",
     measure=lambda _site: 1.0,
-    limit=0,
     wrong="A check cannot be measured",
     todo=(
         "What it watches may be wrong unnoticed; the other checks go on. Either the database is"

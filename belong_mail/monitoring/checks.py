@@ -4,13 +4,14 @@
 Prometheus all come from it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from belong_mail.core import jobs
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import throttle
+from belong_mail.inbound import bounces
 from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
 from belong_mail.ops.findings import Finding, failure
@@ -23,22 +24,21 @@ LATE: Final = measures.LATE.total_seconds()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A figure; with a limit, also what is wrong beyond it, and what to do."""
+    """A figure, what is wrong beyond its limit, and what to do."""
 
     # The gauge is `belong_NAME`.
     name: str
-    about: str
     # Returns None if the figure does not apply.
     measure: Measure
-    limit: float = math.inf
+    limit: float = 0
     # Whether it is wrong below the limit instead of above it.
     is_least: bool = False
     # A sentence without its full stop; the amount follows if it has one of UNITS.
-    wrong: str = ""
+    wrong: str
     unit: str | None = None
     # Says more than the figure, such as the relay's answer.
     detail: Callable[[Site], str] | None = None
-    todo: str = ""
+    todo: str
     # The sentence of `doctor` when all is well.
     fine: str = ""
     # For the office's page, which translates it; "" if it does not concern the office.
@@ -50,9 +50,7 @@ class Check:
     # Whether the rule for Prometheus should wake someone.
     pages: bool = False
 
-    def is_wrong(self, value: float | None) -> bool:
-        if value is None:
-            return False
+    def is_wrong(self, value: float) -> bool:
         return value < self.limit if self.is_least else value > self.limit
 
     def sentence(self, value: float) -> str:
@@ -73,9 +71,7 @@ class Check:
 CHECKS: Final = (
     Check(
         name="worker_missing",
-        about="1 until a worker has run on this database.",
         measure=measures.worker_missing,
-        limit=0,
         wrong="No worker has run on this database yet",
         todo="Start one: nothing is read or sent.",
         office=gettext_noop("The program that sends email has never run."),
@@ -83,7 +79,6 @@ CHECKS: Final = (
     ),
     Check(
         name="worker_seconds",
-        about="Since the last sign of a worker.",
         measure=measures.worker_seconds,
         limit=RECENT_WORK.total_seconds(),
         wrong="No worker has shown that it is running for two minutes",
@@ -96,7 +91,6 @@ CHECKS: Final = (
     ),
     Check(
         name="worker_ahead_seconds",
-        about="By how much the last sign of a worker is ahead of this clock.",
         measure=measures.worker_ahead_seconds,
         limit=SKEW.total_seconds(),
         wrong="The last sign of a worker is ahead of this machine's clock",
@@ -107,9 +101,7 @@ CHECKS: Final = (
     ),
     Check(
         name="on_hold",
-        about="1 while sending is on hold.",
         measure=measures.on_hold,
-        limit=0,
         wrong="Sending is on hold",
         todo="See `hold status`.",
         office=gettext_noop("Sending is on hold. Nothing is lost."),
@@ -118,7 +110,6 @@ CHECKS: Final = (
     ),
     Check(
         name="disk_free_bytes",
-        about="What the fullest disk we write to still takes.",
         measure=measures.disk_free_bytes,
         # A newsletter to 100,000 takes less, and so does a nightly copy of a large site.
         limit=256 * MEGABYTE,
@@ -133,7 +124,6 @@ CHECKS: Final = (
     ),
     Check(
         name="oldest_due_seconds",
-        about="Age of the oldest waiting message.",
         measure=measures.oldest_due_seconds,
         limit=LATE,
         wrong="Email has been waiting for more than 15 minutes",
@@ -150,7 +140,6 @@ CHECKS: Final = (
     ),
     Check(
         name="given_back",
-        about="Messages given back unsent in ten minutes, beyond those sent.",
         measure=measures.given_back,
         limit=throttle.MAX_IN_HAND,
         wrong="More messages are claimed and given back than are sent",
@@ -163,7 +152,6 @@ CHECKS: Final = (
     ),
     Check(
         name="oldest_request_seconds",
-        about="Age of the oldest request.",
         measure=measures.oldest_request_seconds,
         limit=LATE,
         wrong="Requests have been waiting to be read for more than 15 minutes",
@@ -176,7 +164,6 @@ CHECKS: Final = (
     ),
     Check(
         name="requests",
-        about="Requests that the worker has not read.",
         measure=measures.requests,
         limit=10_000,
         wrong="More than 10,000 requests are waiting",
@@ -185,9 +172,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unreadable_requests",
-        about="Requests that cannot be read.",
         measure=measures.unreadable_requests,
-        limit=0,
         wrong="Requests cannot be read, and are deleted after seven days",
         unit="",
         todo="Is the right private key here? Run `doctor`.",
@@ -195,9 +180,7 @@ CHECKS: Final = (
     ),
     Check(
         name="flooded",
-        about="1 while forms are delayed or refused because so many are sent.",
-        measure=measures.flooded,
-        limit=0,
+        measure=measures.of_worker(jobs.is_flooded),
         wrong="So many forms are being sent that some are delayed, and some are refused for now",
         todo=(
             "The district’s own networks (BELONG_TRUSTED_NETWORKS) and group leaders’ browsers"
@@ -208,9 +191,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unwritable",
-        about="Single emails of the last day that could not be written.",
         measure=measures.unwritable,
-        limit=0,
         wrong="Emails to people could not be written, so they were not sent",
         unit="",
         todo=(
@@ -222,9 +203,7 @@ CHECKS: Final = (
     ),
     Check(
         name="too_late",
-        about="Single emails of the last six hours that were never tried in time.",
         measure=measures.too_late,
-        limit=0,
         wrong="Emails to people were held back until it was too late to send them",
         unit="",
         todo=(
@@ -236,9 +215,7 @@ CHECKS: Final = (
     ),
     Check(
         name="asked_of_lists",
-        about="1 from when people of an imported list are asked to join until an alert says so.",
         measure=measures.asked_of_lists,
-        limit=0,
         wrong="People of an imported list are asked to join",
         todo=(
             "The office imports lists on its page. If it did not, someone tries out addresses: take"
@@ -248,9 +225,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unusual_lookups",
-        about="1 while more requests than usual look up an address.",
-        measure=measures.unusual_lookups,
-        limit=0,
+        measure=measures.of_worker(jobs.are_unusual),
         wrong="More people than usual asked to join, sign in or see their groups",
         todo=(
             "If a group was just announced, this is normal. Requests over the limit wait their"
@@ -262,9 +237,7 @@ CHECKS: Final = (
     ),
     Check(
         name="failed_lookups",
-        about="1 if a request that looks an address up failed, or the database failed any.",
-        measure=measures.failed_lookups,
-        limit=0,
+        measure=measures.of_worker(jobs.has_failed),
         wrong="A request that looks up an address failed, or the database failed another one",
         todo=(
             "Read the worker’s log. If the database was not down or very slow, someone may have"
@@ -275,9 +248,7 @@ CHECKS: Final = (
     ),
     Check(
         name="failing_tasks",
-        about="Tasks of the worker that failed five times in a row.",
         measure=measures.failing_tasks,
-        limit=0,
         wrong="Tasks of the worker keep failing",
         unit="",
         todo=(
@@ -288,9 +259,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undelivered",
-        about="Messages to the office or to group leaders that were not delivered.",
         measure=measures.undelivered,
-        limit=0,
         wrong="Messages to the office or to group leaders were not delivered",
         unit="",
         todo=(
@@ -302,9 +271,7 @@ CHECKS: Final = (
     ),
     Check(
         name="coming_back",
-        about="1 while very many emails bounce, or because of our setup.",
-        measure=measures.coming_back,
-        limit=0,
+        measure=measures.of_worker(bounces.is_alarming),
         wrong="More emails bounce than usual, or they bounce because of our setup",
         todo=(
             "When many addresses bounce as “not found” at once, no one is removed, and the office’s"
@@ -315,7 +282,6 @@ CHECKS: Final = (
     ),
     Check(
         name="inbound_seconds",
-        about="For how long the mailbox for bounces could not be read.",
         measure=measures.inbound_seconds,
         limit=HOUR,
         wrong="The mailbox for bounces has not been read for an hour",
@@ -328,9 +294,7 @@ CHECKS: Final = (
     ),
     Check(
         name="overdue_issues",
-        about="Newsletters whose time has passed.",
         measure=measures.overdue_issues,
-        limit=0,
         wrong="Newsletters whose time has passed were not sent",
         unit="",
         todo="Is a worker running? Read its log.",
@@ -338,9 +302,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undecided_issues",
-        about="Newsletters that wait for leaders.",
         measure=measures.undecided_issues,
-        limit=0,
         wrong="Newsletters have been held, or paused by themselves, for more than a day",
         unit="",
         detail=measures.undecided_names,
@@ -350,24 +312,19 @@ CHECKS: Final = (
     ),
     Check(
         name="unexplained",
-        about="Things that wait for a time that no rule explains.",
         measure=measures.unexplained,
-        limit=0,
         wrong="Things wait for a time that no rule explains: a clock was ahead",
         unit="",
         todo="Check that NTP sets the clock, then run `outbox retry`.",
     ),
     Check(
         name="backup_missing",
-        about="1 while backups are set up and none was made.",
         measure=measures.backup_missing,
-        limit=0,
         wrong="No backup has been made yet",
         todo="Run `db backup`, each night.",
     ),
     Check(
         name="backup_seconds",
-        about="Since `db backup` last made a copy.",
         measure=measures.backup_seconds,
         # A nightly copy that came late has been missed by then.
         limit=36 * HOUR,
@@ -407,7 +364,6 @@ def exposition(site: Site) -> str:
     for check in CHECKS:
         value = check.measure(site)
         lines += [
-            f"# HELP belong_{check.name} {check.about}",
             f"# TYPE belong_{check.name} gauge",
             f"belong_{check.name} {'nan' if value is None else f'{value:.12g}'}",
         ]

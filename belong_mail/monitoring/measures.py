@@ -26,7 +26,6 @@ from belong_mail.delivery.models import (
     State,
 )
 from belong_mail.delivery.outcomes import UNWRITABLE
-from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_polled
 from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
@@ -55,6 +54,11 @@ class Site:
 
 
 Measure = Callable[[Site], float | None]
+
+
+def of_worker(ask: Callable[[Session, datetime], bool]) -> Measure:
+    """Return 1 if something is so; None in the web, which may not read what tells."""
+    return lambda site: None if site.is_web else float(ask(site.session, site.at))
 
 
 def worker_missing(site: Site) -> float | None:
@@ -175,10 +179,6 @@ def undelivered(site: Site) -> float:
     return len(contact.undelivered(site.session))
 
 
-def coming_back(site: Site) -> float | None:
-    return None if site.is_web else float(bounces.is_alarming(site.session, site.at))
-
-
 def inbound_seconds(site: Site) -> float | None:
     """Return how long every poll of the mailbox for bounces has failed, or None."""
     last = last_polled(site.session)
@@ -219,18 +219,6 @@ def backup_missing(site: Site) -> float | None:
     """Return 1 if `db backup` has a key and never ran; others may back up in another way."""
     is_wanted = bool(site.settings.backup_recipient)
     return float(backup_seconds(site) is None) if is_wanted else None
-
-
-def flooded(site: Site) -> float | None:
-    return None if site.is_web else float(jobs.is_flooded(site.session, site.at))
-
-
-def unusual_lookups(site: Site) -> float | None:
-    return None if site.is_web else float(jobs.are_unusual(site.session, site.at))
-
-
-def failed_lookups(site: Site) -> float | None:
-    return None if site.is_web else float(jobs.has_failed(site.session, site.at))
 
 
 def failing_tasks(site: Site) -> float:

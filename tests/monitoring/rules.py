@@ -1,7 +1,6 @@
 """Write `deploy/prometheus-alerts.yml`: python -m tests.monitoring.rules."""
 
 import json
-import math
 
 from belong_mail.monitoring.checks import CHECKS, Check
 from tests.processes import ROOT
@@ -36,11 +35,10 @@ OTHER_RULES = (
 
 
 def alert_rules() -> str:
-    """Return one rule for each check that has a limit."""
-    limited = [check for check in CHECKS if not math.isinf(check.limit)]
+    """Return one rule for each check."""
     rules = [
         (rule_name(each), _expression(each), each.pages, f"{each.wrong}.", each.todo)
-        for each in limited
+        for each in CHECKS
     ]
     return RULES_HEAD + "".join(_rule(*each) for each in (*OTHER_RULES, *rules))
 

@@ -1,6 +1,5 @@
 """The rules for Prometheus are the table of checks, and each alert comes when it should."""
 
-import math
 import re
 import subprocess
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from belong_mail.monitoring.checks import CHECKS
+from belong_mail.monitoring.checks import CHECKS, Check
 from tests.deploy.programs import program
 from tests.markers import on_sqlite
 from tests.monitoring.looking import figures
@@ -16,19 +15,16 @@ from tests.monitoring.rules import RULES, alert_rules, rule_name
 
 # Two hours, a value each minute: what makes an alert come. All else stays as a new site has it.
 MINUTES = 120
-BEYOND = {
-    check.name: check.limit + (-1 if check.is_least else 1)
-    for check in CHECKS
-    if not math.isinf(check.limit)
-}
+
+
+def beyond(check: Check) -> float:
+    return check.limit + (-1 if check.is_least else 1)
+
+
 CAUSES: dict[str, dict[str, str]] = {
     "BelongAway": {},
     "BelongAnswersLost": {'deliveries{state="uncertain"}': f"0+2x{MINUTES}"},
-    **{
-        rule_name(check): {check.name: f"{BEYOND[check.name]:.12g}x{MINUTES}"}
-        for check in CHECKS
-        if check.name in BEYOND
-    },
+    **{rule_name(check): {check.name: f"{beyond(check):.12g}x{MINUTES}"} for check in CHECKS},
 }
 # A new site has no worker yet, and no file of a database.
 SOUND = {"worker_missing": f"0x{MINUTES}", "disk_free_bytes": f"1000000000x{MINUTES}"}
