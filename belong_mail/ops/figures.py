@@ -29,6 +29,9 @@ class Figure(Base):
     noted_at: Mapped[datetime] = mapped_column(default=now)
 
 
+_SUPPRESSED = select(Figure.name, Figure.number).where(Figure.name.startswith(SUPPRESSED))
+
+
 def note(session: Session, name: str, number: int = 0, at: datetime | None = None) -> None:
     """Store a figure, replacing an older one, even while another worker does the same."""
     insert = dialect_insert(session.connection().dialect.name)
@@ -67,7 +70,7 @@ def count_suppressions(session: Session) -> None:
     by_day = select(Suppression.reason, Suppression.since, func.count())
     for reason, since, number in session.execute(by_day.group_by("reason", "since")):
         counts[f"{SUPPRESSED}{reason}/{since:%Y-%m}"] += number
-    told = {name: number for name, _, number in _suppressed(session)}
+    told = dict(session.execute(_SUPPRESSED).all())
     for name, number in counts.items():
         note(session, name, steady(number, told.get(name, 0)))
     gone = set(told) - set(counts)
@@ -76,17 +79,8 @@ def count_suppressions(session: Session) -> None:
 
 def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
     """Return (reason, month, number in tens), newest month first; 0 means fewer than ten."""
-    return [
-        (reason, datetime.strptime(f"{month} +0000", "%Y-%m %z"), number)
-        for _, (reason, month), number in reversed(_suppressed(session))
-    ]
-
-
-def _suppressed(session: Session) -> list[tuple[str, list[str], int]]:
-    """Return (name, [reason, month], number) of each figure, sorted by month and reason."""
-    found = select(Figure.name, Figure.number).where(Figure.name.startswith(SUPPRESSED))
-    rows = [
-        (name, name.removeprefix(SUPPRESSED).rsplit("/", 1), number)
-        for name, number in session.execute(found)
-    ]
-    return sorted(rows, key=lambda each: each[1][::-1])
+    found = []
+    for name, number in session.execute(_SUPPRESSED):
+        _, reason, month = name.split("/")
+        found.append((reason, datetime.strptime(f"{month} +0000", "%Y-%m %z"), number))
+    return sorted(found, key=lambda each: (each[1], each[0]), reverse=True)
