@@ -201,22 +201,16 @@ def drill(
     A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
     empty database. Raises InvalidBackup.
     """
-    if url:
-        place = make_engine(url)
-        if inspect(place).get_table_names():
+    with _scratch(folder) as own:
+        place = make_engine(url or f"sqlite:///{own}/belong.db")
+        if url and inspect(place).get_table_names():
             raise InvalidBackup("The database for the drill is not empty. Nothing was done.")
         try:
             restore(place, file, mark, check)
             yield place
         finally:
-            _drop_tables(place)
-        return
-    with _scratch(folder) as own:
-        place = make_engine(f"sqlite:///{own}/belong.db")
-        restore(place, file, mark, check)
-        try:
-            yield place
-        finally:
+            if url:
+                _drop_tables(place)
             place.dispose()
 
 
@@ -227,7 +221,6 @@ def _drop_tables(engine: Engine) -> None:
         found.reflect(connection)
         found.drop_all(connection)
         connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {TRIGGER_FUNCTIONS}")
-    engine.dispose()
 
 
 def _put_in_place(part: Path, engine: Engine) -> None:
