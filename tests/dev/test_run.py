@@ -128,13 +128,6 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout):
     assert not (checkout.root / ".venv").exists()
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "٣٠٠"])
-def test_what_is_not_a_port_is_wrong_use(checkout, port):
-    answer = checkout.dev("run", "--port", port)
-    assert answer.returncode == 2
-    assert not (checkout.root / ".venv").exists()
-
-
 if sys.platform == "linux":
 
     def test_even_kill_9_leaves_no_process_behind(ready):
