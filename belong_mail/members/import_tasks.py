@@ -181,23 +181,19 @@ def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: st
 
     Members are not asked, nor people who left recently, were asked, or want no email.
     """
-    spellings = {identity, untagged(identity)}
-    if any(_wants_no_email(session, keyring, group, each) for each in spellings):
+    index, spellings = keyring.index, {identity, untagged(identity)}
+    if suppressions.is_suppressed(session, index, identity):
         return False
-    names = {keyring.index.member(group.public_id, each) for each in spellings}
+    if is_barred(session, index, group, identity):
+        return False
+    if any(session.get(Erasure, index.erased(each)) for each in spellings):
+        return False
+    names = {index.member(group.public_id, each) for each in spellings}
     known = select(Subscription.id).where(
         Subscription.group_id == group.id,
         or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names)),
     )
     return session.scalar(known.limit(1)) is None
-
-
-def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
-    return (
-        suppressions.is_suppressed(session, keyring.index, identity)
-        or is_barred(session, keyring.index, group, identity)
-        or session.get(Erasure, keyring.index.erased(identity)) is not None
-    )
 
 
 @each_minute("People of a list are not asked again")

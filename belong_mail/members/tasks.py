@@ -178,7 +178,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
     subscription = pending.subscription
     if asked.is_new:
         subscription.wrapped_name = pending.wrapped_name
-        rate_limits.forget(session, *_own_keys(work.keys, subscription))
+        rate_limits.forget(session, *_own_keys(work.keys, _mailbox(work.keys, subscription)))
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = right_tasks.leads(session, work.keys.opener, subscription.group)
@@ -306,24 +306,24 @@ def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> Non
 
 def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
     """Count one confirmation and return when it may be sent."""
-    session, keyring = work.session, work.keys
+    session, mailbox = work.session, _mailbox(work.keys, subscription)
     due_at = max(
         *(
             rate_limits.record_use(session, key, rate, work.at)
-            for key, rate in _source_allowances(keyring, subscription, source)
+            for key, rate in _source_allowances(work.keys, mailbox, source)
         ),
-        _use_overall_allowance(work, subscription),
+        _use_overall_allowance(work, mailbox),
     )
-    gap, _ = _own_keys(keyring, subscription)
+    gap, _ = _own_keys(work.keys, mailbox)
     # An hour at most: emails to other tags of the mailbox may wait for weeks.
     rate, most_wait = CONFIRMATION_GAP_RATE, timedelta(hours=1)
     return rate_limits.try_use(session, gap, rate, due_at, most_wait) or due_at
 
 
-def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:
+def _own_keys(keyring: Keyring, mailbox: tuple[str, str]) -> tuple[bytes, bytes]:
     """Return the keys of a member's two limits: between two emails, and of all that was asked."""
-    limited, place = keyring.index.limited, _mailbox(keyring, subscription)
-    return limited("confirm-gap", *place), limited("confirm", *place)
+    limited = keyring.index.limited
+    return limited("confirm-gap", *mailbox), limited("confirm", *mailbox)
 
 
 def _mailbox(keyring: Keyring, subscription: Subscription) -> tuple[str, str]:
@@ -334,20 +334,21 @@ def _mailbox(keyring: Keyring, subscription: Subscription) -> tuple[str, str]:
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
     """Send a confirmation earlier if this source's limits allow it, unlike another's."""
-    allowances = _source_allowances(work.keys, subscription, source)
+    mailbox = _mailbox(work.keys, subscription)
+    allowances = _source_allowances(work.keys, mailbox, source)
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
     if not is_held or not rate_limits.try_uses(work.session, allowances, work.at):
         return
-    due_at = _use_overall_allowance(work, subscription)
+    due_at = _use_overall_allowance(work, mailbox)
     if due_at < waiting.created_at:
         waiting.due_at = waiting.created_at = due_at
 
 
 def _source_allowances(
-    keyring: Keyring, subscription: Subscription, source: str
+    keyring: Keyring, mailbox: tuple[str, str], source: str
 ) -> list[tuple[bytes, rate_limits.Rate]]:
     """Return what a source may ask for one member and for one person, as limits."""
-    group, person = _mailbox(keyring, subscription)
+    group, person = mailbox
     name = keyring.index.limited
     return [
         (name("confirm-from", source, group, person), CONFIRM_MEMBER_RATE),
@@ -355,12 +356,11 @@ def _source_allowances(
     ]
 
 
-def _use_overall_allowance(work: Work, subscription: Subscription) -> datetime:
+def _use_overall_allowance(work: Work, mailbox: tuple[str, str]) -> datetime:
     """Count one confirmation for all sources; beyond a day's wait, count nothing and wait a day."""
     keyring, at = work.keys, work.at
-    _, of_member = _own_keys(keyring, subscription)
-    _, person = _mailbox(keyring, subscription)
-    of_person = keyring.index.limited("confirm-person", person)
+    _, of_member = _own_keys(keyring, mailbox)
+    of_person = keyring.index.limited("confirm-person", mailbox[1])
     uses = (
         (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
         (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),
