@@ -1,13 +1,9 @@
-"""Open the database: engine, SQLite files, Base, UTC times, public ids, upserts, schema version."""
+"""Open the database: engine, columns, bases of tables, locks, schema version."""
 
 import json
 import logging
-import os
 import secrets
-import sqlite3
-import stat
 import time
-from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -21,13 +17,11 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
-    ExceptionContext,
     Integer,
     LargeBinary,
     MetaData,
     Select,
     String,
-    bindparam,
     create_engine,
     event,
     func,
@@ -37,14 +31,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from belong_mail.core import drivers, logs
+from belong_mail.core.database_errors import is_too_slow
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.i18n import known_language
@@ -58,13 +50,9 @@ NAMES = {
 }
 
 
-# Errors of a database that is locked, full, read-only, down, cut off or silent: it may recover.
-NO_DATABASE = (InterfaceError, InternalError, OperationalError)
 # Seconds after which a statement is logged, and how much of it: the rest is a long list of columns.
 SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
-# Rest before what met a lock is tried again: three times the wait, so that others get on.
-LOCK_REST_SECONDS = 15.0
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
 log = logging.getLogger(__name__)
@@ -135,105 +123,6 @@ class TextList(TypeDecorator[list[str]]):
         return [each.encode(errors="replace").decode() for each in found if isinstance(each, str)]
 
 
-class IdList(TypeDecorator[list[int]]):
-    """A list of row ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> str:
-        begin, end = "[]" if dialect.name == "sqlite" else "{}"
-        return f"{begin}{','.join(map(str, value or ()))}{end}"
-
-
-class _InList(FunctionElement[bool]):
-    """Matches a column's value against a list."""
-
-    inherit_cache = True
-
-
-@compiles(_InList, "sqlite")
-def _in_ids_sqlite(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
-    column, ids = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - names and a bound value
-
-
-@compiles(_InList, "postgresql")
-def _in_ids_postgresql(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
-    column, ids = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} = ANY(CAST({ids} AS BIGINT[]))"
-
-
-def in_ids(column: Any, name: str) -> ColumnElement[bool]:
-    """Match a column against the ids bound to a name: one SQL for any number of ids."""
-    return _InList(column, bindparam(name, type_=IdList()))
-
-
-class CompiledStatement:
-    """A statement that runs often: compiled once, then passed to the driver as it is.
-
-    Rows are the driver's own tuples; errors are SQLAlchemy's, as for any other statement.
-    """
-
-    def __init__(self, statement: Any) -> None:
-        self._statement = statement
-        self._made: dict[str, tuple[Any, ...]] = {}
-
-    def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
-        """Return the rows, and the driver's cursor, which counts changed rows."""
-        [found] = run_together(connection, (self, values))
-        return found
-
-    def bind(self, dialect: Any, values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
-        """Return what the driver executes: SQL, parameters, options."""
-        if dialect.name not in self._made:
-            self._made[dialect.name] = self._make(dialect)
-        sql, given, processors, order, options = self._made[dialect.name]
-        given = given | values
-        for name, process in processors.items():
-            given[name] = process(given[name])
-        return sql, given if order is None else [given[name] for name in order], options
-
-    def _make(self, dialect: Any) -> tuple[Any, ...]:
-        made = self._statement.compile(dialect=dialect)
-        processors = {
-            name: process
-            for bind, name in made.bind_names.items()
-            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        }
-        options = {} if dialect.positional else {"binary": True}
-        return str(made), made.params, processors, made.positiontup, options
-
-
-Call = tuple[CompiledStatement, dict[str, Any]]
-
-
-def run_together(
-    connection: Connection, *calls: Call, is_last: bool = False
-) -> list[tuple[list[Any], Any]]:
-    """Run statements that do not need each other's results: PostgreSQL gets them at once.
-
-    BEGIN is sent with the first ones of a transaction, and COMMIT with the last, so that a database
-    far away costs one round trip.
-    """
-    dialect: Any = connection.dialect
-    driver: Any = connection.connection.driver_connection
-    bound = [statement.bind(dialect, values) for statement, values in calls]
-    error_of = dialect.loaded_dbapi.Error
-    try:
-        with nullcontext() if dialect.positional else driver.pipeline():
-            cursors = [driver.execute(sql, values, **options) for sql, values, options in bound]
-            if is_last and not dialect.positional:
-                driver.execute("COMMIT", prepare=False)
-        return [(each.fetchall() if each.description else [], each) for each in cursors]
-    except error_of as error:
-        if is_cut := dialect.is_disconnect(error, driver, None):
-            connection.invalidate(error)
-        details = {"hide_parameters": True, "connection_invalidated": is_cut, "dialect": dialect}
-        statements = "; ".join(sql for sql, _, _ in bound)
-        raise DBAPIError.instance(statements, None, error, error_of, **details) from error
-
-
 Found = TypeVar("Found")
 
 
@@ -298,7 +187,7 @@ def make_engine(url: str) -> Engine:
         return engine
     file, timeout = drivers.parse_sqlite_url(url)
     engine = hidden(creator=partial(drivers.connect_sqlite, file, timeout))
-    event.listen(engine, "begin", lambda connection: begin_sqlite(connection, timeout))
+    event.listen(engine, "begin", lambda connection: drivers.begin_sqlite(connection, timeout))
     _log_slow_queries(engine)
     return engine
 
@@ -327,7 +216,7 @@ def create(engine: Engine) -> None:
     """
     if engine.dialect.name == "sqlite":
         try:
-            create_file(Path(engine.url.database or ""))
+            drivers.create_file(Path(engine.url.database or ""))
         except OSError as error:
             raise OperationalError(None, None, error) from error
 
@@ -375,67 +264,6 @@ def update_if_free(
             raise
 
 
-# Mode of a database file, and so of SQLite's log beside it, whatever the umask.
-NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
-
-
-def create_file(file: Path) -> None:
-    """Create an empty file if there is none; remove others' rights from an existing one.
-
-    Its group can write to it or has no right at all: with read access alone a log (WAL) cannot be
-    read.
-    """
-    try:
-        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
-    except FileExistsError:
-        for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
-            # It is missing, or another user's, who will set the mode at their next upgrade.
-            with suppress(FileNotFoundError, PermissionError):
-                _narrow(each)
-    else:
-        os.fchmod(descriptor, NEW_FILE_MODE)
-        os.close(descriptor)
-
-
-def _narrow(file: Path) -> None:
-    before = stat.S_IMODE(file.stat().st_mode)
-    after = NEW_FILE_MODE if before & stat.S_IRGRP else NEW_FILE_MODE & ~stat.S_IRWXG
-    if before != after:
-        file.chmod(after)
-
-
-# How long an upgrade, a move or `belong purge` waits for another on SQLite.
-LONG_WAIT_SECONDS = 600
-
-
-def begin_sqlite(connection: Any, timeout: float) -> None:
-    """Begin a transaction: read-only if `is_reading`, otherwise with the write lock."""
-    options = connection.get_execution_options()
-    is_reading = options.get("is_reading", False)
-    if connection.info.get("is_reading", False) != is_reading:
-        # only then, because SQLite prepares every statement of a connection anew after it
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
-        connection.info["is_reading"] = is_reading
-    if is_reading:
-        connection.exec_driver_sql("BEGIN")
-    else:
-        has_time = options.get("has_time", False)
-        _begin_immediate(connection, LONG_WAIT_SECONDS if has_time else timeout)
-
-
-def _begin_immediate(connection: Any, timeout: float) -> None:
-    """Wait for the write lock; SQLAlchemy raises errors as its own."""
-    driver = connection.connection.driver_connection
-    with suppress(sqlite3.OperationalError):
-        if drivers.lock_sqlite(driver, timeout):
-            return
-    driver.execute("PRAGMA busy_timeout=0")  # the time is over
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={timeout * 1000:.0f}")
-
-
 @cache
 def dialect_insert(dialect: str) -> Any:
     """Return the dialect's `insert` without loading the other's, which takes 3 MB."""
@@ -453,62 +281,6 @@ BEFORE_1_0: Final = (
     " development delete the folder `var`; elsewhere name an empty database and an empty state"
     " folder (BELONG_DATABASE_URL, BELONG_STATE_FOLDER)."
 )
-
-
-def error_name(error: Exception) -> str:
-    """Describe an error by type, and its cause as the database calls it; no values, no paths."""
-    kind, cause = type(error).__name__, getattr(error, "orig", None)
-    code = getattr(cause, "sqlite_errorname", None) or (type(cause).__name__ if cause else None)
-    code = code or (error.strerror if isinstance(error, OSError) else None)
-    return kind if code in {None, kind} else f"{kind}: {code}"
-
-
-def is_too_slow(error: Exception) -> bool:
-    """Return whether PostgreSQL ended a statement that ran, or waited for a lock, too long."""
-    return type(getattr(error, "orig", None)).__name__ == "QueryCanceled" or is_locked(error)
-
-
-def has_idled(error: Exception) -> bool:
-    """Return whether PostgreSQL closed a connection that was silent within a transaction."""
-    return type(getattr(error, "orig", None)).__name__ == "IdleInTransactionSessionTimeout"
-
-
-def is_locked(error: BaseException | None) -> bool:
-    """Return whether PostgreSQL ended a statement that waited for a lock (soon free, maybe)."""
-    cause = type(getattr(error, "orig", None)).__name__
-    return cause in {"LockNotAvailable", "DeadlockDetected"}
-
-
-# Waits for the locks that follow in a transaction only briefly.
-HURRIED = text("SET LOCAL lock_timeout = '100ms'")
-
-
-def hurry_after_locks(engine: Engine) -> None:
-    """Wait for locks only briefly for a while after one was waited for in vain.
-
-    Whoever holds that one may hold a hundred.
-    """
-    hurried_until = 0.0
-
-    @event.listens_for(engine, "handle_error")
-    def note(context: ExceptionContext) -> None:
-        nonlocal hurried_until
-        # A brief wait that was in vain says little: it makes no other one brief.
-        if is_locked(context.sqlalchemy_exception) and time.monotonic() > hurried_until:
-            hurried_until = time.monotonic() + LOCK_REST_SECONDS
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if time.monotonic() < hurried_until:
-            connection.exec_driver_sql(HURRIED.text)
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Return whether a database had no room to write."""
-    cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or (
-        type(cause).__name__ == "DiskFull"
-    )
 
 
 class SchemaOutdated(Exception):

@@ -1,15 +1,23 @@
 """Open a database without SQLAlchemy, which takes longer to load than writing one row."""
 
+import os
 import re
 import sqlite3
+import stat
 import time
-from typing import Final
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote
 
 # Seconds that SQLite waits for another transaction.
 BUSY_TIMEOUT_SECONDS: Final = 10
 # Seconds between two attempts to get the lock; at 0.001 the slowest forms wait a fifth longer.
 BUSY_POLL_SECONDS: Final = 0.0003
+# How long an upgrade, a move or `belong purge` waits for another on SQLite.
+LONG_WAIT_SECONDS = 600
+# Mode of a database file, and so of SQLite's log beside it, whatever the umask.
+NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "foreign_keys=ON",
@@ -108,3 +116,56 @@ def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
         return False
     finally:
         connection.execute(f"PRAGMA busy_timeout={timeout * 1000:.0f}")
+
+
+def create_file(file: Path) -> None:
+    """Create an empty file if there is none; remove others' rights from an existing one.
+
+    Its group can write to it or has no right at all: with read access alone a log (WAL) cannot be
+    read.
+    """
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
+    except FileExistsError:
+        for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+            # It is missing, or another user's, who will set the mode at their next upgrade.
+            with suppress(FileNotFoundError, PermissionError):
+                _narrow(each)
+    else:
+        os.fchmod(descriptor, NEW_FILE_MODE)
+        os.close(descriptor)
+
+
+def _narrow(file: Path) -> None:
+    before = stat.S_IMODE(file.stat().st_mode)
+    after = NEW_FILE_MODE if before & stat.S_IRGRP else NEW_FILE_MODE & ~stat.S_IRWXG
+    if before != after:
+        file.chmod(after)
+
+
+def begin_sqlite(connection: Any, timeout: float) -> None:
+    """Begin a transaction: read-only if `is_reading`, otherwise with the write lock."""
+    options = connection.get_execution_options()
+    is_reading = options.get("is_reading", False)
+    if connection.info.get("is_reading", False) != is_reading:
+        # only then, because SQLite prepares every statement of a connection anew after it
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
+        connection.info["is_reading"] = is_reading
+    if is_reading:
+        connection.exec_driver_sql("BEGIN")
+    else:
+        has_time = options.get("has_time", False)
+        _begin_immediate(connection, LONG_WAIT_SECONDS if has_time else timeout)
+
+
+def _begin_immediate(connection: Any, timeout: float) -> None:
+    """Wait for the write lock; SQLAlchemy raises errors as its own."""
+    driver = connection.connection.driver_connection
+    with suppress(sqlite3.OperationalError):
+        if lock_sqlite(driver, timeout):
+            return
+    driver.execute("PRAGMA busy_timeout=0")  # the time is over
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={timeout * 1000:.0f}")

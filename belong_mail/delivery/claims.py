@@ -25,7 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import Call, CompiledStatement, UtcTime, now
+from belong_mail.core.db import UtcTime, now
+from belong_mail.core.statements import Call, CompiledStatement
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, MemberQuery
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import error_name, is_too_slow
+from belong_mail.core.database_errors import error_name, is_too_slow
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.journal import Journal, JournalEntry

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core.db import (
+from belong_mail.core.database_errors import (
     HURRIED,
     LOCK_REST_SECONDS,
     NO_DATABASE,
@@ -24,9 +24,8 @@ from belong_mail.core.db import (
     has_idled,
     is_locked,
     is_too_slow,
-    now,
-    update_if_free,
 )
+from belong_mail.core.db import now, update_if_free
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
 from belong_mail.delivery import retry as delivery_retry

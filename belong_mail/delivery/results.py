@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import Call, CompiledStatement, UtcTime, in_ids, now, run_together
+from belong_mail.core.db import UtcTime, now
+from belong_mail.core.statements import Call, CompiledStatement, in_ids, run_together
 from belong_mail.delivery import outcomes, retry, throttle
 from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, State

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, literal, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import CompiledStatement, now
+from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex
+from belong_mail.core.statements import CompiledStatement
 from belong_mail.delivery.models import Suppression
 from belong_mail.mail.address import untagged
 

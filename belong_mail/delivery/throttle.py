@@ -10,7 +10,8 @@ from sqlalchemy import CTE, Connection, String, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import Call, CompiledStatement, dialect_insert, in_ids, now, run_together
+from belong_mail.core.db import dialect_insert, now
+from belong_mail.core.statements import Call, CompiledStatement, in_ids, run_together
 from belong_mail.delivery import retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow
+from belong_mail.core.database_errors import NO_DATABASE, error_name, is_too_slow
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import ALERT_RATE

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
 from belong_mail.core import logs
-from belong_mail.core.db import error_name, now, require_writable
+from belong_mail.core.database_errors import error_name
+from belong_mail.core.db import now, require_writable
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_polled
 from belong_mail.monitoring import checks

@@ -13,18 +13,11 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
-from belong_mail.core.db import (
-    NO_DATABASE,
-    UtcTime,
-    dialect_insert,
-    in_ids,
-    is_too_slow,
-    new_public_id,
-    now,
-    update_if_free,
-)
+from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
+from belong_mail.core.db import UtcTime, dialect_insert, new_public_id, now, update_if_free
 from belong_mail.core.decryption import DecryptionError, Opener, UnknownKey
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.statements import in_ids
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import pause
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, SkipDelivery

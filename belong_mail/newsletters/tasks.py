@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
-from belong_mail.core.db import NO_DATABASE, lock_for_change, now, required
+from belong_mail.core.database_errors import NO_DATABASE
+from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause

@@ -9,7 +9,8 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
-from belong_mail.core.db import NO_DATABASE, IdBase, now
+from belong_mail.core.database_errors import NO_DATABASE
+from belong_mail.core.db import IdBase, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters.models import Newsletter

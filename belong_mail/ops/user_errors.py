@@ -4,13 +4,8 @@ import re
 
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail.core.db import (
-    NO_DATABASE,
-    SchemaInconsistent,
-    SchemaOutdated,
-    error_name,
-    is_disk_full,
-)
+from belong_mail.core.database_errors import NO_DATABASE, error_name, is_disk_full
+from belong_mail.core.db import SchemaInconsistent, SchemaOutdated
 from belong_mail.core.decryption import KeysMissing
 from belong_mail.mail.smtp.transport import InvalidRelay
 from belong_mail.ops.host_state import StateFolderError

@@ -20,7 +20,8 @@ from werkzeug.exceptions import (
 
 from belong_mail.accounts.service import NotFound as LeadNotFound
 from belong_mail.core import i18n
-from belong_mail.core.db import error_name, now
+from belong_mail.core.database_errors import error_name
+from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, NothingLeft
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, logs, site_settings
-from belong_mail.core.db import (
+from belong_mail.core.database_errors import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,
@@ -21,9 +21,8 @@ from belong_mail.core.db import (
     hurry_after_locks,
     is_locked,
     is_too_slow,
-    now,
-    update_if_free,
 )
+from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
-from belong_mail.core.db import (
+from belong_mail.core.database_errors import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
     error_name,

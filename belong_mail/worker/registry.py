@@ -7,8 +7,10 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import NO_DATABASE, in_ids, is_too_slow, now
+from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
+from belong_mail.core.db import now
 from belong_mail.core.services import Settings
+from belong_mail.core.statements import in_ids
 from belong_mail.delivery.dispatcher import Compose, IssuePaused
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery

@@ -10,8 +10,10 @@ from sqlalchemy import column, delete, select, table, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.core.db import NO_DATABASE, CompiledStatement, make_engine
+from belong_mail.core.database_errors import NO_DATABASE
+from belong_mail.core.db import make_engine
 from belong_mail.core.services import Services
+from belong_mail.core.statements import CompiledStatement
 from belong_mail.groups.models import Group
 from belong_mail.web.context import transaction
 from tests.db_dump import dump_of, kept_of

@@ -3,9 +3,10 @@
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import now, run_together
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.core.statements import run_together
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.models import Delivery, Lease, State

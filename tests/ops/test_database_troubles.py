@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from belong_mail.core.db import error_name
+from belong_mail.core.database_errors import error_name
 from belong_mail.core.services import Services
 from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, update
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.core.db import NO_DATABASE, create, make_engine, now
+from belong_mail.core.database_errors import NO_DATABASE
+from belong_mail.core.db import create, make_engine, now
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Lease
