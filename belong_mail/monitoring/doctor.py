@@ -191,22 +191,19 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
         advice = INBOUND_ADVICE.get(error.step, "")
         yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")
         return
-    yield from _judge_probe(services, written, raw, time.monotonic() - begun)
+    yield from _judge_probe(settings, raw, time.monotonic() - begun)
 
 
-def _judge_probe(
-    services: Services, written: probe.Probe, raw: bytes | None, seconds: float
-) -> Iterator[Finding]:
+def _judge_probe(settings: Settings, raw: bytes | None, seconds: float) -> Iterator[Finding]:
     if raw is None:
         yield failure(
             f"The relay took the probe, and nothing arrived within {seconds:.0f} seconds. Is b+…@"
-            f"{services.settings.mail_domain} delivered to the mailbox that BELONG_INBOUND_URL"
+            f"{settings.mail_domain} delivered to the mailbox that BELONG_INBOUND_URL"
             " names? Look into the relay’s log, and into the mailbox’s spam folder."
         )
         return
     yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
-    sent = written.envelope
-    yield from probe_report.judge(services.settings, raw, sent.message, sent.return_path)
+    yield from probe_report.judge(settings, raw)
 
 
 def relay_of(settings: Settings) -> Relay:

@@ -17,8 +17,6 @@ COVERED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post",
 )  # fmt: skip
-# Fields that must not change on the way.
-KEPT: Final = ("From", "List-Unsubscribe", "List-Unsubscribe-Post")
 NO_VERDICT: Final = (
     "The server that received it says nothing of DKIM and DMARC, so nothing proves that inboxes"
     " accept the signature. (Only the topmost Authentication-Results counts, and only with that"
@@ -35,22 +33,15 @@ ADVICE: Final = {
 }
 
 
-def judge(
-    settings: Settings, raw: bytes, sent: bytes = b"", return_path: str = ""
-) -> Iterator[Finding]:
-    """Report the receiving server's findings, and whether an email is signed well, and unchanged.
-
-    Without `sent` it is someone's newsletter, so changes are unknown.
-    """
-    parse = BytesParser().parsebytes
-    arrived, names = parse(raw), VerpAddresses(settings.secret_keys, settings.mail_domain)
+def judge(settings: Settings, raw: bytes) -> Iterator[Finding]:
+    """Report the receiving server's findings, and whether an email is signed well."""
+    arrived = BytesParser().parsebytes(raw)
+    names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     verdict = verdict_of(arrived)
     if verdict is None or not (verdict.of("dkim") or verdict.of("dmarc")):
         yield failure(NO_VERDICT)
     yield from _judge_signatures(arrived, verdict, settings.mail_domain.lower())
-    if sent:
-        yield from _judge_changes(arrived, parse(sent))
-    yield from _judge_return_path(arrived, names, return_path.lower())
+    yield from _judge_return_path(arrived, names)
     if verdict is not None:
         yield from _of_receiver(verdict, "spf")
         yield from _of_receiver(verdict, "dmarc")
@@ -96,23 +87,12 @@ def _judge_best(signature: dict[str, str]) -> Iterator[Finding]:
         yield failure("DKIM: the signature has l=, so anyone can add text below. Turn it off.")
 
 
-def _judge_changes(arrived: Message, sent: Message) -> Iterator[Finding]:
-    for name in KEPT:
-        if _plain(arrived, name) != _plain(sent, name):
-            yield failure(f"The relay changed {name}. Find the rule that does, and turn it off.")
-    if _plain(arrived, "Message-ID") != _plain(sent, "Message-ID"):
-        yield Finding(
-            "The relay replaced the Message-ID, so a report counts only if it comes to our return"
-            " path: its Message-ID tells us nothing."
-        )
-
-
-def _judge_return_path(arrived: Message, names: VerpAddresses, expected: str) -> Iterator[Finding]:
+def _judge_return_path(arrived: Message, names: VerpAddresses) -> Iterator[Finding]:
     if "Return-Path" not in arrived:
         yield Finding("The receiver keeps no Return-Path, so it was not checked.")
         return
     found = _address(arrived, "Return-Path")
-    is_kept = found == expected if expected else names.read(found) is not None
+    is_kept = names.read(found) is not None
     if is_kept:
         yield Finding("The return path came back unchanged.")
         return
@@ -151,7 +131,3 @@ def _left_out(signature: dict[str, str]) -> list[str]:
 
 def _address(parsed: Message, name: str) -> str:
     return parseaddr(str(parsed.get(name, "")))[1].lower()
-
-
-def _plain(parsed: Message, name: str) -> str:
-    return "".join(str(parsed.get(name, "")).split())

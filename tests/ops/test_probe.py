@@ -1,6 +1,5 @@
 """The doctor's sentences about an email that came back, and about one that cannot."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces.parser import Kind, parse_report
-from belong_mail.monitoring import probe, probe_report
+from belong_mail.monitoring import probe
 from belong_mail.monitoring.probe_report import COVERED
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import queue
@@ -121,18 +120,6 @@ def test_each_fault_of_a_signature_is_said(
     code, _, wrong = judged(environment, tmp_path, arrived(newsletter, verdict, signature))
     assert code == 1
     assert any(words.startswith(sentence) for words in wrong), wrong
-
-
-def test_a_header_that_the_relay_changes_is_named(services, newsletter):
-    sent = newsletter.partition(b"\r\n")[2]
-    for name in (None, "From", "List-Unsubscribe", "List-Unsubscribe-Post"):
-        line = rb"(?im)^(%s: )" % (name or "None").encode()
-        raw = re.sub(line, rb"\1changed ", arrived(newsletter))
-        found = probe_report.judge(services.settings, raw, sent)
-        wrong = [each.words for each in found if each.words.startswith("The relay changed")]
-        assert [words.partition(".")[0] for words in wrong] == (
-            [f"The relay changed {name}"] if name else []
-        )
 
 
 def test_a_verdict_from_the_way_is_not_believed(environment, tmp_path, newsletter):
