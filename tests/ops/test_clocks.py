@@ -357,22 +357,6 @@ def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
     assert len(relay.accepted) == 4
 
 
-@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
-def test_a_copy_in_doubt_is_not_sent_sooner_because_the_setting_says_never(
-    clock, worker, relay, services, keyring
-):
-    """It waited for the days that the setting had said before."""
-    relay.script("DOT member0@dpsk12.org", drop())
-    queue(services, keyring, 1)
-    worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(due_at=now() + 6 * DAY))
-    for _ in range(3):
-        clock.shift(timedelta(minutes=2))
-        worker.drain()
-    assert len(relay.accepted) == 1
-
-
 def times(services: Services) -> list[datetime]:
     with services.reading.begin() as session:
         due = session.scalars(select(Delivery.due_at).where(Delivery.due_at > now()))

@@ -130,22 +130,6 @@ def test_every_row_of_every_table_arrives_as_it_was(services, target):
         assert is_analyzed(target, "subscriptions")
 
 
-def test_what_was_interrupted_is_not_gone_on_with(services, target):
-    """The source stays as it was, not on hold."""
-    fill(services.engine)
-    before = dump(services.engine)
-
-    def stop(_rows: int) -> None:
-        if sum(len(rows) for rows in dump(target).values()) > 30:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        move.move(services.engine, target, stop, left)
-    with pytest.raises(move.InvalidMove, match="drop it, or delete its file, and start again"):
-        move.move(services.engine, target, lambda _rows: None, left)
-    assert dump(services.engine) == before
-
-
 def test_a_database_that_is_in_use_is_left_alone(services, target):
     fill(services.engine)
     schema.upgrade(target)
