@@ -13,17 +13,12 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
-from belong_mail.members.counts import COUNT_STEP
-from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
-from belong_mail.members.tasks import make_note
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 
 DEMO_LEAD = "sample.lead@example.org"
-# An upcoming group that enough people wait for; the sample lead leads it too.
-DEMO_UPCOMING = "people-with-disabilities"
 NAMES = ("Ada", "Ben", "Carmen", "Dinh", "Esther", "Farid", "Grace", "Hugo", "Inés", "Joe")
 ROWS_AT_ONCE = 1000
 
@@ -90,7 +85,7 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
 
 
 def fill_demo(session: Session, keyring: Keyring) -> None:
-    """Fill an empty database with samples: members, people who wait, a lead, issues, meetings."""
+    """Fill an empty database with samples: members, a lead, issues, meetings."""
     if session.scalar(select(func.count(Newsletter.id))):
         return
     established = [group for group in groups.listed(session) if group.is_open]
@@ -104,12 +99,6 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
     newsletters.queue(session, issue)
     _add_meetings(session)
-    awaited = groups.find(session, DEMO_UPCOMING)
-    if awaited is not None:
-        invitations.invite(session, keyring.opener, keyring.index, awaited, DEMO_LEAD)
-        for number in range(COUNT_STEP):
-            signup = Signup(address=f"waiting-{number}@example.org", language="en")
-            session.add(make_note(keyring, awaited, signup))
 
 
 def _add_meetings(session: Session) -> None:

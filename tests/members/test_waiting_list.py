@@ -11,7 +11,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
-from belong_mail.ops import demo_data, rooms
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.clients import sign_in
@@ -200,19 +200,6 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
     assert (again.exit_code, again.output) == (1, f"Error: {SOON} has already started.\n")
     assert run(cli, "launch", "nowhere").exit_code == 2
     assert "established\tAutoimmune" in run(cli, "list").output
-
-
-def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(scenario):
-    with scenario.services.writing.begin() as session:
-        demo_data.fill_demo(session, scenario.keyring)
-    with scenario.services.reading.begin() as session:
-        said = {
-            slug: members.people_waiting(session, group_named(session, slug))
-            for slug in (demo_data.DEMO_UPCOMING, SOON)
-        }
-    assert said == {demo_data.DEMO_UPCOMING: 10, SOON: 0}
-    scenario.launch(demo_data.DEMO_UPCOMING)
-    assert len(scenario.mails("waiting-3@example.org")) == 1
 
 
 # Nobody learns who waits: not from pages, statements, rows, or others’ mail.
