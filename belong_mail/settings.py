@@ -23,32 +23,53 @@ MAX_TEXT = 200
 MAX_PORT = 65535
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
-_CLAIM = re.compile("[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}")
 MAX_NAME = 60
 MAX_HELP_LINES = 5
 # No sign that HTML, a catalog's placeholder or a header would read as more than a sign.
 _NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
-_PHONE = re.compile("[+]?[0-9][0-9-]{1,18}")
-_ROLE = re.compile("[a-z_][a-z0-9_]{0,62}")
 _TIME = re.compile(r"([0-9]{1,6})([smh]?)")
 _SECONDS = {"": 0, "s": 1, "m": 60, "h": 3600}
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
-def one_of(*known: str) -> Callable[[str], str]:
-    """Return a reader for one of these words."""
+def matching(form: str, complaint: str) -> Callable[[str], str]:
+    """Return a reader for values of one form, a regular expression."""
 
     def read(value: str) -> str:
-        if value not in known:
-            raise ValueError(f"must be {' or '.join(known)}")
+        if not re.fullmatch(form, value):
+            raise ValueError(complaint)
         return value
 
     return read
 
 
+def one_of(*known: str) -> Callable[[str], str]:
+    """Return a reader for one of these words."""
+    return matching("|".join(known), f"must be {' or '.join(known)}")
+
+
 def optional(read: Callable[[str], str]) -> Callable[[str], str]:
     """Return a reader that also accepts an empty value."""
     return lambda value: read(value) if value else ""
+
+
+phone = matching("[+]?[0-9][0-9-]{1,18}", "must be a phone number like 800-555-0100")
+ascii_text = optional(matching("[!-~]+", "must be ASCII characters without a space"))
+claim = optional(
+    matching(
+        "[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}",
+        "must be NAME=VALUE, such as hd=example.org, or empty",
+    )
+)
+role = optional(
+    matching(
+        "[a-z_][a-z0-9_]{0,62}",
+        "must be the name of a role (lower-case letters, digits and _), or empty",
+    )
+)
+token = optional(
+    matching(f"[ -~]{{{MIN_SECRET_CHARACTERS},}}", "must be 32 ASCII characters or more, or empty")
+)
 
 
 def text(value: str) -> str:
@@ -120,18 +141,6 @@ def issuer(value: str) -> str:
     return value
 
 
-def ascii_text(value: str) -> str:
-    if not value.isascii() or (value and not value.isprintable()) or " " in value:
-        raise ValueError("must be ASCII characters without a space")
-    return value
-
-
-def claim(value: str) -> str:
-    if value and not _CLAIM.fullmatch(value):
-        raise ValueError("must be NAME=VALUE, such as hd=example.org, or empty")
-    return value
-
-
 def name(value: str) -> str:
     """Read the name of a site or a district, which is used in sentences, headers and HTML."""
     if not _NAME.fullmatch(value.strip()):
@@ -139,12 +148,6 @@ def name(value: str) -> str:
             f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
         )
     return value.strip()
-
-
-def phone(value: str) -> str:
-    if not _PHONE.fullmatch(value):
-        raise ValueError("must be a phone number like 800-555-0100")
-    return value
 
 
 def help_lines(value: str) -> HelpLines:
@@ -188,12 +191,6 @@ def _sqlite_file(name: str, query: str) -> str:
     if waiting is None:
         raise ValueError("may have only timeout=SECONDS after the ?")
     return f"sqlite:///{quote(str(ROOT / name))}" + (f"?timeout={waiting[1]}" if waiting[1] else "")
-
-
-def role(value: str) -> str:
-    if value and not _ROLE.fullmatch(value):
-        raise ValueError("must be the name of a role (lower-case letters, digits and _), or empty")
-    return value
 
 
 def domain(value: str) -> str:
@@ -284,14 +281,6 @@ def secrets_list(value: str) -> tuple[str, ...]:
             "has a key shorter than 32 characters; make one with: flask --app wsgi keys new"
         )
     return words(value)
-
-
-def token(value: str) -> str:
-    if value and (
-        len(value) < MIN_SECRET_CHARACTERS or not value.isascii() or not value.isprintable()
-    ):
-        raise ValueError("must be 32 ASCII characters or more, or empty")
-    return value
 
 
 def yes_or_no(value: str) -> bool:
