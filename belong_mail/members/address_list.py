@@ -28,8 +28,6 @@ DELIMITERS: Final = ",;\t"
 SAMPLE_ROWS: Final = 200
 # A longer cell holds no address; shorter ones cost no time.
 MAX_CELL: Final = 400
-# How many other columns with addresses a report names.
-MAX_COLUMNS_NAMED: Final = 10
 # Rows that a report names; it only counts further ones.
 MAX_ROWS_NAMED: Final = 100
 # Magic bytes of other formats: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
@@ -86,10 +84,6 @@ class AddressList:
     addresses: list[str] = field(default_factory=list)
     # The column of the addresses, as spreadsheets name it.
     column: str = "A"
-    # Other columns with addresses.
-    other_columns: list[str] = field(default_factory=list)
-    heading_rows: int = 0
-    empty_rows: int = 0
     # Rows that repeat an earlier address, also in other capitals or with a plus tag.
     duplicates: list[int] = field(default_factory=list)
     # Rows whose address is not one of the district's staff.
@@ -115,21 +109,17 @@ def read_addresses(content: bytes, staff: Staff) -> AddressList:
         raise UnusableFile(Fault.NO_ADDRESSES)
     heads = [_headings(row) for row in rows[:2]]  # Google puts a line above the headings
     column = _address_column(counts, {place for each in heads for place in each})
-    others = [_column_name(place) for place in sorted(counts) if place != column]
-    found = AddressList(column=_column_name(column), other_columns=others[:MAX_COLUMNS_NAMED])
+    found = AddressList(column=_column_name(column))
     below = 2 if heads[-1] else 1
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         if not any(cell.strip() for cell in row):
-            found.empty_rows += 1
             continue
         try:
             address = check(address_in(row[column] if len(row) > column else ""))
         except InvalidAddress:
             if number > below:
                 found.unreadable.append(number)
-            else:
-                found.heading_rows += 1
             continue
         identity = untagged(normalise(address))
         if identity in seen:

@@ -28,15 +28,8 @@ from belong_mail.web.context import services, transaction
 )
 @click.argument("file", type=FILE)
 @click.option("--group", "slug", required=True, help="The group's slug; see `group list`.")
-@click.option(
-    "--language",
-    type=click.Choice(tuple(i18n.NAMES)),
-    default=i18n.DEFAULT,
-    show_default=True,
-    help="Of the emails.",
-)
 @click.option("--dry-run", is_flag=True, help="Only say what is in the file; ask no one.")
-def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> None:
+def import_command(file: Path, slug: str, *, dry_run: bool) -> None:
     """Ask the people of a list if they want to join a group.
 
     FILE is a CSV file: a Google Form's responses, or a Google Group's members. The worker asks each
@@ -52,7 +45,7 @@ def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> No
         if dry_run:
             say("No one was asked: this was a dry run.")
         elif found.addresses:
-            _start(session, group, found, language)
+            _start(session, group, found)
             say("The worker asks them, a few at a time.")
         sender = f"belong@{services().settings.mail_domain}"
         texts = [announcement(group, services().links, sender, code) for code in i18n.NAMES]
@@ -72,22 +65,16 @@ def _read(file: Path) -> AddressList:
         )
 
 
-def _start(session: Session, group: Group, found: AddressList, language: str) -> None:
+def _start(session: Session, group: Group, found: AddressList) -> None:
     with refusing(imports.AlreadyWaiting, words="Another file waits already. No one was asked."):
-        made = imports.store(session, services().sealer, group, found, language)
+        made = imports.store(session, services().sealer, group, found, i18n.DEFAULT)
     imports.start(session, made)
 
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Say what is in a file: how many, and in which rows."""
-    place = f"Addresses are in column {report['column']}."
-    others = [
-        f"Column {column} holds addresses too; they aren’t asked."
-        for column in report["other_columns"]
-    ]
     return [
-        f"{place} Rows of headings: {report['heading_rows']}. Empty rows: {report['empty_rows']}.",
-        *others,
+        f"Addresses are in column {report['column']}.",
         f"To be asked: {report['addresses']}. Members aren’t asked, and aren’t told apart here.",
         f"Rows with an address of an earlier row: {report['duplicates']}.",
         _rows("Rows with an address that is not staff", report, "not_staff"),

@@ -87,8 +87,7 @@ def test_a_messy_file_has_the_same_addresses_in_each_encoding_and_with_each_deli
     assert found.duplicates == places["again"]
     assert found.not_staff == places["elsewhere"]
     assert found.unreadable == places["garbage"]
-    assert found.empty_rows == len(places["empty"])
-    assert (found.column, found.heading_rows) == ("C", 1 if headings else 0)
+    assert found.column == "C"
 
 
 @pytest.mark.parametrize(
@@ -122,13 +121,13 @@ def test_a_google_groups_members_are_read_below_the_line_with_the_groups_own_add
         "ada@dpsk12.org,Ada,owner,,email,2021\nbob@dpsk12.org,,member,,none,2022\n"
     )
     assert (found.addresses, found.column) == (["ada@dpsk12.org", "bob@dpsk12.org"], "A")
-    assert (found.heading_rows, found.unreadable) == (2, [])
+    assert found.unreadable == []
 
 
-def test_a_known_heading_decides_between_two_columns_of_addresses_and_the_other_is_named():
+def test_a_known_heading_decides_between_two_columns_of_addresses():
     found = read("\n".join(["Your manager's email,n,Email Address", *MANAGERS]))
     assert found.addresses == [f"me{each}@dpsk12.org" for each in range(9)]
-    assert (found.column, found.other_columns) == ("C", ["A"])
+    assert found.column == "C"
     assert read("\n".join(MANAGERS)).column == "A"
     assert read("," * 27 + ADDRESS).column == "AB"
 
