@@ -1,8 +1,9 @@
 """Email the people of an imported list: a few at a time, each once, with one reminder each."""
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -55,31 +56,23 @@ SHORT_LIVED[BATCH_COLUMN] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How many people may be asked, so that newsletters have the rest of the relay."""
+def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
+    """Return how many people may be asked, so that newsletters have the rest of the relay.
 
-    minute: Rate = IMPORT_MINUTE_RATE
-    day: Rate = IMPORT_DAY_RATE
-
-    @classmethod
-    def within(cls, policy: SendPolicy) -> "Pace":
-        """Allow a quarter of what the relay takes in a minute and in a day.
-
-        After a pause, a rate allows twice as much in its first period: half of the relay's.
-        """
-        minute, day = IMPORT_MINUTE_RATE, IMPORT_DAY_RATE
-        if policy.send_rate is not None:
-            minute = replace(
-                minute, burst=max(BATCH_SIZE, min(minute.burst, policy.send_rate // 4))
-            )
-        if policy.daily_quota is not None:
-            burst = max(BATCH_SIZE, min(day.burst, policy.daily_quota // 4))
-            day = replace(day, burst=burst)
-        return cls(minute, day)
+    It is a quarter of what the relay takes in a minute and in a day. After a pause, a rate allows
+    twice as much in its first period: half of the relay's.
+    """
+    pace = []
+    for key, rate, most in (
+        (MINUTE, IMPORT_MINUTE_RATE, policy.send_rate),
+        (ASKED_TODAY, IMPORT_DAY_RATE, policy.daily_quota),
+    ):
+        burst = rate.burst if most is None else max(BATCH_SIZE, min(rate.burst, most // 4))
+        pace.append((key, replace(rate, burst=burst)))
+    return pace
 
 
-def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
+def next_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> int | None:
     """Return the id of the batch to be asked now, or None.
 
     The operator hears of it even if asking fails, because a failure also tells who is a member.
@@ -89,10 +82,7 @@ def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
     batch = session.scalar(found.where(*which).order_by(ImportBatch.id).limit(1))
     if batch is None:
         return None
-    room = min(
-        rate_limits.remaining(session, key, rate, at)
-        for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day))
-    )
+    room = min(rate_limits.remaining(session, key, rate, at) for key, rate in pace)
     if room < BATCH_SIZE or _backlog(session) >= MAX_BACKLOG:
         return None
     rate_limits.try_use(session, ASKED_NOTICE, NOTICE_RATE, at)
@@ -109,9 +99,9 @@ def _backlog(session: Session) -> int:
     return session.scalar(counted) or 0
 
 
-def count_batch(session: Session, pace: Pace, at: datetime) -> None:
+def count_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> None:
     """Count a batch before it is read, and apart: one that fails also tells who is a member."""
-    for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
+    for key, rate in pace:
         rate_limits.record_use(session, key, rate, at, BATCH_SIZE)
 
 
