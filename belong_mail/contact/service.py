@@ -48,8 +48,12 @@ FURTHER_MESSAGE = gettext_noop("Another message")
 
 def new_reference() -> str:
     """Return a reference for the writer, such as K7QM-2XRD."""
-    code = "".join(secrets.choice(ALPHABET) for _ in range(8))
-    return f"{code[:4]}-{code[4:]}"
+    return in_fours("".join(secrets.choice(ALPHABET) for _ in range(8)))
+
+
+def in_fours(code: str) -> str:
+    """Split a code into groups of four letters, for people to copy."""
+    return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 @dataclass(frozen=True, slots=True)

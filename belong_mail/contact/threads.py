@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import Thread, ThreadEntry
-from belong_mail.contact.service import ALPHABET, ContactData
+from belong_mail.contact.service import ALPHABET, ContactData, in_fours
 from belong_mail.core import audit, encryption
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
@@ -38,8 +38,7 @@ class ThreadMessage:
 
 def new_code() -> str:
     """Return a new code for people to copy: five groups of four letters that do not look alike."""
-    code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
-    return "-".join(code[start : start + 4] for start in range(0, CODE_LENGTH, 4))
+    return in_fours("".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)))
 
 
 def start_thread(session: Session, reference: str, code: str, written: ContactData) -> Thread:

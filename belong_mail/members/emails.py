@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.contact.service import in_fours
 from belong_mail.core import i18n
 from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
@@ -45,8 +46,6 @@ CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 # How much longer than its link a permission works: the worker may be down when it is used.
 TIME_FOR_THE_WORKER = timedelta(days=1)
 CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
-# Letters of a code between two spaces.
-LETTERS_TOGETHER = 4
 
 
 @writes(*tasks.CONFIRMATION_KINDS)
@@ -315,11 +314,7 @@ def bar_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> 
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Send the code; the email names no group and has no link to the page."""
     letter, said = plain(session, mailer, delivery)
-    code = said["code"]
-    parts = [
-        code[start : start + LETTERS_TOGETHER] for start in range(0, len(code), LETTERS_TOGETHER)
-    ]
     expires = datetime.fromtimestamp(int(said["until"]), UTC)
     if expires < now():
         raise SkipDelivery(State.EXPIRED)
-    return Email(letter.to, letter.language, {"code": "-".join(parts), "expires": expires})
+    return Email(letter.to, letter.language, {"code": in_fours(said["code"]), "expires": expires})

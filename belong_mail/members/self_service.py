@@ -156,8 +156,7 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
     The web leaves the rows as they are: ending them here would give them one time in common.
     """
     ask_worker(session, sealer, Erase, secret, language=language)
-    found = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
-    session.delete(session.scalars(found).one())
+    session.delete(_manage_session(session, secret))
 
 
 def get_change(session: Session, secret: str, *, is_locked: bool = False) -> AddressChange:
