@@ -1,6 +1,6 @@
 """The pages of the editor: write, check, preview, add pictures and flyers (PDF)."""
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -99,13 +99,8 @@ def preview(session: Session, issue: Newsletter) -> Response:
     form = WriteForm()
     seen = rendering.IssueText(form.typed("subject"), form.typed("text"), form.typed("preheader"))
     kind = request.args.get("as", "")
-    if kind == "inbox":
-        lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
-        sender = services().settings.mail_from
-        answer = Response(render_template("editor/inbox.html", lines=lines, sender=sender))
-    else:
-        shown, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
-        answer = Response(shown, mimetype=media)
+    shown, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
+    answer = Response(shown, mimetype=media)
     answer.headers["Content-Security-Policy"] = issue_preview.POLICY
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
     return answer

@@ -26,6 +26,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " frame-ancestors 'self'; base-uri 'none'; form-action 'none'; sandbox"
 )
+# Stands where a draft has no subject or text yet.
 EMPTY = "…"
 WHEN_DARK = "@media (prefers-color-scheme: dark)"
 
@@ -41,7 +42,12 @@ def preview_page(
     code = kind.removeprefix("text-")
     language = code if code in NAMES else DEFAULT
     nowhere = services.settings.base_url
-    written = replace(_or_empty(words), flyers=issue.flyers)
+    written = replace(
+        words,
+        subject={DEFAULT: EMPTY} | words.subject,
+        text={DEFAULT: EMPTY} | words.text,
+        flyers=issue.flyers,
+    )
     rendered = render(services.renderer, issue.group, written, language, issue.images, nowhere)
     wire = sample(rendered, issue.images)
     spoken = written.of(language)[2]
@@ -55,22 +61,12 @@ def preview_page(
 
 @dataclass(frozen=True, slots=True)
 class IssueVersion:
-    """The words of an issue in one language, for a page; its line in an inbox has no text."""
+    """The words of an issue in one language, for a page."""
 
     language: str
     subject: str
     preheader: str
-    html: str = ""
-
-
-def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list[IssueVersion]:
-    """Return an issue's lines in an inbox, in each language that it is written in."""
-    written, lines = _or_empty(words), []
-    for code in written.written_in():
-        rendered = render(services.renderer, issue.group, written, code, [], "")
-        shown = (_filled(each, code) for each in (rendered.subject, rendered.preheader))
-        lines.append(IssueVersion(code, *shown))
-    return lines
+    html: str
 
 
 def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[IssueVersion]:
@@ -88,13 +84,6 @@ def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[Issue
 
 def _filled(words: str, language: str) -> str:
     return words.replace(slot("first_name"), first_name("", language))
-
-
-def _or_empty(words: IssueText) -> IssueText:
-    """Put placeholders where a draft has no subject or text yet."""
-    return replace(
-        words, subject={DEFAULT: EMPTY} | words.subject, text={DEFAULT: EMPTY} | words.text
-    )
 
 
 def _part(message: EmailMessage, kind: str) -> str:

@@ -116,16 +116,10 @@ def test_the_preview_is_the_mail_that_goes_out(lead, services, members, worker, 
         assert preview(lead, page, kind, **words) == expected
 
 
-def test_the_preview_shows_an_inbox_the_dark_plain_text_and_each_language(lead):
+def test_the_preview_shows_the_dark_plain_text_and_each_language(lead):
     page = begin(lead)
     english = {"subject": "Tea", "text": "**Come**"}
     words = {**english, "subject_es": "Té", "text_es": "**Vengan**"}
-    inbox = preview(lead, page, "inbox", **words)
-    assert "News from your Belong group." in inbox
-    assert "Novedades de tu grupo Belong." in inbox
-    inbox = preview(lead, page, "inbox", **words, preheader="Dear {first_name}: <b>cake</b>")
-    assert "Dear colleague: &lt;b&gt;cake&lt;/b&gt;" in inbox
-    assert "News from your Belong group." not in inbox
     assert "prefers-color-scheme: dark" in preview(lead, page, "phone", **words)
     dark = preview(lead, page, "dark", **words)
     assert "prefers-color-scheme" not in dark
