@@ -26,8 +26,6 @@ NAMELESS: Final = "flyer"
 # Bytes of a MIME part besides its content, at most.
 HEAD: Final = 1500
 NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]+")
-# Characters that some system forbids in file names.
-NOT_SPELLED: Final = re.compile(r'[\\/:*?"<>|\s]+')
 
 
 def add_image(
@@ -125,10 +123,5 @@ def attached(flyers: Sequence[Flyer]) -> list[AttachedFile]:
         name = file_name(flyer.title)
         used[name.lower()] = number = used.get(name.lower(), 0) + 1
         again = f"-{number}" if number > 1 else ""
-        spelled = NOT_SPELLED.sub(" ", flyer.title).strip(" .") or name
-        files.append(
-            AttachedFile(
-                f"{name}{again}.pdf", f"{spelled}{again}.pdf", "application/pdf", flyer.content
-            )
-        )
+        files.append(AttachedFile(f"{name}{again}.pdf", "application/pdf", flyer.content))
     return files

@@ -191,10 +191,9 @@ def test_a_subject_is_read_as_it_is_decoded(subject):
     assert rules(message("", subject=subject), tells) == {Rule.HEADER}
 
 
-@pytest.mark.parametrize("spelled", ["Tea for two.pdf", "Té · tea for two.pdf"])
-def test_an_attached_files_name_is_a_header(spelled):
-    file = AttachedFile("flyer.pdf", spelled, "application/pdf", b"%PDF")
-    assert rules(message("", files=(file,)), tells) == {Rule.HEADER}
+def test_an_attached_files_name_is_a_header():
+    file = AttachedFile("tea.pdf", "application/pdf", b"%PDF")
+    assert rules(message("", files=(file,)), lambda _header, words: words == "tea") == {Rule.HEADER}
 
 
 def test_the_preview_line_is_a_header_and_the_body_is_not():

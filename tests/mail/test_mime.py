@@ -167,7 +167,7 @@ def test_bytes_that_do_not_say_what_was_written_are_refused(text, html, pictures
         mime._compare(filled, (text, html.replace(slot("first_name"), "Ada")), pictures)
 
 
-PDF = AttachedFile("Te.pdf", "Té.pdf", "application/pdf", b"%PDF-1.7\r\n.\r\n--=m_abc--\r\n" * 9)
+PDF = AttachedFile("Te.pdf", "application/pdf", b"%PDF-1.7\r\n.\r\n--=m_abc--\r\n" * 9)
 
 
 def test_attached_files_come_after_words_and_pictures():
@@ -180,16 +180,16 @@ def test_attached_files_come_after_words_and_pictures():
     ]  # fmt: skip
     parts = list(mail.iter_attachments())
     assert [part.get_content() for part in parts] == [PDF.content] * 2
-    assert "filename*=utf-8''T%C3%A9.pdf" in parts[0].as_string()
+    assert [part.get_filename() for part in parts] == ["Te.pdf"] * 2
 
 
 @pytest.mark.parametrize(
     "file",
     [
-        AttachedFile('a"b.pdf', "a.pdf", "application/pdf", b"%PDF"),
-        AttachedFile("a.pdf\r\nX: y", "a.pdf", "application/pdf", b"%PDF"),
-        AttachedFile("a.html", "a.html", "text/html", b"<p>"),
-        AttachedFile("a.pdf", "a.pdf", "application/pdf", b""),
+        AttachedFile('a"b.pdf', "application/pdf", b"%PDF"),
+        AttachedFile("a.pdf\r\nX: y", "application/pdf", b"%PDF"),
+        AttachedFile("a.html", "text/html", b"<p>"),
+        AttachedFile("a.pdf", "application/pdf", b""),
     ],
 )
 def test_a_file_that_is_none_of_ours_is_not_attached(file):
@@ -197,18 +197,8 @@ def test_a_file_that_is_none_of_ours_is_not_attached(file):
         compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
 
 
-def test_a_spelled_name_adds_no_header():
-    file = AttachedFile("a.pdf", 'a"\r\nBcc: eve@example.org\r\n.pdf', "application/pdf", b"%PDF")
-    built = compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
-    [part] = message_from_bytes(
-        built.fill({"to": "ada@dpsk12.org"}), policy=policy.default
-    ).iter_attachments()
-    assert "Bcc" not in part
-    assert part.get_filename() == "a.pdf"
-
-
 def test_what_all_copies_end_with_is_cut_off_whole():
-    large = AttachedFile("a.pdf", "a.pdf", "application/pdf", b"%PDF" + bytes(200_000))
+    large = AttachedFile("a.pdf", "application/pdf", b"%PDF" + bytes(200_000))
     built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[large])
     head, end = built.without_end()
     assert head.fill(VALUES) + end == built.fill(VALUES)

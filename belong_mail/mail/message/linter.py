@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
-from email.utils import collapse_rfc2231_value
 from enum import StrEnum
 from html import unescape
 from html.parser import HTMLParser
@@ -140,18 +139,12 @@ def _judged(part: Message, kind: str, value: str) -> list[str]:
     if kind in {"date", "to"} or (kind, value) in _FIXED:
         return []
     if kind in {"content-type", "content-disposition"}:
-        ways = {each.removesuffix(".pdf") for each in _file_names(part) - _PICTURES}
+        params = [*(part.get_params() or ()), *(part.get_params([], "content-disposition"))]
+        names = {words for param, words in params if param in {"name", "filename"}}
+        ways = {each.removesuffix(".pdf") for each in names - _PICTURES}
     else:
         ways = {_OPAQUE.sub("", value) if kind in _NAMED_BY_US else value}
     return sorted(ways | {unquote(each) for each in ways})
-
-
-def _file_names(part: Message) -> set[str]:
-    """Return the names of an attached file, in any spelling (RFC 2231)."""
-    both = (part.get_params([], header) for header in ("content-type", "content-disposition"))
-    given = [value for params in both for name, value in params if name in {"name", "filename"}]
-    names = [collapse_rfc2231_value(each) for each in given]
-    return {str(make_header(decode_header(each))) for each in names}
 
 
 def lint_html(html: str, expected: Expected) -> list[Problem]:

@@ -9,7 +9,6 @@ from email.parser import BytesParser
 from email.utils import format_datetime
 from itertools import zip_longest
 from typing import Final
-from urllib.parse import quote as quote_url
 
 from belong_mail.mail.message import headers as header
 from belong_mail.mail.message.headers import InvalidHeader, InvalidMessage
@@ -66,9 +65,8 @@ class InlineFile:
 class AttachedFile:
     """An attachment (RFC 2183)."""
 
-    # Letters, digits and hyphens, as spelled in the header.
+    # Letters, digits and hyphens.
     name: str
-    spelled: str
     media_type: str
     content: bytes = field(repr=False)
 
@@ -221,19 +219,12 @@ def _in_base64(content: bytes) -> bytes:
 
 
 def attached_part(file: AttachedFile) -> bytes:
-    """Return an attached file's headers, and its bytes in base64. Raises InvalidMessage.
-
-    A name with other letters than ASCII is given both ways (RFC 2231).
-    """
+    """Return an attached file's headers, and its bytes in base64. Raises InvalidMessage."""
     if file.media_type not in _ATTACHED or not _NAME.fullmatch(file.name) or not file.content:
         raise InvalidMessage("An attached file is a PDF with a plain name.")
-    spelled = quote_url(clean_text(file.spelled), safe="", errors="replace")
-    is_plain = _NAME.fullmatch(file.spelled) is not None
     head = (
         f'Content-Type: {file.media_type};\r\n name="{file.name}"\r\n'
         "Content-Transfer-Encoding: base64\r\n"
-        f'Content-Disposition: attachment;\r\n filename="{file.name}"'
-        + ("" if is_plain else f";\r\n filename*=utf-8''{spelled}")
-        + "\r\n\r\n"
+        f'Content-Disposition: attachment;\r\n filename="{file.name}"\r\n\r\n'
     )
     return head.encode() + _in_base64(file.content)
