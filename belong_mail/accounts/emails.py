@@ -59,7 +59,7 @@ def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Ema
 def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the office's inbox that rights end soon, and where to renew them."""
     to, said = read_posted(mailer.opener, delivery)
-    url = mailer.links.page("people.teams", said["language"])
+    url = mailer.links.page("office_groups.listed", said["language"])
     return Email(to, said["language"], {"people_url": url})
 
 

@@ -1,9 +1,13 @@
 """The office's pages about groups, and about the lists that move in."""
 
+from typing import Any
+
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import people
+from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now, required
 from belong_mail.groups import service as group_service
@@ -12,9 +16,12 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
 from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.questions import MAX_QUESTIONS, QUESTION_TYPES, question_view
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.formatting import meeting_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
 from belong_mail.members.service import people_waiting
+from belong_mail.newsletters import release
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
@@ -29,16 +36,23 @@ office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
 STEPS = {"up": -1, "down": 1}
 
 
-@office_groups.get("/groups")
+@office_groups.route("/groups", methods=["GET", "POST"])
 @for_office
-def listed(session: Session) -> Page:
-    """List the groups with what the office needs; with `?order=1`, to reorder them."""
+@fresh_proof
+def listed(session: Session) -> ResponseReturnValue:
+    """List the groups, or with `?order=1` reorder them; on POST renew rights that end soon."""
+    if request.method == "POST":
+        people.renew(session, signed_in(), request.form.getlist("right"))
+        return redirect(url_for(".listed", done="renewed"), 303)
     language, zone = request_language(), services().settings.timezone
     found = office.glance(session, zone, now())
     shown = [(group_view(each.group, language), is_discreet(each.group), each) for each in found]
     ended = [group_view(each, language) for each in group_service.listed_ended(session)]
-    name = "order" if "order" in request.args else "groups"
-    return page(f"office/{name}.html", groups=shown, ended=ended)
+    name, ending = (
+        "order" if "order" in request.args else "groups",
+        people.ending(session, signed_in()),
+    )
+    return page(f"office/{name}.html", groups=shown, ended=ended, ending=ending)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])
@@ -63,10 +77,27 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
         form.show(stored)
     elif form.validate_on_submit() and not newer and _stored(session, form, found) is not None:
         return redirect(url_for(".group", slug=slug, done="saved"), 303)
-    is_fixed, undo_until = needs_no_mark(found), group_service.launch_undo_until(found)
-    shown = {"form": form, "newer": newer, "is_fixed": is_fixed, "undo_until": undo_until}
-    shown["approval"] = ApprovalForm(data={"approval_rule": found.approval_rule})
+    shown = {"form": form, "newer": newer, **_at_a_glance(session, found)}
     return group_page("office/group.html", found, 409 if newer else 0, **shown)
+
+
+def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
+    """Return a group’s people, newsletters, next meeting and rules, for its page."""
+    coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
+    waiting = [each for each in release.open_issues(session) if each.group_id == group.id]
+    return {
+        "team": next(each for each in people.list_teams(session) if each.group == group),
+        "waiting": [(each, release.issue_status(session, each)) for each in waiting],
+        "last": office.last_issue(session, group),
+        "coming": [meeting_view(each, request_language()) for each in coming],
+        "members": group.members_shown,
+        "asked": people_waiting(session, group),
+        "is_ready": office.is_ready(session, group),
+        "undo_until": group_service.launch_undo_until(group),
+        "is_discreet": is_discreet(group),
+        "is_fixed": needs_no_mark(group),
+        "approval": ApprovalForm(data={"approval_rule": group.approval_rule}),
+    }
 
 
 @office_groups.post("/groups/<slug>/move")
@@ -76,22 +107,19 @@ def move(session: Session, group: Group) -> ResponseReturnValue:
     return redirect(url_for(".listed", order=1, _anchor=group.slug), 303)
 
 
-@office_groups.route("/groups/<slug>/launch", methods=["GET", "POST"])
+@office_groups.post("/groups/<slug>/launch")
 @for_office(slug=service.find_group)
 def launch(session: Session, group: Group) -> ResponseReturnValue:
-    """Ask on GET; on POST start an upcoming group, or undo that within an hour."""
+    """Start an upcoming group, or undo that within an hour."""
     done = request.form.get("do", "launched")
-    if request.method == "POST":
-        try:
-            if done == "undone":
-                group_service.undo_launch(group)
-            else:
-                office.launch(session, group)
-        except (group_service.AlreadyLaunched, office.NotReady) as error:
-            raise InvalidState from error
-        return redirect(url_for(".group", slug=group.slug, done=done), 303)
-    ready, waiting = office.readiness(session, group), people_waiting(session, group)
-    return group_page("office/launch_group.html", group, ready=ready, waiting=waiting)
+    try:
+        if done == "undone":
+            group_service.undo_launch(group)
+        else:
+            office.launch(session, group)
+    except (group_service.AlreadyLaunched, office.NotReady) as error:
+        raise InvalidState from error
+    return redirect(url_for(".group", slug=group.slug, done=done), 303)
 
 
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])

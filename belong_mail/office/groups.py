@@ -5,11 +5,10 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from belong_mail.accounts import people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account
 from belong_mail.accounts.people import Team
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
@@ -73,6 +72,16 @@ def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlanc
     ]
 
 
+def last_issue(session: Session, group: Group) -> Newsletter | None:
+    """Return the newsletter that a group sent last, without its text."""
+    found = select(Newsletter).where(
+        Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None)
+    )
+    newest = found.order_by(Newsletter.queued_at.desc()).limit(1)
+    issue: Newsletter | None = session.scalar(newest.options(defer(Newsletter.text)))
+    return issue
+
+
 def described(group: Group) -> Described:
     said = Described(**{each.name: getattr(group, each.name) for each in fields(Described)})
     return replace(said, is_discreet=is_discreet(group))
@@ -127,24 +136,14 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
     return kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """The conditions for a group's start: someone who leads it, and a summary."""
-
-    leaders: list[Account]
-    has_words: bool
-
-    def __bool__(self) -> bool:
-        return bool(self.leaders) and self.has_words
-
-
-def readiness(session: Session, group: Group) -> Readiness:
-    return Readiness(accounts.leads_of(session, group), bool(group.summary))
+def is_ready(session: Session, group: Group) -> bool:
+    """Tell whether a group may start: someone leads it, and a line says what it is for."""
+    return bool(group.summary and accounts.leads_of(session, group))
 
 
 def launch(session: Session, group: Group) -> None:
     """Start an upcoming group. Raises NotReady and AlreadyLaunched."""
-    if not readiness(session, group):
+    if not is_ready(session, group):
         raise NotReady
     groups.launch(group)
 

@@ -99,22 +99,17 @@ def settings(session: Session) -> ResponseReturnValue:
     if form.validate_on_submit():
         form.change(session, ours)
         return redirect(url_for(".settings", saved=1), 303)
-    return page("office/settings.html", form=form)
+    return page("office/settings.html", form=form, team=verbs.list_teams(session)[-1])
 
 
 people = Blueprint("people", __name__, url_prefix="/office/leads")
 
 
-@people.route("", methods=["GET", "POST"])
+@people.get("")
 @for_office
-@fresh_proof
-def teams(session: Session) -> ResponseReturnValue:
-    """List leaders and rights that end soon; on POST renew those, except the ones left out."""
-    if request.method == "POST":
-        verbs.renew(session, signed_in(), request.form.getlist("right"))
-        return redirect(url_for(".teams", done="renewed"), 303)
-    found, ending = verbs.list_teams(session), verbs.ending(session, signed_in())
-    return page("office/people.html", teams=found, ending=ending)
+def formerly() -> ResponseReturnValue:
+    """Redirect from the address to which emails linked."""
+    return redirect(url_for("office_groups.listed"), 308)
 
 
 @people.route("/invite", methods=["GET", "POST"])
@@ -125,7 +120,7 @@ def invite(session: Session) -> ResponseReturnValue:
     form = InviteForm.about(groups, request.args.get("group", ""))
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
-        return redirect(url_for(".teams", done="invited"), 303)
+        return redirect(url_for("office_groups.listed", done="invited"), 303)
     return page("office/invite.html", form=form)
 
 
@@ -154,7 +149,7 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
     except verbs.LastOfficeAccount:  # before anything was changed
         done = "last"
     if not verbs.roles_of(session, found):
-        return redirect(url_for(".teams", done=done), 303)
+        return redirect(url_for("office_groups.listed", done=done), 303)
     return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
 
 

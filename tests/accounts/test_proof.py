@@ -26,7 +26,7 @@ NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.approval_rule",
-    "people.invite", "people.do", "people.teams", "office.settings",
+    "people.invite", "people.do", "office_groups.listed", "office.settings",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 

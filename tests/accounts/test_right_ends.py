@@ -25,7 +25,7 @@ from tests.scenario import VILLAGE
 pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE, LEAD = "office@dpsk12.org", "colleague@dpsk12.org", "lead@dpsk12.org"
-INBOX, PEOPLE = "dps-belong@example.org", "/office/leads"
+INBOX, GROUPS = "dps-belong@example.org", "/office/groups"
 SOON, CHANGED = "Roles end soon", "Someone’s role changed"
 YEAR = timedelta(days=365)
 
@@ -50,12 +50,12 @@ def leads(scenario) -> int:
 
 def ending(browser: Visitor) -> list[str]:
     """List the rights that the office's page offers to renew."""
-    return re.findall(r'name="right" value="([^"]+)" checked', browser.open(PEOPLE).text)
+    return re.findall(r'name="right" value="([^"]+)" checked', browser.open(GROUPS).text)
 
 
 def renew(browser: Visitor, *rights: str) -> None:
-    given = browser.act(PEOPLE, right=list(rights))
-    assert given.location == f"{PEOPLE}?done=renewed"
+    given = browser.act(GROUPS, right=list(rights))
+    assert given.location == f"{GROUPS}?done=renewed"
 
 
 @on_both("races")
@@ -74,7 +74,7 @@ def test_the_inbox_alone_hears_once_a_month_before(scenario):
         moment = begun + YEAR - timedelta(days=days)
         assert on_day(scenario, moment, INBOX) == told
         assert on_day(scenario, moment, LEAD) == on_day(scenario, moment, OFFICE) == []
-    assert "/office/leads" in text_of(scenario.mails(INBOX)[-1])
+    assert GROUPS in text_of(scenario.mails(INBOX)[-1])
 
 
 def test_a_right_that_was_renewed_is_told_of_again_and_none_of_a_retired_group(scenario, services):
@@ -156,7 +156,7 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
         [renewed] = trail(scenario.services, Kind.RIGHT_RENEWED)
         assert renewed.group_slug == VILLAGE
         with time_machine.travel(now() + timedelta(minutes=20)):
-            asked = office.act(PEOPLE, right=[own])
+            asked = office.act(GROUPS, right=[own])
         assert asked.status_code == 403
         assert [each in asked.text for each in (own, asian)] == [True, False]
     told = on_day(scenario, begun + YEAR + timedelta(days=1), INBOX)
@@ -177,7 +177,7 @@ def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
         office = Visitor(app.test_client())
         office.send("/sign-in", email=OFFICE)
         assert "Your sign-in link" not in scenario.subjects(OFFICE)
-        assert signed_in(app, scenario.keyring, COLLEAGUE).open(PEOPLE).status_code == 200
+        assert signed_in(app, scenario.keyring, COLLEAGUE).open(GROUPS).status_code == 200
     ended = {each.account for each in trail(scenario.services, Kind.RIGHT_ENDED)}
     assert scenario.account(OFFICE).public_id in ended
 

@@ -238,9 +238,10 @@ def _audience(page: Page) -> Iterator[str]:
     yield "office-groups"
     press(page, f"main a[href*={OTHER}]")
     yield "office-group"
+    page.locator("main .lines summary").first.click()
     press(page, "#main-form .button")
     yield "office-group-saved"
-    press(page, "main .away a[href*=questions]")
+    press(page, "main .lines a[href*=questions]")
     yield "office-questions"
     press(page, "#main-form .button")
     yield "office-questions-with-errors"

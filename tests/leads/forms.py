@@ -53,7 +53,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
-    "people.teams", "people.do", "account.end", "account.confirm_identity",
+    "office_groups.listed", "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
     "passkey.options", "passkey.remove", "passkey.begin_proof",
     "passkey.finish_proof",

@@ -89,7 +89,7 @@ COMMANDS = {
     "office_groups.restore": "group restore",
     "office_imports.start": "import",
     "office_health.retry": "outbox retry",
-    "people.teams": "lead list",
+    "office_groups.listed": "lead list",
     "people.invite": "lead invite",
     "people.do": "lead remove",
 }
