@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
@@ -19,7 +19,7 @@ from belong_mail.members.models import Erasure, ManageSession, Subscription
 from belong_mail.members.self_service_tasks import PERMIT
 from tests.db_dump import dump_of, kept_of
 from tests.factories import queue_issue
-from tests.markers import periodic_tasks
+from tests.markers import on_postgresql, periodic_tasks
 from tests.scenario import ADA
 
 pytestmark = periodic_tasks
@@ -71,6 +71,17 @@ def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_er
     vanished = [len(earlier - later) for earlier, later in pairwise(seen)]
     assert len([number for number in vanished if number]) >= 3
     assert not dump_of(mine.services)["erasures"]
+
+
+@on_postgresql
+def test_no_lock_shows_which_memberships_are_one_persons(mine):
+    """PostgreSQL keeps in each row which transaction locked it last, for all who read it."""
+    path = mine.sheet()
+    mine.follow(f"{path}/copy")
+    mine.ask_to_move(path, "ada.new@dpsk12.org")
+    mine.follow(f"{path}/erase")
+    mine.drain()
+    assert mine.all(select(Subscription.id).where(text("subscriptions.xmax <> '0'"))) == []
 
 
 def test_no_length_of_a_list_or_of_what_is_being_erased_tells_how_many_groups_it_is(mine):
