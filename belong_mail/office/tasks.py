@@ -65,7 +65,9 @@ def _announce(work: Work, group: Group) -> None:
     """
     session, keys = work.session, work.keys
     group.announced_end = group.ends_at
-    group.announced_at = work.at if group.ends_at is not None else None
+    group.announced_at = work.at
+    if group.ends_at is None:  # taken back, maybe after its last day: its memberships are kept
+        group.announced_at = group.retired_at = None
     kept_until = emptied_after(group)
     said: dict[str, Any] = {
         "group": group.names_in_emails,

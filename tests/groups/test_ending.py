@@ -267,6 +267,20 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
     assert rows(scenario, Subscription) == 0
 
 
+def test_an_end_that_the_web_takes_back_deletes_nobody_and_the_group_goes_on(scenario, clock):
+    """The email said that it goes on, while every membership went within two minutes."""
+    scenario.invite_lead(LEAD)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
+    for end in (now() - timedelta(days=400), None):
+        with scenario.services.writing.begin() as session:
+            session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
+        later(scenario, clock, minutes=2)
+    assert subjects(scenario) == [ENDING, GOES_ON]
+    assert rows(scenario, Subscription) == 3
+    assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200
+
+
 def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
     office, scenario, clock, cli
 ):
