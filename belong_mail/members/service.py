@@ -71,9 +71,9 @@ def outcome_of_request(session: Session, public_id: str) -> Subscription:
     subscription = get(session, public_id)
     if subscription.group.retired_at is not None:
         raise GroupHasEnded
-    if subscription.confirmed_at or subscription.ended_at or subscription.is_suppressed:
-        return subscription
-    raise BadToken
+    if subscription.confirmed_at is None and waiting_request(session, subscription):
+        raise BadToken
+    return subscription
 
 
 def waiting_request(session: Session, subscription: Subscription) -> PendingConfirmation | None:
@@ -144,9 +144,9 @@ def leave(session: Session, public_id: str) -> Subscription:
     session.execute(
         delete(PendingConfirmation).where(PendingConfirmation.subscription_id == subscription.id)
     )
-    if subscription.ended_at is None:
-        subscription.ended_at = now()
-    subscription.is_unreachable = False
+    is_to_end = subscription.ended_at is None or subscription.is_unreachable
+    if subscription.confirmed_at is not None and is_to_end:
+        subscription.ended_at, subscription.is_unreachable = now(), False
     return subscription
 
 

@@ -18,7 +18,7 @@ class Rights:
     insert: str = ""
     update: str = ""
     may_delete: bool = False
-    # Row-level security: (INSERT or DELETE, condition); other rows are refused.
+    # Row-level security: (INSERT, UPDATE or DELETE, condition); other rows are refused.
     rows: tuple[tuple[str, str], ...] = ()
     # The longest row that the web may write: a far longer one would fail whatever reads them all.
     octets: int = 1_000_000
@@ -32,6 +32,8 @@ class Rights:
 
 
 READS = Rights()
+# The worker deletes what has been over for long: the web writes no end but a recent one.
+LATELY = "now() - interval '1 day'"
 
 
 # The tables that the web may read, and its other rights there.
@@ -60,7 +62,11 @@ WEB = {
     "contact_messages": Rights(
         "reference group_id sealed received_at thread_id"
     ),
-    "threads": Rights("reference receipt_key topic last_at", update="last_at"),
+    "threads": Rights(
+        "reference receipt_key topic last_at",
+        update="last_at",
+        rows=(("UPDATE", f"last_at > {LATELY}"),),
+    ),
     "deliveries": READS,
     "flyers": Rights(
         "public_id newsletter_id title content size pages is_tagged",
@@ -158,6 +164,12 @@ WEB = {
     "sign_ins": Rights(update="used_at"),
     "subscriptions": Rights(
         update="language confirmed_at ended_at is_unreachable paused_until is_reminded",
+        rows=(
+            (
+                "UPDATE",
+                f"confirmed_at IS NOT NULL AND (ended_at IS NULL OR ended_at > {LATELY})",
+            ),
+        ),
     ),
     "pending_confirmations": Rights(may_delete=True),
 }  # fmt: skip
@@ -281,7 +293,7 @@ def _policies(table: str, rights: Rights) -> Iterator[str]:
     clauses = {
         "SELECT": "USING (true)",
         "INSERT": f"WITH CHECK ({conditions.get('INSERT', 'true')} AND {fits})",
-        "UPDATE": f"USING (true) WITH CHECK ({fits})",
+        "UPDATE": f"USING (true) WITH CHECK ({conditions.get('UPDATE', 'true')} AND {fits})",
         "DELETE": f"USING ({conditions.get('DELETE', 'true')})",
     }
     for command in rights.ruled:

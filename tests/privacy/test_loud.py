@@ -65,7 +65,7 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario):
 
 # Changes that the web may make, on PostgreSQL too, once the worker has decided on an email.
 SILENCERS = {
-    "the membership": "UPDATE subscriptions SET confirmed_at = NULL, ended_at = '2020-01-01'",
+    "the membership": "UPDATE subscriptions SET ended_at = confirmed_at, is_unreachable = :yes",
     "the language": "UPDATE subscriptions SET language = 'zz'",
     "a pause": "UPDATE subscriptions SET paused_until = '9000-01-01'",
     "the confirmation": "DELETE FROM pending_confirmations",

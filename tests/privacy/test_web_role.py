@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ProgrammingError
 
 from belong_mail.app import create_app
+from belong_mail.contact.models import Thread
 from belong_mail.core.db import Base, make_engine
 from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
@@ -31,7 +32,7 @@ from config import Config
 from tests import crawl
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
-from tests.factories import members_of, queue_issue
+from tests.factories import make_member, members_of, queue_issue
 from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
@@ -137,6 +138,23 @@ def test_the_web_deletes_no_sent_issue_and_plans_none(services, web):
         assert connection.execute(delete(Newsletter)).rowcount == 0
     planned = insert(Newsletter).values(group_id=group_id, ended_at=func.now())
     assert "violates row-level security" in refusal(web, planned)
+
+
+@on_postgresql
+def test_the_web_writes_nothing_that_the_worker_would_delete_soon(services, keyring, web):
+    """One statement deleted every membership of the district within a minute, unheard."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        session.add(Thread(reference="K7QM-2XRD", receipt_key=b"key", topic="need"))
+    for mark in (
+        "subscriptions SET ended_at = now() - interval '25 hours'",
+        "subscriptions SET ended_at = '-infinity'",
+        "subscriptions SET confirmed_at = NULL",
+        "subscriptions SET confirmed_at = NULL, ended_at = now()",
+        "threads SET last_at = now() - interval '25 hours'",
+    ):
+        assert "violates row-level security" in refusal(web, f"UPDATE {mark}")
+    assert refusal(web, ended := "UPDATE subscriptions SET ended_at = now()") == f"taken: {ended}"
 
 
 def test_the_web_uses_up_no_number(migrated_postgresql, web):
