@@ -381,9 +381,9 @@ def _is_in_use(given: Mapping[str, str]) -> bool:
     """Tell whether the database has been made already, with other keys."""
     from belong_mail.core.db import has_tables  # noqa: PLC0415 - dear, and needed once
 
-    [database] = (each for each in fields(Config) if each.name == "database_url")
+    default = SETTINGS[DATABASE].metadata["default"]
     try:
-        return has_tables(settings.database(given.get(DATABASE) or database.metadata["default"]))
+        return has_tables(settings.database(given.get(DATABASE) or default))
     except ValueError:
         return False
 
