@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from sqlalchemy import CompoundSelect, Inspector, func, literal, select, union_all, update
@@ -96,15 +97,12 @@ def unread_messages(session: Session, keyring: Keyring) -> list[str]:
     """Report whether the last messages to the office do not open."""
     last = select(ContactMessage.sealed).order_by(ContactMessage.id.desc()).limit(MIN_FAILED_ROWS)
     sealed = list(session.scalars(last))
-    closed = 0
     for each in sealed:
-        try:
+        with suppress(DecryptionError):
             keyring.opener.open(each, MESSAGE_COLUMN)
-        except DecryptionError:
-            closed += 1
-    if not sealed or closed < len(sealed):
-        return []
-    return [f"The private keys here do not open the last {closed} contact_messages.sealed."]
+            return []
+    found = f"The private keys here do not open the last {len(sealed)} contact_messages.sealed."
+    return [found] if sealed else []
 
 
 def read_copy(data: bytes) -> Keys:
