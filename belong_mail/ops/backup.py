@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,7 @@ def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
         with part.open("wb") as out:
             _tool("pg_dump", engine, *DUMPING, stdout=out)
         return
-    with closing(_sqlite(engine.url.database or "")) as source:
-        _dump(source, part)
-    marked = make_engine(f"sqlite:///{part}")
-    mark(marked)
-    _finish(marked)
+    _copy_sqlite(engine.url.database or "", part, mark)
 
 
 def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
@@ -174,12 +171,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
         return
     place = Path(engine.url.database or "")
     with _new_file(Path(f"{place}.restoring")) as part:
-        with closing(_sqlite(file)) as source:
-            _dump(source, part)
-        ready = make_engine(f"sqlite:///{part}")
-        schema.upgrade(ready, check)
-        mark(ready)
-        _finish(ready)
+        _copy_sqlite(file, part, partial(schema.upgrade, check=check), mark)
         create(engine)
         _hand_over(place)
         _put_in_place(part, engine)
@@ -268,9 +260,10 @@ def _sqlite(file: str | Path) -> sqlite3.Connection:
         raise InvalidBackup(f"{file} cannot be opened.") from error
 
 
-def _dump(source: sqlite3.Connection, part: Path) -> None:
+def _copy_sqlite(file: str | Path, part: Path, *steps: Callable[[Engine], object]) -> None:
+    """Copy a whole database, take steps on the copy, and close it: one file, without a log."""
     try:
-        with closing(_sqlite(part)) as copy:
+        with closing(_sqlite(file)) as source, closing(_sqlite(part)) as copy:
             source.backup(copy)
             [[said]] = copy.execute("PRAGMA integrity_check(1)")
     except sqlite3.DatabaseError as error:
@@ -279,15 +272,13 @@ def _dump(source: sqlite3.Connection, part: Path) -> None:
         ) from error
     if said != "ok":
         raise InvalidBackup("The database is damaged. A copy of it would be damaged too.")
-
-
-def _finish(engine: Engine) -> None:
-    """Close a copy of SQLite: one file without a log beside it, written to the disk."""
+    engine = make_engine(f"sqlite:///{part}")
+    for step in steps:
+        step(engine)
     with engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
     engine.dispose()
-    _sync(Path(engine.url.database or ""))
 
 
 def _sync(path: Path) -> None:
