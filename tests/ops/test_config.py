@@ -191,6 +191,7 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
         ("PROXIES", "-1"), ("PROXIES", "one"), ("PROXIES", "10"),
         ("TRUSTED_NETWORKS", "10.0.0.1/8"), ("TRUSTED_NETWORKS", "here"),
         ("WEB_DATABASE_ROLE", "belong web"),
+        ("METRICS_TOKEN", "a" * 31), ("METRICS_TOKEN", "bücher" * 9),
         ("VIDEO_URL", "javascript:alert(1)"), ("VIDEO_URL", "video"),
         ("HELP_LINES", "Line call-us https://a.example"), ("HELP_LINES", "Line 988 a.example"),
         ("HELP_LINES", "Line 988 http://a.example"), ("HELP_LINES", "988 https://a.example"),
@@ -248,13 +249,6 @@ def test_sqlite_knows_no_roles():
     assert Config.read({**PRODUCTION, **role}).web_database_role == "belong_web"
     [said] = complaints({**PRODUCTION, **role, "BELONG_DATABASE_URL": "sqlite:///x.db"})
     assert said == "BELONG_WEB_DATABASE_ROLE is for PostgreSQL: SQLite has no roles."
-
-
-@pytest.mark.parametrize("token", ["short", "bücher" * 9, "a" * 31])
-def test_a_token_that_can_be_guessed_or_typed_in_no_header_is_refused(token):
-    [said] = complaints({**PRODUCTION, "BELONG_METRICS_TOKEN": token})
-    assert said.startswith("BELONG_METRICS_TOKEN must be 32 ASCII characters")
-    assert Config.read({**PRODUCTION, "BELONG_METRICS_TOKEN": "a" * 32}).metrics_token == "a" * 32
 
 
 @pytest.mark.parametrize(
