@@ -174,13 +174,6 @@ def test_headings_go_down_from_the_subject_without_a_gap(marks, tags):
     assert "".join(re.findall(r"<h(\d) ", html)) == tags
 
 
-def test_both_parts_have_the_same_links():
-    linked = {value for _, name, value in Reader(to_html(NEWSLETTER)).attributes if name == "href"}
-    text = to_text(NEWSLETTER)
-    assert linked
-    assert all(re.sub(r"^(mailto:|http://)", "", link) in text for link in linked)
-
-
 def test_a_link_shows_where_it_leads():
     assert to_text("[org](https://example.org)") == "org (https://example.org)\n"
     assert to_text("[example.org](https://example.org/)") == "example.org\n"

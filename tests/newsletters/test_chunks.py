@@ -15,7 +15,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.delivery.factories import books, queue
-from tests.factories import make_member, make_members, queue_issue
+from tests.factories import make_member, queue_issue
 from tests.markers import on_both, on_postgresql
 
 pytestmark = on_both("claims and their locks")
@@ -150,32 +150,6 @@ def pages(session) -> dict[int, str]:
         text("SELECT id, split_part(ctid::text, ',', 1) AS page FROM deliveries")
     )
     return {row.id: row.page for row in found}
-
-
-def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
-    worker, services, keyring, relay
-):
-    """Readers of Spanish come later, when the bytes of the first claim would be at hand."""
-    with services.writing.begin() as session:
-        make_members(session, keyring, CHUNK_MEMBERS)
-        for each in range(3):
-            make_member(session, keyring, f"socia{each}@dpsk12.org", language="es")
-        issue = queue_issue(session).id
-
-    def fail(connection) -> None:
-        if connection.exec_driver_sql("SELECT COUNT(*) FROM rendered_issues").scalar():
-            event.remove(services.engine, "commit", fail)
-            raise OperationalError("COMMIT", None, ConnectionError())
-
-    event.listen(services.engine, "commit", fail)
-    with pytest.raises(OperationalError):
-        worker.drain()
-    worker.drain()
-    number = CHUNK_MEMBERS + 3
-    assert books(services, issue) == {"recipients": number, "accepted": number}
-    assert len({each.recipient for each in relay.accepted}) == number
-    with services.reading.begin() as session:
-        assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
 def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_only_later(

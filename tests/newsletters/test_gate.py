@@ -39,20 +39,12 @@ from tests.smtp_raw import header_lines
 SLUG = "lgbtq"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
 TRACKER = "https://tracker.example.net/p.gif"
-# Words of a lead that must not do anything in an inbox.
+# Words of a lead that must not do anything in an inbox; more stand in tests/mail/test_markdown.py.
 HARMLESS_AS_SENT = [
     f'<img src="{TRACKER}">',
-    f"![x]({TRACKER})",
-    "![x](data:image/gif;base64,R0lGODlhAQABAAAAACw=)",
     f"![x]({TRACKER}?to={{first_name}})",
-    f'<div style="background:url({TRACKER})">x</div>',
-    f"<style>@import '{TRACKER}';</style>",
     f'<a href="https://x.net" ping="{TRACKER}">x</a>',
-    "<script>fetch('https://x.net')</script>",
     f'<iframe src="{TRACKER}"></iframe><form action="{TRACKER}"><input></form>',
-    "[x](javascript:alert(1)) [y](data:text/html,x) [z](//x.net) [w](/leave)",
-    f"[x][1]\n\n[1]: {TRACKER} \"' onmouseover='x()\"",
-    "&lt;img src=x&gt; &#60;script&#62;",
     "<!--[if mso]><img src='https://x.net'><![endif]-->",
     "\ue000\ue16c\ue165\ue161\ue176\ue165\ue001",
 ]

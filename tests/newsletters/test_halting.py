@@ -32,9 +32,9 @@ AT_ONCE = 2.0
 ON_ITS_WAY = 1.0
 
 
-def start_issue(services, keyring) -> Newsletter:
+def start_issue(services, keyring, members: int = MEMBERS) -> Newsletter:
     with services.writing.begin() as session:
-        make_members(session, keyring, MEMBERS)
+        make_members(session, keyring, members)
         return queue_issue(session)
 
 
@@ -94,11 +94,9 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
 
 
 def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
-    lead, services, members, worker
+    lead, services, keyring, worker
 ):
-    members(40)
-    with services.writing.begin() as session:
-        issue = queue_issue(session)
+    issue = start_issue(services, keyring, 40)
     for verb, said in (
         ("pause", "Not sent yet to about 40 members."),
         ("stop", "It wasn’t sent to about 40 members"),
@@ -114,11 +112,9 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
 @on_both("claims")
 @pytest.mark.parametrize("verb", ["pause", "stop"])
 def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
-    verb, lead, services, members, worker, relay
+    verb, lead, services, keyring, worker, relay
 ):
-    members(40)
-    with services.writing.begin() as session:
-        issue = queue_issue(session)
+    issue = start_issue(services, keyring, 40)
     already = len(relay.accepted)
     assert press(lead, issue, verb) == 303
     with services.writing.begin() as session:
@@ -132,9 +128,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
     mark, services, keyring, worker, relay
 ):
     relay.script("RCPT", "451 4.2.1 Not now")
-    with services.writing.begin() as session:
-        make_members(session, keyring, 1)
-        queue_issue(session)
+    start_issue(services, keyring, 1)
     worker.drain()
     with time_machine.travel(now() + timedelta(hours=1)):
         for value in ("'2020-01-01'", "NULL"):
@@ -150,9 +144,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
 def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyring, worker, relay):
     """Whoever holds the web may ask again and again: what a server put off waits as it did."""
     relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
-    with services.writing.begin() as session:
-        make_members(session, keyring, 2)
-        issue = queue_issue(session)
+    issue = start_issue(services, keyring, 2)
     worker.drain()
     before = [(each.state, each.due_at, each.created_at) for each in deliveries(services)]
     assert State.DEFERRED in {state for state, _, _ in before}
@@ -166,9 +158,7 @@ def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyrin
 @on_both("locks")
 def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services, keyring, worker):
     mailer = worker._issue_mailer
-    with services.writing.begin() as session:
-        make_members(session, keyring, 2)
-        issue = queue_issue(session)
+    issue = start_issue(services, keyring, 2)
     with services.writing.begin() as session:
         claimed = claims.claim_chunk(session, "elsewhere", mailer, 100) or []
         ids = [number for number, _ in claimed]
@@ -186,9 +176,7 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services
 def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
     way, lead, cli, services, keyring, worker, relay
 ):
-    with services.writing.begin() as session:
-        make_members(session, keyring, 2)
-        issue = queue_issue(session)
+    issue = start_issue(services, keyring, 2)
     with services.writing.begin() as session:
         ids = [
             one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []

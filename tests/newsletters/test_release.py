@@ -155,13 +155,25 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(lead, members, work
     assert len(relay.to("member0@dpsk12.org")) == 1
 
 
+SPY = "https://spy.example.org/?n={first_name}"
+
+
 @pytest.mark.parametrize(
     ("words", "place", "said"),
     [
         ({"subject": ""}, "subject", "Add a subject."),
         ({"text": ""}, "text", "Add some text."),
         ({"subject": "The Village meets"}, "subject", "names the group or says what it’s about"),
+        ({"preheader": SPY}, "text", "would learn the reader’s name"),
+        ({"text": f"Come: {SPY}"}, "text", "would learn the reader’s name"),
+        ({"text": "![" * 30_000}, "text", "has so many marks"),
+        ({"text": "*a* " * 11_000}, "text", "Gmail would cut off its end"),
+        *(
+            ({"text": f"[Sign up]({target})"}, "text", "The link “Sign up” has no address.")
+            for target in ("", "https://", "HTTP:/", "mailto:", "<>", " ")
+        ),
         ({"text": "![](picture:none)"}, "text", "A picture has no description"),
+        ({"text": "![Tea](picture:x)"}, "text", "a picture that isn’t in this newsletter"),
         ({"text_es": "Vengan."}, "subject_es", "Spanish version needs both"),
         ({"subject_es": "Té"}, "text_es", "Spanish version needs both"),
     ],

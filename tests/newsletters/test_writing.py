@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser_client import Form, html_of, text_of
 from tests.clients import sign_in
-from tests.newsletters.writing import act, begin, refused, release, write
+from tests.newsletters.writing import act, begin, release, write
 
 HIDES_A_LINE_END = "=?utf-8?q?Tea=0D=0ABcc:_x?="
 UNREADABLE = "a character we can’t read"
@@ -138,36 +138,6 @@ def test_the_preview_stores_nothing(lead):
     shown = preview(lead, page, subject=subject, text="<script>1</script>\x00")
     assert "<script" not in shown
     assert "0ABcc" not in lead.open(page).text
-
-
-NO_ADDRESS = "The link “Sign up” has no address."
-LEARNS = "would learn the reader’s name"
-SPY = "https://spy.example.org/?n={first_name}"
-
-
-@pytest.mark.parametrize(
-    ("field", "words", "said"),
-    [
-        ("subject", "", "Add a subject."),
-        ("subject", "The Village meets", "The subject or preview line names the group"),
-        ("subject_es", "Té", "needs both a subject and text"),
-        ("preheader", SPY, LEARNS),
-        ("text", "", "Add some text."),
-        ("text", f"Come: {SPY}", LEARNS),
-        ("text", "Hello {first_name}" + "![" * 30_000, "has so many marks"),
-        ("text", "*a* " * 11_000, "Gmail would cut off its end"),
-        ("text", "![](picture:x)", "A picture has no description"),
-        ("text", "![Tea](picture:x)", "a picture that isn’t in this newsletter"),
-        *(
-            ("text", f"[Sign up]({target})", NO_ADDRESS)
-            for target in ("", "https://", "HTTP:/", "mailto:", "<>", " ")
-        ),
-    ],
-)
-def test_the_checklist_says_why_a_newsletter_is_not_sent(lead, field, words, said):
-    page = write(lead, **{field: words})
-    assert said in lead.open(f"{page}/release").text
-    assert said in refused(lead, page)
 
 
 def test_a_link_leads_elsewhere_however_many_slashes_it_has(lead):

@@ -161,20 +161,6 @@ def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
     assert added(services) == [], "a draft that is thrown away takes its pictures along"
 
 
-def test_what_was_released_keeps_its_pictures(lead, services):
-    page = begin(lead)
-    add(lead, page, picture())
-    [image] = added(services)
-    write(lead, page, image.source)
-    assert lead.send(f"{page}/release", when="now", minutes="10").status_code == 303
-    lead.headers["Referer"] = f"http://localhost:5000{page}/pictures?added=1"
-    removal = lead.act(f"{page}/pictures/{image.public_id}/remove")
-    assert removal.status_code == 409
-    assert f'href="{page}/pictures">Open the page again' in removal.text
-    assert lead.open(f"{page}/pictures").location.endswith("/sending")
-    assert len(added(services)) == 1
-
-
 def test_a_text_with_too_heavy_pictures_is_not_released(lead, services):
     page = begin(lead)
     with services.writing.begin() as session:
