@@ -13,7 +13,6 @@ from wtforms import (
     FieldList,
     Form,
     FormField,
-    HiddenField,
     StringField,
     SubmitField,
     TextAreaField,
@@ -27,7 +26,7 @@ from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK
 from belong_mail.leads.page import GroupPage
-from belong_mail.web.forms import BaseForm, https_only, plain_text, staff_address, strip
+from belong_mail.web.forms import VersionedForm, https_only, plain_text, staff_address, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.localized_fields import LocalizedForm, words_field
@@ -105,11 +104,8 @@ def few_short_lines(_form: Form, field: Field) -> None:
         raise ValidationError(_("Use at most 250 characters a line."))
 
 
-class SharedForm(BaseForm, LocalizedForm):
+class SharedForm(VersionedForm, LocalizedForm):
     """A form for words that someone else may change while it is open."""
-
-    # The version of the words when this page was opened.
-    seen = HiddenField()
 
     def show(self, said: Any) -> None:
         """Fill the form with the words that are stored."""
@@ -121,11 +117,7 @@ class SharedForm(BaseForm, LocalizedForm):
     def newer(self, said: Any) -> list[tuple[str, str | bool]]:
         """List what someone else stored meanwhile, by label; sent again, the words here win."""
         words = json.dumps(asdict(said), sort_keys=True)
-        version = hashlib.sha256(words.encode()).hexdigest()
-        is_older = self.is_submitted() and self.seen.data != version
-        if is_older or not self.seen.data:
-            self.seen.data = version
-        if not is_older:
+        if not self.is_stale(hashlib.sha256(words.encode()).hexdigest()):
             return []
         stored = type(self)(formdata=None)
         stored.show(said)

@@ -9,7 +9,6 @@ from wtforms import (
     BooleanField,
     Field,
     Form,
-    HiddenField,
     RadioField,
     SelectChoice,
     SelectField,
@@ -30,9 +29,9 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import LAST
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
-    BaseForm,
     LocalDateField,
     LocalTimeField,
+    VersionedForm,
     https_only,
     one_line,
     strip,
@@ -125,7 +124,7 @@ MOST_EXCEPTIONS = 40
 FIFTH = 5
 
 
-class TimesForm(BaseForm):
+class TimesForm(VersionedForm):
     """Fields that a meeting and one day of it have in common."""
 
     starts_at = LocalTimeField(
@@ -145,17 +144,8 @@ class TimesForm(BaseForm):
         validators=[Optional(), URL_LENGTH, https_only, direct],
     )
 
-    # The meeting's version when this page was opened.
-    seen = HiddenField()
-    # Its version now; None for a new meeting.
+    # The day as it is stored; None for a new meeting.
     day_before: date | None = None
-
-    def is_stale(self, meeting: Meeting) -> bool:
-        """Return whether someone changed the meeting meanwhile; saved again, these words win."""
-        is_older = self.is_submitted() and self.seen.data != str(meeting.sequence)
-        if is_older or not self.seen.data:
-            self.seen.data = str(meeting.sequence)
-        return is_older
 
     def validate_ends_at(self, field: Field) -> None:
         if self.starts_at.data and field.data and field.data <= self.starts_at.data:

@@ -55,7 +55,7 @@ def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
     """Change every day of a meeting; saving a canceled one restores it."""
     form = MeetingForm()
     form.day_before = meeting.starts_on
-    is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
+    is_stale, is_right = form.is_stale(str(meeting.sequence)), form.validate_on_submit()
     if is_right and not is_stale and not form.preview.data:
         meetings.change(meeting, **form.planned())
         return _back(meeting, "saved")
@@ -84,7 +84,7 @@ def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
     starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
     form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
     form.day_before = occurrence.starts.date()
-    is_stale = form.is_stale(meeting)
+    is_stale = form.is_stale(str(meeting.sequence))
     if form.validate_on_submit() and not is_stale:
         meetings.change_day(meeting, occurrence.day, **form.planned())
         return _back(meeting, "day-saved", day)

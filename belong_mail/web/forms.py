@@ -13,6 +13,7 @@ from wtforms import (
     EmailField,
     Field,
     Form,
+    HiddenField,
     RadioField,
     SelectChoice,
     StringField,
@@ -98,6 +99,20 @@ class BaseForm(FlaskForm):
         name = request.form.get(USE_SUGGESTION, "")
         if name in self and isinstance(self[name].data, str):
             self[name].data = _suggestion(self[name].data) or self[name].data
+
+
+class VersionedForm(BaseForm):
+    """A form for what someone else may change while it is open."""
+
+    # The version of what is stored when this page was opened.
+    seen = HiddenField()
+
+    def is_stale(self, version: str) -> bool:
+        """Return whether another version is stored by now; sent again, the words here win."""
+        is_older = self.is_submitted() and self.seen.data != version
+        if is_older or not self.seen.data:
+            self.seen.data = version
+        return is_older
 
 
 class PublicForm(BaseForm):
