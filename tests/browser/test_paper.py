@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from belong_mail.core.db import now
 from belong_mail.groups import seeds
 from tests.browser.chromium import IS_REQUIRED
 from tests.browser.site import Site
@@ -21,8 +22,12 @@ pytestmark = night("journeys in a browser")
 
 PAGES = re.compile(rb"/Type\s*/Page\b")
 BOX = re.compile(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]")
-# The first day of a month that begins on a Saturday and has six weeks.
-FIRST = date(2027, 5, 1)
+# The first day of the next month that begins on a Saturday and has 31 days, and so six weeks.
+FIRST = next(
+    day
+    for day in (now().date() + timedelta(days=each) for each in range(1, 4000))
+    if (day.day, day.isoweekday()) == (1, 6) and (day + timedelta(days=30)).day == 31
+)
 ALL = [each["slug"] for each in seeds.GROUPS]
 # Those with the longest names and words, and one that has not started.
 GROUPS = (
