@@ -79,7 +79,7 @@ class Visitor:
 
     def act(self, path: str, **fields: Any) -> TestResponse:
         """Press a button as somebody who is signed in, with the token of their pages."""
-        token = Form(self.open("/account/sessions").text).fields["csrf_token"]
+        token = Form(self.open("/account").text).fields["csrf_token"]
         return self.press(path, csrf_token=token, **fields)
 
     def follow(self, url: str, **fields: Any) -> TestResponse:

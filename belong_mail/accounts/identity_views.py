@@ -139,7 +139,7 @@ def _link(subject: str) -> Response:
         signing_in.ask_to_link(
             session, services().sealer, _district(), account, subject, g.actor.browser_session
         )
-    return make_response(redirect(url_for(".choose", done="asked"), 303))
+    return make_response(redirect(url_for("account.page", done="asked"), 303))
 
 
 def _prove(subject: str) -> Response:
@@ -159,17 +159,16 @@ def prove_again() -> ResponseReturnValue:
     return _leave(PROVE)
 
 
-@district.route("/lead/district", methods=["GET", "POST"])
+@district.post("/account/district")
 @for_accounts
 @fresh_proof
-def choose() -> ResponseReturnValue:
-    """Show how someone signs in; on POST send them to the provider to link their account."""
-    form = BaseForm()
+def link() -> ResponseReturnValue:
+    """Send a signed-in person to the provider, to sign in by it from now on."""
     with transaction() as session:
-        identity = signing_in.identity_of(session, browsers.signed_in())
-    if identity is None and form.validate_on_submit():
+        is_linked = signing_in.identity_of(session, browsers.signed_in()) is not None
+    if not is_linked and BaseForm().validate_on_submit():
         return _leave(LINK)
-    return render_template("district/choose.html", form=form, identity=identity)
+    return redirect(url_for("account.page"), 303)
 
 
 def _leave(purpose: str) -> ResponseReturnValue:

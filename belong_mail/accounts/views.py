@@ -1,11 +1,11 @@
-"""The pages to sign in and out, by a link or a passkey, and to prove identity again."""
+"""The pages to sign in and out, by a link or a passkey, to prove identity, and one's account."""
 
 import hashlib
 import secrets
 from base64 import b64decode, b64encode
 from datetime import timedelta
 
-from flask import Blueprint, Response, jsonify, make_response, redirect, request, url_for
+from flask import Blueprint, Response, abort, jsonify, make_response, redirect, request, url_for
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -22,13 +22,20 @@ from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
+from belong_mail.core.i18n import NAMES
 from belong_mail.core.tokens import BadToken, Purpose, link_hash
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
-from belong_mail.web.context import asking_source, services, throttle, transaction
+from belong_mail.web.context import (
+    asking_source,
+    read_transaction,
+    services,
+    throttle,
+    transaction,
+)
 from belong_mail.web.forms import BaseForm
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
-from belong_mail.web.page import Page, page
+from belong_mail.web.page import Page, page, unrecorded
 
 sign_in = Blueprint("sign_in", __name__)
 
@@ -177,12 +184,58 @@ def confirm_identity(session: Session) -> ResponseReturnValue:
     return page("account/proof.html", form=form, is_fresh=proof.is_fresh(), way=way, back=back)
 
 
-@account.get("/sessions")
+@account.route("", methods=["GET", "POST"], endpoint="page")
 @for_accounts
-def sessions(session: Session) -> Page:
-    """List where the account is signed in."""
-    found, here_id = browsers.sessions_of(session, signed_in()), browsers.current_session().id
-    return page("account/sessions.html", sessions=found, here_id=here_id)
+@fresh_proof
+def own_page() -> ResponseReturnValue:
+    """Show how, and where, someone is signed in; on POST store the passkey that a browser made."""
+    form = PasskeyForm(name=_("My passkey"))
+    if form.validate_on_submit() and form.answer.data:
+        try:
+            _add_passkey(_use_challenge(ADD), form)
+            return redirect(url_for(".page", done="added"), 303)
+        except PasskeyRefused as refused:
+            _record_refusal(refused)
+            form.name.errors = (str(form.not_added),)
+    form.answer.data = ""
+    with read_transaction() as session:
+        shown = _signed_in_by(session) | {
+            "sessions": browsers.sessions_of(session, signed_in()),
+            "here_id": browsers.current_session().id,
+        }
+    return page("account/page.html", form=form, mails_in=signed_in().language, **shown)
+
+
+def _signed_in_by(session: Session) -> dict[str, object]:
+    """Return an account's passkeys, and its district account if it signs in by that."""
+    found, settings = passkeys.passkeys_of(session, signed_in()), services().settings
+    by_district = signing_in.uses_district(session, settings, signed_in())
+    return {
+        "passkeys": found,
+        "identity": signing_in.identity_of(session, signed_in()) if by_district else None,
+        "may_add": not by_district and len(found) < passkeys.MAX_PASSKEYS,
+    }
+
+
+def _add_passkey(challenge: bytes, form: PasskeyForm) -> None:
+    with transaction() as session:
+        if signing_in.uses_district(session, services().settings, signed_in()):
+            raise PasskeyRefused("passkey-district", signed_in())
+        said = (challenge, form.answer.data or "", form.name.data or "")
+        passkeys.add(session, services().sealer, _base_url(), signed_in(), *said)
+        browsers.end_others(session, signed_in())
+
+
+@account.post("/language")
+@for_accounts
+@unrecorded("In which language one is emailed.")
+def set_language(session: Session) -> ResponseReturnValue:
+    """Set the language of emails to this account."""
+    code = request.form.get("language", "")
+    if code not in NAMES:
+        abort(400)
+    accounts.set_language(session, signed_in(), code)
+    return redirect(url_for(".page", done="language"), 303)
 
 
 @account.post("/sessions/end")
@@ -193,7 +246,7 @@ def end(session: Session) -> ResponseReturnValue:
         browsers.end_others(session, signed_in())
     else:
         browsers.end_one(session, signed_in(), request.form.get("session", ""))
-    return redirect(url_for(".sessions", done="ended"), 303)
+    return redirect(url_for(".page", done="ended"), 303)
 
 
 # Our script has the browser answer a challenge. It is kept in the signed cookie, for one purpose,
@@ -268,42 +321,6 @@ def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
     return page("passkeys/refused.html", 403, is_proof=is_proof)
 
 
-@passkey.get("/account/passkeys")
-@for_accounts
-def listed(session: Session) -> Page:
-    """List the account's passkeys."""
-    found = passkeys.passkeys_of(session, signed_in())
-    by_district = signing_in.uses_district(session, services().settings, signed_in())
-    may_add = not by_district and len(found) < passkeys.MAX_PASSKEYS
-    return page("passkeys/listed.html", passkeys=found, may_add=may_add, by_district=by_district)
-
-
-@passkey.route("/account/passkeys/add", methods=["GET", "POST"])
-@for_accounts
-@fresh_proof
-def add() -> ResponseReturnValue:
-    """Ask for the new passkey's name; on POST store what the browser has created."""
-    form = PasskeyForm(name=_("My passkey"))
-    if form.validate_on_submit() and form.answer.data:
-        try:
-            _add(_use_challenge(ADD), form)
-            return redirect(url_for(".listed", done="added"), 303)
-        except PasskeyRefused as refused:
-            _record_refusal(refused)
-            form.name.errors = (str(form.not_added),)
-    form.answer.data = ""
-    return page("passkeys/add.html", form=form)
-
-
-def _add(challenge: bytes, form: PasskeyForm) -> None:
-    with transaction() as session:
-        if signing_in.uses_district(session, services().settings, signed_in()):
-            raise PasskeyRefused("passkey-district", signed_in())
-        said = (challenge, form.answer.data or "", form.name.data or "")
-        passkeys.add(session, services().sealer, _base_url(), signed_in(), *said)
-        browsers.end_others(session, signed_in())
-
-
 @passkey.post("/account/passkeys/options")
 @for_accounts
 @fresh_proof
@@ -321,7 +338,7 @@ def options() -> Response:
 def remove(session: Session) -> ResponseReturnValue:
     passkeys.remove(session, services().sealer, signed_in(), request.form.get("passkey", ""))
     browsers.end_others(session, signed_in())
-    return redirect(url_for(".listed", done="removed"), 303)
+    return redirect(url_for("account.page", done="removed"), 303)
 
 
 def _new_challenge(purpose: str) -> bytes:

@@ -2,15 +2,13 @@
 
 from dataclasses import asdict
 
-from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import people, proof
+from belong_mail.accounts import people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
-from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
@@ -31,7 +29,7 @@ from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_accounts, for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle
 from belong_mail.web.language import request_language
-from belong_mail.web.page import Page, page, unrecorded
+from belong_mail.web.page import Page, page
 
 # In the order of a leader's home: what needs them, what goes out, drafts, what is over.
 STATES = ("approve", "held", "paused", "asked", "scheduled", "sending", "draft", "stopped", "sent")
@@ -49,9 +47,7 @@ def home(session: Session) -> Page:
         "lead/home.html",
         groups=[_group_at_home(session, group, language) for group in led],
         ending=accounts.ending_soon(session, signed_in()),
-        mails_in=signed_in().language,
         is_office=signed_in().is_office,
-        is_passkey_offered=proof.way(session, services().settings, signed_in()) is Way.EMAIL,
     )
 
 
@@ -88,18 +84,6 @@ def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
         "at": issue.changed_at if state in {"draft", "asked", "approve"} else moment,
         "writers": progress.other_writers(session, issue, signed_in()) if is_waiting else [],
     }
-
-
-@lead.post("/language")
-@for_accounts
-@unrecorded("In which language one is emailed.")
-def set_language(session: Session) -> ResponseReturnValue:
-    """Set the language of emails to this lead."""
-    code = request.form.get("language", "")
-    if code not in i18n.NAMES:
-        abort(400)
-    accounts.set_language(session, signed_in(), code)
-    return redirect(url_for(".home", done="language"), 303)
 
 
 group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")

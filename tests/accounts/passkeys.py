@@ -9,12 +9,12 @@ from tests.browser_client import Form
 from tests.db_dump import trail
 
 LEAD = "lead-of-the-village@dpsk12.org"
-PAGE, ADD, OPTIONS = "/account/passkeys", "/account/passkeys/add", "/account/passkeys/options"
+PAGE, REMOVE, OPTIONS = "/account", "/account/passkeys/remove", "/account/passkeys/options"
 BEGIN, FINISH = "/sign-in/passkey", "/sign-in/passkey/finish"
 
 
 def options_to_add(lead) -> dict[str, Any]:
-    given = lead.press(OPTIONS, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"])
+    given = lead.press(OPTIONS, csrf_token=Form(lead.open(PAGE).text).fields["csrf_token"])
     assert given.status_code == 200
     return said_in(given)
 
@@ -22,7 +22,7 @@ def options_to_add(lead) -> dict[str, Any]:
 def add(lead, device, **said: str):
     """Add a device's passkey to the account of who is signed in."""
     answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
-    return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
+    return lead.press(PAGE, csrf_token=Form(lead.open(PAGE).text).fields["csrf_token"], **answer)
 
 
 def token_of(phone) -> str:

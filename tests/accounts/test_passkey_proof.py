@@ -9,7 +9,7 @@ from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from tests.accounts.passkeys import ADD, LEAD, add, asked, details
+from tests.accounts.passkeys import LEAD, PAGE, add, asked, details
 from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.servers.authenticator import Authenticator
@@ -29,11 +29,11 @@ def answer_of(lead, device: Authenticator) -> str:
 
 
 def is_proved(lead) -> bool:
-    return lead.act(ADD, name="Mine").status_code != 403
+    return lead.act(PAGE, name="Mine").status_code != 403
 
 
 def test_a_passkey_proves_who_is_signed_in(owner, device, services):
-    asked = owner.act(ADD, name="My other phone")
+    asked = owner.act(PAGE, name="My other phone")
     assert asked.status_code == 403
     assert "Use my passkey" in asked.text
     assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"

@@ -27,7 +27,7 @@ NEEDED = "Please confirm that it’s you"
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.approval_rule",
     "people.invite", "people.do", "office_groups.listed", "office.settings",
-    "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
+    "account.page", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 
 

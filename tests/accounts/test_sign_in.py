@@ -16,7 +16,7 @@ from tests.db_dump import dump_of
 from tests.markers import on_both
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
-PAGE = "/account/sessions"
+PAGE = "/account"
 ELSEWHERE = "203.0.113.7"
 HANDFUL = 6
 
@@ -140,10 +140,10 @@ def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, 
     assert page.count("This one, where you are now") == 1
     [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
     assert page.index("This one, where") < page.index(f'value="{other}"'), "the newest first"
-    assert here.act(f"{PAGE}/end", session=other).status_code == 303
+    assert here.act(f"{PAGE}/sessions/end", session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
-    here.act(f"{PAGE}/end", others="1")
+    here.act(f"{PAGE}/sessions/end", others="1")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
     assert here.open("/lead/").status_code == 200
 
@@ -154,8 +154,8 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app, scenario):
     page = here.open(PAGE).text
     other, _own = rows(scenario)
     assert other not in page
-    assert here.act(f"{PAGE}/end", session=other).status_code == 404
-    here.act(f"{PAGE}/end", others="1")
+    assert here.act(f"{PAGE}/sessions/end", session=other).status_code == 404
+    here.act(f"{PAGE}/sessions/end", others="1")
     assert elses.open("/lead/").status_code == 200
 
 
@@ -167,7 +167,7 @@ def test_the_page_of_sessions_says_until_when_one_is_signed_in(app, scenario):
 
         def says(ends: timedelta) -> bool:
             time = f"{(begun + ends).astimezone(zone):%I:%M %p}".lstrip("0")
-            return f"You’re signed in until {time}" in lead.open("/account/sessions").text
+            return f"You’re signed in until {time}" in lead.open(PAGE).text
 
         assert says(timedelta(minutes=30))
         clock.shift(timedelta(minutes=20))

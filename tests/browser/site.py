@@ -223,3 +223,8 @@ def sign_in(page: Page, site: Served, address: str = LEAD) -> None:
     open_sign_in_link(page, site, address)
     page.locator("main form .button").first.click()
     expect(page).to_have_url(re.compile("/(lead|office)"))
+
+
+def sign_out(page: Page) -> None:
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out", exact=True).last.click()

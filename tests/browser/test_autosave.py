@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.site import Site, sign_in
+from tests.browser.site import Site, sign_in, sign_out
 from tests.markers import night
 
 CUT = pytest.mark.expected("ERR_INTERNET_DISCONNECTED", 409)
@@ -102,8 +102,7 @@ def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
 @pytest.mark.expected(400, 403)
 def test_after_signing_in_in_another_tab_it_saves_again(page, site):
     other = page.context.new_page()
-    other.goto("/lead/")
-    other.get_by_role("button", name="Sign out", exact=True).first.click()
+    sign_out(other)
     page.fill("[name=text]", WORDS)
     expect(page.locator("#not-saved")).to_have_text(re.compile("You were signed out"))
     sign_in(other, site)
@@ -149,8 +148,7 @@ def test_a_newsletter_comes_back_after_signing_in_again(browser, site, watch, *,
     sign_in(page, site)
     page.get_by_role("button", name="Write a newsletter").first.click()
     other = context.new_page()
-    other.goto("/lead/")
-    other.get_by_role("button", name="Sign out", exact=True).first.click()
+    sign_out(other)
     page.fill("[name=subject]", "Tea on Friday")
     page.fill("[name=text]", WORDS)
     save = page.locator("#main-form").get_by_role("button", name="Save", exact=True)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.site import LEAD, Site, sign_in
+from tests.browser.site import LEAD, Site, sign_in, sign_out
 from tests.markers import night
 from tests.servers.identity_provider import Provider, identity_provider
 
@@ -36,7 +36,8 @@ def test_a_lead_switches_to_the_districts_sign_in(browser, site, provider, *, ha
     )
     page = context.new_page()
     sign_in(page, site)
-    page.get_by_role("link", name="Sign in with your DPS account").click()
+    page.goto("/account")
+    page.get_by_text("Sign in with your DPS account").click()
     page.get_by_role("button", name="Sign in to DPS").click()
     expect(page.locator("h1")).to_have_text("Use your DPS account from now on?")
     before = told(site)
@@ -54,7 +55,7 @@ def test_a_lead_switches_to_the_districts_sign_in(browser, site, provider, *, ha
     page.get_by_role("button", name="Sign in", exact=True).press("Enter")
     expect(page.locator("h1")).to_have_text("Groups I lead")
     provider.set(subject="a stranger")
-    page.get_by_role("button", name="Sign out", exact=True).first.click()
+    sign_out(page)
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in with your DPS account").click()
     page.get_by_role("button", name="Sign in", exact=True).click()

@@ -193,6 +193,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     about = say("about %(number)s", number=10)
     handed = say("Sent to %(members)s members.", members=about)
     expect(seat.get_by_role("listitem").filter(has_text=handed)).to_be_visible()
+    hands.press(seat.get_by_role("link", name=say("Account"), exact=True))
     hands.press(seat.get_by_role("button", name=say("Sign out"), exact=True))
     expect(seat.get_by_role("link", name=say("Group leader sign-in"))).to_be_visible()
 

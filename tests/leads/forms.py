@@ -46,7 +46,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "office.addresses": {"group": "the-village", "email": "somebody.else@dpsk12.org"},
     "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
     "people.person": {"name": "Ada"},
-    "passkey.add": {"name": "My phone at home"},
+    "account.page": {"name": "My phone at home"},
     "office.thread": {"answer": "The library is open\r\non Fridays."},
 }
 
@@ -63,7 +63,7 @@ WITHOUT_WORDS = {
     "office_newsletters.act pause", "office_newsletters.act resume", "office_newsletters.act stop",
     "office_newsletters.send", "office_newsletters.act cancel", "editor.duplicate",
     "approvals.approve", "approvals.decline", "approvals.setting", "office.approval_rule",
-    "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
+    "account.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
     "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.act undo",
     "releases.act pause", "releases.act resume", "releases.act stop", "group_settings.undo",
     "group_settings.stop_leading",

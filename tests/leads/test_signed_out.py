@@ -132,7 +132,7 @@ def test_what_was_typed_is_saved_after_signing_in_again(
             ready["flyer"] = (io.BytesIO(flyer()), "tea.pdf")
         if endpoint == "office_imports.add":
             ready["file"] = (io.BytesIO(b"ada@dpsk12.org"), "list.csv")
-        if endpoint == "passkey.add":
+        if endpoint == "account.page":
             asked = lead.press("/account/passkeys/options", csrf_token=ready["csrf_token"])
             ready["answer"] = Authenticator().create(asked.json or {})
         answer = lead.press(path, **ready)

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.leads import leads, state
 from tests.browser.members import members
-from tests.browser.site import SLUG
+from tests.browser.site import SLUG, sign_out
 from tests.browser.strangers import ask, press
 from tests.markers import night
 from tests.production.stage import SECONDS_TO_END, Stage
@@ -56,7 +56,7 @@ def test_a_lead_and_the_office_press_every_button(stage, seat):
         seat.get_by_role("link", name="Stop for good").click()
         press(seat)
     expect(seat.get_by_text("Results")).to_be_visible()
-    seat.get_by_role("button", name="Sign out", exact=True).click()
+    sign_out(seat)
     expect(seat.get_by_role("link", name="Group leader sign-in")).to_be_visible()
     assert [cookie["name"] for cookie in seat.context.cookies()] == [KNOWN]
 

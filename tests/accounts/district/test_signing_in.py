@@ -40,7 +40,7 @@ def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, 
     answer = trips.sign_in(browser)
     assert (answer.status_code, answer.location) == (303, "/lead/")
     assert "The Village" in browser.open("/lead/").text
-    assert "since" in browser.open("/lead/district").text
+    assert "since" in browser.open("/account").text
     assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
 
 
@@ -239,8 +239,7 @@ def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(lead, app, w
 
 
 def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked):
-    assert "Sign in without email" not in linked.open("/lead/").text
     page = linked.open(PAGE).text
-    assert "You sign in with your DPS account" in page
+    assert "You’ve signed in with your DPS account since" in page
     assert "Add a passkey" not in page
     assert add(linked, Authenticator()).status_code == 422

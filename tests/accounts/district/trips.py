@@ -19,7 +19,7 @@ def begin(browser):
 
 def begin_link(browser):
     """Press the button on the page of somebody who is signed in."""
-    return browser.send("/lead/district")
+    return browser.act("/account/district")
 
 
 def begin_proof(browser):

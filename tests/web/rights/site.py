@@ -81,7 +81,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "subscriptions.not_me": {"choice": "never"},
     "subscriptions.one_click": {"List-Unsubscribe": "One-Click"},
     "self_service.act": {"remind": "yes"},
-    "lead.set_language": {"language": "es"},
+    "account.set_language": {"language": "es"},
     "office.approval_rule": {"approval_rule": "always"},
     "office_groups.move": {"to": "up"},
     "office_health.undo": {"days": "7"},

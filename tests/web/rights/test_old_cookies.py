@@ -110,7 +110,7 @@ def world(app, scenario, environment) -> World:
 
 
 def end_it_on_another_device(world: World) -> None:
-    page = world.phone.open("/account/sessions").text
+    page = world.phone.open("/account").text
     [first] = set(re.findall(r'name="session" value="([^"]+)"', page))
     world.press(world.phone, "/account/sessions/end", session=first)
 

@@ -129,7 +129,7 @@ def may(route: Route) -> set[Answer]:
 
 # Other answers: the provider of the district is away, nobody has a passkey, a proxy's own page.
 OTHERWISE = {
-    "district.choose POST": 503,
+    "district.link POST": 503,
     "district.prove_again POST": 503,
     "passkey.remove POST": 404,
     "directory.too_long GET": 413,
