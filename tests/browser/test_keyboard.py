@@ -7,7 +7,7 @@ from tests.markers import night
 
 JOIN = "/groups/the-village/join"
 IN_ORDER = [
-    "skip", "brand", "Groups", "Calendar", "Contact", "Español", "The Village", "email",
+    "skip", "brand", "Groups", "Calendar", "Español", "The Village", "email",
     "language", "first_name", "introduce_me", "question-1", "question-2", "question-2",
     "question-2", "summary", "submit",
 ]  # fmt: skip
