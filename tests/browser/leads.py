@@ -198,7 +198,8 @@ def _meetings(page: Page) -> Iterator[str]:
     page.locator("details a").first.click()
     yield "meeting-day"
     page.go_back()
-    page.locator("a[href*='/cancel']").first.click()
+    page.locator(".lines a").first.click()
+    page.click("main a[href*='/cancel']")
     yield "meeting-cancel"
     for name, path in {
         "calendar-with-meetings": f"/calendar?group={SLUG}",
@@ -226,6 +227,7 @@ def type_a_meeting(page: Page, place: str) -> None:
     page.fill("[name=until]", f"{LAST}")
     page.focus("[name=place]")
     keys.type(place)
+    page.click("#main-form summary")
     page.focus("[name=access]")
     keys.press("Space")
 

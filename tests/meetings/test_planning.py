@@ -246,7 +246,6 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     listed = plain(lead.open(lead.act(f"{day}/cancel").location).text)
     assert listed.count("is canceled.") == 2
     assert "Canceled" in visitor.open("/groups/the-village").text
-    assert "</a>\n<span>Canceled</span>" in re.sub(r"\n\s+", "\n", lead.open(LIST).text)
     assert lead.send(day, **moved).status_code == 303
     assert "Canceled" not in visitor.open("/groups/the-village").text
     lead.send(f"{page}/cancel")
@@ -323,7 +322,7 @@ def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, ser
                 meetings.change_day(meeting, date(2026, 12, 16), held_on=date(2026, 12, 17))
             elif title == "Called off":
                 meetings.cancel(meeting)
-    titles = re.findall(r'<h2 id="meeting-\d">(.+?)</h2>', lead.open(LIST).text)
+    titles = re.findall(r'<strong id="meeting-\d"><a [^>]+>(.+?)</a>', lead.open(LIST).text)
     assert titles == ["As planned", "Canceled", "Moved", "Called off"]
 
 
