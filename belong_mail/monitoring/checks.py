@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from belong_mail.contact import service as contact
 from belong_mail.core import jobs
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import throttle
 from belong_mail.inbound import bounces
 from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
+from belong_mail.ops import hold, outbox
 from belong_mail.ops.findings import Finding, failure
 from belong_mail.ops.hold import RECENT_WORK, SKEW
 
@@ -101,7 +103,7 @@ CHECKS: Final = (
     ),
     Check(
         name="on_hold",
-        measure=measures.on_hold,
+        measure=lambda site: hold.is_on(site.session),
         wrong="Sending is on hold",
         todo="See `hold status`.",
         office=gettext_noop("Sending is on hold. Nothing is lost."),
@@ -259,7 +261,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undelivered",
-        measure=measures.undelivered,
+        measure=lambda site: len(contact.undelivered(site.session)),
         wrong="Messages to the office or to group leaders were not delivered",
         unit="",
         todo=(
@@ -312,7 +314,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unexplained",
-        measure=measures.unexplained,
+        measure=lambda site: outbox.unexplained(site.session, site.at),
         wrong="Things wait for a time that no rule explains: a clock was ahead",
         unit="",
         todo="Check that NTP sets the clock, then run `outbox retry`.",

@@ -12,7 +12,6 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from belong_mail.contact import service as contact
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import ALERT_RATE, NOTICE_RATE
@@ -29,7 +28,7 @@ from belong_mail.delivery.outcomes import UNWRITABLE
 from belong_mail.inbound.models import last_polled
 from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import figures, hold, outbox
+from belong_mail.ops import figures, hold
 from belong_mail.ops.figures import Figure
 
 # How overdue a time, and how undecided a newsletter, may be.
@@ -76,10 +75,6 @@ def worker_ahead_seconds(site: Site) -> float | None:
 
 def _pulse(site: Site) -> datetime | None:
     return hold.pulse(site.session) if site.has_relay else None
-
-
-def on_hold(site: Site) -> float:
-    return float(hold.is_on(site.session))
 
 
 def disk_free_bytes(site: Site) -> float | None:
@@ -175,10 +170,6 @@ def _undecided(site: Site) -> list[str]:
     return list(site.session.scalars(found))
 
 
-def undelivered(site: Site) -> float:
-    return len(contact.undelivered(site.session))
-
-
 def inbound_seconds(site: Site) -> float | None:
     """Return how long every poll of the mailbox for bounces has failed, or None."""
     last = last_polled(site.session)
@@ -205,10 +196,6 @@ INBOUND_ADVICE = {
 def inbound_advice(site: Site) -> str:
     last = last_polled(site.session)
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
-
-
-def unexplained(site: Site) -> float:
-    return outbox.unexplained(site.session, site.at)
 
 
 def backup_seconds(site: Site) -> float | None:

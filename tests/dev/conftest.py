@@ -1,7 +1,7 @@
 """Checkouts for the tests of dev.py: small ones whose packages lie beside them, and real ones."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -54,12 +54,10 @@ def _ready(new_checkout: NewCheckout) -> Checkout:
 
 
 @pytest.fixture
-def ready(_ready: Checkout) -> Iterator[Checkout]:
+def ready(_ready: Checkout) -> Checkout:
     """Return a checkout that is set up; do it no harm."""
     _ready.forget()
-    yield _ready
-    for settings in _ready.root.glob(".env"):
-        settings.unlink()
+    return _ready
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Stands in for `python -m flask`, so that dev.py is tried in seconds and without the app.
 
-It writes down what it was given, and misbehaves as the environment asks: STAND_IN_WEB=dies.
+It writes down what it was given, and misbehaves as the environment asks: STAND_IN_PREPARE=fails.
 """
 
 import json
@@ -55,8 +55,6 @@ def web() -> None:
     signal.signal(signal.SIGINT, finish)
     OWN.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"]))
     note("web", own=OWN[0].pid, port=int(sys.argv[5]))
-    if MOOD == "dies":
-        sys.exit(3)
     if MOOD == "never answers":
         time.sleep(99)
     HTTPServer(("127.0.0.1", int(sys.argv[5])), Answer).serve_forever()
@@ -66,8 +64,6 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN if MOOD == "is stubborn" else finish)
     signal.signal(signal.SIGINT, finish)
     note("worker")
-    if MOOD == "dies":
-        sys.exit(4)
     time.sleep(99)
 
 
