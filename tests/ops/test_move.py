@@ -32,7 +32,7 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Image
 from belong_mail.ops import move, schema
 from tests.db_dump import dump
-from tests.factories import make_members, queue_issue
+from tests.delivery.factories import queue
 from tests.markers import on_both
 from tests.postgres import is_analyzed, postgresql
 from tests.processes import SECONDS, run, running
@@ -195,9 +195,7 @@ def test_who_runs_it_goes_on_in_the_other_database(
     environment, services, keyring, relay, other, tmp_path
 ):
     """Waiting email leaves from there, once, and nothing more from where it was."""
-    with services.writing.begin() as session:
-        make_members(session, keyring, MEMBERS)
-        queue_issue(session)
+    queue(services, keyring, MEMBERS)
     named = tmp_path / "url"
     named.write_text(f"{other}\n")
     with running(environment, "worker") as worker:

@@ -25,7 +25,8 @@ from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.counting import statements_of
 from tests.db_dump import dump_of
-from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.delivery.factories import queue
+from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario
 
@@ -184,9 +185,7 @@ def report_of(scenario: Scenario, number: int = -1) -> dict[str, int]:
 
 
 def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario):
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 5)
-        queue_issue(session)
+    queue(scenario.services, scenario.keyring, 5)
     scenario.mails()
     with scenario.services.writing.begin() as session:
         first, second, *_ = session.scalars(select(Delivery).order_by(Delivery.id))
@@ -201,12 +200,10 @@ def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario):
 
 def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
     """A little goes at a time; what is counted and what is not add up at each moment."""
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 1)
-        issue = queue_issue(session)
+    issue_id = queue(scenario.services, scenario.keyring)
     scenario.mails()
     with scenario.services.writing.begin() as session:
-        row = {"kind": "newsletter", "newsletter_id": issue.id, "state": State.ACCEPTED}
+        row = {"kind": "newsletter", "newsletter_id": issue_id, "state": State.ACCEPTED}
         row |= {"created_at": now(), "finished_at": now(), "due_at": None}
         session.execute(insert(Base.metadata.tables["deliveries"]), [row] * 1_200)
     left = []
@@ -222,9 +219,7 @@ def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
 
 
 def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
-        queue_issue(session)
+    queue(scenario.services, scenario.keyring, 3)
     scenario.mails()
     with scenario.services.writing.begin() as session:
         waiting = session.scalars(select(Delivery).order_by(Delivery.id)).first()

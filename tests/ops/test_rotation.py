@@ -19,7 +19,8 @@ from belong_mail.members.wrapped_fields import address_of
 from belong_mail.ops import key_rotation
 from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
 from tests.conftest import KEYS
-from tests.factories import group_named, make_members, queue_issue
+from tests.delivery.factories import queue
+from tests.factories import group_named, make_members
 from tests.markers import on_both, periodic_tasks
 from tests.processes import run
 from tests.scenario import ADA, Scenario
@@ -56,9 +57,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     both, worker_with, services, keyring, relay
 ):
     """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
-    with services.writing.begin() as session:
-        make_members(session, keyring, 5)
-        queue_issue(session)
+    queue(services, keyring, 5)
     relay.script("RCPT member3@dpsk12.org", "450 4.2.1 Later")
     worker_with(keyring).drain()
     assert len(relay.accepted) == 4

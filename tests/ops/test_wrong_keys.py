@@ -10,7 +10,6 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring, Opener
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
@@ -18,7 +17,7 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.worker.loop import Worker
 from tests.browser_client import text_of
 from tests.conftest import KEYS
-from tests.delivery.factories import books
+from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.processes import run
@@ -38,17 +37,11 @@ def pair(environment: Settings, kept: Settings) -> Settings:
     return {**environment, **names}
 
 
-def issue_for(services: Services, keyring: Keyring, members: int) -> int:
-    with services.writing.begin() as session:
-        make_members(session, keyring, members)
-        return queue_issue(session).id
-
-
 @ALARM
 def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
     environment, services, keyring, relay, visitor
 ):
-    issue = issue_for(services, keyring, 200)
+    issue = queue(services, keyring, 200)
     visitor.join("lgbtq", ADA)
     wrong = pair(environment, OTHER)
     for _ in range(2):
@@ -68,7 +61,7 @@ def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
 
 
 def test_doctor_names_each_kind_that_does_not_open(environment, services, keyring, visitor):
-    issue_for(services, keyring, 3)
+    queue(services, keyring, 3)
     visitor.send("/contact", message="Where is the library?", topic="need")
     quiet = {**environment, "BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
     well = run(quiet, "doctor")
@@ -87,7 +80,7 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, keyrin
 def test_nothing_that_keys_must_open_is_begun_with_others(
     arguments, environment, services, keyring, tmp_path
 ):
-    issue_for(services, keyring, 3)
+    queue(services, keyring, 3)
     there = tmp_path / "there.db"
     refused = run(pair(environment, OTHER), *arguments.format(there).split())
     assert refused.returncode == 1
@@ -116,7 +109,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
     services, keyring, worker_with
 ):
     older = worker_with(keyring)
-    issue_for(services, keyring, 3)
+    queue(services, keyring, 3)
     older.drain()
     newer = Keyring(Opener((KEYS["private"], OTHER["private"])), keyring.index)
     with services.writing.begin() as session:
@@ -137,7 +130,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
 @pytest.mark.parametrize("poison", [b"\x02none" + b"x" * 300, b"\x01", b"\x02"])
 def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, worker_with):
     """Also one that names a key that was never here."""
-    issue = issue_for(services, keyring, 5)
+    issue = queue(services, keyring, 5)
     with services.writing.begin() as session:
         spoilt = update(Subscription).where(Subscription.id == 3).values(wrapped_address=poison)
         session.execute(spoilt)
@@ -151,7 +144,7 @@ def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, wo
 
 
 def test_a_wrong_index_key_takes_nobody_for_somebody_else(services, keyring, worker_with, visitor):
-    issue = issue_for(services, keyring, 3)
+    issue = queue(services, keyring, 3)
     visitor.join("the-village", "member1@dpsk12.org")
     worker = worker_with(Keyring(keyring.opener, BlindIndex((OTHER["index"],))))
     worker.drain()
@@ -163,7 +156,7 @@ def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
     environment, services, keyring, relay, visitor
 ):
     """The web had the new public key before the worker had the private one."""
-    issue_for(services, keyring, 3)
+    queue(services, keyring, 3)
     visitor.join("lgbtq", ADA)
     resealed = Opener((KEYS["private"],))
     with services.writing.begin() as session:
