@@ -11,8 +11,8 @@ from belong_mail.core.i18n import LocalizedText
 
 # Characters: the web writes a group's name, and an email that is too large is not sent.
 NAME_CHARACTERS = 100
-# Names of one group in an email: the one that it has, and the first that it had.
-NAMES_IN_EMAILS = 4
+# Names of one group in an email: the one that it has, and the first that it had; and that count.
+NAMES_IN_EMAILS, MOST_NAMES = 4, 200
 
 
 class Group(PublicIdBase):

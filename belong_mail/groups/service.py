@@ -11,7 +11,7 @@ from belong_mail.core import audit
 from belong_mail.core.db import lock_for_change, now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups import seeds
-from belong_mail.groups.models import Group, Question
+from belong_mail.groups.models import MOST_NAMES, NAME_CHARACTERS, Group, Question
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
@@ -150,8 +150,10 @@ def note_names(session: Session) -> None:
     """Store each name that a group has had: no subject may contain one, even after a change."""
     named = select(Group).options(load_only(Group.name, Group.known_names))
     for group in session.scalars(named):
-        if group.name not in group.known_names:
-            group.known_names = [*group.known_names, group.name]
+        name, known = group.name[:NAME_CHARACTERS], group.known_names
+        # The first ones alone count: the web may think of a new name each minute.
+        if name not in known and len(known) < MOST_NAMES:
+            group.known_names = [*known, name]
 
 
 # How long a group's start can be undone, before people who wait for it are told.

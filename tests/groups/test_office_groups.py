@@ -160,6 +160,17 @@ def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
     assert is_discreet(read(services, "asian"))
 
 
+def test_names_that_the_web_makes_up_each_minute_neither_grow_nor_hide_what_was_first(services):
+    with services.writing.begin() as session:
+        group = group_named(session, "asian")
+        first = list(group.known_names)
+        for number in range(300):
+            group.name = f"{number} {9_000 * 'x'}"
+            groups.note_names(session)
+        assert (group.known_names[:1], len(group.known_names)) == (first, 200)
+        assert max(map(len, group.known_names)) == 100
+
+
 def test_a_group_that_is_marked_as_discreet_is_so_everywhere(office, visitor, services, keyring):
     office.send(NEW, **TYPED)
     with services.writing.begin() as session:
