@@ -95,7 +95,7 @@ def _may_open(session: Session, account: Account) -> bool:
     """Return whether this account may open the page, by its view's marks; False without any."""
     marks = access.asked_for()
     if Access.OFFICE in marks:
-        return account.is_office
+        return bool(g.is_office)
     if Access.LEADS in marks:
         return accounts.leads_any(session, account)
     return Access.ACCOUNTS in marks

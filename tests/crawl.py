@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import SendProofLink
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.models import Account, BrowserSession, Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads
@@ -361,8 +361,8 @@ def somebody_who_leads(session: Session) -> str:
     """Return the public id of who leads the group of this walk, or a made-up one."""
     found = (
         select(Account.public_id)
-        .join(GroupLead)
-        .where(GroupLead.group_id == group_named(session, SLUG).id, accounts.is_held())
+        .join(Right)
+        .where(Right.group_id == group_named(session, SLUG).id, accounts.is_held())
         .order_by(Account.id)
     )
     return session.scalars(found).first() or "nobody"

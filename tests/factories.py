@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import RIGHT_AGE
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
@@ -29,10 +28,7 @@ def group_named(session: Session, slug: str) -> Group:
 
 def let_work_for_office(session: Session, keyring: Keyring, address: str) -> None:
     """Let an address work for the office, as if it had accepted an invitation."""
-    account = invitations.get_account(session, keyring.opener, keyring.index, address)
-    invitations.prove_office(keyring.opener, account)
-    account.is_office, account.office_since = True, now()
-    account.office_ends_at = now() + RIGHT_AGE
+    invitations.invite(session, keyring.opener, keyring.index, None, address)
 
 
 def launch_an_hour_ago(session: Session, slug: str) -> None:

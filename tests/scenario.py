@@ -9,7 +9,8 @@ import time_machine
 from sqlalchemy import Engine
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, Right
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -90,6 +91,13 @@ class Scenario:
     def account(self, address: str) -> Account | None:
         with self.services.reading.begin() as session:
             return invitations.find_account(session, self.keyring.index, address)
+
+    def right(self, address: str, slug: str | None = None) -> Right | None:
+        """Return an address's right to lead a group or, without one, to work for the office."""
+        account = self.account(address)
+        with self.services.reading.begin() as session:
+            group = group_named(session, slug) if slug else None
+            return accounts.find_right(session, account, group) if account else None
 
     def is_member(self, address: str = ADA, slug: str = VILLAGE) -> bool:
         found = self.subscription(address, slug)

@@ -83,7 +83,7 @@ def remove_lead(address: str, slug: str) -> None:
     _opener, index = keys_here()
     with transaction() as session:
         group = require_group(session, slug)
-        if not invitations.remove_lead(session, index, group, address):
+        if not invitations.remove(session, index, group, address):
             raise click.ClickException(f"This address does not lead {_in_sentence(group)}.")
     say(f"Removed from the leaders of {_in_sentence(group)}.")
 
@@ -154,7 +154,7 @@ def remove_office(address: str) -> None:
     """
     _opener, index = keys_here()
     with transaction() as session:
-        if not invitations.remove_office(session, index, address):
+        if not invitations.remove(session, index, None, address):
             raise click.ClickException("This address does not work for the office.")
     say("This address no longer works for the office.")
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, right_tasks
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Right
 from belong_mail.core.db import update_if_free
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -25,10 +25,8 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)
     at = signed_from(delivery, Purpose.INVITATION)
-    asked = GroupLead.account_id == delivery.account_id, GroupLead.accepted_at.is_(None)
-    update_if_free(session, GroupLead, *asked, since=at)
-    of_office = Account.id == delivery.account_id, Account.office_since.is_not(None)
-    update_if_free(session, Account, *of_office, ~Account.is_office, office_since=at)
+    asked = Right.account_id == delivery.account_id, Right.accepted_at.is_(None)
+    update_if_free(session, Right, *asked, since=at)
     url = mailer.links.signed(
         "sign_in.accept", Purpose.INVITATION, said["secret"], at, said["language"]
     )

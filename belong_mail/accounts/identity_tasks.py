@@ -69,7 +69,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
 def receive_let_in(work: Work, asked: LetIn) -> None:
     """Let someone in on the word of another person, who provably works for the office."""
     by, account = proven.office(work, asked.by), proven.account(work, asked.account)
-    if by is account or not accounts.has_office_right(work.session, by):
+    if by is account:
         raise Refused
     of_account = b"let-in/" + account.public_id.encode()
     work.use_each(((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE)))
@@ -96,7 +96,7 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
     audit.record(session, audit.Kind.LET_IN, account=account)
     name = right_tasks.plain_name(account.name)
     post_to_address(session, keyring, LET_IN, inbox, DEFAULT, is_own=False, name=name)
-    led = invitations.proven_groups(session, opener, account)
+    led = [each.group for each in invitations.proven_rights(session, opener, account)]
     for one in dict.fromkeys((account, *right_tasks.concerned(session, opener, led))):
         right_tasks.post_to(session, keyring, LET_IN, one, is_own=one is account, name=name)
     return True

@@ -5,10 +5,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
+from belong_mail.accounts.models import OFFICE, RIGHT_AGE, Account, Right
+from belong_mail.accounts.service import find_right, has_right
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
@@ -20,36 +21,32 @@ from belong_mail.mail import address as addresses
 
 INVITATION = "invitation"
 ADDRESS_COLUMN = "accounts.wrapped_address"
-RIGHT = "group_leads.wrapped_right"
-OFFICE_RIGHT = "accounts.wrapped_office"
-_LEAD = select(Account.public_id).where(Account.id == GroupLead.account_id).scalar_subquery()
-_GROUP = select(Group.public_id).where(Group.id == GroupLead.group_id).scalar_subquery()
+PROOF = "rights.wrapped_proof"
+_PERSON = select(Account.public_id).where(Account.id == Right.account_id).scalar_subquery()
+_GROUP = select(Group.public_id).where(Group.id == Right.group_id).scalar_subquery()
 WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_address, ADDRESS_COLUMN, Account.public_id),
-    WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
-    WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
+    # As `Right.key`.
+    WrappedColumn(Right.wrapped_proof, PROOF, _PERSON + "/" + func.coalesce(_GROUP, OFFICE)),
 )
-# Contents of a proof of a right to work for the office: accepted, or invited; then the hash of the
-# invitation's secret follows.
-OFFICE, ASKED = b"office", b"asked/"
 # How long after accepting an office invitation a lead is introduced to no member: an intruder in
 # the web could have sent it, and those who are told need time to object.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
 
 
 def invite(
-    session: Session, opener: Opener, index: BlindIndex, group: Group, address: str
+    session: Session, opener: Opener, index: BlindIndex, group: Group | None, address: str
 ) -> Account:
-    """Let an address lead a group without asking its owner: for samples and tests.
+    """Give an address a right without asking its owner: for samples and tests.
 
-    A leader of the group keeps their right as it is. Raises InvalidAddress, and DecryptionError if
-    the address's account was changed in the database.
+    A right that is held stays as it is. Raises InvalidAddress, and DecryptionError if the address's
+    account was changed in the database.
     """
     account = get_account(session, opener, index, address)
-    right = grant_right(opener, account, group, now())
-    leadership = ask_account(session, opener, account, group, right)
-    leadership.accepted_at = leadership.accepted_at or now()
-    leadership.ends_at = leadership.ends_at or now() + RIGHT_AGE
+    right = ask_account(session, opener, account, group)
+    if right.is_pending:
+        right.accepted_at, right.ends_at = now(), now() + RIGHT_AGE
+        prove(opener, right, now())
     return account
 
 
@@ -70,16 +67,8 @@ def ask(
     account = get_account(session, opener, keyring.index, address)
     account.language = language or account.language
     account.name = name or account.name
-    if group is not None:
-        right = grant_right(opener, account, group, None, is_trusted=True)
-        leadership = ask_account(session, opener, account, group, right)
-        if leadership.accepted_at is not None:
-            return False
-        leadership.since = now()
-    elif is_proven_office(opener, account):
+    if not ask_account(session, opener, account, group, is_trusted=True).is_pending:
         return False
-    else:
-        ask_account_for_office(opener, account)
     post_invitation(session, keyring, account)
     kind = audit.Kind.LEAD_INVITED if group else audit.Kind.OFFICE_INVITED
     audit.record(session, kind, group=group, account=account)
@@ -94,21 +83,15 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     session.flush()
     opener, secret = keyring.opener, new_public_id()
     name = link_hash(secret)
-    asked = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
-    asked = asked.where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
-    asked = asked.where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
-    groups = []
-    for leadership, group in session.execute(asked.order_by(Group.position)):
-        said = opened_right(opener, leadership, account, group)
-        if said is not None and said["introduced_from"] is None:
-            leadership.wrapped_right = grant_right(
-                opener, account, group, None, is_trusted=said["is_trusted"], invited_as=name
-            )
-            groups.append(group.name_in_emails)
-    is_for_office = account.is_asked_for_office and is_invited_to_office(opener, account)
-    if is_for_office:
-        ask_account_for_office(opener, account, name)
-    if not (groups or is_for_office):
+    pending = select(Right).outerjoin(Right.group).where(Group.retired_at.is_(None))
+    pending = pending.where(Right.account_id == account.id, Right.accepted_at.is_(None))
+    asked = []
+    for right in session.scalars(pending.where(Right.ends_at.is_(None)).order_by(Group.position)):
+        said = opened_proof(opener, right)
+        if said is not None and said["begins"] is None:
+            prove(opener, right, is_trusted=said["is_trusted"], invited_as=name)
+            asked.append(right.group)
+    if not asked:
         return
     account.invited_as = name
     post_to_address(
@@ -120,57 +103,90 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         None,
         Rows(account_id=account.id),
         secret=secret,
-        groups=groups,
-        is_for_office=is_for_office,
+        groups=[group.name_in_emails for group in asked if group],
+        is_for_office=None in asked,
     )
 
 
 def ask_account(
-    session: Session, opener: Opener, account: Account, group: Group, right: bytes
-) -> GroupLead:
-    """Find or create an account's right to lead a group, with a new proof until it is accepted."""
-    leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None:
-        leadership = GroupLead(account_id=account.id, group_id=group.id)
-        session.add(leadership)
+    session: Session,
+    opener: Opener,
+    account: Account,
+    group: Group | None,
+    *,
+    is_trusted: bool = False,
+) -> Right:
+    """Find or create an account's right, invited to with a new proof unless it holds it."""
+    right = find_right(session, account, group)
+    if right is None:
+        right = Right(person=account, group=group)
+        session.add(right)
         session.flush()
-    elif not is_proven_lead(session, opener, account, group):
+    elif not is_proven(session, opener, account, group):
         # A row without a proof proves no acceptance, and an ended right is asked anew.
-        leadership.accepted_at = leadership.ends_at = None
-    if leadership.accepted_at is None:
-        leadership.wrapped_right = right
-    return leadership
+        right.accepted_at = right.ends_at = None
+    if right.is_pending:
+        right.since = now()
+        prove(opener, right, is_trusted=is_trusted)
+    return right
 
 
-def is_proven_lead(session: Session, opener: Opener, account: Account, group: Group) -> bool:
-    """Return whether an account provably leads a group: invited with these keys, and accepted.
+def prove(
+    opener: Opener,
+    right: Right,
+    begins: datetime | None = None,
+    *,
+    is_trusted: bool = False,
+    invited_as: str = "",
+) -> None:
+    """Store the proof of a right, for the worker.
 
-    The row alone proves nothing: an intruder in the web can write one.
+    It was accepted, and members are introduced from `begins` on; None means not accepted yet, and
+    the secret with the hash `invited_as` accepts it. A person whom an operator invited is trusted,
+    and waits for nothing after accepting.
     """
-    leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or leadership.accepted_at is None:
-        return False
-    if leadership.ends_at is not None and leadership.ends_at <= now():
-        return False
-    return has_accepted(opener, leadership, account, group)
+    said = {
+        "begins": begins.isoformat() if begins else None,
+        "is_trusted": is_trusted,
+        "invited_as": invited_as,
+    }
+    right.wrapped_proof = opener.wrap(json.dumps(said).encode(), PROOF, right.key)
 
 
-def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group: Group) -> bool:
-    """Return whether the invited person provably accepted, whatever the web has marked since."""
-    said = opened_right(opener, leadership, account, group)
-    return said is not None and said["introduced_from"] is not None
-
-
-def opened_right(
-    opener: Opener, leadership: GroupLead, account: Account, group: Group
-) -> dict[str, Any] | None:
+def opened_proof(opener: Opener, right: Right) -> dict[str, Any] | None:
     """Return the contents of a right's proof, accepted or not, or None if it proves nothing."""
     with suppress(DecryptionError):
         said: dict[str, Any] = json.loads(
-            opener.unwrap(leadership.wrapped_right or b"", RIGHT, _named(account, group))
+            opener.unwrap(right.wrapped_proof or b"", PROOF, right.key)
         )
         return said
     return None
+
+
+def is_accepted(opener: Opener, right: Right) -> bool:
+    """Return whether the invited person provably accepted, whatever the web has marked since."""
+    said = opened_proof(opener, right)
+    return said is not None and said["begins"] is not None
+
+
+def has_accepted(session: Session, opener: Opener, account: Account, group: Group | None) -> bool:
+    """Return whether an account provably accepted a right, whatever the web has marked since."""
+    right = find_right(session, account, group)
+    return right is not None and is_accepted(opener, right)
+
+
+def is_proven(session: Session, opener: Opener, account: Account, group: Group | None) -> bool:
+    """Return whether an account provably leads a group or, without one, works for the office.
+
+    The row alone proves nothing: an intruder in the web can write one.
+    """
+    return has_right(session, account, group) and has_accepted(session, opener, account, group)
+
+
+def proven_rights(session: Session, opener: Opener, account: Account) -> list[Right]:
+    """List the rights that someone provably accepted, whatever the web has marked since."""
+    found = select(Right).where(Right.account_id == account.id)
+    return [right for right in session.scalars(found) if is_accepted(opener, right)]
 
 
 def introduced_from(
@@ -181,13 +197,9 @@ def introduced_from(
     The worker wrapped the time by its own clock, when it read the acceptance. No mark of the web's
     counts: for a moment it would mute an introduction, and the worker deletes a right that ends.
     """
-    leadership = session.get(GroupLead, (account.id, group.id))
-    said = leadership and opened_right(opener, leadership, account, group)
-    return (
-        datetime.fromisoformat(said["introduced_from"])
-        if said and said["introduced_from"]
-        else None
-    )
+    right = find_right(session, account, group)
+    said = right and opened_proof(opener, right)
+    return datetime.fromisoformat(said["begins"]) if said and said["begins"] else None
 
 
 def may_meet_members(session: Session, opener: Opener, account: Account, group: Group) -> bool:
@@ -196,94 +208,9 @@ def may_meet_members(session: Session, opener: Opener, account: Account, group: 
     return begins is not None and begins <= now()
 
 
-def has_proven_right(session: Session, opener: Opener, account: Account) -> bool:
-    """Return whether someone provably accepted any right, whatever the web has marked since."""
-    return has_accepted_office(opener, account) or bool(proven_groups(session, opener, account))
-
-
-def proven_groups(session: Session, opener: Opener, account: Account) -> list[Group]:
-    """List the groups that someone provably accepted to lead."""
-    found = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
-    led = session.execute(found.where(GroupLead.account_id == account.id).order_by(Group.position))
-    return [group for leadership, group in led if has_accepted(opener, leadership, account, group)]
-
-
-def grant_right(
-    opener: Opener,
-    account: Account,
-    group: Group,
-    begins: datetime | None,
-    *,
-    is_trusted: bool = False,
-    invited_as: str = "",
-) -> bytes:
-    """Return the proof, for the worker, that an account may lead a group.
-
-    Members are introduced from `begins` on; None means not accepted yet, and the secret with the
-    hash `invited_as` accepts it. A person whom an operator invited is trusted, and waits for
-    nothing after accepting.
-    """
-    said = {
-        "introduced_from": begins.isoformat() if begins else None,
-        "is_trusted": is_trusted,
-        "invited_as": invited_as,
-    }
-    return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
-
-
-def _named(account: Account, group: Group) -> str:
-    return f"{account.public_id}/{group.public_id}"
-
-
-def ask_account_for_office(opener: Opener, account: Account, invited_as: str = "") -> None:
-    """Store that an account is invited to work for the office, with the proof."""
-    account.is_office, account.office_ends_at = False, None
-    account.office_since = now()
-    account.wrapped_office = opener.wrap(
-        ASKED + invited_as.encode(), OFFICE_RIGHT, account.public_id
-    )
-
-
-def prove_office(opener: Opener, account: Account) -> None:
-    """Store the proof that an account works for the office: invited and accepted."""
-    account.wrapped_office = opener.wrap(OFFICE, OFFICE_RIGHT, account.public_id)
-
-
-def is_proven_office(opener: Opener, account: Account) -> bool:
-    """Return whether an account provably works for the office."""
-    return account.is_office and has_accepted_office(opener, account)
-
-
-def has_accepted_office(opener: Opener, account: Account) -> bool:
-    """Return whether someone provably works for the office, whatever the web has marked since."""
-    return _office_proof(opener, account) == OFFICE
-
-
-def is_invited_to_office(opener: Opener, account: Account, invited_as: str = "") -> bool:
-    """Return whether an account is provably invited to work for the office, by this invitation."""
-    return _office_proof(opener, account).startswith(ASKED + invited_as.encode())
-
-
-def _office_proof(opener: Opener, account: Account) -> bytes:
-    with suppress(DecryptionError):
-        return opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)
-    return b""
-
-
 def find_account(session: Session, index: BlindIndex, address: str) -> Account | None:
     key = index.account(addresses.normalise(address))
     return session.scalar(select(Account).where(Account.address_index == key))
-
-
-def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
-    """Remove an address's right to work for the office; return whether it had it."""
-    account = find_account(session, index, address)
-    if account is None or not account.is_office:
-        return False
-    account.is_office = False
-    account.office_since = account.office_ends_at = account.wrapped_office = None
-    audit.record(session, audit.Kind.OFFICE_REMOVED, account=account)
-    return True
 
 
 def get_account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
@@ -300,15 +227,16 @@ def get_account(session: Session, opener: Opener, index: BlindIndex, address: st
     return account
 
 
-def remove_lead(session: Session, index: BlindIndex, group: Group, address: str) -> bool:
-    """Remove an address's right to lead a group; return whether it had it."""
+def remove(session: Session, index: BlindIndex, group: Group | None, address: str) -> bool:
+    """Remove an address's right, or the invitation to it; return whether there was any."""
     account = find_account(session, index, address)
-    leadership = session.get(GroupLead, (account.id, group.id)) if account else None
-    if leadership is None:
+    right = find_right(session, account, group) if account else None
+    if right is None:
         return False
-    session.delete(leadership)
+    session.delete(right)
     session.flush()
-    audit.record(session, audit.Kind.LEAD_REMOVED, group=group, account=account)
+    kind = audit.Kind.LEAD_REMOVED if group else audit.Kind.OFFICE_REMOVED
+    audit.record(session, kind, group=group, account=account)
     return True
 
 

@@ -56,14 +56,13 @@ class LetIn(SealedJob, kind="let-in"):
 
 @dataclass(frozen=True)
 class InviteColleague(SealedJob, kind="invite-colleague", looks_up=True):
-    """Job: invite someone for the office, to lead groups (public ids) or to work for the office."""
+    """Job: invite someone for the office, to rights (`Right.place`)."""
 
     by: str
     name: str
     address: str
     language: str
-    groups: list[str]
-    office: bool
+    rights: list[str]
 
 
 @dataclass(frozen=True)
@@ -74,20 +73,18 @@ class InviteAgain(SealedJob, kind="invite-again"):
 
 @dataclass(frozen=True)
 class AcceptRights(SealedJob, kind="right-accepted"):
-    """Job: rights were accepted, for groups (public ids) and the office."""
+    """Job: rights (`Right.place`) were accepted."""
 
     account: str
-    groups: list[str]
-    office: bool
+    rights: list[str]
     # Secret of the emailed link.
     secret: str
 
 
 @dataclass(frozen=True)
-class EndRights(SealedJob, kind="right-removed"):
-    """Job: rights were ended by the office, or by their own leader."""
+class EndRight(SealedJob, kind="right-removed"):
+    """Job: a right (`Right.place`) was ended by the office, or by its own leader."""
 
     by: str
     account: str
-    groups: list[str]
-    office: bool
+    right: str

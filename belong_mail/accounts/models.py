@@ -1,11 +1,11 @@
-"""Accounts, their sessions, sign-ins and passkeys, and the groups they lead."""
+"""Accounts, their sessions, sign-ins and passkeys, and their rights."""
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, IdBase, Language, PublicIdBase, now
+from belong_mail.core.db import IdBase, Language, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 
@@ -23,19 +23,8 @@ class Account(PublicIdBase):
     language: Mapped[str] = mapped_column(Language, default=DEFAULT)
     # The name that the office gave this person, unencrypted.
     name: Mapped[str] = mapped_column(default="", server_default="")
-    # Works for the office. Before that, an account with `office_since` is invited to.
-    is_office: Mapped[bool] = mapped_column(default=False)
-    office_since: Mapped[datetime | None]
-    office_ends_at: Mapped[datetime | None]
-    office_reminded_at: Mapped[datetime | None]
-    # Proof of the right to work for the office; the worker believes it alone.
-    wrapped_office: Mapped[bytes | None]
     # SHA-256 of the secret in its invitation links.
     invited_as: Mapped[str | None] = mapped_column(unique=True)
-
-    @property
-    def is_asked_for_office(self) -> bool:
-        return self.office_since is not None and not self.is_office
 
 
 class SignIn(PublicIdBase):
@@ -75,28 +64,65 @@ class BrowserSession(PublicIdBase):
 RIGHT_AGE = timedelta(days=365)
 
 
-class GroupLead(Base):
-    """An account's right to write for a group, once its owner has accepted the invitation.
+# The office's name where a right is named, beside the public ids of groups.
+OFFICE = "office"
+_OF_OFFICE = text("group_id IS NULL")
 
-    Until then it brings the account nothing but the invitation.
+
+class Right(IdBase):
+    """An account's right to lead a group or, without one, to work for the office.
+
+    Until its owner has accepted the invitation, it brings the account nothing else.
     """
 
-    __tablename__ = "group_leads"
-
-    account_id: Mapped[int] = mapped_column(
-        ForeignKey(Account.id, ondelete="CASCADE"), primary_key=True
+    __tablename__ = "rights"
+    __table_args__ = (
+        UniqueConstraint("account_id", "group_id"),
+        Index("ix_rights_of_office", "account_id", unique=True, sqlite_where=_OF_OFFICE),
     )
-    group_id: Mapped[int] = mapped_column(
-        ForeignKey(Group.id, ondelete="CASCADE"), primary_key=True, index=True
+
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"))
+    group_id: Mapped[int | None] = mapped_column(
+        ForeignKey(Group.id, ondelete="CASCADE"), index=True
     )
     # When its owner was last invited.
     since: Mapped[datetime] = mapped_column(default=now)
+    # None: not accepted yet, or removed.
     accepted_at: Mapped[datetime | None]
     # None: not accepted yet (the worker ends any other within a year).
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group; the worker believes it alone.
-    wrapped_right: Mapped[bytes | None]
+    wrapped_proof: Mapped[bytes | None]
+
+    person: Mapped[Account] = relationship()
+    group: Mapped[Group | None] = relationship()
+
+    @property
+    def place(self) -> str:
+        """Return what it is a right to: a group's public id, or “office”."""
+        return self.group.public_id if self.group else OFFICE
+
+    @property
+    def key(self) -> str:
+        """Return its name in forms and proofs."""
+        return f"{self.person.public_id}/{self.place}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.accepted_at is None
+
+    @property
+    def days_waiting(self) -> int:
+        return (now() - self.since).days
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends_at is not None and self.ends_at <= now()
+
+    @property
+    def counts(self) -> bool:
+        return not (self.is_pending or self.is_over)
 
 
 class Identity(IdBase):

@@ -5,23 +5,25 @@ away acts at once; one that gives a right is sealed for the worker, which checks
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import delete, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
-from belong_mail.accounts.jobs import EndRights, InviteAgain, InviteColleague, LetIn
-from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
+from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
+from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, Right
 from belong_mail.accounts.service import (
-    OFFICE,
     NotFound,
+    find_right,
     has_not_ended,
     has_office_besides,
+    is_held,
+    rights_of,
 )
 from belong_mail.accounts.signing_in import has_passkey, identity_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 
@@ -36,47 +38,11 @@ class LastOfficeAccount(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
-    """A right that a person has or is invited to; without a group, to work for the office."""
-
-    person: Account
-    group: Group | None
-    since: datetime
-    accepted_at: datetime | None
-    ends_at: datetime | None
-
-    @property
-    def is_pending(self) -> bool:
-        return self.accepted_at is None
-
-    @property
-    def days_waiting(self) -> int:
-        return (now() - self.since).days
-
-    @property
-    def is_over(self) -> bool:
-        return self.ends_at is not None and self.ends_at <= now()
-
-    @property
-    def counts(self) -> bool:
-        return not (self.is_pending or self.is_over)
-
-    @property
-    def ends_soon(self) -> bool:
-        return self.ends_at is not None and self.ends_at < now() + RENEW_WITHIN
-
-    @property
-    def key(self) -> str:
-        """Return its key in a form: the person's public id, and the group's slug or “office”."""
-        return f"{self.person.public_id}/{self.group.slug if self.group else OFFICE}"
-
-
-@dataclass(frozen=True, slots=True)
 class Team:
     """The leaders of a group, or the people of the office if there is no group."""
 
     group: Group | None
-    roles: list[Role]
+    roles: list[Right]
 
     @property
     def has_too_few(self) -> bool:
@@ -86,42 +52,24 @@ class Team:
 def list_teams(session: Session) -> list[Team]:
     """List the leaders of each group, and last the people of the office."""
     found = (
-        select(GroupLead, Account)
-        .join(Account, Account.id == GroupLead.account_id)
+        select(Right)
+        .join(Right.person)
+        .options(contains_eager(Right.person))
         .where(has_not_ended())
         .order_by(Account.name, Account.id)
     )
-    by_group: dict[int, list[tuple[GroupLead, Account]]] = {}
-    for leadership, person in session.execute(found):
-        by_group.setdefault(leadership.group_id, []).append((leadership, person))
+    by_group: dict[int | None, list[Right]] = {}
+    for right in session.scalars(found):
+        by_group.setdefault(right.group_id, []).append(right)
     groups = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
-    listed = [
-        Team(group, [_lead_role(lead, who, group) for lead, who in by_group.get(group.id, [])])
-        for group in session.scalars(groups)
-    ]
-    of_office = select(Account).where(or_(Account.is_office, Account.office_since.is_not(None)))
-    people = session.scalars(of_office.order_by(Account.name, Account.id))
-    return [*listed, Team(None, [_office_role(person) for person in people])]
-
-
-def roles_of(session: Session, person: Account) -> list[Role]:
-    """List the rights that a person has or is invited to."""
-    found = (
-        select(GroupLead, Group)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == person.id, has_not_ended(), Group.retired_at.is_(None))
-        .order_by(Group.position)
-    )
-    roles = [_lead_role(row[0], person, row[1]) for row in session.execute(found)]
-    if person.is_office or person.is_asked_for_office:
-        roles.append(_office_role(person))
-    return roles
+    listed = [Team(group, by_group.get(group.id, [])) for group in session.scalars(groups)]
+    return [*listed, Team(None, by_group.get(None, []))]
 
 
 def find_person(session: Session, public_id: str) -> Account:
     """Find a person who has a right or is invited to one. Raises NotFound."""
     person = session.scalar(select(Account).where(Account.public_id == public_id))
-    if person is None or not roles_of(session, person):
+    if person is None or not rights_of(session, person):
         raise NotFound
     return person
 
@@ -140,46 +88,41 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
 
 def withdraw(session: Session, person: Account) -> None:
     """Withdraw a person's open invitations; their link stops working at once."""
-    pending = update(GroupLead).where(GroupLead.account_id == person.id, has_not_ended())
-    session.execute(pending.where(GroupLead.accepted_at.is_(None)).values(ends_at=now()))
-    if person.is_asked_for_office:
-        person.office_since = None
+    pending = update(Right).where(Right.account_id == person.id, Right.ends_at.is_(None))
+    session.execute(pending.where(Right.accepted_at.is_(None)).values(ends_at=now()))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
 
 
 def remove(
     session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
 ) -> None:
-    """End someone's right to lead a group, or to work for the office, and all their sessions.
-
-    Raises NotFound, LastOfficeAccount.
-    """
-    if slug is not None:
-        stop_leading(session, sealer, by, person, slug)
-    else:
-        _require_another(session, person)
-        person.is_office = False
-        person.office_since = person.office_ends_at = None
-        audit.record(session, Kind.OFFICE_REMOVED, account=person)
-        EndRights(by.public_id, person.public_id, [], office=True).ask(session, sealer)
+    """End someone's right and all their sessions. Raises as `end_right`."""
+    end_right(session, sealer, by, person, slug)
     end_sessions(session, person)
 
 
-def stop_leading(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
-    """End a right to lead a group, someone's or one's own; the office can invite them again.
+def end_right(
+    session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
+) -> None:
+    """End a right, someone's or one's own; without a slug, to work for the office.
 
     The worker tells those concerned, and deletes the passkeys of people without any right. Raises
-    NotFound.
+    NotFound, LastOfficeAccount.
     """
-    group = session.scalar(select(Group).where(Group.slug == slug))
-    leadership = session.get(GroupLead, (person.id, group.id)) if group else None
-    if leadership is None or (leadership.ends_at is not None and leadership.ends_at <= now()):
+    group = None
+    if slug is None:
+        _require_another(session, person)
+    else:
+        group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
+    right = required(find_right(session, person, group), NotFound)
+    if right.is_over:
         raise NotFound
-    leadership.ends_at = now()
+    # Without its acceptance, it stays ended even if it becomes the last of the office.
+    right.accepted_at, right.ends_at = None, now()
     session.flush()
-    audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
-    groups = [group.public_id] if group else []
-    EndRights(by.public_id, person.public_id, groups, office=False).ask(session, sealer)
+    kind = Kind.LEAD_REMOVED if group else Kind.OFFICE_REMOVED
+    audit.record(session, kind, account=person, group=group)
+    EndRight(by.public_id, person.public_id, right.place).ask(session, sealer)
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
@@ -195,32 +138,29 @@ def needs_more_than_email(session: Session, person: Account) -> bool:
     return has_passkey(session, person) or identity_of(session, person) is not None
 
 
-def ending(session: Session, by: Account) -> list[Role]:
+def ending(session: Session, by: Account) -> list[Right]:
     """List the rights that an office colleague may renew now, first to end first.
 
     No one renews their own right to work for the office, unless they are its only colleague.
     """
-    is_alone = not has_office_besides(session, by)
-    found = [
-        role
-        for team in list_teams(session)
-        for role in team.roles
-        if role.ends_soon and (team.group or role.person.id != by.id or is_alone)
-    ]
-    return sorted(found, key=lambda role: role.ends_at or now())
+    found = (
+        select(Right)
+        .outerjoin(Right.group)
+        .where(is_held(), Right.ends_at < now() + RENEW_WITHIN, Group.retired_at.is_(None))
+        .order_by(Right.ends_at)
+    )
+    if has_office_besides(session, by):
+        found = found.where(or_(Right.group_id.is_not(None), Right.account_id != by.id))
+    return list(session.scalars(found))
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:
-    """Renew for a year the rights that end soon and have one of these keys (`Role.key`)."""
+    """Renew for a year the rights that end soon and have one of these keys (`Right.key`)."""
     ends = now() + RIGHT_AGE
-    for role in ending(session, by):
-        if role.key not in keys:
-            continue
-        if role.group is None:
-            role.person.office_ends_at = ends
-        else:
-            session.get_one(GroupLead, (role.person.id, role.group.id)).ends_at = ends
-        audit.record(session, Kind.RIGHT_RENEWED, account=role.person, group=role.group)
+    for right in ending(session, by):
+        if right.key in keys:
+            right.ends_at = ends
+            audit.record(session, Kind.RIGHT_RENEWED, account=right.person, group=right.group)
 
 
 def end_sessions(session: Session, person: Account) -> None:
@@ -234,17 +174,7 @@ def _require_another(session: Session, person: Account) -> None:
 
     Locks all rows, so that another removal waits for this transaction.
     """
-    locked = select(Account).where(Account.is_office).order_by(Account.id).with_for_update()
+    locked = select(Right).where(Right.group_id.is_(None)).order_by(Right.id).with_for_update()
     list(session.scalars(locked.execution_options(populate_existing=True)))
     if not has_office_besides(session, person):
         raise LastOfficeAccount
-
-
-def _lead_role(leadership: GroupLead, person: Account, group: Group) -> Role:
-    return Role(person, group, leadership.since, leadership.accepted_at, leadership.ends_at)
-
-
-def _office_role(person: Account) -> Role:
-    since = person.office_since or now()
-    accepted_at = since if person.is_office else None
-    return Role(person, None, since, accepted_at, person.office_ends_at)

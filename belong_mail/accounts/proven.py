@@ -24,7 +24,7 @@ def office(work: Work, public_id: str, leaving: Account | None = None) -> Accoun
     `leaving`: an account that just ended its own right still has its proof.
     """
     by = account(work, public_id)
-    is_proven = invitations.has_accepted_office if by is leaving else invitations.is_proven_office
-    if not is_proven(work.keys.opener, by):
+    is_proven = invitations.has_accepted if by is leaving else invitations.is_proven
+    if not is_proven(work.session, work.keys.opener, by, None):
         raise Refused
     return by

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from belong_mail.accounts.invitations import INVITATION, has_accepted, has_accepted_office
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Passkey, SignIn
+from belong_mail.accounts.invitations import INVITATION, is_accepted
+from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.retention import (
     AUDIT_AGE,
@@ -18,7 +18,6 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import RETENTION, Work, each_minute
-from belong_mail.groups.models import Group
 
 _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
 
@@ -31,12 +30,7 @@ def _purge_audit(session: Session, at: datetime) -> int:
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
     """Select passkeys of accounts that have no right and no invitation."""
-    return (Passkey.account_id.in_(select(Account.id).where(*_without_a_right())),)
-
-
-def _without_a_right() -> tuple[ColumnElement[bool], ...]:
-    leads = Account.id.in_(select(GroupLead.account_id))
-    return ~Account.is_office, Account.office_since.is_(None), ~leads
+    return (Passkey.account_id.not_in(select(Right.account_id)),)
 
 
 def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
@@ -56,33 +50,23 @@ def end_invitations(work: Work) -> None:
     Proofs decide, not marks: with those alone the web could take rights away, and no one would be
     told.
     """
-    session, opener, since = work.session, work.keys.opener, work.at - INVITATION_AGE
-    to_lead = (
-        select(GroupLead, Account, Group)
-        .join(Account, Account.id == GroupLead.account_id)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.accepted_at.is_(None), GroupLead.since < since)
-        .where(~_is_waiting(GroupLead.account_id))
-        .with_for_update(of=GroupLead, skip_locked=True)
+    session, since = work.session, work.at - INVITATION_AGE
+    pending = (
+        select(Right)
+        .where(Right.accepted_at.is_(None), Right.since < since, ~_is_waiting(Right.account_id))
+        .with_for_update(skip_locked=True)
     )
     over = set()
-    for right, account, group in session.execute(to_lead).all():
-        if not has_accepted(opener, right, account, group):
+    for right in session.scalars(pending).all():
+        if not is_accepted(work.keys.opener, right):
+            over.add(right.account_id)
             session.delete(right)
-            if not has_accepted_office(opener, account):
-                over.add(account.id)
-    of_office = select(Account).where(~Account.is_office, Account.office_since < since)
-    free = of_office.where(~_is_waiting(Account.id)).with_for_update(skip_locked=True)
-    for account in session.scalars(free).all():
-        if not has_accepted_office(opener, account):
-            account.office_since = account.wrapped_office = None
-            over.add(account.id)
     if not over:
         return
     session.flush()
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
-    unused = delete(Account).where(Account.id.in_(over), *_without_a_right(), ~is_mailed)
-    session.execute(unused)
+    has_none = Account.id.not_in(select(Right.account_id))
+    session.execute(delete(Account).where(Account.id.in_(over), has_none, ~is_mailed))
 
 
 RETENTION["sessions"] = in_batches(

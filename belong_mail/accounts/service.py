@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased, contains_eager
 
 from belong_mail.accounts.jobs import AcceptRights
-from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
+from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now, required
@@ -17,26 +17,43 @@ from belong_mail.groups.models import Group
 
 # How long before a right ends the office and its holder are told.
 ENDS_SOON = timedelta(days=30)
-# The office's name in an invitation's form, beside those of groups.
-OFFICE = "office"
+
+
+def find_right(session: Session, account: Account, group: Group | None) -> Right | None:
+    """Find an account's right, held or not, to lead a group or, without one, of the office."""
+    return session.scalar(select(Right).where(_is_of(account, group)))
+
+
+def _is_of(account: Account, group: Group | None) -> ColumnElement[bool]:
+    return and_(Right.account_id == account.id, Right.group_id == (group.id if group else None))
 
 
 def is_held() -> ColumnElement[bool]:
-    """Match rights to lead that are accepted and have not ended."""
-    return and_(GroupLead.accepted_at.is_not(None), has_not_ended())
+    """Match rights that are accepted and have not ended."""
+    return and_(Right.accepted_at.is_not(None), has_not_ended())
 
 
 def has_not_ended() -> ColumnElement[bool]:
     """Match rights, accepted or not, that have neither ended nor been removed.
 
-    The office ends a right; the worker deletes it, because only it knows which were proven.
+    The office ends a right; the worker deletes it, because only it knows which were proven. The
+    rights of the last of the office do not end: no one would be left to renew one.
     """
-    return or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
+    other = aliased(Right)
+    others = exists().where(
+        other.group_id.is_(None), other.accepted_at.is_not(None), _has_time_left(other)
+    )
+    is_last = and_(Right.group_id.is_(None), Right.accepted_at.is_not(None), ~others)
+    return or_(_has_time_left(Right), is_last)
+
+
+def _has_time_left(right: type[Right]) -> ColumnElement[bool]:
+    return or_(right.ends_at.is_(None), right.ends_at > now())
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List the leaders of a group, without people who are only invited."""
-    found = select(Account).join(GroupLead).where(GroupLead.group_id == group.id, is_held())
+    found = select(Account).join(Right).where(Right.group_id == group.id, is_held())
     return list(session.scalars(found.order_by(Account.id)))
 
 
@@ -44,36 +61,31 @@ class NotFound(Exception):
     """There is no such thing for this account: it is another group's, or does not exist."""
 
 
-def groups_led_by(account: Account) -> Select[int]:
+def groups_led_by(account: Account) -> Select[int | None]:
     """Select the ids of the groups an account leads: every query for a lead goes through here."""
-    return select(GroupLead.group_id).where(GroupLead.account_id == account.id, is_held())
+    return select(Right.group_id).where(
+        Right.account_id == account.id, Right.group_id.is_not(None), is_held()
+    )
 
 
-def has_office_right(session: Session, account: Account) -> bool:
-    """Return whether an account works for the office, by a right that has not ended.
-
-    The right of the last colleague does not end: no one would be left to renew it.
-    """
-    if not account.is_office:
-        return False
-    if account.office_ends_at is None or account.office_ends_at > now():
-        return True
-    return not has_office_besides(session, account)
+def has_right(session: Session, account: Account, group: Group | None) -> bool:
+    """Return whether an account leads a group or, without one, works for the office."""
+    held = select(Right.id).where(_is_of(account, group), is_held())
+    return session.scalar(held) is not None
 
 
 def has_office_besides(session: Session, account: Account) -> bool:
-    """Return whether someone else works for the office, by a right that has not ended."""
-    others = select(Account.id).where(
-        Account.is_office,
-        or_(Account.office_ends_at.is_(None), Account.office_ends_at > now()),
-        Account.id != account.id,
+    """Return whether someone else works for the office."""
+    others = select(Right.id).where(
+        Right.group_id.is_(None), Right.account_id != account.id, is_held()
     )
     return session.scalar(others.limit(1)) is not None
 
 
 def may_sign_in(session: Session, account: Account) -> bool:
     """Return whether an account works for the office or leads a group."""
-    return has_office_right(session, account) or leads_any(session, account)
+    held = select(Right.id).where(Right.account_id == account.id, is_held())
+    return session.scalar(held.limit(1)) is not None
 
 
 def leads_any(session: Session, account: Account) -> bool:
@@ -83,7 +95,7 @@ def leads_any(session: Session, account: Account) -> bool:
 def count_pending_invitations(session: Session, group: Group) -> int:
     """Count the people invited to lead a group who have not accepted."""
     found = select(func.count()).where(
-        GroupLead.group_id == group.id, GroupLead.accepted_at.is_(None), has_not_ended()
+        Right.group_id == group.id, Right.accepted_at.is_(None), has_not_ended()
     )
     return session.scalar(found) or 0
 
@@ -93,12 +105,15 @@ class Invitation:
     """An account's invitation, open or accepted."""
 
     account: Account
-    groups: list[tuple[GroupLead, Group]]
-    is_for_office: bool
+    rights: list[Right]
 
     @property
     def open_groups(self) -> list[Group]:
-        return [group for leadership, group in self.groups if leadership.accepted_at is None]
+        return [each.group for each in self.rights if each.group and each.is_pending]
+
+    @property
+    def is_for_office(self) -> bool:
+        return any(each.is_pending for each in self.rights if each.group is None)
 
 
 def find_invitation(session: Session, secret: str) -> Invitation:
@@ -108,16 +123,21 @@ def find_invitation(session: Session, secret: str) -> Invitation:
     """
     named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
-    found = (
-        select(GroupLead, Group)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == account.id, has_not_ended(), Group.retired_at.is_(None))
-        .order_by(Group.position)
-    )
-    groups = [(row[0], row[1]) for row in session.execute(found)]
-    if not groups and account.office_since is None:
+    if not (rights := rights_of(session, account)):
         raise BadToken
-    return Invitation(account, groups, account.is_asked_for_office)
+    return Invitation(account, rights)
+
+
+def rights_of(session: Session, account: Account) -> list[Right]:
+    """List the rights that an account has or is invited to, that of the office last."""
+    found = (
+        select(Right)
+        .outerjoin(Right.group)
+        .options(contains_eager(Right.group))
+        .where(Right.account_id == account.id, has_not_ended(), Group.retired_at.is_(None))
+        .order_by(Right.group_id.is_(None), Group.position)
+    )
+    return list(session.scalars(found))
 
 
 def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> bool:
@@ -126,22 +146,18 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> boo
     Raises BadToken if it is over; returns False if nothing was left to accept. The worker gets the
     link's secret, and starts the waiting time.
     """
-    invitation = find_invitation(session, secret)
+    invitation, at = find_invitation(session, secret), now()
     account = invitation.account
-    at = now()
     accepted = []
-    for leadership, group in invitation.groups:
-        if leadership.accepted_at is None and only in ("", group.public_id):
-            leadership.accepted_at, leadership.ends_at = at, at + RIGHT_AGE
-            accepted.append(group.public_id)
-            audit.record(session, Kind.LEAD_ACCEPTED, actor=account, group=group)
-    is_for_office = invitation.is_for_office and only in ("", OFFICE)
-    if is_for_office:
-        account.is_office, account.office_ends_at = True, at + RIGHT_AGE
-        audit.record(session, Kind.OFFICE_ACCEPTED, actor=account)
-    if accepted or is_for_office:
-        AcceptRights(account.public_id, accepted, is_for_office, secret).ask(session, sealer)
-    return bool(accepted) or is_for_office
+    for right in invitation.rights:
+        if right.is_pending and only in ("", right.place):
+            right.accepted_at, right.ends_at = at, at + RIGHT_AGE
+            accepted.append(right.place)
+            kind = Kind.LEAD_ACCEPTED if right.group else Kind.OFFICE_ACCEPTED
+            audit.record(session, kind, actor=account, group=right.group)
+    if accepted:
+        AcceptRights(account.public_id, accepted, secret).ask(session, sealer)
+    return bool(accepted)
 
 
 def groups_of(session: Session, account: Account) -> list[Group]:
@@ -153,10 +169,10 @@ def groups_of(session: Session, account: Account) -> list[Group]:
 def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
     """Return the (name, end) of each group whose lead an account will not be for much longer."""
     found = (
-        select(Group.name, GroupLead.ends_at)
-        .join(GroupLead, GroupLead.group_id == Group.id)
-        .where(GroupLead.account_id == account.id, is_held(), Group.retired_at.is_(None))
-        .where(GroupLead.ends_at < now() + ENDS_SOON)
+        select(Group.name, Right.ends_at)
+        .join(Right, Right.group_id == Group.id)
+        .where(Right.account_id == account.id, is_held(), Group.retired_at.is_(None))
+        .where(Right.ends_at < now() + ENDS_SOON)
         .order_by(Group.position)
     )
     return [(name, ends_at) for name, ends_at in session.execute(found) if ends_at is not None]

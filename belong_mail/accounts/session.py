@@ -8,10 +8,9 @@ from flask import Response, current_app, g, make_response, redirect, request, ur
 from flask import session as cookie
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
-from belong_mail.accounts.service import NotFound, has_office_right
+from belong_mail.accounts.service import NotFound, has_right
 from belong_mail.accounts.signing_in import browser_proof
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -46,6 +45,7 @@ def start_session(
     )
     session.add(started)
     session.flush()
+    g.is_office = has_right(session, account, None)
     audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
     cookie.clear()
     cookie[TOKEN_KEY], cookie[SEEN_KEY] = token, int(now().timestamp())
@@ -54,8 +54,7 @@ def start_session(
 def current_account(session: Session) -> Account | None:
     """Return the account that is signed in, or None after half an hour idle or half a day.
 
-    The signed cookie has the time of the last request, so that a GET writes nothing. A right to
-    work for the office that has ended counts as none, before the worker removes it. From now on,
+    The signed cookie has the time of the last request, so that a GET writes nothing. From now on,
     the audit trail records this request under the account.
     """
     token, seen = cookie.get(TOKEN_KEY), cookie.get(SEEN_KEY)
@@ -73,8 +72,7 @@ def current_account(session: Session) -> Account | None:
     g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
     g.session_last_end = g.browser_session.last_end
     g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
-    if account.is_office and not has_office_right(session, account):
-        set_committed_value(account, "is_office", value=False)
+    g.is_office = has_right(session, account, None)
     return account
 
 
@@ -153,7 +151,7 @@ def go_home(account: Account, done: str | None = None) -> Response:
     The page says what was `done`. The cookie names no one; it gives the account's owner sign-in
     links that strangers cannot use up, and no other right.
     """
-    home = "office.home" if account.is_office else "lead.home"
+    home = "office.home" if g.is_office else "lead.home"
     answer = make_response(redirect(url_for(home, done=done), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(

@@ -66,7 +66,7 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     account = session.scalar(found)
     if account is None or not (
         accounts.may_sign_in(session, account)
-        or invitations.has_proven_right(session, keys.opener, account)
+        or invitations.proven_rights(session, keys.opener, account)
     ):
         why = "no-right" if account else "no-account"
         signing_in.record_refusal(session, account, why, WorkerLimit)

@@ -103,7 +103,7 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
     mailbox.wrap_mailbox(keys.opener, group, wanted["address"])
     audit.record(session, audit.Kind.MAILBOX_CONFIRMED, actor=lead, group=group)
     said: dict[str, Any] = {"group": group.names_in_emails}
-    for each in right_tasks.leads(session, keys.opener, group):
+    for each in right_tasks.holders(session, keys.opener, group):
         right_tasks.post_to(session, keys, CHANGED, each, is_lead=True, **said)
     if old and normalise(old) != normalise(wanted["address"]):
         post_to_address(session, keys, CHANGED, old, wanted["language"], is_lead=False, **said)

@@ -47,7 +47,6 @@ def home(session: Session) -> Page:
         "lead/home.html",
         groups=[_group_at_home(session, group, language) for group in led],
         ending=accounts.ending_soon(session, signed_in()),
-        is_office=signed_in().is_office,
     )
 
 
@@ -154,7 +153,7 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
 @group_settings.post("/stop-leading")
 @for_leads(slug=accounts.group_for_lead)
 def stop_leading(session: Session, group: Group) -> ResponseReturnValue:
-    people.stop_leading(session, services().sealer, signed_in(), signed_in(), group.slug)
+    people.end_right(session, services().sealer, signed_in(), signed_in(), group.slug)
     return redirect(url_for("lead.home", done="stopped"), 303)
 
 

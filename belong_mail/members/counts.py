@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select, union
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
+from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, Right, SignIn
 from belong_mail.core.db import now
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
@@ -94,7 +94,7 @@ def watched_groups(session: Session) -> list[Group]:
     since = now() - MAX_SESSION_AGE
     signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
     asking = select(SignIn.account_id).where(SignIn.created_at > since)
-    led = select(GroupLead.group_id).where(GroupLead.account_id.in_(union(signed_in, asking)))
+    led = select(Right.group_id).where(Right.account_id.in_(union(signed_in, asking)))
     return list(session.scalars(select(Group).where(Group.id.in_(led))))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.service import find_right
 from belong_mail.contact.service import in_fours
 from belong_mail.core import i18n
 from belong_mail.core.db import now, update_if_free
@@ -102,8 +103,8 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     if not invitations.may_meet_members(session, mailer.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
-    right = session.get_one(GroupLead, (lead.id, subscription.group_id))
-    if right.ends_at is not None and right.ends_at <= now():
+    right = find_right(session, lead, subscription.group)
+    if right is not None and right.is_over:
         raise IssuePaused  # until the worker has deleted the right, or the end was a moment's mark
     require_group(subscription)
     opened = mailer.opener.unwrap(

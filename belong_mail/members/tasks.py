@@ -181,7 +181,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         rate_limits.forget(session, *_own_keys(work.keys, _mailbox(work.keys, subscription)))
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
-    leads = right_tasks.leads(session, work.keys.opener, subscription.group)
+    leads = right_tasks.holders(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:
         return
     subscription.wrapped_introduction = introduction

@@ -103,7 +103,7 @@ def _addressed(
 ) -> tuple[Newsletter, Account, str]:
     """Return an issue and its reader, who provably leads its group, with their address."""
     newsletter = _issue(session, delivery)
-    for lead in right_tasks.leads(session, mailer.opener, newsletter.group):
+    for lead in right_tasks.holders(session, mailer.opener, newsletter.group):
         if lead.id == delivery.account_id:
             return newsletter, lead, invitations.account_address(mailer.opener, mailer.index, lead)
     raise SkipDelivery(State.WITHDRAWN)

@@ -92,7 +92,7 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
         return True
     both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
     return all(
-        each is not None and invitations.is_proven_lead(session, opener, each, newsletter.group)
+        each is not None and invitations.is_proven(session, opener, each, newsletter.group)
         for each in both
     )
 

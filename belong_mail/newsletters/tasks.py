@@ -85,7 +85,7 @@ def _post(
     """Email the proven leaders of an issue's group, within the limit on what the web asks for."""
     session, opener = work.session, work.keys.opener
     place = f"{SEALED_ARGUMENTS}/{kind}"
-    for lead in right_tasks.leads(session, opener, newsletter.group):
+    for lead in right_tasks.holders(session, opener, newsletter.group):
         key = b"issues/" + lead.public_id.encode()
         if lead.public_id == but or (only is not None and lead.public_id not in only):
             continue
@@ -178,7 +178,7 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     group = newsletter.group.name_in_emails
     said = {"group": group, "newsletter": newsletter.public_id, "why": why}
     is_asked = session.scalar(asked.limit(1)) is not None
-    for lead in () if is_asked else right_tasks.leads(session, keys.opener, newsletter.group):
+    for lead in () if is_asked else right_tasks.holders(session, keys.opener, newsletter.group):
         right_tasks.post_to(session, keys, HELD, lead, rows=Rows(about_id=newsletter.id), **said)
     return True
 

@@ -24,7 +24,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.accounts.forms import name_field
 from belong_mail.accounts.jobs import InviteColleague
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import OFFICE, Account
 from belong_mail.core import site_settings
 from belong_mail.core.audit import Kind
 from belong_mail.core.i18n import DEFAULT, at_start
@@ -123,13 +123,16 @@ class InviteForm(BaseForm):
             raise ValidationError(_("Choose at least one group, or the office."))
 
     def asked(self, by: Account) -> InviteColleague:
+        if self.only:
+            rights = [self.only.public_id]
+        else:
+            rights = [*(self.groups.data or []), *([OFFICE] if self.office.data else [])]
         return InviteColleague(
             by=by.public_id,
             name=self.name.data or "",
             address=self.email.data or "",
             language=self.language.data or DEFAULT,
-            groups=[self.only.public_id] if self.only else self.groups.data or [],
-            office=bool(not self.only and self.office.data),
+            rights=rights,
         )
 
 

@@ -125,7 +125,7 @@ def apply_changes(work: Work) -> None:
     if changed:
         inbox = work.mailer.office
         post_to_address(session, keys, SETTINGS_CHANGED, inbox, DEFAULT, is_office=False)
-        for one in right_tasks.office(session, keys.opener):
+        for one in right_tasks.holders(session, keys.opener, None):
             right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()
 

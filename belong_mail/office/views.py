@@ -132,7 +132,7 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
     if form.validate_on_submit():
         accounts.rename(session, found, form.name.data or "")
         return redirect(url_for(".person", account_id=found.public_id, saved=1), 303)
-    roles, is_other = verbs.roles_of(session, found), found.id != signed_in().id
+    roles, is_other = accounts.rights_of(session, found), found.id != signed_in().id
     may_be_let_in = is_other and verbs.needs_more_than_email(session, found)
     shown = {"person": found, "form": form, "roles": roles, "may_be_let_in": may_be_let_in}
     return page("office/person.html", **shown)
@@ -148,7 +148,7 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # before anything was changed
         done = "last"
-    if not verbs.roles_of(session, found):
+    if not accounts.rights_of(session, found):
         return redirect(url_for("office_groups.listed", done=done), 303)
     return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
 

@@ -38,9 +38,7 @@ LATELY = "now() - interval '1 day'"
 
 # The tables that the web may read, and its other rights there.
 WEB = {
-    "accounts": Rights(
-        update="language name is_office office_since office_ends_at"
-    ),
+    "accounts": Rights(update="language name"),
     "address_changes": Rights(update="confirmed_at"),
     "alembic_version": READS,
     "approvals": Rights(
@@ -109,7 +107,7 @@ WEB = {
     ),
     "waitlist_entries": Rights(may_delete=True),
     "issue_counts": READS,
-    "group_leads": Rights(update="accepted_at ends_at"),
+    "rights": Rights(update="accepted_at ends_at"),
     "limits": Rights("key used_until", update="used_until"),
     "mailbox_changes": Rights(may_delete=True),
     "meeting_changes": Rights(

@@ -218,7 +218,7 @@ def _start_of_desk() -> tuple[str, str] | None:
     """Return the way to the first page of the desk, and its words; None for any other page."""
     if request.path.split("/")[1] not in DESK:
         return None
-    if "account" in g and g.account.is_office:
+    if "account" in g and g.is_office:
         return url_for("office.home"), _("Today")
     return url_for("lead.home"), _("Groups I lead")
 

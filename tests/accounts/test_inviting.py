@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.delivery import suppressions
@@ -148,7 +148,7 @@ def test_a_yes_that_nobody_said_counts_for_nothing(scenario, cli):
     with scenario.services.writing.begin() as session:
         [account] = session.scalars(select(Account))
         group = group_named(session, VILLAGE)
-        session.add(GroupLead(account_id=account.id, group_id=group.id, accepted_at=now()))
+        session.add(Right(account_id=account.id, group_id=group.id, accepted_at=now()))
     invite(cli)
     assert listed(cli) == "0\t1 invited"
 
@@ -246,7 +246,7 @@ def test_who_never_accepts_is_forgotten(scenario, cli):
     assert listed(cli) == "1\t1 invited"
     end_invitations(scenario)
     with scenario.services.reading.begin() as session:
-        assert len(session.scalars(select(GroupLead)).all()) == 1
+        assert len(session.scalars(select(Right)).all()) == 1
         assert len(session.scalars(select(Account)).all()) == 1
     assert listed(cli) == "1"
 

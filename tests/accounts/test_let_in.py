@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from belong_mail.accounts.jobs import LetIn
-from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.models import Account, Passkey, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, record_use
@@ -76,12 +76,13 @@ def test_no_mark_keeps_from_whom_it_is_told_that_somebody_is_let_in(
 ):
     """The web may write that nobody leads and nobody is of the office, and write it back."""
     with services.writing.begin() as session:
-        by = session.scalars(select(Account.public_id).where(Account.is_office)).one()
-        LetIn(by, public_id(services)).ask(session, services.sealer)
-        session.execute(update(GroupLead).values(accepted_at=None))
+        of_office = select(Account.public_id).join(Right).where(Right.group_id.is_(None))
+        LetIn(session.scalars(of_office).one(), public_id(services)).ask(session, services.sealer)
+        of_leads = update(Right).where(Right.group_id.is_not(None))
+        session.execute(of_leads.values(accepted_at=None))
     assert worker._read_requests()
     with services.writing.begin() as session:
-        session.execute(update(Account).values(is_office=False))
+        session.execute(update(Right).values(accepted_at=None))
     worker.drain()
     told = [each.recipient for each in relay.accepted if each.message["Subject"] == SUBJECT]
     assert sorted(told) == sorted([LEAD, COLLEAGUE, OFFICE, INBOX])
@@ -121,9 +122,9 @@ def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
     """Neither its owner, nor whoever wrote into a row that they work for the office."""
     account = public_id(services)
     with services.writing.begin() as session:
-        strangers = select(Account).where(Account.public_id != account, ~Account.is_office)
-        forged = session.scalars(strangers).first()
-        forged.is_office = True
+        strangers = select(Account).join(Right).where(Account.public_id != account)
+        forged = session.scalars(strangers.where(Right.group_id.is_not(None))).first()
+        session.add(Right(person=forged, accepted_at=now()))
         for by in (account, forged.public_id, "nobody"):
             LetIn(by, account).ask(session, services.sealer)
     before = len(relay.accepted)

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from belong_mail.accounts.jobs import TellPasskeyChanged
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.accounts.views import CHALLENGE_MAX_AGE
 from belong_mail.core.audit import Kind
@@ -246,7 +246,7 @@ def test_passkeys_of_who_has_no_right_are_deleted(owner, what, services):
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "invited":
-            account.office_since = now()
+            session.add(Right(person=account))
     end("removed", services)
     with services.writing.begin() as session:
         rooms.purge_all(session, now())
@@ -260,8 +260,7 @@ def end(what: str, services) -> None:
         if what == "gone":
             session.delete(account)
         else:
-            for right in list(session.scalars(select(GroupLead))):
-                session.delete(right)
+            session.execute(delete(Right).where(Right.group_id.is_not(None)))
 
 
 def test_a_passkey_that_counts_back_stands_in_the_trail_and_one_that_never_counts_signs_in(

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteAgain, InviteColleague
-from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
+from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, InviteColleague
+from belong_mail.accounts.models import OFFICE as PLACE
+from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.leads import mailbox
@@ -81,7 +82,7 @@ def seal(scenario, asked) -> None:
 
 def seal_invitation(scenario, address: str, groups: list[str], name: str = "Sam") -> None:
     by = known(scenario, OFFICE).public_id
-    seal(scenario, InviteColleague(by, name, address, "en", groups, office=False))
+    seal(scenario, InviteColleague(by, name, address, "en", groups))
 
 
 def press(office: Visitor, scenario, address: str, verb: str, role: str = ""):
@@ -145,7 +146,7 @@ def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, off
     assert office.send(page, **typed).status_code == 303
     scenario.worker.drain()
     assert "Asian" in text_of(scenario.mails(NEW)[-1])
-    assert not known(scenario, NEW).is_office
+    assert scenario.right(NEW) is None
 
 
 def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
@@ -192,7 +193,7 @@ def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(scenario, 
     """The web’s own row says long since, and does not count."""
     invite(office, scenario, NEW, VILLAGE)
     with scenario.services.writing.begin() as session:
-        session.execute(update(GroupLead).values(accepted_at=now() - timedelta(days=90)))
+        session.execute(update(Right).values(accepted_at=now() - timedelta(days=90)))
     with time_machine.travel(now() + timedelta(days=2)):
         scenario.enter(ADA, first_name="Ada", introduce_me="y")
         with time_machine.travel(now() + timedelta(days=2)):
@@ -278,12 +279,12 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
     answer = press(office, scenario, OFFICE, "remove", "office")
     assert "done=last" in answer.location
     assert "Invite a colleague first" in office.open(answer.location).text
-    assert known(scenario, OFFICE).is_office
+    assert scenario.right(OFFICE).counts
     scenario.invite_office(COLLEAGUE)
     colleague = signed_in(app, scenario.keyring, COLLEAGUE)
     assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(GROUPS).status_code == 302
-    assert known(scenario, OFFICE).wrapped_office is None, "the worker forgets the proof too"
+    assert scenario.right(OFFICE) is None, "the worker forgets the proof too"
     [removed] = trail(scenario.services, Kind.OFFICE_REMOVED)
     assert removed.actor == known(scenario, COLLEAGUE).public_id
     assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
@@ -342,7 +343,7 @@ def test_a_row_that_says_office_invites_no_one(scenario, office):
     """An intruder in the web can write it, and has no proof."""
     invite(office, scenario, NEW, VILLAGE)
     with scenario.services.writing.begin() as session:
-        session.execute(update(Account).values(wrapped_office=None))
+        session.execute(update(Right).values(wrapped_proof=None))
     invite(office, scenario, OTHER, VILLAGE)
     press(office, scenario, NEW, "again")
     assert scenario.account(OTHER) is None
@@ -357,7 +358,7 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
         assert scenario.account(address) is None
     for number in range(42):
         seal_invitation(scenario, f"staff{number}@dpsk12.org", groups)
-    assert scenario.rows("group_leads") == 40
+    assert scenario.rows("rights") == 1 + 40, "the office’s own, and those"
     assert scenario.subjects(OFFICE).count(CHANGED) == 40, "each is loud"
     by, first = (known(scenario, each).public_id for each in (OFFICE, "staff0@dpsk12.org"))
     seal(scenario, InviteAgain(by, first))
@@ -376,9 +377,9 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, colleague, lead = (known(scenario, each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
-    seal(scenario, EndRights(by, lead, [group_id(scenario, VILLAGE)], office=False))
+    seal(scenario, EndRight(by, lead, group_id(scenario, VILLAGE)))
     for asks, person in ((by, colleague), (lead, lead)):
-        seal(scenario, EndRights(asks, person, [], office=True))
+        seal(scenario, EndRight(asks, person, PLACE))
     assert scenario.relay.accepted == []
 
 
@@ -415,7 +416,7 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario
 
     before = introduced_from()
     groups = [group_id(scenario, VILLAGE)]
-    seal(scenario, AcceptRights(public_id, groups, office=False, secret=secret))
+    seal(scenario, AcceptRights(public_id, groups, secret))
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
     assert before == introduced_from() is not None
@@ -424,27 +425,19 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario
 def accepted(scenario) -> tuple[bool, bool]:
     """Return whether the person leads a group, and works for the office, once the worker ran."""
     scenario.worker.drain()
-    with scenario.services.reading.begin() as session:
-        accepted_at = session.scalar(select(GroupLead.accepted_at))
-    return accepted_at is not None, known(scenario, NEW).is_office
+    return scenario.right(NEW, VILLAGE).counts, scenario.right(NEW).counts
 
 
 def test_what_an_older_invitation_accepted_is_open_for_a_newer_one(scenario, office):
     """The old link was pressed as the worker invited again: its acceptance proves nothing."""
     invite(office, scenario, NEW, VILLAGE, office=True)
-    older = scenario.mails(NEW)[-1]
-    accept = AcceptRights(
-        known(scenario, NEW).public_id,
-        [group_id(scenario, VILLAGE)],
-        office=True,
-        secret=scenario.invitation_secret(older),
-    )
+    secret = scenario.invitation_secret(scenario.mails(NEW)[-1])
+    rights = [group_id(scenario, VILLAGE), PLACE]
+    accept = AcceptRights(known(scenario, NEW).public_id, rights, secret)
     press(office, scenario, NEW, "again")
     newer = scenario.mails(NEW)[-1]
     with scenario.services.writing.begin() as session:
-        account = session.merge(known(scenario, NEW))
-        account.is_office, account.office_ends_at = True, now() + RIGHT_AGE
-        session.execute(update(GroupLead).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
+        session.execute(update(Right).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
         accept.ask(session, scenario.services.sealer)
     assert accepted(scenario) == (False, False)
     scenario.visitor.press(link_to(newer, "invitation"))

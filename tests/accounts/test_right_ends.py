@@ -8,8 +8,8 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.accounts import right_tasks
-from belong_mail.accounts.jobs import EndRights
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.jobs import EndRight
+from belong_mail.accounts.models import Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import RIGHTS_CHANGED_RATE, record_use
@@ -45,7 +45,7 @@ def on_day(scenario, moment, address: str) -> list[str]:
 
 
 def leads(scenario) -> int:
-    return scenario.rows("group_leads")
+    return scenario.rows("rights") - 1
 
 
 def ending(browser: Visitor) -> list[str]:
@@ -79,9 +79,8 @@ def test_the_inbox_alone_hears_once_a_month_before(scenario):
 
 def test_a_right_that_was_renewed_is_told_of_again_and_none_of_a_retired_group(scenario, services):
     with services.writing.begin() as session:
-        session.execute(update(Account).values(office_ends_at=None))
         told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
-        session.execute(update(GroupLead).values(told))
+        session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
         session.execute(update(Group).values(retired_at=now()))
     assert on_day(scenario, now(), INBOX) == []
     with services.writing.begin() as session:
@@ -111,16 +110,15 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
 def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, services, ends_at):
     """Else an intruder in the web could keep one for ever, unheard."""
     with services.writing.begin() as session:
-        session.execute(update(Account).where(Account.is_office).values(office_ends_at=ends_at))
-        session.execute(update(GroupLead).values(ends_at=ends_at))
+        session.execute(update(Right).values(ends_at=ends_at))
     scenario.worker.drain()
     latest = now() + YEAR
     with services.reading.begin() as session:
-        [led] = session.scalars(select(GroupLead.ends_at))
-        [of_office] = session.scalars(select(Account.office_ends_at).where(Account.is_office))
-    for end in (led, of_office):
+        ends = session.scalars(select(Right.ends_at)).all()
+    for end in ends:
         assert end is not None
         assert latest - timedelta(minutes=5) < end <= latest
+    assert len(ends) == 2
 
 
 def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
@@ -128,9 +126,9 @@ def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, serv
     lead = scenario.account(LEAD).public_id
     with services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
-        session.execute(update(GroupLead).values(ends_at=now()))
-        groups = [group_named(session, VILLAGE).public_id]
-        EndRights(lead, lead, groups, office=False).ask(session, services.sealer)
+        session.execute(update(Right).values(ends_at=now()))
+        place = group_named(session, VILLAGE).public_id
+        EndRight(lead, lead, place).ask(session, services.sealer)
     assert scenario.worker._read_requests()
     assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
     assert leads(scenario) == 0
@@ -141,7 +139,10 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     begun = now()
     scenario.invite_lead(LEAD, "asian")
     lead = scenario.account(LEAD).public_id
-    village, asian = f"{lead}/{VILLAGE}", f"{lead}/asian"
+    with scenario.services.reading.begin() as session:
+        village, asian = (
+            f"{lead}/{group_named(session, slug).public_id}" for slug in (VILLAGE, "asian")
+        )
     with time_machine.travel(begun + YEAR - timedelta(days=61)):
         office = signed_in(app, scenario.keyring, OFFICE)
         assert ending(office) == []

@@ -134,8 +134,8 @@ def test_the_office_sees_threads_and_never_their_words(
     for wrong in ("", " ", "a" * 5001, "a\u202eb"):
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
     with services.writing.begin() as session:
-        assert invitations.remove_office(session, keyring.index, OFFICE.upper())
-        assert not invitations.remove_office(session, keyring.index, OFFICE)
+        assert invitations.remove(session, keyring.index, None, OFFICE.upper())
+        assert not invitations.remove(session, keyring.index, None, OFFICE)
     assert office.open("/office").status_code == 404, "the right is lost at once"
 
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, text, update
 
-from belong_mail.accounts.models import GroupLead
+from belong_mail.accounts.models import Right
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.groups import mailbox as mailboxes
@@ -149,7 +149,7 @@ def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
-        session.execute(update(GroupLead).values(accepted_at=None))
+        session.execute(update(Right).values(accepted_at=None))
     later(scenario, clock, minutes=2)
     told = [one.recipient for one in scenario.relay.accepted if one.message["Subject"] == ENDING]
     assert sorted(told) == sorted([LEAD, OFFICE, INBOX])

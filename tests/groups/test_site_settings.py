@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import Right
 from belong_mail.core import site_settings
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -77,7 +77,7 @@ def test_inbox_and_office_are_told_though_rows_say_that_nobody_is_of_the_office(
     if is_asked_for:
         assert worker._periodic_tasks.run()
     with services.writing.begin() as session:
-        session.execute(update(Account).values(is_office=False))
+        session.execute(update(Right).values(accepted_at=None))
     minutes_later(worker)
     for address in (INBOX, LEAD) if is_asked_for else (INBOX,):
         assert [str(mail["Subject"]) for mail in relay.to(address)].count(CHANGED) == 1

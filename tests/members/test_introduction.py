@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, Right
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.groups.models import Question
@@ -136,7 +136,7 @@ def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
 @pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize(
     ("written", "introduced"),
-    [("UPDATE group_leads SET accepted_at = NULL", 1), ("DELETE FROM group_leads", 0)],
+    [("UPDATE rights SET accepted_at = NULL", 1), ("DELETE FROM rights", 0)],
 )
 def test_a_proof_decides_who_meets_a_member_and_no_mark_of_a_moment(
     written, introduced, is_read, scenario
@@ -157,7 +157,7 @@ def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scen
     scenario.worker._read_requests()
     for ends_at, introduced in ((now(), 0), (None, 1)):
         with scenario.services.writing.begin() as session:
-            session.execute(update(GroupLead).values(ends_at=ends_at))
+            session.execute(update(Right).values(ends_at=ends_at))
         with time_machine.travel(now() + timedelta(hours=introduced)):
             assert len(scenario.mails(LEAD)) == introduced
 
@@ -166,7 +166,7 @@ def test_a_lead_who_is_one_no_more_is_told_nothing(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     with scenario.services.writing.begin() as session:
-        session.connection().exec_driver_sql("DELETE FROM group_leads")
+        session.connection().exec_driver_sql("DELETE FROM rights")
     scenario.visitor.follow(link)
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0

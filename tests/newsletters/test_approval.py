@@ -10,6 +10,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, text, update
 
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.newsletters import approval
@@ -283,7 +284,7 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services
     act(lead, "/office/groups/the-village", "second-ok", 404)
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        accounts.leads_of(session, group)[0].is_office = True
+        session.add(Right(person=accounts.leads_of(session, group)[0], accepted_at=now()))
     for rule, status in (("never", 303), ("perhaps", 400), ("", 400)):
         assert lead.act(office, approval_rule=rule).status_code == status
     page_of_group = lead.open("/office/groups/the-village").text

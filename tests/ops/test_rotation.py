@@ -143,8 +143,8 @@ def test_who_leads_still_leads_when_the_old_key_is_gone(both, worker_with, servi
     worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
     with services.reading.begin() as session:
-        assert invitations.is_proven_lead(session, Opener((NEW["private"],)), lead, village)
-        assert not invitations.is_proven_lead(session, keyring.opener, lead, village)
+        assert invitations.is_proven(session, Opener((NEW["private"],)), lead, village)
+        assert not invitations.is_proven(session, keyring.opener, lead, village)
 
 
 def test_what_still_needs_an_older_key_is_explained(environment, visitor, cli):

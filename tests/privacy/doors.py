@@ -87,8 +87,8 @@ def _invite(scenario: Scenario, session: Session, address: str) -> SealedJob:
     """Invite in the name of somebody of the office."""
     by = find_account(session, scenario.keyring.index, OFFICE)
     assert by is not None
-    name, groups = address.partition("@")[0], [group_named(session, OTHER).public_id]
-    return InviteColleague(by.public_id, name, address, "en", groups, office=False)
+    name, rights = address.partition("@")[0], [group_named(session, OTHER).public_id]
+    return InviteColleague(by.public_id, name, address, "en", rights)
 
 
 DOORS: dict[str, Callable[[Scenario, Session, str], SealedJob | None]] = {

@@ -4,7 +4,7 @@ import json
 
 from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, Right
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import new_public_id, now
 from belong_mail.delivery.models import Delivery
@@ -49,7 +49,7 @@ def test_an_intruder_is_not_introduced_to_the_members_nor_asked_for_a_mailbox(
             member.wrapped_introduction = services.sealer.seal(words, place)
             kind = "introduce-member"
             session.add(Delivery(kind=kind, account_id=account.id, about_id=member.id))
-        row = GroupLead(account_id=account.id, group_id=group.id, accepted_at=now())
+        row = Right(account_id=account.id, group_id=group.id, accepted_at=now())
         session.add(row)
         shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
     worker.drain()
@@ -123,7 +123,7 @@ def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
     visitor = sign_in(app, keyring, "the-village")
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        [row] = session.scalars(select(GroupLead).where(GroupLead.group_id == group.id))
+        [row] = session.scalars(select(Right).where(Right.group_id == group.id))
         lead = session.get_one(Account, row.account_id)
         shared_mailbox.propose_mailbox(session, services.sealer, group, lead, OF_STAFF, "en")
     worker.drain()

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import find_account
 from belong_mail.accounts.jobs import SendSignInLink
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, Right
+from belong_mail.accounts.service import find_right
 from belong_mail.contact import service as contact
 from belong_mail.core.db import Base, new_public_id, now, required
 from belong_mail.core.jobs import Job
@@ -124,11 +125,15 @@ def grant_pending(session: Session) -> None:
 def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
     """Make the intruder a lead of a group by a row; with the proof of their own group, if any."""
     mallory = account(session, MALLORY, scenario)
-    own = session.get_one(GroupLead, (mallory.id, group_named(session, THEIRS).id))
-    values = {name: getattr(own, name) for name in ("since", "accepted_at", "wrapped_right")}
+    own = right_of(session, mallory, THEIRS)
+    values = {name: getattr(own, name) for name in ("since", "accepted_at", "wrapped_proof")}
     values |= {"account_id": mallory.id, "group_id": group_named(session, slug).id}
-    session.add(GroupLead(**values))
+    session.add(Right(**values))
     session.flush()
+
+
+def right_of(session: Session, person: Account, slug: str) -> Right:
+    return required(find_right(session, person, group_named(session, slug)), LookupError)
 
 
 @pytest.mark.parametrize("is_put_back", [False, True], ids=["left so", "put back"])
@@ -181,9 +186,8 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
         let_lead(session, scenario)
         if is_with_proof:
             mallory, lead = account(session, MALLORY, scenario), account(session, LEAD, scenario)
-            group = group_named(session, OURS)
-            true = session.get_one(GroupLead, (lead.id, group.id))
-            session.get_one(GroupLead, (mallory.id, group.id)).wrapped_right = true.wrapped_right
+            true = right_of(session, lead, OURS)
+            right_of(session, mallory, OURS).wrapped_proof = true.wrapped_proof
         session.delete(row(session, ADA, OURS, scenario))
     scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
     assert len(scenario.relay.to(LEAD)) == 1
@@ -215,7 +219,7 @@ def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(scena
         assert refused.exit_code == 1
         assert "account in the database" in refused.output
     with scenario.services.reading.begin() as session:
-        led = select(GroupLead.group_id).join(Account).where(Account.is_office.is_(False))
+        led = select(Right.group_id).where(Right.group_id.is_not(None))
         assert sorted(session.scalars(led)) == sorted(
             group_named(session, slug).id for slug in (OURS, THEIRS)
         )
@@ -512,7 +516,7 @@ def test_who_made_themselves_a_lead_names_no_mailbox(scenario, *, is_late):
         shared_mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, box, "en")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        session.execute(delete(GroupLead).where(GroupLead.account_id == lead.id))
+        session.execute(delete(Right).where(Right.account_id == lead.id))
     for mail in [*scenario.relay.to(box), *scenario.relay.to(MALLORY)]:
         scenario.visitor.follow(link_to(mail, "confirm-mailbox"))
     scenario.worker.drain()

@@ -243,13 +243,12 @@ def test_the_operator_hears_while_tables_are_locked(has_begun, scenario):
     ("change", "lock"),
     [
         (
-            "group_leads SET ends_at = '2020-01-01', reminded_at = CURRENT_TIMESTAMP",
-            "SELECT 1 FROM group_leads FOR UPDATE",
+            "rights SET ends_at = '2020-01-01', reminded_at = CURRENT_TIMESTAMP",
+            "SELECT 1 FROM rights FOR UPDATE",
         ),
-        ("accounts SET is_office = false WHERE id = 1", "SELECT 1 FROM accounts FOR UPDATE"),
         ("groups SET ends_at = '2020-01-01'", "SELECT 1 FROM groups FOR UPDATE"),
     ],
-    ids=["a lead", "the office", "a group"],
+    ids=["a right", "a group"],
 )
 def test_the_operator_hears_while_a_lock_keeps_untold_what_a_row_has_ended(change, lock, scenario):
     for address in (ADA, BEN):

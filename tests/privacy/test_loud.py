@@ -7,9 +7,10 @@ import pytest
 import time_machine
 from sqlalchemy import select, text, update
 
-from belong_mail.accounts.invitations import has_accepted_office, is_proven_lead
+from belong_mail.accounts import invitations
 from belong_mail.accounts.jobs import AcceptRights, InviteAgain, InviteColleague
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import OFFICE as PLACE
+from belong_mail.accounts.models import Account, Right
 from belong_mail.accounts.retention import end_invitations
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
@@ -63,6 +64,7 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario):
         assert used(scenario, jobs.FLOOD) > before
 
 
+NOT_ACCEPTED = "UPDATE rights SET accepted_at = NULL"
 # Changes that the web may make, on PostgreSQL too, once the worker has decided on an email.
 SILENCERS = {
     "the membership": "UPDATE subscriptions SET ended_at = confirmed_at, is_unreachable = :yes",
@@ -75,8 +77,8 @@ SILENCERS = {
     "the sign-in": "UPDATE sign_ins SET used_at = '2020-01-01'",
     "the group": "UPDATE groups SET ends_at = '2020-01-01', established_at = NULL",
     "words of ours": "UPDATE groups SET is_discreet = :yes, identifying_words = :words",
-    "the right": "UPDATE group_leads SET accepted_at = NULL, ends_at = '2020-01-01'",
-    "the office": "UPDATE accounts SET language = 'zz', is_office = :no",
+    "the right": "UPDATE rights SET accepted_at = NULL, ends_at = '2020-01-01'",
+    "their language": "UPDATE accounts SET language = 'zz'",
 }
 
 
@@ -221,21 +223,17 @@ def ids(scenario: Scenario, address: str) -> tuple[str, str]:
         return account_of(scenario, address).public_id, group_named(session, VILLAGE).public_id
 
 
-def is_proven(scenario: Scenario, address: str, slug: str = VILLAGE) -> bool:
+def is_proven(scenario: Scenario, address: str, slug: str | None = VILLAGE) -> bool:
     with scenario.services.reading.begin() as session:
-        account, group = account_of(scenario, address), group_named(session, slug)
-        return is_proven_lead(session, scenario.keyring.opener, account, group)
-
-
-def is_proven_office(scenario: Scenario, address: str) -> bool:
-    return has_accepted_office(scenario.keyring.opener, account_of(scenario, address))
+        account, group = account_of(scenario, address), slug and group_named(session, slug)
+        return invitations.is_proven(session, scenario.keyring.opener, account, group or None)
 
 
 def invite_quietly(scenario: Scenario) -> None:
     """Let the web invite an address of its own, in the name of somebody of the office."""
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [group], office=False))
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [group]))
     scenario.worker.drain()
 
 
@@ -253,7 +251,7 @@ def test_a_right_is_told_under_the_name_that_its_group_had_before_too(scenario):
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
     silence(scenario, "UPDATE groups SET name = 'Eve ' || id")
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [group], office=False))
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [group]))
     scenario.worker.drain()
     for address in (OFFICE, INBOX):
         assert " / The Village" in text_of(scenario.relay.to(address)[-1])
@@ -264,14 +262,14 @@ def test_nobody_accepts_without_the_email(scenario):
     """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
     invite_quietly(scenario)
     account, group = ids(scenario, NEW)
-    silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
+    silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
     with scenario.services.reading.begin() as session:
         [kept] = session.scalars(select(Account.invited_as).where(Account.invited_as.is_not(None)))
     for secret in ("", str(kept), account):
-        seal(scenario, AcceptRights(account, [group], office=False, secret=secret))
+        seal(scenario, AcceptRights(account, [group], secret))
     scenario.worker.drain()
     assert not is_proven(scenario, NEW)
-    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
+    silence(scenario, NOT_ACCEPTED)
     link = link_to(scenario.relay.to(NEW)[0], "invitation")
     scenario.visitor.press(link)
     scenario.worker.drain()
@@ -287,16 +285,15 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
     scenario.worker.drain()
     with scenario.services.reading.begin() as session:
         other = group_named(session, OTHER).public_id
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [other], office=True))
+    seal(scenario, InviteColleague(by, "New", NEW, "en", [other, PLACE]))
     scenario.worker.drain()
     account = ids(scenario, NEW)[0]
     newest = scenario.invitation_secret(scenario.relay.to(NEW)[-1])
     for secret, proven in ((seen, False), (newest, True)):
-        silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
-        silence(scenario, "UPDATE accounts SET is_office = :yes")
-        seal(scenario, AcceptRights(account, [other], office=True, secret=secret))
+        silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
+        seal(scenario, AcceptRights(account, [other, PLACE], secret))
         scenario.worker._read_requests()
-        assert is_proven(scenario, NEW, OTHER) == is_proven_office(scenario, NEW) == proven
+        assert is_proven(scenario, NEW, OTHER) == is_proven(scenario, NEW, None) == proven
 
 
 def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):
@@ -307,17 +304,15 @@ def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):
     assert account_of(scenario, LEAD).invited_as is None
 
 
-@pytest.mark.parametrize("silencer", ["the right", "the office"])
 @by_the_role
-def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer, scenario):
+def test_no_mark_keeps_from_whom_a_new_leader_is_told(scenario):
     scenario.invite_lead(LEAD)
     scenario.invite_office(COLLEAGUE)
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
-    silence(scenario, SILENCERS[silencer])
-    with scenario.services.writing.begin() as session:
-        session.query(Account).filter_by(public_id=by).one().is_office = True
-    seal(scenario, InviteColleague(by, "Nova", NEW, "en", [group], office=False))
+    own = account_of(scenario, OFFICE).id
+    silence(scenario, f"{SILENCERS['the right']} WHERE account_id <> {own}")
+    seal(scenario, InviteColleague(by, "Nova", NEW, "en", [group]))
     scenario.worker.drain()
     told = {each.recipient for each in scenario.relay.accepted if "Nova" in text_of(each.message)}
     assert told == {LEAD, COLLEAGUE, OFFICE, INBOX}
@@ -339,14 +334,25 @@ def test_a_colleague_of_the_office_whom_the_web_removes_by_a_row_is_told(scenari
     """So are the others, once: the proof goes as well, and the mark brings nothing back."""
     for address in (COLLEAGUE, OFFICE):
         scenario.invite_office(address)
-    first = "UPDATE accounts SET is_office = :no WHERE id = (SELECT min(id) FROM accounts)"
-    silence(scenario, first)
+    own = account_of(scenario, COLLEAGUE).id
+    silence(scenario, f"{SILENCERS['the right']} WHERE account_id = {own}")
     for minutes in (2, 4):
         with time_machine.travel(now() + timedelta(minutes=minutes)):
             scenario.worker.drain()
     assert told_of_a_role(scenario) == sorted([COLLEAGUE, OFFICE, INBOX])
     assert "ended your role" in text_of(scenario.relay.to(COLLEAGUE)[-1])
-    assert account_of(scenario, COLLEAGUE).wrapped_office is None
+    assert scenario.right(COLLEAGUE) is None
+
+
+@by_the_role
+def test_a_mark_that_the_web_takes_from_a_right_is_put_back(scenario):
+    """What ends a right is told; a mark alone would close its door unheard."""
+    scenario.invite_lead(LEAD)
+    scenario.invite_office(OFFICE)
+    silence(scenario, f"{NOT_ACCEPTED}, ends_at = NULL")
+    scenario.worker._periodic_tasks.run()
+    assert is_proven(scenario, LEAD)
+    assert is_proven(scenario, OFFICE, None)
 
 
 @by_the_role
@@ -355,16 +361,14 @@ def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
     scenario.invite_lead(LEAD)
     scenario.invite_office(OFFICE)
     with scenario.services.writing.begin() as session:
-        session.execute(update(GroupLead).values(since=now() - timedelta(days=30)))
-        session.execute(update(Account).values(office_since=now() - timedelta(days=30)))
-    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
-    silence(scenario, "UPDATE accounts SET is_office = :no")
+        session.execute(update(Right).values(since=now() - timedelta(days=30)))
+    silence(scenario, NOT_ACCEPTED)
     # A lock may keep what tells of it from the row, so this may come first.
     with scenario.services.writing.begin() as session:
         end_invitations(scenario.worker._work(session))
-    silence(scenario, "UPDATE group_leads SET accepted_at = CURRENT_TIMESTAMP")
+    silence(scenario, "UPDATE rights SET accepted_at = CURRENT_TIMESTAMP")
     assert is_proven(scenario, LEAD)
-    assert is_proven_office(scenario, OFFICE)
+    assert is_proven(scenario, OFFICE, None)
 
 
 def told_of_a_role(scenario: Scenario) -> list[str]:
@@ -380,14 +384,14 @@ def test_an_invitation_takes_no_proof_away_from_who_has_the_right(scenario):
         scenario.invite_office(address)
     scenario.invite_lead(LEAD)
     by, group = ids(scenario, OFFICE)
-    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
-    seal(scenario, InviteColleague(by, "L", LEAD, "en", [group], office=False))
-    silence(scenario, "UPDATE accounts SET is_office = false WHERE id > 1")
-    seal(scenario, InviteColleague(by, "C", COLLEAGUE, "en", [], office=True))
+    own = account_of(scenario, OFFICE).id
+    silence(scenario, f"{NOT_ACCEPTED} WHERE account_id <> {own}")
+    seal(scenario, InviteColleague(by, "L", LEAD, "en", [group]))
+    seal(scenario, InviteColleague(by, "C", COLLEAGUE, "en", [PLACE]))
     scenario.worker._read_requests()
-    silence(scenario, "UPDATE group_leads SET accepted_at = CURRENT_TIMESTAMP")
+    silence(scenario, "UPDATE rights SET accepted_at = CURRENT_TIMESTAMP")
     assert is_proven(scenario, LEAD)
-    assert is_proven_office(scenario, COLLEAGUE)
+    assert is_proven(scenario, COLLEAGUE, None)
 
 
 @alerted

@@ -21,12 +21,11 @@ from tests.browser_client import link_to
 from tests.delivery.factories import books, queue
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
-from tests.privacy.test_loud import SILENCERS, ids, seal, silence
+from tests.privacy.test_loud import NOT_ACCEPTED, SILENCERS, ids, seal, silence
 from tests.scenario import VILLAGE, Scenario
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
 OLD, NEW = "before@dpsk12.org", "leaders@dpsk12.org"
-NOT_ACCEPTED = "UPDATE group_leads SET accepted_at = NULL"
 by_the_role = on_both("rights of the web's role")
 
 

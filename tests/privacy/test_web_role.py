@@ -122,7 +122,7 @@ def test_what_names_or_hides_somebody_is_the_workers_alone():
         for table, name in changeable
         if name.endswith(secret) or name.startswith(("wrapped", "sealed", "locked"))
     ] == []
-    for table in ("accounts", "group_leads", "subscriptions", "suppressions", "rendered_issues"):
+    for table in ("accounts", "rights", "subscriptions", "suppressions", "rendered_issues"):
         assert WEB.get(table, grants.READS).insert == ""
     assert {WEB["deliveries"], WEB["chunks"]} == {grants.READS}
     assert {name for rights in WEB.values() for name in rights.insert.split()} <= {
@@ -258,7 +258,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(environmen
         ("ALTER TABLE groups DISABLE ROW LEVEL SECURITY", "such as: POLICY groups"),
         ("CREATE POLICY more ON groups USING (true)", "such as: POLICY groups more"),
         (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
-        ("GRANT INSERT ON group_leads TO PUBLIC", "such as: INSERT group_leads"),
+        ("GRANT INSERT ON rights TO PUBLIC", "such as: INSERT rights"),
     ):
         with services.writing.begin() as session:
             session.execute(text(change))

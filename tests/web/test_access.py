@@ -5,9 +5,8 @@ from flask import Blueprint, Flask
 from flask_wtf import CSRFProtect
 from sqlalchemy import update
 
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Right
 from belong_mail.accounts.service import group_for_lead
-from belong_mail.core.db import now
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters import release_views
 from belong_mail.newsletters import service as newsletters
@@ -70,8 +69,7 @@ def test_page_is_opened_by_whom_its_mark_names(
         is_named = name in seats.split()
         assert (answer.status_code == 200, PAGE in answer.text) == (is_named, is_named), name
     with services.writing.begin() as session:
-        session.execute(update(GroupLead).values(ends_at=now()))
-        session.execute(update(Account).values(is_office=False))
+        session.execute(update(Right).values(accepted_at=None))
     for browser in (lead, office):
         assert (browser.open("/new").status_code == 200) == (mark is access.for_accounts)
 

@@ -84,11 +84,6 @@ def _create_accounts() -> None:
         sa.Column("wrapped_address", sa.LargeBinary(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False, server_default=""),
-        sa.Column("is_office", sa.Boolean(), nullable=False),
-        sa.Column("office_since", TIME),
-        sa.Column("office_ends_at", TIME),
-        sa.Column("office_reminded_at", TIME),
-        sa.Column("wrapped_office", sa.LargeBinary()),
         sa.Column("invited_as", sa.String(), unique=True),
     )
     op.create_table(
@@ -110,15 +105,18 @@ def _create_accounts() -> None:
         sa.Column("proven_at", TIME),
     )
     op.create_table(
-        "group_leads",
-        _row_of("account_id", "accounts", primary_key=True),
-        _row_of("group_id", "groups", primary_key=True, index=True),
+        "rights",
+        sa.Column("id", BIG_ID, primary_key=True),
+        _row_of("account_id", "accounts", nullable=False),
+        _row_of("group_id", "groups", index=True),
         sa.Column("since", TIME, nullable=False),
         sa.Column("accepted_at", TIME),
         sa.Column("ends_at", TIME),
         sa.Column("reminded_at", TIME),
-        sa.Column("wrapped_right", sa.LargeBinary()),
+        sa.Column("wrapped_proof", sa.LargeBinary()),
+        sa.UniqueConstraint("account_id", "group_id"),
     )
+    _index_some("ix_rights_of_office", "rights", ["account_id"], "group_id IS NULL", unique=True)
     op.create_table(
         "identities",
         sa.Column("id", BIG_ID, primary_key=True),
@@ -577,12 +575,15 @@ def _row_of(name: str, table: str, deleted: str = "CASCADE", **options: bool) ->
     return sa.Column(name, BIG_ID, sa.ForeignKey(f"{table}.id", ondelete=deleted), **options)
 
 
-def _index_some(name: str, table: str, columns: list[str], where: str) -> None:
+def _index_some(
+    name: str, table: str, columns: list[str], where: str, *, unique: bool = False
+) -> None:
     """Index the rows that a condition names; `= 1` of a boolean is SQLite's alone."""
     op.create_index(
         name,
         table,
         columns,
+        unique=unique,
         sqlite_where=sa.text(where),
         postgresql_where=sa.text(where.removesuffix(" = 1")),
     )

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity
+from belong_mail.accounts.models import Account, BrowserSession, Identity, Right
 from belong_mail.core.audit import Kind
 from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
@@ -50,7 +50,7 @@ def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(
     trips.link(lead)
     assert worker._read_requests()
     with services.writing.begin() as session:
-        session.execute(update(GroupLead).values(accepted_at=None))
+        session.execute(update(Right).values(accepted_at=None))
     worker.drain()
     assert relay.to(LEAD)[-1]["Subject"] == "You now sign in with your DPS account"
 
@@ -120,7 +120,7 @@ def test_every_refusal_reads_the_same_and_says_how_to_begin(linked, app, service
     refuse(Visitor(app.test_client()).open(f"{trips.BACK}?code=x&state=y"))
     provider.set(claims={})
     with services.writing.begin() as session:
-        session.execute(delete(GroupLead))
+        session.execute(delete(Right))
     sign_in()
     [page] = pages
     assert "get a sign-in link by email" in page

@@ -173,7 +173,7 @@ def test_each_who_is_not_let_in_is_recorded_once_an_hour(
     with services.writing.begin() as session:
         group = group_named(session, "asian")
         invitations.invite(session, keyring.opener, keyring.index, group, gone)
-        assert invitations.remove_lead(session, keyring.index, group, gone)
+        assert invitations.remove(session, keyring.index, group, gone)
     other = Visitor(app.test_client())
     for _ in range(2):
         for address in ("nobody@dpsk12.org", gone):

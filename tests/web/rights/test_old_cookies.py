@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Update, select, update
 
 from belong_mail.accounts import signing_in
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.models import Account, BrowserSession, Right
 from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.db import now, required
@@ -117,9 +117,9 @@ def end_it_on_another_device(world: World) -> None:
 
 def let_the_right_end(world: World) -> AbstractContextManager[Any]:
     """Come to the end of its year, a few minutes from now."""
-    of_lead = GroupLead.account_id == world.account(LEAD).id
+    of_lead = Right.account_id == world.account(LEAD).id
     soon = now() + timedelta(minutes=5)
-    world.change(update(GroupLead).where(of_lead).values(ends_at=soon))
+    world.change(update(Right).where(of_lead).values(ends_at=soon))
     return time_machine.travel(now() + timedelta(minutes=6))
 
 
@@ -196,7 +196,7 @@ def test_a_cookie_of_the_office_is_worth_nothing_after(app, world, *, is_removed
     if is_removed:
         world.press(colleague, f"/office/leads/{account.public_id}/remove", role="office")
     else:
-        world.change(update(Account).where(Account.id == account.id).values(office_ends_at=soon))
+        world.change(update(Right).where(Right.account_id == account.id).values(ends_at=soon))
     with nullcontext() if is_removed else time_machine.travel(soon + timedelta(minutes=1)):
         before = kept_of(world.scenario.services)
         assert old.replay() == ((302, 403) if is_removed else (404, 404))
