@@ -3,8 +3,7 @@
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identity_tasks, invitations
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import identity_tasks, invitations, people
 from belong_mail.accounts.right_tasks import NAME_CHARACTERS
 from belong_mail.core import i18n
 from belong_mail.core.decryption import (
@@ -16,10 +15,9 @@ from belong_mail.core.decryption import (
     worker_keys,
 )
 from belong_mail.core.terminal import refusing, say, unseen_argument
-from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import InvalidAddress, check, domain
+from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
 from belong_mail.web.context import services, transaction
 
 # Arguments show in process lists, sudo's log and the shell's history.
@@ -95,11 +93,11 @@ def list_leads() -> None:
     Prints one group a line, and no addresses.
     """
     with transaction() as session:
-        for group in groups.listed(session):
-            leads = accounts.leads_of(session, group)
-            invited = accounts.count_pending_invitations(session, group)
+        for team in people.list_teams(session):
+            invited = sum(each.is_pending for each in team.roles)
             waiting = f"\t{invited} invited" if invited else ""
-            click.echo(f"{group.slug}\t{len(leads)}{waiting}")
+            if team.group:
+                click.echo(f"{team.group.slug}\t{len(team.roles) - invited}{waiting}")
 
 
 @lead_commands.command("unlink")
@@ -183,9 +181,7 @@ def _refuse_strangers(address: str) -> None:
         domains += (settings.mail_domain,)
     with refusing(InvalidAddress, words="This is not an email address.", kind=click.BadParameter):
         checked = check(address)
-    refused = settings.refused_local_parts
-    is_refused = refused is not None and refused.search(checked.rpartition("@")[0])
-    if domain(checked) not in domains or is_refused:
+    if not Staff(domains, settings.refused_local_parts).admits(normalise(checked)):
         raise click.BadParameter(f"This is not a work address: it must end in @{domains[0]}.")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from belong_mail.accounts.jobs import AcceptRights
@@ -90,14 +90,6 @@ def may_sign_in(session: Session, account: Account) -> bool:
 
 def leads_any(session: Session, account: Account) -> bool:
     return session.scalar(groups_led_by(account).limit(1)) is not None
-
-
-def count_pending_invitations(session: Session, group: Group) -> int:
-    """Count the people invited to lead a group who have not accepted."""
-    found = select(func.count()).where(
-        Right.group_id == group.id, Right.accepted_at.is_(None), has_not_ended()
-    )
-    return session.scalar(found) or 0
 
 
 @dataclass(frozen=True, slots=True)

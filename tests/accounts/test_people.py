@@ -20,7 +20,7 @@ from tests.clients import signed_in
 from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.scenario import ADA, VILLAGE, drain_in
+from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
 
@@ -238,14 +238,6 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert scenario.visitor.open(link_to(scenario.mails(NEW)[-1], "invitation")).status_code == 200
     with scenario.services.reading.begin() as session:
         assert accounts.leads_of(session, group_named(session, "asian")), "what was accepted stays"
-
-
-def test_an_invitation_to_the_office_is_over_after_a_week(scenario, office):
-    invite(office, scenario, COLLEAGUE, office="y")
-    link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
-    drain_in(scenario.worker, days=9)
-    assert scenario.account(COLLEAGUE) is None
-    assert scenario.visitor.press(link).status_code == 404
 
 
 def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
