@@ -43,14 +43,8 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the people concerned that someone was invited, accepted, or lost a right."""
     to, said = read_posted(mailer.opener, delivery)
-    context = {
-        "what": said["what"],
-        "name": said["name"],
-        "groups": said["groups"].splitlines(),
-        "is_for_office": bool(said["office"]),
-        "is_you": bool(said.get("is_you")),
-    }
-    return Email(to, said["language"], context)
+    told = ("what", "name", "groups", "is_for_office", "is_you")
+    return Email(to, said["language"], {each: said[each] for each in told})
 
 
 @writes(right_tasks.ENDING)

@@ -118,7 +118,7 @@ def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]
     """
     session, keys, inbox = work.session, work.keys, work.mailer.office
     said: dict[str, Any] = {"what": what, "name": plain_name(account.name)}
-    said["office"] = "yes" if None in groups else ""
+    said |= {"is_for_office": None in groups, "is_you": False}
     names = _names(groups)
     post_to_address(session, keys, CHANGED, inbox, DEFAULT, None, groups=names, **said)
     told = {account.id}
@@ -132,9 +132,9 @@ def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]
             if lead.id not in told:
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
-        post_to(session, keys, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
+        post_to(session, keys, CHANGED, lead, groups=_names(led), **said | {"is_for_office": False})
     if what not in ASKED_OR_ACCEPTED:
-        post_to(session, keys, CHANGED, account, groups=names, is_you="yes", **said)
+        post_to(session, keys, CHANGED, account, groups=names, **said | {"is_you": True})
 
 
 def concerned(session: Session, opener: Opener, groups: Iterable[Group | None]) -> list[Account]:
@@ -268,8 +268,8 @@ def _begin(work: Work, account: Account, group: Group | None, invited_as: str) -
     return True
 
 
-def _names(groups: Iterable[Group | None]) -> str:
-    return "\n".join(each.names_in_emails for each in groups if each)
+def _names(groups: Iterable[Group | None]) -> list[str]:
+    return [each.names_in_emails for each in groups if each]
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
