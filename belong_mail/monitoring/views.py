@@ -107,13 +107,14 @@ def home(session: Session) -> Page:
 @for_office
 def show(session: Session) -> Page:
     """Show the state of the site in words, from what the worker and the database say."""
+    since = [(days, now() - timedelta(days=days)) for days in UNDO_DAYS]
     return page(
         "office/health.html",
         wrong=_wrong_for_office(session),
         inbound=last_polled(session),
         backup_at=figures.noted_at(session, figures.BACKUP),
         breaker_until=figures.breaker_until(session),
-        bounced=bounces.count_bounced(session, now() - timedelta(days=UNDO_DAYS[-1])),
+        bounced=[(days, bounces.count_bounced(session, moment)) for days, moment in since],
         suppressions=figures.suppressions(session),
     )
 
@@ -125,29 +126,22 @@ def retry(session: Session) -> ResponseReturnValue:
     return redirect(url_for(".show", done="retried"), 303)
 
 
-@office_health.route("/bounces/accept", methods=["GET", "POST"])
+@office_health.post("/bounces/accept")
 @for_office
 def accept(session: Session) -> ResponseReturnValue:
-    """Ask on GET; on POST believe that many addresses do not exist."""
-    if request.method == "GET":
-        return page("office/bounces_accept.html")
+    """Believe that many addresses do not exist."""
     if figures.breaker_until(session) is None:
         raise InvalidState
     bounces.ask_to_accept(session)
     return redirect(url_for(".show", done="accepted"), 303)
 
 
-@office_health.route("/bounces/undo", methods=["GET", "POST"])
+@office_health.post("/bounces/undo")
 @for_office
 def undo(session: Session) -> ResponseReturnValue:
-    """Ask for a number of days on GET; on POST restore memberships that bounces ended in them."""
-    at = now()
-    if request.method == "GET":
-        since = [(days, at - timedelta(days=days)) for days in UNDO_DAYS]
-        counts = [(days, bounces.count_bounced(session, moment)) for days, moment in since]
-        return page("office/bounces_undo.html", counts=counts)
+    """Restore the memberships that bounces ended in a number of days."""
     days = request.form.get("days", type=int)
     if days not in UNDO_DAYS:
         abort(400)
-    bounces.undo_for_office(session, at - timedelta(days=days))
+    bounces.undo_for_office(session, now() - timedelta(days=days))
     return redirect(url_for(".show", done="undone"), 303)

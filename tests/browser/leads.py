@@ -281,6 +281,6 @@ def _office_newsletters(page: Page) -> Iterator[str]:
     for name in ("read", "stop", "cancel", "send"):
         page.goto(f"{shown.partition('?')[0]}/{name}")
         yield f"office-newsletter-{name}"
-    for name in ("health", "health/bounces/undo", "addresses"):
+    for name in ("health", "addresses"):
         page.goto(f"/office/{name}")
-        yield f"office-{name.replace('/', '-')}"
+        yield f"office-{name}"
