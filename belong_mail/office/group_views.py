@@ -47,12 +47,11 @@ def listed(session: Session) -> ResponseReturnValue:
     language, zone = request_language(), services().settings.timezone
     found = office.glance(session, zone, now())
     shown = [(group_view(each.group, language), is_discreet(each.group), each) for each in found]
+    if "order" in request.args:
+        return page("office/order.html", groups=shown)
     ended = [group_view(each, language) for each in group_service.listed_ended(session)]
-    name, ending = (
-        "order" if "order" in request.args else "groups",
-        people.ending(session, signed_in()),
-    )
-    return page(f"office/{name}.html", groups=shown, ended=ended, ending=ending)
+    ending = people.ending(session, signed_in())
+    return page("office/groups.html", groups=shown, ended=ended, ending=ending)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])

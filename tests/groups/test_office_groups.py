@@ -270,6 +270,7 @@ def test_list_and_page_say_when_a_group_last_wrote_and_meets_next_and_show_no_dr
     waiting = page.partition("<h2>Waiting</h2>")[2].partition("<h2>")[0]
     assert "For later" in waiting
     assert "Not yet" not in page
+    assert "For later" not in office.open("/office/groups/lgbtq").text
 
 
 # The line about the people whom a group welcomes: a line that the office alone writes.
