@@ -33,7 +33,8 @@ class Rights:
 
 READS = Rights()
 # The worker deletes what has been over for long: the web writes no end but a recent one.
-LATELY = "now() - interval '1 day'"
+# PostgreSQL's now() is when a transaction began, which may be long ago.
+LATELY = "clock_timestamp() - interval '1 day'"
 
 
 # The tables that the web may read, and its other rights there.
