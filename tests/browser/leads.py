@@ -89,6 +89,8 @@ def _sign_in(page: Page, site: Served, address: str) -> Iterator[str]:
     page.goto(link)
     yield "sign-in-confirm"
     press(page)
+    page.goto("/account")
+    yield "account"
     page.goto("/lead/")
     yield "lead"
 
