@@ -10,34 +10,22 @@ from belong_mail.inbound import hard_bounces
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.mail.phrases import known_phrase, reply_phrases
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
-from tests.browser_client import link_to
 from tests.factories import make_member
 from tests.inbound.mail import (
-    BROKEN_LIMIT,
     DISABLED,
     FULL,
     NO_DOMAIN,
-    SPAM,
     UNKNOWN,
     bounce,
     forwarded,
 )
-from tests.inbound.scenario import ADA, VILLAGE
+from tests.inbound.scenario import ADA
 from tests.mail.bounces.samples import SAMPLES
 from tests.mail.outcomes import CASES
 from tests.markers import on_sqlite
 
 BEN = "ben@dpsk12.org"
 PERSONAL = "ada@personal.example.com"
-NOT_TO_BLAME = [
-    SPAM,
-    BROKEN_LIMIT,
-    ("5.7.26", "550 5.7.26 This mail has been blocked because the sender is unauthenticated"),
-    ("5.3.4", "552 5.3.4 Message too big for system"),
-    ("5.1.8", "553 5.1.8 Sender address rejected: Domain not found"),
-    ("5.4.7", "550 5.4.7 Delivery expired, message timed out"),
-    ("5.0.0", "550 5.0.0 Something else"),
-]
 
 
 def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
@@ -74,14 +62,6 @@ def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothin
     scenario.come_back(*days[:-1], why=why, address=BEN)
     assert scenario.members() == 2
     scenario.come_back(days[-1], why=why, address=BEN)
-    assert scenario.members() == 1
-
-
-@on_sqlite
-@pytest.mark.parametrize("why", NOT_TO_BLAME)
-def test_what_is_not_the_addresss_fault_ends_no_membership(why, scenario):
-    scenario.enter(ADA)
-    scenario.come_back(0, *[20] * 5, why=why)
     assert scenario.members() == 1
 
 
@@ -191,30 +171,6 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario):
     assert (scenario.members(), scenario.members("asian")) == (0, 1)
     scenario.issue("asian")
     assert scenario.copies()[-1].recipient == ADA
-
-
-@on_sqlite
-def test_who_was_lost_can_join_again_like_anybody(scenario, visitor):
-    scenario.enter(ADA)
-    scenario.come_back(0, 7)
-    visitor.join(VILLAGE, ADA)
-    scenario.worker.drain()
-    visitor.follow(link_to(scenario.relay.to(ADA)[-1], "confirm"))
-    scenario.worker.drain()
-    assert scenario.members() == 1
-    before = len(scenario.copies())
-    scenario.issue()
-    assert len(scenario.copies()) == before + 1
-
-
-@on_sqlite
-def test_the_membership_of_an_address_that_is_gone_is_forgotten_after_thirty_days(scenario):
-    scenario.enter(ADA)
-    scenario.come_back(0, 7)
-    scenario.pass_days(29)
-    assert scenario.purge() == 0
-    scenario.pass_days(1.1)
-    assert scenario.purge() == 1
 
 
 def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:

@@ -17,7 +17,7 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
 from tests.db_dump import dump_of
-from tests.inbound.mail import FULL, UNKNOWN, apple, bounce, complaint
+from tests.inbound.mail import UNKNOWN, apple, bounce
 from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_postgresql, on_sqlite
 from tests.processes import ROOT, SECONDS, feed, flask, surroundings
@@ -83,19 +83,11 @@ def test_files_are_explained_and_nothing_is_kept(cli, services, tmp_path):
     path = "b+00@example.org"
     said: dict[str, tuple[bytes, list[object]]] = {
         "unknown.eml": (bounce(path, ADA), ["bounce", "permanent", True, "5.1.1", [ADA]]),
-        "full.eml": (bounce(path, ADA, FULL), ["bounce", "permanent", False, "5.2.2", [ADA]]),
         "late.eml": (
             bounce(path, ADA, ("4.4.1", "450 4.4.1 No answer"), "delayed"),
             ["delayed", "temporary", False, "4.4.1", [ADA]],
         ),
-        "there.eml": (
-            bounce(path, ADA, ("2.1.5", "250 2.1.5 Ok"), "delivered"),
-            ["delivered", None, False, "2.1.5", [ADA]],
-        ),
-        "spam.eml": (complaint(path), ["complaint", None, True, "", []]),
         "leave.eml": (apple(path), ["unsubscribe", None, False, "", []]),
-        "letter.eml": (b"Subject: Tea\r\n\r\nOn Friday?\r\n", ["other", None, False, "", []]),
-        "empty.eml": (b"", ["other", None, False, "", []]),
     }
     for name, (message, _) in said.items():
         (tmp_path / name).write_bytes(message)

@@ -147,16 +147,6 @@ def test_each_link_grants_what_its_email_asked_the_earlier_one_too(scenario):
     assert scenario.is_member(bob)
 
 
-def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario):
-    mail = scenario.ask(language="es")
-    assert mail["Subject"] != "Confirm your request to DPS Belong"
-    link = link_to(mail, "confirm")
-    assert link.endswith("lang=es")
-    assert 'Únete al grupo <span lang="en">The Village</span>' in scenario.visitor.open(link).text
-    assert scenario.visitor.follow(link).headers["Content-Language"] == "es"
-    assert scenario.mails()[-1]["Subject"] != "Welcome! You’re in."
-
-
 def test_a_letter_never_asks_about_somebody_elses_wish(scenario):
     """Nor does it when its row names another's: it was fixed when it was asked for."""
     scenario.visitor.join(VILLAGE, ADA)

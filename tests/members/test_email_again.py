@@ -148,25 +148,6 @@ def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alon
 # Somebody typed another person’s address: “this was not me”, “never mail me again”.
 
 
-def test_somebody_elses_slip_is_forgotten(scenario):
-    mail = scenario.ask()
-    page = scenario.visitor.open(link_to(mail, "not-me"))
-    assert "Cancel the request" in page.text
-    assert "Don’t email me again" in page.text
-
-    for choice in ({}, {"choice": "forget"}):
-        done = scenario.visitor.follow(link_to(mail, "not-me"), **choice)
-        assert "We canceled the request" in done.text
-    scenario.worker.drain()
-    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 409
-    assert not scenario.is_member()
-    assert scenario.rows("pending_confirmations") == 0
-    assert scenario.rows("suppressions") == 0
-    with time_machine.travel(now() + timedelta(days=1)):
-        scenario.enter()
-    assert scenario.is_member(), "another day"
-
-
 def test_never_mail_me_again_holds_in_every_group(scenario):
     """In one joined with a plus tag too, and for a tag that was never typed before."""
     scenario.enter(slug="lgbtq")

@@ -100,14 +100,6 @@ def test_without_the_tick_the_answers_are_never_stored(scenario):
     assert kept_answers(scenario) == 0
 
 
-def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(scenario):
-    scenario.invite_lead(LEAD)
-    scenario.confirm_link(**TYPED)
-    assert kept_answers(scenario) == 1
-    with time_machine.travel(now() + timedelta(days=7, minutes=1)):
-        assert kept_answers(scenario) == 0
-
-
 def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario):
     scenario.invite_lead(LEAD)
     plain = scenario.confirm_link()
@@ -160,14 +152,3 @@ def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scen
             session.execute(update(Right).values(ends_at=ends_at))
         with time_machine.travel(now() + timedelta(hours=introduced)):
             assert len(scenario.mails(LEAD)) == introduced
-
-
-def test_a_lead_who_is_one_no_more_is_told_nothing(scenario):
-    scenario.invite_lead(LEAD)
-    link = scenario.confirm_link(**TYPED)
-    with scenario.services.writing.begin() as session:
-        session.connection().exec_driver_sql("DELETE FROM rights")
-    scenario.visitor.follow(link)
-    assert scenario.mails(LEAD) == []
-    assert kept_answers(scenario) == 0
-    assert scenario.is_member()

@@ -5,17 +5,16 @@ from datetime import timedelta
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import now
 from belong_mail.core.encryption import HEAD_OCTETS, WRAPPED
-from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import STARTS_AT_ONCE
-from tests.browser_client import Form, html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.clients import sign_in
-from tests.db_dump import dump_of, kept_of
+from tests.db_dump import dump_of
 from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.test_secrets import COMMON, windows_of
@@ -211,35 +210,6 @@ def test_two_notes_of_one_person_have_nothing_in_common(scenario):
     one, other = dump_of(scenario.services)["waitlist_entries"]
     assert not windows_of(one) & windows_of(other)
     assert COMMON == 8
-
-
-def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario):
-    scenario.wait_for()
-    before = kept_of(scenario.services)
-    for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
-        token = scenario.services.tokens.sign(Purpose.FORGET_NOTE, name, now())
-        assert scenario.visitor.open(f"/forget-note/{token}").status_code == 410
-        scenario.visitor.follow(f"/forget-note/{token}")
-    assert kept_of(scenario.services) == before
-
-
-def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario):
-    for typed, words in (
-        ("", "Enter your email address."),
-        ("ada", "Enter an email address like name@dpsk12.org."),
-        ("ada@gmail.com", "Use a DPS email address"),
-    ):
-        answer = scenario.visitor.send(TELL_ME, email=typed, language="es")
-        assert answer.status_code == 422
-        assert words in answer.text
-        assert Form(answer.text).fields["email"] == typed
-        assert Form(answer.text).fields["language"] == "es"
-    late = scenario.visitor.send(TELL_ME, email=ADA, csrf_token="old")
-    assert "select the button again" in late.text
-    trapped = scenario.visitor.send(TELL_ME, email=ADA, trap="robot")
-    assert Form(trapped.text).fields["email"] == ADA
-    assert scenario.visitor.open("/groups/nowhere/tell-me").status_code == 404
-    assert (scenario.rows("jobs"), scenario.rows("waitlist_entries")) == (0, 0)
 
 
 def notes_in(mail_text: str) -> list[str]:

@@ -5,7 +5,6 @@ import json
 from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account, Right
-from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import new_public_id, now
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
@@ -54,17 +53,6 @@ def test_an_intruder_is_not_introduced_to_the_members_nor_asked_for_a_mailbox(
         shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
     worker.drain()
     assert relay.accepted == []
-
-
-def test_an_intruder_does_not_get_the_messages_to_the_office(services, worker, relay, visitor):
-    visitor.send("/contact", topic="concern", message="Something very private.")
-    worker.drain()
-    with services.writing.begin() as session:
-        message = session.scalars(select(ContactMessage)).one()
-        forged = services.sealer.seal(INTRUDER.encode(), "deliveries.sealed_to")
-        session.add(Delivery(kind="contact-message", sealed_to=forged, about_id=message.id))
-    worker.drain()
-    assert {each.recipient for each in relay.accepted} == {"dps-belong@example.org"}
 
 
 def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyring, worker, relay):

@@ -11,7 +11,6 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import suppressions
 from belong_mail.members import service as members
 from belong_mail.members.models import AddressChange, Subscription
-from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, text_of
 from tests.markers import on_both
 from tests.scenario import ADA
@@ -148,18 +147,6 @@ def test_a_change_that_was_asked_for_before_another_moves_nothing_away_again(min
         mine.send_issue()
     assert mine.relay.to(NEW)[-1]["Subject"] == "This month with us"
     assert len(mine.relay.to("older.wish@dpsk12.org")) == 1
-
-
-def test_the_link_is_too_old_after_a_day(mine):
-    url = mine.ask_to_move(mine.sheet(), NEW)
-    with time_machine.travel(now() + timedelta(hours=24, minutes=2)):
-        page = mine.press(url)
-        assert page.status_code == 404
-        assert 'href="/my-groups' in page.text
-        assert "works for one day" in page.text
-    with time_machine.travel(now() + timedelta(days=8)), mine.services.writing.begin() as session:
-        purge_all(session)
-    assert mine.count(AddressChange) == 0
 
 
 def test_only_a_staff_address_is_taken_and_of_members_alone(mine):

@@ -9,7 +9,6 @@ from dateutil.relativedelta import relativedelta
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.jobs import Job
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
@@ -31,15 +30,6 @@ def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine):
     for words in (str(mail["Subject"]), text_of(mail), html_of(mail)):
         assert "Village" not in words
         assert "LGBTQ" not in words
-
-
-def test_what_is_no_address_is_asked_for_again_and_kept(mine):
-    for typed in ("", "   ", "\t", "ada", "a@b@dpsk12.org", "x" * 300):
-        page = mine.send("/my-groups", email=typed)
-        assert page.status_code == 422
-        assert "<title>Problem" in page.text
-        assert Form(page.text).fields["email"] == typed.strip()
-    assert mine.all(select(Job)) == []
 
 
 def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine):
@@ -226,7 +216,8 @@ def test_all_groups_are_left_after_one_question_and_come_back_together(mine, cod
     press_undo(mine, page)
     assert {mine.state(each)[0] for each in both} == {True}
     assert mine.state(other)[0] is True
-    assert mine.press(f"{path}/leave", membership=[*both, other]).status_code == 404
+    for named in ([*both, other], other, []):
+        assert mine.press(f"{path}/leave", membership=named).status_code == 404
     assert {mine.state(each)[0] for each in (*both, other)} == {True}
     assert mine.press(f"{path}/leave-all").status_code == 405
 
@@ -348,20 +339,6 @@ def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine):
     assert mine.state(lgbtq)[1] is not None
     other = mine.press(f"{path}/pause", **{"another:until": day})
     assert other.status_code == 404
-
-
-def test_a_link_changes_nobody_elses_membership(mine):
-    mine.join(ADA, "the-village")
-    [other] = mine.join("grace@dpsk12.org", "the-village")
-    path = mine.link()
-    before = mine.state(other)
-    day = str((now() + timedelta(days=5)).date())
-    assert mine.press(f"{path}/leave", membership=other).status_code == 404
-    assert mine.press(f"{path}/undo", membership=other).status_code == 404
-    assert mine.press(f"{path}/pause", **a_day(other, day)).status_code == 404
-    assert mine.press(f"{path}/language", membership=other, language="es").status_code == 404
-    assert mine.press(f"{path}/leave").status_code == 404
-    assert mine.state(other) == before
 
 
 def test_opening_changes_nothing(mine):
