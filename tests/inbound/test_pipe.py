@@ -113,12 +113,6 @@ def test_a_file_may_have_any_name(cli, tmp_path):
 
 
 @on_sqlite
-@pytest.mark.parametrize("args", [["explain"], ["explain", "nowhere.eml"]])
-def test_to_explain_nothing_is_wrong_use(cli, args):
-    assert cli.invoke(args=["inbound", *args]).exit_code == 2
-
-
-@on_sqlite
 def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(cli, scenario):
     scenario.enter(ADA, "ben@dpsk12.org")
     issue = scenario.issue()

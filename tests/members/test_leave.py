@@ -244,15 +244,6 @@ def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
     assert not scenario.is_member()
 
 
-def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario):
-    _, link = links(scenario)
-    scenario.visitor.follow(link)
-    scenario.enter()
-    assert scenario.is_member()
-    assert scenario.visitor.follow(link).status_code == 200
-    assert not scenario.is_member()
-
-
 def test_whoever_presses_a_button_of_an_email_reads_of_it_in_the_emails_language(scenario):
     not_me = link_to(scenario.ask("bob@dpsk12.org", language="es"), "not-me")
     leave = link_to(scenario.issue_to(language="es"), "leave")

@@ -212,15 +212,6 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
     assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 
-def test_an_undo_link_that_was_used_says_that_they_are_in(scenario):
-    left = scenario.visitor.follow(leave_path(scenario)).text
-    undo = "/undo/" + left.partition('action="/undo/')[2].partition('"')[0]
-    scenario.visitor.follow(undo)
-    page = scenario.visitor.open(undo).text
-    assert "You’re still a member" in page
-    assert "You’ve left" not in page
-
-
 def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),

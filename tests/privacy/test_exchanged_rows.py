@@ -441,21 +441,6 @@ def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(scenar
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario):
-    """An old copy of a member's row, in the intruder's group, brings them nothing of it."""
-    with scenario.services.writing.begin() as session:
-        victim = row(session, ADA, OURS, scenario)
-        older = {each.key: getattr(victim, each.key) for each in Subscription.__table__.columns}
-        session.execute(delete(Subscription).where(Subscription.id == victim.id))
-    with scenario.services.writing.begin() as session:
-        older |= {"group_id": group_named(session, THEIRS).id}
-        session.add(Subscription(**older))
-        queue_issue(session, THEIRS)
-    scenario.worker.drain()
-    assert scenario.relay.to(ADA) == []
-    assert len(scenario.relay.to(MALLORY)) == 1
-
-
 def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     """Joining, waiting, moving, naming a mailbox, asking for a list, writing to the office."""
     seal, link = scenario.services.sealer, _link_of_mallory(scenario)

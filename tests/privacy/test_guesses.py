@@ -4,16 +4,12 @@ import base64
 import hashlib
 import hmac
 import itertools
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from urllib.parse import quote
 
 from belong_mail.core import encryption
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.tokens import Purpose
-from belong_mail.members.jobs import Join
 from tests.factories import make_member
 from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
 
@@ -71,21 +67,6 @@ def digests(message: bytes, secrets: list[bytes]) -> Iterator[bytes]:
     for key in secrets:
         for name in ("sha1", "sha256", "sha512"):
             yield hmac.digest(key, message, name)
-
-
-def _typed(guess: str) -> bytes:
-    return json.dumps(asdict(Join(address=guess, language="en"))).encode()
-
-
-def test_sealing_a_guess_again_gives_nothing_to_compare(evidence):
-    sealer = Sealer((evidence.environment["BELONG_PUBLIC_KEYS"],))
-    cells = set(cells_of(evidence.rows))
-    for guess in guesses():
-        for data in (guess.encode(), _typed(guess)):
-            for place in (sealed_for("join"), "deliveries.sealed_to", "contact_messages.sealed"):
-                sealed = sealer.seal(data, place)
-                assert sealed not in cells
-                assert not any(sealed[5:37] in cell for cell in cells)
 
 
 def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence):

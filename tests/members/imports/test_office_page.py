@@ -3,7 +3,6 @@
 import io
 import re
 
-import pytest
 import time_machine
 from flask import request
 
@@ -95,18 +94,10 @@ def test_starting_needs_a_fresh_proof_and_checking_does_not(office, scenario):
     assert not [row for row in dump_of(scenario.services)["deliveries"] if row[1] == INVITED]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"PK\x03\x04xl", "save it as comma-separated values (.csv)"),
-        (b"Name\nAda\n", "We found no email addresses in this file."),
-        (b"", "Choose a file."),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(content, words, office, scenario):
-    answer = upload(office, content)
+def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(office, scenario):
+    answer = upload(office, b"PK\x03\x04xl")
     assert answer.status_code == 422
-    assert words in answer.text or "We found no email addresses" in answer.text
+    assert "save it as comma-separated values (.csv)" in answer.text
     assert scenario.rows("imports") == 0
 
 
