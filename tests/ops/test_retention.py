@@ -17,7 +17,7 @@ from belong_mail.delivery.models import Chunk, Delivery, SentPerMinute, State
 from belong_mail.inbound.models import InboundDigest, InboundMailbox
 from belong_mail.leads.mailbox import MailboxChange
 from belong_mail.members.imports import Import
-from belong_mail.members.models import AddressChange
+from belong_mail.members.models import AddressChange, ManageSession
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
@@ -98,6 +98,7 @@ def rows_of_each_age(session: Session) -> list[tuple[Base, timedelta]]:
         (SignIn(account_id=person.id, browser_hash=b""), DAY),
         (BrowserSession(account_id=person.id, token_hash=b""), DAY),
         (Import(**of_group), DAY),
+        (ManageSession(secret_hash=b"", locked=b"", expires_at=now() + DAY), DAY),
         (InboundMailbox(name=b""), DAY),
         (SentPerMinute(owner="", minute=now(), number=1), 2 * DAY),
         (AddressChange(wrapped=b""), WEEK),

@@ -67,14 +67,6 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario):
 NOT_ACCEPTED = "UPDATE rights SET accepted_at = NULL"
 # Changes that the web may make, on PostgreSQL too, once the worker has decided on an email.
 SILENCERS = {
-    "the membership": "UPDATE subscriptions SET ended_at = confirmed_at, is_unreachable = :yes",
-    "the language": "UPDATE subscriptions SET language = 'zz'",
-    "a pause": "UPDATE subscriptions SET paused_until = '9000-01-01'",
-    "the confirmation": "DELETE FROM pending_confirmations",
-    "the list": "DELETE FROM manage_sessions",
-    "the note": "DELETE FROM waitlist_entries",
-    "the change": "UPDATE address_changes SET confirmed_at = '2020-01-01'",
-    "the sign-in": "UPDATE sign_ins SET used_at = '2020-01-01'",
     "the group": "UPDATE groups SET ends_at = '2020-01-01', established_at = NULL",
     "words of ours": "UPDATE groups SET is_discreet = :yes, identifying_words = :words",
     "the right": "UPDATE rights SET accepted_at = NULL, ends_at = '2020-01-01'",

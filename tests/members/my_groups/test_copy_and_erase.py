@@ -31,7 +31,6 @@ from belong_mail.members.self_service_tasks import (
     MAX_MESSAGES,
     messages_of,
 )
-from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import launch_an_hour_ago, queue_issue
 from tests.markers import on_both, periodic_tasks
@@ -350,17 +349,3 @@ def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine):
     mine.drain()
     assert mine.count(WaitlistEntry) == 0
     assert mine.relay.to(ADA)[-1]["Subject"] == "We deleted your information"
-
-
-def test_a_day_later_nobody_can_tell_to_whom_the_links_went(mine):
-    path = mine.sheet()
-    mine.press(f"{path}/copy")
-    mine.drain()
-    with (
-        time_machine.travel(now() + timedelta(days=1, minutes=1)),
-        mine.services.writing.begin() as session,
-    ):
-        purge_all(session)
-    rows = mine.all(select(Delivery))
-    assert [each for each in rows if each.sealed_to or each.sealed_arguments] == []
-    assert mine.count(ManageSession) == 0
