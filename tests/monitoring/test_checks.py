@@ -3,9 +3,7 @@
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
-from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,12 +22,10 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor
-from tests.db_dump import kept_of
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import figures
-from tests.ops.troubles import read_only
 from tests.processes import ROOT, flask, run, surroundings
 from tests.servers.smtp import drop
 
@@ -227,33 +223,6 @@ def test_an_old_schema_is_not_ready(visitor, services, cli):
     finally:
         with services.writing.begin() as session:
             session.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
-
-
-@pytest.fixture
-def impatient(environment: dict[str, str], database_url: str) -> None:
-    """Let nobody wait ten seconds for a lock."""
-    if database_url.startswith("sqlite"):
-        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
-
-
-@on_both("a database that takes no change")
-@pytest.mark.usefixtures("impatient")
-def test_a_database_that_takes_no_change_is_not_ready_and_asking_changes_nothing(
-    database_url, visitor, tmp_path, services
-):
-    """Another one writes without end, or it is a standby."""
-    before = kept_of(services)
-    assert ready(visitor) == "ok\n"
-    assert kept_of(services) == before
-    with ExitStack() as stack:
-        if database_url.startswith("sqlite"):
-            other = stack.enter_context(closing(sqlite3.connect(tmp_path / "belong.db")))
-            other.execute("BEGIN IMMEDIATE")
-        else:
-            stack.enter_context(read_only(database_url))
-        assert visitor.open("/groups/asian").status_code == 200
-        assert visitor.open("/readyz").status_code == 503
-    assert ready(visitor) == "ok\n"
 
 
 def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, cli):

@@ -18,6 +18,7 @@ from belong_mail.core.database_errors import error_name
 from belong_mail.core.services import Services
 from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form
+from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
@@ -132,6 +133,21 @@ def test_a_cut_or_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_
         relay.wait_for(3, SECONDS)
         end(process)
     finish(impatient, relay, services, issue, doubled="DOT" in moment)
+
+
+def test_a_database_that_takes_no_change_is_not_ready_and_asking_changes_nothing(
+    impatient, visitor, services, database_url, tmp_path
+):
+    """Another one writes without end, or it is a standby."""
+    assert impatient
+    before = kept_of(services)
+    assert visitor.open("/readyz").text == "ok\n"
+    assert kept_of(services) == before
+    is_sqlite = database_url.startswith("sqlite")
+    with locked(tmp_path / "belong.db") if is_sqlite else read_only(database_url):
+        assert visitor.open("/groups/asian").status_code == 200
+        assert visitor.open("/readyz").status_code == 503
+    assert visitor.open("/readyz").text == "ok\n"
 
 
 @on_postgresql
