@@ -22,6 +22,7 @@ from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
+from tests.ops.copies import Settings, refused
 from tests.ops.troubles import LITTLE, cut, down, end, full, is_said, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
@@ -33,7 +34,6 @@ from tests.waiting import wait_until
 
 pytestmark = on_both("troubles of a database")
 
-Settings = dict[str, str]
 WORDS = "We need an interpreter for the meeting."
 TYPED = {"message": WORDS, "topic": "need", "email": "writer@example.org"}
 
@@ -229,10 +229,8 @@ def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
     file = tmp_path / "belong.db"
     file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
     before = hashlib.sha256(file.read_bytes()).digest()
-    ended = run(environment, *command.split())
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: The database is damaged, or is not a database.")
-    assert "Traceback" not in ended.stderr
+    said = refused(environment, *command.split())
+    assert said.startswith("Error: The database is damaged, or is not a database.")
     assert hashlib.sha256(file.read_bytes()).digest() == before
 
 
@@ -313,17 +311,15 @@ class Refusing(Listener):
 def test_each_refusal_of_a_server_has_its_own_sentence(said, words, environment):
     with Refusing(said) as server:
         url = URL.format(server.port)
-        ended = run({**environment, "BELONG_DATABASE_URL": url}, "group", "list")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError")
-    assert words in ended.stderr
-    assert NAMED not in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+        told = refused({**environment, "BELONG_DATABASE_URL": url}, "group", "list")
+    assert told.startswith("Error: The database cannot be used (OperationalError")
+    assert words in told
+    assert NAMED not in told
+    assert len(told.splitlines()) == 1
 
 
 @on_sqlite
 def test_a_server_that_is_stopped_does_not_answer(environment):
     url = URL.format(free_port())
-    ended = run({**environment, "BELONG_DATABASE_URL": url}, "db", "check")
-    assert ended.returncode == 1
-    assert "The server does not answer" in ended.stderr
+    told = refused({**environment, "BELONG_DATABASE_URL": url}, "db", "check")
+    assert "The server does not answer" in told

@@ -20,6 +20,7 @@ from tests.conftest import KEYS
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.ops.copies import Settings, refused
 from tests.processes import run
 from tests.scenario import ADA
 
@@ -28,7 +29,6 @@ pytestmark = periodic_tasks
 OTHER = encryption.new_keys()
 OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
-Settings = dict[str, str]
 Make = Callable[[Keyring], Worker]
 
 
@@ -45,9 +45,8 @@ def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
     visitor.join("lgbtq", ADA)
     wrong = pair(environment, OTHER)
     for _ in range(2):
-        ended = run(wrong, "worker", "--drain")
-        assert ended.returncode == 1
-        assert "this worker's keys do not open what is in the database" in ended.stderr
+        told = refused(wrong, "worker", "--drain")
+        assert "this worker's keys do not open what is in the database" in told
     assert books(services, issue) == {"recipients": 200, "queued": 200}
     [alert] = relay.accepted
     assert alert.recipient == OPERATOR
@@ -82,10 +81,9 @@ def test_nothing_that_keys_must_open_is_begun_with_others(
 ):
     queue(services, keyring, 3)
     there = tmp_path / "there.db"
-    refused = run(pair(environment, OTHER), *arguments.format(there).split())
-    assert refused.returncode == 1
-    assert "do not open 3 of 3 subscriptions.wrapped_address" in refused.stderr
-    assert refused.stdout == ""
+    ended = run(pair(environment, OTHER), *arguments.format(there).split())
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "do not open 3 of 3 subscriptions.wrapped_address" in ended.stderr
     assert not there.exists()
 
 
