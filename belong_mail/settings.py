@@ -284,6 +284,4 @@ def secrets_list(value: str) -> tuple[str, ...]:
 
 
 def yes_or_no(value: str) -> bool:
-    if value not in {"yes", "no"}:
-        raise ValueError("must be yes or no")
-    return value == "yes"
+    return one_of("yes", "no")(value) == "yes"

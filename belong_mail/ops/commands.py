@@ -124,7 +124,10 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
     key = given.backup_recipient
-    place = file / backup_retention.file_name(now(), _step()) if is_folder else file
+    place = file
+    if is_folder:
+        with services().engine.connect() as connection:
+            place /= backup_retention.file_name(now(), schema_step(connection))
     database_backup.sweep(given.state_folder, file if is_folder else None)
     with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, key, given.state_folder)
@@ -307,12 +310,6 @@ def rotate_keys() -> None:
     click.echo("1. Save the private keys and restart the worker.", err=True)
     click.echo("2. Save the public and secret keys and restart web and worker.", err=True)
     click.echo("3. Run `doctor`. It says when the old private key can go.", err=True)
-
-
-def _step() -> str | None:
-    """Return the schema step of the database, or None for an empty one."""
-    with services().engine.connect() as connection:
-        return schema_step(connection)
 
 
 def _give_rights() -> None:
