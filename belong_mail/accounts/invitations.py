@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import OFFICE, RIGHT_AGE, Account, Right
+from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.accounts.service import find_right, has_right
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
@@ -27,7 +27,7 @@ _GROUP = select(Group.public_id).where(Group.id == Right.group_id).scalar_subque
 WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_address, ADDRESS_COLUMN, Account.public_id),
     # As `Right.key`.
-    WrappedColumn(Right.wrapped_proof, PROOF, _PERSON + "/" + func.coalesce(_GROUP, OFFICE)),
+    WrappedColumn(Right.wrapped_proof, PROOF, _PERSON + func.coalesce("/" + _GROUP, "")),
 )
 # How long after accepting an office invitation a lead is introduced to no member: an intruder in
 # the web could have sent it, and those who are told need time to object.

@@ -105,8 +105,8 @@ class Right(IdBase):
 
     @property
     def key(self) -> str:
-        """Return its name in forms and proofs."""
-        return f"{self.person.public_id}/{self.place}"
+        """Return its name in forms and proofs, which no group has, whatever its public id."""
+        return f"{self.person.public_id}/{self.place}" if self.group else self.person.public_id
 
     @property
     def is_pending(self) -> bool:

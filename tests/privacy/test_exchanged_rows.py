@@ -13,7 +13,7 @@ import time_machine
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.invitations import find_account
+from belong_mail.accounts.invitations import find_account, has_accepted
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, Right
 from belong_mail.accounts.service import find_right
@@ -192,6 +192,19 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
     scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
     assert len(scenario.relay.to(LEAD)) == 1
     assert scenario.relay.to(MALLORY) == []
+
+
+def test_a_group_whose_id_is_the_offices_name_makes_no_leader_of_it_one_of_the_office(scenario):
+    keys, new = scenario.keyring, "new@dpsk12.org"
+    with scenario.services.writing.begin() as session:
+        group_named(session, THEIRS).public_id = "office"
+    scenario.invite_lead(new, THEIRS)
+    with scenario.services.writing.begin() as session:
+        account = required(find_account(session, keys.index, new), ValueError)
+        session.execute(update(Right).where(Right.account_id == account.id).values(group_id=None))
+        session.expire_all()
+        assert find_right(session, account, None) is not None
+        assert not has_accepted(session, keys.opener, account, None)
 
 
 @pytest.mark.parametrize(
