@@ -1,6 +1,5 @@
 """Rights: who leads a group or works for the office, who is invited, what they may touch."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
@@ -92,32 +91,14 @@ def leads_any(session: Session, account: Account) -> bool:
     return session.scalar(groups_led_by(account).limit(1)) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """An account's invitation, open or accepted."""
-
-    account: Account
-    rights: list[Right]
-
-    @property
-    def open_groups(self) -> list[Group]:
-        return [each.group for each in self.rights if each.group and each.is_pending]
-
-    @property
-    def is_for_office(self) -> bool:
-        return any(each.is_pending for each in self.rights if each.group is None)
-
-
-def find_invitation(session: Session, secret: str) -> Invitation:
-    """Find an invitation by the secret of its link, of which the account has a hash.
+def find_invitation(session: Session, secret: str) -> list[Right]:
+    """Find what an account is invited to, or has accepted, by the secret of its link.
 
     Raises BadToken if it is over; an accepted one is found as long as the right lasts.
     """
     named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
-    if not (rights := rights_of(session, account)):
-        raise BadToken
-    return Invitation(account, rights)
+    return required(rights_of(session, account) or None, BadToken)
 
 
 def rights_of(session: Session, account: Account) -> list[Right]:
@@ -138,10 +119,9 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> boo
     Raises BadToken if it is over; returns False if nothing was left to accept. The worker gets the
     link's secret, and starts the waiting time.
     """
-    invitation, at = find_invitation(session, secret), now()
-    account = invitation.account
-    accepted = []
-    for right in invitation.rights:
+    rights, at = find_invitation(session, secret), now()
+    account, accepted = rights[0].person, []
+    for right in rights:
         if right.is_pending and only in ("", right.place):
             right.accepted_at, right.ends_at = at, at + RIGHT_AGE
             accepted.append(right.place)

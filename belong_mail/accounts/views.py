@@ -123,13 +123,14 @@ def accept(token: str) -> ResponseReturnValue:
     try:
         secret = services().tokens.read(Purpose.INVITATION, token)
         with transaction() as session:
-            invitation = accounts.find_invitation(session, secret)
-            form = OwnNameForm(invitation.account)
+            rights = accounts.find_invitation(session, secret)
+            account = rights[0].person
+            form = OwnNameForm(account)
             if form.is_sent():
-                return _accept_and_enter(session, secret, form, invitation.account)
+                return _accept_and_enter(session, secret, form, account)
     except BadToken:
         return page("sign_in/no_invitation.html", 404)
-    shown = {"form": form, "invitation": invitation, "action": url_for(".accept", token=token)}
+    shown = {"form": form, "rights": rights, "action": url_for(".accept", token=token)}
     return page("sign_in/invitation.html", **shown)
 
 

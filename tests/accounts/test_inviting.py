@@ -154,7 +154,7 @@ def test_a_yes_that_nobody_said_counts_for_nothing(scenario, cli):
 
 
 @pytest.mark.parametrize("leads_another", [False, True])
-def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(scenario, cli, leads_another):
+def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(app, scenario, cli, leads_another):
     """A mistyped address, which may be another lead's, was mailed what members wrote."""
     if leads_another:
         scenario.invite_lead(LEAD, "asian")
@@ -164,7 +164,10 @@ def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(scenario, cli, 
     scenario.invite_lead("true.lead@dpsk12.org")
     scenario.enter(ADA, **INTRODUCED)
     assert scenario.mails("true.lead@dpsk12.org")[-1]["Subject"] == "A new member says hello"
-    if not leads_another:
+    if leads_another:
+        lead = signed_in(app, scenario.keyring, LEAD)
+        assert lead.open(f"/lead/groups/{VILLAGE}/page").status_code == 404
+    else:
         scenario.visitor.send("/sign-in", email=LEAD)
     with scenario.services.writing.begin() as session:
         queue_issue(session).held_at = now()
