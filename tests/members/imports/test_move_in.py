@@ -67,18 +67,8 @@ def minutes(scenario, number: int) -> None:
 @pytest.fixture
 def later():
     """Let a time pass; what is written later is written then."""
-    travels: list[Any] = []
-
-    def travel(wait: timedelta) -> None:
-        to = now() + wait
-        while travels:
-            travels.pop().stop()
-        travels.append(time_machine.travel(to, tick=True))
-        travels[-1].start()
-
-    yield travel
-    for each in travels:
-        each.stop()
+    with time_machine.travel(now(), tick=True) as clock:
+        yield clock.shift
 
 
 @on_both("claims")
