@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -71,12 +70,18 @@ def open_session(session: Session, secret: str) -> OpenedSession:
     address that is no longer the person's, or was erased.
     """
     found = _manage_session(session, secret)
-    content = unlock_list(secret, found.locked)
-    public_ids = _unmoved(session, content["indexes"])
-    if not public_ids or len(public_ids) < len(content["indexes"]):
+    try:
+        listed = json.loads(encryption.decrypt_with_secret(secret, found.locked, LIST_COLUMN))
+    except encryption.UnlockError as error:
+        raise BadToken from error
+    indexes: dict[str, str] = listed["indexes"]
+    held = select(Subscription.public_id, Subscription.address_index)
+    rows = session.execute(held.where(Subscription.public_id.in_(indexes)))
+    public_ids = [public_id for public_id, index in rows if index.hex() == indexes[public_id]]
+    if not public_ids or len(public_ids) < len(indexes):
         raise BadToken
-    permit, is_personal = base64.b64decode(content["slip"]), content.get("is_personal", False)
-    return OpenedSession(public_ids, permit, found.expires_at, is_personal)
+    permit = base64.b64decode(listed["slip"])
+    return OpenedSession(public_ids, permit, found.expires_at, listed["is_personal"])
 
 
 def _manage_session(session: Session, secret: str) -> ManageSession:
@@ -84,13 +89,6 @@ def _manage_session(session: Session, secret: str) -> ManageSession:
         ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
     )
     return required(session.scalar(found), BadToken)
-
-
-def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
-    """Return the subscriptions, by public id, whose address has not changed."""
-    found = select(Subscription.public_id, Subscription.address_index)
-    rows = session.execute(found.where(Subscription.public_id.in_(indexes)))
-    return [public_id for public_id, index in rows if index.hex() == indexes[public_id]]
 
 
 def list_memberships(session: Session, listed: OpenedSession) -> list[Subscription]:
@@ -183,16 +181,6 @@ def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_person
     data = json.dumps(content).encode()
     padded = data + b" " * (-len(data) % PADDED_OCTETS)
     return encryption.encrypt_with_secret(secret, padded, LIST_COLUMN)
-
-
-def unlock_list(secret: str, locked: bytes) -> dict[str, Any]:
-    """Decrypt a list, or raise BadToken."""
-    try:
-        data = encryption.decrypt_with_secret(secret, locked, LIST_COLUMN)
-        content: dict[str, Any] = json.loads(data)
-    except encryption.UnlockError as error:
-        raise BadToken from error
-    return content
 
 
 def digest(secret: str) -> bytes:
