@@ -8,7 +8,6 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -180,15 +179,6 @@ def test_leaving_holds_back_mail_that_already_waits(scenario):
     assert scenario.subjects() == ["This month with us"]
     assert scenario.subjects("bob@dpsk12.org") == ["The second issue"]
     assert states(scenario) == states(scenario) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
-
-
-def test_who_leaves_before_the_welcome_has_left_gets_none(scenario):
-    link = scenario.confirm_link()
-    scenario.visitor.follow(link)
-    with scenario.services.writing.begin() as session:
-        for member in session.scalars(select(Subscription)):
-            members.leave(session, member.public_id)
-    assert scenario.subjects() == ["Confirm your request to DPS Belong"]
 
 
 @on_both("claims")
