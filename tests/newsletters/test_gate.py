@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.email_templates import EMAILS
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import (
@@ -387,22 +386,3 @@ def test_the_worker_asks_no_mailbox_that_names_the_group(lead, services, worker,
     assert lead.send(page, **{**typed, "mailbox": "group6@dpsk12.org"}).status_code == 303
     worker.drain()
     assert len(relay.to("group6@dpsk12.org")) == 1
-
-
-@pytest.mark.parametrize("language", i18n.NAMES)
-def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(services, language):
-    """Our own words, in each language, tell of none of the district's groups."""
-    catalog = i18n.catalog(language)
-    with services.reading.begin() as session:
-        for group in session.scalars(select(Group)):
-            for message in fixed_words():
-                assert identifying_word(group, catalog.gettext(message)) == "", message
-
-
-def fixed_words() -> set[str]:
-    """Return what stands in the subjects and preheaders of all our emails."""
-    head = re.compile(r"{% set (?:subject|preheader) =(.*?)%}", re.DOTALL)
-    parts = [part for file in EMAILS.glob("*.jinja") for part in head.findall(file.read_text())]
-    found = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
-    assert len(found) > 30
-    return found
