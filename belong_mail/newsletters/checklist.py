@@ -173,16 +173,9 @@ def _problems_of(
 
 def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
     """Report a lead's words that would identify the group in an inbox."""
-    return [
-        *(
-            _refusal(TELLS, word, "subject")
-            for word in newsletters.identifying_subjects(newsletter)
-        ),
-        *(
-            _refusal(TITLE_TELLS, word, "flyers")
-            for word in newsletters.identifying_titles(newsletter)
-        ),
-    ]
+    said = {"subject": TELLS, "flyers": TITLE_TELLS}
+    found = newsletters.identifying_words(newsletter)
+    return [_refusal(said[place], word, place) for place, word in found]
 
 
 def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
@@ -205,15 +198,9 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
     made = render_each(issue, renderer, links)
     return [
         *_missing(issue),
-        *_languages(issue),
         *find_problems(issue, made, links),
         *(_refusal(NAME_IN_LINK) for words in shown + texts if rendering.is_name_in_link(words)),
-        *(
-            _refusal(WITHOUT_ADDRESS if words.strip() else NO_ADDRESS, words.strip())
-            for text in texts
-            for words in links_without_address(text)
-        ),
-        *(ChecklistItem(MISLEADING, host) for text in texts for host in misleading_links(text)),
+        *(item for text in texts for item in _links(text)),
         *(_refusal(TOO_MANY_MARKS) for text in texts if markdown.has_too_many_marks(text)),
         *_pictures(issue),
         *_flyers(issue),
@@ -221,43 +208,30 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
     ]
 
 
-def misleading_links(text: str) -> list[str]:
-    """List the hosts that a link's text names while the link leads elsewhere."""
-    found = []
+def _links(text: str) -> Iterator[ChecklistItem]:
+    """Report links without an address, and those whose words name another host than theirs."""
     for target, words in markdown.links_of(text):
-        shown = HOST.search(words)
-        parts = split_link(target)
+        if not target.strip() or NOWHERE.fullmatch(target.strip()):
+            yield _refusal(WITHOUT_ADDRESS if words.strip() else NO_ADDRESS, words.strip())
+        shown, parts = HOST.search(words), split_link(target)
         host = (parts.hostname or "").lower() if parts.scheme in {"http", "https"} else ""
         if shown and host and not f".{host}".endswith(f".{shown[1].lower().removeprefix('www.')}"):
-            found.append(shown[1])
-    return found
-
-
-def links_without_address(text: str) -> list[str]:
-    """List the texts of links without an address."""
-    return [
-        words
-        for target, words in markdown.links_of(text)
-        if not target.strip() or NOWHERE.fullmatch(target.strip())
-    ]
+            yield ChecklistItem(MISLEADING, shown[1])
 
 
 def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
+    """Report words that are missing, in the default language or in another."""
     if not issue.default_subject.strip():
         yield _refusal(gettext_noop("Add a subject."), place="subject")
     if not issue.text.get(DEFAULT, "").strip():
         yield _refusal(gettext_noop("Add some text."))
     for code in OTHER_LANGUAGES:
-        if bool(issue.subject.get(code, "").strip()) != bool(issue.text.get(code, "").strip()):
+        subject, text = (words.get(code, "").strip() for words in (issue.subject, issue.text))
+        if bool(subject) != bool(text):
             words = gettext_noop("The %(language)s version needs both a subject and text.")
-            place = f"text_{code}" if issue.subject.get(code) else f"subject_{code}"
+            place = f"text_{code}" if subject else f"subject_{code}"
             yield ChecklistItem(words, language=code, is_refusal=True, place=place)
-
-
-def _languages(issue: Newsletter) -> Iterator[ChecklistItem]:
-    """Report languages without words of their own, or without a preview line that others have."""
-    for code in OTHER_LANGUAGES:
-        if not issue.subject.get(code, "").strip() and not issue.text.get(code, "").strip():
+        elif not subject:
             words = gettext_noop(
                 "There’s no %(language)s version. Members who chose %(language)s will get the main"
                 " version."

@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -168,27 +167,25 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
     return newsletter
 
 
-def identifying_subjects(newsletter: Newsletter) -> list[str]:
-    """List the words in subject and preview line that identify the group."""
-    return _identifying(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
+def identifying_words(newsletter: Newsletter) -> list[tuple[str, str]]:
+    """List the words that identify the group, each with the place where it was typed.
 
-
-def identifying_titles(newsletter: Newsletter) -> list[str]:
-    """List the words in flyers' titles that identify the group: files are named after them."""
-    return _identifying(newsletter, [flyer.title for flyer in newsletter.flyers])
-
-
-def _identifying(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
+    `subject` stands for the preview line, too; files are named after the titles of `flyers`.
+    """
+    lines = (*newsletter.subject.values(), *newsletter.preheader.values())
+    shown = [("subject", line) for line in lines]
+    shown += [("flyers", flyer.title) for flyer in newsletter.flyers]
     name = newsletter.group.name
-    filled = (fill_slots(clean_text(each), name) for each in shown)
-    return [word for words in filled if (word := identifying_word(newsletter.group, words))]
+    filled = ((place, fill_slots(clean_text(each), name)) for place, each in shown)
+    found = ((place, identifying_word(newsletter.group, words)) for place, words in filled)
+    return [(place, word) for place, word in found if word]
 
 
 def require_valid(newsletter: Newsletter) -> None:
     """Raise SubjectNamesGroup or GroupIsRetired if an issue must not be sent."""
     if newsletter.group.has_ended(now()):
         raise GroupIsRetired
-    if identifying_subjects(newsletter) or identifying_titles(newsletter):
+    if identifying_words(newsletter):
         raise SubjectNamesGroup
 
 
