@@ -70,7 +70,7 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
         return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
     stored = {name: getattr(issue, name) for name in WriteForm.field_names}
     form = WriteForm(data=WriteForm.flat(**stored))
-    is_stale = form.is_submitted() and form.seen.data != newsletters.version(issue)
+    is_stale = form.is_stale(newsletters.version(issue))
     if form.validate_on_submit() and not is_stale:
         _keep(session, issue, form)
         _act_on(session, issue)
@@ -84,7 +84,7 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
 def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Save what the page's script sends while someone types."""
     form = WriteForm()
-    if not newsletters.is_draft(issue) or form.seen.data != newsletters.version(issue):
+    if not newsletters.is_draft(issue) or form.is_stale(newsletters.version(issue)):
         abort(409)
     if not form.validate_on_submit():
         return {"problem": form.problem()}, 422
@@ -133,7 +133,6 @@ def _next(public_id: str) -> str:
 def _keep(session: Session, issue: Newsletter, form: WriteForm) -> None:
     newsletters.update_draft(issue, **{name: form.typed(name) for name in WriteForm.field_names})
     newsletters.note_writer(session, issue)
-    form.seen.data = newsletters.version(issue)
 
 
 def _act_on(session: Session, issue: Newsletter) -> None:
@@ -159,7 +158,6 @@ def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
 
 
 def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> Page:
-    form.seen.data = form.seen.data or newsletters.version(issue)
     form.say_what_tells(issue.group)
     return group_page(
         "editor/write.html",

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from werkzeug.datastructures import FileStorage
 from wtforms import (
     DateTimeLocalField,
     Field,
     Form,
-    HiddenField,
     RadioField,
     SelectChoice,
     StringField,
@@ -48,7 +46,7 @@ from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, plain_text, strip
+from belong_mail.web.forms import BaseForm, VersionedForm, plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -79,7 +77,7 @@ def valid_subject(_form: Form, field: Field) -> None:
         ) from error
 
 
-class WriteForm(BaseForm, LocalizedForm):
+class WriteForm(VersionedForm, LocalizedForm):
     subject = words_field(
         StringField,
         gettext_noop("Subject"),
@@ -120,8 +118,6 @@ class WriteForm(BaseForm, LocalizedForm):
         ),
         is_bare=True,
     )
-    # The version of the issue that this page shows.
-    seen = HiddenField()
 
     def say_what_tells(self, group: Group) -> None:
         """Warn at a field of its words that identify the group; it may still be saved."""
@@ -153,10 +149,6 @@ class SearchForm(BaseForm):
         filters=[strip],
         validators=[Optional(), Length(max=100, message=_l("Use at most 100 characters."))],
     )
-
-
-class EmptyForm(FlaskForm):
-    """A form with one button."""
 
 
 # From now: a wrong digit in a year is noticed.

@@ -20,7 +20,7 @@ from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
-from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
+from belong_mail.newsletters.forms import ReleaseForm
 from belong_mail.newsletters.jobs import AskForApproval
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, Verb, find_released, issue_status
@@ -270,11 +270,10 @@ def _page(name: str, issue: Newsletter, status: int = 0, /, **context: object) -
 @fresh_proof
 def approve(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Show a request for approval on GET; approve and schedule the issue on POST."""
-    form = EmptyForm()
-    if form.validate_on_submit():
+    if request.method == "POST":
         issue_release.approve(session, issue, signed_in(), request.form.get("seen", ""))
         return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
-    return _approval_page(session, issue, form)
+    return _approval_page(session, issue)
 
 
 @approvals.post("/newsletters/<public_id>/decline")
@@ -288,24 +287,22 @@ def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
 @for_leads(slug=accounts.group_for_lead)
 def setting(session: Session, group: Group) -> ResponseReturnValue:
     """Show whether a group's newsletters need approval; on POST a lead turns it on."""
-    form = EmptyForm()
     has_two = len(accounts.leads_of(session, group)) >= approval.TWO
-    if form.validate_on_submit():
+    if request.method == "POST":
         if not has_two:
             raise newsletters.InvalidState
         approval.choose(session, group, approval.ALWAYS)
         return redirect(url_for(".setting", slug=group.slug, saved=1), 303)
     shown = {"is_wanted": approval.is_wanted(session, group), "has_two": has_two}
-    return group_page("approvals/setting.html", group, form=form, **shown)
+    return group_page("approvals/setting.html", group, **shown)
 
 
-def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> Page:
+def _approval_page(session: Session, issue: Newsletter) -> Page:
     found, is_open = issue.approval, approval.is_open(issue)
     return group_page(
         "approvals/approve.html",
         issue.group,
         issue=issue,
-        form=form,
         found=found,
         is_open=is_open,
         is_mine=found is not None and found.asked_by == signed_in().id,
