@@ -122,9 +122,9 @@ def test_an_issue_whose_time_passed_is_held_and_its_lead_asked_in_the_language_t
     lead, members, worker, relay
 ):
     members(2)
-    assert "Our emails to you are in <strong>English</strong>" in lead.open("/lead/").text
-    assert lead.act("/lead/language", language="fr").status_code == 400
-    chosen = lead.act("/lead/language", language="es")
+    assert "Our emails to you are in <strong>English</strong>" in lead.open("/account").text
+    assert lead.act("/account/language", language="fr").status_code == 400
+    chosen = lead.act("/account/language", language="es")
     assert "Our emails to you are in <strong>Español</strong>" in lead.open(chosen.location).text
     page = write(lead)
     lead.send(f"{page}/release", when="now", minutes="1")
@@ -243,7 +243,7 @@ def test_a_test_goes_in_each_language_to_whom_the_leader_chose(
 
 
 def test_a_test_in_one_language_comes_once_among_words_of_the_readers_own(lead, second, scenario):
-    second.act("/lead/language", language="es")
+    second.act("/account/language", language="es")
     ask(lead, write(lead), "all")
     for address, language in ((LEAD, "en"), (SECOND, "es")):
         assert copies_for(scenario, address) == ["[Test] Tea on Friday"]
