@@ -149,9 +149,9 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
         renew(office, village)
     with time_machine.travel(begun + YEAR - timedelta(days=59)):
         office = signed_in(app, scenario.keyring, OFFICE)
-        own = f"{scenario.account(OFFICE).public_id}/office"
+        own = scenario.account(OFFICE).public_id
         assert ending(office) == [own, village, asian], "the first to end first"
-        renew(office, village, f"{lead}/nowhere", "nobody/office")
+        renew(office, village, f"{lead}/nowhere", "nobody")
         assert village not in ending(office)
         assert asian in ending(office)
         [renewed] = trail(scenario.services, Kind.RIGHT_RENEWED)
@@ -167,7 +167,7 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
 
 def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
     scenario.invite_office(COLLEAGUE)
-    own, other = (f"{scenario.account(each).public_id}/office" for each in (OFFICE, COLLEAGUE))
+    own, other = (scenario.account(each).public_id for each in (OFFICE, COLLEAGUE))
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(days=10)):
         office = signed_in(app, scenario.keyring, OFFICE)
@@ -184,7 +184,7 @@ def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
 
 
 def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):
-    own = f"{scenario.account(OFFICE).public_id}/office"
+    own = scenario.account(OFFICE).public_id
     with time_machine.travel(now() + YEAR + timedelta(days=2)):
         scenario.worker.drain()
         office = signed_in(app, scenario.keyring, OFFICE)
