@@ -145,6 +145,7 @@ def test_a_relays_limit_ends_a_connection_before_one_too_many_is_said(relay):
         hand.close()
         assert server.connections == 3
         assert len([one for one in server.commands if one.startswith("MAIL")]) == 5
+        assert got(server) == list(NAMES), "it takes no message that it would have to give back"
 
 
 def test_a_relay_that_does_not_announce_it_is_asked_step_by_step(relay):

@@ -240,7 +240,7 @@ class SmtpPipeline:
         """Send a message and return the next one, whose commands may have been sent already."""
         if outgoing.is_stale and not self._is_invited:  # the connection took long to open
             self._source.requeue(outgoing)
-            return self._source.next_message(0)
+            return self._next()
         if not self._is_invited and (words := self._words(outgoing)):
             self._said = outgoing
             self._dialogue.start()
@@ -252,7 +252,7 @@ class SmtpPipeline:
                 yield from self._judge(outgoing, words.splitlines(keepends=True))
         if self._is_invited:
             return (yield from self._finish(outgoing))
-        return self._source.next_message(0)
+        return self._next()
 
     def _finish(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
         """Send a dot with what comes next, settle it by the answer; repeat while all is well."""
@@ -265,7 +265,7 @@ class SmtpPipeline:
                 self._hang_up()
                 return None
             if following is None:
-                return self._source.next_message(0)
+                return self._next()
             outgoing = following
 
     def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
@@ -302,7 +302,11 @@ class SmtpPipeline:
             return None
         if following is not None:
             yield from self._hear(following)
-        return following if self._is_invited else self._source.next_message(0)
+        return following if self._is_invited else self._next()
+
+    def _next(self) -> OutgoingMessage | None:
+        """Return the next message, unless this connection has carried its last one."""
+        return self._source.next_message(0) if self._dialogue.is_open else None
 
     def _prefetch(self) -> tuple[OutgoingMessage | None, bytes]:
         """Return the next message, if this connection may carry it, and its commands."""
