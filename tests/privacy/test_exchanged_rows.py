@@ -207,6 +207,15 @@ def test_a_group_whose_id_is_the_offices_name_makes_no_leader_of_it_one_of_the_o
         assert not has_accepted(session, keys.opener, account, None)
 
 
+def test_a_leader_under_a_name_that_has_their_group_in_it_is_not_of_the_office(scenario):
+    with scenario.services.writing.begin() as session:
+        mallory = account(session, MALLORY, scenario)
+        right = right_of(session, mallory, THEIRS)
+        mallory.public_id, right.group = right.key, None
+        session.flush()
+        assert not has_accepted(session, scenario.keyring.opener, mallory, None)
+
+
 @pytest.mark.parametrize(
     "columns",
     [
