@@ -23,7 +23,7 @@ from belong_mail.accounts.service import (
 from belong_mail.accounts.signing_in import has_passkey, identity_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now, required
+from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 
@@ -141,7 +141,8 @@ def needs_more_than_email(session: Session, person: Account) -> bool:
 def ending(session: Session, by: Account) -> list[Right]:
     """List the rights that an office colleague may renew now, first to end first.
 
-    No one renews their own right to work for the office, unless they are its only colleague.
+    No one renews their own right to work for the office, unless they are its only colleague. Where
+    they may change, they are locked: else a renewal would undo a removal that it did not see.
     """
     found = (
         select(Right)
@@ -151,7 +152,7 @@ def ending(session: Session, by: Account) -> list[Right]:
     )
     if has_office_besides(session, by):
         found = found.where(or_(Right.group_id.is_not(None), Right.account_id != by.id))
-    return list(session.scalars(found))
+    return list(session.scalars(lock_for_change(session, found)))
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:

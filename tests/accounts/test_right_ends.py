@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from belong_mail.accounts import right_tasks
+from belong_mail.accounts import people, right_tasks
 from belong_mail.accounts.jobs import EndRight
 from belong_mail.accounts.models import Right
 from belong_mail.core.audit import Kind
@@ -163,6 +164,25 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     told = on_day(scenario, begun + YEAR + timedelta(days=1), INBOX)
     assert told.count(SOON) == 1, "of the one that was left out"
     assert leads(scenario) == 1
+
+
+@on_both("races")
+def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario, services):
+    by, lead = scenario.account(OFFICE), scenario.account(LEAD)
+    with services.reading.begin() as session:
+        key = f"{lead.public_id}/{group_named(session, VILLAGE).public_id}"
+    is_second = iter((False, True))
+
+    def act(session: Session) -> None:
+        if next(is_second):
+            people.renew(session, by, [key])
+        else:
+            people.remove(session, services.sealer, by, lead, VILLAGE)
+
+    with time_machine.travel(now() + YEAR - timedelta(days=29)):
+        do_twice_at_once(services, act)
+        assert CHANGED in on_day(scenario, now(), LEAD)
+    assert leads(scenario) == 0
 
 
 def test_a_colleague_renews_the_office_and_not_oneself(app, scenario):
