@@ -32,9 +32,10 @@ class Rights:
 
 
 READS = Rights()
-# The worker deletes what has been over for long: the web writes no end but a recent one.
+# The worker deletes what has been over for long: the web writes no end but a recent one. After one
+# in the future, nothing would be over for long.
 # PostgreSQL's now() is when a transaction began, which may be long ago.
-LATELY = "clock_timestamp() - interval '1 day'"
+LATELY = "BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 day'"
 
 
 # The tables that the web may read, and its other rights there.
@@ -64,7 +65,7 @@ WEB = {
     "threads": Rights(
         "reference receipt_key topic last_at",
         update="last_at",
-        rows=(("UPDATE", f"last_at > {LATELY}"),),
+        rows=(("UPDATE", f"last_at {LATELY}"),),
     ),
     "deliveries": READS,
     "flyers": Rights(
@@ -166,7 +167,7 @@ WEB = {
         rows=(
             (
                 "UPDATE",
-                f"confirmed_at IS NOT NULL AND (ended_at IS NULL OR ended_at > {LATELY})",
+                f"confirmed_at IS NOT NULL AND (ended_at IS NULL OR ended_at {LATELY})",
             ),
         ),
     ),

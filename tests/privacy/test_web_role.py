@@ -149,9 +149,11 @@ def test_the_web_writes_nothing_that_the_worker_would_delete_soon(services, keyr
     for mark in (
         "subscriptions SET ended_at = now() - interval '25 hours'",
         "subscriptions SET ended_at = '-infinity'",
+        "subscriptions SET ended_at = 'infinity'",
         "subscriptions SET confirmed_at = NULL",
         "subscriptions SET confirmed_at = NULL, ended_at = now()",
         "threads SET last_at = now() - interval '25 hours'",
+        "threads SET last_at = 'infinity'",
     ):
         assert "violates row-level security" in refusal(web, f"UPDATE {mark}")
     assert refusal(web, ended := "UPDATE subscriptions SET ended_at = now()") == f"taken: {ended}"
