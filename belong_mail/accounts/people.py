@@ -115,7 +115,7 @@ def end_right(
     else:
         group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
     right = required(find_right(session, person, group), NotFound)
-    if right.is_over:
+    if right.is_over and right.is_pending:  # was ended before; of the office, the last ones stay
         raise NotFound
     # Without its acceptance, it stays ended even if it becomes the last of the office.
     right.accepted_at, right.ends_at = None, now()

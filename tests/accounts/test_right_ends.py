@@ -211,3 +211,14 @@ def test_the_last_of_the_office_stays_and_renews_themself(app, scenario):
         assert ending(office) == [own]
         renew(office, own)
         assert ending(office) == []
+
+
+def test_a_colleague_is_removed_though_nobody_was_renewed_in_time(app, scenario):
+    scenario.invite_office(COLLEAGUE)
+    person = f"/office/leads/{scenario.account(COLLEAGUE).public_id}"
+    with time_machine.travel(now() + YEAR + timedelta(days=2)):
+        scenario.worker.drain()
+        signed_in(app, scenario.keyring, OFFICE).act(f"{person}/remove", role="office")
+        scenario.worker.drain()
+        assert scenario.right(COLLEAGUE) is None
+        assert "ended your role" in text_of(scenario.mails(COLLEAGUE)[-1])
