@@ -1,7 +1,7 @@
 """End memberships whose email bounces repeatedly."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
@@ -11,14 +11,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, HOUR, OUR_FAULT_RATE, WorkerLimit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.hard_bounces import BounceRule, rule_of
 from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
-from belong_mail.members.wrapped_fields import domain_hash
 
 log = logging.getLogger(__name__)
 # Emails to a member that are looked back at.
@@ -32,9 +30,11 @@ OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 # Keys of the breakers, one for each domain: a slash and a keyed hash of its name.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
+# Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
+DomainHash = Callable[[Subscription | None], bytes]
 
 
-def handle_bounce(session: Session, keyring: Keyring, delivery_id: int) -> None:
+def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
     Each domain has a circuit breaker: if many of its addresses are unknown at once, its mail system
@@ -47,7 +47,7 @@ def handle_bounce(session: Session, keyring: Keyring, delivery_id: int) -> None:
     member = session.get(Subscription, delivery.subscription_id or 0)
     if member is not None and member.confirmed_at is None:
         return  # from an old list or mistyped: it says nothing about the mail system
-    if not rule.is_about_existence or _is_believed(session, keyring, member):
+    if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 
 
@@ -117,9 +117,9 @@ def is_alarming(session: Session, at: datetime) -> bool:
     )
 
 
-def _is_believed(session: Session, keyring: Keyring, member: Subscription | None) -> bool:
+def _is_believed(session: Session, domain_of: DomainHash, member: Subscription | None) -> bool:
     """Count an unknown address; return whether its domain has few enough to be believed."""
-    at, domain = now(), domain_hash(keyring, member)
+    at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
     if rate_limits.available_at(session, key, at) > at + LONG_AGO:
         return False
@@ -127,7 +127,7 @@ def _is_believed(session: Session, keyring: Keyring, member: Subscription | None
     if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
         log.warning("Too many addresses of a domain are said not to exist: no membership ends.")
         lost = bounced_members(session, at - HOUR)
-        restore(each for each in lost if domain_hash(keyring, each) == domain)
+        restore(each for each in lost if domain_of(each) == domain)
     return not wait
 
 

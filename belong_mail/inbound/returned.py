@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 from belong_mail.core.encryption import sealed_for
@@ -19,7 +20,7 @@ from belong_mail.members import service as members
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS, leave_alone
-from belong_mail.members.wrapped_fields import address_of
+from belong_mail.members.wrapped_fields import address_of, domain_hash
 
 # Emails that ask to confirm joining.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
@@ -75,7 +76,7 @@ def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
     if is_own and report.verdict in (*outcomes.SENDER_FAULTS, ReplyClass.POLICY):
         log.warning("Emails bounce because of our setup: %s", report.phrase or report.status)
         bounces.record_our_fault(work.session)
-    bounces.handle_bounce(work.session, work.keys, delivery.id)
+    bounces.handle_bounce(work.session, partial(domain_hash, work.keys), delivery.id)
 
 
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import CompoundSelect, func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.decryption import Keyring
 from belong_mail.delivery import retry, throttle
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
 from belong_mail.delivery.work import Work
@@ -25,7 +24,7 @@ ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
-def pause_if_refused(keyring: Keyring, session: Session, delivery_id: int) -> None:
+def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_id: int) -> None:
     """Count an undelivered email: for its issue, then for its recipient.
 
     If too many copies are refused through no fault of their recipients, the issue is paused and
@@ -34,7 +33,7 @@ def pause_if_refused(keyring: Keyring, session: Session, delivery_id: int) -> No
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
-        return bounces.handle_bounce(session, keyring, delivery_id)
+        return bounces.handle_bounce(session, domain_of, delivery_id)
     bounces.record_our_fault(session)
     issue = session.get(Newsletter, delivery.newsletter_id or 0)
     if issue is None or issue.stopped_at is not None:
