@@ -87,7 +87,7 @@ def test_somebody_whose_address_was_used_is_left_alone(home, say, site, address)
     home.get_by_role("button", name=say("Don’t email me again")).click()
     expect(home.locator("h1")).to_have_text(say("We won’t email you again"))
     home.goto(confirm)
-    expect(home.locator("h1")).to_have_text(say("This request was canceled"))
+    expect(home.locator("h1")).to_have_text(say("This request is over"))
 
 
 @one_by_day("journeys in a browser")

@@ -79,10 +79,10 @@ def test_a_confirmation_link_of_a_canceled_request_says_so(scenario):
     confirm = link_to(mail, "confirm")
     page = scenario.visitor.open(confirm)
     assert page.status_code == 200
-    assert "This request was canceled" in page.text
+    assert "This request is over" in page.text
     assert f'href="/groups/{VILLAGE}/join' in page.text
     assert scenario.visitor.follow(confirm).status_code == 409
-    assert "se canceló" in scenario.visitor.open(confirm.replace("lang=en", "lang=es")).text
+    assert "terminó" in scenario.visitor.open(confirm.replace("lang=en", "lang=es")).text
     assert not scenario.is_member()
     scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
     scenario.worker.drain()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
-from tests.processes import SECONDS, Forked
+from tests.processes import BYTECODE, SECONDS, Forked
 from tests.waiting import wait_until
 
 # Octets: enough for a state file, too few for a page of a database.
@@ -78,6 +78,9 @@ def full(processes: Iterable[int]) -> Iterator[None]:
     finally:
         for pid, limits in kept.items():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        for each in BYTECODE.rglob("*.pyc"):  # Python keeps what it could write of a module
+            if each.stat().st_size == LITTLE:
+                each.unlink()
 
 
 def once(act: Callable[[], None]) -> Callable[[str], None]:
