@@ -17,14 +17,12 @@ from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import proof
 from belong_mail.accounts.passkeys import PasskeyRefused
-from belong_mail.accounts.proof import Way
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in, was_signed_in
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut
-from belong_mail.web.context import only_read, services, show_again, transaction
+from belong_mail.web.context import only_read, read_transaction, services, show_again
 from belong_mail.web.forms import LANGUAGE_SWITCH, BaseForm
-from belong_mail.web.language import request_language
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
@@ -71,20 +69,17 @@ def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask for a proof of identity, in another tab than this page, which keeps the form.
 
-    Where a link proves it, it is emailed by the same press. It asks for none if the form would be
-    refused: the page's own view reports errors first, while the database refuses to write and no
-    form acts. So does the language button of a form.
+    It asks for none if the form would be refused: the page's own view reports errors first, while
+    the database refuses to write and no form acts. So does the language button of a form.
     """
-    refusals = HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError
-    with only_read(), suppress(*refusals):
+    only_read()
+    with suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())
         is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
         if is_turned or shown.status_code == WRONG:
             return shown
-    with transaction() as session:
+    with read_transaction() as session:
         way = proof.way(session, services().settings, signed_in())
-        if way is Way.EMAIL and LANGUAGE_SWITCH not in request.form:
-            proof.ask_for_link(session, services().sealer, signed_in(), request_language())
     proof.remember_page()
     given: dict[str, Any] = {"form": BaseForm(formdata=None), "way": way}
     return _kept_page("account/proof_needed.html", **given), error.code or 403

@@ -78,14 +78,9 @@ def is_shown_again() -> bool:
     return bool(g.get("is_shown_again", False))
 
 
-@contextmanager
-def only_read() -> Iterator[None]:
-    """Make the database refuse to write meanwhile, as in GET."""
+def only_read() -> None:
+    """Make the database refuse to write from now on, as in GET."""
     g.is_only_read = True
-    try:
-        yield
-    finally:
-        g.is_only_read = False
 
 
 def is_only_read() -> bool:
