@@ -83,6 +83,20 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again_by_
 
 
 @on_sqlite
+def test_one_that_the_relay_refuses_is_told_of_too(visitor, services, worker, relay):
+    relay.always(f"RCPT {OFFICE}", "550 5.1.1 No such user")
+    write(visitor, services)
+    worker.drain()
+    with services.writing.begin() as session:
+        rooms.purge_all(session, now() + timedelta(days=60))
+    assert "no such user" in undelivered(services)[0], "kept until somebody has seen to it"
+    relay.usual()
+    resend(services)
+    worker.drain()
+    assert len(relay.to(OFFICE)) == 1
+
+
+@on_sqlite
 def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, worker, relay):
     relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
     write(visitor, services)

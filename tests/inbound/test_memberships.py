@@ -10,6 +10,7 @@ from belong_mail.inbound import hard_bounces
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.mail.phrases import known_phrase, reply_phrases
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
+from tests.browser_client import link_to
 from tests.factories import make_member
 from tests.inbound.mail import (
     DISABLED,
@@ -19,7 +20,7 @@ from tests.inbound.mail import (
     bounce,
     forwarded,
 )
-from tests.inbound.scenario import ADA
+from tests.inbound.scenario import ADA, VILLAGE
 from tests.mail.bounces.samples import SAMPLES
 from tests.mail.outcomes import CASES
 from tests.markers import on_sqlite
@@ -171,6 +172,20 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario):
     assert (scenario.members(), scenario.members("asian")) == (0, 1)
     scenario.issue("asian")
     assert scenario.copies()[-1].recipient == ADA
+
+
+@on_sqlite
+def test_who_was_lost_can_join_again_like_anybody(scenario, visitor):
+    scenario.enter(ADA)
+    scenario.come_back(0, 7)
+    visitor.join(VILLAGE, ADA)
+    scenario.worker.drain()
+    visitor.follow(link_to(scenario.relay.to(ADA)[-1], "confirm"))
+    scenario.worker.drain()
+    assert scenario.members() == 1
+    before = len(scenario.copies())
+    scenario.issue()
+    assert len(scenario.copies()) == before + 1
 
 
 def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:

@@ -209,6 +209,16 @@ def test_who_complains_of_being_asked_is_never_asked_again(
     assert len(scenario.copies()) == emails
 
 
+@on_sqlite
+def test_nothing_that_comes_back_is_answered(scenario):
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    for message in (bounce(path, ADA), complaint(path), apple(path), b"Subject: Hello\n\nAda?\n"):
+        scenario.take(path, message)
+    assert len(scenario.relay.accepted) == 1
+
+
 def test_what_cannot_be_read_is_put_aside_and_stops_nothing(scenario, caplog):
     scenario.enter(ADA)
     issue = scenario.issue()

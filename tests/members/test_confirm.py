@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 
 import pytest
 import time_machine
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.delivery.models import Delivery
 from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation
-from tests.browser_client import text_of
+from tests.browser_client import link_to, text_of
 from tests.db_dump import kept_of
 from tests.markers import on_both
-from tests.scenario import ADA
+from tests.scenario import ADA, VILLAGE
 
 OVER = "This link doesn’t work anymore"
 
@@ -145,3 +145,19 @@ def test_each_link_grants_what_its_email_asked_the_earlier_one_too(scenario):
     assert scenario.visitor.follow(first).status_code == 200
     assert scenario.subscription().language == "es"
     assert scenario.is_member(bob)
+
+
+def test_a_letter_never_asks_about_somebody_elses_wish(scenario):
+    """Nor does it when its row names another's: it was fixed when it was asked for."""
+    scenario.visitor.join(VILLAGE, ADA)
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
+    scenario.worker._read_requests()
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
+    scenario.visitor.join("asian", "bob@dpsk12.org")
+    assert scenario.subjects("bob@dpsk12.org") == ["Confirm your request to DPS Belong"]
+    [mail] = scenario.mails()
+    scenario.visitor.follow(link_to(mail, "confirm"))
+    assert scenario.is_member()
+    assert not scenario.is_member("bob@dpsk12.org", "asian")

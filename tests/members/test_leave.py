@@ -8,6 +8,7 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
+from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -181,6 +182,15 @@ def test_leaving_holds_back_mail_that_already_waits(scenario):
     assert states(scenario) == states(scenario) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
+def test_who_leaves_before_the_welcome_has_left_gets_none(scenario):
+    link = scenario.confirm_link()
+    scenario.visitor.follow(link)
+    with scenario.services.writing.begin() as session:
+        for member in session.scalars(select(Subscription)):
+            members.leave(session, member.public_id)
+    assert scenario.subjects() == ["Confirm your request to DPS Belong"]
+
+
 @on_both("claims")
 def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario):
     """The delivery exists already: the engine asks once more before it writes the message."""
@@ -231,6 +241,15 @@ def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
     scenario.visitor.follow(not_me, choice="never")
     scenario.worker.drain()
     assert scenario.visitor.follow(undo).status_code == 404
+    assert not scenario.is_member()
+
+
+def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario):
+    _, link = links(scenario)
+    scenario.visitor.follow(link)
+    scenario.enter()
+    assert scenario.is_member()
+    assert scenario.visitor.follow(link).status_code == 200
     assert not scenario.is_member()
 
 

@@ -271,3 +271,14 @@ def test_a_token_of_another_purpose_or_thing_opens_no_page(scenario):
         assert scenario.visitor.open(f"/{page}/{token}").status_code == over
         assert scenario.visitor.follow(f"/{page}/{token}", **body).status_code == over
     assert kept_of(scenario.services) == before
+
+
+@pytest.mark.parametrize("page", ["leave", "not-me", "one-click"])
+def test_links_that_end_something_work_for_ever(scenario, page):
+    with scenario.services.writing.begin() as session:
+        member = make_member(session, scenario.keyring, ADA)
+        token = scenario.services.tokens.sign(PAGES[page], member.public_id, now())
+    with time_machine.travel(now() + timedelta(days=4000)):
+        answer = scenario.visitor.follow(f"/{page}/{token}", **{"List-Unsubscribe": "One-Click"})
+    assert answer.status_code in {200, 204}
+    assert not scenario.is_member()

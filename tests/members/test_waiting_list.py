@@ -15,7 +15,7 @@ from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import html_of, link_to, text_of
 from tests.clients import sign_in
 from tests.db_dump import dump_of
-from tests.factories import group_named, launch_an_hour_ago
+from tests.factories import group_named, launch_an_hour_ago, make_member
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.privacy.test_secrets import COMMON, windows_of
 from tests.scenario import ADA, SOON, TELL_ME, VILLAGE, drain_in
@@ -106,6 +106,16 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing_for_who_joins_mea
         assert len(scenario.mails()) == 1
 
 
+def test_who_has_joined_already_hears_that_they_are_in(scenario):
+    """A silence would tell whoever left the note, and sees the rows, of the membership."""
+    scenario.wait_for()
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA, SOON)
+    scenario.launch()
+    assert scenario.subjects() == ["About your request"]
+    assert scenario.rows("waitlist_entries") == 0
+
+
 def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_a_note_like_anyone(scenario):
     """By a missing note whoever sees the rows would learn whose membership wants no email."""
     scenario.wait_for()
@@ -118,6 +128,18 @@ def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_a_note_like_anyone(sc
     tables = ("waitlist_entries", "subscriptions", "deliveries")
     assert [scenario.rows(each) for each in tables] == [0, 1, 1], "as before, without the notes"
     assert len(scenario.mails()) == 1
+
+
+def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario):
+    scenario.wait_for()
+    scenario.wait_for(slug="people-with-disabilities")
+    scenario.launch()
+    [mail] = scenario.mails()
+    scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
+    scenario.launch("people-with-disabilities")
+    scenario.visitor.join(VILLAGE, ADA)
+    assert len(scenario.mails()) == 1
+    assert (scenario.rows("waitlist_entries"), scenario.rows("suppressions")) == (0, 1)
 
 
 def test_a_note_goes_a_year_after_it_was_asked_for_again_and_with_a_retired_group(scenario):

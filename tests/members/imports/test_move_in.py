@@ -117,6 +117,15 @@ def test_the_command_says_what_is_in_a_file_and_prints_no_address(scenario, brin
         assert found_in(output.encode(), [CANARY, ADA, "gmail"]) == []
 
 
+@on_both("transactions")
+def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(scenario, bring):
+    first = bring(ADA, "--dry-run").output
+    scenario.enter()
+    assert bring(ADA, "--dry-run").output == first
+    assert bring(ADA).exit_code == 0
+    assert scenario.subjects()[-1] == "Welcome! You’re in."
+
+
 def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
     people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
     scenario.enter(people["member"])
