@@ -9,7 +9,7 @@ from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now, required
+from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
@@ -102,7 +102,10 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
 
 
 def rights_of(session: Session, account: Account) -> list[Right]:
-    """List the rights that an account has or is invited to, that of the office last."""
+    """List the rights that an account has or is invited to, that of the office last.
+
+    Where they may change, they are locked: who accepts sees that it was withdrawn a moment ago.
+    """
     found = (
         select(Right)
         .outerjoin(Right.group)
@@ -110,7 +113,7 @@ def rights_of(session: Session, account: Account) -> list[Right]:
         .where(Right.account_id == account.id, has_not_ended(), Group.retired_at.is_(None))
         .order_by(Right.group_id.is_(None), Group.position)
     )
-    return list(session.scalars(found))
+    return list(session.scalars(lock_for_change(session, found)))
 
 
 def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> bool:

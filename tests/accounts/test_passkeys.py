@@ -47,6 +47,7 @@ def test_a_lead_adds_a_passkey_and_signs_in_with_it(lead, device, phone, service
     assert "My phone" in lead.open(PAGE).text
     assert sign_in_by(phone, device).location == "/lead/"
     assert is_in(phone)
+    assert "built-in" not in lead.open(f"{PAGE}?done=items").text
     assert details(services, Kind.PASSKEY_ADDED) == [None]
     assert details(services, Kind.SIGNED_IN)[-1] == "passkey"
     assert "Last used on" in lead.open(PAGE).text

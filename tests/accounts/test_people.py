@@ -2,24 +2,28 @@
 
 import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, people
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, InviteColleague
 from belong_mail.accounts.models import OFFICE as PLACE
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
+from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.leads import mailbox
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.overlapping import do_twice_at_once
 from tests.scenario import ADA, VILLAGE
 
 pytestmark = periodic_tasks
@@ -238,6 +242,23 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert scenario.visitor.open(link_to(scenario.mails(NEW)[-1], "invitation")).status_code == 200
     with scenario.services.reading.begin() as session:
         assert accounts.leads_of(session, group_named(session, "asian")), "what was accepted stays"
+
+
+@on_both("races")
+def test_an_invitation_is_not_accepted_while_it_is_withdrawn(scenario, office, services):
+    invite(office, scenario, NEW, VILLAGE)
+    person, link = known(scenario, NEW), link_to(scenario.mails(NEW)[-1], "invitation")
+    secret = services.tokens.read(Purpose.INVITATION, urlsplit(link).path.rsplit("/", 1)[-1])
+    is_second = iter((False, True))
+
+    def act(session: Session) -> None:
+        if next(is_second):
+            with pytest.raises(BadToken):
+                accounts.accept(session, services.sealer, secret)
+        else:
+            people.withdraw(session, person)
+
+    do_twice_at_once(services, act)
 
 
 def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
