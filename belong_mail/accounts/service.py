@@ -16,6 +16,7 @@ from belong_mail.groups.models import Group
 
 # How long before a right ends the office and its holder are told.
 ENDS_SOON = timedelta(days=30)
+_OTHER = aliased(Right)
 
 
 def find_right(session: Session, account: Account, group: Group | None) -> Right | None:
@@ -38,9 +39,8 @@ def has_not_ended() -> ColumnElement[bool]:
     The office ends a right; the worker deletes it, because only it knows which were proven. The
     rights of the last of the office do not end: no one would be left to renew one.
     """
-    other = aliased(Right)
     others = exists().where(
-        other.group_id.is_(None), other.accepted_at.is_not(None), _has_time_left(other)
+        _OTHER.group_id.is_(None), _OTHER.accepted_at.is_not(None), _has_time_left(_OTHER)
     )
     is_last = and_(Right.group_id.is_(None), Right.accepted_at.is_not(None), ~others)
     return or_(_has_time_left(Right), is_last)
@@ -50,9 +50,15 @@ def _has_time_left(right: type[Right]) -> ColumnElement[bool]:
     return or_(right.ends_at.is_(None), right.ends_at > now())
 
 
+def _leads() -> ColumnElement[bool]:
+    """Match rights to lead a group that are held: their end needs no look at others."""
+    is_accepted = Right.accepted_at.is_not(None)
+    return and_(Right.group_id.is_not(None), is_accepted, _has_time_left(Right))
+
+
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List the leaders of a group, without people who are only invited."""
-    found = select(Account).join(Right).where(Right.group_id == group.id, is_held())
+    found = select(Account).join(Right).where(Right.group_id == group.id, _leads())
     return list(session.scalars(found.order_by(Account.id)))
 
 
@@ -62,9 +68,7 @@ class NotFound(Exception):
 
 def groups_led_by(account: Account) -> Select[int | None]:
     """Select the ids of the groups an account leads: every query for a lead goes through here."""
-    return select(Right.group_id).where(
-        Right.account_id == account.id, Right.group_id.is_not(None), is_held()
-    )
+    return select(Right.group_id).where(Right.account_id == account.id, _leads())
 
 
 def has_right(session: Session, account: Account, group: Group | None) -> bool:
@@ -146,7 +150,7 @@ def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]
     found = (
         select(Group.name, Right.ends_at)
         .join(Right, Right.group_id == Group.id)
-        .where(Right.account_id == account.id, is_held(), Group.retired_at.is_(None))
+        .where(Right.account_id == account.id, _leads(), Group.retired_at.is_(None))
         .where(Right.ends_at < now() + ENDS_SOON)
         .order_by(Group.position)
     )
