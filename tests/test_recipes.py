@@ -171,7 +171,7 @@ RECIPES = {
         Line(
             "belong_mail/monitoring/checks.py",
             "CHECKS: Final = (\n",
-            '    Check(name="waiting", about="Requests.", measure=measures.requests),\n',
+            '    Check(name="waiting", measure=measures.requests, wrong="Late", todo="Look."),\n',
         ),
     ],
 }

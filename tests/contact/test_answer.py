@@ -140,7 +140,7 @@ def test_the_office_sees_threads_and_never_their_words(
 
 
 def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
-    with time_machine.travel(now() - timedelta(days=1)):
+    with time_machine.travel(now() - timedelta(hours=1)):
         write(visitor)
     write(visitor)
     with services.reading.begin() as session:

@@ -141,7 +141,7 @@ def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhil
         make_member(session, scenario.keyring, "aaron@dpsk12.org")
     _, link = links(scenario)
     before = scenario.subscription()
-    with time_machine.travel(now() + timedelta(days=9), tick=False) as clock:
+    with time_machine.travel(now() + timedelta(hours=9), tick=False) as clock:
         undo = undo_link(scenario.visitor.follow(link).text)
         with scenario.services.writing.begin() as session:
             make_member(session, scenario.keyring, "bob@dpsk12.org")
