@@ -1,4 +1,4 @@
-"""A pool of connections: each is opened in its own thread, and one thread drives all."""
+"""Keep a pool of SMTP connections: a thread opens each, and one event loop drives them all."""
 
 import logging
 import os
@@ -19,16 +19,16 @@ from belong_mail.mail.smtp.transport import Transport
 MAX_IDLE_SECONDS: Final = 60.0
 # Seconds between checks of deadlines.
 LOOK_GAP_SECONDS: Final = 0.1
-# Seconds after a stop beyond which only answers to final dots are awaited.
+# Seconds after a stop; later, only answers to final dots are awaited.
 QUIT_SECONDS: Final = 10.0
-# Conversations that continue before other events are checked.
+# Most socket events handled before deadlines are checked.
 MAX_CONVERSATIONS: Final = 64
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class ConnectionTask:
-    """A conversation to drive; the thread that opened it waits for its end."""
+    """A conversation in the event loop; `end` wakes the thread that opened it."""
 
     line: SmtpConnection
     steps: SmtpSteps[None]
@@ -40,9 +40,9 @@ class ConnectionTask:
 
 
 class ConnectionPool:
-    """A thread for each connection opens it, passes the conversation here, and says goodbye.
+    """Opens each connection in a thread of its own, and drives all of them in one event loop.
 
-    One thread drives all of them, so none waits for another's turn.
+    So no connection waits for another's handshake.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ConnectionPool:
         self._limit = limit
         self._most_idle = idle
         self._threads: set[threading.Thread] = set()
-        """Those that open connections, talk, or say goodbye: each takes itself out at its end."""
+        """Threads that open a connection, wait for its conversation, or close it."""
         self._brought: deque[ConnectionTask] = deque()
         self._talks: dict[int, ConnectionTask] = {}
         self._idle: list[ConnectionTask] = []
@@ -69,7 +69,7 @@ class ConnectionPool:
         source.on_wakeup = self.wake
 
     def ensure_connections(self) -> None:
-        """Open a connection for waiting messages, if all others are busy and one more may be."""
+        """Open a connection if messages wait, all are busy, and the limit allows one more."""
         is_needed = self._source.has_backlog and not self._idle
         if is_needed and len(self._threads) < self._limit.allowed:
             thread = threading.Thread(target=self._converse, daemon=True)
@@ -77,7 +77,7 @@ class ConnectionPool:
             thread.start()
 
     def run(self, seconds: float) -> bool:
-        """Drive the conversations until there are results to store, or for so many seconds."""
+        """Drive conversations; return True once results can be stored, False on a timeout."""
         until = time.monotonic() + seconds
         while not self._source.pop_wakeup():
             if (left := until - time.monotonic()) <= 0:
@@ -86,7 +86,7 @@ class ConnectionPool:
         return True
 
     def poll(self, seconds: float) -> None:
-        """Take the next steps, waiting at most so many seconds for the first."""
+        """Handle the next events, waiting at most so many seconds for the first."""
         while self._brought:
             self._welcome(self._brought.popleft())
         self._start_conversations()
@@ -99,18 +99,18 @@ class ConnectionPool:
             self._check_deadlines()
 
     def leave(self) -> None:
-        """After a while, break off messages that have not reached their final dot."""
+        """From QUIT_SECONDS on, break off messages that have not reached their final dot."""
         self._leave_at = min(self._leave_at, time.monotonic() + QUIT_SECONDS)
 
     def wake(self) -> None:
-        """End the wait of `poll`."""
+        """Interrupt a waiting `poll`."""
         os.eventfd_write(self._bell, 1)
 
     def join(self, stop: threading.Event) -> None:
         """Run every conversation to its end.
 
-        After a stop, break off messages before their final dot after a while, and leave connections
-        that are still opening.
+        After a stop, QUIT_SECONDS later, break off messages before their final dot and abandon
+        connections that are still opening.
         """
         while any(thread.is_alive() for thread in tuple(self._threads)):
             if stop.is_set():
@@ -121,7 +121,7 @@ class ConnectionPool:
         self._threads = set()
 
     def run_conversation(self, connection: SmtpConnection, steps: SmtpSteps[None]) -> None:
-        """Have a conversation driven, and wait for its end."""
+        """Run a conversation in the event loop, and wait for its end."""
         task = ConnectionTask(connection, steps)
         self._brought.append(task)
         self.wake()
@@ -148,7 +148,7 @@ class ConnectionPool:
         self._step(task)
 
     def _start_conversations(self) -> None:
-        """Give messages to idle conversations, or end them if none is to come."""
+        """Give messages to idle conversations, or end these if there will be none."""
         while self._idle and (outgoing := self._source.next_message(0)) is not None:
             self._step(self._idle.pop(), outgoing)
         while self._idle and not self._source.is_open:
@@ -162,13 +162,13 @@ class ConnectionPool:
         return min(seconds, LOOK_GAP_SECONDS, seconds if due is None else due)
 
     def _go_on(self, task: ConnectionTask) -> None:
-        """Continue a conversation whose event came; end it if it has no message."""
+        """Continue a conversation after an event; an idle one ends."""
         if task.wait is WaitFor.MESSAGE:
             self._idle.remove(task)
         self._step(task)
 
     def _check_deadlines(self) -> None:
-        """End connections that take too long or were idle too long. Answers were read before."""
+        """End conversations that are past a deadline; called after their answers were read."""
         at = time.monotonic()
         self._look_at = at + LOOK_GAP_SECONDS
         for talk in list(self._talks.values()):
@@ -185,7 +185,7 @@ class ConnectionPool:
         *,
         is_late: bool = False,
     ) -> None:
-        """Drive a conversation to its next wait, or to its end."""
+        """Run a conversation until it has to wait, or to its end."""
         try:
             wait = task.steps.throw(TimeoutError()) if is_late else task.steps.send(outgoing)
         except StopIteration:
@@ -207,7 +207,7 @@ class ConnectionPool:
         task.wait = wait
 
     def _end(self, task: ConnectionTask) -> None:
-        """Remove a conversation; a closed socket has left the poll by itself."""
+        """Remove a conversation; epoll forgets a closed socket by itself."""
         del self._talks[task.file]
         if task.line.sock is not None:
             self._poll.unregister(task.file)

@@ -1,4 +1,4 @@
-"""Log what became of deliveries: failures one by one, and all in numbers, once a minute."""
+"""Log results of deliveries once a minute: failures one by one, and the totals by state."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import Outcome
 
 MINUTE_SECONDS: Final = 60.0
-# Failures logged one by one in a minute; the rest is only counted.
+# Failures logged one by one in a minute; the others are only counted.
 MAX_LINES: Final = 20
 GIVEN_BACK: Final = "given_back"
 NO_FAILURES: Final = (None, State.ACCEPTED)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class DeliveryLog:
-    """Counts outcomes that the database has."""
+    """Counts results that are stored."""
 
     def __init__(self) -> None:
         self._counts = Counter[State | None]()
@@ -28,7 +28,7 @@ class DeliveryLog:
         self._told_at = time.monotonic()
 
     def note(self, results: Iterable[tuple[int, Outcome]]) -> None:
-        """Count outcomes; log failures with the delivery, the relay's code and our phrase."""
+        """Count results; log a failure with delivery id, reply code and known phrase."""
         for delivery_id, outcome in results:
             self._counts[outcome.state] += 1
             if outcome.state in NO_FAILURES or self._lines >= MAX_LINES:
@@ -39,7 +39,7 @@ class DeliveryLog:
             logs.event(log, logging.INFO, f"delivery {outcome.state}", **said)
 
     def tell(self, *, is_last: bool = False) -> None:
-        """Log the counts of the last minute, or at the end what is left."""
+        """Log the totals once a minute, and when the worker ends."""
         if not is_last and time.monotonic() - self._told_at < MINUTE_SECONDS:
             return
         if self._counts:

@@ -1,4 +1,4 @@
-"""Compose messages and hand them to connections, a few ahead."""
+"""Render messages just before they are sent, hand them to connections, and collect results."""
 
 import logging
 import threading
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class SkipDelivery(Exception):
-    """The message is not to be sent; the state says why: withdrawn, suppressed, failed."""
+    """The message must not be sent; `state` says why: withdrawn, suppressed or failed."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state)
@@ -38,49 +38,49 @@ class SkipDelivery(Exception):
 
 
 class IssuePaused(Exception):
-    """The issue is paused or stopped, or a key is missing: the delivery has to wait."""
+    """The issue is paused or stopped, or its key is missing: its deliveries wait."""
 
 
-# Writes a message without the database. Raises SkipDelivery or IssuePaused.
+# Renders a message, without the database. Raises SkipDelivery or IssuePaused.
 Compose = Callable[[], Envelope]
 
 
 class PendingMessage(NamedTuple):
-    """A message that is written just before it leaves."""
+    """A message that is rendered just before it is sent."""
 
     id: int
     write: Compose
-    # Monotonic time at which it may leave, by the relay's pace.
+    # The monotonic time at which the rate limit lets it be sent.
     not_before: float = 0.0
-    # When it was last checked that its reader wants it.
+    # The monotonic time at which its reader's membership was last checked.
     made_at: float = 0.0
 
 
-# Reads what deliveries need to be written.
+# Reads all that the rendering of some deliveries needs, and returns a renderer for each.
 ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
 
 
-# Selects a chunk's members in order, from its low to its high: an id, and what a message to each
-# needs. Its bound parameters: those of `prepare`.
+# Builds the query of a chunk's members from its low to its high id, in order. Its columns are the
+# subscription's id, then what `composers` needs; its bound parameters come from `prepare`.
 ChunkMembers = Callable[[Any, Any], Select[Any]]
 
 
 class MemberQuery(Protocol):
-    """The members who are still to get an issue."""
+    """Selects the members who have yet to get an issue."""
 
     chosen: ChunkMembers
-    # The parameters of the issue that was made ready last; none while that is not certain.
+    # The parameters of the issue that was prepared last; empty until that has committed.
     prepared: dict[str, Any]
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Make an issue ready to be sent and return its parameters. Raises IssuePaused."""
+        """Prepare an issue for sending and return its query parameters. Raises IssuePaused."""
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
-        """Return, by delivery id, functions that write to the selected members."""
+        """Return pairs of a delivery id and the function that renders its message."""
 
 
 def compose_message(pending: PendingMessage) -> Envelope | Outcome:
-    """Write a message, or return the outcome if it cannot be written."""
+    """Render a message, or return the outcome if that fails."""
     try:
         return pending.write()
     except (IssuePaused, UnknownKey):
@@ -95,14 +95,14 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
         return outcomes.UNWRITABLE
 
 
-# Seconds after which it is checked again that a message's reader still wants it.
+# Seconds that a claimed message may wait; then its reader's membership is checked again.
 STALE_SECONDS = 2.0
-# When this share of what is in hand has results, a transaction stores them and claims more.
+# Once this share of the claimed has results, one transaction stores them and claims more.
 REFILL_SHARE = CHUNK_MEMBERS / MAX_IN_HAND
 
 
 class Dispatcher:
-    """Writes messages as connections ask for them, and collects the results."""
+    """A thread-safe queue of messages for connections, and of their results."""
 
     def __init__(self, journal: Journal, limit: ConcurrencyLimit) -> None:
         self._journal = journal
@@ -117,16 +117,16 @@ class Dispatcher:
         self.on_wakeup: Callable[[], object] = bool
         self._idle = 0
         self.most = MAX_IN_HAND
-        """How many may be in hand: no more than can leave before they grow stale."""
+        """How many may be claimed at a time: no more than can be sent within STALE_SECONDS."""
         self.held: set[int] = set()
-        """Deliveries claimed whose outcome the database does not have."""
+        """Ids of claimed deliveries whose result is not in the database yet."""
         self.is_ours_until = float("inf")
-        """By the monotonic clock: from then on others may have taken over what we hold."""
+        """Monotonic time after which other workers may have taken over these deliveries."""
         self.reasons: list[Reply | None] = []
-        """Why the relay must be left alone."""
+        """The replies after which the relay must rest; None for a broken connection."""
 
     def hold(self, ids: Iterable[int]) -> None:
-        """Remember claimed deliveries."""
+        """Add claimed deliveries."""
         self._has_news = False
         self.held.update(ids)
         self._has_rung = len(self.held) <= self._refill_below
@@ -136,7 +136,7 @@ class Dispatcher:
         return self.most * (1 - REFILL_SHARE)
 
     def put(self, messages: Iterable[PendingMessage]) -> None:
-        """Let messages leave, unless the relay objected while they were claimed."""
+        """Queue messages for sending, or give them back if the relay must rest."""
         with self._lock:
             if self.reasons:
                 self._results.extend((pending.id, GIVE_BACK) for pending in messages)
@@ -146,7 +146,7 @@ class Dispatcher:
             self._condition.notify(min(self._idle, len(self._waiting)))
 
     def close(self) -> None:
-        """Hand out no more messages, and give back what waits."""
+        """Hand out no more messages, and give back those that wait."""
         with self._lock:
             self.is_open = False
             self._results.extend((pending.id, GIVE_BACK) for pending in self._waiting)
@@ -154,22 +154,22 @@ class Dispatcher:
             self._condition.notify_all()
 
     def give_up(self) -> None:
-        """Drop what other workers have taken over: it must not leave from here."""
+        """Forget deliveries that other workers have taken over, so that they are not sent here."""
         self.close()
         self.held.intersection_update(delivery_id for delivery_id, _ in self._results)
 
     @property
     def has_backlog(self) -> bool:
-        """Return whether a message waits and no connection waits for it."""
+        """Return whether a message waits while all connections are busy."""
         return bool(self._waiting) and not self._idle
 
     def results(self) -> list[tuple[int, Outcome]]:
-        """Return the results to store; they are kept until `written`."""
+        """Return the results to store; `written` removes them."""
         self._unwritten += [self._results.popleft() for _ in range(len(self._results))]
         return self._unwritten
 
     def written(self) -> None:
-        """Forget the results that were returned last: the database has them."""
+        """Remove the results that were just stored."""
         ids = [delivery_id for delivery_id, _ in self._unwritten]
         if not any(outcome is STALE for _, outcome in self._unwritten):
             self.most = min(MAX_IN_HAND, self.most + ceil(len(ids) / 4))
@@ -186,7 +186,7 @@ class Dispatcher:
             return self._first(time.monotonic())
 
     def grows_stale_within(self, seconds: float) -> bool:
-        """Return whether a waiting message will be stale after so many seconds."""
+        """Return whether a waiting message will be too old to send after so many seconds."""
         with self._lock:
             at = time.monotonic()
             self._first(at)
@@ -196,7 +196,7 @@ class Dispatcher:
         while (pending := self._next(patience)) is not None:
             self._journal.note(pending.id, JournalEntry.TAKEN)
             written = compose_message(pending)
-            if patience:  # It waits for a connection, so it cannot be at fault.
+            if patience:  # A connection is opened next; a crash meanwhile is not its fault.
                 self._journal.note(pending.id, JournalEntry.CLAIMED)
             if isinstance(written, Envelope):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
@@ -207,7 +207,7 @@ class Dispatcher:
         self._journal.note(outgoing.id, JournalEntry.TAKEN)
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
-        """Record a final dot; a worker that hangs right after it may still send it."""
+        """Record a final dot, or raise if the lease ended; a worker that hangs here may send it."""
         try:
             self._journal.write(outgoing.id, JournalEntry.DOT)
         except OSError as error:
@@ -254,12 +254,12 @@ class Dispatcher:
         self._record(outgoing.id, outcomes.UNWRITABLE)
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
-        """Record that no connection could be opened."""
+        """Record that a connection could not be opened."""
         log.warning("The relay could not be used, at %s.", error.place if error else "work")
         self._trouble(error.reply if error else None)
 
     def _next(self, patience: float) -> PendingMessage | None:
-        """Return the next message to write, waiting so many seconds; None if there is none."""
+        """Return the next message to render, or None after so many seconds without one."""
         until = time.monotonic() + patience
         with self._lock:
             while self.is_open:
@@ -275,11 +275,11 @@ class Dispatcher:
         return None
 
     def _first(self, at: float) -> float | None:
-        """Return in how many seconds the first message may leave, or None."""
+        """Return the seconds until the first message may be sent, or None if there is none."""
         while self._waiting:
             first = self._waiting[0]
             if at - first.made_at > STALE_SECONDS:
-                # As many as left in that time may be in hand, and work for each connection.
+                # Claim as many as were sent in that time, at least two for each connection.
                 few = 2 * self._limit.allowed
                 self.most = max(few, min(self.most, len(self.held)) - 1)
                 self._record(self._waiting.popleft().id, STALE)
@@ -297,7 +297,7 @@ class Dispatcher:
             self._tell()
 
     def _trouble(self, reply: Reply | None) -> bool:
-        """Return whether to leave the relay alone; if it took something lately, only slow down."""
+        """Return whether the relay must rest; if it accepted email lately, only slow down."""
         self._had_trouble = True
         must_rest = self._limit.must_rest() or (
             reply is not None and bool(outcomes.relay_rest(reply))

@@ -1,12 +1,12 @@
-"""A worker's journal: a mark before each final dot and one after, so that a kill loses nothing.
+"""A worker's journal: marks in a local file that show what was being sent when it was killed.
 
-A mark when a connection takes a delivery in hand shows at which of them workers die.
+It gets a mark when a connection takes a delivery, before its final dot, and after the answer. The
+first shows at which delivery workers die; the others, which messages may have arrived.
 
-Marks are written to a local file that is mapped into memory, without waiting for the disk: they
-survive the process but not a power cut, after which the database's word counts (`results.recover`).
-At its end the journal counts its worker's transactions, as the worker's lease does: the one that is
-behind has lost something. It also says when the worker last moved, by the machine's own clock that
-no one can set.
+The file is mapped into memory and never synced: marks survive the process, but not a power cut,
+after which the database's state counts (`results.recover`). It ends with a count of the worker's
+transactions, which its lease has, too: the lower of the two has lost data. The last field says when
+the worker was last active, by the monotonic clock, which no one can set.
 """
 
 import os
@@ -22,37 +22,37 @@ from typing import Final, NamedTuple
 
 # Bytes: seven of the delivery's id, one of the event.
 ENTRY_OCTETS: Final = 8
-# Bytes of a journal; when it is full it starts anew with what is still open.
+# Size of the file in bytes; when it is full, it is rewritten with the open deliveries.
 MAX_OCTETS: Final = 1 << 16
-# Bytes at its end: transactions begun, transactions made, and when the worker moved.
+# Bytes at its end: transactions begun, transactions committed, and the time of last activity.
 COUNTS_OCTETS: Final = 3 * ENTRY_OCTETS
 FULL_OCTETS: Final = MAX_OCTETS - COUNTS_OCTETS
 NANOSECONDS: Final = 10**9
 
 
 class JournalEntry(IntEnum):
-    # The final dot may leave now.
+    # The final dot is about to be sent.
     DOT = 1
     ACCEPTED = 2
     REFUSED = 3
-    # A connection has it in hand.
+    # A connection has taken it.
     TAKEN = 4
-    # It is tried again: older marks are of an earlier try.
+    # It is claimed for another try, so its older marks no longer count.
     CLAIMED = 5
 
 
 class DeliveryHistory(NamedTuple):
-    """A journal's contents: each delivery's last mark, and the counts at the end."""
+    """A journal's contents: each delivery's last mark, and the fields at the end."""
 
     marks: dict[int, JournalEntry]
     begun: int
     made: int
-    # By the monotonic clock.
+    # Monotonic time, in seconds.
     moved_at: float
 
 
 class Journal:
-    """Allocates the whole file when it begins, so that the disk is never full at a mark."""
+    """Writes marks. The file is allocated whole at first, so no mark fails on a full disk."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -61,11 +61,11 @@ class Journal:
         self._room = _create_file(file)
         self._size = 0
         self.begun = self.made = 0
-        """Transactions that wrote down results or claimed; the last one may not have been made."""
+        """Numbers of the last transaction begun and the last known to have committed."""
         self.move(time.monotonic())
 
     def write(self, delivery_id: int, mark: JournalEntry) -> None:
-        """Append a mark, or raise OSError and leave the journal whole."""
+        """Append a mark, or raise OSError and leave the file unchanged."""
         data = (delivery_id << 8 | mark).to_bytes(ENTRY_OCTETS)
         with self._lock:
             if self._size == FULL_OCTETS:
@@ -76,40 +76,40 @@ class Journal:
             self._open[delivery_id] = mark
 
     def note(self, delivery_id: int, mark: JournalEntry) -> None:
-        """Append a mark that may be lost: without it more deliveries become uncertain."""
+        """Append a mark that may be lost: then more deliveries are uncertain after a crash."""
         try:  # noqa: SIM105 - three times as fast, and it is done for each message
             self.write(delivery_id, mark)
         except OSError:
             pass
 
     def claim(self, delivery_ids: Iterable[int]) -> None:
-        """Close the marks of earlier tries before deliveries are tried again. Raises OSError."""
+        """Void the marks of earlier tries of these deliveries. Raises OSError."""
         for delivery_id in delivery_ids:
             self.write(delivery_id, JournalEntry.CLAIMED)
 
     def move(self, at: float) -> None:
-        """Record that the worker is moving."""
+        """Record that the worker is active at a monotonic time."""
         self._moved_at = int(at * NANOSECONDS)
         self._count()
 
     def begin(self) -> int:
-        """Count a transaction before it is made, and return its number."""
+        """Count a transaction before it begins, and return its number."""
         self.begun += 1
         self._count()
         return self.begun
 
     def end_well(self) -> None:
-        """Count the last begun transaction as made."""
+        """Count the last transaction begun as committed."""
         self.made = self.begun
         self._count()
 
     def begin_uncounted(self) -> None:
-        """Count without the database, which an operator has set back."""
+        """Restart the count of commits, after an operator has restored an older database."""
         self.made = 0
         self._count()
 
     def forget(self, delivery_ids: Iterable[int]) -> None:
-        """Remove deliveries whose outcome the database has."""
+        """Remove deliveries whose result is stored."""
         with self._lock:
             for delivery_id in delivery_ids:
                 self._open.pop(delivery_id, None)

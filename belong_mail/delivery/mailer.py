@@ -1,4 +1,4 @@
-"""Emails: recipient and words, and how they become an envelope."""
+"""Render an email for its recipient, and wrap its arguments in the delivery."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,14 +24,14 @@ from belong_mail.mail.address import Staff, normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
 
-# MS-OXCMAIL 2.1.3.2.20: everything but NDR, the bounces we need.
+# MS-OXCMAIL 2.1.3.2.20: suppress every kind of automatic response but NDR, the bounces we need.
 SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
 
 
 def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
-    """Return the start of validity: now, if half has passed.
+    """Return the time from which a link in an email is valid.
 
-    Otherwise it is when the email was asked for, so that one that is written twice is the same.
+    It is when the email was queued, so that a retry is identical; or now, if half has passed.
     """
     half = timedelta(seconds=purpose.max_age or 0) / 2
     return delivery.created_at if now() - delivery.created_at < half else now()
@@ -39,7 +39,7 @@ def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """An email's words for one person; `reply_to` is an address or empty."""
+    """Recipient, language and template arguments of an email; `reply_to` is an address or empty."""
 
     to: str
     language: str
@@ -49,28 +49,28 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """Everything needed to write an email; only the worker has one."""
+    """Everything needed to render an email. Only the worker has one."""
 
     opener: Opener
     index: BlindIndex
     renderer: Renderer
     links: Links
     names: VerpAddresses
-    # From: the name and address of all our email.
+    # The From header: name and address.
     sender: str
     # The address of the office's inbox.
     office: str
     # The addresses of the operators.
     operators: tuple[str, ...]
-    # Other addresses that may be emailed because a sealed request asks.
+    # Decides which other addresses may be emailed because a sealed request names them.
     staff: Staff
     # The time zone of meetings.
     zone: ZoneInfo
     # The identity provider of the district.
     district: District
-    # Returns the settings with the changes that the office was told of.
+    # Returns the settings, with the changes by the office that it has been notified of.
     site: Callable[[Session], Settings]
-    # Whether email to our own addresses reaches the worker.
+    # Whether email to our own return paths comes back to the worker.
     has_inbound: bool = False
 
     @property
@@ -78,9 +78,10 @@ class Mailer:
         return Keyring(self.opener, self.index, self.staff, self.district)
 
     def envelope(self, delivery: Delivery, email: Email) -> Envelope:
-        """Write a single message: automatic; its template keeps every header quiet.
+        """Render an automatic message to one person.
 
-        No word of a row is looked for in them: who writes rows could hold back any email by one.
+        Its headers are not searched for a group's words: templates put none in, and an intruder who
+        adds a common word to a row could block any email.
         """
         rendered = self.renderer.render(delivery.kind, email.language, **email.context)
         headers = [
@@ -104,7 +105,7 @@ SEALED_ARGUMENTS = "deliveries.sealed_arguments"
 
 
 class Rows(NamedTuple):
-    """The rows that an email belongs to, for searches; it is written without them."""
+    """The rows that an email belongs to, so that it can be found by them; rendering reads none."""
 
     subscription_id: int | None = None
     account_id: int | None = None
@@ -124,10 +125,9 @@ def post_to_address(
     rows: Rows = NO_ROWS,
     **said: Any,
 ) -> None:
-    """Queue an email that is fixed now: recipient, language and words.
+    """Queue an email whose recipient, language and arguments are fixed now.
 
-    All of it opens only in an email of this kind; a change of rows meanwhile neither changes nor
-    stops it.
+    They are wrapped for this kind of email, so no later change of a row changes or stops it.
     """
     said |= {"to": address, "language": known_language(language)}
     is_alone = rows.subscription_id is None and rows.account_id is None
@@ -144,11 +144,11 @@ def post_to_address(
 
 
 def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, Any]]:
-    """Return the recipient and words of such an email. Raises DecryptionError."""
+    """Return recipient and arguments that `post_to_address` wrapped, or raise DecryptionError."""
     said = json.loads(opener.unwrap(delivery.sealed_arguments or b"", _place(delivery.kind), ""))
     return said["to"], said
 
 
 def _place(kind: str) -> str:
-    """Return the place that binds an email's words to its kind: a changed row does not open."""
+    """Return the associated data that binds wrapped arguments to a kind of email."""
     return f"{SEALED_ARGUMENTS}/{kind}"

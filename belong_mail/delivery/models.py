@@ -1,4 +1,4 @@
-"""Deliveries, chunks, leases, suppressions."""
+"""Tables of the outbox: deliveries, chunks of issues, workers' leases, suppressions."""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ IS_COPY_DUE = "newsletter_id IS NOT NULL AND due_at IS NOT NULL"
 
 
 class State(StrEnum):
-    """Where a delivery stands. At rest none is in the first three."""
+    """The state of a delivery; the first three are unfinished."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -41,17 +41,17 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """Return an index of waiting rows only, so that finished ones are not scanned.
+    """Return an index of unfinished rows only (a partial index), for SQLite.
 
-    The migrations create it in PostgreSQL too; here that would load its dialect for everyone.
+    The migrations create it in PostgreSQL; here its dialect would be loaded for everyone.
     """
     return Index(name, *columns, sqlite_where=text(where))
 
 
 class Delivery(IdBase):
-    """One message to one recipient, named by exactly one of three columns.
+    """One message to one recipient: a subscription, an account, or a wrapped address.
 
-    Once it is finished it may forget its recipient.
+    Finished rows may lose theirs, when that is deleted.
     """
 
     __tablename__ = "deliveries"
@@ -75,40 +75,40 @@ class Delivery(IdBase):
 
     # The kind of email: the name of a file in `emails/`.
     kind: Mapped[str]
-    # Not a foreign key: every email would wait for whoever has locked the issue, or its table.
+    # Not a foreign key: every insert would wait for a lock on the issue or its table.
     newsletter_id: Mapped[int | None] = mapped_column(BigId)
     subscription_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscriptions.id", ondelete="SET NULL"), index=True
     )
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     sealed_to: Mapped[bytes | None]
-    # The row that the message is about, in its kind's table, unless that is its recipient.
+    # The row it is about, in a table that depends on the kind, unless that is the recipient's.
     about_id: Mapped[int | None] = mapped_column(BigId)
 
-    # This message's own words, such as the secret of a link.
+    # The template's arguments for this message, such as the secret of a link, as wrapped JSON.
     sealed_arguments: Mapped[bytes | None]
 
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # When it may be tried (again); None: never by itself.
+    # When it is to be tried next; None: not by itself.
     due_at: Mapped[datetime | None] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
-    # Tries that were answered with “later”, or broke off with this message.
+    # Tries that got a temporary refusal, or whose connection broke with this message.
     attempts: Mapped[int] = mapped_column(default=0)
-    # Workers that died while they had it in hand, before its final dot.
+    # Workers that died while they were sending it, before its final dot.
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")
     # When the answer to a final dot was last lost: a copy may have arrived.
     lost_at: Mapped[datetime | None]
-    # 1 if it was sent again although a copy may have arrived, else 0.
+    # 1 if a second copy was sent although the first may have arrived, else 0.
     resent: Mapped[int] = mapped_column(default=0)
 
     # The worker that holds it, or held it when it became uncertain.
     claimed_by: Mapped[str | None]
-    # Its last try reached the final dot, so it counts against the relay's daily quota.
+    # Whether its last try reached the final dot, and so counts against the relay's daily quota.
     is_dot_sent: Mapped[bool] = mapped_column(default=False)
     code: Mapped[int | None]
     enhanced: Mapped[str | None]
-    # Our phrase for the relay's words; their own words quote addresses.
+    # A known phrase found in the relay's reply, whose own text may quote addresses.
     phrase: Mapped[str | None]
 
 
@@ -128,17 +128,17 @@ class Chunk(IdBase):
     low: Mapped[int] = mapped_column(BigId)
     high: Mapped[int] = mapped_column(BigId)
     planned: Mapped[int]
-    # How many deliveries the claim made; None before. The others were withdrawn.
+    # How many deliveries the claim inserted; None before. The other members had left meanwhile.
     inserted: Mapped[int | None]
-    # Its issue is paused.
+    # Whether its issue is paused.
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
 class IssueCount(Base):
-    """Part of the number of an issue's deliveries in a state: add the rows up.
+    """A share of the number of an issue's deliveries in a state: the sum of its rows counts.
 
-    Triggers of `deliveries` write them, in the transaction of each change. After 400 days a
-    delivery's own row is deleted, and still counted.
+    Triggers of `deliveries` write them in the transaction of each change. A delivery whose row is
+    deleted after 400 days stays counted.
     """
 
     __tablename__ = "issue_counts"
@@ -146,39 +146,39 @@ class IssueCount(Base):
     # Not a foreign key: checking the issue's row would wait for its lock.
     newsletter_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
-    # Each process of PostgreSQL has its own rows, so that none waits for another; SQLite has 0. A
-    # number may be below zero: one process may subtract what another has added.
+    # The PostgreSQL backend that wrote the row, so that no transaction waits for another; 0 on
+    # SQLite. Its number may be negative: one backend may subtract what another added.
     backend: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
     # How many of them were sent again although a copy may have arrived.
     resent: Mapped[int]
 
 
-# `db move` copies deliveries first: they are counted as they are inserted.
+# Copy deliveries first in `db move`: the triggers count them as they are inserted.
 IssueCount.__table__.add_is_dependent_on(Delivery.__table__)  # type: ignore[attr-defined]
-# The issues that are paused.
+# The ids of paused issues.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
 _issues = table("newsletters", column("id"), column("paused_at"), column("stopped_at"))
-# Whether a chunk's issue has a mark that stops sending: the worker may not have read the job yet
-# that halts its chunks.
+# Whether the web has marked a chunk's issue as paused or stopped. The worker may not have read the
+# job yet that halts its chunks.
 IS_MARKED = exists().where(
     _issues.c.id == Chunk.newsletter_id,
     or_(_issues.c.paused_at.is_not(None), _issues.c.stopped_at.is_not(None)),
 )
-# How long a worker's claim lasts; it renews the lease while it lives.
+# How long a worker's claim lasts without a renewal.
 LEASE = timedelta(minutes=1)
 
 
 class Lease(Base):
-    """A living worker, and until when others must believe that it lives."""
+    """The lease of a running worker, whose deliveries no other may take over before it ends."""
 
     __tablename__ = "leases"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
-    # The ids of all deliveries that it has in hand, and of some that it had; None: unknown.
+    # The ids of all deliveries that it holds, and of some that it held; None: unknown.
     held: Mapped[str | None]
-    # The number of its last transaction that claimed or settled; its journal counts as well.
+    # The number of its last transaction that claimed or settled; its journal has it, too.
     turn: Mapped[int] = mapped_column(default=0, server_default="0")
 
     @property
@@ -187,7 +187,7 @@ class Lease(Base):
 
 
 class SentPerMinute(Base):
-    """How many final dots a worker recorded in a minute, for the relay's daily quota."""
+    """How many final dots a worker sent in a minute, for the relay's daily quota."""
 
     __tablename__ = "sent_per_minutes"
 
@@ -195,12 +195,12 @@ class SentPerMinute(Base):
     owner: Mapped[str] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     number: Mapped[int]
-    # How many it gave back that minute because their turn did not come in time.
+    # How many deliveries it gave back that minute because they had waited too long to be sent.
     stale: Mapped[int] = mapped_column(default=0)
 
 
 class Suppression(Base):
-    """An address that is never emailed, as a keyed hash; without a group and a time."""
+    """The keyed hash of an address that is never emailed; no group or time of day is stored."""
 
     __tablename__ = "suppressions"
 

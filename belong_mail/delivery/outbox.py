@@ -1,4 +1,4 @@
-"""Ask for email in the transaction of its cause."""
+"""Queue email in the transaction that causes it (transactional outbox)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from belong_mail.core import logs
 from belong_mail.delivery.models import Delivery, State
 
-# The recipient of email that goes where a seal or the worker's settings say: its row names no one.
+# `sealed_to` of an email whose recipient follows from its arguments or the settings.
 UNNAMED: Final = b""
-# Run by the connection: the ORM would build its own statement for each email.
+# Run on the connection: the ORM would build the statement again for each email.
 _INSERTING = insert(Delivery)
 
 
@@ -29,9 +29,9 @@ def post(
 ) -> None:
     """Queue a message of a kind (a file of `emails/`) to exactly one recipient.
 
-    It is sent if and only if the transaction commits. With `due_at` it leaves, and is given up, as
-    if it had been queued then. Columns without a value are left out, because the web's role may not
-    fill them (`grants`).
+    It is sent if and only if the transaction commits. `due_at` delays it, and its expiry counts
+    from then. Columns without a value are left out, because the web's database role may not fill
+    them (`ops.grants`).
     """
     said = {
         "subscription_id": subscription_id,
@@ -49,7 +49,7 @@ def post(
 
 
 def waiting(session: Session, kinds: Iterable[str], subscription_id: int) -> Delivery | None:
-    """Find a message of one of these kinds to a member that has not begun to leave."""
+    """Find an unsent message of one of these kinds to a member."""
     found = select(Delivery).where(
         Delivery.kind.in_(tuple(kinds)),
         Delivery.subscription_id == subscription_id,

@@ -1,4 +1,4 @@
-"""From a relay's reply to a delivery's next state and next try: retries and back-off."""
+"""Turn a relay's reply into a delivery's next state, and the time of its next try."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 SENDER_FAULTS = {ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.CREDENTIALS, ReplyClass.SENDER}
 
-# No more are counted; no email lives for so many.
+# The attempts counter's maximum; every email expires before.
 MAX_ATTEMPTS = 1000
 
 
@@ -27,23 +27,23 @@ STATES = {
 }
 
 
-# A copy may be on its way, or come back.
+# States in which a copy was sent, or may have been; it may still bounce.
 HAS_LEFT = (State.ACCEPTED, State.UNCERTAIN)
-# Never used for uncertain email: not sending a second copy does not recall the first.
+# States that say it was not sent. Never given to an uncertain email, whose first copy may arrive.
 HAS_NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)
-# Phases in which an error may be this message's fault: it is deferred, and counted.
+# SMTP steps in which an error may be this message's fault: it is deferred, and counted.
 RECIPIENT_VERBS = {"RCPT", "DATA", "body", "DOT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next state; None: as before the try, because it was not this message's fault."""
+    """The result of a try; `state` None: as before, because the message was not at fault."""
 
     state: State | None
     code: int | None = None
     enhanced: str = ""
     phrase: str = ""
-    # When to retry; None: as the state says, or as soon as the relay is to be used.
+    # The wait before a retry; None: as the state implies, or when the relay is used again.
     again: timedelta | None = None
     is_dot_sent: bool = False
     is_break: bool = False
@@ -59,19 +59,19 @@ class Outcome:
 
 
 ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
-# No answer came after the final dot: a copy may have arrived.
+# The connection broke after the final dot: a copy may have arrived.
 LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
 GIVE_BACK: Final = Outcome(None)
-# The same for a message that no connection took before it had to be read again.
+# Given back because it waited too long, so its reader's wish must be checked again.
 STALE: Final = Outcome(None)
 DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
-# The database took too long to read what the message needs, or something there is locked.
+# The database took too long to read the message's data, or a row was locked.
 TOO_SLOW: Final = Outcome(State.DEFERRED)
 UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Return the outcome of a reply. The relay's own words are not kept: they quote addresses."""
+    """Return the outcome of a reply. The relay's own text is not kept: it may quote addresses."""
     verdict = classify_reply(reply)
     if verdict is ReplyClass.ACCEPTED:
         return ACCEPTED
@@ -82,17 +82,17 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def outcome_after_break(phase: str) -> Outcome:
-    """Return the outcome of a conversation that broke before the final dot."""
+    """Return the outcome of a connection that broke before the final dot."""
     return Outcome(State.DEFERRED, is_break=True) if phase in RECIPIENT_VERBS else GIVE_BACK
 
 
 def may_concern_recipient(outcome: Outcome, reply: Reply) -> bool:
-    """Return whether a refusal that sounds like our fault may be about one recipient."""
+    """Return whether a refusal that blames us may be about this recipient only."""
     return outcome.is_about_us and reply.verb in RECIPIENT_VERBS and not relay_rest(reply)
 
 
 def relay_rest(reply: Reply) -> timedelta:
-    """Return how long a reply about us asks to be left alone."""
+    """Return how long the relay must be left alone after a reply that blames us."""
     return RELAY_RESTS.get(classify_reply(reply), RETRY_AT_ONCE)
 
 
@@ -102,7 +102,7 @@ def apply_outcome(
     uncertain: timedelta | None,
     rest_until: datetime | None = None,
 ) -> None:
-    """Apply an outcome to a delivery that we hold; a refused second copy does not count as sent."""
+    """Apply the outcome of a try; a refused second copy does not count as `resent`."""
     at = now()
     delivery.claimed_by = None
     delivery.code = outcome.code
@@ -129,9 +129,9 @@ def apply_outcome(
 
 
 def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:
-    """Record that a message bounced after all; return whether that is news.
+    """Record a bounce of a message that was sent; return whether the state changed.
 
-    The time at which the relay took it stays, because it counts for that day's quota.
+    The time at which the relay accepted it stays, because it counts for that day's quota.
     """
     if delivery.state not in HAS_LEFT:
         return False
@@ -141,7 +141,7 @@ def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: st
 
 
 def arrive_at(delivery: Delivery) -> None:
-    """Settle an uncertain message as arrived."""
+    """Mark an uncertain message as accepted."""
     if delivery.state == State.UNCERTAIN:
         delivery.state, delivery.due_at, delivery.claimed_by = State.ACCEPTED, None, None
 
@@ -153,8 +153,8 @@ def _before_try(delivery: Delivery) -> State:
 
 
 def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
-    """Schedule a retry; after the kind's life the delivery expires."""
-    # The web may have written the count.
+    """Schedule a retry, or expire the delivery if its time would be over by then."""
+    # The web can write this column.
     delivery.attempts = min(max(delivery.attempts, 0), MAX_ATTEMPTS) + 1
     due_at = at + retry.retry_wait(
         delivery.kind,
@@ -169,7 +169,7 @@ def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
 
 
 def _mark_uncertain(delivery: Delivery, uncertain: timedelta | None, at: datetime) -> None:
-    """Keep an issue's copy for its setting, retry other email; nothing is sent a third time."""
+    """Schedule an uncertain message's one retry: an issue's copy as configured, others at once."""
     delivery.lost_at = at
     if delivery.resent:
         return

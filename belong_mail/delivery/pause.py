@@ -1,4 +1,4 @@
-"""Pause, resume and stop an issue that is being sent."""
+"""Pause, resume and stop the sending of an issue."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ PAUSABLE_STATES = (State.QUEUED, State.DEFERRED)
 
 
 def pause(session: Session, newsletter_id: int) -> None:
-    """Keep the rest of an issue from being claimed.
+    """Stop an issue's deliveries from being claimed.
 
-    After STALE_SECONDS a worker checks again what it read ahead, and gives it back.
+    A worker gives back what it has claimed but not sent within STALE_SECONDS.
     """
     _deliveries(session, newsletter_id, due_at=None)
     _chunks(session, newsletter_id, is_halted=True)
 
 
 def resume(session: Session, newsletter_id: int) -> None:
-    """Resume a paused issue, with its full time; no one gets it twice.
+    """Resume a paused issue; its expiry counts from now, and no one gets it twice.
 
-    Only chunks that the worker halted: the web may ask for it as often as it likes.
+    Does nothing unless the worker paused it, as the web can ask any number of times.
     """
     if session.scalar(HALTED_NEWSLETTERS.where(Chunk.newsletter_id == newsletter_id)) is None:
         return
@@ -33,7 +33,7 @@ def resume(session: Session, newsletter_id: int) -> None:
 
 
 def stop(session: Session, newsletter_id: int) -> None:
-    """Withdraw copies that have not left; uncertain ones stay so, and are not sent again."""
+    """Withdraw the copies that were not sent. Uncertain ones stay so, and are not retried."""
     state = case((Delivery.lost_at.is_not(None), State.UNCERTAIN), else_=State.WITHDRAWN)
     finished_at = func.coalesce(Delivery.lost_at, now())
     _deliveries(session, newsletter_id, state=state, finished_at=finished_at)
@@ -44,13 +44,13 @@ def stop(session: Session, newsletter_id: int) -> None:
 
 
 def is_in_hand(session: Session, newsletter_id: int) -> bool:
-    """Return whether a worker holds copies of an issue just now."""
+    """Return whether a worker is sending copies of an issue now."""
     held = Delivery.newsletter_id == newsletter_id, Delivery.state == State.SENDING
     return session.scalar(select(Delivery.id).where(*held).limit(1)) is not None
 
 
 def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
-    """Withdraw waiting copies; those in hand are checked again before they leave."""
+    """Withdraw waiting copies. A worker checks those it has claimed again before it sends them."""
     waiting = update(Delivery).where(*which, Delivery.state.in_(PAUSABLE_STATES))
     values = {"state": State.WITHDRAWN, "finished_at": now(), "due_at": None}
     session.execute(waiting.values(values))

@@ -1,4 +1,4 @@
-"""Name a delivery on the wire: its return path (VERP) and its Message-ID."""
+"""Encode a delivery in its return path (VERP) and its Message-ID, so that bounces name it."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from belong_mail.core.encryption import BlockCipher
 
 # Bytes of a delivery's id.
 ID_OCTETS = 6
-# Bytes that make a name unforgeable: in a block they are zeros, or a hash of the recipient.
+# Bytes of a check value: zeros in an encrypted block, a hash of the recipient, or a MAC.
 TAG_OCTETS = 10
 # Bytes of a membership's public id.
 PUBLIC_ID_OCTETS = 16
@@ -22,21 +22,21 @@ _MESSAGE_ID = re.compile(rf"(?<![\w+.-])b\.([0-9a-f]{{{2 * (ID_OCTETS + TAG_OCTE
 
 
 class VerpAddresses:
-    """Names deliveries; only the holder of the keys can make or read a name.
+    """Makes and reads addresses and Message-IDs of ours, under secret keys.
 
     The local parts are lower-case hexadecimal, at most 64 bytes, and safe under case-folding (RFC
-    5321, 4.5.3.1.1). They tell nothing about recipient or group. Return paths are made with the
-    secret keys, so that the pipe can refuse forged ones. Message-IDs are made with the worker's
-    key, for the delivery and the recipient that was written to: no row decides whom a report may
-    name.
+    5321, 4.5.3.1.1). They reveal no recipient or group. Return paths use the web's secret keys, so
+    that the inbound pipe can refuse forged ones. Message-IDs use the worker's key and include the
+    recipient: so a report about a recipient is believed only if we wrote to it, whatever the rows
+    say.
     """
 
     def __init__(
         self, secret_keys: tuple[str, ...], domain: str, message_key: bytes | None = None
     ) -> None:
-        """Take the secret keys, oldest first: the newest makes names, all of them read.
+        """Take the secret keys, oldest first: the last one encodes, all decode.
 
-        Without the worker's key no Message-ID is made or read.
+        Without the worker's key, Message-IDs are neither made nor read.
         """
         self._tags = [encryption.hmac_signer(key.encode()) for key in secret_keys]
         self._paths = [BlockCipher(key.encode(), _RETURN_PATH) for key in secret_keys]
@@ -58,10 +58,10 @@ class VerpAddresses:
         return f"<b.{made.hex()}@{self._domain}>"
 
     def leave_address(self, public_id: str) -> str:
-        """Return the address at which an email ends a membership, whoever sends it.
+        """Return the address that ends a membership when it gets an email, from anyone.
 
-        It looks like a return path, so that it reaches us the same way. It names the membership,
-        because the delivery is deleted sooner.
+        It looks like a return path, and is routed as one. It encodes the membership, because the
+        delivery is deleted sooner.
         """
         name = base64.urlsafe_b64decode(f"{public_id}==")
         return (
@@ -73,21 +73,21 @@ class VerpAddresses:
         return f"{base64.b32encode(label).decode().lower()}.belong.{self._domain}"
 
     def has_form(self, address: str) -> bool:
-        """Return whether an address looks like a return path of ours, whoever made it."""
+        """Return whether an address looks like one of our return paths, even a forged one."""
         return address.lower().startswith(_PREFIX)
 
     def is_ours(self, address: str) -> bool:
-        """Return whether we made an address, whatever it is for."""
+        """Return whether we made this return path or leave address."""
         return self.read(address) is not None or self.read_leave_address(address) is not None
 
     def read(self, return_path: str) -> int | None:
-        """Return the delivery that a return path names, or None if we did not make it."""
+        """Return the delivery id in a return path, or None if we did not make it."""
         made = _octets(return_path, ID_OCTETS + TAG_OCTETS)
         opened = [path.open(made) for path in self._paths] if made else []
         return next((_number(each) for each in opened if each.endswith(_UNUSED)), None)
 
     def read_leave_address(self, address: str) -> str | None:
-        """Return the public id of the membership that an email to an address ends, if any."""
+        """Return the membership's public id in a leave address, or None if it is not ours."""
         made = _octets(address, PUBLIC_ID_OCTETS + TAG_OCTETS)
         name, tag = made[:PUBLIC_ID_OCTETS], made[PUBLIC_ID_OCTETS:]
         if not any(hmac.compare_digest(tag, of(_LEAVE + name)[:TAG_OCTETS]) for of in self._tags):
@@ -95,12 +95,12 @@ class VerpAddresses:
         return base64.urlsafe_b64encode(name).decode().rstrip("=")
 
     def read_message_id(self, name: str, recipient: str) -> int | None:
-        """Return the delivery that a Message-ID names, if it went to this normalised recipient."""
+        """Return the delivery id in a Message-ID, if it was made for this normalised recipient."""
         opened = self._opened(name)
         return _number(opened) if opened.endswith(_hash(recipient)) else None
 
     def number_in(self, name: str) -> int:
-        """Return the delivery that a Message-ID would name, if we made it."""
+        """Return the delivery id in a Message-ID, unchecked; it is random if we did not make it."""
         return _number(self._opened(name))
 
     def _opened(self, name: str) -> bytes:
@@ -116,11 +116,11 @@ def _number(block: bytes) -> int:
 
 
 def _octets(address: str, number: int) -> bytes:
-    """Return the bytes that an address of ours spells, so many; b"" for any other address."""
+    """Return the bytes of an address of ours, if there are so many; otherwise b""."""
     local = address.lower().partition("@")[0].removeprefix(_PREFIX)
     return bytes.fromhex(local) if re.fullmatch(f"[0-9a-f]{{{2 * number}}}", local) else b""
 
 
 def message_names(text: str) -> list[str]:
-    """Find possible Message-IDs of ours in a text, each without its domain."""
+    """Find Message-IDs in a text that look like ours; return their hexadecimal parts."""
     return _MESSAGE_ID.findall(text.lower())

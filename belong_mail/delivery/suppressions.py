@@ -1,4 +1,4 @@
-"""Suppressions, for the worker, which can index addresses: add, look up, lift."""
+"""Add, look up and lift suppressions of addresses; only the worker can compute their index."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -14,7 +14,7 @@ from belong_mail.delivery.models import Suppression
 from belong_mail.mail.address import untagged
 
 BY_REQUEST = "asked"
-# Bytes of an index, and of a time since 1970.
+# Bytes of an index, and of a Unix time.
 INDEX_OCTETS, PERMISSION_SECONDS = 16, 8
 _FINDING = CompiledStatement(
     select(literal(1)).where(Suppression.address_index == bindparam("index"))
@@ -22,12 +22,12 @@ _FINDING = CompiledStatement(
 
 
 def key_of(index: BlindIndex, address: str) -> bytes:
-    """Return the key of a normalised address: a plus tag is the same mailbox."""
+    """Return the index of a normalised address, without its plus tag: that is the same mailbox."""
     return index.suppressed(untagged(address))
 
 
 def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
-    """Never email a normalised address again, whatever anyone types."""
+    """Stop all email to a normalised address."""
     key = key_of(index, address)
     if session.get(Suppression, key) is None:
         session.add(Suppression(address_index=key, reason=reason))
@@ -56,7 +56,7 @@ def lift_permission(
 
 
 def lift(session: Session, index: BlindIndex, permission: str) -> bool:
-    """Lift the suppression of a permission, unless the permission is altered or expired."""
+    """Lift the suppression that a permission names, unless it was altered or has expired."""
     try:
         made = urlsafe_b64decode(permission + "=" * (-len(permission) % 4))
     except ValueError:

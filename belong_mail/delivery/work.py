@@ -1,6 +1,6 @@
-"""Registers the worker's functions by kind, through decorators.
+"""Register the worker's functions by kind, through decorators.
 
-`ops.rooms` loads the modules that have one. Nothing else needs to know of a new one.
+`ops.rooms` loads the modules that use one; a new function needs no other entry.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,17 +22,17 @@ from belong_mail.delivery.models import Delivery
 V = TypeVar("V")
 K = TypeVar("K", bound=JobKind)
 Column = InstrumentedAttribute[Any]
-# Rows rewrapped in one transaction; and of issues, which may have megabytes.
+# Rows rewrapped in one transaction; fewer of issues, whose rows may have megabytes.
 WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
 
 
 class Refused(Exception):
-    """A job ends without effect: not believed, no longer wanted, or over its limit."""
+    """The job has no effect: it is not authentic, no longer wanted, or over a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The worker's collaborators: one transaction, the keys, the mailer, and the time."""
+    """A task's collaborators: one transaction, the keys, the mailer, and the time."""
 
     session: Session
     mailer: Mailer
@@ -43,14 +43,14 @@ class Work:
         return self.mailer.keys
 
     def use(self, key: bytes, rate: Rate, most_wait: timedelta = NO_WAIT) -> datetime:
-        """Count a use that may happen within a wait, and return when. Raises Refused."""
+        """Count a use of a rate limit; return when it may happen, or raise Refused."""
         may_at = rate_limits.try_use(self.session, key, rate, self.at, most_wait)
         if may_at is None:
             raise Refused
         return may_at
 
     def use_each(self, uses: Iterable[tuple[bytes, Rate]]) -> None:
-        """Count a use of each key; raise Refused, and count nothing, if one is used up."""
+        """Count one use of each rate limit; raise Refused, and count nothing, if any is used up."""
         if not rate_limits.try_uses(self.session, uses, self.at):
             raise Refused
 
@@ -63,38 +63,38 @@ class Work:
         rows: Rows = NO_ROWS,
         **said: Any,
     ) -> None:
-        """Queue an email that is fixed now (`mailer.post_to_address`)."""
+        """Queue an email that is fixed now, as `mailer.post_to_address` does."""
         post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
 
     def require_secret(self, use: str, public_id: str, secret: str) -> None:
-        """Raise Refused unless the secret of an emailed link has come back."""
+        """Raise Refused unless this is the secret that was emailed for the id and this use."""
         expected = self.keys.index.link_secret(use, public_id)
         if not compare_digest(secret.encode(), expected.encode()):
             raise Refused
 
     def require_staff(self, address: str) -> None:
-        """Raise Refused for an address that isn't staff."""
+        """Raise Refused unless the address may join as staff."""
         if not self.keys.staff.admits(address):
             raise Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWork(Work):
-    """The same for a job, with its row, whose columns the web wrote."""
+    """The collaborators of a job's task, with the job's row, which the web wrote."""
 
     job: Job
 
 
 class StillLocked(Exception):
-    """A lock kept from a task what it had to change."""
+    """A lock on a row kept the task from finishing."""
 
 
 class DeclaredTwice(Exception):
-    """There is a function for this kind already."""
+    """Two functions were registered for one kind."""
 
 
 class Declared(dict[str, V]):
-    """Entries by kind, each declared once."""
+    """A registry of entries by kind, which refuses a second entry."""
 
     def __setitem__(self, kind: str, what: V) -> None:
         if kind in self:
@@ -102,7 +102,7 @@ class Declared(dict[str, V]):
         super().__setitem__(kind, what)
 
     def of(self, *kinds: str) -> Callable[[V], V]:
-        """Register a function, as its decorator."""
+        """Return a decorator that registers a function for these kinds."""
 
         def enter(what: V) -> V:
             for kind in kinds:
@@ -113,35 +113,35 @@ class Declared(dict[str, V]):
 
 
 class WrappedColumn(NamedTuple):
-    """A column that is rewrapped when the worker's key changes."""
+    """A column that is encrypted again when the worker's key changes."""
 
     column: Column
-    # The place of its wrapping, and an expression that names the row.
+    # Its associated data: the column's name, and an expression that names the row.
     place: str
     row: Any
     batch_rows: int = WRAPPED_ROWS
 
 
-# By kind of delivery: returns the email with its recipient. Raises SkipDelivery.
+# Functions that return an email with its recipient, by kind of delivery. They raise SkipDelivery.
 EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
-# By kind of job.
+# Functions that do a job, by its kind.
 TASKS = Declared[Callable[[JobWork], None]]()
-# The kinds of job that look an address up, which `core.jobs` limits.
+# The kinds of job that look up an address, which `core.jobs` limits.
 LOOKUPS: set[str] = set()
-# Run each minute, by the log's words for its failure.
+# Functions run each minute, by the text that is logged when one fails.
 PERIODIC_TASKS = Declared[Callable[[Work], object]]()
-# By the name of the deleted rows in `belong purge`.
+# Rules of deletion, by the name that `belong purge` prints.
 RETENTION = Declared[Rule]()
-# Wrapped columns that are kept for long.
+# Encrypted columns that are kept for long, and so rewrapped by `keys rotate`.
 WRAPPED_COLUMNS: list[WrappedColumn] = []
-# Other wrapped columns: what they are and when they are deleted, in words for an operator.
+# The other encrypted columns: what they are and when they are deleted, in words for an operator.
 SHORT_LIVED = Declared[str]()
 
 writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:
-    """Register the function for a kind of job. The job is deleted with it; it may raise Refused."""
+    """Register a job's function, which may raise Refused; its transaction deletes the job."""
 
     def enter(do: Callable[[JobWork, K], None]) -> Callable[[JobWork, K], None]:
         TASKS[job.kind] = lambda work: do(work, job.open(work.keys.opener, work.job))

@@ -1,4 +1,4 @@
-"""The worker's lock file, which shows other workers of this folder that it lives."""
+"""The worker's lock file, by which other workers of the folder see that it is running."""
 
 import fcntl
 import os
@@ -16,18 +16,18 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class WorkerStatus(Enum):
-    """A worker's status, according to its folder."""
+    """A worker's status, as its folder shows it."""
 
     ALIVE = "alive"
-    # It lives, and has not renewed its lease for a lease's time.
+    # It is running, and has not been active for the time of a lease.
     STILL = "still"
     DEAD = "dead"
-    # It uses another folder, perhaps on another host: only its lease tells.
+    # It has no lock file here; it may run on another host, so only its lease tells.
     UNKNOWN = "unknown"
 
 
 class WorkerLock:
-    """A worker's name, and its files in the folder that the workers of one host share."""
+    """A worker's name, lock file and journal, in the folder that the workers of one host share."""
 
     def __init__(self, folder: Path) -> None:
         """Create the files, or raise OSError and leave none."""
@@ -44,7 +44,7 @@ class WorkerLock:
             raise
 
     def status_of(self, name: str) -> WorkerStatus:
-        """Return whether a worker is alive, and still renews its lease."""
+        """Return whether a worker is running, and active."""
         standing = _worker_status(self._folder / name)
         if standing is WorkerStatus.ALIVE and (story := self._history(name)) is not None:
             is_still = time.monotonic() - story.moved_at > LEASE.total_seconds()
@@ -52,26 +52,26 @@ class WorkerLock:
         return standing
 
     def entries(self, name: str, turn: int = 0) -> dict[int, journal.JournalEntry] | None:
-        """Return another worker's journal, or None if it cannot be trusted.
+        """Return another worker's marks, or None if its journal cannot be trusted.
 
-        After the host or its disk failed, marks that had not reached the disk are missing: then the
-        journal knows of fewer transactions than the database, or is of an earlier boot.
+        It cannot if it was written before a reboot, or counts fewer transactions than `turn`, the
+        database's number: after a disk failure, marks may be missing.
         """
         story = self._history(name)
         return None if story is None or story.begun < turn else story.marks
 
     def committed(self) -> dict[str, int]:
-        """Return how many transactions each dead worker of this folder is known to have made."""
+        """Return how many transactions each dead worker of this folder certainly committed."""
         dead = self.dead()
         return {name: story.made for name in dead if (story := self._history(name)) is not None}
 
     def dead(self) -> list[str]:
-        """List the dead workers of this folder whose deliveries no one has taken over yet."""
+        """List the dead workers of this folder whose deliveries were not taken over yet."""
         names = [file.stem for file in self._folder.glob("*.journal")]
         return [name for name in names if self.status_of(name) is WorkerStatus.DEAD]
 
     def is_writable(self) -> bool:
-        """Return whether the folder's disk takes writes: mapped memory would not tell."""
+        """Return whether the disk is writable: a write to mapped memory would not fail."""
         return not os.statvfs(self._folder).f_flag & os.ST_RDONLY
 
     def _history(self, name: str) -> journal.DeliveryHistory | None:
@@ -97,7 +97,7 @@ class WorkerLock:
 
 
 def is_worker_running(folder: Path) -> bool:
-    """Return whether a worker lives in this folder."""
+    """Return whether a worker of this folder is running."""
     names = (file.name for file in folder.glob("*") if not file.suffix)
     return any(_worker_status(folder / name) is WorkerStatus.ALIVE for name in names)
 
@@ -114,7 +114,7 @@ def _worker_status(file: Path) -> WorkerStatus:
 
 
 def _boot() -> str:
-    """Return this boot's id; another boot has lost what never reached the disk."""
+    """Return the start of the boot id: after a reboot, marks may be missing."""
     try:
         return _BOOT.read_text()[:8]
     except OSError:
