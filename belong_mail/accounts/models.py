@@ -62,6 +62,8 @@ class BrowserSession(PublicIdBase):
 
 # How long a right lasts, unless the office renews it.
 RIGHT_AGE = timedelta(days=365)
+# The web's clock and the worker's differ by less.
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 # The office's name where a right is named, beside the public ids of groups.

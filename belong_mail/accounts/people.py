@@ -11,7 +11,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
-from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, Right
+from belong_mail.accounts.models import CLOCKS_DIFFER, RIGHT_AGE, Account, BrowserSession, Right
 from belong_mail.accounts.service import (
     NotFound,
     find_right,
@@ -88,8 +88,9 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
 
 def withdraw(session: Session, person: Account) -> None:
     """Withdraw a person's open invitations; their link stops working at once."""
-    pending = update(Right).where(Right.account_id == person.id, Right.ends_at.is_(None))
-    session.execute(pending.where(Right.accepted_at.is_(None)).values(ends_at=now()))
+    pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
+    ended = now() - CLOCKS_DIFFER
+    session.execute(pending.where(has_not_ended()).values(ends_at=ended))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
 
 
@@ -117,8 +118,9 @@ def end_right(
     right = required(find_right(session, person, group), NotFound)
     if right.is_over and right.is_pending:  # was ended before; of the office, the last ones stay
         raise NotFound
-    # Without its acceptance, it stays ended even if it becomes the last of the office.
-    right.accepted_at, right.ends_at = None, now()
+    # Without its acceptance, it stays ended even if it becomes the last of the office. By a clock
+    # that is behind, it has ended too: else the worker would put the acceptance back.
+    right.accepted_at, right.ends_at = None, now() - CLOCKS_DIFFER
     session.flush()
     kind = Kind.LEAD_REMOVED if group else Kind.OFFICE_REMOVED
     audit.record(session, kind, account=person, group=group)

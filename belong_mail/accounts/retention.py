@@ -48,16 +48,16 @@ def end_invitations(work: Work) -> None:
     """Delete invitations that were not accepted in time, and accounts that have nothing else.
 
     Proofs decide, not marks: with those alone the web could take rights away, and no one would be
-    told.
+    told, and would keep open the doors of somebody who has not accepted.
     """
     session, since = work.session, work.at - INVITATION_AGE
-    pending = (
+    found = (
         select(Right)
-        .where(Right.accepted_at.is_(None), Right.since < since, ~_is_waiting(Right.account_id))
+        .where(Right.since < since, ~_is_waiting(Right.account_id))
         .with_for_update(skip_locked=True)
     )
     over = set()
-    for right in session.scalars(pending).all():
+    for right in session.scalars(found).all():
         if not is_accepted(work.keys.opener, right):
             over.add(right.account_id)
             session.delete(right)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations, proven
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, InviteColleague
-from belong_mail.accounts.models import OFFICE, RIGHT_AGE, Account, Right
+from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
@@ -37,8 +37,8 @@ ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # Events that the person concerned knows of, or is told of in other words.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
-# The longest that is left of a right: a day more than its age, as web and worker have two clocks.
-LONGEST = RIGHT_AGE + timedelta(days=1)
+# The longest that is left of a right.
+LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 
 
 @does(InviteColleague)

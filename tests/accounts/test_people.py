@@ -224,7 +224,11 @@ def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
 
 
 def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
+    """Also one whose row an intruder in the web gave an end to come."""
     invite(office, scenario, NEW, VILLAGE, office="y")
+    with scenario.services.writing.begin() as session:
+        is_open = Right.accepted_at.is_(None)
+        session.execute(update(Right).where(is_open).values(ends_at=now() + RIGHT_AGE))
     for _ in range(5):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
@@ -286,6 +290,19 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     assert len(scenario.mails(LEAD)) == before
     press(office, scenario, NEW, "remove", VILLAGE)
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
+
+
+def test_what_is_taken_away_is_gone_by_a_clock_that_is_an_hour_behind(scenario, office):
+    """Else the worker would put the acceptance back, and send the invitation again."""
+    scenario.invite_lead(LEAD)
+    invite(office, scenario, NEW, VILLAGE)
+    by, lead, new = (known(scenario, each).public_id for each in (OFFICE, LEAD, NEW))
+    office.act(f"{PAGE}/{new}/withdraw")
+    office.act(f"{PAGE}/{lead}/remove", role=VILLAGE)
+    with time_machine.travel(now() - timedelta(hours=1)):
+        seal(scenario, InviteAgain(by, new))
+        assert scenario.right(LEAD, VILLAGE) is None
+        assert len(scenario.mails(NEW)) == 1
 
 
 def test_the_last_office_account_is_not_removed(app, scenario, office):

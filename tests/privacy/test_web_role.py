@@ -147,12 +147,14 @@ def test_the_web_writes_nothing_that_the_worker_would_delete_soon(services, keyr
         make_member(session, keyring, "ada@dpsk12.org")
         session.add(Thread(reference="K7QM-2XRD", receipt_key=b"key", topic="need"))
     for mark in (
+        # The moment when its transaction began, which may be long ago.
+        "subscriptions SET ended_at = now() - interval '1 day'",
+        "threads SET last_at = now() - interval '1 day'",
         "subscriptions SET ended_at = now() - interval '25 hours'",
         "subscriptions SET ended_at = '-infinity'",
         "subscriptions SET ended_at = 'infinity'",
         "subscriptions SET confirmed_at = NULL",
         "subscriptions SET confirmed_at = NULL, ended_at = now()",
-        "threads SET last_at = now() - interval '25 hours'",
         "threads SET last_at = 'infinity'",
     ):
         assert "violates row-level security" in refusal(web, f"UPDATE {mark}")
