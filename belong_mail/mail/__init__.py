@@ -1,1 +1,1 @@
-"""Messages, the SMTP client and bounce reports: no Flask, no database, no other room."""
+"""Compose messages, send them by SMTP, read bounces: without Flask, database or other rooms."""

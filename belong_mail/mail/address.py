@@ -1,4 +1,4 @@
-"""Email addresses: the one spelling we write to, and the identity we compare by."""
+"""Check and normalise email addresses, and recognize staff addresses."""
 
 import re
 import unicodedata
@@ -12,23 +12,23 @@ from email_validator import EmailNotValidError, validate_email
 MAX_LOCAL: Final = 64
 # Bytes, RFC 5321 4.5.3.1; a path of 256 includes two brackets.
 MAX_ADDRESS: Final = 254
-# Typing mistakes with which a domain is still recognized.
+# Most typing mistakes in a domain that is still recognized.
 MAX_SLIPS: Final = 2
-# Letters of a domain for each mistake: short domains are near to many others.
+# Letters of a domain for each mistake allowed: short domains resemble many others.
 LETTERS_PER_SLIP: Final = 4
 # Before the @, RFC 5322 3.2.3 allows what it calls atext, and dots.
 _ENVELOPE = re.compile(rf"[!#-'*+./0-9=?A-Z^-~-]{{1,{MAX_LOCAL}}}@(?![.-])[A-Za-z0-9.-]+(?<![.-])")
 
 
 class InvalidAddress(ValueError):
-    """The address cannot be written to; the error never quotes it."""
+    """The address cannot be used; the error never quotes it."""
 
 
 def check(address: str) -> str:
-    """Return the one spelling we write to, or raise InvalidAddress.
+    """Return an address in the only form that we store and send to, or raise InvalidAddress.
 
-    Strips white space and makes the domain a lower-case A-label; the case of the local part stays
-    (RFC 5321 2.4). Refuses a local part beyond ASCII, which would need SMTPUTF8.
+    Strips white space and makes the domain a lower-case A-label; keeps the case of the local part
+    (RFC 5321 2.4), which must be ASCII: anything else would need SMTPUTF8.
     """
     try:
         valid = validate_email(
@@ -46,7 +46,7 @@ def check(address: str) -> str:
 
 
 def check_typed(address: str) -> str:
-    """Return what `check` does, refusing what a header could misread (RFC 2047)."""
+    """Do as `check`, and refuse what a header could take for an encoded word (RFC 2047)."""
     if "=?" in address:
         raise InvalidAddress("This address could be misread in a header.")
     return check(address)
@@ -55,17 +55,17 @@ def check_typed(address: str) -> str:
 def check_envelope(address: str) -> None:
     """Raise InvalidAddress if an address must not be put into MAIL or RCPT.
 
-    Cheap enough for every message: it does not trust earlier checks.
+    It trusts no earlier check, and is fast enough to run for every message.
     """
     if len(address) > MAX_ADDRESS or not _ENVELOPE.fullmatch(address):
         raise InvalidAddress("This address cannot stand in an envelope.")
 
 
 def normalise(address: str) -> str:
-    """Return the identity of an address: two that are equal here reach the same person.
+    """Return the form in which addresses are compared: equal ones reach the same mailbox.
 
-    Dots and plus tags stay: only the receiving domain knows what they mean. Raises InvalidAddress
-    for a domain that cannot be written, and for what is longer than an address can be.
+    Dots and plus tags stay, as only the receiving domain knows what they mean. Raises
+    InvalidAddress for a domain that IDNA cannot encode, and for more than MAX_ADDRESS characters.
     """
     if len(address) > MAX_ADDRESS:
         raise InvalidAddress("This is longer than an address can be.")
@@ -84,14 +84,14 @@ def untagged(identity: str) -> str:
 
 
 def domain(address: str) -> str:
-    """Return what follows the last @, in lower case."""
+    """Return the domain of an address, in lower case."""
     return address.rpartition("@")[2].lower()
 
 
 def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
-    """Return an address with its mistyped domain corrected to the most similar of some.
+    """Return an address with its mistyped domain replaced by the most similar of `domains`.
 
-    Compares only the domain; returns None if none is similar, or the typed one is among them.
+    Returns None if none is similar, or the domain is one of them.
     """
     local, _, host = typed.strip().rpartition("@")
     host = host.lower()
@@ -105,7 +105,7 @@ def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
 
 
 def _looks_like(host: str, meant: str) -> bool:
-    """Return whether two domains differ by a typing mistake or two, or only after the last dot."""
+    """Return whether two domains differ by up to two typing mistakes, or after the last dot."""
     if abs(len(host) - len(meant)) > MAX_SLIPS:
         return host == meant.rpartition(".")[0]
     same_stem = host.rpartition(".")[0] == meant.rpartition(".")[0]
@@ -113,7 +113,7 @@ def _looks_like(host: str, meant: str) -> bool:
 
 
 def _edits(one: str, other: str) -> int:
-    """Count the typing mistakes between two words: a letter more, less or wrong, or two swapped."""
+    """Return the edit distance: letters more, less or wrong, and adjacent letters swapped."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -128,14 +128,14 @@ def _edits(one: str, other: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """Which addresses may be emailed before they are members: those of the district's staff."""
+    """Decides which addresses belong to the district's staff, and may join without a code."""
 
     domains: tuple[str, ...] = ()
-    # Local parts that belong to no one of the staff.
+    # Matches local parts that belong to no person, such as those of shared inboxes.
     refused: re.Pattern[str] | None = None
 
     def admits(self, address: str) -> bool:
-        """Return whether an address may join; only in our own spelling."""
+        """Return whether an address is a staff member's, in the form that `check` returns."""
         is_staff = _is_in_our_spelling(address) and self.is_ours(address)
         return is_staff and not (self.refused and self.refused.search(address.rpartition("@")[0]))
 
@@ -144,7 +144,7 @@ class Staff:
         return domain(address) in self.domains
 
     def is_personal(self, address: str) -> bool:
-        """Return whether an address may join with a code: in our spelling, not the district's."""
+        """Return whether an address is not the district's, in the form that `check` returns."""
         return _is_in_our_spelling(address) and not self.is_ours(address)
 
 

@@ -7,7 +7,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine's loopback, which no one else reaches."""
+    """Return whether a host is the loopback interface."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -15,14 +15,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a browser takes a host for this machine (RFC 6761 6.3)."""
+    """Return whether browsers treat a host as this machine (RFC 6761 6.3)."""
     return is_loopback(host) or host.endswith(".localhost")
 
 
 def read_url(
     url: str, options: frozenset[str], refused: type[ValueError]
 ) -> tuple[SplitResult, int | None, dict[str, str]]:
-    """Return a server's URL in parts, its port and options. Raises `refused`, without a value."""
+    """Split a server's URL into parts, port and query; `refused` is raised without a value."""
     try:
         parts = urlsplit(url)
         port = parts.port

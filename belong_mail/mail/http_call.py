@@ -1,4 +1,4 @@
-"""Call one HTTP URL within a time, whatever the other side does."""
+"""Make an HTTP request that ends within a given time, whatever the server does."""
 
 import http.client
 import socket
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 def call(
     method: str, url: str, headers: Mapping[str, str], body: str, *, seconds: float, most: int
 ) -> tuple[int, bytes]:
-    """Return the status and content of one URL, without following redirects.
+    """Request a URL without following redirects; return status and body.
 
-    Content longer than `most` bytes is cut to one byte more. Raises OSError, HTTPException and
+    A body of more than `most` bytes is cut to one byte more. Raises OSError, HTTPException and
     ValueError.
     """
     parts = urlsplit(url)
@@ -27,7 +27,7 @@ def call(
 
 @contextmanager
 def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
-    """Connect, and cut the connection when its time is over, even between two bytes."""
+    """Connect, and shut the socket down when the time is over, even in the middle of a response."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
@@ -48,6 +48,6 @@ def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection
 
 
 def _cut(connected: socket.socket) -> None:
-    """End the wait of a reader: nothing more comes."""
+    """Wake a reader as if the server had closed the connection."""
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)

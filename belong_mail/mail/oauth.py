@@ -1,6 +1,6 @@
-"""Get OAuth 2.0 access tokens: by a refresh token, as an app, or from a file that has one.
+"""Get OAuth 2.0 access tokens by a refresh token, by client credentials, or from a file.
 
-Credentials are a JSON key, a bare token, or a file with either.
+Credentials are a JSON key, a bare access token, or a file with either.
 """
 
 import http.client
@@ -26,26 +26,26 @@ _NEEDED: Final = {
 # Seconds in which the endpoint must answer, and bytes of its answer.
 CALL_SECONDS: Final = 20.0
 MAX_ANSWER: Final = 64 * 1024
-# Seconds for which a token without a lifetime is kept, and seconds before its end at which a token
-# is renewed.
+# Seconds for which a token of unknown lifetime is kept, and seconds before expiry when it is
+# renewed.
 DEFAULT_LIFE, MARGIN = 300.0, 60.0
 MAX_LIFE: Final = 3600
 
 
 class InvalidCredentials(ValueError):
-    """The credentials cannot be used. Says what is wrong, never a value."""
+    """The credentials are wrong. The error says why, without a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    # Their name in sentences.
+    # The setting's name, for error messages.
     setting: str
     text: str = field(default="", repr=False)
-    # Read each time, because another program may keep it fresh.
+    # Read again for each token, because another program may replace it.
     file: Path | None = None
 
     def read(self) -> Mapping[str, Any]:
-        """Return the credentials. Raises InvalidCredentials, OSError or UnicodeDecodeError."""
+        """Parse the credentials. Raises InvalidCredentials, OSError or UnicodeDecodeError."""
         text = self.text if self.file is None else self.file.read_text().strip()
         return parse_credentials(text, self.setting)
 
@@ -59,9 +59,9 @@ def credentials_for(
     *,
     is_needed: bool = False,
 ) -> Credentials | None:
-    """Return the credentials of a URL's options auth and token_file, or None for a password.
+    """Return the OAuth credentials that a URL's options ask for; None if it has a password.
 
-    A file's path is relative to the root. Raises `refused`, without a value.
+    `token_file` is relative to `root`. Raises `refused`, without quoting a value.
     """
     auth, file = options.get("auth", "password"), options.get("token_file")
     if auth not in ("password", "xoauth2"):
@@ -81,7 +81,7 @@ def credentials_for(
 
 
 def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
-    """Parse a JSON key of OAuth 2.0, or a bare access token (returned as `access_token`)."""
+    """Parse a JSON key of OAuth 2.0 or a bare access token, and return the key's fields."""
     if not text:
         raise InvalidCredentials(f"It needs {setting}: a JSON key, or a token.")
     if not text.startswith("{"):
@@ -125,12 +125,12 @@ def _is_text(value: object) -> bool:
 
 
 class TokenUnavailable(OSError):
-    """No token can be had; does not quote the endpoint."""
+    """No token could be got; the error does not quote the server."""
 
 
 @dataclass
 class TokenSource:
-    """Keeps a token until shortly before it expires; any thread may ask."""
+    """Caches an access token until shortly before it expires; thread-safe."""
 
     credentials: Credentials
     _token: str = field(default="", repr=False)
@@ -138,19 +138,19 @@ class TokenSource:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def token(self) -> str:
-        """Return a token that is valid for a while longer. Raises TokenUnavailable."""
+        """Return a token that is valid for at least MARGIN seconds. Raises TokenUnavailable."""
         with self._lock:
             if not self._token or time.monotonic() >= self._until:
                 self._token, self._until = self._new()
             return self._token
 
     def kept(self) -> bool:
-        """Return whether the next token is one that was returned before."""
+        """Return whether `token` would return the cached token."""
         with self._lock:
             return bool(self._token) and time.monotonic() < self._until
 
     def forget(self) -> None:
-        """Fetch a new token next time, because the server refused this one."""
+        """Discard the cached token, which a server refused."""
         with self._lock:
             self._token = ""
 
@@ -171,7 +171,7 @@ class TokenSource:
 
 
 def bearer(user: str, token: str) -> str:
-    """Return the first message of AUTHENTICATE XOAUTH2 and AUTH XOAUTH2."""
+    """Return the initial response of SASL XOAUTH2."""
     return f"user={user}\x01auth=Bearer {token}\x01\x01"
 
 
@@ -184,7 +184,7 @@ def _request(credentials: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-    """Post a form to one URL without following redirects; return the JSON of a good answer."""
+    """Post a form without following redirects; return the JSON of a response with status 200."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     status, content = call(
         "POST", url, headers, urlencode(form), seconds=CALL_SECONDS, most=MAX_ANSWER

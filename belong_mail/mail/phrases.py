@@ -1,4 +1,4 @@
-"""Match the phrases of `phrases.toml`: what servers, mail programs and people say."""
+"""Match the phrases of `phrases.toml` in replies of servers and texts of messages."""
 
 import re
 import tomllib
@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-# Characters of a reply that are searched: the reason is at its beginning.
+# Characters of a reply that are searched; the reason comes early.
 MAX_REPLY_CHARACTERS: Final = 2000
 _NAME = r"\{([a-z_]+)\}"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyPhrase:
-    """A phrase of replies, the end of the status it stands for, and phrases that overrule it."""
+    """A phrase of replies, the end of the status it implies, and a phrase that cancels it."""
 
     pattern: re.Pattern[str]
     status: str = "0.0"
@@ -24,7 +24,7 @@ class ReplyPhrase:
 
 @dataclass(frozen=True, slots=True)
 class Idiom:
-    """Words that mean “no such address” only with certain codes."""
+    """Words that mean “no such address” only together with certain codes."""
 
     words: re.Pattern[str]
     statuses: re.Pattern[str]
@@ -45,18 +45,18 @@ def _compiled(lines: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[s
 
 @cache
 def message_phrase(name: str) -> re.Pattern[str]:
-    """Return the pattern of one of [messages], compiled when the first message is read."""
+    """Return a pattern of the section [messages], compiled at first use."""
     return _compiled(_file()["messages"][name], re.MULTILINE)
 
 
 def is_said(name: str, text: str) -> bool:
-    """Return whether one of [messages] occurs anywhere in the text."""
+    """Return whether a phrase of [messages] occurs in the text."""
     return message_phrase(name).search(text) is not None
 
 
 @cache
 def reply_phrases() -> dict[str, ReplyPhrase]:
-    """Return [replies] by name, compiled with the first reply: it takes half a megabyte."""
+    """Return the section [replies], compiled at first use: it takes half a megabyte."""
     return {
         name: ReplyPhrase(
             _compiled(phrase["says"], re.DOTALL),
@@ -69,7 +69,7 @@ def reply_phrases() -> dict[str, ReplyPhrase]:
 
 @cache
 def idioms() -> tuple[Idiom, ...]:
-    """Return [[idioms]], compiled when the first report is read."""
+    """Return the list [[idioms]], compiled at first use."""
     return tuple(
         Idiom(
             words=_compiled([each["words"]]),
@@ -82,7 +82,7 @@ def idioms() -> tuple[Idiom, ...]:
 
 
 def phrases_in_reply(text: str) -> Iterator[str]:
-    """Yield the names of [replies] found at the beginning of the text, in the file's order."""
+    """Yield the names of the phrases in the beginning of a reply, in the file's order."""
     beginning, phrases = text[:MAX_REPLY_CHARACTERS], reply_phrases()
     for name, phrase in phrases.items():
         if phrase.pattern.search(beginning) and not (
@@ -92,5 +92,5 @@ def phrases_in_reply(text: str) -> Iterator[str]:
 
 
 def known_phrase(text: str) -> str:
-    """Return our phrase for the text, or "": the relay's own words quote addresses."""
+    """Return the first phrase's name, or "": it is stored, as a reply may quote addresses."""
     return next(phrases_in_reply(text), "")

@@ -23,7 +23,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core.i18n import DEFAULT, format_day, format_numeric, format_weekday, read_day
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.mail.message.linter import redirector
+from belong_mail.mail.message.linter import is_redirected
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import LAST
@@ -85,7 +85,7 @@ def without_address(_form: Form, field: Field) -> None:
 
 def direct(_form: Form, field: Field) -> None:
     """Refuse a link through a redirecting site, as in newsletters."""
-    if redirector(field.data or ""):
+    if is_redirected(field.data or ""):
         raise ValidationError(
             _(
                 "A link goes through “%(named)s”, which sees who follows it. Use the address it"

@@ -1,4 +1,4 @@
-"""A domain's SPF and DMARC records, and the verdict of a receiving server: for `doctor` alone."""
+"""Check a domain's SPF and DMARC records and a receiving server's verdict, for `doctor`."""
 
 from collections.abc import Callable
 

@@ -7,8 +7,7 @@ from typing import Final
 
 from belong_mail.mail.authentication import Lookup
 
-# A walk that begins above the name itself starts with so many labels, so it asks at most eight
-# times (4.10).
+# Labels of the first name above a longer name, which limits the tree walk to eight queries (4.10).
 MAX_LABELS: Final = 7
 _TAG: Final = re.compile(r"\s*([a-zA-Z]+)\s*=\s*([^;]*?)\s*")
 Tags = Mapping[str, str]
@@ -16,10 +15,10 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy of a domain, and the name at which it is published."""
+    """The DMARC policy that applies to a domain."""
 
     domain: str
-    # The domain itself, or one above it.
+    # The domain itself, or the parent domain with the record.
     published_at: str
     tags: Tags
 
@@ -33,7 +32,7 @@ class Policy:
 
 
 def parse_record(text: str) -> Tags | None:
-    """Parse a record; None if it is not of DMARC."""
+    """Parse a TXT record; return None if it is not DMARC's."""
     tags: dict[str, str] = {}
     for number, part in enumerate(text.split(";")):
         found = _TAG.fullmatch(part)
@@ -45,15 +44,15 @@ def parse_record(text: str) -> Tags | None:
 
 
 def records_of(domain: str, lookup: Lookup) -> list[Tags]:
-    """Return the records of exactly this domain; several count as none."""
+    """Return the DMARC records of exactly this domain; if there are several, none applies."""
     found = map(parse_record, lookup(f"_dmarc.{domain}", "TXT"))
     return [tags for tags in found if tags is not None]
 
 
 def policy_for(domain: str, lookup: Lookup) -> Policy | None:
-    """Return the policy for a domain's email: its own, or that of the highest domain above.
+    """Return the policy for a domain's email: its own, or its organizational domain's.
 
-    The walk ends where a record says so (`psd`); a public suffix's own counts last (4.10).
+    The tree walk (4.10) stops at a record with `psd`; a public suffix's own record is used last.
     """
     labels = domain.lower().rstrip(".").split(".")
     found = {}

@@ -7,34 +7,34 @@ from typing import Final
 
 # Characters of a field that are read.
 MAX_FIELD: Final = 4096
-# Quoted words and comments, which others may have written.
+# Quoted strings and comments, which the sender may control.
 _ASIDE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')
 _TAKEN_BY: Final = re.compile(r"\s*(?:from\s+\S+\s+)?by\s+([^\s;]+)", re.IGNORECASE)
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\b", re.IGNORECASE)
 _SIGNER: Final = re.compile(r"\bheader\.(?:d\s*=\s*|i\s*=\s*[^\s@;]*@)([^\s;]+)", re.IGNORECASE)
-# Microsoft's servers write the field into each message, without a name of theirs.
+# Microsoft's servers leave out the name of the server.
 _MICROSOFT: Final = "outlook.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a method (`spf`, `dkim`, `dmarc`)."""
+    """The result of one method: `spf`, `dkim` or `dmarc`."""
 
     method: str
     result: str
-    # The domain that signed.
+    # The signing domain.
     signer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict of the server that received a message."""
+    """One Authentication-Results field: the server that wrote it, and its results."""
 
     server: str
     results: tuple[Result, ...]
 
     def of(self, method: str) -> str:
-        """Return a method's result, the best of several signatures'; empty if there is none."""
+        """Return a method's result, for DKIM the best of all signatures; "" if there is none."""
         found = [each.result for each in self.results if each.method == method]
         return "pass" if method == "dkim" and "pass" in found else next(iter(found), "")
 
@@ -46,10 +46,10 @@ class Verdict:
 
 
 def verdict_of(parsed: Message) -> Verdict | None:
-    """Return the topmost verdict if the receiving server wrote it, or None.
+    """Return the topmost verdict if the receiving server wrote it, else None.
 
-    Each server on the way can write one, and so can the author. It counts if it names the receiving
-    server, and is above all fields that another server wrote.
+    Relays on the way and the author can write such fields, too. It is trusted if it names the
+    receiving server and stands above every field that another server wrote.
     """
     receiver, verdict = "", None
     for name, value in parsed.items():
@@ -67,13 +67,13 @@ def verdict_of(parsed: Message) -> Verdict | None:
 
 
 def _taken_by(received: str) -> str:
-    """Return the server that wrote this field; empty if it does not say."""
+    """Return the server that wrote a Received field; "" if the field does not say."""
     found = _TAKEN_BY.match(_plain(received))
     return found[1] if found else ""
 
 
 def _house(server: str) -> str:
-    """Return the common ending of the names of one organization's servers."""
+    """Return the domain that the servers of one organization share."""
     name = server.lower().rstrip(".")
     if f".{name}".endswith(f".{_MICROSOFT}"):
         return _MICROSOFT
@@ -94,7 +94,7 @@ def _read(value: str) -> Verdict:
 
 
 def _plain(value: str) -> str:
-    """Remove quoted words and comments, which may be nested."""
+    """Remove quoted strings and comments, even nested ones."""
     value, left = value[:MAX_FIELD], 1
     while left:
         value, left = _ASIDE.subn(" ", value)

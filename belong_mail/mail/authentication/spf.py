@@ -10,7 +10,7 @@ from dns.exception import DNSException
 from belong_mail.mail.authentication import Lookup
 
 Address = IPv4Address | IPv6Address
-# Limits of one evaluation: terms that query DNS, and those of them that find nothing (4.6.4).
+# Limits of one evaluation (4.6.4): terms that query DNS, and queries that find nothing.
 MAX_QUERIES: Final = 10
 MAX_VOIDS: Final = 2
 PASS, FAIL, SOFTFAIL, NEUTRAL = "pass", "fail", "softfail", "neutral"
@@ -25,11 +25,11 @@ _MACRO: Final = re.compile(r"%(?:([%_-])|\{([slodipvh])(\d*)(r?)([.+,/_=-]*)\})"
 
 
 class InvalidSpf(Exception):
-    """The record cannot be evaluated. Says why."""
+    """The record cannot be evaluated (permerror). The error says why."""
 
 
 def evaluate(address: str, domain: str, sender: str, ehlo: str, lookup: Lookup) -> tuple[str, str]:
-    """Return whether a domain allows an address to send for it, and the deciding term or reason."""
+    """Return the SPF result for an address and a domain, and the deciding term or the reason."""
     try:
         return _Evaluation(ip_address(address), sender, ehlo, lookup).check(domain)
     except InvalidSpf as error:
@@ -39,7 +39,7 @@ def evaluate(address: str, domain: str, sender: str, ehlo: str, lookup: Lookup) 
 
 
 def records_of(domain: str, lookup: Lookup) -> list[str]:
-    """Return a domain's SPF records; it must have one."""
+    """Return a domain's SPF records; more than one is an error."""
     found = lookup(domain, "TXT")
     return [text for text in found if re.match(r"v=spf1(?: |$)", text, re.IGNORECASE)]
 
@@ -54,7 +54,7 @@ class _Evaluation:
     voids: int = 0
 
     def check(self, domain: str) -> tuple[str, str]:
-        """Evaluate one domain's record; its first matching term decides (4.6.2)."""
+        """Evaluate a domain's record: the first matching term decides (4.6.2)."""
         records = records_of(domain, self.lookup)
         if len(records) > 1:
             raise InvalidSpf(f"{domain} has more than one SPF record")
@@ -107,7 +107,7 @@ class _Evaluation:
         return self.address in network
 
     def _is_at(self, name: str, target: str, widths: str) -> bool:
-        """Return whether the address is one of a host's, or of a domain's mail servers'."""
+        """Return whether the address belongs to a host, or to one of a domain's mail servers."""
         hosts = [target]
         if name == "mx":
             hosts = [each.split()[-1].rstrip(".") for each in self._ask(target, "MX")]
@@ -135,7 +135,7 @@ class _Evaluation:
         return answers
 
     def _expand(self, text: str, domain: str) -> str:
-        """Expand macros (7); the confirmed name is always unknown."""
+        """Expand macros (7); the validated domain name (p) is always "unknown"."""
         local, _, of_sender = self.sender.rpartition("@")
         six = self.address.exploded.replace(":", "")
         letters = {

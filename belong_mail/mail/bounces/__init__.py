@@ -1,8 +1,8 @@
-"""Read bounce reports and complaints."""
+"""Parse bounces, complaints and automatic replies."""
 
 from typing import Final
 
-# Bytes of a message that are read.
+# Bytes of a message that are parsed; the rest is ignored.
 MAX_OCTETS: Final = 256 * 1024
-# How many recipients and paths are kept.
+# Recipients, paths and Message-IDs kept of a message.
 MAX_NAMED: Final = 20

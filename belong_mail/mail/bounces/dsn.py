@@ -1,4 +1,4 @@
-"""Read the fields of RFC 3464 (delivery reports) and RFC 5965 (complaints)."""
+"""Parse delivery reports (RFC 3464) and feedback reports (RFC 5965)."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from belong_mail.mail.phrases import is_said
 
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
-# Sendmail names the address that a mailbox forwards to in the third, others in the first (RFC 3464,
-# 2.3).
+# Where a mailbox forwards, Sendmail puts the target into the third field, others into the first
+# (RFC 3464, 2.3).
 _RECIPIENTS: Final = ("final-recipient", "original-recipient", "x-actual-recipient")
 _HOTMAILS = "x-hmxmroriginalrecipient"
 _ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
@@ -24,13 +24,13 @@ _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """A report's entry for one recipient."""
+    """A delivery report's fields for one recipient."""
 
     action: str
     status: str
     words: str
     recipients: tuple[str, ...]
-    # The final addresses, if the mailbox that was written to forwards.
+    # The forwarding target, if the recipient's mailbox forwards.
     last_tried: tuple[str, ...]
 
     @property
@@ -43,7 +43,6 @@ class RecipientStatus:
 
     @property
     def has_arrived(self) -> bool:
-        """Return whether the Action says that it arrived."""
         return self.action in _ARRIVED or (not self.action and self.status[:1] == "2")
 
     @property
@@ -52,13 +51,13 @@ class RecipientStatus:
 
 
 def statuses_of(message: Message) -> list[RecipientStatus]:
-    """Return what the outermost report says of its first recipients."""
+    """Return the statuses of the first recipients in the outermost report."""
     found = list(islice(_statuses(message.text_of(*DELIVERY) or ""), MAX_NAMED))
     return [each for each in found if each.status or each.recipients] or found
 
 
 def is_report(message: Message) -> bool:
-    """Return whether the fields are where a server puts them, not where a person attaches them."""
+    """Return whether the report is a part of multipart/report, not an attachment by a person."""
     return any(
         part.kind in DELIVERY and part.within == "multipart/report" for part in message.parts
     )
@@ -83,13 +82,13 @@ def _statuses(text: str) -> Iterator[RecipientStatus]:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    # Someone does not want it; otherwise a filter or a signature was at fault.
+    # Whether a person complained; otherwise a virus filter or an authentication check reported.
     is_about_mail: bool
     recipients: tuple[str, ...]
 
 
 def complaint_of(message: Message, report_text: str, returned: Fields) -> Complaint | None:
-    """Return what a feedback report says, even if it is not quite in the format."""
+    """Return the complaint of a feedback report, even if it does not keep the format exactly."""
     report = message.text_of(FEEDBACK)
     if (
         report is None
@@ -109,7 +108,7 @@ def complaint_of(message: Message, report_text: str, returned: Fields) -> Compla
 
 
 def _status_in(action: str, words: str) -> str:
-    """Return the status in the text, if the Action says nothing."""
+    """Return the status that the text implies, if the Action is missing or unknown."""
     is_known = action.startswith(("fail", "delay", *_ARRIVED))
     return "" if is_known else classify_bounce(words, "").status
 

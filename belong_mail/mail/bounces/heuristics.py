@@ -1,4 +1,4 @@
-"""Read bounces without RFC 3464 fields, automatic replies, and requests to unsubscribe."""
+"""Recognize by their words bounces without RFC 3464 fields, automatic replies and unsubscribes."""
 
 import re
 from collections.abc import Iterator
@@ -22,23 +22,23 @@ _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
 _REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _HEARD = r"^<<< [45]\d\d"
-# Sendmail's own reading of a server's answer, which it quotes above.
+# Sendmail's interpretation of a server's reply, below the reply itself.
 _GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
 _DAEMON_WROTE, _ENOUGH = 2, 3
-# A payload for a program, whoever sends it.
+# JSON: written by a program, so not by a mail server.
 _DATA = r"\s*[\[{]\s*[\"{]"
 
 
 @dataclass(frozen=True)
 class BounceText:
-    """A server's own words, and the returned message below them."""
+    """The text of a bounce, and the header fields of the returned message."""
 
     report_text: str
     returned: Fields
 
     @cached_property
     def replies(self) -> str:
-        """The lines with a server's answer, final ones first, or ""."""
+        """The lines that quote SMTP replies, permanent ones first; "" if there are none."""
         blocks = [block for block in self.report_text.split("\n\n") if re.search(_REPLY, block)]
         lines = [line for block in blocks for line in _lines_from_reply(block)]
         lines.sort(key=lambda line: re.search(_FINAL_REPLY, line) is None)
@@ -46,13 +46,13 @@ class BounceText:
 
     @cached_property
     def statements(self) -> str:
-        """The sentences that state something, without those that only advise."""
+        """The sentences of the text, without advice to the reader."""
         told = message_phrase("advice_in_brackets").sub(" ", self.report_text[:8_000])
         sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", told)
         return "\n".join(each for each in sentences if not is_said("advice", each))
 
     def recipients(self) -> Iterator[str]:
-        """Yield the addresses at the start of lines, else those beside an answer, else all."""
+        """Yield the addresses at line starts; if none, those in quoted replies; if none, all."""
         flags = re.IGNORECASE | re.MULTILINE
         found = [
             *re.findall(_RCPT, self.report_text, flags),
@@ -67,7 +67,7 @@ class BounceText:
         return is_said(name, self.report_text[:4_000])
 
     def outcome(self, message: Message) -> str:
-        """Return "failed", "delayed" or "delivered" by the words, or "" if no server wrote them."""
+        """Return "failed", "delayed" or "delivered", or "" if this is probably not a bounce."""
         subject = message.first("subject").strip()
         trust = _trust(message)
         if re.match(_DATA, message.written()):
@@ -90,7 +90,7 @@ class BounceText:
 
 
 def bounce_text_of(message: Message) -> BounceText:
-    """Separate what was written from the returned message."""
+    """Split a message into the bounce's text and the returned message."""
     written = message.written()
     returned = message.text_of("message/rfc822", "text/rfc822-headers", "message/global")
     cut = message_phrase("original_below").search(written)
@@ -118,7 +118,7 @@ def _trust(message: Message) -> int:
 
 
 def _lines_from_reply(block: str) -> Iterator[str]:
-    """Yield each answer of a paragraph on one line, unfolded."""
+    """Yield each quoted reply of a paragraph as one line."""
     lines = block.split("\n")
     starts = [number for number, line in enumerate(lines) if re.search(_REPLY, line)]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
@@ -132,12 +132,12 @@ _MARKS: Final = frozenset({
     "x-ms-exchange-inbox-rules-loop", "x-autoresponse",
 })  # fmt: skip
 _QUIET: Final = frozenset({"x-auto-response-suppress", "x-precedence", "precedence"})
-# Lotus Notes marks nothing but the subject.
+# Lotus Notes marks an automatic reply in its subject only.
 _NOTES = r"auto:\s"
 
 
 def waits_for_confirmation(message: Message, report_text: str) -> bool:
-    """Return whether our message waits for a moderator, or for its sender to confirm."""
+    """Return whether our message waits for a moderator, or asks its sender to confirm."""
     if is_from_server(message):
         return False
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
@@ -148,13 +148,13 @@ def waits_for_confirmation(message: Message, report_text: str) -> bool:
 
 
 def is_refused_by_list(message: Message, report_text: str) -> bool:
-    """Return whether a mailing list's program says that it does not accept our message."""
+    """Return whether a mailing list refuses our message."""
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
     return is_said("from_list", message.first("from")) and is_said("refused_by_list", words)
 
 
 def is_out_of_office(message: Message) -> bool:
-    """Return whether the subject answers for a person: then no word below it is a bounce."""
+    """Return whether the subject is an absence notice, whose text is then not read as a bounce."""
     subject = message.first("subject").strip()
     if re.match(_NOTES, subject, re.IGNORECASE):
         return is_said("away_in_words", f"{subject}\n{message.written()[:2_000]}")
@@ -167,7 +167,7 @@ def is_out_of_office(message: Message) -> bool:
 
 
 def is_automatic_reply(message: Message) -> bool:
-    """Return whether a machine answers for a person, or only confirms that our email was shown."""
+    """Return whether a program answers for a person, or confirms that our email was displayed."""
     submitted = message.first("auto-submitted").lower().partition(";")[0].strip()
     precedence = message.first("precedence").lower().replace("-", "_").strip()
     return not message.is_of_a_list and bool(
@@ -180,7 +180,7 @@ def is_automatic_reply(message: Message) -> bool:
 
 
 def is_sent_by_machine(message: Message) -> bool:
-    """Return whether a program sent it; Apple's unsubscribe button marks its email as a reply."""
+    """Return whether a program sent it; Apple's unsubscribe button counts as a person."""
     if message.has_null_path or is_from_server(message) or message.is_of_a_list:
         return True
     is_bulk = message.first("precedence").lower().strip() in {"bulk", "junk", "list"}
@@ -192,7 +192,7 @@ def _is_apples_button(message: Message) -> bool:
 
 
 def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
-    """Return whether a mail program asks, or a subject or body that consists of that request."""
+    """Return whether an email asks to unsubscribe, by Apple's header or by words alone."""
     if _is_apples_button(message):
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]

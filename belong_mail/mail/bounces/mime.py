@@ -1,4 +1,4 @@
-"""A returned message as header fields and texts: bounded, tolerant, never raising."""
+"""Parse a returned message, however damaged, within fixed limits and without raising."""
 
 import re
 from binascii import Error as BadBase64
@@ -13,7 +13,7 @@ MAX_TEXT: Final = 64 * 1024
 MAX_LINE: Final = 2_000
 MAX_DEPTH: Final = 10
 MAX_PARTS: Final = 100
-# Scripts that put no space between an address and the words around it.
+# Scripts that write no space between an address and the words around it.
 WIDE: Final = "\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef"
 _ATOM = rf"\s<>()\[\],;:\"`@\\{WIDE}"
 _HOST = rf"(?:[^\W{WIDE}]|[.-])"
@@ -22,7 +22,7 @@ _NAME = r"[!-9;-~]+(?=[ \t]*:)"
 _BOUNDARY = r"\bboundary\s*=\s*(?:\"([^\"]+)|([^\s;\"]+))"
 _WORD = r"=\?([^?\s]{1,60})\?([bq])\?([^?]*)\?=(?:\s+(?==\?))?"
 _CHARSET = r"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})"
-# Charsets that are not read as UTF-8 or Latin-1, and the widest one that includes each.
+# Charsets decoded as stated (others: `_readable`), with Python's codec of the widest variant.
 _WIDEST: Final = {
     "iso-2022-jp": "iso2022_jp_ext", "shift_jis": "cp932", "shift-jis": "cp932", "x-sjis": "cp932",
     "sjis": "cp932", "windows-31j": "cp932", "cp932": "cp932", "euc-jp": "euc_jp",
@@ -39,16 +39,16 @@ _WIDEST: Final = {
 _JAPANESE_SHIFT: Final = b"\x1b$"
 _BREAK = r"<(?:br|/?p|/?div|/?tr|/?li|/h\d)\b[^<>]{0,2000}>"
 _TAG = r"<(?:style|script)\b[^<]*|<[^<>]{0,2000}>"
-# Values by lower-case name, unfolded, in order.
+# Unfolded values by lower-case name, in the message's order.
 Fields = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that has no parts of its own; an enclosed message counts as one."""
+    """A leaf part; an enclosed message is one, too."""
 
     kind: str
-    # The type of the part that contains it, or "" for the whole message.
+    # The type of the enclosing part; "" if it is the whole message.
     within: str
     text: str
 
@@ -70,11 +70,11 @@ class Message:
         return first(self.fields, name)
 
     def text_of(self, *kinds: str) -> str | None:
-        """Return the text of the first part of such a type, or an empty text."""
+        """Return the text of the first part of one of these types, or None."""
         return next((part.text for part in self.parts if part.kind in kinds), None)
 
     def written(self) -> str:
-        """Return what was written to be read, up to the returned message."""
+        """Return the text before the returned message: plain, or else HTML without tags."""
         texts = {"text/plain": "", "text/html": ""}
         for part in self.parts:
             if part.kind.startswith("message/") or part.kind == "text/rfc822-headers":
@@ -86,14 +86,14 @@ class Message:
 
 
 def parse_message(data: bytes, limit: int) -> Message:
-    """Take the message apart, however it is damaged; bytes beyond `limit` are ignored."""
+    """Parse a message, however damaged; bytes beyond `limit` are ignored."""
     text = _one_newline(data[: 2 * limit].decode("latin-1"))[:limit]
     fields, body = _split(text.lstrip())
     return Message(fields, tuple(islice(_parts(fields, body, "", 0), MAX_PARTS)))
 
 
 def fields_of(text: str) -> Fields:
-    """Parse header fields; a line without a name continues the one before."""
+    """Parse header fields; a line without a name continues the last value."""
     fields: Fields = {}
     values: list[str] = []
     for line in text.split("\n"):
@@ -106,13 +106,13 @@ def fields_of(text: str) -> Fields:
 
 
 def first(fields: Fields, name: str) -> str:
-    """Return the first value of that name, its encoded words (RFC 2047) decoded, or ""."""
+    """Return the first value of a name with its encoded words (RFC 2047) decoded, or ""."""
     value = _readable(fields.get(name, [""])[0].encode("latin-1", "replace"))
     return re.sub(_WORD, _open_word, value, flags=re.IGNORECASE) if "=?" in value else value
 
 
 def addresses_in(text: str) -> Iterator[str]:
-    """Yield the addresses in a text, their domains in lower case."""
+    """Yield the addresses in a text, with lower-case domains."""
     for local, host in re.findall(_ADDRESS, text):
         if name := host.rstrip(".").lower():
             yield f"{local}@{name}"
@@ -139,7 +139,7 @@ def _parts(fields: Fields, body: str, within: str, depth: int) -> Iterator[Part]
 
 
 def _pieces(content: str, body: str) -> list[str]:
-    """Split a multipart body at its boundary, or at what looks like one."""
+    """Split a multipart body at its boundary, or at the first line that looks like one."""
     named = re.search(_BOUNDARY, content, re.IGNORECASE)
     mark = f"--{(named[1] or named[2]).rstrip()}" if named else ""
     if not mark or mark not in body:
@@ -170,7 +170,7 @@ def _opened(text: str, encoding: str, charset: str) -> str:
 
 
 def _readable(raw: bytes, charset: str = "") -> str:
-    """Decode by the stated charset, if the table has it; else as UTF-8 or Latin-1.
+    """Decode by the stated charset if `_WIDEST` has it, else as UTF-8 or Latin-1.
 
     Invalid bytes are replaced, so that codes and English words stay readable.
     """

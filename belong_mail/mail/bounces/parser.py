@@ -1,4 +1,4 @@
-"""Parse a returned message: its kind, its reason, and its recipients."""
+"""Parse a returned message: its kind, reason and recipients."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class Kind(StrEnum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     COMPLAINT = "complaint"
-    # Also a receipt (RFC 8098) by a mail program for having shown the message.
+    # Includes receipts (RFC 8098): a mail program confirms that it displayed the message.
     AUTO_REPLY = "auto-reply"
     UNSUBSCRIBE = "unsubscribe"
     OTHER = "other"
@@ -53,28 +53,28 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A returned message in our words; its addresses are left out of its `repr`."""
+    """The result of parsing a returned message; `repr` shows no addresses."""
 
     kind: Kind
-    # For a bounce or a delay: "permanent" or "temporary", by the class of the status.
+    # For a bounce or delay: "permanent" or "temporary", by the first digit of the status.
     permanence: str | None = None
     verdict: ReplyClass | None = None
-    # The recipient should not be emailed: there is no such address, or it complains.
+    # Whether the recipient should not be emailed again: no such address, or a complaint.
     suppress: bool = False
     status: str = ""
     code: int | None = None
     phrase: str = ""
     recipients: tuple[str, ...] = field(default=(), repr=False)
-    # Those that were tried last, by the fields: the target of a mailbox that forwards.
+    # Forwarding targets of a recipient's mailbox, where the report has them.
     last_tried: tuple[str, ...] = field(default=(), repr=False)
-    # Addresses that it was sent to, or our message from: one may be a return path of ours.
+    # Addresses that it was sent to or our message came from: they may be our return paths.
     paths: tuple[str, ...] = field(default=(), repr=False)
-    # The Message-IDs of the returned message, or of the one that it answers.
+    # Message-IDs of the returned message, or of the message that it replies to.
     message_ids: tuple[str, ...] = field(default=(), repr=False)
-    # Recipients of the returned message, and its links to leave (RFC 2369).
+    # Recipients of the returned message, and its List-Unsubscribe values (RFC 2369).
     sent_to: tuple[str, ...] = field(default=(), repr=False)
     ways_out: tuple[str, ...] = field(default=(), repr=False)
-    # Neither a person sent it, nor a mail program because a person asked.
+    # Whether a program sent it by itself, without a person's action.
     is_automatic: bool = False
 
 
@@ -83,7 +83,7 @@ _LISTS_REFUSAL = "550 5.7.2 restricted recipient"
 
 
 def parse_report(data: bytes) -> Report:
-    """Parse a message; whatever the bytes, this neither raises nor takes long."""
+    """Parse a message of any bytes, without raising, in bounded time."""
     message = parse_message(data, MAX_OCTETS)
     account = bounce_text_of(message)
     report = _report(message, account)
@@ -131,14 +131,14 @@ def _without_fields(message: Message, account: BounceText) -> Report:
 def _by_action_alone(
     notices: list[RecipientStatus], message: Message, account: BounceText
 ) -> Report:
-    """Use the text if the only Action is unknown."""
+    """Decide by the text if the report's Action is unknown."""
     if any(each.status[:1] == "2" or each.has_arrived for each in notices):
         return OTHER
     return _by_words("failed", message, account)
 
 
 def _by_fields(notices: list[RecipientStatus], account: BounceText) -> Report | None:
-    """Return what the fields say, or None if they have no known action."""
+    """Decide by the report's fields; return None if they have no known action."""
     failed = [each for each in notices if each.has_failed]
     late = [each for each in notices if each.is_late]
     if not failed and not late:
@@ -171,9 +171,9 @@ def _late(status: str) -> str:
 
 
 def _best(words: str, status: str, account: BounceText) -> BounceReason:
-    """Explain a report by its fields, or else by the reply that it quotes.
+    """Explain a failure by the report's fields, or if these say little, by the reply it quotes.
 
-    The server's own sentences count only if no answer is quoted: they hold many words.
+    The text's own sentences count only if it quotes no reply: they match too many phrases.
     """
     reason = classify_bounce(words, status, account.report_text)
     if reason.is_telling:
@@ -184,7 +184,7 @@ def _best(words: str, status: str, account: BounceText) -> BounceReason:
 
 
 def _undelivered(kind: Kind, reasons: list[BounceReason], recipients: tuple[str, ...]) -> Report:
-    """Suppress none if one of several addresses may be gone: it is unknown which."""
+    """Return a bounce or delay; suppress only if every address is gone, as it is unknown which."""
     reason, is_bounce = reasons[0], kind is Kind.BOUNCE
     return Report(
         kind,
@@ -207,12 +207,12 @@ def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
 
 
 def _ids(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the Message-IDs in the named fields, the last (nearest) of each first."""
+    """Yield the Message-IDs in these fields, the last (nearest) of each field first."""
     return (name for value in _values(*places) for name in reversed(value.split()))
 
 
 def _values(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the values of the named fields, place by place and name by name."""
+    """Yield the values of these fields, in the order given."""
     return (value for fields, names in places for name in names for value in fields.get(name, ()))
 
 

@@ -1,6 +1,6 @@
-"""Why a message came back: codes and words, judged by the table of `mail.smtp.replies`.
+"""Find out why a message bounced, from codes and words, by the rules of `mail.smtp.replies`.
 
-`inbound.hard_bounces` says which reasons end a membership.
+`inbound.hard_bounces` decides which reasons end a membership.
 """
 
 import re
@@ -21,18 +21,17 @@ _CODE = (
 )
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
 _PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
-# Phrases for replies about us, in place of what the same words mean for a recipient.
+# Phrases for replies that blame the sender, replacing the one that the text suggests.
 _BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
-# Words that neither a bad address (X.1.X) nor an expired time explains: then they count.
+# Phrases that count although the status says bad address (X.1.X) or expired.
 _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
-# Sendmail writes these for every bare 550, 553 or 551: then the words count.
+# Sendmail adds these to every bare 550, 551 or 553, so the words count instead.
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
 _UNVERIFIED: Final = "verification timed out"
-# The server closes the connection (RFC 5321, 3.8), which says nothing of an address, however the
-# report puts it.
+# The server is closing the connection (RFC 5321, 3.8): that says nothing about an address.
 _CLOSING: Final = 421
 _URL = r"https?://\S+"
 _ASIDE = (
@@ -40,22 +39,22 @@ _ASIDE = (
     rf"|\b(?i:for|more) (an? )?(explanation|information|details),? (please )?\w{{1,20}}( \w+)?"
     rf" {_URL}"
 )
-# Beside words about an unknown user, these codes mean no more than “refused”.
+# Statuses that mean only “refused” when the text says that the user is unknown.
 _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
-# Words between a server's own and the answer that it quotes.
+# Words between a server's own text and the reply that it quotes.
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
-# The host's name, which for a filter may be a word like “spam”.
+# The host's name, which may contain a phrase such as “spam”.
 _SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
-# Several hosts were asked: one deferred, another knows the address.
+# Several hosts were tried: one deferred, a later one gave the final reply.
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
 _PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
 
 @dataclass(frozen=True, slots=True)
 class BounceReason:
-    """A status of "" means that the reason is unknown; then there is no verdict either."""
+    """The reason of a bounce; `status` "" and `verdict` None mean that it is unknown."""
 
     status: str
     code: int | None
@@ -64,21 +63,21 @@ class BounceReason:
 
     @property
     def permanence(self) -> str | None:
-        """Return what the class of the status says (RFC 3463), and no more."""
+        """Return the permanence by the first digit of the status (RFC 3463)."""
         return {"5": "permanent", "4": "temporary"}.get(self.status[:1])
 
     @property
     def is_telling(self) -> bool:
-        """Return whether it says more than that something failed."""
+        """Return whether it says more than that delivery failed."""
         return bool(self.phrase) or _vagueness(self.status) == 0
 
 
 def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
-    """Return the reason, by a server's words and the status that a report gives.
+    """Return the reason, by a server's text and the status in a report.
 
-    The more precise of two codes counts; if equal, the report's class and the server's detail.
-    `beside` is the refused verb, if known: a sender's fault is not the address's. A permanent fault
-    of a system is the recipient's server's, as the relay took the message.
+    The more specific of two codes counts; if equal, the report's class with the server's detail.
+    `beside` is text that may name the refused verb: a refusal of MAIL is not the address's fault. A
+    permanent system error (HOST) is the recipient's server's, as the relay accepted the message.
     """
     lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):
@@ -90,7 +89,7 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
 
 
 def _inner_answer(lines: list[str], status: str) -> str:
-    """Return the answer of another server that a server only passes on, or ""."""
+    """Return another server's reply that the text quotes, or ""."""
     words = " ".join(" ".join(lines).split())
     if wrapped := re.search(_WRAPPED, words):
         return re.sub(r"^(\d{3})[- ]?['\"]", r"\1 ", words[wrapped.end() :])
@@ -140,14 +139,14 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
 
 
 def _sure_status(code: int | None, phrases: frozenset[str], words: str) -> str:
-    """Return the status that words stand for whatever the codes say, or ""."""
+    """Return the status that certain words imply whatever the codes are, or ""."""
     if _UNVERIFIED in phrases:
         return "4.4.3"
     return "5.1.2" if code is None and is_said("no_such_domain", words) else ""
 
 
 def _passing_status(code: int | None, phrase: str, words: str) -> str:
-    """Return the status of a failure that only time explains, or ""."""
+    """Return the status of a temporary failure or an expiry, or ""."""
     if code and str(code)[0] == "5":
         return ""
     is_of_words = phrase == _UNKNOWN or phrase in _OF_ANOTHER_KIND
@@ -168,7 +167,7 @@ def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None
 
 
 def _codes(lines: list[str]) -> tuple[int | None, str]:
-    """Return the first code, and the first enhanced code that stands alone."""
+    """Return the first reply code, and the first enhanced code beside it or alone."""
     code, enhanced = None, ""
     for line in lines:
         found = re.search(_CODE, line, re.IGNORECASE)
@@ -180,7 +179,7 @@ def _codes(lines: list[str]) -> tuple[int | None, str]:
 
 
 def _vagueness(status: str) -> int:
-    """Rank codes: 0 for X.Y.Z, 1 for X.Y.0, 2 for X.0.0, 3 for none."""
+    """Rank a status: 0 for X.Y.Z, 1 for X.Y.0, 2 for X.0.0, 3 for none."""
     return 3 if not status else 2 if ".0." in status else 1 if status.endswith(".0") else 0
 
 
@@ -199,7 +198,7 @@ def _verb(words: str, beside: str) -> str:
 
 
 def _refined(status: str, first: str, phrase: str, verdict: ReplyClass) -> str:
-    """Return the code of the words if the stated one is vague."""
+    """Replace a vague status by the one that the phrase implies."""
     detail = reply_phrases()[phrase].status if phrase in reply_phrases() else "0.0"
     if first == "5" and (
         (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _PASSING

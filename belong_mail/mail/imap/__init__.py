@@ -1,1 +1,1 @@
-"""Speak IMAP: where a mailbox is, a bounded connection to it, its messages, OAuth tokens."""
+"""Read a mailbox by IMAP, over a bounded connection, with a password or an OAuth token."""

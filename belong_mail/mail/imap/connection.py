@@ -1,7 +1,7 @@
-"""Connect to a mailbox: imaplib's grammar (RFC 3501) over our own bounded reader and writer.
+"""Connect to an IMAP server: imaplib's grammar (RFC 3501) over our own bounded reader.
 
-imaplib alone stores whatever literal a server announces, and its timeouts restart with each byte.
-`open`, `read`, `readline`, `send` and `shutdown` are the methods it lets others write.
+imaplib alone stores a literal of any announced size, and its timeouts restart with each byte.
+`open`, `read`, `readline`, `send` and `shutdown` are its documented methods to override.
 """
 
 import imaplib
@@ -14,8 +14,8 @@ from typing import Any, Final, NoReturn
 from belong_mail.mail.bounces import MAX_OCTETS
 from belong_mail.mail.imap.location import MailboxLocation
 
-# Seconds in which a server must send something, and bytes of a line: a SEARCH response of ten
-# digits for each message must fit.
+# Seconds without a byte before it fails. Bytes of a line, which must fit a SEARCH response of ten
+# digits for each message.
 SILENCE_SECONDS: Final = 20.0
 MAX_LINE: Final = 128 * 1024
 # Bytes of a server's whole response to one command.
@@ -24,7 +24,7 @@ _CHUNK: Final = 64 * 1024
 
 
 class ImapConnection(imaplib.IMAP4):
-    """A connection that ends at its deadline, whatever the server sends, and how slowly.
+    """A connection that ends at its deadline, even if the server sends byte by byte.
 
     Raises OSError and `imaplib.IMAP4.error`.
     """

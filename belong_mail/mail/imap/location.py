@@ -1,4 +1,4 @@
-"""Where the mailbox for bounces is, and what opens it."""
+"""Parse the URL of the mailbox for bounces."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from belong_mail.mail.hosts import is_loopback, read_url
 from belong_mail.mail.oauth import Credentials, credentials_for, is_plain
 
-# The folder for messages that were read.
+# The folder to which messages are moved once they are stored.
 READ_FOLDER: Final = "Belong read"
 _PORTS: Final = {"imaps": 993, "imap": 143}
 _QUERY: Final = frozenset({"auth", "ca", "read", "token_file"})
@@ -16,7 +16,7 @@ CREDENTIALS: Final = "BELONG_INBOUND_CREDENTIALS"
 
 
 class InvalidMailbox(ValueError):
-    """The mailbox cannot be used. Says what is wrong, never a value."""
+    """The mailbox's URL is wrong. The error says why, without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +28,21 @@ class MailboxLocation:
     folder: str
     read_folder: str
     ca: str | None
-    # One of the two opens it: a password, or credentials for tokens.
+    # Exactly one is set: a password, or OAuth credentials.
     password: str = field(default="", repr=False)
     credentials: Credentials | None = None
 
     @property
     def name(self) -> str:
-        """Return the mailbox's name, however it is opened."""
+        """Return what identifies the mailbox, without its password."""
         return f"{self.user}\x00{self.host}\x00{self.port}\x00{self.folder}"
 
 
 def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocation:
     """Parse a mailbox's URL, such as imaps://user:password@host/INBOX. Raises InvalidMailbox.
 
-    Files in it are relative to `root`. imap, without TLS, is for loopback only. With auth=xoauth2,
-    `credentials` for tokens, or a file with them, take the place of the password.
+    Paths in it are relative to `root`. imap, without TLS, is for loopback only. With auth=xoauth2,
+    OAuth `credentials` or a file with them replace the password.
     """
     parts, port, query = read_url(url, _QUERY, InvalidMailbox)
     if parts.scheme not in _PORTS:

@@ -1,4 +1,4 @@
-"""Read a mailbox: list its messages, fetch their beginnings, archive and delete them."""
+"""Read a mailbox: list its messages, fetch them up to a size, archive and delete them."""
 
 import imaplib
 import re
@@ -12,27 +12,27 @@ from belong_mail.mail.imap.connection import ImapConnection
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.oauth import TokenSource, bearer
 
-# Messages that one SEARCH covers, so that its response fits a line; and in one command.
+# Messages covered by one SEARCH, so that its response fits a line; UIDs in one command.
 SEARCHED: Final = 10_000
 NAMED: Final = 100
 MAX_UID: Final = 2**32 - 1
-# Extensions by which exactly the read messages are removed from the folder, for good.
+# Required extensions: they remove exactly the given messages from the folder.
 NEEDED: Final = frozenset({"MOVE", "UIDPLUS"})
 UID_DIGITS: Final = 10
 _DELETED: Final = r"(\Deleted)"
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
 _LITERAL: Final = re.compile(rb"\bBODY\[\](?:<\d+>)? ~?\{\d+\}$")
 _QUOTED: Final = re.compile(rb'\bBODY\[\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
-# Errors of imaplib's parser if a server is scripted, broken or gone.
+# Errors that imaplib raises when a server breaks the protocol or the connection.
 _BROKEN: Final = (OSError, imaplib.IMAP4.error, ValueError, LookupError, AttributeError, TypeError)
-# Results of a move; the last one is only likely.
+# Results of a move; “no folder” is a guess.
 DONE, FULL, NO_FOLDER = "done", "full", "no folder"
-# As IMAP has them, whatever the locale (RFC 3501, "date-month").
+# English month names (RFC 3501, "date-month"), whatever the locale.
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 class MailboxUnavailable(Exception):
-    """The mailbox cannot be read or changed; says at which step, without quoting the server."""
+    """The mailbox could not be used; `step` says where, without quoting the server."""
 
     def __init__(self, step: str) -> None:
         super().__init__(f"The mailbox could not be used, at {step}.")
@@ -40,17 +40,17 @@ class MailboxUnavailable(Exception):
 
 
 class Mailbox:
-    """One folder of a mailbox, open."""
+    """An open connection with a selected folder."""
 
     def __init__(self, imap: ImapConnection, location: MailboxLocation) -> None:
         self._imap = imap
         self._location = location
         self.uid_validity = 0
         self.messages = 0
-        """How many the folder had when it was opened."""
+        """The number of messages when the folder was selected."""
 
     def select(self, folder: str = "", *, is_read_only: bool = False) -> None:
-        """Open the folder, or another one."""
+        """Select the mailbox's folder, or another one."""
         with at_step("SELECT"):
             said, counts = self._imap.select(_quoted(folder or self._location.folder), is_read_only)
             if said != "OK":
@@ -62,7 +62,7 @@ class Mailbox:
     def uids(
         self, most: int, *, after: int = 0, until: int = MAX_UID, criteria: str = ""
     ) -> list[int]:
-        """Return the lowest UIDs of messages, in order, right after `select`."""
+        """Return the lowest matching UIDs, in order, right after `select`."""
         found: set[int] = set()
         for low in range(1, self.messages + 1, SEARCHED):
             high = min(low + SEARCHED - 1, self.messages)
@@ -74,9 +74,9 @@ class Mailbox:
         return sorted(uid for uid in found if after < uid <= until)[:most]
 
     def fetch(self, uid: int) -> list[bytes]:
-        """Fetch the beginning of a message, which stays unseen; [] if it is gone.
+        """Return the first bytes of a message without marking it as seen; [] if it is gone.
 
-        If a server gives two messages one UID, both are returned.
+        More than one if a server breaks the protocol by giving two messages one UID.
         """
         with at_step("FETCH"):
             asked = f"(UID BODY.PEEK[]<0.{MAX_OCTETS}>)"
@@ -86,9 +86,9 @@ class Mailbox:
             return [body for number, body in _bodies(answers) if number == uid]
 
     def archive(self, uids: Sequence[int]) -> None:
-        """Move messages to the folder of read ones; if that is full, delete them.
+        """Move messages to the read folder, or delete them if the quota is exceeded.
 
-        Otherwise a full mailbox would take no more reports.
+        A full mailbox would accept no more bounces.
         """
         for listed in _lists(uids):
             with at_step("MOVE"):
@@ -101,7 +101,7 @@ class Mailbox:
                     self._delete(listed)
 
     def delete_read(self, before: date) -> None:
-        """Delete read messages that arrived before a day."""
+        """Delete messages that are in the read folder and arrived before a day."""
         with at_step("MOVE"):
             self._is_created()
         self.select(self._location.read_folder)
@@ -109,7 +109,6 @@ class Mailbox:
         self.remove(self.uids(SEARCHED, criteria=f" BEFORE {day}"))
 
     def remove(self, uids: Sequence[int]) -> None:
-        """Delete messages."""
         with at_step("DELETE"):
             for listed in _lists(uids):
                 self._delete(listed)
@@ -123,7 +122,7 @@ class Mailbox:
             yield from (int(word) for word in words if word.isdigit() and len(word) <= UID_DIGITS)
 
     def _move(self, listed: str) -> str:
-        """Move messages (RFC 6851); return the result."""
+        """Move messages (RFC 6851)."""
         self._imap.untagged_responses.pop("OVERQUOTA", None)
         said, _ = self._imap.uid("MOVE", listed, _quoted(self._location.read_folder))
         if said == "OK":
@@ -131,12 +130,12 @@ class Mailbox:
         return FULL if "OVERQUOTA" in self._imap.untagged_responses else NO_FOLDER
 
     def _is_created(self) -> bool:
-        """Create the folder for read messages; return whether it was missing."""
+        """Create the read folder; return whether it was missing."""
         said, _ = self._imap.create(_quoted(self._location.read_folder))
         return bool(said == "OK")
 
     def _delete(self, listed: str) -> None:
-        """Mark messages as deleted, and remove only these (RFC 4315)."""
+        """Mark messages as deleted, and expunge only these (RFC 4315)."""
         said, _ = self._imap.uid("STORE", listed, "+FLAGS.SILENT", _DELETED)
         if said == "OK":
             said, _ = self._imap.uid("EXPUNGE", listed)
@@ -145,7 +144,7 @@ class Mailbox:
 
 
 def token_source(location: MailboxLocation) -> TokenSource | None:
-    """Return the source of a mailbox's tokens, or None if a password opens it."""
+    """Return a source of the mailbox's OAuth tokens, or None if it has a password."""
     return TokenSource(location.credentials) if location.credentials else None
 
 
@@ -153,7 +152,7 @@ def token_source(location: MailboxLocation) -> TokenSource | None:
 def open_mailbox(
     location: MailboxLocation, tokens: TokenSource | None, deadline: float
 ) -> Iterator[Mailbox]:
-    """Connect and sign in. Raises MailboxUnavailable."""
+    """Connect and log in. Raises MailboxUnavailable."""
     with at_step("TOKEN"):
         token = tokens.token() if tokens else ""
     with at_step("CONNECT"):
@@ -175,7 +174,7 @@ def open_mailbox(
 
 @contextmanager
 def at_step(step: str) -> Iterator[None]:
-    """Return a sentence with the step at which a server could not be used."""
+    """Turn any error within into MailboxUnavailable at this step."""
     try:
         yield
     except _BROKEN as error:
@@ -192,12 +191,12 @@ def _sign_in(imap: ImapConnection, location: MailboxLocation, token: str) -> Non
 
 
 def _quoted(text: str) -> str:
-    """Quote a string (RFC 3501, 4.3): imaplib does so only for passwords."""
+    """Quote a string (RFC 3501, 4.3), as imaplib does only for passwords."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _lists(uids: Sequence[int]) -> Iterator[str]:
-    """Yield lists of some UIDs at a time, for commands."""
+    """Yield UIDs as lists for commands, NAMED in each."""
     for start in range(0, len(uids), NAMED):
         yield ",".join(map(str, uids[start : start + NAMED]))
 
@@ -205,8 +204,8 @@ def _lists(uids: Sequence[int]) -> Iterator[str]:
 def _bodies(answers: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield UID and body of each message in imaplib's response to a FETCH.
 
-    A response has parts that end with a literal, each in a tuple with it, and a last part without
-    one; the UID is before or after the body.
+    The response is a list: a tuple for each literal, with the text before it, then a last part
+    without one. The UID comes before or after the body.
     """
     said, body = b"", None
     for each in answers:

@@ -1,4 +1,4 @@
-"""Write header lines; the standard library injects and damages some (CVE-2024-6923)."""
+"""Format message headers; the standard library allows injection in some (CVE-2024-6923)."""
 
 import re
 from base64 import b64encode
@@ -12,7 +12,7 @@ from belong_mail.mail.address import InvalidAddress, check_envelope
 MAX_LINE: Final = 998
 # Bytes a line, RFC 5322 2.1.1 and RFC 2047 2.
 FOLD_AT: Final = 76
-# Leaves room on one line for "Reply-To: " and a word.
+# The longest encoded word: so that "Reply-To: " and one word fit on a line.
 _MAX_WORD: Final = 66
 _ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
 _FOLDED = _ADDRESS_HEADERS | {"subject", "list-unsubscribe"}
@@ -21,8 +21,7 @@ _PLAIN_ADDRESS = r"[A-Za-z0-9._+-]{1,64}@(?![.-])[A-Za-z0-9.-]{1,189}(?<![.-])"
 PLAIN: Final = dict.fromkeys(_ADDRESS_HEADERS, ("x" * 64 + "@" + "x" * 189, _PLAIN_ADDRESS))
 PLAIN["subject"] = "x" * 24, "[!-<>@-~]{1,24}"
 PLAIN["list-unsubscribe"] = "x" * 200, "[!-<>@-~]{1,200}"
-# The longest value that a FastTemplate may leave as it is, and a pattern of such values, without =
-# or ?.
+# For other headers: the longest value that needs no encoding, and the pattern of such values.
 PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -37,11 +36,11 @@ _MAILBOX = re.compile(
 
 
 class InvalidMessage(ValueError):
-    """The message must not be sent as it is; the error quotes no value from it."""
+    """The message must not be sent; the error does not quote it."""
 
 
 class InvalidHeader(InvalidMessage):
-    """A header must not be written. The error names it, without its value."""
+    """The header must not be written; the error names it without its value."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"The header {name} is refused: {why}.")
@@ -51,7 +50,7 @@ class InvalidHeader(InvalidMessage):
 def format_mailbox(display_name: str, address: str) -> str:
     """Return the value of a From, To or Reply-To header, quoted or encoded as needed.
 
-    Refuses a display name with an @: readers would take it for the sender's address.
+    Refuses a display name with an @, which readers would take for the sender's address.
     """
     try:
         check_envelope(address)
@@ -68,11 +67,10 @@ def format_mailbox(display_name: str, address: str) -> str:
 
 
 def format_header(name: str, value: str) -> bytes:
-    """Return the header as it is sent, folded, with its CRLF, or raise InvalidHeader.
+    """Return a header as bytes, folded, with its CRLF. Raises InvalidHeader.
 
-    Subject may be any text. An address header holds one mailbox, written by `format_mailbox`. All
-    others are printable ASCII and not encoded; List-Unsubscribe is folded between its links, never
-    within one.
+    Subject may be any text. An address header has one mailbox, as `format_mailbox` returns it. All
+    others are printable ASCII; List-Unsubscribe is folded only between its links.
     """
     kind = name.lower()
     if kind == "subject":
@@ -92,7 +90,7 @@ def format_header(name: str, value: str) -> bytes:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise InvalidHeader unless each name is allowed and unique, and From and Date are there."""
+    """Raise InvalidHeader unless names are valid, unique, and include From and Date."""
     seen: set[str] = set()
     for name in names:
         kind = name.lower()
@@ -107,13 +105,13 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def reject_controls(name: str, value: str) -> None:
-    """Raise InvalidHeader for control characters and line ends, even in encoded words."""
+    """Raise InvalidHeader for control characters and line ends, also within encoded words."""
     if _FORBIDDEN.search(value) or any(map(_FORBIDDEN.search, decoded_words(value))):
         raise InvalidHeader(name, "it holds a control character or a line end")
 
 
 def decoded_words(value: str) -> Iterator[str]:
-    """Yield the text of anything like an encoded word, however it is spelled."""
+    """Yield the decoded text of all encoded words (RFC 2047), also of malformed ones."""
     for charset, scheme, text in _WORD.findall(value):
         raw = text.encode("utf-8", "replace")
         try:
@@ -142,7 +140,7 @@ def _check_mailbox(name: str, value: str) -> None:
 
 
 def _is_printable(text: str) -> bool:
-    """Return whether this is printable ASCII that neither begins nor ends with a space."""
+    """Return whether a text is printable ASCII without spaces at its ends."""
     return text.isascii() and text.isprintable() and text != "" and text.strip() == text
 
 
@@ -156,7 +154,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _split_words(text: str) -> Iterator[str]:
-    """Yield encoded words (RFC 2047) of whole code points, in the shorter encoding."""
+    """Yield encoded words (RFC 2047) that split no character, in the shorter of both encodings."""
     if not text:
         raise InvalidHeader("of text", "it is empty")
     quoted = [_quote(character) for character in text]

@@ -1,6 +1,6 @@
-"""Lint a finished message as a mail program reads it: headers, links, personal words.
+"""Check a finished message as a mail program shows it: headers, links, personal words.
 
-`mail.message.markdown` and our templates decide which elements it may hold.
+`mail.message.markdown` and our templates restrict the HTML elements.
 """
 
 import re
@@ -20,20 +20,20 @@ from belong_mail.mail.message.template import MessageTemplate
 
 
 class Rule(StrEnum):
-    """The rules, by the subject of a problem."""
+    """The kinds of problems."""
 
-    # A header, a file's name or the preview line identifies the group.
+    # A header, a file name or the preheader identifies the group.
     HEADER = "header"
-    # A link that is neither ours nor typed by a lead, or that leads elsewhere than it says.
+    # A link that is neither ours nor typed by a leader, or whose text names another site.
     LINK = "link"
-    # A link through a site that sees who follows it.
+    # A link through a site that records who follows it.
     REDIRECT = "redirect"
-    # Something besides our own links and the greeting differs between readers.
+    # Anything that differs between readers, besides the greeting and our own links.
     PERSONAL = "personal"
 
 
 class Problem(NamedTuple):
-    """A problem of a message, and the words that show it."""
+    """A problem, and the words that show it."""
 
     rule: Rule
     named: str = ""
@@ -41,17 +41,17 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The links, files and slots that a message may hold."""
+    """The links that a message may have, and how to recognize the group's words."""
 
-    # The beginning of all our own links.
+    # The base URL of our site.
     root: str
-    # Returns the words in a header, given by name, that identify the group; or nothing.
+    # Returns the words in a header of this name that identify the group, or "".
     tells: Callable[[str, str], str]
-    # Other allowed targets of links, as they were typed; None: any.
+    # Link targets that the leader typed; None: any.
     targets: frozenset[str] | None = None
 
 
-# Stand-ins for personal words while a message is checked.
+# Placeholder values of slots while a message is checked.
 GREETING: Final = "Zqgreetingzq"
 TOKEN: Final = "Zqtokenzq"  # noqa: S105 - it opens nothing
 READER: Final = "zqreaderzq@example.org"
@@ -62,7 +62,7 @@ _SAMPLES: Final = {
     "leave": TOKEN, "one_click": TOKEN, "leave_address": f"{TOKEN}@example.org",
 }  # fmt: skip
 
-# Random names of ours, in hexadecimal, base 32 or base 64, which may contain a word by chance.
+# Random ids in hexadecimal, base 32 or base 64, which may contain a word by chance.
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
 _NAMED_BY_US: Final = frozenset(("message-id", "list-id", "list-unsubscribe", "content-id"))
 
@@ -75,15 +75,15 @@ _FIXED: Final = frozenset((
 ))  # fmt: skip
 _PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
 
-# Browsers read any number of slashes after a scheme as two.
+# Browsers take any number of slashes after a scheme for two.
 _SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
-# Characters of a link's words: to see more of them as they look takes time by their square.
+# Longest link text: NFKC takes quadratic time on some texts.
 MAX_VISIBLE: Final = 4000
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
 )
 _LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
-# Sites that only redirect; they count who follows, and some links hold a reader's own address.
+# Sites that only redirect. They record who follows, and some of their links contain an address.
 REDIRECTORS: Final = frozenset((
     "adf.ly", "aka.ms", "awstrack.me", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly",
     "dlvr.it", "goo.gl", "hubs.ly", "is.gd", "j.mp", "linkprotect.cudasvc.com",
@@ -93,12 +93,12 @@ REDIRECTORS: Final = frozenset((
     "snip.ly", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "urldefense.com", "urldefense.us",
     "urldefense.proofpoint.com", "v.gd",
 ))  # fmt: skip
-# Pages of other sites that do the same.
+# Pages of other sites that redirect, too.
 _PASSING_ON: Final = re.compile(
     r"(?:www\.|maps\.)?google\.[a-z.]+/url\b|(?:l|lm|m)\.facebook\.com/l\.php\b|l\.instagram\.com/"
     r"|(?:[\w-]+\.)*(?:list-manage|mandrillapp)\.com/track/"
 )
-# Links that such a site offers for sharing: they lead everyone to the same place.
+# Links for sharing at such sites, which are the same for everyone.
 _SHARED: Final = re.compile(
     r"maps\.app\.goo\.gl/|goo\.gl/(?:maps|forms)/|aka\.ms/jointeamsmeeting\b"
 )
@@ -122,7 +122,7 @@ def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
 
 
 def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
-    """Find headers that identify the group: raw, decoded, and percent-decoded."""
+    """Find headers that identify the group, as they are, decoded, and percent-decoded."""
     for name, value in part.items():
         kind, decoded = name.lower(), str(make_header(decode_header(str(value))))
         for words in _judged(part, kind, decoded):
@@ -135,7 +135,7 @@ def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
 
 
 def _judged(part: Message, kind: str, value: str) -> list[str]:
-    """Return the parts of a header to check; its fixed words are the same in all our messages."""
+    """Return the parts of a header to check; none if its value is the same in all our messages."""
     if kind in {"date", "to"} or (kind, value) in _FIXED:
         return []
     if kind in {"content-type", "content-disposition"}:
@@ -148,7 +148,7 @@ def _judged(part: Message, kind: str, value: str) -> list[str]:
 
 
 def lint_html(html: str, expected: Expected) -> list[Problem]:
-    """Find a preview line that identifies the group, and links that mislead."""
+    """Find a preheader that identifies the group, and misleading links."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -174,12 +174,12 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
     said = _WORDS_ARE_ADDRESS.match(_visible(words))
     if said and not f".{_ascii(host)}".endswith(f".{_ascii(said[1]).removeprefix('www.')}"):
         yield Problem(Rule.LINK, said[1])
-    if redirector(target):
+    if is_redirected(target):
         yield Problem(Rule.REDIRECT, host)
 
 
 def split_link(target: str) -> SplitResult:
-    """Split a URL as a browser reads it; all parts are empty if it is none."""
+    """Split a URL as browsers do; all parts are empty if it is invalid."""
     try:
         return urlsplit(_SLASHES.sub("//", target))
     except ValueError:
@@ -187,10 +187,10 @@ def split_link(target: str) -> SplitResult:
 
 
 def is_direct(target: str) -> bool:
-    """Return whether a link leads by https where it says, through no redirecting site."""
+    """Return whether a link is https and goes through no redirecting site."""
     parts = split_link(target)
     is_plain = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
-    return is_plain and not redirector(target)
+    return is_plain and not is_redirected(target)
 
 
 def is_ours(target: str, root: str) -> bool:
@@ -198,8 +198,8 @@ def is_ours(target: str, root: str) -> bool:
     return target == root or target.startswith((f"{root}/", f"{root}?"))
 
 
-def redirector(target: str) -> bool:
-    """Return the site through which a link leads, if that records who follows."""
+def is_redirected(target: str) -> bool:
+    """Return whether a link goes through a site that records who follows it."""
     address = split_link(target)
     host = unquote(address.hostname or "").lower().rstrip(".")
     page = f"{host}/{address.path.lstrip('/')}".lower()
@@ -211,12 +211,12 @@ def redirector(target: str) -> bool:
 
 
 def _visible(words: str) -> str:
-    """Return words as they look: in ordinary letters, without invisible characters."""
+    """Return a text in compatibility form (NFKC), without invisible characters."""
     return "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
 
 
 def _ascii(host: str) -> str:
-    """Return a host's name in ASCII (RFC 5891), or unchanged if that is impossible."""
+    """Return a host name in ASCII (RFC 5891), or in lower case if that is impossible."""
     try:
         return host.lower().rstrip(".").encode("idna").decode()
     except UnicodeError:
@@ -224,10 +224,10 @@ def _ascii(host: str) -> str:
 
 
 def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
-    """Find personal words where they must not be: in others' links, or outside of any."""
+    """Find placeholders outside of the greeting and our own links."""
     if READER in words:
         yield Problem(Rule.PERSONAL, "to")
-    # Split instead of searched: a pattern around a word takes quadratic time on a long line.
+    # A pattern around a word would take quadratic time on a long line.
     runs = re.split(r'[\s"<>]', words) if is_html else words.split()
     ours = (unescape(each) if is_html else each for each in runs if TOKEN in each)
     if not all(is_ours(each, expected.root) for each in ours):
@@ -245,7 +245,7 @@ class _Link:
 
 
 class _Reader(HTMLParser):
-    """Collects the preview line, and the words of each link."""
+    """Collects the preheader, and the text of each link."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,7 +1,7 @@
-"""Newsletters' Markdown, as sanitized HTML and as plain text, and its links.
+"""Convert newsletters' Markdown to sanitized HTML and to plain text, and list its links.
 
-Two rules are our own: typed line breaks stay, and a link in two brackets alone on its line, `[[Come
-to tea]](https://…)`, is a button.
+Beyond CommonMark, a line break is kept, and `[[Come to tea]](https://…)` alone on a line is a
+button.
 """
 
 import re
@@ -26,7 +26,7 @@ _ATTRIBUTES: Final = {
     **{tag: {"dir"} for tag in ("h2", "h3", "h4", "h5", "h6", "li", "p", "table")},
 }  # fmt: skip
 _CLASSES: Final = {"a": {"button"}}
-# A text may be written in the other direction than the page around it.
+# Elements that get dir="auto", as a text may run in the other direction than its page.
 _WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
 _SCHEMES: Final = {"http", "https", "mailto"}
 BREAKS: Final = {"softbreak", "hardbreak"}
@@ -35,23 +35,23 @@ _PARSER: Final = MarkdownIt("commonmark", {"html": False, "linkify": True, "brea
 )
 _WITHOUT_LINKIFY: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 _LITERAL: Final = MarkdownIt("zero")
-# A finder of links takes a quarter of a megabyte, and these two find none.
+# Linkify takes a quarter of a megabyte, and these two parsers do not use it.
 _WITHOUT_LINKIFY.linkify = _LITERAL.linkify = None
 _MAY_BE_LINK = re.compile(r"://|@|\w\.\w")
-# In longer texts bare links stay text: finding them takes quadratic time.
+# With more candidates, bare links stay text: finding them takes quadratic time.
 MAX_BARE_LINKS: Final = 500
-# A text with more marks stays as it was typed: each mark may cost as much as fifty letters.
+# With more marks, a text is not parsed: each mark may cost as much as fifty letters.
 MAX_MARKS: Final = 25_000
 _MARK = re.compile(r"[\n\r!\[\]*_`<&|~\\]")
-# How many marks a bracket counts for, and the start of a picture.
+# The cost of a bracket or of an image's start, in marks.
 _DEAR: Final = 4
-# The line below a table's head: each following line gets that many cells.
+# The delimiter row of a table: each row below it gets as many cells.
 _RULE = re.compile(r"[ \t>*+.)0-9]*\|?[ \t]*:?-[-:| \t]*")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """A picture that a text may show, as `picture:` and its id."""
+    """An image that a text may show by the target `picture:` and its id."""
 
     cid: str
     width: int
@@ -63,9 +63,9 @@ NO_IMAGES: Final[Images] = MappingProxyType({})
 
 
 def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
-    """Return safe HTML: only the given pictures, no relative links, headings without gaps.
+    """Return sanitized HTML: only the given images, no relative links, no skipped heading level.
 
-    Slots stay in text; a link whose target is a slot becomes its words.
+    Slots stay in text; a link to a slot is replaced by its words.
     """
     return _clean_html(list(_tokens(source, pictures)), pictures)
 
@@ -96,15 +96,15 @@ def _clean_html(tokens: list[Token], pictures: Images) -> str:
 
 
 def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture") -> str:
-    """Return plain text in which lists, quotes and tables are still recognizable.
+    """Return plain text that keeps lists, quotes and tables recognizable.
 
-    `picture` is the word for one in the text's language.
+    `picture` is the word for an image in the text's language.
     """
     return PlainText(picture).write(_tokens(source, pictures))
 
 
 def parse(source: str) -> list[Token]:
-    """Return the tokens of a source."""
+    """Parse Markdown, or return it as one text if it would take too long."""
     source = _SURROGATE.sub("\ufffd", source)
     if has_too_many_marks(source):
         return _LITERAL.parse(source)
@@ -113,7 +113,7 @@ def parse(source: str) -> list[Token]:
 
 
 def has_too_many_marks(source: str) -> bool:
-    """Return whether a source has more marks, lines and cells than a newsletter can use."""
+    """Return whether a source has too many marks, lines and cells to be parsed."""
     marks = len(_MARK.findall(source)) + (_DEAR - 1) * (source.count("[") + source.count("!["))
     columns = 0
     for line in source.split("\n") if marks <= MAX_MARKS and "|" in source else ():
@@ -126,7 +126,7 @@ def has_too_many_marks(source: str) -> bool:
 
 
 def words_of(image: Token) -> str:
-    """Return an image's description on one line, without its marks."""
+    """Return an image's description as one line of plain text."""
     words = [
         words_of(child) if child.type == "image" else " " if child.type in BREAKS else child.content
         for child in image.children or []
@@ -151,7 +151,7 @@ def _tokens(source: str, pictures: Images) -> Iterator[Token]:
 
 
 def _with_buttons(tokens: list[Token]) -> Iterator[Token]:
-    """Make each button a paragraph of its own."""
+    """Put each button into a paragraph of its own."""
     for at, token in enumerate(tokens):
         opened = tokens[at - 1]
         children = token.children or []
@@ -167,7 +167,7 @@ def _with_buttons(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _parted(children: list[Token]) -> Iterator[list[Token]]:
-    """Split a paragraph into its buttons and the lines between them."""
+    """Split a paragraph at its buttons."""
     lines: list[list[Token]] = [[]]
     for child in children:
         if child.type in BREAKS:
@@ -188,7 +188,7 @@ def _parted(children: list[Token]) -> Iterator[list[Token]]:
 
 
 def _is_button(line: list[Token]) -> bool:
-    """Return whether a line is only a link with its words in brackets."""
+    """Return whether a line consists of one link whose text is in brackets."""
     if len(line) < len(("opens", "words", "closes")) or line[0].level:
         return False
     opens, *words, closes = line
@@ -210,7 +210,7 @@ def _button(line: list[Token]) -> list[Token]:
 
 
 def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
-    """Remove images and links that are not allowed, but keep their words."""
+    """Remove disallowed links and images, keeping their words."""
     is_allowed = True
     for token in tokens:
         if token.type == "link_open":
@@ -223,7 +223,7 @@ def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
 
 
 def _image(token: Token, pictures: Images) -> Token:
-    """Return the image as one of the given pictures, or else as its words."""
+    """Return one of the given images, or the image's description as text."""
     kind, _, name = str(token.attrs.get("src", "")).partition(":")
     shown = pictures.get(name) if kind == "picture" else None
     words = Token("text", "", 0, content=words_of(token))
@@ -249,7 +249,7 @@ def images_of(source: str) -> Pairs:
 
 @lru_cache(maxsize=8)
 def _links_and_images(source: str) -> tuple[Pairs, Pairs]:
-    """Parse a source once for the many questions that a page asks about it."""
+    """Parse a source once for all questions about it."""
     links, images = [], []
     for token in parse(source):
         target, words = "", ""
@@ -273,14 +273,14 @@ _ENDS_A_BLOCK: Final = {
 
 
 class PlainText:
-    """Walks over the tokens; tracks the prefix of each coming line."""
+    """Writes tokens as text; keeps the prefix of nested lists and quotes for each line."""
 
     def __init__(self, picture: str) -> None:
         self._picture = picture
         self._lines: list[str] = []
         self._margins: list[str] = []
         self._marks: dict[int, str] = {}
-        """What stands once in place of the margin at that depth, such as a list's dash."""
+        """Replaces the margin at a depth once, such as a list item's dash."""
         self._numbers: list[int | None] = []
         self._cells: list[str] | None = None
         self._gap_depth: int | None = None
@@ -353,13 +353,13 @@ class PlainText:
             self._lines.append(f"{start}{line}".rstrip())
 
     def _gap(self) -> None:
-        """Leave an empty line before whatever comes, within the prefix that both sides share."""
+        """Put an empty line before the next text, with the prefix that both neighbors share."""
         depth = len(self._margins)
         self._gap_depth = depth if self._gap_depth is None else min(depth, self._gap_depth)
 
 
 def _text_of(tokens: Iterable[Token], picture: str) -> str:
-    """Return the words; a link's target follows in brackets unless the words are the target."""
+    """Return the text; a link's target follows in parentheses unless it is the text itself."""
     words: list[str] = []
     target, start, is_button = "", 0, False
     for token in tokens:

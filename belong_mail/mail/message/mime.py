@@ -1,4 +1,4 @@
-"""Compose MIME messages with files (RFC 5322, RFC 2045, RFC 2387, RFC 2183), and check them."""
+"""Compose MIME messages (RFC 5322, 2045) with images (RFC 2387) and attachments (RFC 2183)."""
 
 import re
 from base64 import b64encode
@@ -22,15 +22,14 @@ _BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 @dataclass(slots=True)
 class Envelope:
-    """Return path, recipient (RFC 5321) and the finished bytes of a message."""
+    """Return path, recipient (RFC 5321) and finished bytes of a message."""
 
     return_path: str
     recipient: str
     message: bytes
-    # Whether each piece of the message was checked when it was made.
+    # Whether its pieces were checked when they were made, so that it is not checked again.
     is_verified: bool = False
-    # The end that all copies of an issue share, after this one's bytes; only verified messages have
-    # it.
+    # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
     end: bytes = b""
 
     @property
@@ -40,7 +39,7 @@ class Envelope:
 
 
 def clean_text(text: str) -> str:
-    r"""Remove slot markers, and controls other than \n and \t, from a person's text."""
+    r"""Remove slot markers, and control characters other than \n and \t, from a text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATE.sub("\ufffd", _NOT_TEXT.sub("", text))
 
@@ -54,7 +53,7 @@ def date_header(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InlineFile:
-    """A picture that the HTML names by “cid:” and its `cid`."""
+    """An image that the HTML refers to as "cid:" with its `cid`."""
 
     cid: str
     media_type: str
@@ -80,10 +79,10 @@ def compose(
     pictures: Sequence[InlineFile] = (),
     files: Sequence[AttachedFile] = (),
 ) -> MessageTemplate:
-    """Build multipart/alternative (RFC 2046 5.1.4) with open slots; verify one sample of it.
+    """Build a multipart/alternative (RFC 2046 5.1.4) with slots, and verify a sample of it.
 
-    Pictures and the HTML form a multipart/related (RFC 2387); attached files follow in a
-    multipart/mixed. MIME-Version and Content-Type are added at the end of the headers.
+    Images make the HTML part a multipart/related (RFC 2387); attachments make the whole a
+    multipart/mixed. MIME-Version and Content-Type are added after the headers.
     """
     header.check_names(name for name, _ in headers)
     if not _BOUNDARY.fullmatch(boundary) or not text.strip() or not html.strip():
@@ -112,10 +111,10 @@ def compose(
 
 
 def verify(message: bytes, intended: Sequence[str]) -> None:
-    """Parse the finished bytes; raise InvalidHeader unless their headers are the intended ones.
+    """Raise InvalidHeader unless the finished bytes have exactly the intended headers.
 
-    Also raises InvalidMessage for what RFC 5322 2.1.1 and 2.3 forbid on any line, for 8-bit bytes,
-    and for a line that begins with a dot.
+    Raises InvalidMessage for line ends and lengths that RFC 5322 2.1.1 and 2.3 forbid, for 8-bit
+    bytes, and for lines that begin with a dot.
     """
     lines = message.split(b"\r\n")
     if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines) or lines[-1]:
@@ -160,7 +159,7 @@ def _html_part(
 
 
 def _build_body(source: str, *, is_html: bool) -> Iterator[bytes | BodySlot]:
-    """Cut the body at its slots; put soft line breaks around each, unless a line ends there."""
+    """Encode a body between its slots; each slot gets lines of its own by soft line breaks."""
     parts = split(source.replace("\r\n", "\n"))
     last = len(parts) - 1
     for index, part in enumerate(parts):
@@ -191,7 +190,7 @@ def _compare(
         raise InvalidMessage("The finished bytes do not say what was written.")
 
 
-# Bytes that make a line of 76 in base64 (RFC 2045 6.8).
+# Bytes of a base64 line of 76 characters (RFC 2045 6.8).
 _BASE64_LINE: Final = 57
 _FILES: Final = {"image/jpeg": "picture.jpg", "image/png": "picture.png"}
 _ATTACHED: Final = frozenset(("application/pdf",))
@@ -200,7 +199,7 @@ _CID = re.compile(r"[A-Za-z0-9_-]{1,60}@[a-z0-9.-]{1,100}")
 
 
 def inline_part(picture: InlineFile) -> bytes:
-    """Return a picture's headers, and its bytes in base64. Raises InvalidMessage."""
+    """Return an image's part: headers and base64. Raises InvalidMessage."""
     if picture.media_type not in _FILES or not _CID.fullmatch(picture.cid) or not picture.content:
         raise InvalidMessage("A picture is a JPEG or PNG with a plain name.")
     file = _FILES[picture.media_type]
@@ -219,7 +218,7 @@ def _in_base64(content: bytes) -> bytes:
 
 
 def attached_part(file: AttachedFile) -> bytes:
-    """Return an attached file's headers, and its bytes in base64. Raises InvalidMessage."""
+    """Return an attachment's part: headers and base64. Raises InvalidMessage."""
     if file.media_type not in _ATTACHED or not _NAME.fullmatch(file.name) or not file.content:
         raise InvalidMessage("An attached file is a PDF with a plain name.")
     head = (

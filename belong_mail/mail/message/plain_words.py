@@ -1,4 +1,4 @@
-"""Normalize text for comparing words: lower case, without accents and invisible characters."""
+"""Normalize text for comparing words: lower case, no accents, no invisible characters."""
 
 import re
 import unicodedata
@@ -6,9 +6,9 @@ from typing import Final
 
 from belong_mail.mail.message.headers import decoded_words
 
-# Unicode classes of letters and symbols that show nothing.
+# Letters and symbols that look like a space or like nothing.
 _FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-# Spaces that hardly separate.
+# Spaces too narrow to be seen as separators.
 _THIN: Final = re.compile("[\u2000-\u200a\u202f\u205f]")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 _SINGLE: Final = re.compile(r"(?<=\b\w) (?=\w\b)")
@@ -21,15 +21,15 @@ def plain(text: str) -> str:
 
 
 def plain_words(text: str) -> str:
-    """Return a text's plain words, with one space between."""
+    """Return the normalized words of a text, separated by single spaces."""
     return _bare(_seen(text))
 
 
 def readings(text: str) -> set[str]:
-    """Return, as plain words, all that a reader may see in a text.
+    """Return all that a reader may see in a text, each as normalized words.
 
-    Single letters are also joined, words are also read without signs in them, and encoded words
-    (RFC 2047) are also decoded.
+    Single letters are also joined, punctuation within words is also removed, and encoded words (RFC
+    2047) are also decoded.
     """
     found = set()
     for each in {text, _THIN.sub("", text), *decoded_words(text)}:
@@ -39,7 +39,7 @@ def readings(text: str) -> set[str]:
 
 
 def _seen(text: str) -> str:
-    """Normalize letters of any width and style (NFKD), without accents and invisible characters."""
+    """Decompose letters of any width and style (NFKD); drop accents and invisible characters."""
     return "".join(each for each in unicodedata.normalize("NFKD", text) if _is_seen(each))
 
 

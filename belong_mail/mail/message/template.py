@@ -1,4 +1,4 @@
-"""A message cut at its slots: fixed parts are encoded once, each copy is a concatenation."""
+"""Message templates with slots: the fixed parts are encoded once for all copies."""
 
 import html as markup
 import json
@@ -18,22 +18,22 @@ _SLOT = re.compile("\ue000([\ue120-\ue17e]+)\ue001")
 _SLOT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PIECE = re.compile(r".{1,73}(?<!=)(?<!=.)")
 _NOT_QUOTABLE = re.compile(r"[^ -<>-~\t]+")
-# Needs neither quoted-printable nor HTML escapes, at the start of a line and before its end.
+# Values that need neither quoted-printable nor HTML escapes, wherever they stand on a line.
 _AS_IS = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{0,72}[!#-%(-;?-~]")
 _NEVER = "(?!)"
-# Bytes from which on a shared end is not joined to each copy.
+# Bytes of a fixed end that is not copied into each message.
 LONG_END = 100_000
 
 
 def slot(name: str) -> str:
-    """Return the marker of a slot, where each recipient has a value of their own."""
+    """Return the marker of a slot, which each recipient's value replaces."""
     if not _SLOT_NAME.fullmatch(name):
         raise ValueError("A slot's name is a lower-case identifier.")
     return _OPEN + "".join(chr(_FIRST + ord(character)) for character in name) + _CLOSE
 
 
 def split(source: str) -> tuple[str, ...]:
-    """Return fixed text and slots' names in turn; the first and the last are fixed text."""
+    """Split a text into fixed text and slot names, alternating; first and last are fixed text."""
     found = _SLOT.split(source)
     found[1::2] = ["".join(chr(ord(mark) - _FIRST) for mark in name) for name in found[1::2]]
     return tuple(found)
@@ -41,7 +41,7 @@ def split(source: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class BodySlot:
-    """A value on quoted-printable lines of its own, so that any value fits."""
+    """A slot that has quoted-printable lines of its own, so that any value fits."""
 
     name: str
     is_html: bool
@@ -53,16 +53,16 @@ class BodySlot:
         return _quote_once(markup.escape(value) if self.is_html else value)
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
-        """Return (bytes before, slot's name, pattern of plain values, bytes after)."""
+        """Return (fixed bytes before, slot name, pattern of unencoded values, bytes after)."""
         return b"", self.name, _AS_IS.pattern, b""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderSlot:
-    """A header line with slots; it is checked and encoded as a whole."""
+    """A header with slots, which is checked and encoded as a whole."""
 
     name: str
-    # Fixed text and slots' names in turn.
+    # Fixed text and slot names, alternating.
     parts: tuple[str, ...]
 
     def fill(self, values: Mapping[str, str]) -> bytes:
@@ -73,10 +73,7 @@ class HeaderSlot:
         return headers.format_header(self.name, "".join(filled))
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
-        """Return the bytes before, the slot, a pattern of its plain values, and the bytes after.
-
-        No value is plain unless the longest fits unfolded.
-        """
+        """Return the same as `BodySlot.plain`, as long as no value would need folding."""
         before, name, *others, after = self.parts
         longest, pattern = headers.PLAIN.get(self.name.lower(), headers.PLAIN_ELSEWHERE)
         start, end = f"{self.name}: {before}".encode(), f"{after}\r\n".encode()
@@ -91,13 +88,13 @@ Piece = bytes | BodySlot | HeaderSlot
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
-    """A message with open slots, cheap to fill and to store."""
+    """A message with slots, cheap to fill and to store."""
 
     pieces: tuple[Piece, ...]
     slots: frozenset[str]
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        """Return the finished message. Raises InvalidMessage; each slot needs its value."""
+        """Return the finished message. Raises InvalidMessage; each slot needs a value."""
         if values.keys() != self.slots:
             raise InvalidMessage("The values are not those of the message's slots.")
         return b"".join(
@@ -106,28 +103,28 @@ class MessageTemplate:
 
     @property
     def size(self) -> int:
-        """Return the number of fixed bytes; each copy has about as many."""
+        """Return the number of fixed bytes."""
         return sum(len(piece) for piece in self.pieces if isinstance(piece, bytes))
 
     def without_end(self) -> tuple["MessageTemplate", bytes]:
-        """Cut off a long end that all copies share, such as files, to keep it once."""
+        """Split off a long fixed end, such as attachments, that all copies can share."""
         last = self.pieces[-1] if self.pieces else b""
         if not isinstance(last, bytes) or len(last) < LONG_END:
             return self, b""
         return MessageTemplate(self.pieces[:-1], self.slots), last
 
     def to_bytes(self) -> bytes:
-        """Serialize the message as JSON; the same message gives the same bytes."""
+        """Serialize as JSON; equal templates give equal bytes."""
         return json.dumps([_protect(piece) for piece in self.pieces]).encode("ascii")
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> "MessageTemplate":
-        """Restore what `to_bytes` returned."""
+        """Parse the output of `to_bytes`."""
         return cls.of([_restore(item) for item in json.loads(kept)])
 
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "MessageTemplate":
-        """Join the fixed parts and find the names of the slots."""
+        """Build a template, joining adjacent fixed bytes."""
         joined: list[Piece] = []
         slots: set[str] = set()
         for piece in pieces:
@@ -143,14 +140,15 @@ class MessageTemplate:
 
 
 class FastTemplate:
-    """Fills very many copies: one match tells whether all values may be used as they are."""
+    """Fills many copies fast: one match decides whether all values can be used unencoded."""
 
     def __init__(
         self, template: MessageTemplate, ours: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Take samples of the values that we make, which all have the length and letters of these.
+        """Prepare a template; `ours` has samples of values that we generate.
 
-        If a sample is plain, so are all such values, and they are not checked again.
+        All values of such a slot have the sample's length and alphabet, so that checking it once is
+        enough.
         """
         self.wire = template
         self._cut, self._names, self._others = [b""], list[str](), list[str]()
@@ -168,7 +166,7 @@ class FastTemplate:
         self._is_plain = re.compile("\n".join(patterns)).fullmatch
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        """Return what `MessageTemplate.fill` returns, faster if all values are plain."""
+        """Return the same as `MessageTemplate.fill`, faster if no value needs encoding."""
         is_whole = values.keys() == self.wire.slots
         if is_whole and self._is_plain("\n".join([values[name] for name in self._others])):
             copy = self._cut.copy()
@@ -179,12 +177,12 @@ class FastTemplate:
 
 @lru_cache(maxsize=8)
 def _quote_once(value: str) -> bytes:
-    """Quote a value that occurs in both bodies of a message."""
+    """Quote a value once for both bodies of a message."""
     return quote(value)
 
 
 def quote(text: str) -> bytes:
-    """Encode as quoted-printable (RFC 2045 6.7); no line begins with a dot or "From "."""
+    """Encode as quoted-printable (RFC 2045 6.7) without lines that begin with a dot or "From "."""
     lines = map(_quote_line, text.replace("\r\n", "\n").split("\n"))
     return "\r\n".join(lines).encode("ascii")
 

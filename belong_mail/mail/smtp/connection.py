@@ -18,7 +18,7 @@ from belong_mail.mail.smtp.replies import Reply
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
-# Timeouts that opening may take in all, and each transaction before its final dot.
+# Timeouts that opening may take in all, and a transaction until its final dot.
 PHASES_IN_TOTAL: Final = 2
 _BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
@@ -35,23 +35,23 @@ T = TypeVar("T")
 
 
 class WaitFor(Enum):
-    """The next event that a conversation waits for."""
+    """The event for which a conversation waits."""
 
     READ = "read"
     WRITE = "write"
-    # Nothing is under way; it continues with the message that it is sent, or ends with None.
+    # It is idle: `send` gives it the next message, or None to end it.
     MESSAGE = "message"
 
 
-# Takes the next step when it is resumed; a TimeoutError thrown in says that it is too late.
+# A coroutine, resumed after the event it waits for; TimeoutError is thrown in at the deadline.
 SmtpSteps = Generator[WaitFor, Any, T]
 
 
 class SmtpConnection(smtplib.SMTP):
-    """smtplib's EHLO and AUTH over our own reader and writer.
+    """smtplib's EHLO and AUTH over our own bounded reader and writer.
 
-    A phase has one deadline, however many bytes it takes. A reply is whole, limited and well
-    formed, or ProtocolError is raised; faults below are OSErrors.
+    Each phase has one deadline, however the bytes trickle in. Raises ProtocolError for a reply that
+    is malformed, too long or cut off, and OSError for the network.
     """
 
     def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
@@ -59,33 +59,33 @@ class SmtpConnection(smtplib.SMTP):
         if is_lmtp:
             self.ehlo_msg = "lhlo"
         self.now = "CONNECT"
-        """The phase, for errors."""
+        """The phase under way, which errors name."""
         self.deadline = 0.0
         """When the phase must be over, by the monotonic clock."""
         self._phase_seconds = timeout
         self._dot_seconds = dot_timeout
         self.is_fresh = False
-        """Whether TLS has begun, and nothing was heard since."""
+        """Whether nothing was received since the TLS handshake."""
         self._unread = b""
         self._must_acknowledge = False
         self._last = 0.0
 
     def start_clock(self) -> None:
-        """Start the clock of what must be over after PHASES_IN_TOTAL timeouts."""
+        """Start the deadline for opening a connection or for one transaction, in all phases."""
         self._last = time.monotonic() + PHASES_IN_TOTAL * self._phase_seconds
 
     def phase(self, name: str, share: float = 1.0) -> None:
-        """Begin a phase, which has its share of the timeout."""
+        """Begin a phase that may take this share of the timeout."""
         self.now = name
         self.deadline = min(time.monotonic() + share * self._phase_seconds, self._last)
 
     def await_dot(self) -> None:
-        """Begin the wait for the answer to the final dot, which no other deadline shortens."""
+        """Begin the wait for the reply to the final dot, which the transaction does not limit."""
         self.now = "DOT"
         self.deadline = time.monotonic() + self._dot_seconds
 
     def dial(self, host: str, port: int) -> None:
-        """Connect, and wait for nothing else."""
+        """Open the TCP connection."""
         self.sock = socket.create_connection((host, port), self._left())
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -104,18 +104,18 @@ class SmtpConnection(smtplib.SMTP):
         return sock.fileno()
 
     def expect_silence(self) -> None:
-        """Raise ProtocolError if the other side sent something unasked, or hung up."""
+        """Raise ProtocolError if the server sent an unexpected reply, or closed the connection."""
         with suppress(*_NOT_NOW):
             self._receive()
         self.expect_no_more()
 
     def expect_no_more(self) -> None:
-        """Raise ProtocolError if more arrived than was asked for."""
+        """Raise ProtocolError if a reply was received that no command asked for."""
         if self._unread:
             raise ProtocolError("a reply to nothing")
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        """Send a command, on one line, after every reply was read; wait until it is written."""
+        """Send a command on one line; raise ProtocolError if an earlier reply is still unread."""
         command = f"{cmd} {args}" if args else cmd
         if self._unread or not command.isprintable():
             raise ProtocolError("a reply to nothing, or a line end in a command")
@@ -126,16 +126,16 @@ class SmtpConnection(smtplib.SMTP):
         return run_blocking(self.reply(), self._set_timeout)
 
     def say(self, data: bytes) -> SmtpSteps[None]:
-        """Write everything before the deadline."""
+        """Send all data."""
         if rest := self.start_sending(data):
             yield from self.continue_sending(rest)
 
     def start_sending(self, *parts: bytes) -> memoryview | None:
-        """Write what can be written at once; return the rest for `continue_sending`."""
+        """Send as much as the socket takes at once; return the rest for `continue_sending`."""
         self._must_acknowledge = False
         sock = self._open_socket()
         try:
-            # The system joins them without a copy of ours, which TLS needs.
+            # Without TLS, the kernel joins the parts; TLS needs one buffer.
             is_tls = isinstance(sock, ssl.SSLSocket)
             written = sock.send(b"".join(parts)) if is_tls else sock.sendmsg(parts)
         except _NOT_NOW:
@@ -144,16 +144,16 @@ class SmtpConnection(smtplib.SMTP):
         return None if is_all else memoryview(b"".join(parts))[written:]
 
     def continue_sending(self, rest: memoryview) -> SmtpSteps[None]:
-        """Write the rest as the other side takes it."""
+        """Send the rest whenever the socket can take more."""
         while rest:
             yield WaitFor.WRITE
             with suppress(*_NOT_NOW):
                 rest = rest[self._open_socket().send(rest) :]
 
     def is_silent(self) -> bool:
-        """Return whether to wait for more before the next step.
+        """Return whether nothing was received yet, so that the caller waits.
 
-        The other side may wait for our acknowledgment of its last bytes, which a write also gives.
+        Acknowledges received bytes at once (TCP_QUICKACK), as the server may wait for that.
         """
         if self._unread:
             return False
@@ -161,7 +161,7 @@ class SmtpConnection(smtplib.SMTP):
         return True
 
     def hears(self, words: re.Pattern[bytes]) -> bool:
-        """Consume what has arrived if it is exactly these words; else leave it to `reply`."""
+        """Consume the received bytes if the pattern matches all of them; otherwise leave them."""
         if not self._unread:
             try:  # noqa: SIM105 - it is done for each message, and `suppress` costs as much again
                 self._receive()
@@ -207,7 +207,7 @@ class SmtpConnection(smtplib.SMTP):
             self._open_socket().setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _receive(self) -> None:
-        """Read what has arrived."""
+        """Read the available bytes."""
         data = self._open_socket().recv(_RECORD)
         if not data:
             raise ProtocolError("it hung up")
@@ -216,7 +216,7 @@ class SmtpConnection(smtplib.SMTP):
         self.is_fresh = False
 
     def _set_timeout(self) -> None:
-        """Let the socket wait until the deadline."""
+        """Set the socket's timeout to the time left."""
         self._open_socket().settimeout(self._left())
 
     def _open_socket(self) -> socket.socket:
@@ -232,12 +232,12 @@ class SmtpConnection(smtplib.SMTP):
 
 
 _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
-# A relay's alerts about a client's certificate (RFC 8446, 6.2), as OpenSSL spells them.
+# TLS alerts about a client certificate (RFC 8446, 6.2), in OpenSSL's names.
 _OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
 
 
 class RelayUnavailable(Exception):
-    """The message could not be sent, and was certainly not accepted."""
+    """The message could not be sent, and the relay certainly did not accept it."""
 
     def __init__(
         self, phase: str, why: str, reply: Reply | None = None, *, certificate_fault: str = ""
@@ -250,7 +250,7 @@ class RelayUnavailable(Exception):
 
     @property
     def place(self) -> str:
-        """Return the phase, and what is wrong with a certificate, without the relay's own words."""
+        """Return the phase and any fault of the certificate, without the relay's own text."""
         fault = self.certificate_fault.rstrip(".")
         return f"{self.phase} ({fault})" if fault else self.phase
 
@@ -269,22 +269,22 @@ class Relay:
     password: str = field(default="", repr=False)
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     ca: str | None = None
-    # Files of our own certificate for the relay, and of its key.
+    # Paths of our client certificate and its key.
     certificate: tuple[str, str] | None = None
     # Gets a token for the user, instead of a password (XOAUTH2).
     tokens: TokenSource | None = None
     connections: int = 5
     pipelining: bool = True
-    # For connecting and each command (RFC 5321 4.5.3.2); DATA and the body have a share of it.
+    # For connecting and each command (RFC 5321 4.5.3.2); DATA and each block of the body have less.
     timeout: float = 300.0
-    # For the answer to the final dot. A shorter one makes second copies (RFC 1047).
+    # For the answer to the final dot. A shorter one causes duplicates (RFC 1047).
     dot_timeout: float = 600.0
 
 
 def connect(relay: Relay) -> SmtpConnection:
-    """Return a connection that is greeted, secured and logged in. Raises RelayUnavailable.
+    """Return a connection after TLS, EHLO and AUTH. Raises RelayUnavailable.
 
-    A refused token may have been revoked early, so a new one is tried, once.
+    If a cached token is refused, a new one is tried once: it may have been revoked.
     """
     if relay.tokens is None:
         return _connect(relay, "")
@@ -333,16 +333,16 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
 
 
 def network_reason(error: Exception) -> str:
-    """Describe an error in words that quote nothing from the other side."""
+    """Describe an error without quoting the server."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused ({error.verify_message})"
     return str(error) if isinstance(error, ProtocolError) else type(error).__name__
 
 
 def _is_of_ours(error: Exception, connection: SmtpConnection) -> bool:
-    """Return whether a relay refuses our certificate: by an alert, or by hanging up after TLS.
+    """Return whether the relay refused our client certificate.
 
-    In TLS 1.3 it checks ours after the handshake is over for us (RFC 8446, 4.4).
+    It sends an alert or closes. With TLS 1.3 it may do so after our handshake (RFC 8446, 4.4).
     """
     reason = getattr(error, "reason", None) or ""
     is_alert = "ALERT" in reason and any(each in reason for each in _OF_OURS)
@@ -369,7 +369,7 @@ def _open(connection: SmtpConnection, relay: Relay, token: str) -> None:
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
-    """Return the TLS context that all connections share until its file changes."""
+    """Return the shared TLS context, made anew when one of its files changes."""
     files = [file for file in (relay.ca, *(relay.certificate or ())) if file]
     changed_at = tuple(Path(file).stat().st_mtime_ns for file in files)
     return _trusting(relay.ca, relay.certificate, changed_at)
@@ -387,7 +387,7 @@ def _trusting(
 
 
 def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
-    """Have TLS show our certificate when asked. Raises OSError, also if its key has a password."""
+    """Load our client certificate. Raises OSError, also if its key has a password."""
     context.load_cert_chain(file, key, password="")  # otherwise OpenSSL would ask for it
 
 
@@ -397,7 +397,7 @@ def _greet(connection: SmtpConnection) -> None:
 
 
 def _log_in(connection: SmtpConnection, relay: Relay, token: str) -> None:
-    """Try one mechanism once: each wrong attempt brings the account nearer to being locked."""
+    """Try a single mechanism, once: each failed attempt may help to lock the account."""
     connection.phase("AUTH")
     connection.user, connection.password = relay.username, relay.password
     offered = connection.esmtp_features.get("auth", "").upper().split()
@@ -431,7 +431,7 @@ def _expect(expected: int | None, phase: str, code: int, text: bytes | str) -> N
 
 
 def run_blocking(steps: SmtpSteps[T], beforehand: Callable[[], object]) -> T:
-    """Run all steps in this thread, on a blocking socket, calling `beforehand` before each."""
+    """Run a coroutine on a blocking socket, calling `beforehand` before each step."""
     try:
         while True:
             beforehand()

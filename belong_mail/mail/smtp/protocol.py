@@ -1,4 +1,4 @@
-"""The protocol between a source of messages and the connections that send them."""
+"""The interface between a queue of messages and the connections that send them."""
 
 import time
 from collections.abc import Callable
@@ -9,70 +9,70 @@ from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import RelayUnavailable, SmtpConnection, SmtpSteps
 from belong_mail.mail.smtp.replies import Reply
 
-# Runs the steps of a conversation over a connection to its end, in any thread.
+# Runs a conversation over a connection to its end.
 RunSession = Callable[[SmtpConnection, SmtpSteps[None]], None]
-# The words of an acceptance are not kept.
+# The reply recorded for every acceptance; the relay's own text is not kept.
 WELCOME: Final = Reply(250, "", "DOT")
 
 
 @dataclass(slots=True)
 class OutgoingMessage:
-    """An envelope on its way, and the delivery it belongs to."""
+    """An envelope to send, with the id of its delivery."""
 
     id: int
     envelope: Envelope
-    # Monotonic time after which its reader may have changed their mind unnoticed.
+    # Monotonic time after which the reader's membership must be checked again.
     stale_at: float = field(default=float("inf"), compare=False)
 
     @property
     def is_stale(self) -> bool:
-        """Whether it waited so long that it has to be checked again before it leaves."""
+        """Whether it waited so long that the reader's membership must be checked again."""
         return time.monotonic() > self.stale_at
 
 
 class MessageSource(Protocol):
-    """Where connections get their messages, and report the result of each, once."""
+    """The queue that gives connections their messages and takes the result of each, once."""
 
-    # Called, in any thread, when `pop_wakeup` has something to report.
+    # Called from any thread when `pop_wakeup` would return True.
     on_wakeup: Callable[[], object]
 
     @property
     def is_open(self) -> bool:
-        """Whether more may come."""
+        """Whether there may be more messages."""
 
     @property
     def has_backlog(self) -> bool:
-        """Whether a message waits, and no thread waits for it."""
+        """Whether a message waits while no connection does."""
 
     def pop_wakeup(self) -> bool:
-        """Return, once, that it is time to store results."""
+        """Return whether it is time to store results, and reset that."""
 
     def due_in(self) -> float | None:
-        """Return in how many seconds a message may leave, or None if none waits."""
+        """Return the seconds until a message may be sent, or None if none waits."""
 
     def next_message(self, patience: float) -> OutgoingMessage | None:
-        """Return the next message, waiting so many seconds; None if there is none."""
+        """Return the next message, or None after so many seconds without one."""
 
     def record_start(self, outgoing: OutgoingMessage) -> None:
-        """Record that the connection for which this message waited is open."""
+        """Record that a connection for this message is open."""
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
-        """Record that the final dot leaves now. Raises RelayUnavailable if it must not."""
+        """Record that the final dot is about to be sent, or raise RelayUnavailable."""
 
     def record_reply(self, outgoing: OutgoingMessage, reply: Reply) -> bool:
-        """Record the reply that decides; return whether the connection may go on."""
+        """Record the deciding reply; return whether the connection may be used further."""
 
     def mark_uncertain(self, outgoing: OutgoingMessage) -> None:
-        """Record that the dot was sent and no answer came."""
+        """Record that no answer came to the final dot."""
 
     def record_break(self, outgoing: OutgoingMessage, error: RelayUnavailable) -> None:
-        """Take it back from a broken conversation: it was not accepted, and may be the reason."""
+        """Record that the connection broke before the dot, perhaps because of this message."""
 
     def requeue(self, outgoing: OutgoingMessage) -> None:
-        """Take it back: it was certainly not accepted, and was not at fault."""
+        """Take back a message that was not accepted, for no fault of its own."""
 
     def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
-        """Fail it: no conversation could carry it."""
+        """Fail a message that SMTP cannot carry."""
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
-        """Record that no connection could be opened; None: the relay is not the reason."""
+        """Record that a connection could not be opened; None: because of an error of ours."""

@@ -1,4 +1,4 @@
-"""Classify SMTP replies: what one means for the message, its recipient and the queue."""
+"""Classify SMTP replies by their consequence for the message, its recipient and the queue."""
 
 import re
 from dataclasses import dataclass
@@ -32,29 +32,29 @@ class ReplyClass(Enum):
     """The consequence of a reply."""
 
     ACCEPTED = "accepted"
-    # The recipient's server cannot take it now: this delivery is retried later.
+    # Temporary, about this recipient: the delivery is retried later.
     DEFER = "defer"
-    # The relay cannot continue now: retry later, without counting it against anyone.
+    # Temporary, about the relay: retried later, and not counted as an attempt.
     HOST = "host"
-    # The relay takes no more from us for a while: the queue waits, no one is suppressed.
+    # Our sending limit at the relay is reached: the queue waits, no one is suppressed.
     QUOTA = "quota"
     # This message fails for this recipient, who is not suppressed.
     FAIL = "fail"
     # There is no such address: it is suppressed.
     REFUSED = "refused"
-    # The relay or the receiver objects to us or to how we send.
+    # An objection to us as a sender, or to how we send.
     POLICY = "policy"
     # The message is too large or its content unwelcome.
     CONTENT = "content"
-    # The relay does not accept our login: the queue stops until someone looks.
+    # Our login is refused: the queue waits until an operator has fixed it.
     CREDENTIALS = "credentials"
-    # Our return path or our protocol is wrong: the queue stops until someone looks.
+    # Our return path or use of SMTP is refused: the queue waits until an operator has fixed it.
     SENDER = "sender"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """Applies if each of its patterns matches; an empty one always does."""
+    """Gives a class to replies that match all patterns; an empty `code` or `says` matches."""
 
     verdict: ReplyClass
     code: str = ""
@@ -63,7 +63,6 @@ class ReplyRule:
     says: tuple[str, ...] = ()
 
     def fits(self, reply: Reply, phrases: frozenset[str]) -> bool:
-        """Return whether the rule applies to this reply, whose text has these phrases."""
         return bool(
             re.match(self.code, str(reply.code))
             and re.fullmatch(self.enhanced, reply.enhanced)
@@ -72,8 +71,7 @@ class ReplyRule:
         )
 
 
-# The first that applies decides. Faults that may be ours come before those that may be the
-# address's.
+# The first matching rule decides. Faults that may be ours come before those of an address.
 RULES: Final = (
     ReplyRule(ReplyClass.QUOTA, "[45]", says=("sender's limit",)),
     ReplyRule(ReplyClass.FAIL, "5", r"5\.2\.2"),
@@ -132,7 +130,7 @@ RULES: Final = (
 
 
 def classify_reply(reply: Reply) -> ReplyClass:
-    """Classify a reply by its codes, its verb and its words."""
+    """Classify a reply by its code, enhanced code, verb and phrases."""
     if 200 <= reply.code < 300:  # noqa: PLR2004 - the class of codes
         return ReplyClass.ACCEPTED
     words = frozenset(phrases_in_reply(reply.text))

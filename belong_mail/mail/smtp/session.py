@@ -22,40 +22,40 @@ from belong_mail.mail.smtp.connection import (
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, OutgoingMessage
 from belong_mail.mail.smtp.replies import Reply
 
-# Messages on one connection, unless the relay names a smaller number (RFC 9422).
+# Messages over one connection, unless the relay announces fewer (RFC 9422).
 MAX_TRANSACTIONS: Final = 1000
-# Bytes up to which a message is sent in one piece with its dot: any buffer can hold as many.
+# Up to so many bytes a message is written together with its dot: every socket's buffer takes them.
 ONE_SEND_OCTETS: Final = 64_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
-# Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; other words are no limit.
+# Digits of an announced limit (RFC 9422, 4.1; RFC 1870, 3); anything else means no limit.
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
 _ACCEPTED: Final = range(200, 300)
 _START_DATA: Final = 354
 _BLOCK: Final = 1 << 18
-# Each block of a body has 3 minutes where MAIL and RCPT have 5. The clock of the transaction limits
-# all blocks together.
+# The share of the timeout for each block of a body: 3 minutes where MAIL and RCPT have 5. The
+# transaction's deadline limits all blocks together.
 _BLOCK_SHARE: Final = 0.6
 # Each verb's share of the timeout: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
 _VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
 
 
 class SmtpSession:
-    """One connection, and what may be sent over it."""
+    """A connection with the limits and extensions that the relay announced."""
 
     def __init__(self, connection: SmtpConnection, *, is_pipelining: bool = True) -> None:
         self.line = connection
         self.is_pipelining = is_pipelining and connection.has_extn("pipelining")
-        """Several commands may travel together (RFC 2920)."""
+        """Whether commands may be sent without waiting for each reply (RFC 2920)."""
         self.sent = 0
-        """Transactions begun."""
+        """Number of transactions begun."""
         features = connection.esmtp_features
         limits, size = (features.get(name, "") for name in ("limits", "size"))
         announced = _MAILMAX.search(limits.upper())
         self._most = min(MAX_TRANSACTIONS, int(announced[1])) if announced else MAX_TRANSACTIONS
         self._has_size, self._has_dsn = (name in features for name in ("size", "dsn"))
         self._max_size = int(size) if _SIZE.fullmatch(size) else 0
-        """Octets of a message that the relay takes; 0: it names no limit."""
+        """The largest message that the relay accepts, in bytes; 0 if it announced none."""
 
     @classmethod
     def open(cls, relay: Relay) -> "SmtpSession":
@@ -64,11 +64,11 @@ class SmtpSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether another message may be sent."""
+        """Return whether another transaction may begin."""
         return self.line.sock is not None and self.room() > 0
 
     def close(self) -> None:
-        """Say goodbye; accepted messages stay accepted, whatever happens now."""
+        """Send QUIT, and close the connection whatever happens."""
         with suppress(OSError, ProtocolError):
             self.line.start_clock()
             self.line.phase("QUIT", share=0.05)
@@ -76,14 +76,14 @@ class SmtpSession:
         self.line.close()
 
     def start(self) -> None:
-        """Start the clock of a transaction."""
+        """Start the deadline of a transaction."""
         self.line.start_clock()
         self.line.phase("MAIL")
 
     def hear(self, commands: Sequence[bytes] = ()) -> SmtpSteps[Reply | None]:
-        """Return the first refusal of an envelope's replies, or None if the relay expects the body.
+        """Return the first refusal of MAIL, RCPT and DATA, or None if the body may follow.
 
-        Commands that have not been sent are sent one at a time, up to the refusal.
+        Given commands are sent one by one; without any, all were sent before.
         """
         refusal, is_invited = None, False
         for index, (verb, share) in enumerate(_VERBS):
@@ -109,10 +109,10 @@ class SmtpSession:
         return refusal
 
     def send_body(self, *body: bytes) -> SmtpSteps[None]:
-        """Write a body without its dot, before which no relay accepts a message.
+        """Send a body without its dot, so that the relay cannot have accepted it yet.
 
-        After a long body, wait until the dot has room too: the journal marks a dot before it is
-        written, and a marked one must leave at once.
+        After a long body, wait until the socket takes more: the journal marks the dot before it is
+        written, and then nothing must delay it.
         """
         for part in body:
             for begin in range(0, len(part), _BLOCK):
@@ -123,7 +123,7 @@ class SmtpSession:
         self.line.expect_silence()
 
     def _forget(self, refusal: Reply) -> SmtpSteps[None]:
-        """Reset after a refused transaction, so that nothing of it affects the next one."""
+        """Send RSET after a refusal, or close, so that the next transaction begins afresh."""
         try:
             self.line.phase("RSET")
             if refusal.code != CLOSING_CODE:
@@ -137,7 +137,7 @@ class SmtpSession:
         self.line.close()
 
     def too_large(self, octets: int) -> Reply | None:
-        """Return a refusal if a message is larger than the relay announced (RFC 1870)."""
+        """Return a refusal (552) if a message is larger than the relay announced (RFC 1870)."""
         if 0 < self._max_size < octets:
             return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
         return None
@@ -154,15 +154,15 @@ class SmtpSession:
         return f"{mail}\r\n{rcpt}\r\nDATA\r\n".encode("ascii")
 
     def room(self) -> int:
-        """Return how many more transactions this connection may begin."""
+        """Return how many more transactions may begin."""
         return self._most - self.sent
 
 
 def require_valid(envelope: Envelope) -> bytes:
-    """Return the body with its dots stuffed, so that nothing in it looks like its end.
+    """Return the body with its dots stuffed (RFC 5321, 4.5.2), so that no line ends it early.
 
-    Skips what `MessageTemplate.fill` made, which was checked piece by piece. Raises InvalidAddress
-    and InvalidMessage.
+    The output of `MessageTemplate.fill` was checked piece by piece and is returned as it is. Raises
+    InvalidAddress and InvalidMessage.
     """
     check_envelope(envelope.recipient)
     if envelope.return_path:
@@ -183,42 +183,42 @@ def require_valid(envelope: Envelope) -> bytes:
 
 
 def reply_to(verb: str, code: int, text: bytes) -> Reply:
-    """Return the reply to a verb. Raises ProtocolError for a 354, which answers something else."""
+    """Return the reply to a verb. Raises ProtocolError for a 3xx, which only DATA expects."""
     if code // 100 == _START_DATA // 100:
         raise ProtocolError("a reply to something else")
     return Reply(code, text.decode("utf-8", "replace"), verb)
 
 
 def xtext(address: str) -> str:
-    """Encode a checked address in xtext (RFC 3461, 4), which escapes two characters."""
+    """Encode a checked address as xtext (RFC 3461, 4): of its characters, + and = need it."""
     return address.replace("+", "+2B").replace("=", "+3D")
 
 
 _PIPELINE_OK, _DATA_READY = rb"250 [^\r\n]{0,506}\r\n", rb"354 [^\r\n]{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
-# The usual answers to a dot, to an envelope, and to both; others are read reply by reply.
+# The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
 _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
 
 
 class SmtpPipeline:
-    """Sends for as long as there are messages; one body is in flight at a time."""
+    """Sends messages over one connection, each envelope pipelined with the dot before it."""
 
     def __init__(self, session: SmtpSession, source: MessageSource) -> None:
         self._dialogue = session
         self._line = session.line
         self._source = source
         self._said: OutgoingMessage | None = None
-        """The relay was told its envelope, and has not got its dot."""
+        """The message whose envelope was sent, and whose dot was not."""
         self._sent: OutgoingMessage | None = None
-        """Its dot was written, and no answer has come."""
+        """The message whose dot was sent, and not answered yet."""
         self._is_invited = False
-        """The relay waits for the body of what was said."""
+        """Whether the relay has answered DATA with 354 for the message of `_said`."""
         self._is_proven = session.sent > 0
-        """The connection has worked: if it breaks at MAIL, it was only old."""
+        """Whether a transaction has ended here: a break at MAIL then means an idle timeout."""
 
     def run(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
-        """Send this message and those that follow, until no more come or the connection ends."""
+        """Send this message and those that follow, waiting between them, until the end."""
         following: OutgoingMessage | None = outgoing
         try:
             while following is not None and (self._is_invited or self._dialogue.is_open):
@@ -237,7 +237,7 @@ class SmtpPipeline:
                 self._source.requeue(following)
 
     def _send(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Send a message and return the next one, whose commands may have been sent already."""
+        """Send a message; return the next one, whose envelope may have been sent already."""
         if outgoing.is_stale and not self._is_invited:  # the connection took long to open
             self._source.requeue(outgoing)
             return self._next()
@@ -255,7 +255,7 @@ class SmtpPipeline:
         return self._next()
 
     def _finish(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Send a dot with what comes next, settle it by the answer; repeat while all is well."""
+        """Send a dot and read its reply, again and again while every reply is the usual one."""
         while True:
             following = yield from self._send_end(outgoing)
             if not self._line.hears(_ALL_POSITIVE if following else _POSITIVE):
@@ -269,7 +269,7 @@ class SmtpPipeline:
             outgoing = following
 
     def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Write the dot with the envelope of the next message, which is returned, and wait."""
+        """Send the body's end and dot with the envelope of the next message, which is returned."""
         envelope, body = outgoing.envelope, outgoing.envelope.message
         if envelope.size > ONE_SEND_OCTETS or not self._dialogue.is_pipelining:
             yield from self._dialogue.send_body(body, envelope.end)
@@ -290,7 +290,7 @@ class SmtpPipeline:
     def _receive_end(
         self, outgoing: OutgoingMessage, following: OutgoingMessage | None
     ) -> SmtpSteps[OutgoingMessage | None]:
-        """Read the replies one by one, to a dot and to what was sent with it."""
+        """Read the replies to a dot, and to the envelope that was sent with it, one by one."""
         code, text = yield from self._line.reply()
         reply = reply_to("DOT", code, text)
         self._sent, self._is_proven = None, True
@@ -305,11 +305,11 @@ class SmtpPipeline:
         return following if self._is_invited else self._next()
 
     def _next(self) -> OutgoingMessage | None:
-        """Return the next message, unless this connection has carried its last one."""
+        """Return the next message if the connection may carry another."""
         return self._source.next_message(0) if self._dialogue.is_open else None
 
     def _prefetch(self) -> tuple[OutgoingMessage | None, bytes]:
-        """Return the next message, if this connection may carry it, and its commands."""
+        """Return the next message and its commands, if the connection may carry it."""
         if self._dialogue.is_pipelining and self._dialogue.room() > 0:
             while (outgoing := self._source.next_message(0)) is not None:
                 if words := self._words(outgoing):
@@ -317,7 +317,7 @@ class SmtpPipeline:
         return None, b""
 
     def _words(self, outgoing: OutgoingMessage) -> bytes:
-        """Return MAIL, RCPT and DATA, or settle the message and return nothing if impossible."""
+        """Return MAIL, RCPT and DATA, or record why the message cannot be sent, and return b""."""
         envelope, smtp_session = outgoing.envelope, self._dialogue
         try:
             body = require_valid(envelope)
@@ -333,7 +333,7 @@ class SmtpPipeline:
         return smtp_session.words(envelope)
 
     def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
-        """Read the relay's replies to an envelope."""
+        """Read the replies to an envelope."""
         self._dialogue.start()
         if self._line.is_silent():
             yield WaitFor.READ
@@ -343,7 +343,7 @@ class SmtpPipeline:
             yield from self._judge(outgoing)
 
     def _judge(self, outgoing: OutgoingMessage, commands: Sequence[bytes] = ()) -> SmtpSteps[None]:
-        """Read the replies to an envelope one by one; a refusal settles it."""
+        """Parse the replies to an envelope; record a refusal."""
         refusal = yield from self._dialogue.hear(commands)
         if refusal is None:
             self._is_invited = True
@@ -356,14 +356,14 @@ class SmtpPipeline:
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """End the connection without a further dot."""
+        """Close the connection; take back a message whose envelope was sent ahead."""
         said, self._said, self._is_invited = self._said, None, False
         if said is not None:
             self._source.requeue(said)
             self._line.close()
 
     def _give_up(self, error: RelayUnavailable) -> None:
-        """Settle what was under way when the connection broke."""
+        """Record the result of the messages under way when the connection broke."""
         self._line.close()
         if self._sent is not None:
             self._source.mark_uncertain(self._sent)

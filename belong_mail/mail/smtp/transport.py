@@ -1,4 +1,4 @@
-"""Transports: the relay that a URL names, and a folder for development."""
+"""The two transports: the relay that a URL describes, and a folder, for development."""
 
 import re
 import secrets
@@ -19,7 +19,7 @@ from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
 
 SMTP_CREDENTIALS: Final = "BELONG_SMTP_CREDENTIALS"
-# Seconds that a thread without a connection waits for work.
+# Seconds that a thread waits for a message before it opens a connection.
 WORK_WAIT_SECONDS: Final = 60.0
 _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
 _QUERY: Final = frozenset((
@@ -31,7 +31,7 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class InvalidRelay(ValueError):
-    """The relay's URL cannot be used. Says what is wrong, never the password."""
+    """The relay's URL is wrong. The error says why, without the password."""
 
 
 class Transport(Protocol):
@@ -42,15 +42,14 @@ class Transport(Protocol):
         """Return how many connections may be open at once."""
 
     def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        """Send messages until the source has no more. Raises RelayUnavailable."""
+        """Send messages until the source has no more, or raise RelayUnavailable."""
 
 
 def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
     """Parse a relay's URL, such as smtps://user:password@host:465?connections=5.
 
-    smtp and lmtp require STARTTLS, smtps is TLS at once; tls=none is for loopback only. With
-    auth=xoauth2, credentials for tokens are given, or in a file, instead of a password. Raises
-    InvalidRelay.
+    smtp and lmtp require STARTTLS, smtps is TLS from the start; tls=none is for loopback only. With
+    auth=xoauth2, OAuth credentials or a file with them replace the password. Raises InvalidRelay.
     """
     parts, port, query = read_url(url, _QUERY, InvalidRelay)
     if parts.path.strip("/"):
@@ -60,7 +59,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         raise InvalidRelay("It must begin with smtp://, smtps:// or lmtp://.")
     if not _HOST_NAME.fullmatch(ehlo):
         raise InvalidRelay("The name for EHLO must be a host name.")
-    # The web has none.
+    # Only the worker is given the credentials.
     by_token = credentials_for(query, credentials, SMTP_CREDENTIALS, Path(), InvalidRelay)
     username, password = _user(parts, is_by_token=by_token is not None)
     host = parts.hostname or ""
@@ -88,16 +87,16 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
 
 
 class SmtpTransport:
-    """Talks to the relay; each thread has its own connections, one at a time."""
+    """Sends to a relay; each calling thread has one connection at a time."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self.connections = relay.connections
 
     def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        """Send the source's messages, reopening a connection that has ended for the next one.
+        """Send the source's messages, over a new connection whenever one has ended.
 
-        Raises RelayUnavailable if none can be opened; the message in hand is requeued.
+        Raises RelayUnavailable if none can be opened; the message that waited is requeued.
         """
         while (outgoing := source.next_message(WORK_WAIT_SECONDS)) is not None:
             try:
@@ -134,7 +133,7 @@ def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
 
 
 def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the files of our own certificate and of its key, which may be the same."""
+    """Return the paths of our client certificate and its key; one file may have both."""
     certificate = query.get("cert")
     if certificate is None:
         if "key" in query:
@@ -179,13 +178,13 @@ def _truth(word: str) -> bool:
 
 
 MAX_IDLE_SECONDS: Final = 60.0
-# Messages kept; the oldest are deleted first.
+# Messages kept in the folder; the oldest are deleted.
 MAX_MESSAGES: Final = 500
 FILE_NAME: Final = re.compile(r"[0-9]{20}-[0-9a-f]{16}")
 
 
 class FolderTransport:
-    """Accepts every envelope; no file's name holds an address."""
+    """Stores every message as a file, whose name holds no address."""
 
     connections = 1
 
@@ -193,7 +192,7 @@ class FolderTransport:
         self._folder = folder
 
     def converse(self, source: MessageSource, _drive: RunSession, /) -> None:
-        """Store the source's messages."""
+        """Store messages until none comes for MAX_IDLE_SECONDS."""
         while (outgoing := source.next_message(MAX_IDLE_SECONDS)) is not None:
             try:
                 self.keep(outgoing.envelope, partial(source.record_dot, outgoing))
@@ -203,7 +202,7 @@ class FolderTransport:
             source.record_reply(outgoing, WELCOME)
 
     def keep(self, envelope: Envelope, before_dot: Callable[[], None]) -> None:
-        """Store the message; its file appears whole or not at all."""
+        """Write the message to a file that appears whole or not at all (by renaming)."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns():020}-{secrets.token_hex(8)}"
         unfinished = self._folder / f"{name}.part"
@@ -225,10 +224,10 @@ class FolderTransport:
 
 
 def mail_folder(folder: Path, name: str) -> Path:
-    """Return the file of a stored message: a recipient's line, and its source."""
+    """Return the path of a stored message: the recipient's line, then the message."""
     return folder / f"{name}.mail"
 
 
 def message_files(folder: Path) -> list[str]:
-    """List the stored files, oldest first."""
+    """List the names of stored messages, oldest first."""
     return sorted(file.stem for file in folder.glob("*.mail") if FILE_NAME.fullmatch(file.stem))
