@@ -1,9 +1,9 @@
-"""The audit trail: who did what, for which group, newsletter or account, when, from which session.
+"""The audit trail: who did what, when, in which session, to which group, newsletter or account.
 
     audit.record(session, Kind.RELEASED, group=newsletter.group, newsletter=newsletter)
 
-A verb records in the transaction of what it changes. The session knows the actor: pages and
-commands name it when they begin their transaction; without a name it is the worker.
+An entry is added in the transaction of the change. Pages and commands set the session's actor at
+its beginning; without one, it is the worker.
 """
 
 import re
@@ -26,10 +26,7 @@ _RECORDED: Final = "audit.recorded"
 
 
 class Kind(StrEnum):
-    """The kinds of entries; values are stored and never change their spelling.
-
-    The office reads the same words, in its language.
-    """
+    """The kinds of entries. Values are stored and never change; the office sees them translated."""
 
     SIGNED_IN = gettext_noop("signed in")
     SIGN_IN_REFUSED = gettext_noop("sign-in refused")
@@ -109,7 +106,7 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """Roles of actors without an account."""
+    """The kinds of actors."""
 
     ACCOUNT = "account"
     OPERATOR = "operator"
@@ -118,10 +115,10 @@ class Role(StrEnum):
 
 
 class AuditEntry(IdBase):
-    """One entry of the trail; it names things by ids and slugs, so that it outlives them.
+    """An entry, with ids and slugs instead of references, so that it outlives what it is about.
 
-    Rows are only added. No one changes one, and only the worker deletes those older than
-    `AUDIT_AGE`: on PostgreSQL the web's role has no right to, on SQLite triggers refuse.
+    Entries are only added; the worker alone deletes them, after `AUDIT_AGE`. On PostgreSQL the
+    web's role lacks the rights for more, on SQLite triggers refuse it.
     """
 
     __tablename__ = "audit_entries"
@@ -130,15 +127,15 @@ class AuditEntry(IdBase):
         Index("ix_audit_entries_group_slug_id", "group_slug", "id"),
     )
 
-    # Set by the database's clock: the web has no right to give another time.
+    # Set by the database's clock: the web's role may not write this column.
     at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp(), index=True)
     kind: Mapped[str]
     role: Mapped[str]
-    # Public ids of the account that acted, and of its browser session.
+    # Public ids of the account that acted, and of its session.
     actor: Mapped[str | None]
     browser_session: Mapped[str | None]
     group_slug: Mapped[str | None]
-    # Public ids of the newsletter and the account that it was done to.
+    # Public ids of the newsletter and the account that were acted on.
     newsletter: Mapped[str | None] = mapped_column(index=True)
     account: Mapped[str | None]
     detail: Mapped[str | None]
@@ -170,17 +167,17 @@ def actor_of(session: Session) -> Actor:
 
 
 class UnrecordedChange(Exception):
-    """A page of leads or the office changed something without an entry in the trail."""
+    """A page of leaders or the office changed something without an audit entry."""
 
 
 def watch(session: Session) -> None:
-    """Watch from now on whether a session changes something; see `require_record`."""
+    """Note from now on whether a session changes anything, for `has_gap`."""
     event.listen(session, "after_flush", _note_objects)
     event.listen(session, "do_orm_execute", _note_statement)
 
 
 def has_gap(session: Session) -> bool:
-    """Return whether a watched session has changed something and recorded nothing."""
+    """Return whether a watched session has changed something without an audit entry."""
     session.flush()
     return _CHANGED in session.info and _RECORDED not in session.info
 
@@ -214,10 +211,10 @@ def record(
     account: PublicIdBase | None = None,
     detail: str = "",
 ) -> None:
-    """Add an entry in this transaction, by the session's actor unless one is given.
+    """Add an entry in this transaction, by `actor` or else the session's actor.
 
-    A group is recorded by its slug. The detail is an id or the name of a setting. Raises ValueError
-    for anything that could be an address or a text.
+    A group is stored by its slug. `detail` is an id or the name of a setting. Raises ValueError if
+    it could be an address or a text.
     """
     if not DETAIL.fullmatch(detail):
         raise ValueError("The audit trail keeps ids and slugs, and no words.")
@@ -241,7 +238,7 @@ def record(
 def record_of(
     row: Base, kind: Kind, group: Any, detail: str = "", newsletter: PublicIdBase | None = None
 ) -> None:
-    """Add an entry in the transaction of a row, if the row is in a session."""
+    """Add an entry in the transaction of a row; do nothing if the row is in no session."""
     session = object_session(row)
     if session is not None:
         record(session, kind, group=group, newsletter=newsletter, detail=detail)

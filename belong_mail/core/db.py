@@ -1,4 +1,4 @@
-"""Open the database: engine, columns, bases of tables, locks, schema version."""
+"""Open the database; base classes, column types, locks and the schema's version."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ NAMES = {
 }
 
 
-# Seconds after which a statement is logged, and how much of it: the rest is a long list of columns.
+# Statements that take this many seconds are logged, up to so many characters.
 SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
 # Characters of a public id.
@@ -60,7 +60,7 @@ INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time: aware in Python, stored in UTC on both databases."""
+    """A time with its zone in Python, stored in UTC by both databases."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -75,7 +75,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def parse_json(source: str | bytes) -> Any:
-    """Parse a JSON column; return None for what only an attacker would write there."""
+    """Parse a JSON column; return None for invalid JSON, which only an intruder would write."""
     try:
         return json.loads(source)
     except (ValueError, RecursionError):
@@ -83,10 +83,9 @@ def parse_json(source: str | bytes) -> Any:
 
 
 class TextByLanguage(TypeDecorator[dict[str, str]]):
-    """Texts by language code, as JSON.
+    """A dict of texts by language code, as JSON.
 
-    The web writes them and the worker reads them, so anything else in the JSON is left out, and so
-    are languages that we do not have.
+    The worker reads what the web wrote, so entries of unknown languages or other types are dropped.
     """
 
     impl = JSON
@@ -94,7 +93,7 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> dict[str, str]:
         found = value.items() if isinstance(value, dict) else ()
-        # JSON may escape half a character (a lone surrogate), which no message can contain.
+        # JSON can escape a lone surrogate, which no message can contain.
         return {
             code: words.encode(errors="replace").decode()
             for code, words in found
@@ -103,7 +102,7 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
 
 
 class Language(TypeDecorator[str]):
-    """A language's code; one that we do not have, as the web may write, is the default."""
+    """A language code; an unknown one, which the web could write, loads as the default."""
 
     impl = String
     cache_ok = True
@@ -113,7 +112,7 @@ class Language(TypeDecorator[str]):
 
 
 class TextList(TypeDecorator[list[str]]):
-    """Texts, as JSON; anything else that the web may have written there is left out."""
+    """A list of texts, as JSON; other types, which the web could write, are dropped."""
 
     impl = JSON
     cache_ok = True
@@ -131,13 +130,12 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
 
 
-# Eight bytes: four could be used up by whoever takes the next number again and again. SQLite's
-# INTEGER has as many.
+# Eight bytes, as SQLite's INTEGER has: four could be used up on purpose by inserting.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class IdBase(Base):
-    """Base of tables with a number as primary key. A foreign key takes its type from here."""
+    """Base of tables with an integer primary key, whose type foreign keys take over."""
 
     __abstract__ = True
 
@@ -149,20 +147,20 @@ def now() -> datetime:
 
 
 def new_public_id() -> str:
-    """Return a random name of 128 bits, in characters that fit a URL and a command."""
+    """Return a random id of 128 bits that fits a URL and a command line."""
     name = secrets.token_urlsafe(16)
     return new_public_id() if name.startswith("-") else name
 
 
 def required(found: Found | None, missing: type[Exception]) -> Found:
-    """Return what was found, or raise the caller's error for None."""
+    """Return `found`, or raise the given error if it is None."""
     if found is None:
         raise missing
     return found
 
 
 class PublicIdBase(IdBase):
-    """Base of tables with a number, and an opaque public id for links and seals."""
+    """Base of tables with an integer key and an opaque public id, for links and associated data."""
 
     __abstract__ = True
 
@@ -170,12 +168,12 @@ class PublicIdBase(IdBase):
 
 
 def make_engine(url: str) -> Engine:
-    """Connect to SQLite or PostgreSQL.
+    """Return the engine of an SQLite or PostgreSQL database.
 
-    Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database. On
-    SQLite the others take the write lock when they begin, so that none reads what another is about
-    to change. `execution_options(has_time=True)` lets this wait, and a statement of PostgreSQL,
-    take longer than a page may.
+    With `execution_options(is_reading=True)` its transactions cannot write. All others take
+    SQLite's write lock when they begin, so that nothing they read changes before they write. With
+    `execution_options(has_time=True)` they wait for that lock, and run statements, for longer than
+    a page may.
     """
     hidden = partial(create_engine, url, hide_parameters=True, json_deserializer=parse_json)
     if not url.startswith("sqlite"):
@@ -209,10 +207,10 @@ def _log_slow_queries(engine: Engine) -> None:
 
 
 def create(engine: Engine) -> None:
-    """Create the empty file of a missing SQLite database; nothing else creates one.
+    """Create the file of an SQLite database if it is missing. Nothing else creates one.
 
-    So a lost file or a disk that is not mounted is an error, not an empty database. Web and worker
-    can write to it by its group; no one else can read it.
+    So a lost file or an unmounted disk is an error, not an empty database. The file's group, to
+    which web and worker belong, may write; others may not even read.
     """
     if engine.dialect.name == "sqlite":
         try:
@@ -228,19 +226,19 @@ def count_rows(engine: Engine) -> int:
 
 
 def require_writable(engine: Engine) -> None:
-    """Raise unless the database would accept a form; writes nothing.
+    """Raise unless the database is writable, without writing.
 
-    SQLite opens a read-only file, and begins a transaction, without complaint.
+    SQLite opens a read-only file, and begins a transaction, without an error.
     """
     with engine.connect() as connection:
         connection.exec_driver_sql(INSERT_NOTHING)
 
 
 def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
-    """Lock the found rows until the transaction ends, if it may write.
+    """Lock the selected rows until the transaction ends, unless it is read-only.
 
-    Others who change them meanwhile wait, and then read the new values. Rows that only refer to
-    them may still be added (FOR NO KEY UPDATE).
+    Others who change them meanwhile wait, and then read the new values. Rows that refer to them can
+    still be inserted (FOR NO KEY UPDATE).
     """
     if session.get_bind().get_execution_options().get("is_reading", False):
         return found
@@ -251,7 +249,7 @@ def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
 def update_if_free(
     session: Session, table: type[Base], *which: ColumnElement[bool], **values: Any
 ) -> None:
-    """Update the rows that no one has locked, without waiting: email must not wait for the web."""
+    """Update matching rows that no one has locked, so that email never waits for the web."""
     key = inspect(table).primary_key
     free = select(*key).where(*which).with_for_update(skip_locked=True)
     try:
@@ -266,7 +264,7 @@ def update_if_free(
 
 @cache
 def dialect_insert(dialect: str) -> Any:
-    """Return the dialect's `insert` without loading the other's, which takes 3 MB."""
+    """Return a dialect's `insert`, importing only that dialect: each takes 3 MB."""
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
@@ -284,11 +282,11 @@ BEFORE_1_0: Final = (
 
 
 class SchemaOutdated(Exception):
-    """The database has not been brought up to date."""
+    """The database needs `belong upgrade`."""
 
 
 class SchemaInconsistent(Exception):
-    """Says why the schema cannot be upgraded from here; nothing was changed."""
+    """The schema cannot be upgraded; the error says why."""
 
 
 def has_tables(url: str) -> bool:
@@ -303,9 +301,9 @@ def has_tables(url: str) -> bool:
 
 
 def schema_step(connection: Connection) -> str | None:
-    """Return the last schema step that was taken, or None before the first.
+    """Return the schema's last migration, or None if there is none.
 
-    Raises SchemaInconsistent for one from before 1.0, which had four digits.
+    Raises SchemaInconsistent for one of before 1.0, whose name had four digits.
     """
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -316,7 +314,7 @@ def schema_step(connection: Connection) -> str | None:
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated or SchemaInconsistent unless the last step has been taken."""
+    """Raise SchemaOutdated or SchemaInconsistent unless the schema is the newest."""
     with engine.connect() as connection:
         if schema_step(connection) != NEWEST_REVISION:
             raise SchemaOutdated

@@ -1,4 +1,4 @@
-"""Opener and BlindIndex: private and index keys; the worker's side alone."""
+"""Decrypt and index addresses: Opener and BlindIndex, whose keys only the worker has."""
 
 import hashlib
 import hmac
@@ -15,12 +15,12 @@ from belong_mail.core import encryption
 from belong_mail.core.district import District
 
 NONCE_OCTETS = 12
-# Unknown key ids kept for judgement; an intruder who writes rows could invent any number.
+# Most unknown key ids remembered: an intruder who writes rows could invent any number.
 MAX_UNKNOWN_KEYS = 100
 
 
 class DecryptionError(Exception):
-    """The bytes were made for another key, place or row, or were changed."""
+    """The data was encrypted for another key, column or row, or was changed."""
 
 
 class UnknownKey(DecryptionError):
@@ -28,7 +28,7 @@ class UnknownKey(DecryptionError):
 
 
 class KeysMissing(Exception):
-    """Says that the keys of the worker are not set here."""
+    """The worker's keys are not set here."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,14 +37,14 @@ class KeysMissing(Exception):
 
 
 class Opener:
-    """Opens what the web sealed, and wraps what the worker stores."""
+    """Opens what the web sealed (HPKE); wraps and opens what the worker stores (AES-256-GCM)."""
 
     def __init__(self, private_keys: tuple[str, ...]) -> None:
-        """Take the private keys, oldest first; the newest wraps."""
+        """Take the private keys, oldest first. All of them open; the newest wraps."""
         self._private = {}
         self._wrapping = {}
         self.unknown: set[bytes] = set()
-        """Ids of wrapping keys that were met and are not here; `key_check` judges them."""
+        """Ids of missing keys that were met; `key_check` finds out whether they ever existed."""
         self._dismissed: set[bytes] = set()
         for text in private_keys:
             key = encryption.private_key(text)
@@ -56,25 +56,25 @@ class Opener:
 
     @property
     def old_key_ids(self) -> list[bytes]:
-        """Return the key ids of all but the newest, as sealed and wrapped bytes carry them."""
+        """Return the ids of all keys but the newest, as they stand in ciphertexts."""
         return [key_id for key_id in self._private if key_id != self._newest]
 
     @property
     def key_ids(self) -> list[bytes]:
-        """Return the key ids of all keys, as sealed and wrapped bytes carry them."""
+        """Return the ids of all keys, as they stand in ciphertexts."""
         return list(self._private)
 
     def has(self, made: bytes) -> bool:
-        """Return whether the key of sealed or wrapped bytes is here."""
+        """Return whether the key of a ciphertext is here."""
         return made[1 : encryption.HEAD_OCTETS] in self._private
 
     def dismiss(self, key_id: bytes) -> None:
-        """Treat bytes with an unknown key id as damaged from now on."""
+        """Treat data with this key id as corrupt from now on."""
         self.unknown.discard(key_id)
         self._dismissed.add(key_id)
 
     def open(self, sealed: bytes, where: str) -> bytes:
-        """Open bytes that anyone sealed for a place (``table.column``). Raises DecryptionError."""
+        """Open data sealed for a place (``table.column``). Raises DecryptionError."""
         kind, key_id, rest = encryption.split_head(sealed)
         if kind != encryption.SEALED:
             raise DecryptionError(where)
@@ -87,9 +87,9 @@ class Opener:
             raise DecryptionError(where) from error
 
     def unwrap(self, wrapped: bytes, where: str, row: str) -> bytes:
-        """Open bytes that the worker wrapped for a place and a row. Raises DecryptionError.
+        """Open data that the worker wrapped for a place and a row. Raises DecryptionError.
 
-        Refuses sealed bytes: an intruder in the web must not pass off words as the worker's.
+        Sealed data is refused: otherwise an intruder in the web could write in the worker's name.
         """
         kind, key_id, rest = encryption.split_head(wrapped)
         if kind != encryption.WRAPPED:
@@ -106,7 +106,7 @@ class Opener:
             raise DecryptionError(where) from error
 
     def wrap(self, data: bytes, where: str, row: str) -> bytes:
-        """Wrap data so that it opens only in this place and row."""
+        """Wrap data, bound to this place and row as associated data."""
         nonce = os.urandom(NONCE_OCTETS)
         place = encryption.associated_data(f"{where}/{row}")
         wrapped = self._wrapping[self._newest].encrypt(nonce, encryption.pad(data), place)
@@ -123,11 +123,11 @@ class BlindIndex:
         self._key = encryption.decode(index_keys[-1])
 
     def member(self, group_public_id: str, address: str) -> bytes:
-        """Return an address's index in one group; two groups' values have nothing in common."""
+        """Return an address's index in one group; it cannot be related to another group's."""
         return self._hash("member", group_public_id, address)
 
     def barred(self, group_public_id: str, address: str) -> bytes:
-        """Return the index of an address that a group bars; no membership has the same."""
+        """Return the index of an address barred from a group, which differs from a membership's."""
         return self._hash("bar", group_public_id, address)
 
     def suppressed(self, address: str) -> bytes:
@@ -137,42 +137,42 @@ class BlindIndex:
         return self._hash("erase", "", address)
 
     def limited(self, use: str, name: str, *names: str) -> bytes:
-        """Return the index of what a limit counts; no use's equals another's, whatever is typed."""
+        """Return the index under which a rate limit counts; those of two uses never collide."""
         return self._hash("limit", use, "\x00".join((name, *names)))
 
     def returned(self, digest: str) -> bytes:
-        """Return the index of a returned message, so that it counts once."""
+        """Return the index of a returned message, by which it is processed only once."""
         return self._hash("returned", "", digest)
 
     def intake(self, mailbox: str) -> bytes:
-        """Return the index of the mailbox that bounces come to."""
+        """Return the index of the mailbox for bounces."""
         return self._hash("intake", "", mailbox)
 
     def domain(self, name: str) -> bytes:
-        """Return the index of an email domain, for counts."""
+        """Return the index of an email domain, under which bounces are counted."""
         return self._hash("domain", "", name)
 
     def message_key(self) -> bytes:
-        """Return the key that makes and reads Message-IDs: 32 bytes."""
+        """Return the key that encrypts Message-IDs: 32 bytes."""
         return hmac.digest(self._key, b"message-id\x00\x00", hashlib.sha256)
 
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
-        """Return a permission for an email's reader to lift a suppression until a time."""
+        """Return the MAC of a permission to lift a suppression until a time."""
         return self._hash("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
     def link_secret(self, use: str, public_id: str) -> str:
-        """Return the secret of a link that is emailed several times; it is in no row."""
+        """Return the secret of a link that is emailed repeatedly; no row stores it."""
         return encryption.encode(self._hash(f"link/{use}", "", public_id)).rstrip("=")
 
     def staff_code(self, group_public_id: str, nonce: str, hour: int) -> bytes:
-        """Return the bytes from which a code for one group, page and hour is made."""
+        """Return the bytes of a staff code for one group, page (by its nonce) and hour."""
         return self._hash("staff-code", group_public_id, f"{nonce}/{hour}")
 
     def account(self, address: str) -> bytes:
         return self._hash("account", "", address)
 
     def list_label(self, group_public_id: str) -> bytes:
-        """Return a group's list id (RFC 2919): permanent, and computable by no one else."""
+        """Return the label of a group's List-Id (RFC 2919): permanent, and not guessable."""
         return self._hash("list", group_public_id, "")[:10]
 
     def _hash(self, use: str, scope: str, address: str) -> bytes:
@@ -190,7 +190,7 @@ def worker_keys(
 
 
 class AddressPolicy(Protocol):
-    """Decides which typed addresses may be emailed."""
+    """Decides which addresses, typed into a form, may be emailed."""
 
     def admits(self, address: str) -> bool: ...
 
@@ -200,7 +200,7 @@ class AddressPolicy(Protocol):
 
 
 class NoAddress:
-    """Admits no address."""
+    """Allows no address."""
 
     def admits(self, address: str) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
@@ -210,7 +210,7 @@ class NoAddress:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The worker's own keys, and the addresses that it may email because a form asks."""
+    """The worker's keys, and the policy on which typed addresses it may email."""
 
     opener: Opener
     index: BlindIndex

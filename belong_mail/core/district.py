@@ -1,8 +1,8 @@
-"""The district's names, help lines and identity provider, as set in the settings.
+"""The names of site and district, the help lines, and the district's identity provider.
 
-Templates and code say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`,
-`%(program_name)s` and `%(time_place)s`; `core.i18n` fills them in when it reads a catalog. Help
-lines appear wherever people may write of worries, because no one reads messages around the clock.
+Templates and code contain `%(site_name)s`, `%(district_name)s`, `%(district_short)s`,
+`%(program_name)s` and `%(time_place)s`; `core.i18n` fills them in when it loads a catalog. Help
+lines stand wherever people may write about worries, as no one reads messages around the clock.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class District:
-    """The configured identity provider; there is none without an issuer."""
+    """The district's identity provider; with an empty issuer there is none."""
 
     issuer: str = ""
-    # Oldest first; hashes are made with the newest.
+    # Keys of hashes, oldest first; the newest hashes.
     secret_keys: tuple[str, ...] = ()
 
     def subject_hash(self, subject: str) -> bytes:
@@ -35,7 +35,7 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of site and district, the groups' own word, and the time zone."""
+    """The names of site, district and program, and the time zone."""
 
     site_name: str
     district_name: str
@@ -59,7 +59,7 @@ _PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_n
 
 
 def filler(names: Names | None) -> Callable[[str], str]:
-    """Return the function that fills placeholders in; without names it changes nothing."""
+    """Return a function that fills placeholders in; without names, one that changes nothing."""
     if names is None:
         return str
     said = names.placeholders()
@@ -79,7 +79,7 @@ class HelpLine:
 
     @property
     def site(self) -> str:
-        """Return the web address as people read it."""
+        """Return the URL as people write it."""
         return self.url.removeprefix("https://")
 
 
@@ -91,5 +91,5 @@ class HelpLines:
     crisis: HelpLine
 
     def __str__(self) -> str:
-        """Format them as the setting is read."""
+        """Return the lines in the format of the setting."""
         return "\n".join(str(each) for each in (*self.safety, self.crisis))

@@ -1,4 +1,4 @@
-"""Open a database without SQLAlchemy, which takes longer to load than writing one row."""
+"""Connect to the database without SQLAlchemy, whose import takes longer than writing a row."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote
 
-# Seconds that SQLite waits for another transaction.
+# Seconds that SQLite waits for the write lock.
 BUSY_TIMEOUT_SECONDS: Final = 10
-# Seconds between two attempts to get the lock; at 0.001 the slowest forms wait a fifth longer.
+# Seconds between attempts to get the lock; with 0.001 the slowest forms wait a fifth longer.
 BUSY_POLL_SECONDS: Final = 0.0003
-# How long an upgrade, a move or `belong purge` waits for another on SQLite.
+# Seconds that an upgrade, a move or `belong purge` waits for SQLite's write lock.
 LONG_WAIT_SECONDS = 600
-# Mode of a database file, and so of SQLite's log beside it, whatever the umask.
+# Mode of a database file and of the WAL beside it, whatever the umask.
 NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
 PRAGMAS: Final = (
     "journal_mode=WAL",
@@ -25,11 +25,11 @@ PRAGMAS: Final = (
     "secure_delete=ON",
     "cache_size=-256",  # KB, instead of 2,000: the system caches what is read again anyway
 )
-# Seconds that a statement may take in PostgreSQL: less than a page may.
+# Seconds that a PostgreSQL statement may take: less than a page may.
 STATEMENT_SECONDS: Final = 7.0
-# Seconds that opening a connection may take, from the first packet to the log-in.
+# Seconds until a connection is open and authenticated.
 CONNECT_SECONDS: Final = 4
-# Defaults of libpq for lost packets; the URL overrides them.
+# libpq's options for broken networks; the URL overrides them.
 POSTGRESQL_LINK: Final = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 10,
@@ -39,7 +39,7 @@ POSTGRESQL_LINK: Final = {
 }
 
 
-# Parses a database URL as SQLAlchemy does: a password may have a / or a #, a host keeps its case.
+# Parses a database URL as SQLAlchemy does: / and # may occur in a password, hosts keep their case.
 _URL: Final = re.compile(
     r"(?P<driver>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
@@ -50,7 +50,7 @@ _HOST_AND_PORT: Final = re.compile("([a-zA-Z0-9.-]*):([0-9]*)")
 
 
 def split_url(url: str) -> dict[str, str]:
-    """Split a database URL into parts. Raises ValueError that does not quote it."""
+    """Split a database URL into its parts. Raises ValueError without quoting it."""
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("not the URL of a database")
@@ -82,7 +82,7 @@ def parse_postgresql_url(url: str) -> dict[str, str]:
 
 
 def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
-    """Open an existing file; `timeout`: seconds to wait while another process writes."""
+    """Connect to an existing file; `timeout` is how many seconds to wait for the write lock."""
     connection = sqlite3.connect(
         f"file:{quote(file)}?mode=rw",
         uri=True,
@@ -98,8 +98,8 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
 def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
     """Begin a transaction with the write lock; return False if it was not free in time.
 
-    It tries often: SQLite itself would sleep ever longer, so later callers would get the lock
-    first. Raises all other errors.
+    It polls at a fixed pace: SQLite's own retries get ever slower, so later callers would win.
+    Raises all other errors.
     """
     until = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout=0")
@@ -119,16 +119,15 @@ def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
 
 
 def create_file(file: Path) -> None:
-    """Create an empty file if there is none; remove others' rights from an existing one.
+    """Create an empty file, or remove other users' rights from an existing one.
 
-    Its group can write to it or has no right at all: with read access alone a log (WAL) cannot be
-    read.
+    Its group may write, or has no access at all: an SQLite WAL is unreadable with read access only.
     """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
     except FileExistsError:
         for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
-            # It is missing, or another user's, who will set the mode at their next upgrade.
+            # A file is missing, or owned by another user, whose next upgrade will set the mode.
             with suppress(FileNotFoundError, PermissionError):
                 _narrow(each)
     else:
@@ -159,7 +158,7 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
 
 
 def _begin_immediate(connection: Any, timeout: float) -> None:
-    """Wait for the write lock; SQLAlchemy raises errors as its own."""
+    """Wait for the write lock; errors are raised as SQLAlchemy's."""
     driver = connection.connection.driver_connection
     with suppress(sqlite3.OperationalError):
         if lock_sqlite(driver, timeout):

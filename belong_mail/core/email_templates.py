@@ -1,8 +1,8 @@
-"""Render emails, each from one file: strictly, in the reader's language, as HTML and text.
+"""Render emails in the reader's language as HTML and text, from one template each.
 
-A file of `emails/` has subject, preheader and footer in its head, and is rendered twice: with the
-macros of `parts/parts.html`, where values are escaped, and with those of `parts/parts.txt`, where
-they are not. Markup is read only in our own sentences, before values are filled in.
+A template in `emails/` sets subject, preheader and footer, and is rendered twice: with the macros
+of `parts/parts.html`, which escape values, and with those of `parts/parts.txt`, which do not. Only
+our own sentences may contain markup: it is read before values are filled in.
 """
 
 import re
@@ -26,25 +26,25 @@ EMAILS = RESOURCES / "emails"
 PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
 # Subject and preheader in the source of an email.
-# A link that stands alone in a paragraph and looks like a button.
+# A link alone in its paragraph, shown as a button.
 BUTTON = re.compile(
     r'<p(?: dir="auto")?><a class="button" href="([^"]*)">((?:(?!</a>).)*)</a></p>', re.DOTALL
 )
-# The same for programs that render with Word, which pads cells but not links.
+# The same as a table, for programs that render with Word, which applies padding only to cells.
 BUTTON_TABLE = (
     r'<table class="action" role="presentation" cellpadding="0" cellspacing="0" border="0">'
     rf'<tr><td class="button" bgcolor="{PALETTE["button"]}">'
     r'<a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
-# The markup that our sentences may have: a link and strong words.
+# The markup that our sentences may contain: links and strong text.
 MARK = re.compile(r'<a href="([^"]+)">(.+?)</a>(\.$)?|</?strong>')
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
 @cache
 def in_plain_text(sentence: str) -> str:
-    """Return a sentence without its markup; its values stay as they are."""
+    """Return a sentence without its markup; its placeholders stay."""
     return MARK.sub(_unmarked, sentence)
 
 
@@ -59,7 +59,7 @@ def _unmarked(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RenderedEmail:
-    """The words of one email; inboxes show the preheader beside the subject."""
+    """The parts of one email; inboxes show the preheader beside the subject."""
 
     subject: str
     preheader: str
@@ -68,7 +68,7 @@ class RenderedEmail:
 
 
 class Renderer:
-    """Renders emails; it is given what all of them share: name, postal line, office."""
+    """Renders emails with what they share: names, postal address, help lines, office inbox."""
 
     def __init__(
         self,
@@ -78,28 +78,28 @@ class Renderer:
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
-        # Read first, so that later allocations reuse the memory that reading takes.
+        # Loaded first, so that later allocations reuse the memory that loading takes.
         for code in i18n.NAMES:
             i18n.catalog(code)
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
-        # Values that the office has changed since, by their names in templates.
+        # Values that the office has changed meanwhile, by template variable.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
             load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True
         )
 
     def use(self, postal_address: str, help_lines: HelpLines) -> None:
-        """Use another postal line and other help lines from now on."""
+        """Replace the postal address and the help lines."""
         self._changed = {"postal_address": postal_address, "help_lines": help_lines}
 
     def changed(self, postal_address: str, help_lines: HelpLines) -> "Renderer":
-        """Return a copy with these values."""
+        """Return a copy with another postal address and help lines."""
         other = copy(self)
         other.use(postal_address, help_lines)
         return other
 
     def render(self, email: str, language: str, /, **context: object) -> RenderedEmail:
-        """Render a file of `emails/`. A missing variable is an error here."""
+        """Render a template of `emails/`. Raises UndefinedError for a missing variable."""
         said = self._changed | context
         html, _ = self._fill("html", email, language, said)
         text, head = self._fill("txt", email, language, said)
@@ -113,14 +113,14 @@ class Renderer:
     def _fill(
         self, suffix: str, email: str, language: str, said: dict[str, object]
     ) -> tuple[str, Any]:
-        """Return an email as HTML or as text, and the values that its head sets."""
+        """Return an email as HTML or text, and the variables that its template sets."""
         environment = _environment(language, suffix, *self._settings)
         made = environment.get_template(f"{email}.jinja").make_module(said)
         layout = environment.get_template(f"parts/layout.{suffix}")
         return layout.render(said | {"email": made}), vars(made)
 
     def words(self, language: str, message: str) -> str:
-        """Translate words that come from the code, such as the name of a topic."""
+        """Translate a string of the code, such as the name of a topic."""
         return i18n.catalog(language).gettext(message)
 
 

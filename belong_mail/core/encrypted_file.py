@@ -1,6 +1,6 @@
-"""Encrypt a file to an offline key, in age's format: this machine cannot open the backup.
+"""Encrypt backups in age's format to a public key, whose private key is kept offline.
 
-The private key also opens it without this program: `age --decrypt -i KEY_FILE`.
+Without this program, `age --decrypt -i KEY_FILE` opens them as well.
 """
 
 import os
@@ -13,7 +13,7 @@ from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encr
 from pyrage.x25519 import Identity, Recipient
 
 MAGIC = b"age-encryption.org/v1\n"
-# The header's last line; random lines before it give headers different lengths.
+# The header's last line; lines of random length before it make its position vary.
 END_OF_HEAD = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
 MAX_HEAD_OCTETS = 4096
 NONCE_OCTETS = 16
@@ -22,11 +22,11 @@ TAG_OCTETS = 16
 
 
 class InvalidFile(Exception):
-    """Says why an encrypted file cannot be opened."""
+    """The encrypted file cannot be opened; the error says why."""
 
 
 def new_key_pair() -> tuple[str, str]:
-    """Make a private key and its public one, as text."""
+    """Generate a private and a public key, as text."""
     identity = Identity.generate()
     return str(identity), str(identity.to_public())
 
@@ -42,7 +42,7 @@ def write_key_file(file: Path, private: str, public: str, made: date) -> None:
 
 
 def check_recipient(public: str) -> None:
-    """Raise ValueError unless this is a public key."""
+    """Raise ValueError unless this is an age public key."""
     try:
         Recipient.from_str(public)
     except RecipientError as error:
@@ -55,7 +55,7 @@ def is_encrypted(file: Path) -> bool:
 
 
 def looks_whole(file: Path) -> bool:
-    """Return whether a file has the form of an encrypted one; only the private key tells more."""
+    """Return whether a file has the right form and size; only the key can tell more."""
     with file.open("rb") as source:
         head = source.read(MAX_HEAD_OCTETS)
     end = END_OF_HEAD.search(head)
@@ -67,14 +67,14 @@ def looks_whole(file: Path) -> bool:
 
 
 def encrypt(source: BufferedIOBase, target: BufferedIOBase, public: str) -> None:
-    """Encrypt a stream to a public key, holding one chunk at a time."""
+    """Encrypt a stream to a public key, in constant memory."""
     encrypt_io(source, target, [Recipient.from_str(public)])
 
 
 def decrypt(source: BufferedIOBase, target: BufferedIOBase, key_file: Path) -> None:
     """Decrypt a stream with the private key in a file. Raises InvalidFile.
 
-    Use the output only after this returns: a damaged file leaves its first chunks there.
+    Use the output only after this returns: of a damaged file, the first chunks are written before.
     """
     identity = _private_key(key_file)
     try:

@@ -1,4 +1,4 @@
-"""Encrypt without a key that decrypts: Sealer, the format of sealed bytes, kinds of keys."""
+"""Encrypt to the worker's public key (Sealer), with secrets and codes; generate and check keys."""
 
 import base64
 import binascii
@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
 SEALED = b"\x01"
 WRAPPED = b"\x02"
-# Bytes before the ciphertext: the format's number and the key id.
+# Bytes before the ciphertext: one of the format, four of the key id.
 HEAD_OCTETS = 5
 NONCE_OCTETS = 12
-# Bytes; every address and every name fits one block.
+# Bytes of a padding block, into which every address and every name fits.
 BLOCK_OCTETS = 256
 
 
@@ -32,22 +32,22 @@ def key_id(public: bytes) -> bytes:
 
 
 def split_head(sealed: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the number of the format, the key id, and the rest."""
+    """Return format, key id and ciphertext."""
     return sealed[:1], sealed[1:HEAD_OCTETS], sealed[HEAD_OCTETS:]
 
 
 def associated_data(where: str) -> bytes:
-    """Return the associated data that binds a ciphertext to its table and column."""
+    """Return the associated data that binds a ciphertext to its place, such as a column."""
     return b"belong-mail/v1/" + where.encode()
 
 
 def sealed_for(kind: str) -> str:
-    """Return the place that a job is sealed for, so that it opens only as this kind."""
+    """Return the place for which a job is sealed, which includes its kind."""
     return f"jobs.sealed/{kind}"
 
 
 def pad(data: bytes) -> bytes:
-    """Pad data to whole blocks (ISO/IEC 7816-4: a mark, then zeros)."""
+    """Pad data to whole blocks (ISO/IEC 7816-4: 0x80, then zeros)."""
     return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK_OCTETS)
 
 
@@ -60,17 +60,17 @@ def unpad(data: bytes) -> bytes:
 
 
 class UnlockError(Exception):
-    """The secret is wrong, or the bytes were changed."""
+    """The secret is wrong, or the data was changed."""
 
 
 def encrypt_with_secret(secret: str, data: bytes, where: str) -> bytes:
-    """Encrypt with a secret: AES-256-GCM, its key derived by HKDF."""
+    """Encrypt with AES-256-GCM, under a key derived from the secret by HKDF."""
     nonce = os.urandom(NONCE_OCTETS)
     return nonce + _cipher(secret, where).encrypt(nonce, data, associated_data(where))
 
 
 def decrypt_with_secret(secret: str, locked: bytes, where: str) -> bytes:
-    """Decrypt what was encrypted with this secret for this place. Raises UnlockError."""
+    """Decrypt data encrypted with the same secret and place. Raises UnlockError."""
     try:
         return _cipher(secret, where).decrypt(
             locked[:NONCE_OCTETS], locked[NONCE_OCTETS:], associated_data(where)
@@ -85,9 +85,9 @@ def _cipher(secret: str, where: str) -> AESGCM:
 
 
 class BlockCipher:
-    """Encrypts 16 octets, the same way each time: one block of AES-256, its key by HKDF.
+    """Encrypts single blocks of 16 bytes deterministically, with AES-256 and a key derived by HKDF.
 
-    A block was made here if, opened, it holds something that nobody can choose without the key.
+    A block is authentic if it decrypts to something that no one can choose without the key.
     """
 
     def __init__(self, secret: bytes, where: str) -> None:
@@ -98,7 +98,7 @@ class BlockCipher:
 
 
 class SecretKeyPair:
-    """A key pair derived from a code: the code opens what was sealed to it."""
+    """A key pair derived from a code, so that the code opens what was sealed to the public key."""
 
     def __init__(self, code: str, where: str) -> None:
         derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(code.encode())
@@ -106,7 +106,7 @@ class SecretKeyPair:
         self.public = self._private.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, where: str) -> bytes:
-        """Open what a Sealer with the public half sealed for a place. Raises UnlockError."""
+        """Open data that was sealed for a place with the public key. Raises UnlockError."""
         try:
             return unpad(SUITE.decrypt(sealed[HEAD_OCTETS:], self._private, associated_data(where)))
         except (InvalidTag, ValueError) as error:
@@ -114,14 +114,14 @@ class SecretKeyPair:
 
 
 class Sealer:
-    """Seals for the worker; it can open nothing."""
+    """Seals data for the worker's private key; it cannot open any."""
 
     def __init__(self, public_keys: tuple[str, ...]) -> None:
         self._key = public_key(public_keys[-1])
         self._head = SEALED + key_id(self._key.public_bytes_raw())
 
     def seal(self, data: bytes, where: str) -> bytes:
-        """Seal data for one place, named ``table.column``."""
+        """Seal data, bound to a place (``table.column``) as associated data."""
         return self._head + SUITE.encrypt(pad(data), self._key, associated_data(where))
 
 
@@ -131,7 +131,7 @@ MIN_INDEX_KEY_OCTETS = 32
 
 
 def new_keys() -> dict[str, str]:
-    """Return a new key of each kind, as text for the settings: base64 of 32 bytes or more."""
+    """Generate a key of each kind, in base64 as the settings have them."""
     private = X25519PrivateKey.generate()
     return {
         "secret": secrets.token_urlsafe(48),
@@ -142,12 +142,12 @@ def new_keys() -> dict[str, str]:
 
 
 def are_kept(folder: Path) -> bool:
-    """Return whether a folder has a key of each kind."""
+    """Return whether a folder has a key file of each kind."""
     return all((folder / kind).exists() for kind in KINDS)
 
 
 def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
-    """Return the keys in a folder, one file each (0600); the first call creates all of them."""
+    """Read keys from a folder, one file each (mode 0600); if any is missing, create all of them."""
     if not are_kept(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kind, key in new_keys().items():
@@ -158,7 +158,7 @@ def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
 def validate_keys(
     public_keys: tuple[str, ...], private_keys: tuple[str, ...], index_keys: tuple[str, ...]
 ) -> list[str]:
-    """Return what is wrong with lists of keys, without quoting a key."""
+    """Return errors in lists of keys, without quoting a key."""
     found = []
     try:
         public = {public_key(key).public_bytes_raw() for key in public_keys}
@@ -191,7 +191,7 @@ def private_key(key: str) -> X25519PrivateKey:
 
 
 def hmac_signer(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA-256 with a key prepared once, which is cheap for many short messages."""
+    """Return a function that computes HMAC-SHA-256, faster by preparing the key once."""
     keyed = HMAC(key, SHA256())
 
     def tag(message: bytes) -> bytes:
@@ -207,7 +207,7 @@ def encode(key: bytes) -> str:
 
 
 def decode(key: str) -> bytes:
-    """Decode base64, raising ValueError for anything else."""
+    """Decode URL-safe base64. Raises ValueError for anything else."""
     try:
         return base64.b64decode(key, altchars=b"-_", validate=True)
     except binascii.Error as error:

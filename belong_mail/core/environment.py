@@ -1,4 +1,4 @@
-"""Where the project's files are; settings from the environment or from files that it names."""
+"""Locate the project's files; read settings from variables, or from files that variables name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Final
 
 PREFIX = "BELONG_"
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Templates, emails and translations are in the package in a wheel, beside it in a checkout.
+# A wheel has templates, emails and translations inside the package, a checkout beside it.
 IS_INSTALLED = (_PACKAGE / "templates").is_dir()
 RESOURCES = _PACKAGE if IS_INSTALLED else _PACKAGE.parent
 # Where the package is.
 LIBRARY = _PACKAGE.parent
-# The folder of wsgi.py, work.py and config.py; a wheel keeps them where they hide no one else's.
+# The folder of wsgi.py, work.py and config.py; a wheel has it inside, as their names are common.
 ENTRY_POINTS = _PACKAGE / "entry" if IS_INSTALLED else LIBRARY
 # Relative paths in settings start here: the project's root, or the current folder.
 ROOT = Path.cwd() if IS_INSTALLED else _PACKAGE.parent
-# The schema's last step: each is named by the version that brings it, as in `1_0_all_tables.py`.
+# The newest migration: the version that starts its file's name, as in `1_0_all_tables.py`.
 NEWEST_REVISION: Final = "{}.{}".format(
     *max(
         tuple(map(int, file.name.split("_")[:2]))
@@ -25,9 +25,9 @@ NEWEST_REVISION: Final = "{}.{}".format(
 
 
 def value_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the value of NAME, or else the content of the file that NAME_FILE names, or None.
+    """Return a variable's value, or the content of the file in NAME_FILE, or None.
 
-    Relative paths start at ROOT. Raises OSError or UnicodeDecodeError if the file cannot be read.
+    A relative path starts at ROOT. Raises OSError or UnicodeDecodeError.
     """
     if name in environ:
         return environ[name]

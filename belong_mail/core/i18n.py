@@ -1,4 +1,4 @@
-"""The languages; catalogs read from .po files; dates and languages in words."""
+"""Languages: catalogs from .po files, and dates, times and numbers in words."""
 
 import gettext
 import io
@@ -24,29 +24,29 @@ from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.translatable import gettext_noop
 
-# Each language by code, under its own name. Each but the default has a catalog.
+# The languages by code, each by its own name. All but the default have a catalog.
 NAMES = {"en": "English", "es": "Español"}
 DEFAULT = "en"
-# The other languages, in which a text may also be written.
+# The languages besides the default, in which texts may also be written.
 OTHER_LANGUAGES = tuple(code for code in NAMES if code != DEFAULT)
-# The same words in each language: {"en": …, "es": …}.
+# A text in several languages, by code.
 LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
-# Patterns for a full date where ours differ from CLDR's: “martes 3 de marzo de 2026”.
+# Date patterns that replace CLDR's, as in “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 # Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
 NUMBERS = {"es": "es_US"}
 
 
-# Rules of languages, each loaded once.
+# A date in ISO 8601, and one as people type it.
 ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
-# A page names the same days and hours again and again, and Babel takes 50 µs for one.
+# Pages repeat the same days and hours, and Babel takes 50 µs for each.
 _kept = lru_cache(maxsize=2000)
 
 
 def known_language(code: object) -> str:
-    """Return the code of a language that we have: the given one, or the default."""
+    """Return the code if it is one of our languages, else the default."""
     return code if isinstance(code, str) and code in NAMES else DEFAULT
 
 
@@ -55,12 +55,12 @@ def text_direction(code: str) -> str:
     return "rtl" if bidirectional(NAMES[code][0]) in {"R", "AL"} else "ltr"
 
 
-# The names filled into catalogs: one process serves one district.
+# The names filled into catalogs: a process serves one district.
 _chosen: dict[str, Names] = {}
 
 
 def use_names(names: Names) -> None:
-    """Use these names of site and district, in every language, from now on."""
+    """Set the names of site and district that catalogs contain."""
     if names != _chosen.get("names"):
         _chosen["names"] = names
         catalog.cache_clear()
@@ -72,7 +72,7 @@ def names() -> Names:
 
 
 class SourceWords(gettext.NullTranslations):
-    """The words of the sources, with the names filled in."""
+    """The English catalog: the source strings with the names filled in."""
 
     def __init__(self, fill: Callable[[str], str]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class SourceWords(gettext.NullTranslations):
 
 @cache
 def catalog(code: str) -> gettext.NullTranslations:
-    """Read the catalog of a language, once. For English, the sources are the catalog."""
+    """Load a language's catalog, once. English strings are in the sources."""
     fill = filler(_chosen.get("names"))
     if code == DEFAULT:
         return SourceWords(fill)
@@ -106,7 +106,7 @@ def _filled(words: str | Sequence[str], fill: Callable[[str], str]) -> str | tup
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute
-    """A text that knows its language, which may not be the reader's."""
+    """A text with the language that it is written in, which may not be the reader's."""
 
     language: str
 
@@ -217,13 +217,12 @@ def format_hours(starts: time, ends: time, code: str) -> str:
 
 
 def at_start(words: str) -> str:
-    """Capitalize the first word, for a line, a title or a table cell."""
     return words[:1].upper() + words[1:]
 
 
 @_kept
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
-    """Return hours and half of the day; the US uses twelve hours in any language."""
+    """Return hours and half of the day: twelve-hour times, as in the US, in every language."""
     half = babel_time(clock, "a", locale=_locale(code))
     return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
 

@@ -1,8 +1,8 @@
-"""Jobs that the web seals for the worker. Each kind is a dataclass in a room's `jobs.py`.
+"""Jobs: requests that the web seals for the worker. Each kind is a dataclass in a `jobs.py`.
 
-The number of jobs that look an address up is limited, so that no one can test a list: an intruder
-in the web can seal guesses, and see in the database which of them are known. The worker reads no
-more than people could send; the rest waits.
+Jobs that look up an address are rate-limited: otherwise an intruder in the web could seal a list of
+guesses and see in the database which are members. The worker reads no more of them than people
+could send; the others wait.
 """
 
 import json
@@ -30,19 +30,19 @@ from belong_mail.core.rate_limits import (
 if TYPE_CHECKING:
     from belong_mail.core.decryption import Opener
 
-# After this many failures a job is left for the operator.
+# After so many failures a job is left for an operator.
 MAX_FAILURES = 3
-# More than any form takes: some work on text or lists grows with the square of their length.
+# More than any form allows; some code takes quadratic time in the length of text or lists.
 MAX_CHARACTERS, MAX_ITEMS = 10_000, 100
-# Halves of characters (surrogates), which JSON can hold and UTF-8 cannot.
+# Surrogates, which JSON can contain and UTF-8 cannot.
 HALVES = re.compile("[\ud800-\udfff]")
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
-# For the checks of these names; forgotten once they are told.
+# Noted for the checks of these names, and cleared once the operator is told.
 WEEK_NOTICE, FAILED_NOTICE = b"notice/unusual_lookups", b"notice/failed_lookups"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
 NOTICES = ((NOTICE, UNUSUAL_LOOKUPS), (WEEK_NOTICE, UNUSUAL_LOOKUPS_PER_WEEK))
-# All keys that a rate counts, so that a clock error can be found.
+# All keys with their rates, so that rows from a clock that ran ahead can be found.
 COUNTED = (*RATES, (FLOOD, JOBS_RATE))
 
 
@@ -67,33 +67,33 @@ class Job(IdBase):
     sealed: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
-    # How often reading it failed.
+    # Failed attempts to read it.
     failures: Mapped[int] = mapped_column(default=0)
 
 
 @event.listens_for(Job, "after_insert")
 def _note(_mapper: object, _connection: object, job: Job) -> None:
-    """Let the log name a job that was stored."""
+    """Note the id of a stored job, for the log line after the commit."""
     if session := object_session(job):
         logs.note(session.info, "job", job.id)
 
 
 class JobKind:
-    """A job without words: its kind, or the row that it names, says all.
+    """A kind of job without sealed arguments: its kind, or the row that it names, is enough.
 
-    An intruder in the web can write one.
+    The web can create one, so it must not be trusted with more than the web may do.
     """
 
     # Stored: it keeps its spelling forever.
     kind: ClassVar[str]
-    # Whether it looks up an address that anyone may have typed.
+    # Whether it looks up an address that anyone could have typed.
     looks_up: ClassVar[bool]
 
     def __init_subclass__(cls, *, kind: str = "", looks_up: bool = False) -> None:
         cls.kind, cls.looks_up = kind, looks_up
 
     def write(self, session: Session, **columns: Any) -> None:
-        """Store the job; the worker does it from `due_at` on."""
+        """Store the job; it is due at `due_at`, by default at once."""
         session.add(Job(kind=self.kind, **columns))
 
     @classmethod
@@ -102,16 +102,16 @@ class JobKind:
 
 
 class SealedJob(JobKind):
-    """A job that only the worker can read: a frozen dataclass of text, bool, and lists of them."""
+    """A kind of job with sealed arguments: a frozen dataclass of str, bool, and lists of them."""
 
     def ask(self, session: Session, sealer: Sealer, **columns: Any) -> None:
-        """Store the job, sealed for its kind; the worker does it from `due_at` on."""
+        """Store the job, sealed for its kind; it is due at `due_at`, by default at once."""
         said = json.dumps(asdict(self)).encode()  # type: ignore[call-overload]
         self.write(session, sealed=sealer.seal(said, sealed_for(self.kind)), **columns)
 
     @classmethod
     def open(cls, opener: "Opener", job: Job) -> Self:
-        """Open a stored job. Raises DecryptionError, or TypeError if it has another form."""
+        """Open a stored job. Raises DecryptionError, or TypeError for a field of another type."""
         said = json.loads(opener.open(job.sealed or b"", sealed_for(cls.kind)))
         known = [each for each in fields(cls) if each.name in said]  # type: ignore[arg-type]
         for field in known:
@@ -121,7 +121,7 @@ class SealedJob(JobKind):
 
 
 def _is_of(value: object, form: Any) -> bool:
-    """Return whether a value has a field's type, and is not too long; text must be valid UTF-8."""
+    """Return whether a value has a field's type and an allowed length, and no surrogates."""
     if isinstance(value, list):
         is_list = get_origin(form) is list and len(value) <= MAX_ITEMS
         return is_list and all(_is_of(each, *get_args(form)) for each in value)
@@ -131,12 +131,12 @@ def _is_of(value: object, form: Any) -> bool:
 
 
 def remaining_lookups(session: Session, at: datetime) -> int:
-    """Return how many jobs that look an address up may be read now."""
+    """Return how many jobs that look up an address may be read now."""
     return min(rate_limits.remaining(session, key, rate, at) for key, rate in RATES)
 
 
 def count_lookups(session: Session, number: int, at: datetime) -> None:
-    """Count lookups that are about to be read."""
+    """Count jobs that look up an address, before they are read."""
     if not number:
         return
     for key, rate in (*RATES, *NOTICES):
@@ -144,28 +144,28 @@ def count_lookups(session: Session, number: int, at: datetime) -> None:
 
 
 def count_read(session: Session, number: int, at: datetime) -> None:
-    """Count jobs of every kind, for the alarm of a flood."""
+    """Count jobs of any kind, for the alarm about a flood."""
     if number:
         rate_limits.record_use(session, FLOOD, JOBS_RATE, at, number)
 
 
 def is_flooded(session: Session, at: datetime) -> bool:
-    """Return whether so many jobs arrive that forms are delayed or refused."""
+    """Return whether more jobs arrive than JOBS_RATE."""
     return not rate_limits.remaining(session, FLOOD, JOBS_RATE, at)
 
 
 def note_excess(session: Session, at: datetime) -> None:
-    """Remember that some lookups had to wait."""
+    """Note that lookups had to wait because of the limits."""
     rate_limits.try_use(session, WAITED, DELAYED_LOOKUPS, at)
 
 
 def note_failure(session: Session, at: datetime) -> None:
-    """Remember that reading a lookup failed."""
+    """Note that a lookup could not be read."""
     rate_limits.try_use(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 
 def has_failed(session: Session, at: datetime) -> bool:
-    """Return whether reading a lookup failed since the operator was last told."""
+    """Return whether a lookup could not be read since the operator was last told."""
     return not rate_limits.remaining(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 

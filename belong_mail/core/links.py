@@ -1,4 +1,4 @@
-"""Signed absolute links for email and paper, made of BASE_URL and the pages' paths."""
+"""Build absolute, signed links for email and paper, from the base URL and the pages' paths."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from belong_mail.core.tokens import MAX_TOKEN_CHARACTERS, BadToken, Purpose, Tokens
 
-# The app's own paths, which the worker must know without the views; a test compares them.
+# The paths of pages, as the worker loads no views; a test compares them with the app's routes.
 PATHS = {
     "approvals.approve": "/lead/newsletters/<public_id>/approve",
     "contact.write": "/contact",
@@ -40,12 +40,12 @@ PATHS = {
 HOLE = "the-token"
 _GAP = re.compile(r"<(\w+)>")
 _IN_PATH = "!$&'()*+,/:;=@"
-# Characters that are not escaped, by the URL standard.
+# Characters left unescaped by the URL standard in a query.
 _IN_QUERY = "!$'()*,/:;?@"
 
 
 class Links:
-    """Builds links without a request, so that no Host header can change them."""
+    """Builds links without a request, so that no Host header can affect them."""
 
     def __init__(self, base_url: str, tokens: Tokens) -> None:
         parts = urlsplit(base_url)
@@ -56,11 +56,11 @@ class Links:
         self._tokens = tokens
 
     def page(self, endpoint: str, language: str, **values: str) -> str:
-        """Link to a page that anyone may open, in the reader's language."""
+        """Link to a public page in the reader's language."""
         return self._to(endpoint, {**values, "lang": language})
 
     def plain(self, endpoint: str, **values: int | str) -> str:
-        """Link to a page without a language, for paper."""
+        """Link to a page without a language, for print."""
         return self._to(endpoint, values)
 
     def signed(
@@ -71,11 +71,11 @@ class Links:
         at: datetime,
         language: str | None = None,
     ) -> str:
-        """Link to a page that acts on POST; without a language if only machines follow it."""
+        """Link to a page that acts on POST; without a language if only programs follow it."""
         return self.signer(purpose, at)(public_id).join(self.frame(endpoint, language))
 
     def frame(self, endpoint: str, language: str | None = None) -> tuple[str, str]:
-        """Return the parts of such a link before and after the token."""
+        """Return the parts of a signed link before and after its token."""
         before, _, after = self._to(endpoint, {"token": HOLE, "lang": language}).partition(HOLE)
         return before, after
 
@@ -84,14 +84,14 @@ class Links:
         return self._tokens.signer(purpose, at)
 
     def named_in(self, text: str, endpoint: str, purpose: Purpose) -> Iterator[str]:
-        """Yield the public ids in a text's signed links to a page."""
+        """Yield the public ids of the signed links to a page in a text."""
         before = PATHS[endpoint].partition("<")[0]
         for token in re.findall(rf"{before}([\w.-]{{1,{MAX_TOKEN_CHARACTERS}}})", text):
             with suppress(BadToken):
                 yield self._tokens.read(purpose, token)
 
     def _to(self, endpoint: str, values: Mapping[str, int | str | None]) -> str:
-        """Fill in a path's placeholders; other values become its query."""
+        """Fill a path's placeholders in; the other values become the query."""
         rest = {name: value for name, value in values.items() if value is not None}
         path = _GAP.sub(lambda gap: quote(str(rest.pop(gap[1])), _IN_PATH), PATHS[endpoint])
         query = f"?{urlencode(rest, safe=_IN_QUERY)}" if rest else ""

@@ -1,6 +1,6 @@
-"""Log one line an event, as text or JSON: time, level, program, event.
+"""Log each event on one line, as text or JSON: time, level, program, event, fields.
 
-Callers never pass an address, a token, or a path, which may have a link's secret in it.
+Callers never pass an address, a token, or a path, as some contain the secret of a link.
 """
 
 import json
@@ -15,9 +15,9 @@ TEXT, JSON = "text", "json"
 FORMATS: Final = (TEXT, JSON)
 FIELDS: Final = "fields"
 NOTED: Final = "logs.noted"
-# Start of what granian appends to an error's message: a traceback, with the error's values.
+# Start of the traceback that granian appends to an error's message, with the error's values.
 TRACEBACK: Final = "Traceback (most recent call last)"
-# Id of the request that is being answered; empty outside of one.
+# Id of the request being answered; empty outside of one.
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -36,7 +36,7 @@ def formatter_of(style: str, program: str) -> "LineFormatter":
 
 
 def web_server_formatter() -> "LineFormatter":
-    """Return the formatter of the web server's own lines; its `--log-config` names this."""
+    """Return the formatter of the web server's own lines, to which its `--log-config` refers."""
     return formatter_of(os.environ.get("BELONG_LOG_FORMAT", TEXT), "web")
 
 
@@ -46,7 +46,7 @@ def event(log: logging.Logger, level: int, what: str, **fields: object) -> None:
 
 
 def note(info: dict[Any, Any], name: str, number: int) -> None:
-    """Store in a transaction (`Session.info`) a field to log once it is committed."""
+    """Note a field in `Session.info`, to be logged when the transaction has committed."""
     info.setdefault(NOTED, {}).setdefault(name, []).append(number)
 
 
@@ -56,7 +56,7 @@ def noted(info: dict[Any, Any]) -> dict[str, str]:
 
 
 def begin_request() -> None:
-    """Give all further lines of this thread a new request id."""
+    """Give the further log lines of this thread a new request id."""
     _request_id.set(secrets.token_hex(4))
 
 
@@ -66,7 +66,7 @@ def end_request() -> None:
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a line; of an exception, only its type."""
+    """Formats a line; of an exception it shows only the type."""
 
     def __init__(self, program: str) -> None:
         super().__init__()

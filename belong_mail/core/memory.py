@@ -1,9 +1,9 @@
-"""Protect a process's memory, with its keys and addresses, from files and other processes."""
+"""Protect the keys and addresses in a process's memory."""
 
 import ctypes
 import resource
 
-# Numbers of the system call `prctl`.
+# The option of prctl(2).
 SET_DUMPABLE = 4
 
 
@@ -13,5 +13,5 @@ def disable_core_dumps() -> None:
 
 
 def hide() -> None:
-    """Keep other processes of this user from this one's memory and environment, until it execs."""
+    """Hide memory and environment from other processes of the same user, until an exec."""
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)

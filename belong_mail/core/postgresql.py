@@ -1,4 +1,4 @@
-"""Timeouts for PostgreSQL: a silent server, or a frozen host with locks, stops no one long."""
+"""Timeouts for PostgreSQL, so that a silent server or frozen host blocks no one long."""
 
 import datetime as dt
 import time
@@ -16,28 +16,27 @@ from sqlalchemy.exc import DataError as RowRefused
 
 from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
 
-# Seconds in which a pooled connection must answer before it is used again.
+# Seconds in which a pooled connection must answer a ping before it is reused.
 PING_SECONDS = 3.0
-# Seconds for which a silent server is not asked again: callers fail at once.
+# Seconds after a timeout in which callers fail at once.
 REST_SECONDS = 3.0
-# Limits of a session: waiting for a lock, running a statement, and idling in a transaction. The
-# server ends a statement before we stop waiting, so that the session can go on.
+# A session's timeouts. The server's limit for a statement is shorter than ours, so that the session
+# survives.
 SESSION_LIMITS = {
     "lock_timeout": "5s",
     "statement_timeout": f"{STATEMENT_SECONDS - 1:.0f}s",
     "idle_in_transaction_session_timeout": "15s",
 }
-# Sets limits that the URL, the role, the database and the server's file do not set.
+# Sets those timeouts that neither URL, role, database nor configuration file sets.
 _LIMIT = """
 SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
 _UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
-# Refusals for one row's sake, by SQLSTATE or its class: the server has no memory for the row, or
-# the row is beyond a limit.
+# Errors about one row, by SQLSTATE or its class: out of memory for it, or beyond a limit.
 _REFUSED = ("53200", "54", "XX000")
-# Values beyond these, such as `-infinity`, load as the nearest of them: otherwise the web could
-# write a row that fails to load for one person.
+# Values beyond these, such as `-infinity`, load as the nearest bound: otherwise the web could write
+# a row whose loading fails.
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 BOUNDS: dict[str, tuple[Any, Any]] = {
@@ -48,7 +47,7 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
 
 
 def _bounded_loader(name: str, encoding: Format) -> type[Loader]:
-    """Return a loader for a type that keeps values within its BOUNDS."""
+    """Return a loader for a type that clamps values to its BOUNDS."""
     least, most = BOUNDS[name]
     unbounded: Any = adapters.get_loader(adapters.types[name].oid, encoding)
 
@@ -79,7 +78,7 @@ LOADERS = [
 
 
 class CircuitBreaker:
-    """Fails callers at once after the server was silent, and lets one of them probe it."""
+    """After a timeout, fails callers at once until one of them has probed the server."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -92,7 +91,7 @@ class CircuitBreaker:
         self._until = 0.0
 
     def is_over(self) -> bool:
-        """Return whether to ask the server. After a timeout, one caller may probe."""
+        """Return whether to ask the server; after a pause, one caller at a time may probe it."""
         with self._lock:
             if self._until == 0.0:
                 return True
@@ -103,9 +102,9 @@ class CircuitBreaker:
 
 
 class SyncedPipeline(Pipeline):
-    """Ends with a Sync, because after psycopg's Flush PostgreSQL times no idle session.
+    """Ends with Sync: after psycopg's Flush, PostgreSQL's idle timeouts do not run.
 
-    A host that froze then would keep its locks forever.
+    A host that froze then would hold its locks forever.
     """
 
     def _exit_gen(self) -> Iterator[Any]:  # type: ignore[override]
@@ -124,7 +123,7 @@ class Impatient(Connection[Any]):
     patience: float | None = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer; without one, the transaction's outcome is unknown."""
+        """Wait for an answer; after a timeout the transaction's outcome is unknown."""
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except OperationalError:
@@ -135,7 +134,7 @@ class Impatient(Connection[Any]):
             raise ConnectionTimeout("the server is silent") from None
 
     def _start_query(self) -> Iterator[Any]:  # type: ignore[override]
-        """Send BEGIN with what follows; psycopg waits for its answer, also in a pipeline."""
+        """Send BEGIN with the first statement of a pipeline; psycopg would wait for its answer."""
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         if self._pipeline and is_idle and not self.autocommit:
             yield from self._exec_command(self._get_tx_start_command())
@@ -154,7 +153,7 @@ class Impatient(Connection[Any]):
 
 
 def configure_engine(engine: Engine) -> None:
-    """Set the limits of an engine's connections: for statements, pings, locks and transactions."""
+    """Set an engine's timeouts: for connecting, pings, statements, locks and transactions."""
     breaker = CircuitBreaker()
 
     @event.listens_for(engine, "do_connect")
@@ -176,7 +175,7 @@ def configure_engine(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def refuse(context: ExceptionContext) -> None:
-        """Raise a fault of the row: others go on, as they would not without a database."""
+        """Raise RowRefused for an error about one row, so that it does not count as an outage."""
         cause = context.original_exception
         if str(getattr(cause, "sqlstate", "")).startswith(_REFUSED):
             raise RowRefused(context.statement, None, cause, hide_parameters=True)

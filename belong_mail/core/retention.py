@@ -1,6 +1,6 @@
-"""How long everything is kept, with the reason for each age; and how old rows are deleted.
+"""The ages at which data is deleted, each with its reason, and the rules that delete rows.
 
-The `retention.py` of a room says which rows an age applies to.
+The `retention.py` of a room applies the ages to its tables.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,67 +14,66 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
 
-# A request to join that no one confirmed: its link works for three days, and another one may be
-# asked for on each of them.
+# A request to join that was not confirmed: its link works for three days, on each of which another
+# may be asked for.
 PENDING_CONFIRMATION_AGE = timedelta(days=7)
-# The same for people on an imported list: they did not ask, so no longer than their link works.
+# The same for people on an imported list, who did not ask: only as long as their link works.
 INVITED_AGE = timedelta(hours=72)
-# An imported list that was never started; and one that was, with what the relay's limits left
-# unasked.
+# An imported list that was never started; and one that was, for addresses that the relay's limits
+# have left over.
 UNSTARTED_IMPORT_AGE = timedelta(days=1)
 IMPORT_AGE = timedelta(days=30)
-# A membership that has ended: one that bounces ended can be restored until then.
+# An ended membership: one that ended by a bounce can be restored until then.
 ENDED_AGE = timedelta(days=30)
-# An unconfirmed change of address or of a group's mailbox: as long as a request to join.
+# An unconfirmed change of a member's or a group's address: as a request to join.
 ADDRESS_CHANGE_AGE = timedelta(days=7)
-# A request to be notified when a group starts: it was a wish of this year, and holds the address of
-# someone who is not a member.
+# A request to be notified when a group starts: the wish was for this school year, and it stores an
+# address of someone who is not a member.
 WAITLIST_AGE = timedelta(days=365)
-# An invitation to lead that nobody accepted: its link works for a week.
+# An invitation to lead that was not accepted; its link works for a week.
 INVITATION_AGE = timedelta(days=8)
-# Sign-in links and sessions: they stop working after ten minutes and after twelve hours.
+# Sign-in links and sessions, which expire after ten minutes and twelve hours.
 SESSION_AGE = timedelta(days=1)
-# The record of a single email that has ended, and a message to the office or to leads after it was
-# sent: a bounce may come late, and an operator may be asked what became of it.
+# A finished delivery of a single email, and a message to the office or to leaders once it was sent:
+# a bounce may be late, and an operator may be asked about it.
 DELIVERY_AGE = timedelta(days=30)
-# The record of a copy of a newsletter; afterwards its issue has only the numbers. A full mailbox at
-# each of five issues in a year ends a membership, so all five must still be known.
+# A delivery of a newsletter, of which only counts remain. Mailbox full at five issues within a year
+# ends a membership, so all five must still be known.
 COPY_AGE = timedelta(days=400)
-# Recipient and words of such an email: it may bounce at once, and an operator looks on the same
-# day.
+# Recipient and words of such a delivery: it may bounce soon, and an operator looks on the same day.
 ARGUMENTS_AGE = timedelta(days=1)
-# Returned messages, in the mailbox's folder of read ones: an operator may look at them for days.
-# And keyed hashes of messages that were read: as long as the record that one could be about.
+# Returned messages in the mailbox's read folder, for operators. Keyed hashes of returned messages
+# are kept as long as the delivery that one could be about.
 READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
-# How far such a mailbox was read, after the last attempt: it is no longer in use.
+# The position in a mailbox that is no longer polled.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
-# A reminder of a day's meeting: so that no one is reminded twice.
+# A sent reminder of a day's meeting, so that no one is reminded twice.
 REMINDER_AGE = timedelta(days=30)
-# A thread that a receipt code opens, after its last message: as long as any message to the office.
+# A thread with a receipt code, after its last message: as any message to the office.
 THREAD_MAX_AGE = timedelta(days=30)
-# A meeting after its last day, or after it was canceled: calendars may still fetch the change.
+# A meeting after its last day or its cancellation: calendars may still fetch the change.
 MEETING_AGE = timedelta(days=90)
-# An entry of the audit trail: a question about last school year can still be answered. A trigger of
-# SQLite, made by step 1.0, has the same number of days.
+# An audit entry: questions about last school year can be answered. A trigger of SQLite, in
+# migration 1.0, has the same number of days.
 AUDIT_AGE = timedelta(days=730)
-# A job that could not be read, after it was due: an operator has a week to restore the key.
+# A job that could not be read: an operator has a week to restore the key.
 UNREADABLE_AGE = timedelta(days=7)
-# How many messages left in each minute: the relay's daily quota is counted from them.
+# Counts of messages in each minute, from which the relay's daily quota is computed.
 SENT_PER_MINUTE_AGE = timedelta(days=2)
-# Rows with an end of their own: the list behind a “my groups” link.
+# Rows with an expiry of their own, such as the list behind a “my groups” link.
 NO_AGE = timedelta(0)
-# Rows deleted at a time, so that no one waits long for that transaction.
+# Rows deleted in one transaction, so that no one waits long for it.
 BATCH_ROWS = 500
-# Conditions for the rows that are too old at a time.
+# Returns the conditions of the rows that are too old at a time.
 Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Deletes some rows of one kind; skipped while its models have no such rows."""
+    """A rule that deletes rows of one kind; skipped if none matches."""
 
-    # Returns how many; BATCH_ROWS means there may be more.
+    # Returns the number deleted; BATCH_ROWS means that there may be more.
     remove: Callable[[Session, datetime], int]
     rows: tuple[tuple[Any, Which], ...]
 
@@ -83,7 +82,7 @@ class Rule:
 
 
 def in_batches(statement: Any, which: Which) -> Rule:
-    """Return a rule that runs an UPDATE or DELETE on a model whose primary key is `id`."""
+    """Return a rule that runs an UPDATE or DELETE on a model with primary key `id`."""
     model = statement.entity_description["entity"]
     return Rule(partial(_apply_to_batch, statement, which), ((model, which),))
 
@@ -93,7 +92,7 @@ def older_than(column: Any, age: timedelta) -> Which:
 
 
 def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
-    """Return the rules that have something to do, asking about all in one statement."""
+    """Return the rules that have rows to delete, by one query for all."""
     asked = tuple(rules)
     answers = session.connection().execute(_question(asked)).one() if asked else ()
     return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
@@ -101,7 +100,7 @@ def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
 
 @cache
 def _question(rules: tuple[Rule, ...]) -> Select[Any]:
-    """Build the statement once: building takes longer than running it."""
+    """Build the query once, as that takes longer than running it."""
     at = cast("datetime", _WhenRun())
     questions: list[Any] = [
         or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
@@ -112,7 +111,7 @@ def _question(rules: tuple[Rule, ...]) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _WhenRun:
-    """Placeholder for the time of a run, or a time before it."""
+    """A bound time that is set when the statement runs, minus an age."""
 
     age: timedelta = NO_AGE
 
@@ -133,7 +132,7 @@ class _WhenRun:
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
-    """Run a statement on the first matching rows, skipping those that another worker has locked."""
+    """Run a statement on the first matching rows that no other worker has locked."""
     model = statement.entity_description["entity"]
     found = select(model.id).where(*which(at)).limit(BATCH_ROWS).with_for_update(skip_locked=True)
     ids = list(session.scalars(found))

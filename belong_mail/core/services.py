@@ -1,4 +1,4 @@
-"""The collaborators that pages, commands and the worker share."""
+"""Collaborators that views, commands and the worker share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ else:  # only wsgi.py and work.py read settings, no room imports them
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The collaborators of views, commands and the worker."""
+    """Settings, database sessions, keys of the web, links and templates."""
 
     settings: Settings
     writing: sessionmaker[Session]

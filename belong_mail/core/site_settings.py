@@ -1,8 +1,8 @@
-"""Settings that the office changes while the site runs; the environment has the defaults.
+"""Settings that the office may change on a page; the environment has the defaults.
 
-A stored value counts only if the environment could have it too. The worker tells the office of each
-change before it uses it, so that an intruder's change is noticed. No secret is stored here, and no
-address that the web could open.
+A stored value is valid only if the environment could have it, too. The worker notifies the office
+of a change before it uses the value, so that an intruder's change is noticed. Neither secrets nor
+encrypted addresses are stored here.
 """
 
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ from belong_mail.core.services import Settings
 
 # Settings that the office may change.
 EDITABLE: Final = ("video_url", "help_lines", "postal_address")
-# Marks of a link, which only an intruder would put into a postal line.
+# Signs of a link, which a postal address does not have.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
 
 class SiteSetting(Base):
-    """A changed setting; without a value the environment's applies again."""
+    """A changed setting; None stands for the environment's value."""
 
     __tablename__ = "site_settings"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str | None]
-    # The value that the worker has told the office of.
+    # The value that the office was last notified of.
     announced: Mapped[str | None]
 
 
@@ -38,14 +38,14 @@ CHANGES = select(SiteSetting.name, SiteSetting.value)
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:
-    """Return the settings with the office's changes, for pages."""
+    """Return the settings with the office's changes, for the web."""
     return _with_values(settings, session.execute(CHANGES))
 
 
 def as_announced(session: Session, settings: Settings) -> Settings:
-    """Return the settings with the changes that the office was told of, for the worker.
+    """Return the settings with the changes that the office was notified of, for the worker.
 
-    The worker neither announces nor uses a row that is locked.
+    A change whose row is locked is neither announced nor used yet.
     """
     told = select(SiteSetting.name, SiteSetting.announced)
     return _with_values(settings, session.execute(told))
@@ -61,7 +61,7 @@ def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> S
 
 
 def parse(settings: Settings, name: str, value: str) -> Any:
-    """Parse a value as the environment's would be. Raises ValueError for an unfit one."""
+    """Parse a value as the environment's would be. Raises ValueError."""
     if name not in EDITABLE or not value:
         raise ValueError(name)
     if name == "postal_address" and any(sign in value.casefold() for sign in LINK_SIGNS):
@@ -92,7 +92,7 @@ def store(session: Session, name: str, value: str | None) -> None:
 
 
 def unannounced(session: Session) -> list[SiteSetting]:
-    """Return the changes that the office was not told of, except those another worker announces."""
+    """Return unannounced changes, except those that another worker is announcing."""
     listed = select(SiteSetting).order_by(SiteSetting.name)
     locked = listed.with_for_update(skip_locked=True)
     found = session.scalars(locked.execution_options(populate_existing=True))

@@ -1,4 +1,4 @@
-"""Statements that run often: compiled once, sent several at a time, with any number of ids."""
+"""Compile frequent statements once, send several in one round trip, and bind lists of ids."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -23,7 +23,7 @@ class IdList(TypeDecorator[list[int]]):
 
 
 class _InList(FunctionElement[bool]):
-    """Matches a column's value against a list."""
+    """Matches a column against a bound list of ids."""
 
     inherit_cache = True
 
@@ -41,14 +41,14 @@ def _in_ids_postgresql(element: _InList, compiler: SQLCompiler, **options: Any) 
 
 
 def in_ids(column: Any, name: str) -> ColumnElement[bool]:
-    """Match a column against the ids bound to a name: one SQL for any number of ids."""
+    """Match a column against a bound list of ids: the SQL is the same for any number."""
     return _InList(column, bindparam(name, type_=IdList()))
 
 
 class CompiledStatement:
-    """A statement that runs often: compiled once, then passed to the driver as it is.
+    """A frequent statement: compiled once, then given to the driver directly.
 
-    Rows are the driver's own tuples; errors are SQLAlchemy's, as for any other statement.
+    Rows are the driver's tuples; errors are SQLAlchemy's.
     """
 
     def __init__(self, statement: Any) -> None:
@@ -56,7 +56,7 @@ class CompiledStatement:
         self._made: dict[str, tuple[Any, ...]] = {}
 
     def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
-        """Return the rows, and the driver's cursor, which counts changed rows."""
+        """Return the rows and the driver's cursor, for its row count."""
         [found] = run_together(connection, (self, values))
         return found
 
@@ -87,10 +87,10 @@ Call = tuple[CompiledStatement, dict[str, Any]]
 def run_together(
     connection: Connection, *calls: Call, is_last: bool = False
 ) -> list[tuple[list[Any], Any]]:
-    """Run statements that do not need each other's results: PostgreSQL gets them at once.
+    """Run independent statements; PostgreSQL gets them in one pipeline.
 
-    BEGIN is sent with the first ones of a transaction, and COMMIT with the last, so that a database
-    far away costs one round trip.
+    BEGIN is sent with a transaction's first statements and COMMIT with the last ones, so that a
+    distant database costs one round trip.
     """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.driver_connection

@@ -1,4 +1,4 @@
-"""Print a command's words beside its result: sentences, progress, questions; not with --quiet."""
+"""Print sentences, progress and questions of a command, besides its result; none with --quiet."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 from click._termui_impl import ProgressBar
 
-# Key in a command's context if it was asked for its result only.
+# Set in a command's context by --quiet.
 QUIET = "belong.quiet"
 QUIET_FLAG = "--quiet"
 # Parameter types: files to read.
@@ -22,7 +22,7 @@ MOMENT = click.DateTime(["%Y-%m-%d", *(f"%Y-%m-%d{time}" for time in TIMES)])
 
 
 def quiet_option() -> click.Option:
-    """Return the option that every command has."""
+    """Return the --quiet option, which every command has."""
     return click.Option(
         ["-q", QUIET_FLAG],
         is_flag=True,
@@ -43,19 +43,19 @@ def is_quiet() -> bool:
 
 
 def say(words: str) -> None:
-    """Tell what was done, or what comes next. Not for results that scripts read."""
+    """Print a sentence for people. Results, which scripts read, are not printed by this."""
     if not is_quiet():
         click.echo(words)
 
 
 def confirm(question: str, *, is_sure: bool) -> None:
-    """Ask before what cannot be undone, if a person is at the terminal; scripts are not asked."""
+    """Ask before a step that cannot be undone, if a person is at the terminal."""
     if not is_sure and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)
 
 
 def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
-    """Return an optional argument: a person is prompted for it, a script pipes it in."""
+    """Declare an argument that is prompted for or piped in, to keep it out of histories."""
 
     def ask(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
         if not value and sys.stdin.isatty():
@@ -69,7 +69,7 @@ def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
 
 
 def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Have a command ask this first (it may name arguments); add the option --yes."""
+    """Ask a question, which may contain `{argument}`, before a command runs, unless --yes."""
 
     def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--yes", "is_sure", is_flag=True, help="Do not ask first.")
@@ -89,7 +89,7 @@ def refusing(
     words: str = "",
     kind: type[click.ClickException] = click.ClickException,
 ) -> Iterator[None]:
-    """End a command on one of these errors, with these words or the error's own."""
+    """Turn these errors into a failure of the command, with the given words or the error's own."""
     try:
         yield
     except errors as error:
@@ -98,7 +98,7 @@ def refusing(
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
-    """Show that work of unknown length is under way, and then how long it took."""
+    """Show a label while a block runs, and then the seconds it took."""
     if is_quiet() or not sys.stderr.isatty():
         yield
         return
@@ -111,7 +111,7 @@ def working(label: str) -> Iterator[None]:
 
 
 def progress(length: int, label: str, file: TextIO | None = None) -> ProgressBar[Any]:
-    """Show the progress of long work on a terminal; nothing elsewhere, or with --quiet."""
+    """Return a progress bar, which is shown only on a terminal and without --quiet."""
     shown: TextIO = sys.stderr if file is None else file
     is_hidden = is_quiet() or not shown.isatty()
     return click.progressbar(length=length, label=label, file=shown, hidden=is_hidden)

@@ -1,4 +1,4 @@
-"""The only use of itsdangerous: each purpose has a salt and a lifetime."""
+"""Sign and verify ids in links, with itsdangerous; each purpose has a salt and a lifetime."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -13,21 +13,21 @@ from itsdangerous.encoding import base64_encode, int_to_bytes
 from belong_mail.core import encryption
 
 HOUR_SECONDS = 3600
-# Characters of a secret that signs or opens.
+# The shortest secret key.
 MIN_SECRET_CHARACTERS = 32
-# How far two of our clocks may differ.
+# Most difference between the clocks of our hosts.
 CLOCK_SKEW = timedelta(seconds=60)
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
-# Characters; longer texts are refused before any cryptography.
+# Longer tokens are refused before any cryptography.
 MAX_TOKEN_CHARACTERS = 200
 
 
 class BadToken(Exception):
-    """The link does not work, for whatever reason."""
+    """The link does not work. The subclasses say why; pages often do not."""
 
 
 class TokenExpired(BadToken):
-    """The link was ours but is too old; `public_id` is what was signed."""
+    """The signature is valid, but too old; `public_id` is the signed id."""
 
     def __init__(self, public_id: str = "") -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class TokenInvalid(BadToken):
 
 
 class NothingLeft(BadToken):
-    """The link was ours, but what it was for has been deleted."""
+    """The signature is valid, but the row was deleted."""
 
 
 class Purpose(Enum):
@@ -60,7 +60,7 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
-    # The welcome email says the same to a new member, for longer.
+    # New members get the same by the welcome email, whose link works longer.
     WELCOME = ("welcome", HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
@@ -71,12 +71,12 @@ class Purpose(Enum):
 
 
 def link_hash(secret: str) -> str:
-    """Return the hash of a link's secret that a row stores: no link can be made from it."""
+    """Return the hash under which a row stores a link's secret."""
     return urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()[:16]).decode().rstrip("=")
 
 
 class _Signer(TimestampSigner):
-    """Signs with a given time, so that an email that is written twice is the same both times."""
+    """Signs with a given time instead of the current one, so that a retried email is identical."""
 
     default_digest_method = staticmethod(hashlib.sha256)
     default_key_derivation = "hmac"
@@ -92,7 +92,7 @@ class _Signer(TimestampSigner):
         return self._at
 
     def sign_text(self, text: str) -> str:
-        """Sign as `sign` does, computing once what is the same for all copies of an issue."""
+        """Sign as `sign` does, with the work that is the same for all ids done once."""
         stamped = text.encode() + self._stamp
         signature = b2a_base64(self._tag(stamped), newline=False).translate(URL_SAFE)
         return (stamped + b"." + signature.rstrip(b"=")).decode()
@@ -100,15 +100,15 @@ class _Signer(TimestampSigner):
 
 class Tokens:
     def __init__(self, secret_keys: tuple[str, ...]) -> None:
-        """Take the secret keys, oldest first: all of them verify, the newest signs."""
+        """Take the secret keys, oldest first: the newest signs, all verify."""
         self._secret_keys = secret_keys
 
     def sign(self, purpose: Purpose, public_id: str, at: datetime) -> str:
-        """Sign an opaque id; the token's age counts from `at`."""
+        """Sign an id; the token's age counts from `at`."""
         return self.signer(purpose, at)(public_id)
 
     def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
-        """Return a signer for one purpose and time, which signs many ids cheaply."""
+        """Return a function that signs ids for one purpose and time."""
         return _Signer(self._secret_keys, purpose, at).sign_text
 
     def read(self, purpose: Purpose, token: str) -> str:

@@ -1,6 +1,6 @@
-"""Mark words for the catalogs, even in programs that load no catalog."""
+"""Mark strings for translation in modules that load no catalog."""
 
 
 def gettext_noop(words: str) -> str:
-    """Mark words for the catalogs; they are translated where they are shown."""
+    """Mark a string for translation; it is translated where it is shown."""
     return words
