@@ -81,7 +81,7 @@ def test_what_was_not_tested_is_said_loudly_or_fails_where_it_is_required(tmp_pa
     """By the process that reports, of what another one ran, where no program is on the PATH."""
     tests = (
         "tests/browser/test_looks.py::test_a_first_visit_weighs_at_most_15_kb",
-        "tests/production/test_posts.py::test_every_form_is_taken_over_https",
+        "tests/production/test_files.py::test_plain_http_leads_to_https_and_is_not_logged",
     )
     kept = {"HOME": os.environ.get("HOME", "/"), "PYTHONWARNINGS": "ignore", "PATH": str(tmp_path)}
     for required in ("", "1"):
