@@ -10,6 +10,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, results, retry
+from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import State
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members import service as members
@@ -153,6 +154,20 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
         release.act(session, session.get_one(Newsletter, issue), release.resume)
     worker.drain()
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
+
+
+def test_what_a_dead_worker_had_an_answer_for_is_settled_and_only_the_rest_is_in_doubt(
+    worker, services, keyring
+):
+    issue, name = queue(services, keyring, 2), worker.engine._lock.name
+    with services.writing.begin() as session:
+        results.renew_lease(session, name)
+        assert worker.engine._claim(session, 70, is_free=True)
+    answered, unanswered = (each.id for each in deliveries(services))
+    marks = {answered: JournalEntry.ACCEPTED, unanswered: JournalEntry.DOT}
+    with services.writing.begin() as session:
+        results.take_over(session, name, marks, LATER)
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
 
 
 @on_both("leases")
