@@ -1,11 +1,8 @@
 """Pages as the printer prints them: one page, nothing cut, and codes that a phone reads."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,7 +10,6 @@ from playwright.sync_api import Browser, Page
 
 from belong_mail.core.db import now
 from belong_mail.groups import seeds
-from tests.browser.chromium import IS_REQUIRED
 from tests.browser.site import Site
 from tests.markers import night
 from tests.pages.codes import read_png
@@ -92,23 +88,6 @@ def test_the_sheet_and_every_poster_are_one_page(desk, paper):
     for path in ("/new-colleagues/sheet", *(f"/groups/{slug}/poster" for slug in GROUPS)):
         desk.goto(path)
         assert len(PAGES.findall(desk.pdf(format=paper))) == 1, path
-
-
-@pytest.mark.usefixtures("busy")
-def test_webkit_prints_the_sheet_and_every_poster_on_one_page_each(site, tmp_path):
-    python = ["xvfb-run", "-a", "/usr/bin/python3"]
-    asked = ["-c", "import gi; gi.require_version('WebKit2', '4.1')"]
-    if not shutil.which("xvfb-run") or subprocess.run(python + asked, check=False).returncode:
-        (pytest.fail if IS_REQUIRED else pytest.skip)(
-            "NOT TESTED: print in WebKit. There is no xvfb-run, xauth or gir1.2-webkit2-4.1."
-        )
-    paths = "new-colleagues/sheet", *(f"groups/{slug}/poster" for slug in GROUPS)
-    files = {path: tmp_path / f"{number}.pdf" for number, path in enumerate(paths)}
-    told = [word for path, file in files.items() for word in (f"{site.url}/{path}", str(file))]
-    program = Path(__file__).with_name("webkit_print.py")
-    subprocess.run([*python, program, *told], check=True, timeout=120)
-    numbers = {path: len(PAGES.findall(file.read_bytes())) for path, file in files.items()}
-    assert numbers == dict.fromkeys(paths, 1)
 
 
 def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk, site):
