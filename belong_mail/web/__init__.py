@@ -1,1 +1,1 @@
-"""Shared by all views: request context, forms, language, security headers, compression."""
+"""Shared by all views: access, request context, forms, language, security headers, compression."""

@@ -1,4 +1,4 @@
-"""Access to pages: each view names its own by decorators; without one the app does not start.
+"""Access to pages: each view declares its own by decorators; without one the app does not start.
 
     @contact.route("/contact", methods=["GET", "POST"])
     @public
@@ -9,9 +9,9 @@
     @for_leads(slug=accounts.group_for_lead)
     def listed(session: Session, group: Group) -> ...
 
-A decorator marks the function and returns it, so that above the route it does the same as below.
-`web.page` gives a view its session, and what the mark finds by a part of the address.
-`tests.web.rights` makes a table of these marks, `docs/rights.md`.
+Decorators mark the view function and return it, so they work above the route, too. `web.page`
+passes the view its session, and what `find` returns for an argument of the URL. `tests.web.rights`
+writes these marks as a table, `docs/rights.md`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from werkzeug.exceptions import Forbidden
 View = TypeVar("View")
 Found = TypeVar("Found")
 Answer = TypeVar("Answer")
-# A mark of a view that is given its session and what the mark finds.
+# A decorator of a view that is passed its session and what `find` returns.
 Mark = Callable[[Callable[Concatenate[Session, Found, ...], Answer]], Callable[..., Answer]]
 
 
@@ -43,9 +43,9 @@ class Access(Flag):
     FRESH_PROOF = auto()
 
 
-# Each page has one of these.
+# Each page has exactly one of these.
 WHO = Access.PUBLIC | Access.DEVELOPMENT | Access.ACCOUNTS | Access.LEADS | Access.OFFICE
-# Marks that a mark requires beside it.
+# Marks that require another one.
 REQUIRED = {
     Access.NO_COOKIE: Access.PUBLIC,
     Access.FROM_ANYWHERE: Access.PUBLIC | Access.NO_COOKIE,
@@ -54,62 +54,62 @@ REQUIRED = {
 
 
 class SignedOut(Forbidden):
-    """A form of a page that needs a sign-in came from a browser that is not signed in."""
+    """A form of a page that requires sign-in was posted by a browser that is not signed in."""
 
 
 class ProofNeeded(Forbidden):
-    """The action needs a fresh proof of identity, and the last one is too old."""
+    """The action requires a fresh proof of identity, and the last one is too old."""
 
 
 class InconsistentAccess(Exception):
-    """A view's marks contradict each other."""
+    """A view's decorators contradict each other."""
 
 
 def public(view: View) -> View:
-    """Open a page to anyone."""
+    """Let anyone open a page."""
     return _marked(view, Access.PUBLIC)
 
 
 def no_cookie(view: View) -> View:
-    """Require no CSRF token: a signed link is the form's authority, or it needs none.
+    """Require no CSRF token: the URL is signed, or the form needs no authority.
 
-    A signed time guards such a form (`web.forms.PublicForm`).
+    Such a form has a signed time instead (`web.forms.PublicForm`).
     """
     return _marked(view, Access.NO_COOKIE)
 
 
 def from_anywhere(view: View) -> View:
-    """Accept a form posted by another site, such as webmail's own button (RFC 8058)."""
+    """Accept a form that another site posts, such as webmail's unsubscribe button (RFC 8058)."""
     return _marked(view, Access.FROM_ANYWHERE)
 
 
 def development(view: View) -> View:
-    """Open a page to anyone in development; in production refuse it to strangers."""
+    """Let anyone open a page in development, and no one in production."""
     return _marked(view, Access.DEVELOPMENT)
 
 
 def for_accounts(view: View) -> View:
-    """Open a page about one's own account to people who have signed in."""
+    """Let everyone who is signed in open a page, about their own account."""
     return _marked(view, Access.ACCOUNTS)
 
 
 def for_leads(**find: Callable[[Session, Any, str], Found]) -> Mark[Found, Answer]:
-    """Open a page to leads, about what is found of a group that they lead.
+    """Let leaders open a page about an object of a group they lead.
 
-    `find` takes the session, the lead's account and a part of the address, which it is called by.
+    `find` maps a URL argument to a function of session, account and that argument.
     """
     return _about(Access.LEADS, find)
 
 
 def for_second_lead(**find: Callable[[Session, Any, str], Found]) -> Mark[Found, Answer]:
-    """Open a page as `for_leads`; another leader than the one who asked must answer."""
+    """Do as `for_leads`, but the leader who asked may not be the one who answers."""
     return _about(Access.LEADS | Access.SECOND_LEAD, find)
 
 
 def for_leads_with_file(view: View) -> View:
-    """Open a page to leads who send a file: read outside a transaction, so the view itself finds.
+    """Let leaders open a page that takes a file, which is read outside of a transaction.
 
-    It finds everything through `accounts.groups_led_by`.
+    So the view looks its object up itself, through `accounts.groups_led_by`.
     """
     return _marked(view, Access.LEADS)
 
@@ -119,14 +119,14 @@ def for_office(view: View, /) -> View: ...
 @overload
 def for_office(**find: Callable[[Session, str], Found]) -> Mark[Found, Answer]: ...
 def for_office(view: Any = None, /, **find: Any) -> Any:
-    """Open a page to people who work for the office; it is about all groups, or what is found."""
+    """Let the office open a page, about all groups or about what `find` returns."""
     return _about(Access.OFFICE, find) if view is None else _marked(view, Access.OFFICE)
 
 
 def fresh_proof(view: View) -> View:
-    """Require a recent proof of identity for a POST; ask for one first.
+    """Require a recent proof of identity for a POST (`accounts.proof`).
 
-    See `accounts.proof`. The page that asks keeps the typed form.
+    The page that asks for it keeps the typed form.
     """
     return _marked(view, Access.FRESH_PROOF)
 
@@ -141,19 +141,19 @@ def asked_for() -> Access:
 
 
 def has_access(access: Access) -> bool:
-    """Return whether the requested page has one of some marks."""
+    """Return whether the requested page has any of these marks."""
     return bool(asked_for() & access)
 
 
 def endpoints(app: Flask, access: Access) -> set[str]:
-    """Return the endpoints that have one of some marks."""
+    """Return the endpoints with any of these marks."""
     return {name for name, view in app.view_functions.items() if access_of(view) & access}
 
 
 def init_access(app: Flask, csrf: CSRFProtect) -> None:
-    """Apply the marks of all views. Raises InconsistentAccess if they contradict each other.
+    """Check and apply the marks of all views. Raises InconsistentAccess.
 
-    Files below /static are open to anyone.
+    Anyone may open files below /static.
     """
     public(app.view_functions["static"])
     for name, view in app.view_functions.items():
@@ -178,7 +178,7 @@ def _marked(view: View, access: Access) -> View:
 
 
 def _about(access: Access, find: dict[str, Any]) -> Callable[[View], View]:
-    """Return a mark that also says how to find what a page is about, by one part of its address."""
+    """Return a decorator that adds marks, and the URL argument by which an object is found."""
     [about] = find.items()
 
     def mark(view: View) -> View:

@@ -1,4 +1,4 @@
-"""Compress with gzip only pages without a secret beside words that a stranger chose (BREACH)."""
+"""Compress responses with gzip, except those that BREACH could attack."""
 
 import gzip
 from functools import lru_cache
@@ -10,7 +10,7 @@ from belong_mail.web.access import Access, has_access
 # Bytes; a smaller response gains nothing.
 MIN_OCTETS = 512
 LEVEL = 6
-# Arguments of a URL that leave a page the same for everyone.
+# Arguments that give everyone the same page.
 SAME_PAGE_VALUES = {"slug"}
 SAME_PAGE_ARGUMENTS = {"lang"}
 
@@ -26,10 +26,10 @@ COMPRESSIBLE_TYPES = {
 
 
 def init_compression(app: Flask) -> None:
-    """Compress files, and responses of public pages that are the same for everyone.
+    """Compress files, and public pages that are the same for everyone.
 
-    A page is not compressed if it could hold a secret (the request has a cookie, or its URL more
-    than a group's slug) or reflect something (a query, a sent form, an error).
+    BREACH needs a page with a secret and with input of an attacker. So a page with a cookie or with
+    more in its URL than a group's slug is not compressed, nor one that echoes a query or a form.
     """
 
     @app.after_request
@@ -58,7 +58,7 @@ def _packed(plain: bytes) -> bytes:
     return gzip.compress(plain, LEVEL, mtime=0)
 
 
-# Each process compresses a file once; there are about a dozen.
+# Each process compresses each of the dozen files once.
 _packed_file = lru_cache(maxsize=32)(_packed)
 
 

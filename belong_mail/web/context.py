@@ -1,4 +1,4 @@
-"""The services and transactions of a request or a command; throttling by source."""
+"""Services, transactions and rate limits of a request or a command."""
 
 import hashlib
 import hmac
@@ -27,9 +27,9 @@ from belong_mail.core.services import Services
 log = logging.getLogger(__name__)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SAFE = {"GET", "HEAD", "OPTIONS"}
-# How long a form may be delayed; a longer wait is refused and not counted.
+# The longest delay of a form; one that would wait longer is refused and not counted.
 LONGEST_WAIT = timedelta(minutes=15)
-# When to retry a refused form.
+# Retry-After of a refused form.
 AGAIN_AFTER = timedelta(minutes=5)
 
 
@@ -38,7 +38,7 @@ def services() -> Services:
 
 
 def services_as_set(session: Session) -> Services:
-    """Return the services with the office's changed settings, for previews."""
+    """Return the services with the office's changes to the settings, for previews."""
     ours = services()
     settings = site_settings.with_changes(session, ours.settings)
     renderer = ours.renderer.changed(settings.postal_address, settings.help_lines)
@@ -51,9 +51,9 @@ def today() -> date:
 
 
 def page_of_press() -> str:
-    """Return the page that this request's form was on, or the next page above it.
+    """Return the path of the page whose form was posted, or of its nearest parent.
 
-    Our pages make the browser tell it, to our site only.
+    By Referer, which our pages send to our own site only.
     """
     path, referrer = request.path, request.referrer or ""
     if referrer.startswith(services().settings.base_url + "/"):
@@ -70,7 +70,7 @@ def page_of_press() -> str:
 
 
 def show_again() -> None:
-    """Show this request's form again with what was typed: from now on nothing acts on it."""
+    """Show the posted form again, filled in; nothing acts on it."""
     g.is_shown_again = True
 
 
@@ -79,7 +79,7 @@ def is_shown_again() -> bool:
 
 
 def only_read() -> None:
-    """Make the database refuse to write from now on, as in GET."""
+    """Make the database refuse to write for the rest of the request, as in GET."""
     g.is_only_read = True
 
 
@@ -95,12 +95,12 @@ def _is_reading() -> bool:
 
 @contextmanager
 def transaction(unrecorded: str = "") -> Iterator[Session]:
-    """Run one transaction: leaving normally commits, an error rolls back.
+    """Run one transaction: it commits at the end of the block, and rolls back on an error.
 
-    In GET, HEAD and OPTIONS, and if a form is only shown again, the database itself refuses to
-    write. The audit trail gets the actor: the account that is signed in, or the operator. A change
-    must be recorded, or the caller gives a reason (`unrecorded`); otherwise raises
-    UnrecordedChange. At least a command's name is recorded.
+    The database refuses to write in GET, HEAD and OPTIONS, and when a form is only shown again. The
+    audit trail's actor is the signed-in account or the operator. A change by a page needs an audit
+    entry, or a reason for none (`unrecorded`); else UnrecordedChange is raised. A command gets an
+    entry with its name.
     """
     is_reading = _is_reading()
     with (services().reading if is_reading else services().writing).begin() as session:
@@ -119,12 +119,12 @@ def transaction(unrecorded: str = "") -> Iterator[Session]:
 
 
 def _close_gap(session: Session, actor: audit.Actor) -> None:
-    """Record that a command was run; a page must record more than that."""
+    """Record the name of the command that was run; for a page, raise UnrecordedChange."""
     if actor is not audit.OPERATOR:
         raise audit.UnrecordedChange(request.endpoint)
     words: list[str] = []
     context = click.get_current_context(silent=True)
-    while context is not None and context.parent is not None:  # of the program, whatever its name
+    while context is not None and context.parent is not None:  # The first name is the program's.
         words.insert(0, context.info_name or "")
         context = context.parent
     audit.record(session, audit.Kind.COMMAND_RUN, detail="-".join(words))
@@ -139,17 +139,17 @@ def _actor() -> audit.Actor:
 
 @contextmanager
 def read_transaction() -> Iterator[Session]:
-    """Run one read-only transaction, whatever the method: it makes no one who writes wait."""
+    """Run one read-only transaction, in which no writer has to wait for it."""
     with services().reading.begin() as session:
         yield session
 
 
 def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: str = "") -> datetime:
-    """Count a form of its source and return when it may be answered: now, or a little later.
+    """Count a form for its source; return when it may be answered: now, or a little later.
 
-    A source is an address (a /56 in IPv6), stored as a keyed hash of the day; a known browser
-    counts for itself. Raises TooManyRequests if that would be too late, counting nothing, and
-    ServiceUnavailable if too much waits for the worker, or comes from all sources together.
+    A source is an address (a /56 in IPv6), stored as a keyed hash that changes daily; a known
+    browser is a source of its own. Raises TooManyRequests without counting if the wait would be too
+    long, and ServiceUnavailable if too many jobs wait or forms from all sources are too many.
     """
     settings = services().settings
     source = _source(request.remote_addr or "")
@@ -182,9 +182,9 @@ def known_cookie() -> str:
 
 
 class OwnRequest(Request):
-    """Keeps uploads in memory, limited by `MAX_CONTENT_LENGTH`, and never on disk.
+    """Keeps uploads in memory, limited by `MAX_CONTENT_LENGTH`, and never writes them to disk.
 
-    Only our own cookies count: those of the parent domain come with every request.
+    Cookies of the parent domain, which browsers send as well, are ignored.
     """
 
     @cached_property
@@ -198,7 +198,7 @@ class OwnRequest(Request):
 
 
 def allow_uploads(blueprint: Blueprint, octets: int) -> None:
-    """Allow a large body only on a blueprint's page `add`, before anything reads it."""
+    """Allow a large request body for a blueprint's page `add` only, before anything reads it."""
 
     @blueprint.url_value_preprocessor
     def allow(endpoint: str | None, _values: object) -> None:
@@ -207,12 +207,12 @@ def allow_uploads(blueprint: Blueprint, octets: int) -> None:
 
 
 def asking_source() -> str:
-    """Return a keyed hash of where a request comes from, for the worker's limits; it is sealed."""
+    """Return a keyed hash of a request's source, for the worker's limits; it is sealed."""
     return _keyed_hash(f"asking/{_subscriber(_source(request.remote_addr or ''))}").hex()
 
 
 def limit_key(name: str) -> bytes:
-    """Return a keyed hash of what is limited, such as a lead's tests."""
+    """Return the keyed hash under which a limit, such as a leader's tests, is counted."""
     return _keyed_hash(f"limit/{name}")
 
 
@@ -222,14 +222,14 @@ def _keyed_hash(message: str) -> bytes:
 
 
 def _subscriber(source: Address) -> Address:
-    """Return the same value for all addresses that one line has (RIPE-690): a /56 in IPv6."""
+    """Return the network that one customer of a provider has (RIPE-690): a /56 in IPv6."""
     if source.version == 6:  # noqa: PLR2004
         return ipaddress.ip_network((source, 56), strict=False).network_address
     return source
 
 
 def _source(address: str) -> Address:
-    """Parse an address; one that no proxy should have sent counts as its own source."""
+    """Parse an IP address; invalid ones count as one source."""
     try:
         source = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Shared by all forms: filters, validators, a form without cookies, a trap for robots."""
+"""Shared by all forms: filters, validators, fields, a form without cookies, a trap for robots."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,16 +35,16 @@ from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
 
 Validator = Callable[[Form, Field], object]
-# Name of the button that shows the page in another language, with everything kept.
+# The button that shows the page in another language, keeping what was typed.
 LANGUAGE_SWITCH = "switch_language"
-# Name of the button that fills in a suggested address; its value is the field's name.
+# The button that accepts a suggested address; its value is the field's name.
 USE_SUGGESTION = "use_suggestion"
-# Name of the hidden field with the address typed before a suggestion was made.
+# The hidden field with the address for which a correction was suggested.
 AS_TYPED = "as_typed"
 LINE_BREAKS = "\t\n\r"
-# Unicode's controls, private characters and halves of characters.
+# Unicode categories: control characters, private use, surrogates.
 HIDDEN_CHARACTERS = {"Cc", "Co", "Cs"}
-# Characters that change the order of the words after them.
+# Characters that change the direction of the text after them.
 BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
@@ -53,10 +53,9 @@ def strip(value: str | None) -> str | None:
 
 
 class TimedCSRF(CSRF):
-    """A signed time in place of a cookie's token: the form was opened here, within a day.
+    """A signed time instead of a cookie's token: the form was opened here within a day.
 
-    `headers` refuses other sites' forms; a form that was not opened here, or long ago, has to be
-    sent once more.
+    `web.security_headers` refuses other sites' forms; an expired form has to be sent once more.
     """
 
     def generate_csrf_token(self, _field: CSRFTokenField) -> str:
@@ -74,16 +73,16 @@ class BaseForm(FlaskForm):
 
     @property
     def is_turned(self) -> bool:
-        """Return whether the language button sent the form."""
+        """Return whether the language button was pressed."""
         return LANGUAGE_SWITCH in request.form
 
     def is_submitted(self) -> bool:
-        """Return whether the form was sent to be acted on."""
+        """Return whether the form was sent to be acted on, not to be shown again."""
         is_shown = {LANGUAGE_SWITCH, USE_SUGGESTION} & request.form.keys() or is_shown_again()
         return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
 
     def validate(self, *args: Any, **kwargs: Any) -> bool:
-        """Validate the form; a valid form that still waits for a proof is not acted on."""
+        """Validate the form. Raises ProofNeeded for a valid one that needs a fresh proof first."""
         is_right = bool(super().validate(*args, **kwargs))  # type: ignore[no-untyped-call]
         if is_right and is_only_read():
             raise ProofNeeded
@@ -94,7 +93,7 @@ class BaseForm(FlaskForm):
         return bool(self.validate_on_submit())
 
     def process(self, *args: Any, **kwargs: Any) -> None:
-        """Read what was sent; an accepted suggestion replaces what was typed."""
+        """Read the input; an accepted suggestion replaces what was typed."""
         super().process(*args, **kwargs)  # type: ignore[no-untyped-call]
         name = request.form.get(USE_SUGGESTION, "")
         if name in self and isinstance(self[name].data, str):
@@ -102,13 +101,13 @@ class BaseForm(FlaskForm):
 
 
 class VersionedForm(BaseForm):
-    """A form for what someone else may change while it is open."""
+    """A form that notices when someone else has changed the object meanwhile."""
 
-    # The version of what is stored when this page was opened.
+    # The object's version when the page was opened.
     seen = HiddenField()
 
     def is_stale(self, version: str) -> bool:
-        """Return whether another version is stored by now; sent again, the words here win."""
+        """Return whether the object has changed meanwhile; sent again, the form overwrites it."""
         is_older = self.is_submitted() and self.seen.data != version
         if is_older or not self.seen.data:
             self.seen.data = version
@@ -116,7 +115,7 @@ class VersionedForm(BaseForm):
 
 
 class PublicForm(BaseForm):
-    """A form for anyone: no cookie, a trap for robots, nothing typed is lost."""
+    """A form for anyone: without a cookie, with a trap for robots."""
 
     class Meta:
         csrf = True
@@ -124,10 +123,10 @@ class PublicForm(BaseForm):
 
         @property
         def locales(self) -> tuple[str, ...]:
-            """Return the language of the library's own error messages."""
+            """Return the language of WTForms' own error messages."""
             return request_language(), DEFAULT
 
-    # For robots: people do not see it. Named so that no browser fills it in.
+    # Hidden from people; its name matches nothing that browsers fill in.
     trap = StringField(_l("Leave this empty"))
 
     def validate_trap(self, field: Field) -> None:
@@ -137,7 +136,7 @@ class PublicForm(BaseForm):
 
 
 def well_formed(_form: Form, field: Field) -> None:
-    """Normalise the address's spelling; ask once if it looks mistyped."""
+    """Normalise an address; ask once about a domain that looks mistyped."""
     typed = field.data or ""
     if request.form.get(AS_TYPED) != typed:
         vars(field)["as_typed"] = typed
@@ -146,7 +145,7 @@ def well_formed(_form: Form, field: Field) -> None:
 
 
 def staff_address(_form: Form, field: Field) -> None:
-    """Accept staff addresses, and normalise their spelling."""
+    """Accept staff addresses only, and normalise them."""
     _refuse_typo(field, _l("Did you mean %(domain)s?"))
     address = _checked(field.data or "")
     settings = services().settings
@@ -164,9 +163,9 @@ def staff_address(_form: Form, field: Field) -> None:
 
 
 def personal_address(_form: Form, field: Field) -> None:
-    """Accept an address outside the district, and normalise its spelling.
+    """Accept and normalise an address outside of the district.
 
-    It suggests none of the district's, which would be refused.
+    It suggests no correction, which would be an address of the district.
     """
     field.data = _checked(field.data or "", _("Enter an email address like name@example.com."))
     if domain(field.data) in services().settings.allowed_domains:
@@ -183,7 +182,7 @@ def _suggestion(typed: str) -> str | None:
 
 
 def _refuse_typo(field: Field, words: LazyProxy) -> None:
-    """Ask whether a domain like the district's was meant, with a button that fills it in."""
+    """Ask whether the district's domain was meant, with a button that corrects it."""
     meant = _suggestion(field.data or "")
     if meant is not None:
         vars(field)["suggestion"] = meant
@@ -191,7 +190,7 @@ def _refuse_typo(field: Field, words: LazyProxy) -> None:
 
 
 def _checked(typed: str, refused: str = "") -> str:
-    """Return an address that neither envelope nor header can misread, or raise ValidationError."""
+    """Return a checked address, or raise ValidationError."""
     try:
         return check_typed(typed)
     except InvalidAddress as error:
@@ -203,7 +202,7 @@ def _checked(typed: str, refused: str = "") -> str:
 
 
 def plain_text(_form: Form, field: Field) -> None:
-    """Accept text without hidden characters: no controls but tab and line break."""
+    """Accept text without control characters, except tabs and line breaks."""
     text = field.data or ""
     if any(
         c in BIDI_CONTROLS or (category(c) in HIDDEN_CHARACTERS and c not in LINE_BREAKS)
@@ -213,7 +212,7 @@ def plain_text(_form: Form, field: Field) -> None:
 
 
 def one_line(form: Form, field: Field) -> None:
-    """Accept plain text without a line break of any kind."""
+    """Accept plain text without line breaks and tabs."""
     plain_text(form, field)
     if "\t" in (field.data or "") or len((field.data or "").splitlines()) > 1:
         raise ValidationError(_("This contains a character we can’t read. Please retype it."))
@@ -229,7 +228,7 @@ def https_only(form: Form, field: Field) -> None:
 def email_field(
     label: LazyProxy, required: Validator, check: Validator, description: object = ""
 ) -> EmailField:
-    """Return a field for an address. `required`: the error without one; `check`: its validator."""
+    """Return a field for an address; `required` gives the error for an empty one."""
     length = Length(max=254, message=_l("Use at most 254 characters."))
     validators = [required, length, check]
     return EmailField(label, description=description, filters=[strip], validators=validators)
@@ -238,7 +237,7 @@ def email_field(
 def line_field(
     label: LazyProxy, required: Validator, length: Length, description: object = ""
 ) -> StringField:
-    """Return a field for one line of plain text. `required`: the error without one."""
+    """Return a field for one line of plain text; `required` gives the error for an empty one."""
     validators = [required, length, one_line]
     return StringField(label, description=description, filters=[strip], validators=validators)
 
@@ -250,13 +249,13 @@ def message_field(label: LazyProxy, required: Validator) -> TextAreaField:
 
 
 def language_field(label: LazyProxy, default: Callable[[], str]) -> RadioField:
-    """Return a field for one of our languages, each by its own name."""
+    """Return radio buttons for our languages, each labeled in itself."""
     choices = [SelectChoice(code, TextIn(name, code)) for code, name in NAMES.items()]
     return RadioField(label, choices=choices, default=default)
 
 
 class LocalDateField(DateField):
-    """A date, as browsers send it or as people type it, or an error that helps."""
+    """A date as browsers send it or people type it, with an error that shows an example."""
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         if not valuelist:
@@ -269,7 +268,7 @@ class LocalDateField(DateField):
 
 
 class LocalTimeField(TimeField):
-    """A time of day, as browsers send it or as people type it, or an error that helps."""
+    """A time as browsers send it or people type it, with an error that shows an example."""
 
     def __init__(self, label: object, **named: Any) -> None:
         super().__init__(label, format=["%H:%M", "%I:%M%p"], **named)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Words for templates in the request's language, with times, groups and links."""
+"""Translations, dates, groups' names and links for templates, in the request's language."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ from belong_mail.web.language import (
     request_language,
 )
 
-# Arguments by which a page says what was just done, in each language.
+# Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
 CACHEABLE_STATUSES = {200, 206, 304}
 
 
 def init_i18n(app: Flask, settings: Settings) -> None:
-    """Register words for the templates, and keep the chosen language in links."""
+    """Register globals and filters of templates, and keep the chosen language in links."""
     versions = versions_of(Path(app.static_folder or ""))
 
     @app.url_defaults
@@ -55,7 +55,7 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
-    """Add what every page says, and words by `_`, `ngettext` and `trans` (newstyle)."""
+    """Add the names in settings, language helpers, and `_`, `ngettext` and `trans`."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
     app.jinja_env.globals |= {
@@ -91,7 +91,7 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
 
 
 def _add_template_filters(app: Flask, settings: Settings) -> None:
-    """Add filters for times in words, groups in sentences, and marks of languages."""
+    """Add filters for dates, times, group names and other languages' text."""
     zone = settings.timezone
 
     def spoken(say: Callable[..., str], *more: object) -> Callable[[Any], str]:
@@ -122,10 +122,10 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
 
 
 def lang_attr(words: str, page: str = "") -> Markup:
-    """Return the attribute for an element whose words may all be in another language.
+    """Return a `lang` attribute for an element whose text may be in another language.
 
-    Screen readers then pronounce them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. The
-    page's language is the request's unless given.
+    It lets screen readers pronounce it (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. `page` is
+    the language of the page, by default the request's.
     """
     page = page or request_language()
     language = words.language if words and isinstance(words, i18n.TextIn) else page
@@ -133,27 +133,27 @@ def lang_attr(words: str, page: str = "") -> Markup:
 
 
 def with_lang(words: str) -> Markup:
-    """Return words, in an element of their own if they are in another language."""
+    """Return text, in a span with `lang` if it is in another language."""
     attribute = lang_attr(words)
     return Markup("<span{}>{}</span>").format(attribute, words) if attribute else escape(words)
 
 
 def in_sentence(name: str) -> Markup:
-    """Return a group's name for a sentence, marked if the name is in another language."""
+    """Return a group's name for a sentence, with a `lang` span if it is in another language."""
     before, _name, after = i18n.group_in_sentence(name, request_language()).partition(name)
     return Markup("{}{}{}").format(before, with_lang(name), after)
 
 
 def _language_url(code: str, path: str = "") -> str:
-    """Return the URL of this page, or another one, in another language."""
+    """Return the URL of this page, or of a path, in another language."""
     kept = {} if path else {name: request.args[name] for name in SAID if name in request.args}
     return f"{path or quote(request.path)}?{urlencode({**kept, 'lang': code})}"
 
 
 def versions_of(folder: Path) -> dict[str, str]:
-    """Map each static file to a version, which changes with its content; browsers cache its URL.
+    """Map each static file to a hash of its content, which makes its URL cacheable forever.
 
-    Read once, at the start: no path from a visitor is ever opened here.
+    All are read at the start, so no visitor's path is ever opened.
     """
     return {
         file.relative_to(folder).as_posix(): _hashed(file)

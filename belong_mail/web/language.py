@@ -1,4 +1,4 @@
-"""The language of a request, without a cookie, and the site's words in it."""
+"""The language of a request, without a cookie, and translation into it."""
 
 import gettext as catalogs
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from belong_mail.core import i18n
 
-# Returns what is behind `g`: each word of a page asks, and a look through `g` costs more than it.
+# Returns the object behind `g`: the proxy costs more than the lookup, which each text needs.
 _kept: Callable[[], Any] = g._get_current_object  # noqa: SLF001
 
 
 def request_language() -> str:
-    """Return the code of the URL's language, else the browser's, else the default."""
+    """Return the language of the URL, else of the browser, else the default."""
     if not has_request_context():
         return i18n.DEFAULT
     kept = _kept()
@@ -27,7 +27,7 @@ def request_language() -> str:
 
 
 def chosen_language() -> str:
-    """Return the code of the language that the URL names; empty if it names none of ours."""
+    """Return the language in the URL, or "" if there is none of ours."""
     kept = _kept()
     if "chosen_language" not in kept:
         named = request.args.get("lang", "")
@@ -37,7 +37,7 @@ def chosen_language() -> str:
 
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
-    """Use another language than the request's within the block."""
+    """Use another language within the block."""
     before = request_language()
     g.language = code
     try:
@@ -47,13 +47,13 @@ def speaking(code: str) -> Iterator[None]:
 
 
 def gettext(message: str, **values: object) -> str:
-    """Return words in the request's language, with values filled in."""
+    """Translate into the request's language, and fill values in."""
     words = _catalog().gettext(message)
     return words % values if values else words
 
 
 def lazy_gettext(message: str, **values: object) -> LazyProxy:
-    """Return words, such as a form's label, that are looked up each time they are shown."""
+    """Translate each time the text is shown, as a form's label needs."""
     return LazyProxy(gettext, message, enable_cache=False, **values)
 
 
@@ -63,12 +63,12 @@ def format_number(number: int) -> str:
 
 
 def page_gettext(message: str, **values: object) -> Markup:
-    """Return words for a page, which may have markup; markup in values is escaped."""
+    """Translate for a page; the text may have markup, which is escaped in values."""
     return _marked_up(_catalog().gettext(message), values)
 
 
 def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
-    """Return words for a number of things, as `page_gettext` does."""
+    """Translate for a number of things, as `page_gettext` does."""
     return _marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
 
 
@@ -77,5 +77,5 @@ def _catalog() -> catalogs.NullTranslations:
 
 
 def _marked_up(words: str, values: dict[str, object]) -> Markup:
-    """Fill in values; a literal percent sign is doubled in the catalogs."""
+    """Fill values in; the catalogs double literal percent signs only where there are values."""
     return Markup(words) % values if "%" in words else Markup(words)  # noqa: S704 - our own words

@@ -1,4 +1,4 @@
-"""Fields in which the same words are typed in each language."""
+"""Form fields for a text in each language."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -12,20 +12,19 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.web.forms import Validator, strip
 from belong_mail.web.language import gettext, lazy_gettext, request_language
 
-# The label of a field below the default language's own.
+# The label of a field for another language than the default.
 SAME = gettext_noop("The same in %(language)s")
 
 
 class LocalizedFields:
-    """Declares fields of a form: one for each language, in the list's order.
+    """Declares a field for each language, in the order of `NAMES`.
 
-    Those of `summary` are named `summary_en` and `summary_es`; with `is_bare` the first has no
-    ending.
+    `summary` becomes `summary_en` and `summary_es`; with `is_bare` the first is just `summary`.
     """
 
     def __init__(self, make: Callable[[str], Any], *, is_bare: bool = False) -> None:
         self.is_bare = is_bare
-        # Created here, because a form shows its fields and errors in the order of their creation.
+        # Created now, as WTForms shows fields in the order of their creation.
         self.made = {code: _marked(make(code), code) for code in NAMES}
 
 
@@ -48,16 +47,16 @@ class LocalizedForm(Form):
                 setattr(cls, names[code], field)
 
     def fields_of(self, name: str) -> dict[str, Field]:
-        """Return the fields for the same words, by language, the default first."""
+        """Return a text's fields by language, the default first."""
         return {code: self[field] for code, field in self.field_names[name].items()}
 
     def typed(self, name: str) -> LocalizedText:
-        """Return what was typed, in each language that has any."""
+        """Return a text by the languages in which it was typed."""
         return {code: field.data for code, field in self.fields_of(name).items() if field.data}
 
     @classmethod
     def flat(cls, **words: LocalizedText) -> dict[str, str]:
-        """Return words by the names of their fields."""
+        """Return texts by field name."""
         return {
             field: words[name].get(code, "")
             for name in words
@@ -65,13 +64,13 @@ class LocalizedForm(Form):
         }
 
     def fill(self, **words: LocalizedText) -> None:
-        """Fill the fields with what is stored."""
+        """Fill the fields with stored texts."""
         for field, said in self.flat(**words).items():
             self[field].data = said
 
 
 def _marked(field: Any, code: str) -> Any:
-    """Mark a field of another language than the default, for screen readers and keyboards."""
+    """Mark another language's field for screen readers and keyboards."""
     if code != DEFAULT:
         direction = {"dir": "rtl"} if text_direction(code) == "rtl" else {}
         field.kwargs["render_kw"] = {"lang": code, **direction}
@@ -79,9 +78,9 @@ def _marked(field: Any, code: str) -> Any:
 
 
 def label(code: str, first: str, other: str) -> LazyProxy:
-    """Return a field's label: `first` for the default language; `other` has a %(language)s.
+    """Return a field's label: `first` in the default language; `other` contains %(language)s.
 
-    For a reader of another language, the first one's says which language it is.
+    Readers of another language see in the first label which language it is for.
     """
     if code == DEFAULT:
         return LazyProxy(_first, first, enable_cache=False)
@@ -107,10 +106,9 @@ def words_field(
     clean: Callable[[str | None], str | None] = strip,
     is_bare: bool = False,
 ) -> LocalizedFields:
-    """Declare a text field for each language, labeled as `label` does.
+    """Declare a text field for each language, with labels as `label` makes them.
 
-    Only the default language's field has a hint, and requires words with the error `needed`; others
-    may stay empty.
+    Only the default language's field has a hint, and is required, with the error `needed`.
     """
 
     def make(code: str) -> StringField:

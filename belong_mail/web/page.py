@@ -1,13 +1,13 @@
-"""Give a view its session and what its page is about, and render that page.
+"""Pass views their session and object, and render pages.
 
-A view whose first argument is a session runs in one transaction: answering commits, an error
-rolls back. In place of a part of the address it gets the thing that its mark finds by it:
+A view whose first argument is a session runs in one transaction, which commits when it returns and
+rolls back on an error. The object that its decorator finds replaces the URL argument:
 
     @lead_meetings.post("/meetings/<meeting_id>/cancel")
     @for_leads(meeting_id=meetings.find_for_lead)
     def cancel(session: Session, meeting: Meeting) -> ResponseReturnValue: ...
 
-A view with two transactions, or with long work outside of one, opens its own.
+A view with two transactions, or with long work outside of one, opens them itself.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ Page = tuple[str, int]
 
 
 def page(template: str, status: int = 0, /, **context: Any) -> Page:
-    """Render a template; its status is 422 if its `form` has errors, unless another is given."""
+    """Render a template; without a given status, it is 422 if `form` has errors, else 200."""
     form = context.get("form")
     has_errors = form is not None and bool(form.errors)
     return render_template(template, **context), status or (422 if has_errors else 200)
 
 
 def unrecorded(reason: str) -> Callable[[View], View]:
-    """Let a view change things that the audit trail does not record, for a reason."""
+    """Let a view change data without an audit entry, for a reason."""
 
     def mark(view: View) -> View:
         vars(view)["unrecorded"] = reason
@@ -42,7 +42,7 @@ def unrecorded(reason: str) -> Callable[[View], View]:
 
 
 def init_views(app: Flask) -> None:
-    """Run each view that takes a session, or is about something, in a transaction."""
+    """Wrap each view that takes a session, or finds an object, in a transaction."""
     for name, view in app.view_functions.items():
         taken = [each.annotation for each in signature(view).parameters.values()]
         if taken[:1] == [Session] or "about" in vars(view):

@@ -1,4 +1,4 @@
-"""Log requests that fail or take long, by the name of their page: a path may hold a secret."""
+"""Log requests that fail or take long, by endpoint, as a path may contain a secret."""
 
 import logging
 import threading
@@ -12,15 +12,15 @@ from werkzeug.exceptions import SecurityError
 from belong_mail.core import logs
 from belong_mail.web.security_headers import LOOPBACK
 
-# Ordinary responses are not logged: who reads which page is no one's business. No path ever is,
-# because it may name a group or hold a secret.
+# Other responses are not logged: who reads which page is no one's business. No path ever is, as it
+# may name a group or contain a secret.
 SLOW_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
 
 def init_request_log(app: Flask) -> None:
-    """Register hooks that run before all others, and after them."""
+    """Register hooks that run before and after all others."""
 
     @app.before_request
     def begin() -> None:
@@ -40,14 +40,14 @@ def init_request_log(app: Flask) -> None:
 
 
 def init_proxy_check(app: Flask, proxies: int) -> None:
-    """Warn once if a proxy does not say where visitors are: they share the limits of one."""
+    """Warn once if the proxy sends no visitor's address: then all share one rate limit."""
     if proxies == 0:
         return
     told = threading.Event()
 
     @app.before_request
     def check() -> None:
-        # Requests for this machine's own names come through no proxy.
+        # Requests to loopback names come through no proxy.
         host = request.headers.get("Host", "")
         given = request.headers.get("X-Forwarded-For", "").split(",")
         is_lost = len(given) < proxies or not all(each.strip() for each in given)

@@ -1,4 +1,4 @@
-"""Security headers, and refusing requests of other sites, in one place."""
+"""Set security headers, and refuse requests from other sites."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
     "style-src 'self'",
     "connect-src 'self'",
     "frame-src 'self'",
-    # The editor scales photographs down before it sends them.
+    # The editor scales photos down in the browser, through data and blob URLs.
     "img-src 'self' data: blob:",
     "form-action 'self'",
     "frame-ancestors 'none'",
@@ -24,8 +24,8 @@ CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
 ))  # fmt: skip
 
 
-# Under `no-referrer` a browser without Sec-Fetch-Site (Safari before 16.4) would hide the origin of
-# our own forms; under `same-origin` it sends it, and still tells other sites nothing.
+# With `no-referrer`, browsers without Sec-Fetch-Site (Safari before 16.4) send the Origin "null"
+# for our own forms; with `same-origin` they do not, and still tell other sites nothing.
 HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "Cache-Control": "no-store",
@@ -39,19 +39,19 @@ HEADERS = {
 }
 
 
-# This machine's own names; in production only for monitoring.
+# Host names of this machine; in production only for monitoring.
 LOOPBACK = ("localhost", "127.0.0.1")
 FOR_MACHINES = frozenset(("directory.healthz", "operating.readyz"))
 
 
 class OriginHidden(Forbidden):
-    """A form came without Sec-Fetch-Site, from the origin "null": ours, or any other site's."""
+    """A form without Sec-Fetch-Site has the Origin "null": it may be ours or any other site's."""
 
 
 def init_security_headers(app: Flask, settings: Settings) -> None:
-    """Set every header on every response, and refuse forms from other sites' pages.
+    """Set the headers on every response; refuse foreign hosts, and forms of other sites.
 
-    Any site may post to views that allow it: their URL alone is the authority.
+    Views marked `from_anywhere` accept such forms, as their URL alone is the authority.
     """
     own = urlsplit(settings.base_url)
     _refuse_other_hosts(app, () if settings.is_development else {*LOOPBACK} - {own.hostname})
@@ -71,7 +71,7 @@ def init_security_headers(app: Flask, settings: Settings) -> None:
 def _refuse_other_hosts(app: Flask, only_for_machines: Collection[str]) -> None:
     @app.before_request
     def refuse_other_hosts() -> Response | None:
-        """Answer without a page: its links could not be built for a foreign Host."""
+        """Answer with plain text: a page's links cannot be built for a foreign Host."""
         is_ours = not isinstance(request.routing_exception, SecurityError)
         if is_ours and request.endpoint not in FOR_MACHINES:
             is_ours = urlsplit(f"//{request.host}").hostname not in only_for_machines

@@ -1,4 +1,4 @@
-"""The first process of the web server in production: granian, hidden from its user's others."""
+"""Run granian, the production web server, with memory hidden from other processes of its user."""
 
 from granian.cli import entrypoint
 
