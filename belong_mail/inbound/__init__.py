@@ -1,1 +1,1 @@
-"""Email that comes back: taken in, matched to its delivery, and what follows for a member."""
+"""Take in email that comes back, match it to a delivery, and end memberships that bounce."""

@@ -1,10 +1,9 @@
-"""Find the delivery that a report is about, and how much the report proves.
+"""Find the delivery that a report is about, and how far the report can be trusted.
 
-First by our return path, which no one can guess: a writer who knows it has seen the message with
-its headers. Otherwise by our Message-ID, which replies and forwarded messages carry to others. It
-opens only with the recipient that the worker wrote to, which the report must name. It ends a
-membership only if the returned message contains that membership's own link to leave, which would
-end it anyway.
+First by our return path, which cannot be guessed: only someone who saw the message with its headers
+knows it. Otherwise by our Message-ID, which replies and forwarded messages also carry. It decrypts
+only together with the recipient, whom the report must name. Such a report ends a membership only if
+the returned message contains that membership's own link to leave, which would end it anyway.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,25 +25,25 @@ from belong_mail.mail.address import InvalidAddress, normalise
 from belong_mail.mail.bounces.parser import Kind, Report
 from belong_mail.members.models import Subscription
 
-# A mailbox and where it forwards to. A report with more could be trying out guesses.
+# A recipient and a forwarding target. A report with more could be testing guesses.
 MAX_RECIPIENTS: Final = 2
-# Messages of ours that a report can be about: its own, and those that one answers.
+# Message-IDs tried: of the returned message, and of those that it replied to.
 MAX_MESSAGES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The delivery of a report; `is_proven`: its writer could have ended the membership anyway."""
+    """A report's delivery. `is_proven`: its writer could have ended the membership anyway."""
 
     delivery: Delivery
     is_proven: bool
 
 
 def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str | None:
-    """Return the public id of the membership that an email to leave ends, or None.
+    """Return the public id of the membership that an email to a leave address ends, or None.
 
-    The address it was sent to is the authority, as the link is: sender and words do not count.
-    Reports and automatic replies to it end nothing.
+    The address alone is the authority, as a link is: sender and text do not count. Automatic
+    messages to it end nothing.
     """
     if report.is_automatic or report.kind not in (Kind.UNSUBSCRIBE, Kind.OTHER):
         return None
@@ -55,7 +54,7 @@ def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str
 def attribute(
     session: Session, mailer: Mailer, return_path: str, report: Report
 ) -> Attribution | None:
-    """Return the delivery that a report is about, locked, or None."""
+    """Return the delivery that a report is about, locked for update, or None."""
     by_path = (mailer.names.read(path) for path in (return_path, *report.paths))
     if (delivery := _first(session, by_path)) is not None:
         return Attribution(delivery, is_proven=True)
@@ -71,7 +70,7 @@ def _first(session: Session, ids: Iterable[int | None]) -> Delivery | None:
 
 
 def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator[int | None]:
-    """Try the Message-IDs of a report with its recipients, or else with the message's To."""
+    """Yield delivery ids by a report's Message-IDs and its recipients, or else its To."""
     named = {_identity(each) for each in report.recipients or report.sent_to}
     if not named or len(named) > MAX_RECIPIENTS:
         return
@@ -82,9 +81,9 @@ def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator
 
 
 def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
-    """Count a comparison of recipients as a lookup; return whether it is allowed.
+    """Return whether a Message-ID may be tried, and count that as a lookup of an address.
 
-    Anyone can make up a Message-ID: one that names no delivery is not compared, nor counted.
+    Anyone can invent one. If it names no delivery, it is neither tried nor counted.
     """
     if session.get(Delivery, mailer.names.number_in(name)) is None:
         return False

@@ -19,26 +19,26 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 
 log = logging.getLogger(__name__)
-# Emails to a member that are looked back at.
+# Earlier emails to a member that are considered.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
-# States in which arrival is known; an email that was not sent says nothing.
+# States in which it is known whether an email arrived; unsent ones are ignored.
 REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
-# Counts reach no further ahead, so that a flood is over two hours after its last address.
+# A breaker's count goes no further ahead, so that it closes two hours after the last such bounce.
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
-# Keys of the breakers, one for each domain: a slash and a keyed hash of its name.
+# The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
-# Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
+# Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
 DomainHash = Callable[[Subscription | None], bytes]
 
 
 def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
-    Each domain has a circuit breaker: if many of its addresses are unknown at once, its mail system
-    is at fault. Then no membership there ends, and those that ended within the hour are restored.
+    Each domain has a circuit breaker: many unknown addresses at once mean that its mail system is
+    at fault. Then no membership there ends, and those that ended within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)
@@ -46,13 +46,13 @@ def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> 
         return
     member = session.get(Subscription, delivery.subscription_id or 0)
     if member is not None and member.confirmed_at is None:
-        return  # from an old list or mistyped: it says nothing about the mail system
+        return  # Mistyped, or of an old list.
     if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 
 
 def override_breaker(session: Session) -> int:
-    """Close the breakers and believe the reports; return how many memberships ended."""
+    """Close the breakers, and apply the bounces held back; return the memberships ended."""
     closed = update(WorkerLimit).where(BREAKERS)
     session.execute(closed.values(used_until=0.0))
     is_recent = Delivery.finished_at > now() - RECENT
@@ -65,30 +65,30 @@ def override_breaker(session: Session) -> int:
 
 
 def ask_to_accept(session: Session) -> None:
-    """Ask the worker to believe the reports; the audit trail records it."""
+    """Queue a job that overrides the breakers, with an audit entry."""
     audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
     AcceptBounces().write(session)
 
 
 def undo_for_office(session: Session, since: datetime) -> None:
-    """Restore, for the office, memberships that bounces ended since a time; record who did."""
+    """Restore, for the office, memberships that bounces ended since a time, with an audit entry."""
     audit.record(session, audit.Kind.BOUNCES_UNDONE)
     restore(bounced_members(session, since))
 
 
 def record_our_fault(session: Session) -> None:
-    """Record that emails bounce because of our own setup."""
+    """Note that emails bounce because of our own setup, for an alarm."""
     rate_limits.record_use(session, OUR_FAULT_KEY, OUR_FAULT_RATE, now())
 
 
 def bounced_members(session: Session, since: datetime) -> list[Subscription]:
-    """List the memberships that bounces ended since a time."""
+    """List the memberships that bounces ended since a time, locked for update."""
     found = select(Subscription).where(Subscription.is_unreachable, Subscription.ended_at >= since)
     return list(session.scalars(found.with_for_update()))
 
 
 def restore(memberships: Iterable[Subscription]) -> None:
-    """Restore ended memberships from now on; queued issues were planned without them."""
+    """Make ended memberships active again; issues already queued do not include them."""
     at = now()
     for each in memberships:
         each.confirmed_at, each.ended_at, each.is_unreachable = at, None, False
@@ -103,14 +103,14 @@ def count_bounced(session: Session, since: datetime) -> int:
 
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
-    """Return until when reports of unknown addresses are ignored, or None."""
+    """Return when the last breaker closes, or None if none is open."""
     used = session.scalar(select(func.max(WorkerLimit.used_until)).where(BREAKERS)) or 0.0
     until = datetime.fromtimestamp(used, UTC) - HOUR
     return until if until > at else None
 
 
 def is_alarming(session: Session, at: datetime) -> bool:
-    """Return whether to alert an operator: many unknown addresses, or our own fault."""
+    """Return whether to alert an operator: a breaker is open, or our setup causes bounces."""
     return (
         bool(breaker_until(session, at))
         or rate_limits.available_at(session, OUR_FAULT_KEY, at) > at
@@ -118,7 +118,7 @@ def is_alarming(session: Session, at: datetime) -> bool:
 
 
 def _is_believed(session: Session, domain_of: DomainHash, member: Subscription | None) -> bool:
-    """Count an unknown address; return whether its domain has few enough to be believed."""
+    """Count an unknown address; return whether its domain's breaker is closed."""
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
     if rate_limits.available_at(session, key, at) > at + LONG_AGO:
@@ -132,7 +132,7 @@ def _is_believed(session: Session, domain_of: DomainHash, member: Subscription |
 
 
 def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> bool:
-    """End the membership of an email if it completes the rule."""
+    """End the membership of a bounced email if its bounces in a row satisfy the rule."""
     member = session.get(Subscription, delivery.subscription_id or 0)
     if rule is None or delivery.state == State.ACCEPTED or member is None or not member.is_active:
         return False
@@ -146,7 +146,7 @@ def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> boo
 
 
 def _in_a_row(session: Session, delivery: Delivery) -> Iterator[Delivery]:
-    """Yield the undelivered emails to a member, newest first, back to one that arrived."""
+    """Yield the emails to a member that did not arrive, newest first, back to one that did."""
     is_earlier = Delivery.finished_at < delivery.finished_at
     told = select(Delivery).where(
         Delivery.subscription_id == delivery.subscription_id,

@@ -19,7 +19,7 @@ RETURN_PATH_ARGUMENT = "belong.return_path"
 
 
 class Inbound(click.Group):
-    """A command that takes an optional argument and also has a subcommand."""
+    """A group of commands that also runs itself, with an optional argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:

@@ -1,17 +1,17 @@
-"""Permanent (hard) bounces: undelivered emails that end a membership.
+"""The rules by which bounced emails end a membership.
 
-A relay's reply, or a report that came back later, gets a `ReplyClass` by one table
-(`mail.smtp.replies.RULES`; `mail.bounces.reasons` reads the codes and words of a report for it).
-Only its codes and our phrase for its words are stored, and judged here again:
+A relay's reply, or a report that came later, is classified by `mail.smtp.replies.RULES`; for a
+report, `mail.bounces.reasons` extracts codes and words. Only the codes and a known phrase are
+stored, so they are classified again here:
 
-| class            | what it says                                    | what follows               |
+| class            | meaning                                         | what follows               |
 |------------------|-------------------------------------------------|----------------------------|
-| REFUSED          | there is no such address                        | `UNKNOWN`: 2 mails, 12 h   |
+| REFUSED          | there is no such address                        | `UNKNOWN`: 2 emails, 12 h  |
 | FAIL, DEFER      | mailbox full, account disabled, no such domain  | the rule of `RULES`        |
 | FAIL, DEFER      | anything else                                   | nothing                    |
-| all others       | our fault, or the relay's, or the message's     | nothing                    |
+| all others       | our fault, the relay's, or the message's        | nothing                    |
 
-`bounces` counts emails in a row, back to one that arrived, behind a circuit breaker.
+`inbound.bounces` counts emails in a row, back to one that arrived, behind a circuit breaker.
 """
 
 import re
@@ -25,28 +25,28 @@ from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 @dataclass(frozen=True, slots=True)
 class BounceRule:
-    """How many emails in a row, over how long, end a membership."""
+    """How many emails in a row, over how long a time, end a membership."""
 
     times: int
     over: timedelta
-    # Whether many at once are not believed, because a directory is at fault.
+    # Whether a domain's circuit breaker applies: its directory may be out of order.
     is_about_existence: bool = False
-    # Applies if this pattern of enhanced status codes (RFC 3463), or our phrase, matches.
+    # Applies to a status that matches this pattern (RFC 3463), or to this phrase.
     statuses: str = ""
     phrase: str = ""
 
 
-# Half a day apart, so that a directory that is out of order for an hour ends no membership.
+# Half a day apart, so that a directory that fails for an hour ends no membership.
 UNKNOWN: Final = BounceRule(2, timedelta(hours=12), is_about_existence=True)
 
 
-# Beside UNKNOWN; the first match counts.
+# For other classes than REFUSED; the first match applies.
 RULES: Final = (
-    # A month: its owner may be away.
+    # The owner may be away for a month.
     BounceRule(5, timedelta(days=30), statuses=r"[45]\.2\.2", phrase="mailbox full"),
     # An account may be off for a day.
     BounceRule(3, timedelta(days=2), statuses=r"5\.2\.1|5\.7\.13", phrase="account disabled"),
-    # A domain's DNS may be out of order for a day.
+    # A domain's DNS may fail for a day.
     BounceRule(
         2,
         timedelta(hours=24),
@@ -58,7 +58,7 @@ RULES: Final = (
 
 
 def rule_of(delivery: Delivery) -> BounceRule | None:
-    """Return the rule for an undelivered email, or None if the address is not at fault."""
+    """Return the rule that an undelivered email counts for, or None if it counts for none."""
     verdict = reclassify(delivery)
     if verdict is ReplyClass.REFUSED:
         return UNKNOWN
@@ -70,7 +70,7 @@ def rule_of(delivery: Delivery) -> BounceRule | None:
 
 
 def reclassify(delivery: Delivery) -> ReplyClass:
-    """Classify a stored reply again, by its codes and our phrase."""
+    """Classify a stored reply by its codes and phrase."""
     enhanced, phrase = delivery.enhanced or "", delivery.phrase or ""
     code = delivery.code or (450 if enhanced.startswith("4") else 550)
     return classify_reply(Reply(code, f"{enhanced} {phrase}", "RCPT"))

@@ -1,11 +1,11 @@
-"""Poll the mailbox of bounces by IMAP each minute, beside the worker's other work.
+"""Poll the mailbox for bounces by IMAP each minute, in a thread of the worker.
 
-It has its own thread and transactions, so that a server that hangs, drips or lies holds up nothing
-else. It is loaded only if a mailbox is set.
+Thread and transactions are its own, so that a server that hangs or breaks the protocol delays
+nothing else. It is imported only if a mailbox is configured.
 
-One worker at a time reads a mailbox. The transaction that stores a message also records how far the
-mailbox is read, and stores each message once, whatever number the server gives it. So a poll that
-is cut off anywhere is repeated without harm.
+A mailbox is leased to one worker at a time. The transaction that stores a message also stores its
+UID and its digest, so each message is stored once, even if the server renumbers it, and a poll that
+breaks off at any point can be repeated.
 """
 
 import hashlib
@@ -33,33 +33,32 @@ from belong_mail.inbound.pipe import InboxFull
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox, token_source
 
-# Seconds between polls; doubled after each failure, up to the second number.
+# Seconds between polls; after failures the gap doubles, up to the second number.
 POLL_GAP_SECONDS, MAX_GAP_SECONDS = 60.0, 900.0
-# Seconds after which a poll starts no further message, and after which it is cut off.
+# Seconds after which a poll fetches no further message, and after which it is aborted.
 READ_SECONDS, POLL_SECONDS = 40.0, 60.0
-# Messages of one poll, and how many are moved together after they were stored.
+# Messages read in a poll, and how many are moved at a time once they are stored.
 MESSAGES_AT_ONCE, MOVED_AT_ONCE = 2_000, 50
 # Seconds between two deletions of old messages.
 DELETE_GAP_SECONDS = 3600.0
-# Seconds to wait for a poll: each time under `--drain`, and when a worker ends.
+# Seconds to wait for a running poll: each time with `--drain`, and when the worker ends.
 WAIT_SECONDS, END_SECONDS = 0.1, 5.0
-# Our own step of a poll, beside those of the server.
+# The step of a failed poll if our own queue was full; other steps are the server's.
 QUEUE = "QUEUE"
-# How long a silent worker keeps the mailbox. It is longer than a poll takes to find the next
-# message; each stored message renews it.
+# Longer than a poll takes to reach the next message; each stored message renews it.
 LEASE = timedelta(seconds=90)
-# Polls that broke off at one message, after which it is archived unread.
+# Polls that broke off at one message, after which it is archived without being stored.
 MAX_BREAKS = 5
 log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another worker reads the mailbox by now."""
+    """Another worker has the mailbox by now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One worker's access to one mailbox; each method runs in the caller's transaction."""
+    """Stores a mailbox's messages for one worker, in transactions of the caller."""
 
     name: bytes
     owner: str
@@ -67,7 +66,7 @@ class Reader:
     index: BlindIndex
 
     def lease(self, session: Session, dead: Collection[str]) -> bool:
-        """Lease the mailbox, from dead workers at once; return False if another worker has it."""
+        """Lease the mailbox, also from a dead worker; return False if another worker has it."""
         at = now()
         new = dialect_insert(session.get_bind().dialect.name)(InboundMailbox)
         row = new.values(name=self.name, first_tried_at=at)
@@ -75,7 +74,7 @@ class Reader:
         is_free = or_(
             InboundMailbox.leased_by.in_((self.owner, *dead)),
             InboundMailbox.leased_until.is_(None),
-            # Includes leases of a worker whose clock ran ahead.
+            # A lease further ahead was written by a clock that ran ahead.
             ~InboundMailbox.leased_until.between(at, at + LEASE),
         )
         taken = update(InboundMailbox).where(InboundMailbox.name == self.name, is_free)
@@ -83,9 +82,9 @@ class Reader:
         return session.scalar(taken.values(lease).returning(InboundMailbox.id)) is not None
 
     def open_at(self, session: Session, uid_validity: int) -> tuple[int, int]:
-        """Return the last UID that was stored, and the UID of an unreadable message.
+        """Return the last stored UID, and a UID to skip because its message cannot be read.
 
-        With another UIDVALIDITY, or none, the whole mailbox counts as new.
+        With another UIDVALIDITY (RFC 3501, 2.3.1.1), or none, the whole mailbox is new.
         """
         held = self._leased_mailbox(session)
         if held.uid_validity != uid_validity or not uid_validity:
@@ -95,10 +94,7 @@ class Reader:
         return held.handled_uid, broken
 
     def take(self, session: Session, uid: int, messages: Iterable[bytes]) -> None:
-        """Store the message of a UID, sealed. Raises InboxFull and LeaseLost.
-
-        Each message is stored once: its digest is stored in the same transaction.
-        """
+        """Store the messages of a UID, sealed, each only once. Raises InboxFull and LeaseLost."""
         at = now()
         handled = case((InboundMailbox.handled_uid < uid, uid), else_=InboundMailbox.handled_uid)
         mine = update(InboundMailbox).where(
@@ -112,14 +108,14 @@ class Reader:
                 self._store(session, message)
 
     def succeed(self, session: Session) -> None:
-        """Record that a poll succeeded, and free the mailbox for the next worker."""
+        """Record a successful poll, and end the lease."""
         held = self._leased_mailbox(session)
         held.looked_at, held.failures, held.failed_step = now(), 0, ""
         held.broken_uid = held.breaks = 0
         held.leased_until = None
 
     def fail(self, session: Session, step: str, uid: int = 0) -> int:
-        """Record the step and message at which a poll failed; return the failures in a row."""
+        """Record the step and UID at which a poll failed; return the failures in a row."""
         held = self._leased_mailbox(session)
         held.failures, held.failed_step, held.leased_until = held.failures + 1, step, None
         if uid:
@@ -150,7 +146,7 @@ class Reader:
 
 
 class Intake:
-    """Polls one mailbox, one poll at a time."""
+    """Polls a mailbox, one poll at a time."""
 
     def __init__(
         self,
@@ -163,16 +159,16 @@ class Intake:
         self._tokens = token_source(location)
         self._reader = Reader(index.intake(location.name), lock.name, services.sealer, index)
         self._sessions = services.writing
-        # Known before deliveries of dead workers are taken over, which deletes their files.
+        # Read before their deliveries are taken over, as that deletes their files.
         self._dead = frozenset(lock.dead())
         self._stopping = threading.Event()
         self.poll_seconds = POLL_SECONDS
         self.poll_at = self._delete_at = 0.0
-        """When the next poll, and the next deletion, is due by the monotonic clock."""
+        """Monotonic times of the next poll and of the next deletion."""
         self._thread: threading.Thread | None = None
 
     def poll_if_due(self) -> None:
-        """Start a poll, unless one is running or it is not yet time; return at once."""
+        """Start a poll in its thread, unless one is running or none is due."""
         is_polling = self._thread is not None and self._thread.is_alive()
         if is_polling or time.monotonic() < self.poll_at or self._stopping.is_set():
             return
@@ -180,7 +176,7 @@ class Intake:
         self._thread.start()
 
     def wait(self) -> bool:
-        """Wait a moment for a running poll; return whether there was one."""
+        """Wait a moment for a running poll; return whether there is one."""
         if self._thread is None:
             return False
         self._thread.join(WAIT_SECONDS)
@@ -189,7 +185,7 @@ class Intake:
         return True
 
     def stop(self) -> None:
-        """Start no further message; a poll that a server keeps open ends with the process."""
+        """Fetch no further message; a poll that hangs ends with the process."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(END_SECONDS)
@@ -205,7 +201,7 @@ class Intake:
         self.poll_at = time.monotonic() + gap
 
     def _gap_after_poll(self) -> float:
-        """Poll; return the seconds until the next poll. Raises LeaseLost."""
+        """Poll, and return the seconds until the next poll. Raises LeaseLost."""
         with self._sessions.begin() as session:
             if not self._reader.lease(session, self._dead):
                 return POLL_GAP_SECONDS
@@ -223,7 +219,7 @@ class Intake:
         return POLL_GAP_SECONDS if is_all else 0.0
 
     def _read(self, poll: "_Poll") -> bool:
-        """Store what is in the mailbox; return False if there is more."""
+        """Store the mailbox's messages; return False if there are more."""
         deadline = time.monotonic() + self.poll_seconds
         with open_mailbox(self._location, self._tokens, deadline) as mailbox:
             mailbox.select()
@@ -241,7 +237,7 @@ class Intake:
 
 
 class _Poll:
-    """One poll, and the message that it is at."""
+    """One poll."""
 
     def __init__(
         self, reader: Reader, sessions: sessionmaker[Session], stopping: threading.Event
@@ -253,13 +249,13 @@ class _Poll:
         self._is_cut = False
         self._move_failed: MailboxUnavailable | None = None
         self.uid = 0
-        """The number of the message that is being fetched; 0: none is."""
+        """The UID that is being fetched, or 0."""
 
     def take_all(self, mailbox: Mailbox) -> bool:
-        """Store new messages, then what a poll that was cut off left; return whether that is all.
+        """Store new messages, then those an earlier poll left; return whether none is left.
 
-        A message that was stored and not moved is read again before it is moved: the server may
-        have given its UID to another one. A known message is not stored twice.
+        A message that was stored but not moved is fetched again before it is moved, as the server
+        may have given its UID to another. Its digest keeps it from being stored twice.
         """
         with self._sessions.begin() as session:
             done, unreadable = self._reader.open_at(session, mailbox.uid_validity)
@@ -275,7 +271,7 @@ class _Poll:
         return not self._is_cut and len(new) < MESSAGES_AT_ONCE
 
     def _take_some(self, mailbox: Mailbox, unreadable: int, uids: Sequence[int]) -> None:
-        """Store messages, one transaction each; then move them, which may fail without harm."""
+        """Store messages, each in a transaction; then archive them, which may fail without harm."""
         stored = []
         for uid in uids:
             if self._stopping.is_set() or time.monotonic() > self._until:

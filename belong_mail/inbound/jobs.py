@@ -1,12 +1,12 @@
-"""The worker's jobs about email that comes back."""
+"""Jobs about email that comes back."""
 
 from belong_mail.core.jobs import JobKind
 from belong_mail.inbound.pipe import RETURNED
 
 
 class ReadReturned(JobKind, kind=RETURNED):
-    """Job: read a returned message. Sealed: its return path on a line, then the message."""
+    """Read a returned message. Sealed: a line with the return path, then the message."""
 
 
 class AcceptBounces(JobKind, kind="accept-bounces"):
-    """Job: believe the reports that the circuit breaker held back."""
+    """Apply the bounces that a circuit breaker held back."""

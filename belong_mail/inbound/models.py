@@ -1,4 +1,4 @@
-"""How far the mailbox for bounces is read, and when it was last polled."""
+"""Tables of the mailbox for bounces: its position and lease, and digests of stored messages."""
 
 from datetime import datetime
 
@@ -9,35 +9,35 @@ from belong_mail.core.db import BigId, IdBase, now
 
 
 class InboundMailbox(IdBase):
-    """The state of a mailbox: how far it is read, and by which worker."""
+    """The position, lease and failures of a mailbox."""
 
     __tablename__ = "inbound_mailboxes"
 
     # A keyed hash of user, host and folder.
     name: Mapped[bytes] = mapped_column(unique=True)
-    # The server's UIDVALIDITY: while it stays, a UID means the same message (RFC 3501, 2.3.1.1).
+    # UIDs are valid only while this stays the same (RFC 3501, 2.3.1.1).
     uid_validity: Mapped[int] = mapped_column(BigId, default=0)
     # The highest UID that was stored.
     handled_uid: Mapped[int] = mapped_column(BigId, default=0)
-    # The UID at which the last poll broke off, and how often in a row.
+    # The UID at which the last polls broke off, and how many in a row.
     broken_uid: Mapped[int] = mapped_column(BigId, default=0)
     breaks: Mapped[int] = mapped_column(default=0)
     first_tried_at: Mapped[datetime] = mapped_column(default=now)
     tried_at: Mapped[datetime] = mapped_column(default=now)
     looked_at: Mapped[datetime | None]
-    # Failed polls since the last good one, and the step of the last failure.
+    # Failed polls since the last successful one, and the step of the last failure.
     failures: Mapped[int] = mapped_column(default=0)
     failed_step: Mapped[str] = mapped_column(default="")
     leased_by: Mapped[str] = mapped_column(default="")
     leased_until: Mapped[datetime | None]
 
     def silent_seconds(self, at: datetime) -> float:
-        """Return the time since the last good poll, or since the first attempt."""
+        """Return the time since the last successful poll, or else since the first attempt."""
         return max(0.0, (at - (self.looked_at or self.first_tried_at)).total_seconds())
 
 
 class InboundDigest(IdBase):
-    """A message that was stored: it counts once, even if the server renumbers all of them."""
+    """A stored message, so that it is stored only once, whatever its UID."""
 
     __tablename__ = "inbound_digests"
 
@@ -47,6 +47,6 @@ class InboundDigest(IdBase):
 
 
 def last_polled(session: Session) -> InboundMailbox | None:
-    """Return the mailbox that was polled last, or None if there is none."""
+    """Return the mailbox with the newest successful poll, or None."""
     newest = InboundMailbox.looked_at.desc().nulls_last()
     return session.scalar(select(InboundMailbox).order_by(newest).limit(1))

@@ -1,7 +1,7 @@
-"""Store a returned message, sealed, for the worker: the command of a mail server's pipe.
+"""Store a returned message, sealed for the worker, as the command of a mail server's pipe.
 
-`python -m belong_mail.inbound.pipe [RETURN_PATH] < MESSAGE` starts for each message, so it loads
-neither Flask nor SQLAlchemy. It has no key that opens.
+`python -m belong_mail.inbound.pipe [RETURN_PATH] < MESSAGE` starts for each message, so it imports
+neither Flask nor SQLAlchemy. It has no private key.
 """
 
 import os
@@ -20,7 +20,7 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces import MAX_OCTETS
 
 RETURNED: Final = "return"
-# Unread messages, and their bytes: a flood must not fill the disk.
+# Most unread messages and bytes, so that a flood does not fill the disk.
 MAX_WAITING, MAX_WAITING_OCTETS = 10_000, 100_000_000
 DEFAULT_DATABASE: Final = "sqlite:///var/belong.db"
 COUNT: Final = "SELECT count(id), coalesce(sum(length(sealed)), 0) FROM jobs WHERE kind = "
@@ -34,18 +34,18 @@ NO_DATABASE: Final = (
 
 
 class InboxFull(Exception):
-    """Too many unread messages are waiting; the mail server should keep this one."""
+    """Too many messages are unread; the mail server should retry this one."""
 
     def __init__(self) -> None:
         super().__init__(TOO_MANY)
 
 
 class DatabaseUnavailable(Exception):
-    """The database took nothing; says why, without quoting a value."""
+    """The database cannot be written; the error says why, without quoting a value."""
 
 
 def read_message(source: BinaryIO) -> bytes:
-    """Return the beginning of a message, reading to its end: else the mail server would retry."""
+    """Read a message to its end, as the mail server expects; return the first MAX_OCTETS."""
     message = source.read(MAX_OCTETS)
     while source.read(MAX_OCTETS):
         pass
@@ -53,7 +53,7 @@ def read_message(source: BinaryIO) -> bytes:
 
 
 def is_forged(verp: VerpAddresses, return_path: str) -> bool:
-    """Return whether an address looks like our return path, but was not signed by us."""
+    """Return whether an address has the form of our return paths, but not our signature."""
     return verp.has_form(return_path) and not verp.is_ours(return_path)
 
 
@@ -62,13 +62,13 @@ def seal_returned(sealer: Sealer, return_path: str, message: bytes) -> bytes:
 
 
 def require_space(waiting: int, octets: int, more: int) -> None:
-    """Raise InboxFull if too many messages or bytes are waiting."""
+    """Raise InboxFull if too many messages or bytes are unread."""
     if waiting >= MAX_WAITING or octets + more > MAX_WAITING_OCTETS:
         raise InboxFull
 
 
 def store(database_url: str, sealed: bytes) -> None:
-    """Insert a sealed message into the database. Raises InboxFull and DatabaseUnavailable."""
+    """Insert a sealed message. Raises InboxFull and DatabaseUnavailable."""
     try:
         if database_url.startswith("sqlite"):
             _store_in_sqlite(database_url, sealed)
@@ -113,7 +113,7 @@ def _insert(connection: Any, mark: str, row: tuple[Any, ...]) -> None:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], source: BinaryIO) -> int:
-    """Store one message; return 0, EX_NOUSER, or EX_TEMPFAIL to have it sent again."""
+    """Store one message; return 0, EX_USAGE, EX_NOUSER, or EX_TEMPFAIL to have it retried."""
     return_path = "".join(arguments).strip("<>")
     if len(arguments) > 1 or not return_path.isprintable():
         return _complain("Give one return path, and the message on standard input.", os.EX_USAGE)
@@ -137,7 +137,7 @@ def _keys(name: str, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:
-    """Read a setting; errors go into the mail server's log, and name no file."""
+    """Read a setting. Errors name no file, as they go into the mail server's log."""
     try:
         return value_of(name, environ) or ""
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Attribute a returned message to its delivery, and apply what follows."""
+"""Match a returned message to its delivery, and act on it."""
 
 import logging
 from datetime import timedelta
@@ -22,14 +22,14 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS, leave_alone
 from belong_mail.members.wrapped_fields import address_of, domain_hash
 
-# Emails that ask to confirm joining.
+# Emails that ask someone to confirm joining.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
 RETRY_SOON = timedelta(minutes=1)
-# Code, status and phrase for an email that failed only where our recipient forwards to.
+# Code, status and phrase of a bounce from an address to which the recipient forwards.
 OTHER_DOMAIN = None, "", "at another address"
-# Domains within which mailbox providers route email for the domains that they serve.
+# Parents of the domains by which providers route email within a customer's mail system.
 PROVIDER_DOMAINS = ".onmicrosoft.com", ".test-google-a.com"
-# The same for a report that anyone could have written who saw an answer to the message.
+# The same for a bounce that anyone could have written who saw a reply to our message.
 UNPROVEN = None, "", "not proven"
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 def receive_returned(work: JobWork) -> None:
     """Find the delivery that a returned message is about, and act on it.
 
-    A message about no delivery of ours, or one that was settled long ago, changes nothing. So a
-    forged report does nothing, and a repeated one counts once.
+    A message about no delivery of ours, or about a settled one, changes nothing: so forged reports
+    have no effect, and repeated ones count once.
     """
     session, job = work.session, work.job
     held = work.keys.opener.open(job.sealed or b"", sealed_for(job.kind))
@@ -80,11 +80,10 @@ def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
 
 
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
-    """Return whether the member's own address may have failed, not one they forward to.
+    """Return whether the recipient's own address may have failed, not a forwarding target.
 
-    A report may also name the address that we wrote to, which works. Only the district's domains
-    decide, never the member's address or its domain: otherwise a forger who sees the result would
-    learn whether a guess was right.
+    A report may also name the recipient's address, which works. Only the district's domains decide,
+    never the recipient's address or domain: otherwise a forger could test guesses by the result.
     """
     if delivery.subscription_id is None or not report.recipients:
         return True
@@ -94,10 +93,10 @@ def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> boo
 
 
 def _let_go(work: Work, delivery: Delivery, report: Report) -> None:
-    """End a membership because its mailbox asks for it.
+    """End a membership at the request of its mailbox.
 
-    A complaint that holds an email that asks to confirm joining also bars asking again. The return
-    path is not enough: an intruder in the web can sign one, and could then guess unheard.
+    A complaint about a request to confirm also stops further ones, if it has our Message-ID. A
+    return path is not enough: an intruder in the web can sign one, and could test guesses by it.
     """
     session, keys = work.session, work.keys
     subscription = session.get(Subscription, delivery.subscription_id or 0)

@@ -1,4 +1,4 @@
-"""Do the jobs of email that comes back, and forget what is over."""
+"""The worker's functions for returned messages, and the deletion of their traces."""
 
 from sqlalchemy import delete
 
@@ -22,7 +22,7 @@ RETENTION["mailboxes that nobody reads"] = in_batches(
 
 @does(ReadReturned)
 def load_parser(work: JobWork, _asked: ReadReturned) -> None:
-    """Load the parser of reports with the first report: most workers never need it."""
+    """Import the parser of reports when the first arrives: 2 MB that most workers never need."""
     from belong_mail.inbound.returned import receive_returned  # noqa: PLC0415 - 2 MB, rarely used
 
     receive_returned(work)
