@@ -154,11 +154,6 @@ RECIPES = {
             "    note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
             "    motto: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
         ),
-        Line(
-            "belong_mail/migrations/versions/1_0_all_tables.py",
-            '        sa.Column("welcome", sa.JSON(), nullable=False),\n',
-            '        sa.Column("motto", sa.JSON(), nullable=False),\n',
-        ),
     ],
     "type of question": [
         Line(

@@ -54,8 +54,8 @@ REMINDER_AGE = timedelta(days=30)
 THREAD_MAX_AGE = timedelta(days=30)
 # A meeting after its last day or its cancellation: calendars may still fetch the change.
 MEETING_AGE = timedelta(days=90)
-# An audit entry: questions about last school year can be answered. A trigger of SQLite, in
-# migration 1.0, has the same number of days.
+# An audit entry: questions about last school year can be answered. A trigger of SQLite has the same
+# number of days in it, so another one needs a migration.
 AUDIT_AGE = timedelta(days=730)
 # A job that could not be read: an operator has a week to restore the key.
 UNREADABLE_AGE = timedelta(days=7)

@@ -43,7 +43,7 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 def _partial(name: str, *columns: str, where: str) -> Index:
     """Return an index of unfinished rows only (a partial index), for SQLite.
 
-    The migrations create it in PostgreSQL; here its dialect would be loaded for everyone.
+    `ops.schema` adds the condition for PostgreSQL; here its dialect would be loaded for everyone.
     """
     return Index(name, *columns, sqlite_where=text(where))
 

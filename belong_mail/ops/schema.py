@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
 from belong_mail.ops import figures, grants, hold, rooms
+from belong_mail.ops.triggers import create_triggers
 
 # Imported so that the metadata has every table: a room brings its models.
 MODELS = (rooms, hold, figures)
@@ -41,7 +42,7 @@ class CannotGoBack(Exception):
 
 
 def upgrade(engine: Engine, check: Check | None = None) -> None:
-    """Take the missing steps; concurrent upgrades wait for each other.
+    """Make a new database, or take the missing steps; concurrent upgrades wait for each other.
 
     Before a database that is not empty takes a step, `check` may refuse by raising. Raises
     SchemaInconsistent if a step fails. Nothing is changed then.
@@ -49,11 +50,16 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
     create(engine)
     with _steps(engine) as config:
         connection = config.attributes["connection"]
-        newest = ScriptDirectory.from_config(config).get_current_head()
-        if check is not None and schema_step(connection) not in {None, newest}:
+        steps = ScriptDirectory.from_config(config)
+        current = schema_step(connection)
+        if check is not None and current not in {None, steps.get_current_head()}:
             check(connection)
         try:
-            command.upgrade(config, "head")
+            if current is None:
+                _create_tables(connection)
+                MigrationContext.configure(connection).stamp(steps, "head")
+            else:
+                command.upgrade(config, "head")
         except CommandError as error:
             raise SchemaInconsistent(UNKNOWN) from error
         except (OperationalError, ProgrammingError) as error:
@@ -61,6 +67,20 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
             if is_other or isinstance(error, ProgrammingError):
                 raise SchemaInconsistent(OTHERWISE) from error
             raise
+
+
+def _create_tables(connection: Connection) -> None:
+    """Create every table, index and trigger as the models say.
+
+    An index of some rows names them for SQLite; PostgreSQL is told here, for models load neither.
+    """
+    if connection.dialect.name == "postgresql":
+        for index in (each for table in Base.metadata.tables.values() for each in table.indexes):
+            rows = index.dialect_options["sqlite"]["where"]
+            if rows is not None:  # only in SQLite a boolean is a number
+                index.dialect_options["postgresql"]["where"] = text(str(rows).removesuffix(" = 1"))
+    Base.metadata.create_all(connection, checkfirst=False)
+    create_triggers(connection)
 
 
 def lock(connection: Connection) -> None:

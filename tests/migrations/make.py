@@ -2,8 +2,9 @@
 
     python -m tests.migrations.make
 
-It writes `STEP.sql.gz` here, once before each release. A relay that is away has left an issue begun
-and emails queued; requests that no worker has read and the time of another issue stand as they were
+It writes `STEP.sql.gz` here, once before each release, and `STEP.postgresql.gz`: the statements
+that make the same tables there, for the same rows. A relay that is away has left an issue begun and
+emails queued; requests that no worker has read and the time of another issue stand as they were
 written. Keys are made for this alone, addresses are examples.
 """
 
@@ -15,8 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import time_machine
+from sqlalchemy import event
 
 from belong_mail.accounts import invitations
+from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services, make_services
@@ -28,6 +31,7 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
 from config import Config
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.postgres import postgresql
 
 FOLDER = Path(__file__).parent
 # When a database is made, whenever that is: what waits in it expires.
@@ -93,6 +97,21 @@ def ask_to_join(services: Services, slug: str, address: str, job: type[Signup] =
         members.ask_to_join(session, services.sealer, group, typed, datetime.now(UTC))
 
 
+def tables_of_postgresql() -> str:
+    """Return the statements that make a new database there."""
+    said: list[str] = []
+    with postgresql() as url:
+        engine = make_engine(url)
+        event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2].strip()))
+        schema.upgrade(engine)
+        engine.dispose()
+    return ";\n".join(each for each in said if each.startswith("CREATE"))
+
+
+def keep(name: str, words: str) -> None:
+    (FOLDER / name).write_bytes(gzip.compress(words.encode(), mtime=0))
+
+
 def main() -> None:
     with TemporaryDirectory() as name:
         file = Path(name) / "made.db"
@@ -100,8 +119,8 @@ def main() -> None:
         with time_machine.travel(MADE_AT):
             fill(Path(name))
         with sqlite3.connect(file) as database:
-            dump = "\n".join(database.iterdump()) + "\n"
-    (FOLDER / f"{NEWEST_REVISION}.sql.gz").write_bytes(gzip.compress(dump.encode(), mtime=0))
+            keep(f"{NEWEST_REVISION}.sql.gz", "\n".join(database.iterdump()) + "\n")
+    keep(f"{NEWEST_REVISION}.postgresql.gz", tables_of_postgresql())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The schema is what the models say, on both databases; steps are taken whole, or not at all."""
 
-import re
 import subprocess
 import sys
 import time
@@ -12,13 +11,12 @@ import pytest
 from alembic.script import ScriptDirectory
 from click.testing import Result
 from flask.testing import FlaskCliRunner
-from sqlalchemy import Engine, Index, inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.orm import Session
-from sqlalchemy.schema import CheckConstraint
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.core.db import Base, make_engine
+from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
@@ -28,6 +26,7 @@ from tests.conftest import KEYS
 from tests.db_dump import dump
 from tests.factories import make_members
 from tests.markers import night, on_both
+from tests.migrations.conftest import assert_as_the_models_say
 from tests.postgres import drop_all
 from tests.processes import ROOT, run, surroundings
 
@@ -72,50 +71,9 @@ def command(engine: Engine, *arguments: str) -> Result:
     return result
 
 
-TRIGGERS = {
-    "sqlite": {
-        "audit_entries_refuse_delete",
-        "audit_entries_refuse_replace",
-        "audit_entries_refuse_update",
-        "deliveries_count_insert",
-        "deliveries_count_update",
-    },
-    "postgresql": {"deliveries_count_insert", "deliveries_count_update"},
-}
-FIND_TRIGGERS = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
-}
-
-
-def test_the_steps_make_what_the_models_say(empty):
-    """Tables, columns, types, unique columns, foreign keys, indexes; checks, triggers by name."""
+def test_a_new_database_is_what_the_models_say(empty):
     schema.upgrade(empty)
-    assert schema.differences(empty) == []
-    found = inspect(empty)
-    assert set(found.get_table_names()) == {*Base.metadata.tables, "alembic_version"}
-    for name, table in Base.metadata.tables.items():
-        checks = {each.name for each in table.constraints if isinstance(each, CheckConstraint)}
-        assert {each["name"] for each in found.get_check_constraints(name)} == checks, name
-        assert {each.name: condition(each) for each in table.indexes} == {
-            each["name"]: plain(each["dialect_options"].get(f"{empty.dialect.name}_where"))
-            for each in found.get_indexes(name)
-            if not each.get("duplicates_constraint")
-        }
-    kind = empty.dialect.name
-    with empty.connect() as connection:
-        assert set(connection.scalars(text(FIND_TRIGGERS[kind]))) == TRIGGERS[kind]
-
-
-def condition(index: Index) -> str:
-    """Return of which rows an index is, as the model says it, which names SQLite's condition."""
-    return plain(index.dialect_options["sqlite"]["where"])
-
-
-def plain(condition: object) -> str:
-    """Say a condition as both databases do: PostgreSQL adds brackets and types."""
-    said = str("" if condition is None else condition).replace(" = 1", "")
-    return re.sub(r"::\w+|[()]", "", said)
+    assert_as_the_models_say(empty)
 
 
 def test_upgrade_seeds_when_it_is_asked_and_once(empty):

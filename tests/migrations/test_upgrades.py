@@ -21,7 +21,7 @@ from tests.db_dump import dump
 from tests.delivery.factories import books
 from tests.markers import on_both
 from tests.migrations import make
-from tests.migrations.conftest import RELEASED
+from tests.migrations.conftest import RELEASED, assert_as_the_models_say
 
 pytestmark = on_both("migrations")
 
@@ -72,7 +72,11 @@ def test_a_database_of_the_newest_step_stays_as_it_is(released_url):
     engine.dispose()
 
 
+def test_a_released_database_becomes_what_the_models_say(upgraded, services):
+    assert_as_the_models_say(services.engine)
+
+
 def test_each_step_has_a_database():
     """`python -m tests.migrations.make` makes that of the newest."""
     steps = ScriptDirectory(str(schema.FOLDER)).walk_revisions()
-    assert {file.name for file in RELEASED} == {f"{step.revision}.sql.gz" for step in steps}
+    assert set(RELEASED) == {step.revision for step in steps}
