@@ -1,1 +1,1 @@
-"""The contact form and its threads."""
+"""The contact form, and the threads of writers without an address."""

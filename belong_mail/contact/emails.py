@@ -1,4 +1,4 @@
-"""The emails of the contact form: the message to its recipient, a receipt to its writer."""
+"""Emails of the contact form: the message to its recipient, a receipt to its writer."""
 
 import json
 
@@ -26,10 +26,10 @@ from belong_mail.mail.address import normalise
 
 @writes(KIND)
 def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Email a message; its writer, if known, is in Reply-To only.
+    """Email a message to the office or to a group's mailbox; Reply-To is the writer's address.
 
-    It goes to the office or to a group's mailbox, as the writer chose under the seal, whatever the
-    delivery's row says: an intruder who writes rows must not read other people's messages.
+    The sealed message decides the recipient, not the delivery's row: otherwise an intruder who
+    writes rows could read other people's messages.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
     written = ContactData(**json.loads(mailer.opener.open(message.sealed, MESSAGE_COLUMN)))
@@ -62,7 +62,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes(RECEIPT)
 def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a writer with a staff address that we have a message, in fixed words."""
+    """Confirm to a writer with a staff address that we have the message, in fixed words."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.WITHDRAWN)

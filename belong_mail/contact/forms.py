@@ -1,4 +1,4 @@
-"""The contact form: a recipient, a topic and a text; name and address are optional."""
+"""The forms to write to the office or to leaders, and to open a thread by its code."""
 
 from typing import cast
 
@@ -28,7 +28,7 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
 
-# No group has this slug.
+# The value for the office, which is no group's slug.
 OFFICE = ""
 NO_TOPIC = ""
 
@@ -60,7 +60,7 @@ class ContactForm(PublicForm):
     groups: dict[str, Group]
 
     def offer(self, groups: list[Group]) -> None:
-        """Set the recipients: the office and the leads of groups."""
+        """Set the recipients: the office, and the leaders of these groups."""
         language = request_language()
         self.groups = {group.slug: group for group in groups}
         self.to.choices = [
@@ -83,7 +83,7 @@ class ContactForm(PublicForm):
 
     @property
     def is_answered_by_code(self) -> bool:
-        """Return whether only a receipt code can bring the writer an answer."""
+        """Return whether an answer can reach the writer only by a receipt code."""
         return not self.email.data and self.to.data == OFFICE
 
     def written(self) -> ContactData:
@@ -99,7 +99,7 @@ class ContactForm(PublicForm):
 
 
 class ReceiptForm(PublicForm):
-    """Opens a thread; if it has a text, also adds to it."""
+    """Opens a thread by its code, and may add a message to it."""
 
     code = StringField(
         _l("Your receipt code"),
@@ -113,14 +113,14 @@ class ReceiptForm(PublicForm):
         ],
     )
     message = message_field(_l("Write again"), Optional())
-    # Lets the page that shows the code once be shown in another language.
+    # Sent by the page that shows a new code, so that it can change its language.
     reference = HiddenField()
-    # Sent by a page that shows the thread already.
+    # Sent by the page that shows an open thread.
     is_open = HiddenField()
     submit = SubmitField(_l("Check for an answer"))
 
     def refuse(self) -> None:
-        """Answer that there is nothing, in the same words whatever was typed."""
+        """Add the same error for every unknown code."""
         self.code.errors = (
             _(
                 "We didn’t find anything for this code. Check each letter."

@@ -7,11 +7,11 @@ from belong_mail.core.jobs import JobKind, SealedJob
 
 @dataclass(frozen=True)
 class SendMessage(SealedJob, kind="send-message"):
-    """Job: email a stored message, and a receipt to its writer."""
+    """Email a stored message, and a receipt to its writer."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class ResendMessages(JobKind, kind="resend-messages"):
-    """Job: send undelivered messages again."""
+    """Queue undelivered messages again."""

@@ -1,4 +1,4 @@
-"""Messages to the office and to leads, sealed until they are emailed; threads with a code."""
+"""Tables of messages to the office and to leaders, and of threads."""
 
 from datetime import datetime
 
@@ -12,26 +12,26 @@ from belong_mail.groups.models import Group
 class ContactMessage(IdBase):
     __tablename__ = "contact_messages"
 
-    # A reference for the writer, such as K7QM-2XRD; it says nothing about them.
+    # A random code that the writer sees, such as K7QM-2XRD.
     reference: Mapped[str] = mapped_column(unique=True)
-    # The group whose leads it is for; None: the office.
+    # The group whose leaders it is for; None: the office.
     group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id, ondelete="SET NULL"))
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)
     group: Mapped[Group | None] = relationship()
-    # Its conversation, if its writer gave no address.
+    # The thread, if the writer gave no address.
     thread_id: Mapped[int | None] = mapped_column(ForeignKey("threads.id", ondelete="SET NULL"))
     thread: Mapped["Thread | None"] = relationship()
 
 
 class Thread(IdBase):
-    """A conversation with someone who is known only by a code."""
+    """A conversation with a writer who has no address, only a code."""
 
     __tablename__ = "threads"
 
     # The reference of its first message.
     reference: Mapped[str] = mapped_column(unique=True)
-    # X25519 public key; the private key is derived from the code, which is not stored.
+    # X25519 public key; its private key is derived from the code, which is stored nowhere.
     receipt_key: Mapped[bytes] = mapped_column(unique=True)
     # Its topic, from the form's list.
     topic: Mapped[str]
@@ -39,7 +39,7 @@ class Thread(IdBase):
 
 
 class ThreadEntry(IdBase):
-    """Words of the writer or the office, sealed so that only the thread's code opens them."""
+    """A message by the writer or the office, sealed to the thread's key."""
 
     __tablename__ = "thread_entries"
 

@@ -1,4 +1,4 @@
-"""Select old messages and threads."""
+"""Delete old messages and threads."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select messages that were emailed, or sent twice without an answer."""
+    """Match messages that were emailed, or sent twice with an uncertain outcome."""
     is_mailed = exists().where(
         Delivery.about_id == ContactMessage.id,
         Delivery.kind == service.KIND,

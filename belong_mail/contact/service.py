@@ -1,4 +1,4 @@
-"""Store a message to the office or to leads before the writer is thanked."""
+"""Store messages to the office or to leaders, and queue their emails."""
 
 import json
 import re
@@ -21,17 +21,17 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 
 KIND = "contact-message"
-# After this the worker should have read a message.
+# A message without a delivery is late after this time.
 UNREAD_AFTER = timedelta(minutes=15)
-# An uncertain message may have arrived; if it is not due, its second try is over too.
+# Ended states in which a message may not have arrived.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
 MESSAGE_COLUMN = "contact_messages.sealed"
-# Without the letters that look like another, and without vowels: a code spells no word.
+# No letters that look alike, and no vowels, so that a code spells no word.
 ALPHABET = "23456789BCDFGHJKMNPQRSTVWXZ"
 REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
 
 
-# In English; the catalogs have the rest.
+# English labels by key.
 TOPICS = {
     "join": gettext_noop("Help with joining"),
     "start": gettext_noop("Starting a group"),
@@ -42,36 +42,36 @@ TOPICS = {
 }
 
 
-# The topic of messages with a receipt code.
+# The topic of further messages in a thread.
 FURTHER_MESSAGE = gettext_noop("Another message")
 
 
 def new_reference() -> str:
-    """Return a reference for the writer, such as K7QM-2XRD."""
+    """Return a random reference, such as K7QM-2XRD."""
     return in_fours("".join(secrets.choice(ALPHABET) for _ in range(8)))
 
 
 def in_fours(code: str) -> str:
-    """Split a code into groups of four letters, for people to copy."""
+    """Join a code's groups of four characters with hyphens, for people to copy."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 @dataclass(frozen=True, slots=True)
 class ContactData:
-    """A person's message; name and address may be empty."""
+    """The sealed contents of a message; name and address may be empty."""
 
     topic: str
     message: str
     name: str = ""
     address: str = ""
-    # Public id of the group whose leads it is for; empty: the office.
+    # Public id of the group whose leaders it is for; "": the office.
     to: str = ""
-    # Language of the page, for the receipt.
+    # The page's language, for the receipt.
     language: str = ""
 
 
 def addressees(session: Session) -> list[Group]:
-    """List the groups whose leads can be written to: open, with a shared mailbox."""
+    """List the groups whose leaders can be written to: established, with a shared mailbox."""
     found = select(Group).where(
         Group.wrapped_mailbox.is_not(None),
         Group.established_at.is_not(None),
@@ -88,7 +88,7 @@ def receive(
     due_at: datetime,
     thread: Thread | None = None,
 ) -> None:
-    """Store a message, sealed, and have the worker email it from `due_at` on."""
+    """Store a message, sealed, and a job that emails it at `due_at`."""
     sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
     group = session.scalar(select(Group).where(Group.public_id == written.to))
     at = now()
@@ -99,10 +99,10 @@ def receive(
 
 
 def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
-    """List messages of a form that were not delivered and will not be by themselves, oldest first.
+    """List messages that were not delivered and are not retried, oldest first.
 
-    Either the delivery has ended, or the worker has made none: its job failed, or is gone. It walks
-    through the few messages, not the many deliveries.
+    Their delivery has ended, or there is none, because the job failed or is gone. The query starts
+    from the few messages, not from the many deliveries.
     """
     about = and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND)
     has_ended = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
@@ -126,7 +126,7 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
 
 
 def ask_to_resend(session: Session) -> None:
-    """Ask the worker to send undelivered messages again; the web may not touch deliveries."""
+    """Queue a job that resends undelivered messages, as the web may not change deliveries."""
     audit.record(session, audit.Kind.MESSAGES_RESENT)
     ResendMessages().write(session)
 
@@ -144,12 +144,12 @@ def resend(session: Session) -> int:
 
 
 def post(session: Session, message: ContactMessage) -> None:
-    """Queue the email of a message; its writer chose the recipient under the seal."""
+    """Queue a message's email; its recipient is in the sealed message."""
     outbox.post(session, KIND, sealed_to=outbox.UNNAMED, about_id=message.id)
 
 
 def find(session: Session, reference: str) -> ContactMessage | None:
-    """Find a message that is still stored."""
+    """Find a message by its reference."""
     if not REFERENCE.fullmatch(reference):
         return None
     found = select(ContactMessage).where(ContactMessage.reference == reference)

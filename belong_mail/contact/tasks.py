@@ -1,4 +1,4 @@
-"""Email messages: the worker's side of the contact form."""
+"""The worker's functions for messages: email, acknowledge and resend them."""
 
 import json
 
@@ -20,12 +20,12 @@ RESENT = b"contact/resent"
 
 
 class MessageMissing(Exception):
-    """The message of an email is gone; the operator is told."""
+    """The job's message was deleted."""
 
 
 @does(SendMessage)
 def send_message(work: JobWork, asked: SendMessage) -> None:
-    """Email a stored message to its recipient, once, and a receipt in fixed words to its writer."""
+    """Queue a message's email, once, and a receipt to a writer with a staff address."""
     session, keys = work.session, work.keys
     if (message := service.find(session, asked.reference)) is None:
         raise MessageMissing
@@ -42,9 +42,9 @@ def send_message(work: JobWork, asked: SendMessage) -> None:
 
 
 def _may_have_receipt(work: Work, written: ContactData) -> bool:
-    """Return whether a writer gets a receipt: once a day, if not barred.
+    """Return whether a writer gets a receipt: at most once a day, and not if suppressed.
 
-    Looking up whether an address is barred counts like any lookup of a typed address.
+    Looking up a suppression counts as a lookup of a typed address.
     """
     session, index = work.session, work.keys.index
     if not jobs.remaining_lookups(session, work.at):
@@ -59,10 +59,9 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
 
 @does(ResendMessages)
 def resend_messages(work: JobWork, _asked: ResendMessages) -> None:
-    """Queue undelivered messages again, unless that was just done.
+    """Queue undelivered messages again, at most once in RESEND_RATE.
 
-    An intruder in the web can ask for it too: then a message may arrive twice, at the inbox it is
-    for.
+    An intruder in the web can cause this, too; then a message may arrive twice at its recipient.
     """
     work.use(RESENT, RESEND_RATE)
     service.resend(work.session)

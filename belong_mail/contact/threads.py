@@ -1,7 +1,7 @@
-"""Threads for writers without an address, opened by a code, and the answers to them.
+"""Threads with writers who gave no address, who read the answers by a code.
 
-A key pair is derived from the code. The row has the public half, so the web can add to a thread at
-any time, and only someone with the code can read it.
+A key pair is derived from the code. The thread has the public key, so the web can add messages at
+any time, but only the code's holder can read them.
 """
 
 import secrets
@@ -18,18 +18,18 @@ from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
 from belong_mail.core.retention import THREAD_MAX_AGE
 
-# Letters: 98 bits.
+# Characters of a code: 98 bits.
 CODE_LENGTH = 20
 KEY_COLUMN, ENTRY_COLUMN = "threads.receipt_key", "thread_entries.sealed"
 
 
 class ThreadNotFound(Exception):
-    """The code is wrong, or its thread is deleted."""
+    """The code is wrong, or its thread was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadMessage:
-    """One message of a thread, opened by the code."""
+    """A decrypted message of a thread."""
 
     words: str
     is_office: bool
@@ -37,12 +37,12 @@ class ThreadMessage:
 
 
 def new_code() -> str:
-    """Return a new code for people to copy: five groups of four letters that do not look alike."""
+    """Return a random code for people to copy: five groups of four unambiguous characters."""
     return in_fours("".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)))
 
 
 def start_thread(session: Session, reference: str, code: str, written: ContactData) -> Thread:
-    """Store a message for the code as well; the code itself is stored nowhere."""
+    """Create a thread with a first message, sealed to the code, which is stored nowhere."""
     keys = _code_keys(code)
     thread = Thread(reference=reference, receipt_key=keys.public, topic=written.topic)
     session.add(thread)
@@ -52,7 +52,7 @@ def start_thread(session: Session, reference: str, code: str, written: ContactDa
 
 
 def find_thread(session: Session, code: str) -> Thread:
-    """Find the thread of a code, typed in any case and spacing. Raises ThreadNotFound."""
+    """Find a thread by its code, in any case and spacing. Raises ThreadNotFound."""
     found = select(Thread).where(
         Thread.receipt_key == _code_keys(code).public, Thread.last_at > now() - THREAD_MAX_AGE
     )
@@ -60,7 +60,7 @@ def find_thread(session: Session, code: str) -> Thread:
 
 
 def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) -> None:
-    """Seal words for the thread's code; the thread's time starts anew."""
+    """Add a message, sealed to the thread's key; the thread's age counts from it."""
     sealer = Sealer((encryption.encode(thread.receipt_key),))
     sealed = sealer.seal(words.encode(), f"{ENTRY_COLUMN}/{thread.reference}")
     thread.last_at = now()
@@ -71,7 +71,7 @@ def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) 
 
 
 def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMessage]:
-    """Open a thread, oldest first. Skips entries that were sealed for another place."""
+    """Decrypt a thread's messages, oldest first. Skips entries moved from another thread."""
     receipt = _code_keys(code)
     said = []
     for entry in thread_entries(session, thread):

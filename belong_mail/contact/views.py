@@ -1,4 +1,4 @@
-"""The contact pages: write, and the reference number."""
+"""Pages to write a message, and to read and continue a thread by its code."""
 
 from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -25,7 +25,7 @@ contact = Blueprint("contact", __name__)
 @public
 @no_cookie
 def write() -> ResponseReturnValue:
-    """Store a message; if that fails, say so and keep the words on the page."""
+    """Store a message; if the database fails, say so and keep the text on the page."""
     form = ContactForm()
     groups, help_lines = _groups_and_help_lines()
     form.offer(groups or [])
@@ -43,7 +43,7 @@ def write() -> ResponseReturnValue:
 @contact.get("/contact/received/<reference>/no-address", defaults={"has_address": False})
 @public
 def received(session: Session, reference: str, *, has_address: bool) -> Page:
-    """Say what happens next; the page's own address says whether an answer can come."""
+    """Say what happens next; the URL says whether the writer gave an address."""
     message = service.find(session, reference) or abort(404)
     leads_of = message.group.name if message.group else ""
     shown = {"reference": reference, "leads_of": leads_of, "has_address": has_address}
@@ -54,7 +54,7 @@ def received(session: Session, reference: str, *, has_address: bool) -> Page:
 @public
 @no_cookie
 def answer(session: Session) -> ResponseReturnValue:
-    """Show a thread to the holder of its code, and add their words to it."""
+    """Show a thread to the holder of its code, and add to it."""
     form = ReceiptForm()
     if form.is_turned and form.reference.data:
         return _show_code(form.reference.data, form.code.data or "", form)
@@ -73,7 +73,7 @@ def answer(session: Session) -> ResponseReturnValue:
 
 
 def _read(session: Session, form: ReceiptForm) -> list[threads.ThreadMessage] | None:
-    """Open the thread of a code, adding what was written now; None if there is none."""
+    """Open a thread by the form's code and add the form's message; None if the code is unknown."""
     code = form.code.data or ""
     try:
         thread = threads.find_thread(session, code)
@@ -89,7 +89,7 @@ def _read(session: Session, form: ReceiptForm) -> list[threads.ThreadMessage] | 
 
 
 def _thank(form: ContactForm) -> ResponseReturnValue:
-    """Store a message; a receipt code is shown once, on a page without an address."""
+    """Store a message. A new receipt code is shown at once, so that no URL contains it."""
     code = threads.new_code() if form.is_answered_by_code else ""
     written, reference = form.written(), service.new_reference()
     with transaction() as session:
@@ -107,9 +107,9 @@ def _show_code(reference: str, code: str, form: ReceiptForm) -> Page:
 
 
 def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
-    """Return the groups whose leads can be written to, and the help lines.
+    """Return the groups whose leaders can be written to, and the help lines.
 
-    Without a database there are no groups, and the page says so.
+    Without a database the groups are None, and the page says so.
     """
     settings = services().settings
     try:

@@ -1,1 +1,1 @@
-"""A lead's home, the group's page, the shared mailbox."""
+"""A leader's home, their group's page, and the group's shared mailbox."""

@@ -1,4 +1,4 @@
-"""The emails about a group's mailbox."""
+"""Emails about a group's shared mailbox."""
 
 from datetime import timedelta
 
@@ -21,9 +21,9 @@ TIME_TO_ANSWER = timedelta(hours=6)
 
 @writes("confirm-mailbox")
 def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask at the mailbox, and at the lead's own, whether to use it, while there is time.
+    """Email a link that confirms a proposed mailbox, as long as time to answer is left.
 
-    The worker has wrapped the deadline, so the link is not signed anew.
+    Its expiry is fixed in the proposal, so the link is not signed anew as in other emails.
     """
     letter, said = plain(session, mailer, delivery)
     public_id, _, _secret = said["named"].partition(".")
@@ -42,9 +42,9 @@ def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 @writes("mailbox-changed")
 def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead, or the previous mailbox, that email now goes elsewhere; not where.
+    """Notify a leader or the previous mailbox of a change, without the new address.
 
-    “Never email me” does not hold it back from a lead: the web could have written that.
+    A leader gets it even if suppressed: an intruder could have suppressed them.
     """
     to, said = read_posted(mailer.opener, delivery)
     if not said["is_lead"] and is_suppressed(session, mailer.index, normalise(to)):

@@ -1,4 +1,4 @@
-"""The forms for a group's page."""
+"""Forms for a group's page."""
 
 import hashlib
 import json
@@ -32,10 +32,10 @@ from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.localized_fields import LocalizedForm, words_field
 
 RESOURCES = 4
-# Lines in which a group says what it does.
+# Most lines of `activities`.
 MAX_ACTIVITIES = 10
 ACTIVITY_LENGTH = 250
-# Digits of a phone number: from 988 to the maximum of ITU-T E.164.
+# A phone number of 3 digits (988) to 15 (the maximum of ITU-T E.164).
 PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
 
 
@@ -57,12 +57,12 @@ def in_one_line(text: str | None) -> str:
 
 
 def with_newlines(text: str | None) -> str:
-    """Return a text with Unix line breaks, whatever the browser sends."""
+    """Normalize line breaks."""
     return "\n".join((text or "").splitlines()).strip()
 
 
 def https_or_phone(form: Form, field: Field) -> None:
-    """Accept a link that begins with https://, or a phone number, which becomes a `tel:` link."""
+    """Accept an https link or a phone number, which becomes a `tel:` link."""
     number = PHONE.fullmatch(field.data or "")
     if number:
         groups = re.findall("[0-9]+", number[2])
@@ -76,7 +76,7 @@ def https_or_phone(form: Form, field: Field) -> None:
 
 
 class ResourceForm(LocalizedForm):
-    """A link or phone number on the page; the form around it has the CSRF token."""
+    """A link or phone number of the page; the outer form has the CSRF token."""
 
     title = words_field(
         StringField,
@@ -96,7 +96,7 @@ class ResourceForm(LocalizedForm):
 
 
 def few_short_lines(_form: Form, field: Field) -> None:
-    """Accept a list that is short enough to be read."""
+    """Limit the number and length of lines."""
     listed = lines(field.data)
     if len(listed) > MAX_ACTIVITIES:
         raise ValidationError(_("Write at most 10 lines."))
@@ -105,17 +105,17 @@ def few_short_lines(_form: Form, field: Field) -> None:
 
 
 class SharedForm(VersionedForm, LocalizedForm):
-    """A form for words that someone else may change while it is open."""
+    """A form for texts that someone else may change meanwhile."""
 
     def show(self, said: Any) -> None:
-        """Fill the form with the words that are stored."""
+        """Fill the form with the stored texts."""
         raise NotImplementedError
 
     def fields_of_words(self) -> list[Field]:
         return [field for name in self.field_names for field in self.fields_of(name).values()]
 
     def newer(self, said: Any) -> list[tuple[str, str | bool]]:
-        """List what someone else stored meanwhile, by label; sent again, the words here win."""
+        """Return label and text of fields that someone else changed; sent again, the form wins."""
         words = json.dumps(asdict(said), sort_keys=True)
         if not self.is_stale(hashlib.sha256(words.encode()).hexdigest()):
             return []
@@ -184,7 +184,7 @@ class PageForm(SharedForm):
     submit = SubmitField(_l("Save"))
 
     def keeps_silent_about(self, group: Group) -> bool:
-        """Refuse a mailbox that names a discreet group: it would be in a header of each issue."""
+        """Refuse a mailbox that identifies a discreet group: it would be in Reply-To."""
         if not self.mailbox.data or not tells_by_address(group, self.mailbox.data):
             return True
         said = _(
@@ -195,7 +195,7 @@ class PageForm(SharedForm):
         return False
 
     def page(self) -> GroupPage:
-        """Return what was typed."""
+        """Return the input."""
         resources = [
             {"title": title, "url": entry.url.data}
             for entry in self.resources

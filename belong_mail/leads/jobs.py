@@ -7,7 +7,7 @@ from belong_mail.core.jobs import JobKind, SealedJob
 
 @dataclass(frozen=True)
 class ProposeMailbox(SealedJob, kind="propose-mailbox", looks_up=True):
-    """Job: propose another mailbox for a group; names it and its lead by public id."""
+    """Propose a mailbox for a group; group and leader are public ids."""
 
     group: str
     lead: str
@@ -17,10 +17,10 @@ class ProposeMailbox(SealedJob, kind="propose-mailbox", looks_up=True):
 
 @dataclass(frozen=True)
 class ConfirmMailbox(SealedJob, kind="confirm-mailbox"):
-    # The proposal's public id, and the secret of one of its links.
+    # The proposal's public id, and the secret in one of its links.
     proposal: str
     secret: str
 
 
 class RemoveMailbox(JobKind, kind="remove-mailbox"):
-    """Job: remove the mailbox, so that everything goes to the office."""
+    """Remove a group's mailbox."""

@@ -1,4 +1,4 @@
-"""A group's shared mailbox: propose it, confirm it by email."""
+"""A group's shared mailbox: propose, confirm and remove it."""
 
 from datetime import datetime, timedelta
 
@@ -16,13 +16,12 @@ from belong_mail.leads.jobs import ConfirmMailbox, ProposeMailbox, RemoveMailbox
 
 
 class MailboxChange(PublicIdBase):
-    """A mailbox that a lead proposed; until it is confirmed, the old one stays."""
+    """A proposed mailbox; the current one stays until it is confirmed."""
 
     __tablename__ = "mailbox_changes"
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
-    # The address, and hashes of the secrets that are still to be returned; only the worker opens
-    # it.
+    # The address, and hashes of the secrets that have not been confirmed yet, wrapped.
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -33,7 +32,7 @@ LINK_MAX_AGE = timedelta(seconds=Purpose.CONFIRM_MAILBOX.max_age or 0)
 def propose_mailbox(
     session: Session, sealer: Sealer, group: Group, lead: Account, address: str, language: str
 ) -> None:
-    """Seal a lead's proposal of another mailbox, replacing an earlier one."""
+    """Queue a leader's proposal, sealed, in place of an earlier one."""
     withdraw(session, group)
     asked = ProposeMailbox(group.public_id, lead.public_id, address, language)
     asked.ask(session, sealer, group_id=group.id)
@@ -41,20 +40,20 @@ def propose_mailbox(
 
 
 def remove_mailbox(session: Session, group: Group) -> None:
-    """Send everything to the office, as soon as the worker has read this."""
+    """Queue the mailbox's removal; then the office gets its email."""
     withdraw(session, group)
     RemoveMailbox().write(session, group_id=group.id)
     audit.record(session, audit.Kind.MAILBOX_REMOVED, group=group)
 
 
 def is_set(session: Session, group: Group) -> bool:
-    """Return whether a group has a mailbox that no one has removed."""
+    """Return whether a group has a mailbox whose removal is not queued."""
     removed = select(Job.id).where(Job.kind == RemoveMailbox.kind, Job.group_id == group.id)
     return group.wrapped_mailbox is not None and session.scalar(removed.limit(1)) is None
 
 
 def withdraw(session: Session, group: Group) -> None:
-    """Withdraw a proposal; its links stop working."""
+    """Delete the open proposal, so that its links stop working."""
     session.execute(delete(Job).where(Job.kind == ProposeMailbox.kind, Job.group_id == group.id))
     session.execute(delete(MailboxChange).where(MailboxChange.group_id == group.id))
 
@@ -68,16 +67,16 @@ def asked_at(session: Session, group: Group) -> datetime | None:
 
 
 def get_change(session: Session, public_id: str) -> None:
-    """Raise BadToken if there is nothing to ask about."""
+    """Raise BadToken unless there is such a proposal."""
     found = select(MailboxChange.id).where(MailboxChange.public_id == public_id)
     if session.scalar(found) is None:
         raise BadToken
 
 
 def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
-    """Pass a link's secret to the worker, which alone can check it.
+    """Queue the confirmation of a link; only the worker can check its secret.
 
-    Raises BadToken if the proposal is over.
+    Raises BadToken if the proposal no longer exists.
     """
     public_id, _, secret = named.partition(".")
     get_change(session, public_id)

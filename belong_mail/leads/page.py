@@ -1,4 +1,4 @@
-"""Change a group's page, with one undo, and show its welcome email."""
+"""Change a group's page, with one undo, and preview its welcome email."""
 
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -14,17 +14,17 @@ from belong_mail.groups.presenters import localized
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 
-# Meetings shown in a welcome.
+# Meetings listed in a welcome email.
 MEETINGS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
-    """The fields of a group that leads may change."""
+    """The columns of a group that its leaders may change."""
 
     summary: LocalizedText
     mission: LocalizedText
-    # A list, one line each.
+    # Lines of a list.
     activities: LocalizedText
     note: LocalizedText
     # [{"title": LocalizedText, "url": …}]
@@ -37,7 +37,7 @@ def page_of(group: Group) -> GroupPage:
 
 
 def change(session: Session, group: Group, page: GroupPage) -> None:
-    """Replace the words of a group's page; the previous ones can be restored."""
+    """Replace the texts of a group's page; `undo` restores the previous ones."""
     group.before = asdict(page_of(group))
     _put(group, page)
     audit.record(session, audit.Kind.PAGE_CHANGED, group=group)
@@ -45,7 +45,7 @@ def change(session: Session, group: Group, page: GroupPage) -> None:
 
 
 def undo(session: Session, group: Group) -> None:
-    """Restore what the last change replaced; a second undo restores the change."""
+    """Swap the current and previous texts, so a second call redoes the change."""
     if group.before is not None:
         current = asdict(page_of(group))
         page = GroupPage(**group.before)
@@ -68,7 +68,7 @@ def welcome_sample(
     at: datetime,
     zone: ZoneInfo,
 ) -> dict[str, Any]:
-    """Return the words of a welcome email to a member without a name; its links lead nowhere."""
+    """Return the arguments of a sample welcome email, without a first name."""
     coming = meetings.next_held(session, zone, at, MEETINGS_SHOWN, group)
     return {
         "group": group,

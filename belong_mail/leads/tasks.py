@@ -1,4 +1,4 @@
-"""Confirm a proposed mailbox: ask there and its lead, then store it."""
+"""The worker's functions for a group's shared mailbox: ask, confirm, set, remove."""
 
 import hashlib
 import json
@@ -40,10 +40,10 @@ RETENTION["mailbox proposals"] = in_batches(
 
 @does(ProposeMailbox)
 def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
-    """Email a link to the mailbox and one to the lead who proposed it: both must be confirmed.
+    """Email a link to the mailbox, and one to the leader who proposed it; both must be used.
 
-    An intruder in the web can propose any mailbox, and read their own; they cannot read the lead's.
-    A mailbox that names a discreet group is not asked: it would be in headers.
+    An intruder in the web can propose a mailbox of theirs, but cannot read the leader's email. A
+    mailbox whose name identifies a discreet group is refused, as headers would show it.
     """
     session, keys = work.session, work.keys
     group, lead = _parties(work, asked.group, asked.lead)
@@ -72,13 +72,13 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
 
 @does(RemoveMailbox)
 def receive_removal(work: JobWork, _asked: RemoveMailbox) -> None:
-    """Delete a group's mailbox: replies and messages go to the office."""
+    """Remove a group's mailbox."""
     work.session.get_one(Group, work.job.group_id).wrapped_mailbox = None
 
 
 @does(ConfirmMailbox)
 def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
-    """Count a confirmed link; the last one sets the group's mailbox, and tells about it."""
+    """Record a confirmed link; after the last one, set the mailbox and notify."""
     session, keys = work.session, work.keys
     found = select(MailboxChange).where(MailboxChange.public_id == asked.proposal)
     proposal = session.scalar(found.with_for_update())
@@ -96,7 +96,7 @@ def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
 
 
 def _change(work: Work, wanted: dict[str, str]) -> None:
-    """Set a group's mailbox; tell its proven leads and the old mailbox, but not which it is."""
+    """Set a group's mailbox; notify its proven leaders and the old mailbox, without the address."""
     session, keys = work.session, work.keys
     group, lead = _parties(work, wanted["group"], wanted["lead"])
     old = mailbox.mailbox_of(keys.opener, group)
@@ -110,9 +110,9 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
 
 
 def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:
-    """Find the group and the lead who proposed its mailbox, or raise Refused.
+    """Find the group and the leader who proposed its mailbox, or raise Refused.
 
-    Members reply to a mailbox, so a leader of less than a day cannot propose one.
+    A leader's right must be a day old, as members will reply to that mailbox.
     """
     group = work.session.scalar(select(Group).where(Group.public_id == group_id))
     lead = proven.account(work, lead_id)

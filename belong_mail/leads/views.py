@@ -1,4 +1,4 @@
-"""The leads' pages: their home, and a group's page and mailbox."""
+"""Leaders' pages: their home, and their group's page and mailbox."""
 
 from dataclasses import asdict
 
@@ -31,9 +31,9 @@ from belong_mail.web.context import services, services_as_set, throttle
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
-# In the order of a leader's home: what needs them, what goes out, drafts, what is over.
+# The order on a leader's home: to be answered first, then unsent, drafts, ended.
 STATES = ("approve", "held", "paused", "asked", "scheduled", "sending", "draft", "stopped", "sent")
-# A group's dates shown beside its newsletters.
+# Meetings listed beside a group's newsletters.
 MEETINGS = 3
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")
@@ -51,7 +51,7 @@ def home(session: Session) -> Page:
 
 
 def _group_at_home(session: Session, group: Group, language: str) -> dict[str, object]:
-    """Return a group for the home page; one that has not started has no newsletters yet."""
+    """Return a group for the home page; an upcoming one has no newsletters yet."""
     card = group_view(group, language)
     issues = [] if card.is_upcoming else newsletters.latest(session, group)
     coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
@@ -70,7 +70,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
 
 
 def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
-    """Return an issue for the home page: state and date, and its writers until it leaves."""
+    """Return an issue for the home page; until it is queued, with the others who edit it."""
     state = release.issue_status(session, issue).state
     if issue.approval is not None and approval.is_open(issue):
         is_own = issue.approval.asked_by == signed_in().id
@@ -118,7 +118,7 @@ def undo(session: Session, group: Group) -> ResponseReturnValue:
 
 
 def _preview(group: Group, form: PageForm) -> Page:
-    """Show the public page as it would be; nothing is stored."""
+    """Show the public page with the form's texts, without storing them."""
     would_be = Group(
         slug=group.slug,
         name=group.name,
@@ -131,7 +131,7 @@ def _preview(group: Group, form: PageForm) -> Page:
 
 
 def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:
-    """Show the welcome email as it would be, in the button's language; nothing is stored."""
+    """Show the welcome email with the form's texts, in the language of the pressed button."""
     language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
     zone = services().settings.timezone
     said = public_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)

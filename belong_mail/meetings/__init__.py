@@ -1,1 +1,1 @@
-"""Meetings: recurrence, calendar pages and feeds, planning."""
+"""Meetings: their days, public calendar, feeds, planning and reminders."""

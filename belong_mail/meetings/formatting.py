@@ -1,4 +1,4 @@
-"""Meetings in words: rules, days, and what a reader may know of location and link."""
+"""Describe meetings in words: rules, days, and location and link for readers who may see them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ RULES = {
 }
 
 
-# Stored values for a meeting in English and Spanish, and for one in another language.
+# Stored values of `spoken` besides a language's code: English and Spanish, or another language.
 BOTH, OTHER = "both", "other"
 SPOKEN = (*NAMES, BOTH, OTHER)
 
@@ -56,7 +56,7 @@ MARKDOWN_ESCAPES = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class MeetingView:
-    """An occurrence for one reader."""
+    """A day of a meeting, formatted for one reader."""
 
     meeting_id: str
     day: date
@@ -64,9 +64,9 @@ class MeetingView:
     # For use in a sentence.
     date: str
     clock: str
-    # Date and hours, for the start of a line.
+    # Date and hours, as the beginning of a line.
     when: str
-    # Month and weekday in short forms, as in “Dec” and “Tue”.
+    # Abbreviated month and weekday, as in “Dec” and “Tue”.
     month_short: str
     weekday_short: str
     iso: str
@@ -74,18 +74,18 @@ class MeetingView:
     place: str
     link: str
     contact: str
-    # Kind (for an icon), and words.
+    # Pairs of a key, for the icon, and text.
     details: list[tuple[str, str]]
     is_cancelled: bool
     is_changed: bool
-    # Whether location and link are hidden, because only members may know them.
+    # Whether location and link are left out because the reader is not known to be a member.
     is_for_members: bool
 
 
 def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = False) -> MeetingView:
-    """Describe an occurrence; location and link only for people who may know them.
+    """Format a day of a meeting; location and link only if the reader may see them.
 
-    Leaves out a link that no newsletter may have, whoever wrote its row.
+    A link that newsletters may not contain is left out: its row may not come from our form.
     """
     meeting = occurrence.meeting
     may_know = is_member or meeting.is_open
@@ -117,7 +117,7 @@ def title(meeting: Meeting, language: str) -> str:
 
 
 def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
-    """Say who may come, in which language, and what helps people to take part."""
+    """Return who may come, in which language, and accessibility, as pairs of key and text."""
     families = (
         gettext_noop("Families welcome") if meeting.has_families else gettext_noop("For staff")
     )
@@ -128,7 +128,7 @@ def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
 
 
 def spoken_text(spoken: str, language: str) -> str:
-    """Say in which language a meeting is held, from a key of SPOKEN."""
+    """Return the language in which a meeting is held in words, from a value in SPOKEN."""
     say = catalog(language).gettext
     if spoken not in {*NAMES, BOTH}:
         return say(gettext_noop("In another language"))
@@ -155,7 +155,7 @@ def rule_text(meeting: Meeting, language: str) -> str:
 
 
 def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
-    """Return meetings as a Markdown list for an issue, which goes to members."""
+    """Return meetings as a Markdown list for a newsletter, which members read."""
     say = catalog(language).gettext
     lines = [f"## {say(gettext_noop('The next meetings'))}", ""]
     for occurrence in occurrences:
@@ -168,7 +168,7 @@ def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
 
 
 def _listed(meeting: Meeting, language: str) -> str:
-    """List the exceptions, with their years only if these are needed."""
+    """Return the exceptions in words, with the year only if the series is long."""
     say = catalog(language).gettext(gettext_noop("on %(date)s"))
     days = [date.fromisoformat(each) for each in sorted(meeting.exceptions)]
     is_long = meeting.until is None or (meeting.until - meeting.starts_on).days >= 365  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""The forms for a meeting and for one day of it, with their checks."""
+"""Forms for a meeting and for one of its days."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, time
@@ -76,7 +76,7 @@ def spoken_choices() -> list[SelectChoice]:
 
 
 def without_address(_form: Form, field: Field) -> None:
-    """Refuse an email address, because calendars are copied everywhere."""
+    """Refuse an email address, as calendars are copied everywhere."""
     if "@" in (field.data or ""):
         raise ValidationError(
             _("Leave out email addresses. People can write to you through this website.")
@@ -110,7 +110,7 @@ def listed_days(_form: Form, field: Field) -> None:
 
 
 def to_come(form: Form, field: Field) -> None:
-    """Accept a date within our calendars; a past one only if it is unchanged."""
+    """Accept a date from today to LAST, or an unchanged past date."""
     day = field.data
     if day and day > LAST:
         raise ValidationError(TOO_FAR)
@@ -125,7 +125,7 @@ FIFTH = 5
 
 
 class TimesForm(VersionedForm):
-    """Fields that a meeting and one day of it have in common."""
+    """Fields that a meeting and one of its days have in common."""
 
     starts_at = LocalTimeField(
         _l("Starts at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]
@@ -144,7 +144,7 @@ class TimesForm(VersionedForm):
         validators=[Optional(), URL_LENGTH, https_only, direct],
     )
 
-    # The day as it is stored; None for a new meeting.
+    # The stored date; None for a new meeting.
     day_before: date | None = None
 
     def validate_ends_at(self, field: Field) -> None:
@@ -152,7 +152,7 @@ class TimesForm(VersionedForm):
             raise ValidationError(_("The end time must be later than the start time."))
 
     def _refuse_skipped(self, days: Iterable[date]) -> None:
-        """Refuse hours that the clocks skip on one of the days."""
+        """Refuse a time that a change to daylight saving skips on one of the days."""
         clocks = cast("time", self.starts_at.data), cast("time", self.ends_at.data)
         skipped = recurrence.skipped_day(days, clocks, services().settings.timezone)
         if skipped:
@@ -232,7 +232,7 @@ class MeetingForm(TimesForm, LocalizedForm):
             raise ValidationError(_("This is before the first date."))
 
     def validate(self, extra_validators: Any = None) -> bool:
-        """Check the fields, and then the days that they give together."""
+        """Validate the fields, then the days that result from them."""
         if super().validate(extra_validators):
             meeting = Meeting(**self.planned())
             self.exceptions.errors = tuple(self._wrong_exceptions(meeting))
@@ -240,7 +240,7 @@ class MeetingForm(TimesForm, LocalizedForm):
         return not self.errors
 
     def _wrong_exceptions(self, meeting: Meeting) -> Iterator[str]:
-        """Report exceptions that are not days of the meeting, or that leave none."""
+        """Yield errors for exceptions that are not days of the meeting, or that leave none."""
         if len(meeting.exceptions) > MOST_EXCEPTIONS:
             yield str(TOO_MANY)
             return
@@ -252,7 +252,7 @@ class MeetingForm(TimesForm, LocalizedForm):
             yield _("With these exceptions, no dates are left.")
 
     def planned(self) -> dict[str, Any]:
-        """Return what was typed, by columns of Meeting."""
+        """Return the input as columns of Meeting."""
         return {
             **{name: self[name].data for name in CHOSEN},
             **{name: self[name].data or "" for name in TYPED},
@@ -267,7 +267,7 @@ class MeetingForm(TimesForm, LocalizedForm):
         }
 
     def show(self, meeting: Meeting) -> None:
-        """Fill the form with a meeting as it is."""
+        """Fill the form with a stored meeting."""
         for name in CHOSEN + TYPED:
             self[name].data = getattr(meeting, name)
         self.fill(title=meeting.title)
@@ -277,7 +277,7 @@ class MeetingForm(TimesForm, LocalizedForm):
 
 
 class DayForm(TimesForm):
-    """One day of a meeting, at another time or place."""
+    """Moves one day of a meeting to another date, time or place."""
 
     held_on = LocalDateField(_l("Date"), validators=[InputRequired(_l("Choose a date.")), to_come])
     submit = SubmitField(_l("Save"))
@@ -288,6 +288,6 @@ class DayForm(TimesForm):
         return not self.errors
 
     def planned(self) -> dict[str, Any]:
-        """Return what was typed, by columns of MeetingChange."""
+        """Return the input as columns of MeetingChange."""
         names = ("held_on", "starts_at", "ends_at", "place", "link")
         return {name: self[name].data or "" for name in names}

@@ -1,4 +1,4 @@
-"""Write calendars (RFC 5545); they contain nothing of a person or a request."""
+"""Write calendars (RFC 5545), which contain nothing about a person or a request."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from belong_mail.meetings.recurrence import Occurrence
 PRODUCT = "-//Belong Mail//Belong Mail//EN"
 HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-# Changes of the clocks are described from this year on, so that they hold for every meeting.
+# The year from which changes of the clocks are described: before every meeting.
 YEAR = recurrence.FIRST.year - 1
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def calendar_of_meetings(
 ) -> bytes:
     """Write meetings with all their days; the same rows give the same bytes.
 
-    Skips and logs a meeting that cannot be read or written, whoever made its row.
+    A meeting whose row is invalid is logged and left out, so that it cannot break the calendar.
     """
     write = partial(_calendar_of, zone=zone, language=language, name=name, is_member=is_member)
     with suppress(Exception):
@@ -63,9 +63,9 @@ def _calendar_of(
 def calendar_of_day(
     occurrence: Occurrence, zone: ZoneInfo, language: str, *, is_member: bool = False
 ) -> bytes:
-    """Write one day as a separate event, for people who want no more in their calendar.
+    """Write one day as an event of its own, to add to a calendar without the series.
 
-    Raises NotFound for a meeting that cannot be written, whoever made its row.
+    Raises NotFound for a meeting whose row is invalid.
     """
     calendar = _calendar(zone, catalog(language).gettext(formatting.TITLE))
     uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
@@ -77,7 +77,7 @@ def calendar_of_day(
 
 
 def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool) -> list[Event]:
-    """Return the meeting by its rule, and each changed day under its RECURRENCE-ID."""
+    """Return an event for the series, and one with RECURRENCE-ID for each changed day."""
     write = partial(_event, language=language, uid=meeting.public_id, is_member=is_member)
     changed = [recurrence.find_occurrence(meeting, zone, change.day) for change in meeting.changes]
     otherwise = [each for each in changed if each is not None]
@@ -100,10 +100,10 @@ def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool)
 
 
 def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) -> Event:
-    """Describe an occurrence for anyone, or for a member.
+    """Return the event of a day, for anyone or for a member.
 
-    A discreet group and its meeting's title are never named. Anyone sees only the time; a member
-    also sees the location and link, unless they would name the group.
+    A discreet group and its meeting's title are never named: anyone sees only the time, and members
+    location and link, unless they would identify the group.
     """
     meeting = occurrence.meeting
     event = Event()
@@ -135,7 +135,7 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
 
 
 def _quiet(group: Group, shown: formatting.MeetingView) -> formatting.MeetingView:
-    """Leave out where a discreet group meets, if that names the group."""
+    """Leave out a location or link that identifies a discreet group."""
     said = (shown.place, shown.link)
     place, link = ("" if identifying_word(group, unquote(each)) else each for each in said)
     return replace(shown, place=place, link=link, is_for_members=(place, link) != said)
@@ -150,13 +150,13 @@ def _description(language: str, shown: formatting.MeetingView) -> list[str]:
 
 
 def _elsewhere(language: str, shown: formatting.MeetingView) -> list[str]:
-    """Say where to find the location, if it is not here."""
+    """Return where to find the location, if it was left out."""
     words = catalog(language).gettext(gettext_noop("Members get the location by email."))
     return [words] if shown.is_for_members else []
 
 
 def _joining(language: str, shown: formatting.MeetingView) -> list[str]:
-    """Repeat the link in words: not every calendar shows its own field for it."""
+    """Return the link as text, as not every calendar shows the URL property."""
     say = catalog(language).gettext
     return [say(gettext_noop("Join online: %(link)s")) % {"link": shown.link}] if shown.link else []
 
@@ -191,7 +191,7 @@ def _calendar(zone: ZoneInfo, name: str) -> Calendar:
 
 @cache
 def _timezone(zone: ZoneInfo) -> Timezone:
-    """Describe a time zone by rules without a last year, which every calendar can read."""
+    """Return a VTIMEZONE with unlimited yearly rules, which every calendar program can read."""
     described = Timezone()
     described.add("tzid", zone.key)
     begin = datetime(YEAR, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The leads' pages about meetings."""
+"""Leaders' pages about meetings."""
 
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from belong_mail.web.language import request_language
 from belong_mail.web.page import Page
 
 lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
-# Days of each meeting in a lead's list.
+# Days listed of each meeting.
 NEXT = 8
 
 
@@ -32,7 +32,7 @@ NEXT = 8
 @for_leads(slug=accounts.group_for_lead)
 def listed(session: Session, group: Group) -> Page:
     found = meetings.meetings_for_lead(session, signed_in(), group)
-    # Those that are canceled or over come last.
+    # Put canceled and past meetings last.
     found.sort(key=lambda each: recurrence.next_held(each, today()) or date.max)
     listed = [_listed(each) for each in found]
     return group_page("lead_meetings/listed.html", group, meetings=listed)
@@ -52,7 +52,7 @@ def new(session: Session, group: Group) -> ResponseReturnValue:
 @lead_meetings.route("/meetings/<meeting_id>", methods=["GET", "POST"])
 @for_leads(meeting_id=meetings.find_for_lead)
 def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
-    """Change every day of a meeting; saving a canceled one restores it."""
+    """Change the whole meeting; saving restores one that was canceled."""
     form = MeetingForm()
     form.day_before = meeting.starts_on
     is_stale, is_right = form.is_stale(str(meeting.sequence)), form.validate_on_submit()
@@ -67,7 +67,7 @@ def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
 @lead_meetings.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
 @for_leads(meeting_id=meetings.find_for_lead)
 def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
-    """Ask on GET; on POST cancel every day."""
+    """Ask on GET; on POST cancel the whole meeting."""
     if request.method == "POST":
         meetings.cancel(meeting)
         return _back(meeting, "cancelled")
@@ -79,7 +79,7 @@ def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
 @lead_meetings.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
 @for_leads(meeting_id=meetings.find_for_lead)
 def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
-    """Move one day's meeting to another time or place."""
+    """Move one day of a meeting to another date, time or place."""
     occurrence = _occurrence(meeting, day)
     starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
     form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
@@ -104,13 +104,13 @@ def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 @lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
 @for_leads(meeting_id=meetings.find_for_lead)
 def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
-    """Restore one day's meeting to the rule."""
+    """Undo the change or cancellation of one day."""
     meetings.restore_day(meeting, _occurrence(meeting, day).day)
     return _back(meeting, "day-saved", day)
 
 
 def _occurrence(meeting: Meeting, day: str) -> Occurrence:
-    """Find a day of a meeting; 404 for other days."""
+    """Find a day of a meeting, or answer 404."""
     try:
         found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))
     except ValueError:
@@ -119,13 +119,13 @@ def _occurrence(meeting: Meeting, day: str) -> Occurrence:
 
 
 def _back(meeting: Meeting, done: str, day: str | None = None) -> ResponseReturnValue:
-    """Return to the list, which says what was done, and what is so now on that day."""
+    """Redirect to the list, which shows what was done and the day's state."""
     slug, of = meeting.group.slug, meeting.public_id
     return redirect(url_for(".listed", slug=slug, done=done, meeting=of, day=day), 303)
 
 
 def _listed(meeting: Meeting) -> dict[str, object]:
-    """Return a meeting with its next days, for its lead."""
+    """Return a meeting with its next days, for the list."""
     first = today()
     found = recurrence.occurrences(meeting, _zone(), first, first + 2 * LISTED_AHEAD)[:NEXT]
     days = [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
@@ -146,7 +146,7 @@ def _form(
     is_right: bool,
     is_stale: bool = False,
 ) -> Page:
-    """Show the form, with a preview in words if it is valid, and with what is stored now."""
+    """Show the form, with a preview if it is valid and the stored version if it is stale."""
     language = request_language()
     return group_page(
         "lead_meetings/form.html",

@@ -1,4 +1,4 @@
-"""Meetings, changed days, and days of which members were reminded."""
+"""Tables of meetings, their changed days, and sent reminders."""
 
 from datetime import date, datetime, time
 
@@ -11,14 +11,14 @@ from belong_mail.groups.models import Group
 
 
 class Meeting(PublicIdBase):
-    """A group's meeting: a single one, or a rule that its first day completes.
+    """A group's meeting: one day, or a series by a rule and its first day.
 
-    Days and hours are local: four o'clock stays four o'clock when the clocks change.
+    Dates and times are local, so 4:00 PM stays 4:00 PM when the clocks change.
     """
 
     __tablename__ = "meetings"
 
-    # Its permanent UID in calendars.
+    # The public id is its permanent UID in calendars.
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     title: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
@@ -28,7 +28,7 @@ class Meeting(PublicIdBase):
     # A key of `recurrence.RULES`.
     repeats: Mapped[str] = mapped_column(default="once")
     until: Mapped[date | None]
-    # Exceptions, days without a meeting: ["2026-12-22", …].
+    # Days of the series without a meeting, in ISO 8601: ["2026-12-22", …].
     exceptions: Mapped[list[str]] = mapped_column(TextList, default=list)
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
@@ -41,7 +41,7 @@ class Meeting(PublicIdBase):
     # Keys of `formatting.ACCESS`.
     access: Mapped[list[str]] = mapped_column(TextList, default=list)
     has_families: Mapped[bool] = mapped_column(default=False)
-    # How often it was changed (RFC 5545, 3.8.7.4).
+    # Number of changes, SEQUENCE in calendars (RFC 5545, 3.8.7.4).
     sequence: Mapped[int] = mapped_column(default=0)
     changed_at: Mapped[datetime] = mapped_column(default=now)
     cancelled_at: Mapped[datetime | None]
@@ -51,13 +51,13 @@ class Meeting(PublicIdBase):
 
 
 class MeetingChange(IdBase):
-    """One day of a meeting that is canceled, or held at another time or place."""
+    """A day of a meeting that is canceled or moved to another date, time or place."""
 
     __tablename__ = "meeting_changes"
     __table_args__ = (UniqueConstraint("meeting_id", "day"),)
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey(Meeting.id, ondelete="CASCADE"))
-    # The day by the rule, which identifies it permanently.
+    # The day by the rule, which identifies it (RECURRENCE-ID).
     day: Mapped[date]
     is_cancelled: Mapped[bool] = mapped_column(default=False)
     held_on: Mapped[date]
@@ -68,7 +68,7 @@ class MeetingChange(IdBase):
 
 
 class Reminder(IdBase):
-    """A day of a meeting of which members were reminded, so that no one is reminded twice."""
+    """A day of a meeting for which reminders were sent, so that no one is reminded twice."""
 
     __tablename__ = "reminders"
     __table_args__ = (UniqueConstraint("meeting_id", "held_on"),)

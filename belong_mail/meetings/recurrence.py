@@ -21,7 +21,7 @@ RULES = {
 }
 
 
-# No meeting is before the first or after the last.
+# Limits of meetings' dates.
 FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
 WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -29,7 +29,7 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One day of a meeting, as it is really held."""
+    """One day of a meeting, with its change applied."""
 
     meeting: Meeting
     # The day by the rule, which identifies it.
@@ -47,17 +47,17 @@ class Occurrence:
 
 
 def nth(day: date) -> int:
-    """Return a date's number among its weekdays of the month: 1 for the first Tuesday."""
+    """Return which of its weekday in the month a date is: 1 for the first Tuesday."""
     return (day.day - 1) // 7 + 1
 
 
 def is_last(day: date) -> bool:
-    """Return whether a date is the last of its weekday in its month."""
+    """Return whether a date is the last of its weekday in the month."""
     return (day + WEEK).month != day.month
 
 
 def by_day(meeting: Meeting) -> weekday:
-    """Return the weekday of a rule, with its number in the month if that matters."""
+    """Return the weekday of a rule, with its number in the month for monthly rules."""
     day: weekday = WEEKDAYS[meeting.starts_on.weekday()]
     if meeting.repeats == "monthly":
         day = day(nth(meeting.starts_on))
@@ -67,14 +67,14 @@ def by_day(meeting: Meeting) -> weekday:
 
 
 def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[date]:
-    """List the days by the rule, without the exceptions, between two dates."""
+    """Yield the days between two dates by the rule, without exceptions; changes are ignored."""
     last = min(last, meeting.until or LAST)
     rule = RULES[meeting.repeats]
     if rule is None:
         found = iter([meeting.starts_on])
     else:
         frequency, interval = rule
-        # Begin near the first day: a rule of the web's own may be very old.
+        # Start near the first date: a row that the web wrote may start very long ago.
         step = interval * WEEK if frequency == WEEKLY else DAY
         ahead = max(first - meeting.starts_on, timedelta()) // step * step
         rule_days = rrule(  # type: ignore[no-untyped-call]
@@ -91,7 +91,7 @@ def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[d
 
 
 def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> list[Occurrence]:
-    """List what is held (or canceled) between two dates, by time."""
+    """List the days that are held or canceled between two dates, by time."""
     changes = {change.day: change for change in meeting.changes}
     plain = [
         by_rule(meeting, day, zone) for day in days(meeting, first, last) if day not in changes
@@ -105,7 +105,7 @@ def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> li
 
 
 def find_occurrence(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence | None:
-    """Find the occurrence of a day by the rule."""
+    """Find an occurrence by its day in the rule."""
     for change in meeting.changes:
         if change.day == day:
             return _changed(meeting, change, zone)
@@ -118,7 +118,7 @@ def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
 
 
 def next_held(meeting: Meeting, after: date) -> date | None:
-    """Return the first date from a day on when the meeting takes place."""
+    """Return the first date from a day on when the meeting takes place, or None."""
     if meeting.cancelled_at:
         return None
     changed = {change.day for change in meeting.changes}
@@ -128,7 +128,7 @@ def next_held(meeting: Meeting, after: date) -> date | None:
 
 
 def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) -> date | None:
-    """Return the first of the days on which the clocks skip one of the hours."""
+    """Return the first day on which a change to daylight saving skips one of the times."""
     for local in (datetime.combine(day, clock, zone) for day, clock in product(days, clocks)):
         back = local.astimezone(UTC).astimezone(zone)
         if back.replace(tzinfo=None) != local.replace(tzinfo=None):
@@ -137,7 +137,7 @@ def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) ->
 
 
 def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:
-    """Return a day of the meeting as the rule has it."""
+    """Return a day of the meeting without changes."""
     return Occurrence(
         meeting=meeting,
         day=day,

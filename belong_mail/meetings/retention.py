@@ -1,4 +1,4 @@
-"""Retention of meetings."""
+"""Delete old meetings and reminders."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Find meetings, and plan them for a group."""
+"""Find and change meetings."""
 
 import logging
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ from belong_mail.meetings.recurrence import Occurrence
 
 log = logging.getLogger(__name__)
 LISTED_AHEAD = timedelta(days=366)
-# The meetings of groups that are not retired, with their changes and groups.
+# Meetings of groups that are not retired, with changes and groups loaded.
 MEETINGS = (
     select(Meeting)
     .join(Group)
@@ -30,7 +30,7 @@ MEETINGS = (
     .order_by(Meeting.id)
 )
 _FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
-# Those with a day between two dates, by their rule or moved there; built once, as every page asks.
+# Those that may have a day between two dates, or one moved there; built once, as many pages run it.
 MEETINGS_BETWEEN = MEETINGS.where(
     (Meeting.starts_on <= _LAST) & (Meeting.until.is_(None) | (Meeting.until >= _FIRST))
     | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))
@@ -43,14 +43,14 @@ def listed(
     found: Select[Meeting] = MEETINGS,
     **values: date,
 ) -> list[Meeting]:
-    """List the meetings of a group, or of all groups that are not retired, canceled ones too."""
+    """List meetings of a group, or of all groups that are not retired, including canceled ones."""
     if group is not None:
         found = found.where(Meeting.group_id == group.id)
     return list(session.scalars(found, values).unique())
 
 
 def find(session: Session, public_id: str) -> Meeting | None:
-    """Find a meeting, except one with a rule that is none, whoever made its row."""
+    """Find a meeting, unless its rule is invalid, which our form does not allow."""
     which = Meeting.public_id == public_id, Meeting.repeats.in_(recurrence.RULES)
     return session.scalars(MEETINGS.where(*which)).unique().one_or_none()
 
@@ -58,9 +58,9 @@ def find(session: Session, public_id: str) -> Meeting | None:
 def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
-    """List what is held, or canceled, between two dates, by time.
+    """List days that are held or canceled between two dates, by time.
 
-    Skips and logs a meeting that cannot be read, whoever made its row.
+    A meeting whose row is invalid is logged and left out.
     """
     found: list[Occurrence] = []
     for meeting in listed(session, group, MEETINGS_BETWEEN, first=first, last=last):
@@ -74,7 +74,7 @@ def held_between(
 def upcoming(
     session: Session, zone: ZoneInfo, at: datetime, number: int, group: Group | None = None
 ) -> list[Occurrence]:
-    """List the next meetings that have not ended, within a year; includes canceled days."""
+    """List the next days that have not ended, within a year, including canceled ones."""
     today = at.astimezone(zone).date()
     found = held_between(session, zone, today, today + LISTED_AHEAD, group)
     return [each for each in found if each.ends > at][:number]
@@ -83,13 +83,13 @@ def upcoming(
 def next_held(
     session: Session, zone: ZoneInfo, at: datetime, number: int, group: Group
 ) -> list[Occurrence]:
-    """List a group's next meetings that take place."""
+    """List a group's next days that take place."""
     found = upcoming(session, zone, at, 100, group)
     return [each for each in found if not each.is_cancelled][:number]
 
 
 def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select the meetings whose changes no calendar needs to fetch any more."""
+    """Match meetings that ended or were canceled so long ago that calendars need no update."""
     gone = (at - MEETING_AGE).date()
     is_moved = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= gone)
     is_past = (
@@ -99,7 +99,7 @@ def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:
-    """List all stored meetings for a group's leads, newest first."""
+    """List all meetings of a group that the account leads, newest first."""
     found = select(Meeting).where(
         Meeting.group_id == group.id, Meeting.group_id.in_(groups_led_by(account))
     )
@@ -107,7 +107,7 @@ def meetings_for_lead(session: Session, account: Account, group: Group) -> list[
 
 
 def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting:
-    """Find a meeting of a group that an account leads. Raises NotFound."""
+    """Find a meeting of a group that the account leads, locked for update. Raises NotFound."""
     found = (
         select(Meeting)
         .join(Group)
@@ -124,7 +124,7 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting
 
 
 def add(session: Session, group: Group, **planned: Any) -> Meeting:
-    """Add a meeting to a group; `planned` are columns of Meeting."""
+    """Add a meeting; `planned` are columns of Meeting."""
     meeting = Meeting(group=group, **planned)
     session.add(meeting)
     session.flush()
@@ -133,7 +133,7 @@ def add(session: Session, group: Group, **planned: Any) -> Meeting:
 
 
 def change(meeting: Meeting, **planned: Any) -> None:
-    """Change a whole meeting; changes of days that a series no longer has are deleted."""
+    """Change a meeting; changes of days that the rule no longer has are deleted."""
     for column, value in planned.items():
         setattr(meeting, column, value)
     meeting.cancelled_at = None
@@ -143,14 +143,14 @@ def change(meeting: Meeting, **planned: Any) -> None:
 
 
 def cancel(meeting: Meeting) -> None:
-    """Cancel every day; calendars are told. Canceling twice changes nothing."""
+    """Cancel the whole meeting, unless it is canceled; it stays in calendars as canceled."""
     if meeting.cancelled_at is None:
         meeting.cancelled_at = now()
         _note_change(meeting, Kind.MEETING_CANCELLED)
 
 
 def change_day(meeting: Meeting, day: date, **planned: Any) -> None:
-    """Move one day's meeting to another time or place; `planned` are columns of MeetingChange."""
+    """Move one day of a meeting; `planned` are columns of MeetingChange."""
     each = _change_of(meeting, day)
     each.is_cancelled = False
     for column, value in planned.items():
@@ -164,13 +164,13 @@ def cancel_day(meeting: Meeting, day: date) -> None:
 
 
 def restore_day(meeting: Meeting, day: date) -> None:
-    """Restore one day's meeting to the rule."""
+    """Undo the change or cancellation of one day."""
     meeting.changes = [each for each in meeting.changes if each.day != day]
     _note_change(meeting, Kind.MEETING_DAY_RESTORED)
 
 
 def _change_of(meeting: Meeting, day: date) -> MeetingChange:
-    """Return the change of a day, or a new one without contents."""
+    """Return the change of a day, adding one without differences if there is none."""
     for each in meeting.changes:
         if each.day == day:
             return each
@@ -188,7 +188,7 @@ def _change_of(meeting: Meeting, day: date) -> MeetingChange:
 
 
 def _note_change(meeting: Meeting, kind: Kind) -> None:
-    """Count the change, so that calendars know the newest one (RFC 5545, 3.8.7.4)."""
+    """Increase SEQUENCE, by which calendars recognize a newer version (RFC 5545, 3.8.7.4)."""
     meeting.sequence += 1
     meeting.changed_at = now()
     audit.record_of(meeting, kind, meeting.group, meeting.public_id)

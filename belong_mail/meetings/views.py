@@ -1,4 +1,4 @@
-"""The public calendar: no cookie, no session."""
+"""The public calendar and feeds, without cookies."""
 
 from calendar import Calendar
 from datetime import date, timedelta
@@ -24,18 +24,18 @@ from belong_mail.web.page import Page, page
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
 SUNDAY = 6
-# For printing a month on one page: characters and lines of all weeks, at most.
+# Font sizes for a month on one sheet: characters per line, and the most lines of all weeks.
 DENSITIES = {"roomy": (26, 42), "crowded": (33, 54)}
 PACKED = "packed"
 CALENDAR = "text/calendar; charset=utf-8"
-# Argument with the group of a calendar.
+# The query argument with a group's slug.
 GROUP = "group"
 
 
 @meetings.get("/calendar")
 @public
 def calendar(session: Session) -> Page:
-    """Show three months of meetings, by month, of all groups or of one."""
+    """Show three months of meetings, of all groups or of one."""
     language, first = request_language(), today()
     group = _chosen(session)
     found = service.held_between(session, _zone(), first, first + AHEAD)
@@ -53,7 +53,7 @@ def calendar(session: Session) -> Page:
 @meetings.get("/calendar/<month>")
 @public
 def month(session: Session, month: str) -> Page:
-    """Show a month on one sheet, for printing."""
+    """Show one month for printing on one sheet."""
     first = _day(f"{month}-01")
     language = request_language()
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
@@ -75,7 +75,7 @@ def month(session: Session, month: str) -> Page:
 @meetings.get("/calendar.ics")
 @public
 def feed(session: Session) -> Response:
-    """Return every group's meetings, for calendars that subscribe."""
+    """Return all groups' meetings as a feed."""
     found, name = service.listed(session), _("%(program_name)s meetings")
     content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
     return Response(content, content_type=CALENDAR)
@@ -94,7 +94,7 @@ def group_feed(session: Session, slug: str) -> Response:
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
 def event(session: Session, meeting_id: str, day: str) -> Response:
-    """Return one day of a meeting, for one's own calendar."""
+    """Return one day of a meeting as a file."""
     meeting = service.find(session, meeting_id) or abort(404)
     occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
     content = ical.calendar_of_day(occurrence, _zone(), request_language())
@@ -110,13 +110,13 @@ def _shown(occurrence: Occurrence, language: str) -> tuple[GroupView, formatting
 
 
 def _chosen(session: Session) -> Group | None:
-    """Return the group that the URL names; 404 for an unknown one."""
+    """Return the group in the query, or answer 404 for an unknown one."""
     slug = request.args.get(GROUP)
     return (groups.find(session, slug) or abort(404)) if slug else None
 
 
 def _day(text: str) -> date:
-    """Parse a day in a URL, in its one valid spelling."""
+    """Parse a date in a URL, or answer 404; only the canonical form is valid."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -126,7 +126,7 @@ def _day(text: str) -> date:
 
 
 def _density(weeks: list[list[list[tuple[GroupView, formatting.MeetingView]]]]) -> str:
-    """Choose the largest letters in which the weeks fit on one page."""
+    """Return the largest font size at which the weeks fit on one sheet."""
     for name, (characters, most_lines) in DENSITIES.items():
         lines = sum(1 + max(_lines(held, characters) for held in week) for week in weeks)
         if lines <= most_lines:
@@ -135,13 +135,13 @@ def _density(weeks: list[list[list[tuple[GroupView, formatting.MeetingView]]]]) 
 
 
 def _lines(held: list[tuple[GroupView, formatting.MeetingView]], characters: int) -> int:
-    """Estimate how many lines a day's meetings take."""
+    """Estimate the lines that a day's meetings take."""
     words = [(f"{each.clock} {group.name}: {each.title}", each.place) for group, each in held]
     return sum(ceil(len(part) / characters) for pair in words for part in pair)
 
 
 def _near(first: date) -> dict[str, date | None]:
-    """Return the months before and after, if there are any."""
+    """Return the months before and after, within the limits."""
     before = (first - timedelta(days=1)).replace(day=1)
     after = (first + timedelta(days=31)).replace(day=1)
     return {
