@@ -1,1 +1,1 @@
-"""Monitoring: one table of checks, and where each is reported."""
+"""Monitoring: one table of checks, and the places that report it."""

@@ -1,4 +1,4 @@
-"""Email the operator what is wrong, by the table of checks."""
+"""Email operators about checks that fail."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from belong_mail.monitoring.measures import Site
 
 ALERT = "alert"
 log = logging.getLogger(__name__)
-# Sent by a worker that does nothing else.
+# The only alert of a worker that has the wrong keys, and so does nothing else.
 WRONG_KEYS = Check(
     name="wrong_keys",
     measure=lambda _site: 1.0,
@@ -30,7 +30,7 @@ WRONG_KEYS = Check(
         " and restart the worker."
     ),
 )
-# Sent in place of a check that raised.
+# The alert about a check that raised an error.
 UNMEASURED = Check(
     name="unmeasured",
     measure=lambda _site: 1.0,
@@ -50,9 +50,9 @@ def send_alerts(
     addresses: Sequence[str],
     checks: Sequence[Check] = EMAILED,
 ) -> None:
-    """Queue an email to each address about each check that is wrong, or cannot be measured.
+    """Queue an email to each address about each check that fails or raises.
 
-    None is repeated within six hours, and none while the relay has not answered the last one.
+    The same alert repeats after six hours at the earliest, and never before an earlier one left.
     """
     session = site.session
     if not addresses or session.scalar(_UNTOLD) is not None:
@@ -62,7 +62,7 @@ def send_alerts(
     untold = {key: check for key, check in keys.items() if key not in told}
     for key, about, words in _troubles(site, untold):
         if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
-            continue  # another worker has just sent it
+            continue  # Another worker has just sent it.
         rate_limits.forget(session, b"notice/" + untold[key].name.encode())
         log.error("%s Run `doctor`.", words)
         for address in addresses:
@@ -72,9 +72,9 @@ def send_alerts(
 
 
 def _troubles(site: Site, checks: Mapping[bytes, Check]) -> list[tuple[bytes, Check, str]]:
-    """Measure checks; return the key of each that is wrong, the alert about it and its words.
+    """Measure checks; return key, alert and words for each that fails or raises.
 
-    One that raises takes the others with it: they only read.
+    A check that raises rolls back the others' savepoint, which is harmless, as they only read.
     """
     found, attempt = [], site.session.begin_nested()
     for key, check in checks.items():
@@ -101,7 +101,7 @@ _UNTOLD = select(Delivery.id).where(
 
 @writes(ALERT)
 def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Say what is wrong and what to do, to an address that the settings still name."""
+    """Email an alert to an address that is still in the settings."""
     try:
         to, said = read_posted(mailer.opener, delivery)
     except DecryptionError:

@@ -1,7 +1,7 @@
-"""The one table of checks: what is measured, the limit, and what to do beyond it.
+"""The table of checks: what is measured, its limit, and what to do beyond it.
 
-`status`, `doctor`, `/readyz`, `/metrics`, the office's page, the alert email and the rules for
-Prometheus all come from it.
+`status`, `doctor`, `/readyz`, `/metrics`, the office's page, alert emails and the alert rules for
+Prometheus all read it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,43 +26,43 @@ LATE: Final = measures.LATE.total_seconds()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A figure, what is wrong beyond its limit, and what to do."""
+    """A value with its limit, and the words for exceeding it."""
 
-    # The gauge is `belong_NAME`.
+    # In Prometheus, `belong_NAME`.
     name: str
-    # Returns None if the figure does not apply.
+    # Returns None if the value does not apply.
     measure: Measure
     limit: float = 0
-    # Whether it is wrong below the limit instead of above it.
+    # Whether the limit is a minimum.
     is_least: bool = False
-    # A sentence without its full stop; the amount follows if it has one of UNITS.
+    # A sentence without its period; with a `unit` the value follows.
     wrong: str
     unit: str | None = None
-    # Says more than the figure, such as the relay's answer.
+    # Adds details, such as the relay's reply.
     detail: Callable[[Site], str] | None = None
     todo: str
-    # The sentence of `doctor` when all is well.
+    # The sentence of `doctor` when the check passes.
     fine: str = ""
-    # For the office's page, which translates it; "" if it does not concern the office.
+    # For the office's page, which translates it; "" if it is not for the office.
     office: str = ""
-    # Whether forms are not answered soon: `/readyz` says 503.
+    # Whether forms are then not processed soon, so that `/readyz` answers 503.
     stops: bool = False
-    # Whether BELONG_ALERT_ADDRESS is emailed.
+    # Whether operators get an alert email.
     emails: bool = False
-    # Whether the rule for Prometheus should wake someone.
+    # Whether the rule for Prometheus has severity “page”.
     pages: bool = False
 
     def is_wrong(self, value: float) -> bool:
         return value < self.limit if self.is_least else value > self.limit
 
     def sentence(self, value: float) -> str:
-        """Return what is wrong, without advice."""
+        """Describe the failure, without advice."""
         if self.unit is None:
             return f"{self.wrong}."
         return f"{self.wrong} (now {value // UNITS[self.unit]:.0f}{self.unit})."
 
     def finding(self, site: Site) -> Finding | None:
-        """Return what is wrong and what to do, or that all is well; None to say nothing."""
+        """Return failure and advice, or that all is well, or None if there is nothing to say."""
         value = self.measure(site)
         if value is not None and self.is_wrong(value):
             detail = self.detail(site) if self.detail else ""
@@ -113,7 +113,7 @@ CHECKS: Final = (
     Check(
         name="disk_free_bytes",
         measure=measures.disk_free_bytes,
-        # A newsletter to 100,000 takes less, and so does a nightly copy of a large site.
+        # More than a newsletter to 100,000 people needs, or a nightly backup of a large site.
         limit=256 * MEGABYTE,
         is_least=True,
         wrong="A disk that web and worker write to is nearly full",
@@ -328,7 +328,7 @@ CHECKS: Final = (
     Check(
         name="backup_seconds",
         measure=measures.backup_seconds,
-        # A nightly copy that came late has been missed by then.
+        # By then a late nightly backup has been missed.
         limit=36 * HOUR,
         wrong="The last backup is more than 36 hours old",
         unit=" hours",
@@ -339,12 +339,12 @@ CHECKS: Final = (
 
 
 def findings(site: Site) -> Iterator[Finding]:
-    """Yield what each check says, for `status` and `doctor`."""
+    """Yield the finding of each check, for `status` and `doctor`."""
     yield from filter(None, (check.finding(site) for check in CHECKS))
 
 
 def wrong(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float]:
-    """Return what is wrong, and each figure."""
+    """Return the checks that fail, with their values."""
     measured = {check: check.measure(site) for check in checks}
     return {
         check: value
@@ -354,7 +354,7 @@ def wrong(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float]:
 
 
 def exposition(site: Site) -> str:
-    """Return all figures in the text format of Prometheus (0.0.4)."""
+    """Return all values in Prometheus's text format (0.0.4)."""
     lines = [
         "# HELP belong_deliveries Messages, by state.",
         "# TYPE belong_deliveries gauge",

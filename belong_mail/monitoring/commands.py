@@ -1,4 +1,4 @@
-"""The operator's commands that look and change nothing: `doctor` and `status`."""
+"""The operator's read-only commands `doctor` and `status`."""
 
 from pathlib import Path
 

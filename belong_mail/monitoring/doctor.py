@@ -1,4 +1,4 @@
-"""Check everything that an operator has to keep right, and say what to do."""
+"""Check configuration and surroundings for `doctor`: keys, relay, mailbox, DNS."""
 
 import os
 import re
@@ -24,9 +24,9 @@ from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
 
-# An address of no one (RFC 5737), to see whether a record can be evaluated at all.
+# A documentation address (RFC 5737), to test whether a record can be evaluated at all.
 EXAMPLE_ADDRESS = "192.0.2.1"
-# Seconds in which the mailbox must open.
+# Seconds for opening the mailbox.
 MAILBOX_SECONDS = 30.0
 
 
@@ -45,7 +45,7 @@ ADVICE = {
 }
 
 
-# By the fault of TLS, whatever the step.
+# Advice by a pattern of the error, whichever step failed.
 TLS_ADVICE = {
     "not offered": (
         "It offers no STARTTLS, and nothing is sent without TLS. Turn TLS on there, or take its"
@@ -60,14 +60,14 @@ TLS_ADVICE = {
 
 
 def advice_for(error: RelayUnavailable) -> str:
-    """Return what to do about a relay that cannot be used."""
+    """Return advice about a relay that cannot be used."""
     said = str(error).lower()
     found = (words for pattern, words in TLS_ADVICE.items() if re.search(pattern, said))
     return next(found, ADVICE.get(error.phase, ""))
 
 
 def check_keys(settings: Settings) -> Iterator[Finding]:
-    """Check that the worker's keys are here, and who can read their files."""
+    """Check that the worker's keys are here, and that no one else can read their files."""
     if settings.private_keys and settings.index_keys:
         yield Finding("The worker's keys are here, and they open what the web seals.")
     else:
@@ -80,7 +80,7 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
 
 
 def check_relay(settings: Settings) -> Iterator[Finding]:
-    """Connect, secure, log in and say goodbye; no message is begun."""
+    """Connect to the relay and log in, without beginning a message."""
     if settings.smtp_url.startswith("mailbox:"):
         yield Finding("Email stays on this machine (mailbox:).")
         return
@@ -106,7 +106,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
 
 
 def check_inbound(settings: Settings) -> Iterator[Finding]:
-    """Sign in to the mailbox for bounces, and count; nothing is changed or fetched."""
+    """Log in to the mailbox for bounces and count messages, without fetching or changing any."""
     location = settings.inbound_mailbox
     if location is None:
         return
@@ -122,7 +122,7 @@ def check_inbound(settings: Settings) -> Iterator[Finding]:
 
 
 def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
-    """Check what the domain's DNS says about its email."""
+    """Check the DNS records of our email domain."""
     try:
         records = len(spf.records_of(domain, lookup))
         own, policy = len(dmarc.records_of(domain, lookup)), dmarc.policy_for(domain, lookup)
@@ -143,7 +143,7 @@ def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
 
 
 def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
-    """Evaluate SPF for the relay's own addresses."""
+    """Evaluate SPF for the relay's public addresses."""
     domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
     try:
         found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
@@ -160,11 +160,11 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
                     " others: `--probe` sees which."
                 )
     except dns.exception.DNSException:
-        return  # reported already
+        return  # `check_names` has reported it.
 
 
 def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
-    """Email ourselves through the relay, and report what arrived in the mailbox for bounces."""
+    """Send an email to ourselves, and report how it arrived in the mailbox for bounces."""
     settings, location = services.settings, services.settings.inbound_mailbox
     if settings.smtp_url.startswith("mailbox:"):
         yield failure("Nothing was sent: email stays on this machine (mailbox:).")
@@ -213,7 +213,7 @@ def relay_of(settings: Settings) -> Relay:
 
 
 def resolver(server: str = "") -> Lookup:
-    """Return a resolver for a DNS server, HOST or HOST:PORT; else the machine's own."""
+    """Return a lookup by a DNS server, given as HOST or HOST:PORT, or by the machine's own."""
     if not server:
         return partial(look_up, dns.resolver.get_default_resolver())
     host, _, port = server.partition(":")
@@ -223,7 +223,7 @@ def resolver(server: str = "") -> Lookup:
 
 
 def look_up(asked: dns.resolver.Resolver, name: str, kind: str) -> list[str]:
-    """Query a resolver; return nothing for a name without such a record."""
+    """Query DNS; return [] if there is no such record."""
     try:
         answer = asked.resolve(name, kind, lifetime=5)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

@@ -1,4 +1,4 @@
-"""Measure the state of the site: only totals, never of a group or a person."""
+"""Measure the state of the site, always in totals, never of one group or person."""
 
 import shutil
 from collections import Counter
@@ -31,24 +31,24 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold
 from belong_mail.ops.figures import Figure
 
-# How overdue a time, and how undecided a newsletter, may be.
+# How late is reported: a due time, and a newsletter that waits for a decision.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The instance that is measured, and the time."""
+    """The site to measure, and the current time."""
 
     session: Session
     settings: Settings
     at: datetime
-    # The web may not read what the worker's limits count.
+    # Whether the web measures, whose database role cannot read `worker_limits`.
     is_web: bool = False
 
     @property
     def has_relay(self) -> bool:
-        """Return whether email leaves this machine; in development no worker has to run."""
+        """Return whether email goes to a relay; otherwise, in development, a worker is optional."""
         return not self.settings.smtp_url.startswith("mailbox:")
 
 
@@ -56,7 +56,7 @@ Measure = Callable[[Site], float | None]
 
 
 def of_worker(ask: Callable[[Session, datetime], bool]) -> Measure:
-    """Return 1 if something is so; None in the web, which may not read what tells."""
+    """Return a measure of 1 or 0 by a condition; None in the web, which cannot read its table."""
     return lambda site: None if site.is_web else float(ask(site.session, site.at))
 
 
@@ -78,23 +78,23 @@ def _pulse(site: Site) -> datetime | None:
 
 
 def disk_free_bytes(site: Site) -> float | None:
-    """Return the free bytes of our fullest disk, or None if no disk can be looked at.
+    """Return the free bytes on the fullest of our disks, or None if none can be read.
 
-    A PostgreSQL server's own disk is for another machine to watch.
+    The disk of a PostgreSQL server is not ours to watch.
     """
     url, folders, free = make_url(site.settings.database_url), [site.settings.state_folder], []
     if url.get_backend_name() == "sqlite" and url.database:
         folders.append(Path(url.database).parent)
     for folder in folders:
-        with suppress(OSError):  # it is not there yet, or not ours to see
+        with suppress(OSError):  # The folder does not exist yet, or is another user's.
             free.append(shutil.disk_usage(folder).free)
     return min(free, default=None)
 
 
 def oldest_due_seconds(site: Site) -> float:
-    """Return the wait of the oldest email that no one has paused or stopped.
+    """Return the seconds that the oldest email has waited, unless it is paused or stopped.
 
-    Queued email waits since it was asked for: `due_at` moves on while the relay takes nothing.
+    Counted from `created_at` for queued email, as `due_at` moves on while the relay is down.
     """
     waiting = (
         Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
@@ -106,17 +106,14 @@ def oldest_due_seconds(site: Site) -> float:
 
 
 def given_back(site: Site) -> float:
-    """Return how many more messages grew stale in the worker's hands than were sent, lately."""
+    """Return by how many more messages were given back as stale than sent, lately."""
     lately = SentPerMinute.minute > site.at - GIVEN_BACK_WITHIN
     more = func.sum(SentPerMinute.stale - SentPerMinute.number)
     return max(0, site.session.scalar(select(more).where(lately)) or 0)
 
 
 def last_answer(site: Site) -> str:
-    """Say why email may wait: a quota of ours that is used up, or the relay's answer to one.
-
-    The answer is its codes, and our phrase.
-    """
+    """Explain why email may wait: our quota is used up, or the codes of the relay's last reply."""
     quota = site.settings.daily_quota
     if quota is not None and throttle.left_within_a_day(site.session, site.at) >= quota:
         return "BELONG_DAILY_QUOTA is used up: the rest goes out within a day, by itself."
@@ -159,7 +156,7 @@ def undecided_names(site: Site) -> str:
 
 
 def _undecided(site: Site) -> list[str]:
-    """List by public id the newsletters that are held, or that paused by themselves."""
+    """List the public ids of newsletters that were held or paused by the system long ago."""
     paused = (
         Newsletter.paused_at < site.at - UNDECIDED,
         Newsletter.stopped_at.is_(None),
@@ -171,14 +168,14 @@ def _undecided(site: Site) -> list[str]:
 
 
 def inbound_seconds(site: Site) -> float | None:
-    """Return how long every poll of the mailbox for bounces has failed, or None."""
+    """Return the seconds since polls of the mailbox for bounces began to fail; None without one."""
     last = last_polled(site.session)
     if last is None:
         return None
     return last.silent_seconds(site.at) if last.failures else 0.0
 
 
-# Advice, by the step at which reading the mailbox failed.
+# Advice by the step at which reading the mailbox failed.
 INBOUND_ADVICE = {
     "CONNECT": "Are its host and port right? Is its certificate valid for this name?",
     "TOKEN": "No access token: are the credentials right, and not revoked?",
@@ -203,33 +200,33 @@ def backup_seconds(site: Site) -> float | None:
 
 
 def backup_missing(site: Site) -> float | None:
-    """Return 1 if `db backup` has a key and never ran; others may back up in another way."""
+    """Return 1 if `db backup` has a key and never ran; without a key, others may make backups."""
     is_wanted = bool(site.settings.backup_recipient)
     return float(backup_seconds(site) is None) if is_wanted else None
 
 
 def failing_tasks(site: Site) -> float:
-    """Return how many of the worker's tasks fail again and again; it notes them each minute."""
+    """Return the number of periodic tasks that keep failing, which the worker notes each minute."""
     lately = Figure.name == figures.FAILING, Figure.noted_at > site.at - LATE
     return site.session.scalar(select(Figure.number).where(*lately)) or 0
 
 
 def asked_of_lists(site: Site) -> float | None:
-    """Return 1 if people of a list were asked since the operator was last told so."""
+    """Return 1 if people of an imported list were asked since operators were last told."""
     if site.is_web:
         return None
     return float(not rate_limits.remaining(site.session, ASKED_NOTICE, NOTICE_RATE, site.at))
 
 
 def unwritable(site: Site) -> float:
-    """Count a day's single emails that could not be written, whatever row was in their way."""
+    """Count single emails of the last day that could not be rendered."""
     failed = Delivery.newsletter_id.is_(None), Delivery.phrase == UNWRITABLE.phrase
     found = select(func.count(Delivery.id)).where(*failed, Delivery.state == State.FAILED)
     return site.session.scalar(found.where(Delivery.finished_at > site.at - UNDECIDED)) or 0
 
 
 def too_late(site: Site) -> float:
-    """Count single emails that were never tried in time, lately: their links would be over."""
+    """Count single emails that recently expired without a try."""
     untried = Delivery.newsletter_id.is_(None), Delivery.attempts == 0
     found = select(func.count(Delivery.id)).where(*untried, Delivery.state == State.EXPIRED)
     lately = Delivery.finished_at > site.at - ALERT_RATE.per
@@ -237,7 +234,7 @@ def too_late(site: Site) -> float:
 
 
 def deliveries(session: Session) -> dict[str, int]:
-    """Count all deliveries by state, except those of issues whose rows are deleted."""
+    """Count deliveries by state; those of issues whose rows are deleted are left out."""
     single = select(Delivery.state, func.count()).where(Delivery.newsletter_id.is_(None))
     copies = select(IssueCount.state, func.sum(IssueCount.number)).where(
         Newsletter.id == IssueCount.newsletter_id, Newsletter.counted_at.is_(None)

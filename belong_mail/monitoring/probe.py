@@ -1,7 +1,7 @@
-"""Email ourselves through the relay like a newsletter, and fetch what arrived: for `doctor`.
+"""Send an email to ourselves with a newsletter's headers, and fetch it, for `doctor --probe`.
 
-The return path and the recipient name no delivery, so another reader of the mailbox, or of a report
-about the probe, does nothing with it.
+Its return path and recipient are signed, but belong to no delivery: whatever else reads the mailbox
+ignores it.
 """
 
 import secrets
@@ -28,31 +28,31 @@ from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.replies import Reply
 from belong_mail.mail.smtp.session import SmtpSession
 
-# Deliveries never get numbers as high as these.
+# Larger than any delivery id.
 _FIRST_NUMBER: Final = 1 << 47
 _NUMBER_BITS: Final = 46
-# Bytes of a group's label in List-Id, as `BlindIndex.list_label` makes them.
+# Bytes of a List-Id's label, as from `BlindIndex.list_label`.
 _LABEL_OCTETS: Final = 10
 _MARK_OCTETS: Final = 16
 SUBJECT: Final = "Belong Mail probe "
-# Seconds between polls of the mailbox, and how much longer than the probe's time one may take.
+# Seconds between polls of the mailbox, and by how much the last one may exceed the time.
 LOOK_GAP_SECONDS: Final = 1.0
 MAILBOX_SECONDS: Final = 30.0
-# Copies that are fetched, should the relay make some.
+# Copies fetched, in case the relay duplicates the message.
 _MAX_COPIES: Final = 5
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An email to ourselves, and how to find it again."""
+    """An email to ourselves, and the mark in its subject."""
 
     mark: str
     envelope: Envelope
 
 
 def write_probe(services: Services) -> Probe:
-    """Compose an email with a newsletter's headers, to an address that only reports go to."""
+    """Compose an email with a newsletter's headers to one of our own return paths."""
     settings = services.settings
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
@@ -80,7 +80,7 @@ def write_probe(services: Services) -> Probe:
 
 
 def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
-    """Send a message to the relay; return its refusal. Raises RelayUnavailable, OSError."""
+    """Send a message; return the relay's refusal, if any. Raises RelayUnavailable and OSError."""
     smtp_session = SmtpSession.open(relay)
     line = smtp_session.line
     try:
@@ -100,9 +100,9 @@ def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
 
 
 def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
-    """Wait for the probe in the mailbox, remove it and return it; None if it did not arrive.
+    """Wait for the probe in the mailbox, delete and return it; None if it did not arrive.
 
-    A worker that reads the mailbox may have archived it already. Raises MailboxUnavailable.
+    The read folder is searched, too, as a worker may have archived it. Raises MailboxUnavailable.
     """
     until = time.monotonic() + seconds
     deadline = until + MAILBOX_SECONDS
@@ -110,7 +110,7 @@ def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
         while True:
             mailbox.select()
             found = _take(mailbox, mark)
-            with suppress(MailboxUnavailable):  # nothing was read here yet
+            with suppress(MailboxUnavailable):  # The read folder may not exist yet.
                 mailbox.select(location.read_folder)
                 found = found or _take(mailbox, mark)
             if found is not None or time.monotonic() >= until:
@@ -119,9 +119,9 @@ def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
 
 
 def _take(mailbox: Mailbox, mark: str) -> bytes | None:
-    """Remove messages with the probe's own subject, and return the first.
+    """Delete messages with exactly the probe's subject, and return the first.
 
-    A report that the probe did not arrive quotes its subject within another one.
+    A bounce of the probe only quotes that subject.
     """
     found = None
     for uid in mailbox.uids(_MAX_COPIES, criteria=f' SUBJECT "{mark}"'):

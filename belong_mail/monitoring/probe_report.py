@@ -1,4 +1,4 @@
-"""Report in words what happened to a newsletter on its way: for `doctor`."""
+"""Report in words how a newsletter arrived, for `doctor`."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.authentication.results import Verdict, verdict_of
 from belong_mail.ops.findings import Finding, failure
 
-# Fields that a signature must cover (RFC 6376, 5.4.1; RFC 8058, 4; Gmail's and Yahoo's rules).
+# Headers that a DKIM signature must cover (RFC 6376, 5.4.1; RFC 8058, 4; rules of Gmail and Yahoo).
 COVERED: Final = (
     "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post",
@@ -34,7 +34,7 @@ ADVICE: Final = {
 
 
 def judge(settings: Settings, raw: bytes) -> Iterator[Finding]:
-    """Report the receiving server's findings, and whether an email is signed well."""
+    """Report the receiving server's verdict, the DKIM signature and the return path."""
     arrived = BytesParser().parsebytes(raw)
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     verdict = verdict_of(arrived)
@@ -114,7 +114,7 @@ def _of_receiver(verdict: Verdict, method: str, places: str = "") -> Iterator[Fi
 
 
 def _is_related(one: str, other: str) -> bool:
-    """Return whether two domains are the same, or one is above the other."""
+    """Return whether two domains are equal, or one is a parent of the other."""
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
@@ -124,7 +124,7 @@ def _tags(signature: str) -> dict[str, str]:
 
 
 def _left_out(signature: dict[str, str]) -> list[str]:
-    """Return which of the required fields a signature does not cover."""
+    """Return the required headers that a signature does not cover."""
     covered = signature.get("h", "").lower().split(":")
     return [name for name in COVERED if name.lower() not in covered]
 

@@ -1,4 +1,4 @@
-"""Metrics and readiness for monitoring; for the office, the state of the site in words."""
+"""Pages for monitoring, and the office's pages about the state of the site."""
 
 import hmac
 import logging
@@ -39,7 +39,7 @@ def _site(session: Session) -> Site:
 @operating.get("/metrics")
 @public
 def metrics(session: Session) -> ResponseReturnValue:
-    """Return the metrics; 404 without the token."""
+    """Return all measures; 404 without the token."""
     token = services().settings.metrics_token
     if not token:
         abort(404)
@@ -53,10 +53,9 @@ def metrics(session: Session) -> ResponseReturnValue:
 @operating.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
-    """Answer “ok” if the database takes changes and a worker runs; else say why not.
+    """Answer “ok” if the database is writable and a worker runs; otherwise say why not.
 
-    The checks change nothing. A database that no worker has ever used is ready: it waits for its
-    first one.
+    The checks write nothing. A database that no worker has used yet is ready, for its first.
     """
     try:
         said = _obstacles()
@@ -80,12 +79,12 @@ def _obstacles() -> list[str]:
 
 
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")
-# Days for which memberships that bounces ended can be brought back.
+# Numbers of days for which bounced memberships can be restored.
 UNDO_DAYS = (1, 7, 30)
 
 
 def _wrong_for_office(session: Session) -> list[str]:
-    """Return a sentence for each check that is wrong and concerns the office."""
+    """Return the sentences of failed checks that are for the office."""
     concern = [check for check in checks.CHECKS if check.office]
     return [check.office for check in checks.wrong(_site(session), concern)]
 
@@ -93,7 +92,7 @@ def _wrong_for_office(session: Session) -> list[str]:
 @office.get("", strict_slashes=False)
 @for_office
 def home(session: Session) -> Page:
-    """Show what waits for the office, and whether all is well."""
+    """Show what the office should do, and whether all is well."""
     return page(
         "office/home.html",
         threads=threads(session),
@@ -106,7 +105,7 @@ def home(session: Session) -> Page:
 @office_health.get("")
 @for_office
 def show(session: Session) -> Page:
-    """Show the state of the site in words, from what the worker and the database say."""
+    """Show the state of the site in words."""
     since = [(days, now() - timedelta(days=days)) for days in UNDO_DAYS]
     return page(
         "office/health.html",
@@ -129,7 +128,7 @@ def retry(session: Session) -> ResponseReturnValue:
 @office_health.post("/bounces/accept")
 @for_office
 def accept(session: Session) -> ResponseReturnValue:
-    """Believe that many addresses do not exist."""
+    """Close the circuit breakers, believing that the addresses do not exist."""
     if figures.breaker_until(session) is None:
         raise InvalidState
     bounces.ask_to_accept(session)
@@ -139,7 +138,7 @@ def accept(session: Session) -> ResponseReturnValue:
 @office_health.post("/bounces/undo")
 @for_office
 def undo(session: Session) -> ResponseReturnValue:
-    """Restore the memberships that bounces ended in a number of days."""
+    """Restore the memberships that bounces ended within a number of days."""
     days = request.form.get("days", type=int)
     if days not in UNDO_DAYS:
         abort(400)

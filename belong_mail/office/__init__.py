@@ -1,1 +1,1 @@
-"""The office's pages."""
+"""The office's pages, and how a group ends."""

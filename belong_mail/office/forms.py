@@ -60,7 +60,7 @@ from belong_mail.web.forms import (
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 
-# Bytes of the file, and what a form has around it.
+# Bytes of the file and of the rest of its form.
 MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
 REFUSALS = {
     "video_url": gettext_noop("Enter a web address that starts with https://."),
@@ -84,7 +84,7 @@ class NameForm(BaseForm):
 
 
 class InviteForm(BaseForm):
-    """An invitation of one person to lead several groups, to work for the office, or both."""
+    """Invites one person to lead groups, to work for the office, or both."""
 
     name = name_field(_l("What you call this person"), NAME_HINT)
     email = email_field(
@@ -105,12 +105,12 @@ class InviteForm(BaseForm):
     )
     language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
     submit = SubmitField(_l("Send the invitation"))
-    # The one group that the invitation is for, if the page is about it.
+    # The only group to choose, if the page was opened from a group's page.
     only: Group | None = None
 
     @classmethod
     def about(cls, groups: list[Group], slug: str) -> "InviteForm":
-        """Make the form, for the group that the page came from alone if it came from one."""
+        """Build the form, with the group of this slug as the only one, if any."""
         form = cls()
         form.groups.choices = [SelectChoice(each.public_id, each.name) for each in groups]
         form.only = next((each for each in groups if each.slug == slug), None)
@@ -162,7 +162,7 @@ class RemovalForm(BaseForm):
         well_formed,
         _l("One address. This site doesn’t show it to anyone, and doesn’t keep it."),
     )
-    # Each choice is a button; Enter presses the first.
+    # Each choice is a button; the Enter key presses the first.
     what = RadioField(
         choices=lambda: [
             SelectChoice(REMOVE, _("Remove")),
@@ -189,7 +189,7 @@ class ImportForm(BaseForm):
     )
     language = language_field(_l("Language of the emails"), lambda: DEFAULT)
     submit = SubmitField(_l("Check the file"))
-    # The file's addresses, if the form is valid.
+    # The addresses read from the file, if the form is valid.
     found: AddressList | None = None
 
     def validate_file(self, field: Field) -> None:
@@ -216,7 +216,7 @@ class TrailForm(BaseForm):
     until = LocalDateField(_l("On or before"), validators=[Optional()])
 
     def offer(self, groups: Mapping[str, str]) -> None:
-        """Fill the lists of choices, sorted by their words."""
+        """Set the choices, sorted by label."""
         everything = ("", _("All"))
         kinds = {str(kind): kind_in_words(kind) for kind in Kind}
         for field, choices in ((self.group, groups), (self.kind, kinds)):
@@ -224,7 +224,7 @@ class TrailForm(BaseForm):
             field.choices = [everything, *in_order]
 
     def wanted(self) -> dict[str, Any]:
-        """Return the search; if the form is wrong, search for everything."""
+        """Return the search; an empty one if the form is invalid."""
         return {field.name: field.data for field in self if field.data} if self.validate() else {}
 
     @property
@@ -232,17 +232,17 @@ class TrailForm(BaseForm):
         return not any(field.data for field in self)
 
     def query(self) -> dict[str, str]:
-        """Return the search as a query string, for other pages of the same list."""
+        """Return the search as query arguments, for links to the other pages."""
         return {field.name: str(field.data) for field in self if field.data}
 
 
 def kind_in_words(kind: str) -> str:
-    """Return what was done, in the page's language."""
+    """Return a kind of entry in the page's language."""
     return at_start(_(kind))
 
 
 def fits_setting(_form: Form, field: Field) -> None:
-    """Accept what the environment could set, and only https links."""
+    """Accept a value that the environment could have; links only with https."""
     value = field.data or ""
     try:
         site_settings.parse(services().settings, field.name, value)
@@ -254,7 +254,7 @@ def fits_setting(_form: Form, field: Field) -> None:
 
 
 def setting_field(label: LazyProxy, hint: LazyProxy) -> StringField:
-    """Return the field of a setting of one line."""
+    """Return a one-line field for a setting."""
     length = Length(max=200, message=_l("Use at most 200 characters."))
     validators = [Optional(), length, one_line, fits_setting]
     return StringField(label, description=hint, filters=[strip], validators=validators)
@@ -303,21 +303,21 @@ class SettingsForm(BaseForm):
     submit = SubmitField(_l("Save"))
 
     def __init__(self, current: Settings, words: Iterable[str]) -> None:
-        """Show the current settings."""
+        """Fill the form with the current settings."""
         shown = {name: str(getattr(current, name)) for name in EDITABLE}
         super().__init__(data={**shown, "words": "\n".join(words)})  # type: ignore[no-untyped-call]
 
     def change(self, session: Session, settings: Settings) -> None:
-        """Store what was typed."""
+        """Store the input."""
         for name in EDITABLE:
             site_settings.change(session, settings, name, self[name].data or "")
         change_site_words(session, self.listed())
 
     def listed(self) -> list[str]:
-        """Return the words as they were typed."""
+        """Return the phrases as they were typed."""
         return (self.words.data or "").splitlines()
 
     def validate_words(self, _field: Field) -> None:
-        """Refuse the words of our sender: no newsletter of a discreet group could leave."""
+        """Refuse phrases of our sender, which would block newsletters of discreet groups."""
         if found := found_phrase(self.listed(), services().settings.mail_from):
             raise ValidationError(_("Our emails’ sender says “%(word)s”. Remove it.", word=found))

@@ -39,12 +39,12 @@ from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
 
 NAME_LENGTH = 60
-# Days from today to a group's last day: suggested, at least, at most.
+# Days from today to a group's last day: by default, minimum, maximum.
 USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelta(days=365)
 
 
 def short_list(_form: Form, field: Field) -> None:
-    """Accept the lines that are compared with headers; further ones would be ignored."""
+    """Limit lines to those that are compared with headers; further ones would be ignored."""
     words = (field.data or "").splitlines()
     if len(words) > MAX_WORDS or any(len(each) > MAX_CHARACTERS for each in words):
         raise ValidationError(_("Use at most 200 lines, each with at most 60 characters."))
@@ -114,7 +114,7 @@ class GroupForm(SharedForm):
     submit = SubmitField(_l("Save"))
 
     def described(self) -> Described:
-        """Return what was typed."""
+        """Return the input."""
         return Described(
             name=self.name.data or "",
             is_discreet=bool(self.is_discreet.data),
@@ -155,7 +155,7 @@ class EndForm(BaseForm):
 
     @property
     def moment(self) -> datetime:
-        """Return the first moment after the last day, in local time."""
+        """Return the moment after the last day, in local time."""
         day = cast("date", self.last_day.data) + timedelta(days=1)
         return datetime.combine(day, time(), services().settings.timezone)
 
@@ -199,7 +199,7 @@ def _short(field: Field) -> None:
 
 
 def list_fits_kind(form: "QuestionForm", field: Field) -> None:
-    """Require a list for a type of question that has one, and none for others."""
+    """Require options for types of questions that have them, and none for others."""
     number, chosen = len(lines(field.data)), QUESTION_TYPES.get(form.kind.data)
     has_options = chosen is not None and chosen.has_options
     if has_options and not MIN_OPTIONS <= number <= MAX_OPTIONS:
@@ -210,7 +210,7 @@ def list_fits_kind(form: "QuestionForm", field: Field) -> None:
 
 
 def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
-    """Return a validator: a list in another language is empty or as long as the first."""
+    """Return a validator: options in another language are as many as in the first, or none."""
 
     def check(form: "QuestionForm", field: Field) -> None:
         number, reader = len(lines(field.data)), request_language()
@@ -257,7 +257,7 @@ class QuestionForm(BaseForm, LocalizedForm):
     submit = SubmitField(_l("Add the question"))
 
     def typed_options(self) -> list[LocalizedText]:
-        """Return each option, in every language that it was typed in."""
+        """Return each option in the languages in which it was typed."""
         listed = {code: lines(words) for code, words in self.typed("options").items()}
         return [
             {code: listed[code][number] for code in listed if listed[code]}

@@ -1,4 +1,4 @@
-"""Set or cancel the end of a group; `office.tasks` does the rest."""
+"""Set or cancel the end of a group; `office.tasks` carries it out."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,15 +13,15 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import InvalidState
 
-# How long an ended group's memberships are kept after leads and office were told, at least.
+# How long memberships are kept after leaders and the office were notified of the end.
 NOTICE = timedelta(days=7)
 IS_ENDING = or_(Group.ends_at.is_not(None), Group.retired_at.is_not(None))
 
 
 def end_on(session: Session, group: Group, ends_at: datetime) -> None:
-    """Set a group's end; no one can join from now on. Raises InvalidState.
+    """Set a group's end; from now on no one can join. Raises InvalidState.
 
-    Issues scheduled for later become drafts again; earlier ones are sent.
+    Issues scheduled for after the end become drafts again; earlier ones are sent.
     """
     _change(session, group, ~IS_ENDING, ends_at=ends_at)
     later = _scheduled(group).where(Newsletter.due_at >= ends_at)
@@ -31,21 +31,21 @@ def end_on(session: Session, group: Group, ends_at: datetime) -> None:
 
 
 def end_now(session: Session, group: Group) -> None:
-    """End a group at once, for an operator: nothing more is sent to it."""
+    """End a group at once, as an operator may: nothing more is sent to it."""
     group.ends_at = now()
     release.retire(session, group)
 
 
 def restore(session: Session, group: Group) -> None:
-    """Cancel a group's end. Raises InvalidState if it has ended."""
+    """Cancel a group's end. Raises InvalidState if it has passed."""
     _change(session, group, Group.retired_at.is_(None), Group.ends_at > now(), ends_at=None)
     audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
 
 
 def restore_ended(session: Session, group: Group) -> None:
-    """Restore a group that ends or has ended, while its memberships are kept.
+    """Cancel a group's end, even one that has passed, until its memberships are deleted.
 
-    Raises InvalidState otherwise.
+    Raises InvalidState if it has no end, or is too late.
     """
     told_lately = or_(Group.announced_at.is_(None), Group.announced_at > now() - NOTICE)
     is_whole = or_(told_lately, Group.retired_at.is_(None))
@@ -59,7 +59,7 @@ def count_scheduled(session: Session, group: Group) -> int:
 
 
 def emptied_after(group: Group) -> datetime | None:
-    """Return when a group's memberships will be deleted, or None if no end is set."""
+    """Return when a group's memberships will be deleted, or None if it has no end."""
     if group.ends_at is None:
         return None
     return max(group.ends_at, (group.announced_at or now()) + NOTICE)
@@ -71,7 +71,7 @@ def _scheduled(group: Group) -> Select[Any]:
 
 
 def _change(session: Session, group: Group, *is_so: ColumnElement[bool], **values: object) -> None:
-    """Change a group if this condition holds. Raises InvalidState."""
+    """Change a group if these conditions hold. Raises InvalidState."""
     changed = update(Group).where(Group.id == group.id, *is_so).values(values)
     if session.scalar(changed.returning(Group.id)) is None:
         raise InvalidState

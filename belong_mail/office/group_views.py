@@ -1,4 +1,4 @@
-"""The office's pages about groups, and about the lists that move in."""
+"""The office's pages about groups, and about importing lists of members."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
 
 
 def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
-    """Return a group’s people, newsletters, next meeting and rules, for its page."""
+    """Return a group's people, newsletters, next meeting and rules, for its page."""
     coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
     waiting = [each for each in release.open_issues(session) if each.group_id == group.id]
     return {
@@ -109,7 +109,7 @@ def move(session: Session, group: Group) -> ResponseReturnValue:
 @office_groups.post("/groups/<slug>/launch")
 @for_office(slug=service.find_group)
 def launch(session: Session, group: Group) -> ResponseReturnValue:
-    """Start an upcoming group, or undo that within an hour."""
+    """Launch an upcoming group, or undo that within an hour."""
     done = request.form.get("do", "launched")
     try:
         if done == "undone":
@@ -124,7 +124,7 @@ def launch(session: Session, group: Group) -> ResponseReturnValue:
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])
 @for_office(slug=service.find_group)
 def end(session: Session, group: Group) -> ResponseReturnValue:
-    """Explain on GET what the end of a group means; on POST set it."""
+    """Explain on GET what a group's end means; on POST set it."""
     form = EndForm()
     if form.validate_on_submit():
         group_retirement.end_on(session, group, form.moment)
@@ -165,7 +165,7 @@ def remove_question(session: Session, group: Group, question_id: int) -> Respons
 
 
 def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:
-    """Store a group's words, or a new group, or set the form's error."""
+    """Store a group, new or changed, and return it; None with a form error if its name is taken."""
     try:
         if found is not None:
             return office.describe(session, found, form.described())
@@ -176,7 +176,7 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
 
 
 def _ended(group: Group) -> Page:
-    """Show when a group ended, what becomes of its memberships, and until when."""
+    """Show when a group ended, and when its memberships are deleted."""
     return group_page(
         "office/ended_group.html",
         group,
@@ -187,7 +187,7 @@ def _ended(group: Group) -> Page:
     )
 
 
-# Why the audit trail does not record a file that is only checked.
+# Why a checked file has no audit entry.
 CHECKED = "Nobody is asked before it is started."
 office_imports = Blueprint("office_imports", __name__, url_prefix="/office/groups/<slug>/import")
 allow_uploads(office_imports, MAX_BODY)
@@ -196,7 +196,7 @@ allow_uploads(office_imports, MAX_BODY)
 @office_imports.route("", methods=["GET", "POST"])
 @for_office
 def add(slug: str) -> ResponseReturnValue:
-    """Check a file on POST, and store its addresses, sealed, until it is started."""
+    """Check a file on POST, and store its addresses, sealed, until the import is started."""
     form = ImportForm()
     is_right = form.validate_on_submit()  # outside a transaction: reading a file takes a while
     with transaction(unrecorded=CHECKED) as session:
@@ -226,7 +226,7 @@ def start(session: Session, group: Group) -> ResponseReturnValue:
 @office_imports.post("/discard")
 @for_office(slug=service.find_group)
 def discard(session: Session, group: Group) -> ResponseReturnValue:
-    """Stop asking, and delete the rest of the file."""
+    """Stop an import, and delete its remaining addresses."""
     seen = _seen(session, group)
     if seen is not None:
         imports.discard(session, seen)
@@ -234,7 +234,7 @@ def discard(session: Session, group: Group) -> ResponseReturnValue:
 
 
 def _seen(session: Session, group: Group) -> imports.Import | None:
-    """Return the newest file, which must be the one that the page showed."""
+    """Return the newest import. Raises InvalidState if the page showed another."""
     latest = imports.latest(session, group)
     if latest is not None and latest.public_id != request.form.get("seen"):
         raise InvalidState

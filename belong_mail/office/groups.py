@@ -1,4 +1,4 @@
-"""The office's verbs for groups: add, describe, mark, order, launch, and add questions."""
+"""The office's actions on groups: add, describe, mark, order, launch, and add questions."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
@@ -21,21 +21,21 @@ from belong_mail.leads import page as group_page
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
 
-# Meetings of all groups together in a year.
+# Days of meetings read in all, which covers a year.
 MOST_MEETINGS = 2000
 
 
 class NameTaken(Exception):
-    """Another group has this name, or has had the address made from it."""
+    """Another group has this name, or has or had the slug made from it."""
 
 
 class NotReady(Exception):
-    """The group has no leader or no summary, so it cannot start."""
+    """The group has no leader or no summary, so it cannot be launched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The office's words about a group."""
+    """The columns of a group that the office may change."""
 
     name: str
     summary: LocalizedText
@@ -48,7 +48,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class GroupAtAGlance:
-    """A group with its leaders, its last newsletter's day and its next meeting's."""
+    """A group with its leaders, and the dates of its last newsletter and next meeting."""
 
     group: Group
     team: Team
@@ -73,7 +73,7 @@ def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlanc
 
 
 def last_issue(session: Session, group: Group) -> Newsletter | None:
-    """Return the newsletter that a group sent last, without its text."""
+    """Return a group's newest sent newsletter, without its text."""
     found = select(Newsletter).where(
         Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None)
     )
@@ -103,9 +103,9 @@ def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
 
 
 def describe(session: Session, group: Group, said: Described) -> Group:
-    """Change a group's words, its name included. Raises NameTaken.
+    """Change a group's description, also its name. Raises NameTaken.
 
-    Its address stays: it is on posters and in links. Leads can undo changes to their page.
+    The slug stays, as posters and links have it. Leaders can undo changes to their page.
     """
     if not groups.is_name_free(session, said.name, group):
         raise NameTaken
@@ -122,7 +122,7 @@ def describe(session: Session, group: Group, said: Described) -> Group:
 
 
 def _changes(group: Group, said: Described) -> list[audit.Kind]:
-    """List the audit trail's entries for a change, the most important first."""
+    """List the audit entries for a change, the most important first."""
     before, kinds = described(group), []
     if before.name != said.name:
         kinds.append(audit.Kind.GROUP_RENAMED)
@@ -137,12 +137,12 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
 
 
 def is_ready(session: Session, group: Group) -> bool:
-    """Tell whether a group may start: someone leads it, and a line says what it is for."""
+    """Return whether a group may be launched: it has a leader and a summary."""
     return bool(group.summary and accounts.leads_of(session, group))
 
 
 def launch(session: Session, group: Group) -> None:
-    """Start an upcoming group. Raises NotReady and AlreadyLaunched."""
+    """Launch an upcoming group. Raises NotReady and AlreadyLaunched."""
     if not is_ready(session, group):
         raise NotReady
     groups.launch(group)
@@ -151,7 +151,7 @@ def launch(session: Session, group: Group) -> None:
 def add_question(
     session: Session, group: Group, kind: str, label: LocalizedText, options: list[LocalizedText]
 ) -> Question:
-    """Add a question at the end of a group's form."""
+    """Append a question to a group's sign-up form."""
     last = max((each.position for each in group.questions), default=0)
     question = Question(position=last + 1, kind=kind, label=label, options=options)
     group.questions.append(question)
@@ -161,7 +161,7 @@ def add_question(
 
 
 def remove_question(session: Session, group: Group, question_id: int) -> None:
-    """Remove a question from its group's form. Raises NotFound."""
+    """Remove a question of a group. Raises NotFound."""
     found = (each for each in group.questions if each.id == question_id)
     question = required(next(found, None), NotFound)
     audit.record(session, audit.Kind.QUESTION_REMOVED, group=group, detail=str(question_id))

@@ -1,4 +1,4 @@
-"""The office's queries: groups, and threads without their words."""
+"""The office's queries: groups, and the state of threads, whose messages it cannot read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,19 +18,19 @@ from belong_mail.groups.models import Group
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """A thread as the office knows it: without its words."""
+    """The state of a thread, without its messages."""
 
     reference: str
-    # In English, as the form offers it; empty if unknown.
+    # English label; "" if unknown.
     topic: str
-    # The time of the last message.
+    # The time of the newest message.
     last_at: datetime
     is_waiting: bool
     until: datetime
 
 
 def threads(session: Session) -> list[ThreadStatus]:
-    """List the open threads: those that wait for an answer first, the longest wait at the top."""
+    """List the open threads, those without an answer first, each by age."""
     found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
     standings = [thread_status(session, thread) for thread in session.scalars(found)]
     return sorted(standings, key=lambda each: not each.is_waiting)
@@ -56,6 +56,6 @@ def find_group(session: Session, slug: str) -> Group:
 
 
 def find_ended_group(session: Session, slug: str) -> Group | None:
-    """Find a group that has ended; None for another."""
+    """Find a group that has ended, or None."""
     group = group_service.find_of_any_age(session, slug)
     return group if group is not None and group.has_ended(now()) else None

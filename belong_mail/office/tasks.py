@@ -1,8 +1,8 @@
-"""The worker's tasks for the office: end groups step by step, announce and use settings.
+"""The worker's tasks for the office: end groups, announce and apply settings.
 
-Office or operator set the end of a group. The worker does all else, and trusts no date of the
-web's: it tells leads and office of each end first, and keeps memberships for `NOTICE` after that,
-whatever is set.
+The office or an operator sets a group's end. The worker does the rest and trusts no date that the
+web could write: it first notifies leaders and the office, and keeps memberships for `NOTICE` after
+that.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
 from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 
-# Tells leads and office that a group will end, has ended, or goes on after all.
+# The email that a group will end, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"
 SETTINGS_CHANGED = "settings-changed"
 CONCERNED = select(Group).where(
@@ -35,7 +35,7 @@ CONCERNED = select(Group).where(
 
 @each_minute("Groups do not end")
 def carry_on(work: Work) -> int:
-    """Do what is due about groups that end or were to; return how many rows were deleted."""
+    """Take the next step for groups with an end, or whose end was canceled; return rows deleted."""
     session, at = work.session, work.at
     deleted = 0
     found = CONCERNED.order_by(Group.id).with_for_update(skip_locked=True, key_share=True)
@@ -52,21 +52,21 @@ def carry_on(work: Work) -> int:
 
 @each_minute("A lock keeps the end of groups untold")
 def find_locked_groups(work: Work) -> None:
-    """Fail while a lock keeps groups from `carry_on`, so that the operator hears of it."""
-    # Not in SQL: PostgreSQL's infinity, which the web may write, differs there from what was told.
+    """Raise StillLocked while a lock keeps groups from `carry_on`, to alert an operator."""
+    # Compared in Python: PostgreSQL's infinity, which the web could write, loads as another date.
     if any(each.announced_end != each.ends_at for each in work.session.scalars(CONCERNED)):
         raise StillLocked
 
 
 def _announce(work: Work, group: Group) -> None:
-    """Tell leads and office, as their proofs say, of an end or that there is none after all.
+    """Notify leaders and the office, by their proven rights, of an end or its cancellation.
 
-    The inbox is told too, and the emails are fixed now: the web may change every mark for a moment.
+    The inbox gets it, too; emails are fixed now, as the web could change rows for a moment.
     """
     session, keys = work.session, work.keys
     group.announced_end = group.ends_at
     group.announced_at = work.at
-    if group.ends_at is None:  # taken back, maybe after its last day: its memberships are kept
+    if group.ends_at is None:  # canceled, perhaps after it had passed
         group.announced_at = group.retired_at = None
     kept_until = emptied_after(group)
     said: dict[str, Any] = {
@@ -81,7 +81,7 @@ def _announce(work: Work, group: Group) -> None:
 
 
 def _empty(session: Session, group: Group, at: datetime) -> int:
-    """Delete some of a group's memberships, then its waiting list; withdraw their waiting email."""
+    """Delete a batch of memberships and their waiting email; at last, the waiting list."""
     found = select(Subscription).where(Subscription.group_id == group.id).limit(BATCH_ROWS)
     rows = list(session.scalars(found.with_for_update()))
     erasure.forget_subscriptions(session, rows)
@@ -94,7 +94,7 @@ def _empty(session: Session, group: Group, at: datetime) -> int:
 
 @writes(GROUP_ENDS)
 def group_ends_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead, or the office, when a group ends, or that it goes on after all."""
+    """Email a leader or the office when a group ends, or that it goes on."""
     to, said = read_posted(mailer.opener, delivery)
     last_day, kept_until = (
         last_moment(each and datetime.fromisoformat(each))
@@ -112,10 +112,10 @@ def group_ends_email(_session: Session, mailer: Mailer, delivery: Delivery) -> E
 
 @each_minute("Changed settings are not used")
 def apply_changes(work: Work) -> None:
-    """Use the settings that all were told of in emails; tell of those that have changed.
+    """Apply the settings that were announced, and announce those that have changed.
 
-    A change is used a minute after it was announced, when that is committed. The inbox is told too:
-    the web may write rows that say that no one works for the office.
+    A change is applied a minute after its announcement, which has committed by then. The office's
+    inbox gets it, too: the web could make it look as if no one works for the office.
     """
     session, keys, current = work.session, work.keys, work.mailer.site(work.session)
     work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
@@ -132,7 +132,7 @@ def apply_changes(work: Work) -> None:
 
 @writes(SETTINGS_CHANGED)
 def settings_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the inbox, or a proven colleague of the office, where to see the settings."""
+    """Email the office's inbox or a proven member of the office where to see the settings."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("office.settings", said["language"])
     return Email(to, said["language"], {"settings_url": url, "is_office": said["is_office"]})

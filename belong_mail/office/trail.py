@@ -1,4 +1,4 @@
-"""The audit trail as the office reads it: filtered, newest first."""
+"""Search the audit trail for the office's page, newest entries first."""
 
 import base64
 import hashlib
@@ -17,11 +17,11 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IS_NO_DRAFT
 
 ENTRIES_A_PAGE = 50
-# Characters of an account's or a session's short reference.
+# Characters of a short reference to an account or session.
 REFERENCE_LENGTH = 6
 
 
-# Details that are shown, in words; ids are not shown.
+# Details that the page shows; ids are left out.
 DETAILS = {
     "passkey": gettext_noop("with a passkey"),
     "district": gettext_noop("with a district account"),
@@ -44,7 +44,7 @@ DETAILS = {
 
 
 def reference(public_id: str | None) -> str:
-    """Return a short reference to an account or session, which does not reveal its id."""
+    """Return a short hash that refers to an account or session without revealing its id."""
     if not public_id:
         return ""
     digest = hashlib.sha256(f"reference/{public_id}".encode()).digest()
@@ -61,9 +61,9 @@ def find(
     since: date | None = None,
     until: date | None = None,
 ) -> tuple[list[AuditEntry], int | None]:
-    """Return a page of the trail, newest first, and the entry before which the next page begins.
+    """Return a page of entries, newest first, and the id before which the next page starts.
 
-    The latter is None on the last page.
+    It is None on the last page.
     """
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(ENTRIES_A_PAGE + 1)
     if before is not None:
@@ -86,14 +86,14 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def groups_in(session: Session) -> dict[str, str]:
-    """Return the names of groups in the trail and the directory, retired ones too."""
+    """Return names by slug of groups in the trail or the directory, including retired ones."""
     names = {row.slug: row.name for row in session.execute(select(Group.slug, Group.name))}
     told = select(AuditEntry.group_slug).where(AuditEntry.group_slug.is_not(None)).distinct()
     return {slug or "": slug or "" for slug in session.scalars(told)} | names
 
 
 def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, str]:
-    """Return the accounts of entries by id, and their names; "" without one."""
+    """Return the names by public id of the accounts in entries; "" for one without a name."""
     told = {each for entry in entries for each in (entry.actor, entry.account) if each}
     rows = session.execute(
         select(Account.public_id, Account.name).where(Account.public_id.in_(told))
@@ -102,7 +102,7 @@ def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, st
 
 
 def readable(session: Session, entries: Iterable[AuditEntry]) -> set[str]:
-    """Return the newsletters of entries that the office may open: not drafts."""
+    """Return which of the entries' newsletters the office may open: those that are not drafts."""
     named = {each.newsletter for each in entries if each.newsletter}
     found = select(Newsletter.public_id).where(Newsletter.public_id.in_(named), IS_NO_DRAFT)
     return set(session.scalars(found))

@@ -1,4 +1,4 @@
-"""The office's pages: what waits for it, threads, settings, people, and the audit trail."""
+"""The office's pages: threads, addresses, settings, people, and the audit trail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -73,7 +73,7 @@ def approval_rule(session: Session, group: Group) -> ResponseReturnValue:
 @office.route("/addresses", methods=["GET", "POST"])
 @for_office
 def addresses(session: Session) -> ResponseReturnValue:
-    """Remove one address from a group; the answer is the same whether it was in it or not."""
+    """Remove an address from a group; the answer does not reveal whether it was a member."""
     form, is_too_many = RemovalForm(), False
     form.offer(groups.listed(session))
     if form.validate_on_submit():
@@ -92,7 +92,7 @@ def addresses(session: Session) -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def settings(session: Session) -> ResponseReturnValue:
-    """Change the site settings; everyone in the office is told."""
+    """Change the site settings, of which the worker notifies the whole office."""
     ours = services().settings
     current = site_settings.with_changes(session, ours)
     form = SettingsForm(current, header_words.site_words(session))
@@ -108,7 +108,7 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @people.get("")
 @for_office
 def formerly() -> ResponseReturnValue:
-    """Redirect from the address to which emails linked."""
+    """Redirect from a URL that older emails contain."""
     return redirect(url_for("office_groups.listed"), 308)
 
 
@@ -127,7 +127,7 @@ def invite(session: Session) -> ResponseReturnValue:
 @people.route("/<account_id>", methods=["GET", "POST"])
 @for_office(account_id=verbs.find_person)
 def person(session: Session, found: Account) -> ResponseReturnValue:
-    """Show someone's roles; on POST change the office's name for them."""
+    """Show someone's roles; on POST change the name that the office gave them."""
     form = NameForm(obj=found)
     if form.validate_on_submit():
         accounts.rename(session, found, form.name.data or "")
@@ -142,11 +142,11 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
 @for_office(account_id=verbs.find_person)
 @fresh_proof
 def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
-    """Do what the button says, at once."""
+    """Do what the pressed button says."""
     done = verb
     try:
         _do(session, found, verb, request.form.get("role", ""))
-    except verbs.LastOfficeAccount:  # before anything was changed
+    except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
     if not accounts.rights_of(session, found):
         return redirect(url_for("office_groups.listed", done=done), 303)
@@ -154,7 +154,7 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Do it; “remove” is for one role: a group by its slug, or “office”."""
+    """Run the verb; “remove” is for one role, a group's slug or “office”."""
     by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
@@ -207,7 +207,7 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
 
 
 def _about(entry: AuditEntry) -> str:
-    """Return what else an entry is about, or an empty text if that is only an id."""
+    """Return an entry's detail in words, or "" if it is an id."""
     detail = entry.detail or ""
     if entry.kind == Kind.COMMAND_RUN:
         return detail.replace("-", " ")
