@@ -1,1 +1,1 @@
-"""The directory, onboarding, error pages, the development mailbox."""
+"""The directory, pages for new colleagues, error pages, and the development mailbox."""

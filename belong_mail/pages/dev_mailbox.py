@@ -1,4 +1,4 @@
-"""The test mailbox of development: sent emails, as readers see them."""
+"""The development mailbox: sent emails, as their readers see them."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from belong_mail.web.context import services
 mailbox = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox")
 
 
-# For the email itself: its styles are inline, and it runs nothing.
+# For an email itself: its styles are inline, and it runs no script.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:;"
     " frame-ancestors 'self'; base-uri 'none'; form-action 'none';"
@@ -32,15 +32,15 @@ PAGE_POLICY = (
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 SHOWN = 100
-# Seconds around “Open the email” in which an email may come.
+# Seconds before and after “Open the email” in which an email may come.
 BEFORE, AFTER = 10, 6
-# Headers of proxies: a visitor behind one may be anywhere.
+# Headers of a proxy, behind which a visitor may be anyone.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 
 @mailbox.before_request
 def refuse_others() -> None:
-    """Answer only this machine: everyone's email is here, and no one signs in."""
+    """Answer only this machine, as it shows everyone's email without a sign-in."""
     is_forwarded = any(name in request.headers for name in FORWARDED)
     if is_forwarded or not is_this_machine(request.remote_addr or ""):
         abort(404)
@@ -53,7 +53,7 @@ def _folder() -> Path:
 @mailbox.get("")
 @development
 def index() -> ResponseReturnValue:
-    """List sent emails; with `since`, reload until the expected one has come."""
+    """List sent emails; with `since`, reload until the expected one is there."""
     if request.args.get("since") == "now":
         return redirect(url_for(".index", since=int(time.time())))
     since = request.args.get("since", 0, type=int)
@@ -88,7 +88,7 @@ def html(file: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class StoredMail:
-    """A message as its reader would see it, and its source."""
+    """A stored message, as its reader sees it, and its source."""
 
     name: str
     received_at: datetime
@@ -101,13 +101,13 @@ class StoredMail:
 
 
 def newest_mails(folder: Path, n: int) -> list[StoredMail]:
-    """Return at most n messages, newest first."""
+    """Return the newest messages, at most n."""
     found = (find_mail(folder, name) for name in message_files(folder)[: -n - 1 : -1])
     return [kept for kept in found if kept is not None]
 
 
 def find_mail(folder: Path, name: str) -> StoredMail | None:
-    """Return the message in a file of ours, or None."""
+    """Return the message in a file, or None if there is no such file."""
     if not FILE_NAME.fullmatch(name):
         return None
     try:

@@ -17,7 +17,7 @@ from belong_mail.web.context import services
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
-# How long `security.txt` is valid; RFC 9116, section 2.5.5, advises under a year.
+# Validity of `security.txt`: under a year, as RFC 9116, 2.5.5, advises.
 PROMISED = timedelta(days=180)
 directory = Blueprint("directory", __name__)
 # Meetings on a group's page.
@@ -62,14 +62,14 @@ def accessibility() -> Page:
 @directory.get("/favicon.ico")
 @public
 def favicon() -> ResponseReturnValue:
-    """Redirect browsers that ask here without looking at the page."""
+    """Redirect browsers that request the icon without reading a page's link."""
     return redirect(url_for("static", filename="logo.svg", lang=None), 308)
 
 
 @directory.get("/robots.txt")
 @public
 def robots() -> Response:
-    """Allow robots on public pages; emailed links forbid them in their own headers."""
+    """Allow robots on public pages; the pages of emailed links refuse them by X-Robots-Tag."""
     return Response("User-agent: *\nDisallow: /lead/\n", mimetype="text/plain")
 
 
@@ -91,12 +91,12 @@ def security() -> Response:
 @directory.get("/too-long")
 @public
 def too_long() -> ResponseReturnValue:
-    """Show that something was larger than any form or file may be; the proxy asks for this page."""
+    """Show the error page for too large a body; the proxy forwards to it."""
     abort(413)
 
 
 @directory.get("/healthz")
 @public
 def healthz() -> ResponseReturnValue:
-    """Answer that the process is alive."""
+    """Answer while the process runs, without the database."""
     return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8"}

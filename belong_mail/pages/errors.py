@@ -1,4 +1,4 @@
-"""Error pages: what went wrong, and what the reader can do now."""
+"""Error pages: what went wrong, and what the reader can do."""
 
 import logging
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
 log = logging.getLogger(__name__)
-# Seconds until a retry is worthwhile, if nothing can be read or stored.
+# Retry-After in seconds while the database is unavailable.
 RETRY_AFTER_SECONDS = 120
 MOST_FRAMES = 12
 CHUNK_OCTETS = 64 * 1024
@@ -50,7 +50,7 @@ OUR_FAULT = (
     gettext_noop("Something went wrong on our end"),
     gettext_noop("Please try again in a few minutes. If it happens again, write to the office."),
 )
-# The same words for links that are another's, unknown, old or malformed, so that a guess reveals
+# Links of others, unknown, old and malformed links get the same words, so that guesses reveal
 # nothing.
 MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     NotFound: NOT_FOUND,
@@ -91,15 +91,15 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
         gettext_noop("Something went wrong with that link or button"),
         gettext_noop("Go back to the page before, then select its button."),
     ),
-    HTTPException: (  # with a status of its own
+    HTTPException: (  # It has a status of its own.
         400,
         gettext_noop("We couldn’t read that request"),
         gettext_noop("Nothing was changed. Open the page again and try once more."),
     ),
-    InternalServerError: OUR_FAULT,  # raised after a view, and logged by then
+    InternalServerError: OUR_FAULT,  # A view raised it after it was logged.
     Exception: OUR_FAULT,
 }
-# Pages shown while too much waits: the title, and when to come back.
+# Title and advice while too many requests wait.
 LATER: dict[type[HTTPException], tuple[str, str]] = {
     TooManyRequests: (
         gettext_noop("Please wait a moment"),
@@ -112,9 +112,9 @@ LATER: dict[type[HTTPException], tuple[str, str]] = {
 }
 
 
-# First parts of the addresses of the desk's pages.
+# First segments of the paths of leaders' and the office's pages.
 DESK = {"lead", "office", "account"}
-# For each page with a link that doesn't work: what to do, the next page, its button.
+# Advice about a link that no longer works, by endpoint, with a button's endpoint and text.
 SIGN_IN = (
     gettext_noop("Ask for a new link. We’ll email it to you."),
     "sign_in.ask",
@@ -151,7 +151,7 @@ def register_error_pages(app: Flask) -> None:
 
 
 class WithoutValues(logging.Filter):
-    """Logs where an error happened, without the URL and the traceback's values."""
+    """Logs an error's type and lines, without the URL and the traceback's values."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
@@ -161,9 +161,9 @@ class WithoutValues(logging.Filter):
 
 
 def message_of(error: BaseException) -> str:
-    """Return an error's type, page and lines, last first.
+    """Return an error's type, endpoint and lines, innermost first.
 
-    It leaves out values, which may be addresses, and URLs, which may have secrets.
+    Values are left out, as they may be addresses, and URLs, as they may contain secrets.
     """
     page = request.endpoint if request else None
     lines = [f"{each.f_globals.get('__name__')}:{at}" for each, at in walk_tb(error.__traceback__)]
@@ -181,7 +181,7 @@ def known_error(error: Exception) -> ErrorPage:
         return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
     button = _open_again() if isinstance(error, InvalidState) else None
     may_have_words = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
-    # A draft may be sent or deleted while someone writes in it.
+    # A draft may be sent or deleted while someone edits it.
     texts = texts_of(request.form.values()) if may_have_words else []
     shows_groups = code == NOT_HERE and not _start_of_desk()
     return error_page(
@@ -190,7 +190,7 @@ def known_error(error: Exception) -> ErrorPage:
 
 
 def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
-    """Say that it is too large, after reading all of it: else the connection just ends."""
+    """Read the whole body, as otherwise the connection would break, and show an error page."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
     if request.mimetype == "multipart/form-data":
@@ -210,12 +210,12 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
 
 
 def _open_again() -> tuple[str, str]:
-    """Return the link back to a form's page, and its words."""
+    """Return a link to the page with the form, and its text."""
     return page_of_press(), _("Open the page again")
 
 
 def _start_of_desk() -> tuple[str, str] | None:
-    """Return the way to the first page of the desk, and its words; None for any other page."""
+    """Return a link to leaders' or the office's first page, and its text, or None."""
     if request.path.split("/")[1] not in DESK:
         return None
     if "account" in g and g.is_office:
@@ -224,9 +224,9 @@ def _start_of_desk() -> tuple[str, str] | None:
 
 
 def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
-    """Say when to come back, to people and to programs (RFC 9110, section 10.2.3).
+    """Show when to try again, and send Retry-After (RFC 9110, 10.2.3).
 
-    `web.context.throttle` sets the time. Nothing that was typed is lost until then.
+    `web.context.throttle` sets the time. The browser keeps what was typed.
     """
     title, words = LATER[type(error)]
     at = cast("datetime", error.retry_after)
@@ -243,7 +243,7 @@ def later(error: TooManyRequests | ServiceUnavailable) -> ErrorPage:
 
 
 def no_database(error: DBAPIError) -> ErrorPage:
-    """Show a page although nothing can be read or stored."""
+    """Show an error page without using the database."""
     log.error("The database cannot be used: %s", error_name(error))
     title, _later = LATER[ServiceUnavailable]
     return error_page(503, _(title), _nothing_lost(), retry_after=RETRY_AFTER_SECONDS)
@@ -272,7 +272,7 @@ def error_page(
 
 
 def _nothing_lost() -> str:
-    """Say that nothing stored was lost, and how to send the form again."""
+    """Return that nothing was lost, and how to send the form again."""
     if request.method in SAFE:
         return _("Nothing was saved, and nothing was lost. Please try again in a few minutes.")
     return _(
@@ -282,7 +282,7 @@ def _nothing_lost() -> str:
 
 
 def _groups() -> list[GroupView]:
-    """List the groups to choose from; none without a database."""
+    """List the groups for a page; none if the database is unavailable."""
     try:
         with transaction() as session:
             return [group_view(group, request_language()) for group in groups.listed(session)]

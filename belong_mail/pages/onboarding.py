@@ -1,4 +1,4 @@
-"""For new colleagues: pages, a poster with QR codes, and an email that others send."""
+"""Pages for new colleagues: links, posters with QR codes, and an email for others to send."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def index(session: Session) -> Page:
 @onboarding.get("/new-colleagues/sheet")
 @public
 def handout(session: Session) -> Page:
-    """Show one sheet for new colleagues, in all languages at once."""
+    """Show one sheet for new colleagues in all languages."""
     words, soon = {}, {}
     for code in i18n.NAMES:
         with speaking(code):
@@ -55,7 +55,7 @@ def handout(session: Session) -> Page:
 @onboarding.get("/new-colleagues/mail")
 @public
 def mail(session: Session) -> Page:
-    """Show an email that people send from their own mailbox."""
+    """Show the text of an email that people send from their own mailbox."""
     code = request_language()
     shown = [(each.said[code], each.url) for each in _entries(session)]
     page_url = services().links.page("onboarding.index", code)
@@ -65,7 +65,7 @@ def mail(session: Session) -> Page:
 @onboarding.get("/groups/<slug>/poster")
 @public
 def poster(session: Session, slug: str) -> Page:
-    """Show a poster, with the group's next dates."""
+    """Show a poster with the group's next meetings."""
     language, zone = request_language(), services().settings.timezone
     group = groups.find(session, slug) or abort(404)
     entry = onboarding_entry(group, services().links)
@@ -77,14 +77,14 @@ def poster(session: Session, slug: str) -> Page:
 @onboarding.get("/g/<int(max=99999):number>")
 @public
 def short(session: Session, number: int) -> ResponseReturnValue:
-    """Redirect a short address on paper to the group's page; numbers are never reused."""
+    """Redirect a printed short URL to its group's page; numbers are never reused."""
     group = groups.by_id(session, number) or abort(404)
     return redirect(url_for("directory.group", slug=group.slug))
 
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """A QR code: its side in modules, with the quiet zone, and the outline of dark modules."""
+    """A QR code: modules per side, with the quiet zone, and the SVG path of its dark modules."""
 
     size: int
     path: str
@@ -92,21 +92,21 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class OnboardingEntry:
-    """A group for printing."""
+    """A group with its printed URL and QR code."""
 
-    # The group in each language.
+    # The group by language.
     said: Mapping[str, GroupView]
     url: str
     code: QrCode
 
     @property
     def typed(self) -> str:
-        """Return the address for people to type."""
+        """Return the URL without its scheme, for people to type."""
         return self.url.partition("://")[2]
 
 
 def _entries(session: Session) -> list[OnboardingEntry]:
-    """List all groups that people can join, now or soon, in the directory's order."""
+    """List all groups that are not ending, in the directory's order."""
     found = (group for group in groups.listed(session) if not group.is_ending)
     return [onboarding_entry(group, services().links) for group in found]
 
@@ -118,14 +118,14 @@ def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
     )
 
 
-# Modules of white on each side (ISO/IEC 18004, 9.1).
+# White modules on each side (ISO/IEC 18004, 9.1).
 QUIET_ZONE_MODULES = 4
-# A run of dark modules.
+# A row of adjacent dark modules.
 DARK = re.compile(b"\x01+")
 
 
 def qr_code(text: str) -> QrCode:
-    """Draw a text's QR code (ISO/IEC 18004), readable with 15 percent damaged (level M)."""
+    """Return a text's QR code (ISO/IEC 18004) with error correction level M, for 15% of damage."""
     rows = list(segno.make(text, error="m", micro=False).matrix_iter(border=QUIET_ZONE_MODULES))
     dark = [(y, run) for y, row in enumerate(rows) for run in DARK.finditer(bytes(row))]
     path = [f"M{run.start()} {y}h{len(run[0])}v1h-{len(run[0])}z" for y, run in dark]

@@ -1,7 +1,7 @@
-"""Hand back a form that was not accepted: signed out, without a fresh proof, or without origin.
+"""Give back forms that were refused: signed out, proof too old, or Origin unknown.
 
-Nothing is stored: a page holds the words, and the browser sends them again. A form with the token
-of an earlier session is shown again, filled in, and never acted on.
+Nothing is stored: the page contains what was typed, and the browser sends it again. A form with an
+earlier session's token is shown again, filled in, but never acted on.
 """
 
 from collections.abc import Iterable
@@ -37,18 +37,18 @@ def register_signed_out_pages(app: Flask) -> None:
 
 
 def signed_out(error: SignedOut) -> ResponseReturnValue:
-    """Ask to sign in again, in another tab than this page, which keeps what was typed.
+    """Ask to sign in again in another tab, on a page that keeps what was typed.
 
-    A body as large as a picture's is read only if a lead has signed in in this browser.
+    A body as large as an upload's is read only if a leader was signed in in this browser.
     """
     return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:
-    """Show a lead's form again with what was typed and a fresh token; do nothing else.
+    """Show a leader's form again with what was typed and a fresh token, without acting on it.
 
     The page's own view shows it, while no form counts as sent and the database refuses to write. A
-    button without a form asks to be selected once more.
+    button without fields must be selected once more.
     """
     show_again()
     try:
@@ -62,15 +62,15 @@ def stale_form(error: CSRFError) -> ResponseReturnValue:
 
 
 def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
-    """Offer to send the form again, from a page that is certainly ours."""
+    """Ask to send the form again from this page, whose origin is certain."""
     return _kept_page("errors/send_again.html", is_read=_is_small()), error.code or 403
 
 
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
-    """Ask for a proof of identity, in another tab than this page, which keeps the form.
+    """Ask for a proof of identity in another tab, on a page that keeps the form.
 
-    It asks for none if the form would be refused: the page's own view reports errors first, while
-    the database refuses to write and no form acts. So does the language button of a form.
+    First the page's own view runs, while the database refuses to write: if the form is invalid, or
+    only changes its language, its own page is shown instead.
     """
     only_read()
     with suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
@@ -93,7 +93,7 @@ def _is_small() -> bool:
 def _kept_page(
     name: str = "errors/signed_out.html", *, is_read: bool = True, **shown: object
 ) -> str:
-    """Return a page that sends the same form again, without its files."""
+    """Return a page with a copy of the form, but without its files."""
     given = request.form.items(multi=True) if is_read else ()
     typed = [each for each in given if each[0] not in {CSRF_FIELD, LANGUAGE_SWITCH}]
     query = request.query_string.decode("ascii", "replace")
@@ -109,5 +109,5 @@ def _kept_page(
 
 
 def texts_of(typed: Iterable[str]) -> list[str]:
-    """Return what has several words, which a person would miss."""
+    """Return the texts of several words, which someone would miss most."""
     return [words for words in typed if len(words.split()) > 1]

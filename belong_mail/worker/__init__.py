@@ -1,1 +1,1 @@
-"""The other process: it reads jobs and sends email."""
+"""The worker process: it reads jobs, does periodic tasks and sends email."""

@@ -1,4 +1,4 @@
-"""The worker's loop: read jobs, do periodic tasks, let the engine send."""
+"""The worker's loop: read jobs, run periodic tasks, send email."""
 
 import logging
 import time
@@ -53,28 +53,28 @@ from belong_mail.worker.periodic_tasks import REST_SECONDS, Backoff, PeriodicTas
 if TYPE_CHECKING:
     from belong_mail.inbound.intake import Intake
 
-# Seconds between polls when there was nothing to do.
+# Seconds between polls when nothing was due.
 IDLE_SECONDS = 0.5
-# Seconds between attempts when the database does not answer.
+# Seconds between attempts while the database is unavailable.
 NO_DATABASE_SECONDS = 5.0
 PURGE_GAP = timedelta(minutes=1)
-# Seconds between two checks of the host, at least and at most: a database that is older than that
-# is noticed. Where the database is far away, the gap is ten times what a check takes.
+# Seconds between checks that the database is the one this state folder knows: ten times what a
+# check takes, within these limits.
 HOST_CHECK_SECONDS, MAX_HOST_CHECK_SECONDS = 10.0, 30.0
 HOST_CHECK_SHARE = 10
-# Seconds between two lines on a terminal about what still waits.
+# Seconds between progress lines on a terminal.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
-# Returned emails among them: anyone may send one that takes half a second to read.
+# Returned emails among them: anyone may send one that takes half a second to parse.
 RETURNED_AT_ONCE = 10
-# People told of a start in a turn: once one waited for a lock in vain, each may take 0.1 seconds.
+# Notifications of a group's start in a turn: after a lock timeout each may take 0.1 seconds.
 STARTS_AT_ONCE = 10
-# How long until a request is retried whose statement took too long.
+# How long a job rests after a statement timeout.
 SLOW_REQUEST_REST = timedelta(minutes=5)
 LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
-# The reason of the hold while our keys do not open what is in the database.
+# The hold's reason while our keys do not open the database.
 WRONG_KEYS = "keys"
-# A turn's tasks besides reading requests and sending, by the log's words for their failure.
+# Tasks of a turn, by the text that is logged when they fail.
 Tasks = dict[str, Callable[[], bool]]
 log = logging.getLogger(__name__)
 
@@ -103,15 +103,15 @@ class Worker:
         self._meet_at = self._check_at = self._tell_at = 0.0
         self._do_keys_fit, self._are_all_tried = False, True
         self._connections = self._met = 0
-        """Connections to the database that were made, and how many before we last met it."""
+        """Database connections opened so far, and at the last check of the database."""
         event.listen(sessions.kw["bind"], "connect", self._connected)
         hurry_after_locks(sessions.kw["bind"])
         self._has_worked = False
-        """Whether a turn has ended well since the database was last met."""
+        """Whether a turn has succeeded since the last check of the database."""
         self._has_failed = False
-        """Whether a failed lookup is still to be noted."""
+        """Whether the failure of a lookup has yet to be recorded."""
         self.held_because: str | None = None
-        """A key of `hold.REASONS` while we must not work."""
+        """A key of `hold.REASONS` while sending is on hold, else None."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
         self._import_pace = import_tasks.pace_within(policy)
@@ -122,13 +122,13 @@ class Worker:
         self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
     def run(self) -> None:
-        """Work until the engine is told to stop; then only finish what is in hand."""
+        """Work until the engine is stopped, then finish what is under way."""
         while not self.engine.stopping.is_set():
             self.engine.rest(self._turn())
         self.close()
 
     def close(self) -> None:
-        """End cleanly: record what was sent, and that this host was here."""
+        """End cleanly: store the last results, and that this host ran."""
         self.engine.stop_talking()
         if self._intake is not None:
             self._intake.stop()
@@ -140,7 +140,7 @@ class Worker:
             self._note_failed_lookup()
 
     def drain(self, told: Callable[[], None] | None = None) -> None:
-        """Work until nothing is due, or until the engine is told to stop; report now and then."""
+        """Work until nothing is due or the engine is stopped; call `told` about once a second."""
         tell_at = 0.0
         if self._is_free():
             self.engine.recover()
@@ -158,7 +158,7 @@ class Worker:
                 hold.beat(session, self._state_file.seen())
 
     def _turn(self) -> float:
-        """Do what is due; return the seconds until the next poll."""
+        """Do what is due; return the seconds until the next turn."""
         try:
             if not self._is_free():
                 if self.held_because == WRONG_KEYS:
@@ -170,7 +170,7 @@ class Worker:
         return NO_DATABASE_SECONDS
 
     def _is_free(self) -> bool:
-        """Return whether we may work: on this database, and with these keys."""
+        """Return whether this database and these keys may be used."""
         before = self.held_because
         if not self._may_work_here():
             return False
@@ -183,10 +183,10 @@ class Worker:
         return True
 
     def _are_keys_right(self) -> bool:
-        """Check the keys at the start, when one is missing, and now and then while they are wrong.
+        """Check the keys at the start, when an unknown key id appears, and while they are wrong.
 
-        With wrong keys all email would fail, and what is written would be lost. Tables that are
-        locked at the start are checked later.
+        With wrong keys all email would fail, and what is written would be unreadable. Tables that
+        are locked at the start are checked later.
         """
         opener = self._keyring.opener
         was_sure = self._do_keys_fit and self._are_all_tried
@@ -204,7 +204,7 @@ class Worker:
         except NO_DATABASE as error:
             if not is_too_slow(error):
                 raise
-            # The web may lock a table, and seal something for a key that is none.
+            # The web could lock a table and write data with an unknown key id.
             self._check_at = time.monotonic() + HOST_CHECK_SECONDS
             if self._do_keys_fit or self.held_because == WRONG_KEYS:
                 return self._do_keys_fit
@@ -220,7 +220,7 @@ class Worker:
         return self._do_keys_fit
 
     def _tell_of_keys(self) -> None:
-        """Send only alerts, which need no key but the one we have."""
+        """Send only the alert about wrong keys, which needs no old key."""
         if not self._mailer.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
@@ -237,7 +237,7 @@ class Worker:
             self.engine.kinds_alone = None
 
     def _may_work_here(self) -> bool:
-        """Check the database if it may be another, or before a purge; return whether to work."""
+        """Check that this is the known database, if it may not be; return whether to work."""
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
@@ -264,18 +264,18 @@ class Worker:
         return because is None
 
     def _is_met(self) -> bool:
-        """Return whether the database was checked and no connection was made since."""
+        """Return whether all connections were opened before the last check of the database."""
         return self._state_file is None or self._met == self._connections
 
     def _connected(self, *_: object) -> None:
         self._connections += 1
 
     def _is_purge_due(self) -> bool:
-        """Return whether a minute has passed, even after a clock that ran ahead was set right."""
+        """Return whether a minute has passed, or the clock was set back."""
         return not self._purge_at - PURGE_GAP <= now() < self._purge_at
 
     def step(self) -> bool:
-        """Read requests, queue due issues, send a batch; return whether there was any."""
+        """Read jobs, queue due issues, send a batch; return whether anything was done."""
         if self._intake is not None:
             self._intake.poll_if_due()
         requests, tasks = self._read_requests()
@@ -290,23 +290,23 @@ class Worker:
         return is_busy or bool(requests) or any(done)
 
     def _require_database(self) -> None:
-        """Raise what the database raises while it cannot be used."""
+        """Raise the database's error while it is unavailable."""
         with self._sessions.begin() as session:
             session.execute(select(1))
 
     def waiting(self) -> dict[str, int]:
-        """Count what waits for later."""
+        """Count by kind what waits for later."""
         with self._sessions.begin() as session:
             return hold.waiting(session)
 
     def _read_requests(self) -> tuple[list[int], Tasks]:
-        """Read requests; return them, and the other tasks of this turn."""
+        """Read jobs; return those that were read, and the other tasks of this turn."""
         found = self._backoff.run("Nothing is read", self._look, most=NO_DATABASE_SECONDS)
         requests, tasks = found or ([], {})
         return [each for each in requests if self._read_request(each)], tasks
 
     def _look(self) -> tuple[list[int], Tasks]:
-        """Look what there is to do, in one transaction: the database may be far away."""
+        """Find what is due in one transaction, as the database may be far away."""
         at, tasks = now(), Tasks()
         self._note_failed_lookup()
         with self._sessions.begin() as session:
@@ -320,18 +320,18 @@ class Worker:
         return requests, tasks
 
     def _note_failed_lookup(self) -> None:
-        """Let the operator hear of a lookup that failed, which tells whose address it is."""
+        """Record that a lookup failed, for an alert: a failure may reveal whose address it is."""
         if self._has_failed:
             with self._sessions.begin() as session:
                 jobs.note_failure(session, now())
             self._has_failed = False
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
-        """List requests that may be read now, limiting those that look an address up."""
+        """List jobs to read now; those that look up an address within their rate limit."""
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < jobs.MAX_FAILURES)
-        # By time: those that were put off come after what others have asked for meanwhile.
+        # By due time, so that postponed jobs come after newer ones.
         in_turn = due.order_by(Job.kind == pipe.RETURNED, Job.due_at, Job.id)
         people_first = in_turn.limit(JOBS_AT_ONCE)
         found = list(session.execute(people_first))
@@ -354,9 +354,9 @@ class Worker:
         return True
 
     def _tell_of_starts(self, entries: list[int]) -> bool:
-        """Notify people who wait for a group that has started, each in its own transaction.
+        """Notify people who wait for a group that has started, each in a transaction.
 
-        If one met a lock, raise that at the end: then all rest for a while.
+        A lock error is raised only at the end, and then pauses the whole task.
         """
         told, locked = 0, None
         for entry_id in entries:
@@ -364,7 +364,7 @@ class Worker:
                 with self._sessions.begin() as session:
                     members_tasks.tell_launched(self._work(session), entry_id)
                 told += 1
-            except Exception as error:  # tried again; it must not stop the others
+            except Exception as error:  # It is retried, and must not stop the others.
                 self._has_failed = True
                 if isinstance(error, NO_DATABASE) and not is_locked(error):
                     raise
@@ -375,7 +375,7 @@ class Worker:
         return told > 0
 
     def _ask_imported(self, batch_id: int) -> bool:
-        """Ask a few people of an imported list; a batch is one transaction."""
+        """Ask a batch of an imported list's people to join, in one transaction."""
         with self._sessions.begin() as session:
             import_tasks.count_batch(session, self._import_pace, now())
         try:
@@ -394,9 +394,9 @@ class Worker:
         return Work(session=session, mailer=self._mailer, at=now())
 
     def _read_request(self, request_id: int) -> bool:
-        """Do one request in its own transaction; count a failure of an unreadable one.
+        """Do one job in a transaction; count a failure if it cannot be read.
 
-        Return False if it is gone, or someone else has it.
+        Return False if it is gone or another worker has it.
         """
         kind = ""
         try:
@@ -413,28 +413,28 @@ class Worker:
                 logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._has_failed |= kind in LOOKUPS or isinstance(error, NO_DATABASE)
-            # Anyone may send an email that takes long to read, and no one waits for it.
+            # Anyone could send an email that takes long to parse, and no one waits for it.
             is_dear = kind == pipe.RETURNED and has_idled(error)
             if isinstance(error, NO_DATABASE) and not is_dear:
-                # A row can bring it about. If the database is really gone, this fails as well.
+                # A single row can cause it; if the database is really gone, this fails, too.
                 is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
                 rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST
                 self._put_back(request_id, due_at=now() + rest)
             else:
-                # The web may have written any number into a new row, even a very negative one.
+                # The web could have written any number, even a negative one.
                 before = case((Job.failures < 0, 0), else_=Job.failures)
                 self._put_back(request_id, failures=before + 1)
             log.error("Request %d cannot be read: %s", request_id, error_name(error))  # noqa: TRY400
         return True
 
     def _put_back(self, request_id: int, **values: Any) -> None:
-        """Change a request that was not done, unless someone is just deleting it."""
+        """Update a job that was not done, unless someone has locked it."""
         with self._sessions.begin() as session:
             update_if_free(session, Job, Job.id == request_id, **values)
 
 
 def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:
-    """Put the worker's parts together. Raises InvalidRelay."""
+    """Build the worker. Raises InvalidRelay."""
     settings = services.settings
     mailer = Mailer(
         opener=keyring.opener,

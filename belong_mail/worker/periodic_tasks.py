@@ -1,4 +1,4 @@
-"""Run the periodic tasks of each minute, and pause those that fail."""
+"""Run periodic tasks each minute, and pause those that fail."""
 
 import logging
 import time
@@ -20,25 +20,25 @@ from belong_mail.core.database_errors import (
 )
 from belong_mail.ops import figures
 
-# Pause after a task took too long: the first, and the longest.
+# Seconds of the first and of the longest pause after a slow task.
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
-# The operator is told of a task that failed so often in a row.
+# Failures in a row after which operators are told.
 MANY_FAILURES = 5
-# A task that was not run again for so long after its pause has nothing to do any more.
+# Seconds after a pause without a run, after which a task is taken for gone.
 ABANDONED_SECONDS = 900.0
 Done = TypeVar("Done")
-# May return how many rows it deleted.
+# May return the number of rows it deleted.
 PeriodicTask = Callable[[Session], object]
 log = logging.getLogger(__name__)
 
 
 class Backoff:
-    """Pauses tasks that fail; if they take too long for a minute, then twice as long each time."""
+    """Pauses tasks that fail; after slow ones, a minute first, then twice as long each time."""
 
     def __init__(
         self, require_database: Callable[[], object], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take what raises while the database is gone: a task's own failure can look like it."""
+        """Take a function that raises while the database is gone: a task's error may look so."""
         self._require_database = require_database
         self._clock = clock
         self._failures = Counter[str]()
@@ -51,10 +51,10 @@ class Backoff:
         *,
         most: float = MAX_REST_SECONDS,
     ) -> Done | None:
-        """Run a task; return None if it is paused or failed, which does not stop others.
+        """Run a task; return None if it is paused or fails, so that others run.
 
-        `most` is the longest pause in seconds. After a lock, or a row that no one would write, it
-        is short: neither may mute an alarm.
+        `most` is the longest pause in seconds. After a lock timeout or a bad row the pause is
+        short, so that neither silences an alarm for long.
         """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
@@ -74,7 +74,7 @@ class Backoff:
         return done
 
     def failing(self) -> int:
-        """Count the tasks that failed many times in a row, and are still run."""
+        """Count the tasks that failed MANY_FAILURES times in a row and are still run."""
         lately = self._clock() - ABANDONED_SECONDS
         return sum(
             times >= MANY_FAILURES and self._due_at[complaint] > lately
@@ -83,19 +83,19 @@ class Backoff:
 
 
 class PeriodicTasks:
-    """Runs what is due each minute, each in its own transaction: none stops another."""
+    """Runs the tasks of each minute, each in its own transaction, so that none stops another."""
 
     def __init__(
         self, sessions: sessionmaker[Session], tasks: dict[str, PeriodicTask], backoff: Backoff
     ) -> None:
-        """Take tasks by the log's words for their failure."""
+        """Take tasks by the text that is logged when they fail."""
         self._sessions = sessions
         self._tasks = tasks
         self._rules = [task for task in tasks.values() if isinstance(task, retention.Rule)]
         self._backoff = backoff
 
     def run(self) -> bool:
-        """Run tasks; return False if there is more than should be done at a time."""
+        """Run the tasks; return False if BATCH_ROWS were deleted, so that there may be more."""
         if failing := self._backoff.failing():
             note = partial(figures.note, name=figures.FAILING, number=failing)
             self._do("Nobody hears that tasks fail", note)
@@ -104,7 +104,7 @@ class PeriodicTasks:
             if isinstance(task, retention.Rule) and task not in due:
                 continue
             done = self._do(complaint, task)
-            if done:  # a rule may wait for it
+            if done:  # It may have made rows due for another rule.
                 due = self._due_rules()
             left -= done if isinstance(done, int) else 0
             if left <= 0:
@@ -112,13 +112,13 @@ class PeriodicTasks:
         return True
 
     def _due_rules(self) -> set[retention.Rule]:
-        """Ask in one statement which rules have something to do; if that fails, try each."""
+        """Find rules with rows to delete, in one query; if it fails, return all."""
         ask = partial(retention.due, rules=self._rules)
         due = self._do("What is over is not asked about at once", ask)
         return set(self._rules) if due is None else due
 
     def _do(self, complaint: str, task: Callable[[Session], Done]) -> Done | None:
-        """Run one task in its transaction."""
+        """Run one task in a transaction."""
 
         def do() -> Done:
             with self._sessions.begin() as session:

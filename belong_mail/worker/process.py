@@ -1,4 +1,4 @@
-"""The worker process: priority, signals, exit."""
+"""The worker process: its priority, signals and exit status."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ NICENESS = 10
 
 
 def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
-    """Decrypt, index and send what waits; on SIGTERM finish what is in hand."""
+    """Run the worker until SIGTERM, or with `is_draining` until nothing is due."""
     if not settings.database_url.startswith("sqlite"):
         _yield_to_pages()
     try:
@@ -36,9 +36,9 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
 
 
 def _yield_to_pages() -> None:
-    """Lower the process's priority, so that pages come first.
+    """Lower the process's priority below the web's.
 
-    Not on SQLite: a worker that has the one lock but no processor would make all wait.
+    Not on SQLite: a worker with the write lock and no processor time would block everyone.
     """
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
@@ -54,7 +54,7 @@ def _make_ready(settings: Settings) -> Worker:
 
 
 def _drain(worker: Worker, *, is_quiet: bool) -> None:
-    """Work until nothing is due; then say what waits for later."""
+    """Work until nothing is due; then print what waits for later."""
     is_told = not is_quiet and sys.stderr.isatty()
     worker.drain(partial(_tell, worker) if is_told else None)
     waiting = worker.waiting()
@@ -70,6 +70,6 @@ def _drain(worker: Worker, *, is_quiet: bool) -> None:
 
 
 def _tell(worker: Worker) -> None:
-    """Show on the terminal what still waits."""
+    """Show a progress line on the terminal."""
     sys.stderr.write(f"\rStill waiting: {hold.in_words(worker.waiting())}\033[K")
     sys.stderr.flush()

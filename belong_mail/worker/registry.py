@@ -1,4 +1,4 @@
-"""The registry of all kinds of email, jobs and periodic tasks, each with its function."""
+"""Collect the worker's emails and periodic tasks from all rooms."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 def periodic_tasks(
     mailer: Mailer, settings: Settings, policy: SendPolicy
 ) -> dict[str, PeriodicTask]:
-    """Return what is done each minute, keyed by the log's words for its failure."""
+    """Return the periodic tasks, by the text that is logged when they fail."""
 
     def work(do: Callable[[Work], object], session: Session) -> object:
         return do(Work(session=session, mailer=mailer, at=now()))
 
     found: dict[str, PeriodicTask] = {
-        # First: what the web writes may make any other take very long.
+        # Alerts come first: rows that the web wrote may make any other task slow.
         "No alert is sent": lambda session: send_alerts(
             Site(session, settings, now()), mailer.keys, mailer.operators
         ),
@@ -64,10 +64,10 @@ def periodic_tasks(
 def compose_deliveries(
     mailer: Mailer, issue_mailer: IssueMailer, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Compose]]:
-    """Read what deliveries need to be written, in order, those of issues together.
+    """Yield ids and renderers of deliveries, reading what these need; copies of issues at once.
 
-    A delivery that takes too long is put off. Single ones behind it are read in the next turn: many
-    of them must not outlast our lease.
+    A delivery that takes too long is deferred, and the single ones after it are put off to the next
+    turn, as several could outlast the lease.
     """
     is_of_issue = in_ids(Delivery.id, "ids"), Delivery.newsletter_id.is_not(None)
     copies = list(session.scalars(select(Delivery.id).where(*is_of_issue), {"ids": ids}))
@@ -88,9 +88,9 @@ def compose_deliveries(
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
-    """Read what a single email needs; render it, or raise the error, only when it is its turn.
+    """Read a single email's data; return a function that renders it or raises the error.
 
-    Rendering while we hold the lock would make senders of forms wait.
+    Rendering now would make forms wait for the lock of this transaction.
     """
     try:
         with session.begin_nested():
