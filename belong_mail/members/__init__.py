@@ -1,1 +1,1 @@
-"""Sign-up, waiting list, my groups, personal addresses, reminders, and lists that move in."""
+"""Sign-up, waiting list, self-service, personal addresses, reminders, and imported lists."""

@@ -1,7 +1,7 @@
-"""Read the addresses of a spreadsheet: a form's responses, or the members of a mailing group.
+"""Read the addresses in a CSV file: a form's responses, or the members of a mailing group.
 
-It reads one column, one address a cell, and takes nothing else: no names, no answers. It reports a
-doubtful row by its number, as a spreadsheet shows it, and never quotes it.
+It reads one column, one address a cell, and nothing else: no names and no answers. Doubtful rows
+are reported by their number in the spreadsheet, and never quoted.
 """
 
 import codecs
@@ -21,40 +21,40 @@ from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, un
 
 MAX_ROWS: Final = 50_000
 MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
-# Delimiters of a file, at 20 questions a row. It bounds the memory that cells take.
+# Most delimiters in a file, 20 for each row, which bounds the memory for its cells.
 MAX_CELLS: Final = 20 * MAX_ROWS
 DELIMITERS: Final = ",;\t"
-# How many rows are looked at to find the delimiter.
+# Rows searched to find the delimiter.
 SAMPLE_ROWS: Final = 200
-# A longer cell holds no address; shorter ones cost no time.
+# Longer cells are taken to have no address, which bounds the time.
 MAX_CELL: Final = 400
-# Rows that a report names; it only counts further ones.
+# Row numbers in a report; further rows are only counted.
 MAX_ROWS_NAMED: Final = 100
 # Magic bytes of other formats: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
 OTHER_FORMATS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0", b"%PDF")
-# A row added below a file's last one; it is missing if a quotation mark is still open.
+# A row appended to the file: if it is not parsed as one, a quotation mark is still open.
 END: Final = "end of the file"
-# Headings of the column that we want, in case another column has a manager's address.
+# Headings of the right column, in case another one has a manager's address.
 HEADINGS: Final = frozenset(
     (
         "email", "email address", "e-mail", "e-mail address", "your email", "work email",
         "username", "correo", "correo electrónico", "dirección de correo electrónico",
     )
 )  # fmt: skip
-# A cell with an address: bare, or in brackets behind a name.
+# A cell with a name and an address in angle brackets.
 NAMED = re.compile(r"[^<>@]*<([^<>]*)>[,;]?")
 AROUND: Final = " '`‘’.,:;*"
-# Anything with one @ and no blank; `check` judges it. An address that begins with - or = is
-# unlikely: its writer should look.
+# Anything with one @ and no space, which `check` then validates. Addresses that begin with - or =
+# are reported, as they are probably mistakes.
 LIKELY = re.compile(r"[^\s@,;/=-][^\s@,;/]*@[^\s@,;/]+")
-# @ as other keyboards write it.
+# The @ sign, and its full-width and small forms.
 AT_SIGNS: Final = "@\uff20\ufe6b"
-# Zero-width characters, direction marks, soft hyphens: cells are pasted with them.
+# Zero-width characters, direction marks and soft hyphens, which pasting leaves in cells.
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 class Fault(Enum):
-    """Why a file cannot be used, in words that say what to do."""
+    """Why a file cannot be read, and what to do."""
 
     OTHER_FORMAT = gettext_noop(
         "This isn’t a CSV file. Open it in Google Sheets or Excel and save it as comma-separated"
@@ -70,7 +70,7 @@ class Fault(Enum):
 
 
 class UnusableFile(ValueError):
-    """Says why a file cannot be used, without quoting it."""
+    """A file cannot be read; `fault` says why."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.value)
@@ -79,20 +79,20 @@ class UnusableFile(ValueError):
 
 @dataclass(slots=True)
 class AddressList:
-    """A file's addresses, and what else is in it; rows count from 1."""
+    """The addresses in a file, and the numbers of rows that have none; rows count from 1."""
 
     addresses: list[str] = field(default_factory=list)
-    # The column of the addresses, as spreadsheets name it.
+    # The letter of the addresses' column.
     column: str = "A"
-    # Rows that repeat an earlier address, also in other capitals or with a plus tag.
+    # Rows with an earlier address, ignoring case and plus tags.
     duplicates: list[int] = field(default_factory=list)
-    # Rows whose address is not one of the district's staff.
+    # Rows with an address that is not a staff member's.
     not_staff: list[int] = field(default_factory=list)
-    # Rows whose cell is not one address.
+    # Rows without exactly one address.
     unreadable: list[int] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
-        """Return what is in the file in numbers and in the first of its rows; never an address."""
+        """Return counts and the first row numbers, but no address."""
         counted = ("addresses", "duplicates", "not_staff", "unreadable")
         return (
             asdict(self)
@@ -133,7 +133,7 @@ def read_addresses(content: bytes, staff: Staff) -> AddressList:
 
 
 def address_in(cell: str) -> str:
-    """Return the one address of a cell, as in “Ada <ada@…>”, or "" if there is none."""
+    """Return the address in a cell, such as “Ada <ada@…>”, or "" unless there is exactly one."""
     if not any(sign in cell for sign in AT_SIGNS) or len(cell) > MAX_CELL:
         return ""
     text = unicodedata.normalize("NFKC", UNSEEN.sub("", cell)).strip()
@@ -147,7 +147,7 @@ def address_in(cell: str) -> str:
 
 
 def _read_rows(content: bytes) -> list[list[str]]:
-    """Split a file into rows of cells, by the delimiter that gives the most cells an address."""
+    """Split a file into rows, by the delimiter with which most cells have an address."""
     text = _decode(content)
     if len(content) > MAX_FILE_OCTETS or max(map(text.count, DELIMITERS)) > MAX_CELLS:
         raise UnusableFile(Fault.TOO_MUCH)
@@ -163,7 +163,7 @@ def _read_rows(content: bytes) -> list[list[str]]:
 
 
 def _parse(text: str, delimiter: str, most: int) -> list[list[str]]:
-    """Parse the first rows, stopping at a cell that is longer than any answer."""
+    """Parse the first rows, up to a cell that exceeds csv's limit."""
     rows: list[list[str]] = []
     with suppress(csv.Error):
         rows.extend(islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), most))
@@ -171,7 +171,7 @@ def _parse(text: str, delimiter: str, most: int) -> list[list[str]]:
 
 
 def _decode(content: bytes) -> str:
-    """Decode a file as common programs write it. Raises UnusableFile for another format."""
+    """Decode by the BOM, or as UTF-8 or Windows-1252. Raises UnusableFile for other formats."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", "replace")
     else:
@@ -185,18 +185,18 @@ def _decode(content: bytes) -> str:
 
 
 def _address_counts(rows: list[list[str]]) -> Counter[int]:
-    """Count the cells of each column that hold an address."""
+    """Count the cells with an address in each column."""
     return Counter(place for row in rows for place, cell in enumerate(row) if address_in(cell))
 
 
 def _headings(row: list[str]) -> set[int]:
-    """Return which cells are known headings of a column of addresses."""
+    """Return the positions of cells that are known headings of an email column."""
     words = [" ".join(UNSEEN.sub("", cell).split()).rstrip(" *:").casefold() for cell in row]
     return {place for place, said in enumerate(words) if said in HEADINGS}
 
 
 def _address_column(counts: Counter[int], headed: set[int]) -> int:
-    """Choose the fullest column, or one with a known heading that is at least half as full."""
+    """Return the column with most addresses, or one with a known heading and half as many."""
     most = max(counts.values())
     return min(
         counts,
@@ -205,6 +205,6 @@ def _address_column(counts: Counter[int], headed: set[int]) -> int:
 
 
 def _column_name(place: int) -> str:
-    """Name a column as spreadsheets do: A to Z, then AA."""
+    """Return a column's letters, as in spreadsheets: A to Z, then AA."""
     first, letter = divmod(place, 26)
     return (_column_name(first - 1) if first else "") + chr(ord("A") + letter)

@@ -1,4 +1,4 @@
-"""The operator's command for a list that moves in."""
+"""The operator's command that imports a list of members."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Count members for leads: in tens, and large groups in steps."""
+"""Count members for leaders, rounded to tens, and large groups in several steps."""
 
 from dataclasses import dataclass, field
 
@@ -10,41 +10,41 @@ from belong_mail.core.db import now
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 
-# People; leads see no finer numbers.
+# Members; leaders see no finer numbers.
 COUNT_STEP = 10
-# Memberships counted by one statement: a larger group takes several minutes.
+# Memberships counted by one statement; larger groups take several minutes.
 COUNTED_AT_ONCE = 100_000
-# Indexes in one statement.
+# Indexes bound to one statement.
 INDEXES_AT_ONCE = 500
 
 
 @dataclass(slots=True)
 class PartialCount:
-    """How far the count of a group has got."""
+    """The state of a count that has not finished."""
 
     after: int = 0
     people: int = 0
-    # People who joined with a plus tag, maybe several times, by the index without it.
+    # Indexes without the plus tag of addresses that have one; a person may have several.
     tagged: set[bytes] = field(default_factory=set)
 
 
 class MemberCounts:
-    """Counts the members of groups for leads; remembers counts that have begun."""
+    """Counts the members of groups, keeping unfinished counts in memory."""
 
     def __init__(self, at_once: int = COUNTED_AT_ONCE) -> None:
         self._at_once = at_once
         self._begun: dict[int, PartialCount] = {}
 
     def go_on(self, session: Session) -> None:
-        """Take the next step for each group with a lead who used the site within hours."""
+        """Take the next step for each group whose leaders used the site within hours."""
         for group in watched_groups(session):
             self.count(session, group)
 
     def count(self, session: Session, group: Group) -> bool:
-        """Take the next step of a group's count; return whether it was the last.
+        """Take the next step of a group's count; return whether it is finished.
 
-        0 means “a few”. A number that leads have seen stays until the true one has moved by ten. So
-        no one's coming or going shows, not even to a lead who joins and leaves at the edge.
+        0 stands for “a few”. The shown number changes only once it is off by ten, so that no one's
+        joining or leaving can be seen, even by a leader who joins and leaves to test it.
         """
         begun = self._begun.setdefault(group.id, PartialCount())
         if not _step(session, group, begun, self._at_once):
@@ -56,7 +56,7 @@ class MemberCounts:
 
 
 def _step(session: Session, group: Group, begun: PartialCount, at_once: int) -> bool:
-    """Count the next memberships; return whether they were the last."""
+    """Count the next memberships; return whether there are no more."""
     is_active = Subscription.is_active.label("is_active")
     seen = (
         select(Subscription.id, Subscription.counted_index.label("tagged"), is_active)
@@ -76,7 +76,7 @@ def _step(session: Session, group: Group, begun: PartialCount, at_once: int) -> 
 
 
 def _counted_twice(session: Session, group: Group, tagged: set[bytes]) -> int:
-    """Count people with a plus tag who are also members by their plain address."""
+    """Count people with a plus tag who are also members without one."""
     plain = Subscription.group_id == group.id, Subscription.is_active
     known, found = list(tagged), 0
     for first in range(0, len(known), INDEXES_AT_ONCE):
@@ -87,9 +87,9 @@ def _counted_twice(session: Session, group: Group, tagged: set[bytes]) -> int:
 
 
 def watched_groups(session: Session) -> list[Group]:
-    """List the groups with a lead who has signed in, or asked to, within hours.
+    """List groups with a leader who has signed in, or asked to, within hours.
 
-    No one else sees the numbers, and counting reads every member of a group.
+    Only they see the numbers, and counting reads all members of a group.
     """
     since = now() - MAX_SESSION_AGE
     signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
@@ -99,12 +99,12 @@ def watched_groups(session: Session) -> list[Group]:
 
 
 def steady(number: int, told: int) -> int:
-    """Return the number to show: the one shown before, unless the true one is far from it."""
+    """Return the number shown so far, unless the true one differs by COUNT_STEP."""
     if abs(number - told) < COUNT_STEP:
         return told
     return 0 if number < COUNT_STEP else round(number, -1)
 
 
 def in_tens(number: int) -> int:
-    """Round down a number of people; 0 means “a few”."""
+    """Round down to tens; 0 stands for “a few”."""
     return number // COUNT_STEP * COUNT_STEP

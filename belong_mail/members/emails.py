@@ -1,4 +1,4 @@
-"""The emails to members, about joining and self-service."""
+"""Emails to members about joining and self-service."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -44,14 +44,14 @@ from belong_mail.members.wrapped_fields import (
 # Meetings listed in a welcome.
 MEETINGS_SHOWN = 3
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
-# How much longer than its link a permission works: the worker may be down when it is used.
+# By how much a permission outlives its link, as the worker may be down when it is used.
 TIME_FOR_THE_WORKER = timedelta(days=1)
 CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
 
 
 @writes(*tasks.CONFIRMATION_KINDS)
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the sign-up is the reader's own; it quotes nothing that was typed."""
+    """Ask someone to confirm a sign-up; nothing that was typed is quoted."""
     at = signed_from(delivery, Purpose.CONFIRM)
     own = PendingConfirmation.id == delivery.about_id, PendingConfirmation.created_at < at
     update_if_free(session, PendingConfirmation, *own, created_at=at)
@@ -60,7 +60,7 @@ def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 @writes("already-member")
 def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a member who asked to join again that they are in."""
+    """Tell a member who signed up again that they are a member."""
     letter, said = plain(session, mailer, delivery)
     at, language = delivery.created_at, letter.language
     leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, said["member"], at, language)
@@ -94,7 +94,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes("introduce-member")
 def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Introduce a member to a lead, as the member asked; a reply goes to the member."""
+    """Introduce a member to a leader, at the member's request; replies go to the member."""
     subscription = session.get(Subscription, delivery.about_id)
     lead = session.get(Account, delivery.account_id)
     if subscription is None or lead is None or not subscription.is_active:
@@ -105,7 +105,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     right = find_right(session, lead, subscription.group)
     if right is not None and right.is_over:
-        raise IssuePaused  # until the worker has deleted the right, or the end was a moment's mark
+        raise IssuePaused  # the worker deletes ended rights; the web's mark may be false
     require_group(subscription)
     opened = mailer.opener.unwrap(
         subscription.wrapped_introduction, INTRODUCTION_COLUMN, subscription.public_id
@@ -146,7 +146,7 @@ def leave_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -
 
 
 def recipient_address(session: Session, mailer: Mailer, subscription: Subscription) -> str:
-    """Open the address, or raise SkipDelivery if its owner wants no email or to be erased."""
+    """Decrypt a member's address. Raises SkipDelivery if it is suppressed or being erased."""
     opened = address_of(mailer.keys, subscription)
     identity = normalise(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
@@ -158,7 +158,7 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
 
 @writes(import_tasks.INVITED, import_tasks.INVITED_AGAIN)
 def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the reader wants to join; all links end when the address is deleted."""
+    """Ask a person of an imported list to join; all links expire when the address is deleted."""
     _, said = read_posted(mailer.opener, delivery)
     at = datetime.fromtimestamp(said["asked_at"], UTC)
     if at + CONFIRM_WITHIN <= now():
@@ -167,7 +167,7 @@ def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
 
 
 def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) -> Email:
-    """Ask to confirm, with links that are valid from `at` on."""
+    """Return an email that asks to confirm, with links valid from `at`."""
     letter, said = plain(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, said["member"]
     never = mailer.index.link_secret(tasks.NEVER, f"{public_id}/{normalise(letter.to)}")
@@ -184,7 +184,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
 
 @writes("my-groups")
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Send the link to “My groups”; its half hour begins when the email leaves."""
+    """Email the link to “My groups”, whose half hour starts now."""
     letter, said = plain(session, mailer, delivery)
     if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
@@ -197,7 +197,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Send the link that lifts “never email me”, the only email to such an address."""
+    """Email the link that lifts a suppression, the only email to a suppressed address."""
     to, said = read_posted(mailer.opener, delivery)
     at = delivery.created_at
     until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)
@@ -227,7 +227,7 @@ def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 @writes("my-copy")
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Send a person a copy of what is held about them."""
+    """Email people a copy of the data stored about them."""
     letter, _said = plain(session, mailer, delivery)
     keyring = mailer.keys
     identity = normalise(letter.to)
@@ -245,7 +245,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, Any]]:
-    """Return an email to its delivery's recipient, and the words stored with the delivery."""
+    """Return an email without template arguments, and the wrapped arguments of its delivery."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -255,7 +255,7 @@ def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, 
 def _waitlist(
     mailer: Mailer, delivery: Delivery, language: str, said: dict[str, Any]
 ) -> list[tuple[str, str]]:
-    """List the groups a person waits for, each with a link that withdraws the request."""
+    """Return the groups someone waits for, each with a link that withdraws the request."""
     link, at = mailer.links.signed, delivery.created_at
     return [
         (name, link("waiting_list.forget", Purpose.FORGET_NOTE, public_id, at, language))
@@ -280,7 +280,7 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
 
 @writes("change-address")
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask at the new address; the email names neither the old one nor a group."""
+    """Ask to confirm a new address; neither the old one nor a group is named."""
     letter, said = plain(session, mailer, delivery)
     at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
     own = AddressChange.id == delivery.about_id, AddressChange.created_at < at
@@ -294,9 +294,9 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
 
 @writes(tasks.REMOVED, "address-changed")
 def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell an address that it was removed or replaced, and how to object.
+    """Notify an address that it was removed or replaced, and how to object.
 
-    It learns neither the new address nor the group.
+    It names neither the new address nor, if replaced, a group.
     """
     letter, said = plain(session, mailer, delivery)
     url = mailer.links.page("contact.write", letter.language)
@@ -306,14 +306,14 @@ def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes(tasks.BAR_CHANGED)
 def bar_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the office's inbox that an address was barred from a group, or let in again."""
+    """Notify the office's inbox that an address was barred or let in again."""
     to, said = read_posted(mailer.opener, delivery)
     return Email(to, said["language"], {"group": said["group"], "is_barred": said["is_barred"]})
 
 
 @writes(staff_code_tasks.CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Send the code; the email names no group and has no link to the page."""
+    """Email a staff code; the email neither names a group nor links to the page."""
     letter, said = plain(session, mailer, delivery)
     expires = datetime.fromtimestamp(int(said["until"]), UTC)
     if expires < now():

@@ -1,8 +1,8 @@
-"""Erase a person: for email at once, in the database row by row.
+"""Erase a person's data: no more email at once, and their rows one by one within two days.
 
-If all rows went at once, two copies of the database would show which memberships were one person's.
-So the worker draws an hour for each. Until then a row counts as gone: it gets no email, and a new
-sign-up begins anew.
+If all rows were deleted at once, two copies of the database would show which memberships were one
+person's. So each row gets a random time. Until then it counts as deleted: it gets no email, and a
+sign-up starts afresh.
 """
 
 import hashlib
@@ -25,28 +25,28 @@ from belong_mail.members.models import Erasure, Subscription, WaitlistEntry
 
 ERASURE_COLUMN = "erasures.wrapped"
 WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
-# After this, every row is gone.
+# By then every row is deleted.
 ERASED_WITHIN = timedelta(days=2)
-# How far the clocks of two hosts may differ.
+# Most difference between the clocks of two hosts.
 SKEW = timedelta(minutes=2)
-# Bytes to which a list is padded, so that its length does not tell how much it names.
+# Bytes to which the list of rows is padded, to hide its length.
 LENGTH = 4096
-# Names in one statement: a person may have written to us very often.
+# Ids bound to one statement; a person may have written very many messages.
 LOT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedErasure:
-    """An erasure, opened by the worker."""
+    """A decrypted erasure."""
 
-    # Rows to delete, by `name_of`.
+    # Rows to delete, as `name_of` returns them.
     names: frozenset[str]
     began_at: datetime
-    # Seed of the hours, so that no one who reads the database can work them out.
+    # Seed of the rows' times, which no one can compute without it.
     seed: str
 
     def due(self, at: datetime) -> list[str]:
-        """Return what must be gone by now."""
+        """Return the rows whose time has come."""
         return [name for name in self.names if self._hour(name) <= at]
 
     def is_over(self, at: datetime) -> bool:
@@ -58,7 +58,7 @@ class OpenedErasure:
 
 
 def name_of(row: Subscription | WaitlistEntry | ContactMessage) -> str:
-    """Name a row by table too: a message's reference, the web's text, may be a membership's id."""
+    """Return table and id: a message's reference, which the web wrote, may equal another id."""
     own = row.reference if isinstance(row, ContactMessage) else row.public_id
     return f"{row.__tablename__}/{own}"
 
@@ -66,9 +66,9 @@ def name_of(row: Subscription | WaitlistEntry | ContactMessage) -> str:
 def start_erasure(
     session: Session, opener: Opener, index: BlindIndex, identity: str, names: set[str]
 ) -> None:
-    """Begin to erase the named rows, which an address has now; later ones stay.
+    """Start to erase an address's current rows; later ones stay.
 
-    Rows that an issue is about to be sent to go at once.
+    Memberships that an issue is about to be sent to are deleted at once.
     """
     row = session.get(Erasure, index.erased(identity), with_for_update=True)
     if row is None:
@@ -83,7 +83,7 @@ def start_erasure(
 
 
 def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> None:
-    """Store, wrapped, what is to be deleted, at hours drawn now."""
+    """Store the rows to delete, wrapped, with a new start and seed."""
     said = {"names": sorted(names), "began": at.isoformat(), "seed": secrets.token_hex(16)}
     content = json.dumps(said).encode()
     content += b" " * (-len(content) % LENGTH)
@@ -99,13 +99,12 @@ def is_being_erased(
 
 
 def erase_due(session: Session, opener: Opener, at: datetime) -> None:
-    """Delete the rows whose hour has come.
+    """Delete the rows whose time has come.
 
-    An erasure that was begun by a clock that ran ahead begins now, so that its rows do not stay too
-    long.
+    An erasure started by a clock that ran ahead starts anew, so that its rows do not stay too long.
     """
     due: list[str] = []
-    # Skip those that another worker has locked.
+    # Leave out those that another worker has locked.
     for row in session.scalars(select(Erasure).with_for_update(skip_locked=True)).all():
         erasing = _read(opener, row)
         if erasing.began_at > at + SKEW:
@@ -122,9 +121,9 @@ def erase_due(session: Session, opener: Opener, at: datetime) -> None:
 
 
 def leave_out(session: Session, opener: Opener, group: Group) -> None:
-    """Delete what is being erased in a group, since an issue is about to be sent to it.
+    """Delete a group's memberships that are being erased, before an issue is queued.
 
-    Includes what another worker has locked: no one would return to it before the issue.
+    Also those that another worker has locked, which it would not delete before the issue.
     """
     rows = session.scalars(select(Erasure)).all()
     names = [name for row in rows for name in _read(opener, row).names]
@@ -133,7 +132,7 @@ def leave_out(session: Session, opener: Opener, group: Group) -> None:
 
 
 def _memberships(session: Session, names: Iterable[str]) -> list[Subscription]:
-    """Find the memberships among named rows."""
+    """Return the memberships among rows to delete."""
     found = select(Subscription)
     lots = _lots(names, Subscription)
     rows = (session.scalars(found.where(Subscription.public_id.in_(lot))) for lot in lots)
@@ -141,14 +140,14 @@ def _memberships(session: Session, names: Iterable[str]) -> list[Subscription]:
 
 
 def _lots(names: Iterable[str], table: type[Base]) -> Iterator[list[str]]:
-    """Yield the ids or references of named rows of one table, as many as a statement takes."""
+    """Yield the ids or references of rows of one table, LOT at a time."""
     split = (name.partition("/") for name in names)
     theirs = [own for kind, _, own in split if kind == table.__tablename__]
     return (theirs[start : start + LOT] for start in range(0, len(theirs), LOT))
 
 
 def _read(opener: Opener, row: Erasure) -> OpenedErasure:
-    """Open an erasure; one that the worker did not make names nothing."""
+    """Decrypt an erasure; one that the worker did not write has no rows."""
     try:
         said = json.loads(opener.unwrap(row.wrapped, ERASURE_COLUMN, row.public_id))
     except DecryptionError:
@@ -158,9 +157,9 @@ def _read(opener: Opener, row: Erasure) -> OpenedErasure:
 
 
 def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
-    """Delete subscriptions, withdraw their waiting email, and unlink sent email from them.
+    """Delete memberships, withdraw their waiting email, and unlink their deliveries.
 
-    A withdrawn copy gets the time of its own issue, so that no time joins a person's groups.
+    A withdrawn copy gets its own issue's time, so that no common time relates a person's groups.
     """
     if not rows:
         return
@@ -178,7 +177,7 @@ def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
 
 
 def _is_to_be_mailed(session: Session, subscription: Subscription) -> bool:
-    """Return whether a copy of an issue waits for a membership, or is planned in its chunk."""
+    """Return whether a copy of an issue waits for a membership, or its chunk does."""
     waits = or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None))
     copies = exists().where(
         Delivery.subscription_id == subscription.id, Delivery.newsletter_id.is_not(None), waits

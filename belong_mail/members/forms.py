@@ -47,19 +47,19 @@ LONGEST_PAUSE = timedelta(days=365)
 
 
 def not_a_link(_form: PublicForm, field: Field) -> None:
-    """Refuse web addresses and markup, because names are shown in emails."""
+    """Refuse web addresses and markup, as names appear in emails."""
     if any(mark in (field.data or "") for mark in ("://", "www.", "<", ">", "@", "{", "}")):
         raise ValidationError(_("Enter only a first name, without symbols."))
 
 
 def _address(label: LazyProxy, description: LazyProxy, check: Validator) -> EmailField:
-    """Return a field for an email address, with a validator."""
+    """Return a required field for an email address."""
     required = DataRequired(_l("Enter your email address."))
     return email_field(label, required, check, description)
 
 
 class JoinForm(PublicForm):
-    """The fields of every group's form; `form_for` adds the group's own questions."""
+    """The fields of every group's sign-up form; `form_for` adds the group's questions."""
 
     email = _address(
         _l("Your work email address"),
@@ -86,7 +86,7 @@ class JoinForm(PublicForm):
         return [self[name] for name, _label in self.question_names]
 
     def wanted(self) -> Signup:
-        """Return what was typed; with answers only if the leads are to see them."""
+        """Return the input, with answers only if they are for the leaders."""
         is_introduced = "introduce_me" in self and bool(self["introduce_me"].data)
         return self.job(
             address=cast("str", self.email.data),
@@ -102,7 +102,7 @@ class JoinForm(PublicForm):
 
 
 class StaffCodeForm(PublicForm):
-    """Asks for the staff address; the next page asks for the personal one."""
+    """Asks for a staff address; the next page asks for the personal one."""
 
     email = _address(
         _l("Your work email address"),
@@ -113,7 +113,7 @@ class StaffCodeForm(PublicForm):
 
 
 class PersonalJoinForm(JoinForm):
-    """A group's form for a personal address and the code that proves staff."""
+    """A group's sign-up form for a personal address, with a staff code."""
 
     code = StringField(
         _l("The code"),
@@ -129,7 +129,7 @@ class PersonalJoinForm(JoinForm):
         personal_address,
     )
     job = JoinByCode
-    # The nonce of the page; the code works on no other page.
+    # The page's nonce; the code is valid on this page only.
     nonce = ""
 
     def validate_code(self, field: Field) -> None:
@@ -144,9 +144,9 @@ class PersonalJoinForm(JoinForm):
 
 
 def form_for(group: Group, nonce: str = "", *, has_leads: bool) -> JoinForm:
-    """Build a group's form, for a personal address if the page has a nonce.
+    """Build a group's form, for a personal address if there is a nonce.
 
-    Without a lead there is no one to be introduced to.
+    Questions and introduction are left out if the group has no leaders.
     """
     language = request_language()
     fields: dict[str, Any] = {}
@@ -170,7 +170,7 @@ def form_for(group: Group, nonce: str = "", *, has_leads: bool) -> JoinForm:
 
 
 class AskForm(PublicForm):
-    """Takes any address: someone may have joined with one that we no longer accept."""
+    """Takes any address, as someone may have joined with one that we no longer accept."""
 
     email = _address(
         _l("Your email address"),
@@ -181,7 +181,7 @@ class AskForm(PublicForm):
 
 
 class AgainForm(AskForm):
-    """Takes any address, like the form for “My groups”."""
+    """Takes any address, as `AskForm` does."""
 
     email = _address(
         _l("Your email address"),
@@ -191,9 +191,9 @@ class AgainForm(AskForm):
 
 
 class MoveForm(BaseForm):
-    """The form for a new address, authorized by the secret of an emailed link.
+    """Takes a new address; the secret in the URL is the authority.
 
-    It takes staff addresses only: a personal one joins each group with a code of its own.
+    Staff addresses only: a personal one joins each group with a code of its own.
     """
 
     class Meta:
@@ -223,7 +223,7 @@ class TellMeForm(PublicForm):
 
 
 class PressForm(BaseForm):
-    """The button that a member selected; the emailed link is the authority."""
+    """A member's button; the token in the URL is the authority."""
 
     class Meta:
         csrf = False
@@ -252,7 +252,7 @@ class PressForm(BaseForm):
 
     @property
     def offers(self) -> list[tuple[str, date]]:
-        """Return the usual pauses, as (the button's words, the date it sends)."""
+        """Return the usual pauses as (label of the button, date)."""
         words = {1: _("Pause for one month"), 3: _("Pause for three months")}
         return [(said, _in_months(months)) for months, said in words.items()]
 
@@ -261,7 +261,7 @@ class PressForm(BaseForm):
             raise ValidationError(_("Choose a date after today and within a year."))
 
     def act(self, session: Session, public_id: str) -> None:
-        """Do it to one membership. Raises BadToken if it is no longer possible."""
+        """Apply the button to a membership. Raises BadToken if that is no longer possible."""
         match self.verb:
             case "leave":
                 members.leave(session, public_id)

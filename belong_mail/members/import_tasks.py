@@ -1,4 +1,4 @@
-"""Email the people of an imported list: a few at a time, each once, with one reminder each."""
+"""Email people on an imported list: a few at a time, each once, with one reminder."""
 
 import json
 from collections.abc import Iterable
@@ -45,9 +45,9 @@ from belong_mail.members.tasks import is_barred, post_question, start_subscripti
 INVITED: Final = "invited-to-confirm"
 INVITED_AGAIN: Final = "invited-to-confirm-again"
 REMIND_AFTER: Final = timedelta(hours=48)
-# Import emails that wait to be sent; no batch is opened until there are fewer.
+# Import emails in the outbox above which no batch is opened.
 MAX_BACKLOG: Final = 100
-# Reminders a minute.
+# Reminders in a minute.
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE = b"imports/minute"
@@ -57,10 +57,10 @@ SHORT_LIVED[BATCH_COLUMN] = (
 
 
 def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
-    """Return how many people may be asked, so that newsletters have the rest of the relay.
+    """Return the rate limits of asking, so that newsletters have most of the relay.
 
-    It is a quarter of what the relay takes in a minute and in a day. After a pause, a rate allows
-    twice as much in its first period: half of the relay's.
+    A quarter of the relay's limit in a minute and in a day. As a rate allows twice as much in the
+    first period after a pause, that is at most half.
     """
     pace = []
     for key, rate, most in (
@@ -73,9 +73,9 @@ def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
 
 
 def next_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> int | None:
-    """Return the id of the batch to be asked now, or None.
+    """Return the id of the next batch to ask, or None.
 
-    The operator hears of it even if asking fails, because a failure also tells who is a member.
+    Operators are told even if asking fails, as a failure may also reveal who is a member.
     """
     found = select(ImportBatch.id).join(Import)
     which = Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES
@@ -100,24 +100,24 @@ def _backlog(session: Session) -> int:
 
 
 def count_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> None:
-    """Count a batch before it is read, and apart: one that fails also tells who is a member."""
+    """Count a batch in a transaction of its own, as a failure may also reveal who is a member."""
     for key, rate in pace:
         rate_limits.record_use(session, key, rate, at, BATCH_SIZE)
 
 
 def ask_batch(work: Work, batch_id: int) -> None:
-    """Ask the people of a batch once each, and delete the batch in the same transaction.
+    """Ask the people of a batch, and delete it in the same transaction.
 
-    Raises DecryptionError for a batch that was not sealed for its group, or is too large: that
-    would evade the limits on an intruder's guesses. Raises others before it looks anybody up if an
-    address is none.
+    Raises DecryptionError for a batch that was sealed for another group or is too large, as that
+    would evade the limits on an intruder's guesses. Invalid addresses raise before any is looked
+    up.
     """
     batch = work.session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
     if batch is None:
         return
     said = json.loads(work.keys.opener.open(batch.sealed, BATCH_COLUMN))
     group, addresses = batch.import_.group, said["addresses"]
-    language = known_language(said["language"])  # an odd one would fail for strangers alone
+    language = known_language(said["language"])  # an odd one would fail for non-members alone
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
     signups = [(normalise(each), Signup(each, language)) for each in addresses]
@@ -127,17 +127,17 @@ def ask_batch(work: Work, batch_id: int) -> None:
 
 
 def put_aside(session: Session, batch_id: int) -> None:
-    """Count a failure to read a batch; after a few it is left alone."""
+    """Count a failure to read a batch, which is left alone after three."""
     failed = update(ImportBatch).where(ImportBatch.id == batch_id)
-    # The web may have written any number into a new row, even a very negative one.
+    # The web could have written any number, even a negative one.
     before = case((ImportBatch.failures < 0, 0), else_=ImportBatch.failures)
     session.execute(failed.values(failures=before + 1))
 
 
 def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
-    """Queue the email that asks a person to join, unless something speaks against it.
+    """Queue the email that asks a person to join, unless they should not be asked.
 
-    It uses none of the person's own allowances, and leaves their own sign-up alone.
+    It uses none of their own rate limits, and does not affect their own sign-up.
     """
     session, keyring = work.session, work.keys
     if not keyring.staff.admits(signup.address):
@@ -159,7 +159,7 @@ def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
 
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
-    """Count that a person is asked; return whether imports have not asked them too often."""
+    """Count a question to a person; return whether imports have not asked them too often."""
     mark = keyring.index.limited("import", group.public_id, person)
     of_person = keyring.index.limited("import-anywhere", person)
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
@@ -167,9 +167,9 @@ def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: s
 
 
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
-    """Return whether nothing speaks against asking a normalised address.
+    """Return whether a normalised address may be asked.
 
-    Members are not asked, nor people who left recently, were asked, or want no email.
+    Not members, nor people who left recently, were asked before, or want no email.
     """
     index, spellings = keyring.index, {identity, untagged(identity)}
     if suppressions.is_suppressed(session, index, identity):
@@ -218,12 +218,12 @@ def remind(work: Work) -> None:
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select expired invitations; their subscriptions go with them."""
+    """Match expired questions; their subscriptions are deleted with them."""
     is_old = PendingConfirmation.created_at < at - INVITED_AGE
     return PendingConfirmation.is_invited.is_(True), is_old
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select old files, started or not; their remaining batches go too."""
+    """Match old imports, started or not; their batches are deleted with them."""
     is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
     return (or_(is_left, Import.started_at < at - IMPORT_AGE),)

@@ -1,8 +1,8 @@
-"""Move a list in: the web seals a file's addresses, and the worker asks each once to join.
+"""Import a list of members: the web seals the addresses, the worker asks each to join.
 
-The web reads the file, seals the addresses in small batches and cannot open them again. It knows
-how many addresses a file has, and how many batches are left. Neither says who is a member. The
-owner of the old list may announce it first.
+The web reads the file and seals its addresses in small batches, which it cannot open again. It
+knows how many addresses there were and how many batches are left, but not who is a member. The old
+list's owner can announce it first.
 """
 
 import json
@@ -24,14 +24,14 @@ from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.counts import in_tens
 
-# Addresses sealed together and asked in one transaction.
+# Addresses sealed together, and asked in one transaction.
 BATCH_SIZE: Final = 10
-# Key of the worker's count of people that it asked.
+# The rate limit of people asked in a day.
 ASKED_TODAY = b"imports/day"
-# Set while the operator has not heard that a list is being asked.
+# Noted for the check of this name until operators are told.
 ASKED_NOTICE = b"notice/asked_of_lists"
 BATCH_COLUMN: Final = "import_batches.sealed"
-# The subject of the email, as announced to the list: that of `emails/invited-to-confirm`.
+# The subject of `emails/invited-to-confirm`, which the announcement quotes.
 ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")
 LINES = (
     gettext_noop("Our email list is moving"),
@@ -52,7 +52,7 @@ LINES = (
 
 
 class Import(PublicIdBase):
-    """One file that the office uploaded for one group; it identifies no one."""
+    """A file that was uploaded for a group; it identifies no one."""
 
     __tablename__ = "imports"
 
@@ -61,14 +61,14 @@ class Import(PublicIdBase):
     # Language of the emails.
     language: Mapped[str] = mapped_column(Language)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # When the office started it; until then the worker asks no one.
+    # When the office started it; None: no one is asked yet.
     started_at: Mapped[datetime | None]
-    # Numbers, and the numbers of rows (`AddressList.report`).
+    # Counts and row numbers (`AddressList.report`).
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class ImportBatch(IdBase):
-    """A few of a file's addresses, sealed for the worker; deleted when they were asked."""
+    """A few addresses of a file, sealed for the worker, and deleted when they were asked."""
 
     __tablename__ = "import_batches"
 
@@ -76,22 +76,22 @@ class ImportBatch(IdBase):
     import_: Mapped[Import] = relationship()
     size: Mapped[int]
     sealed: Mapped[bytes]
-    # Failures to read it; after three it is left for the operator.
+    # Failures to read it; after three it is left for an operator.
     failures: Mapped[int] = mapped_column(default=0)
 
 
 class AlreadyWaiting(Exception):
-    """Another file of the group has addresses left."""
+    """Another file of the group has unasked addresses."""
 
 
 class NotOpen(Exception):
-    """No one can join the group now, so no one is asked to."""
+    """No one can join the group now."""
 
 
 def store(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
-    """Store a file's addresses for the worker, all or none; it asks no one before `start`.
+    """Store a file's addresses, sealed; no one is asked before `start`.
 
     Raises NotOpen and AlreadyWaiting.
     """
@@ -104,7 +104,7 @@ def store(
     session.flush()
     for first in range(0, len(found.addresses), BATCH_SIZE):
         some = found.addresses[first : first + BATCH_SIZE]
-        # Under the seal, so that a batch counts for no other group or language.
+        # Sealed, so that a batch is valid for no other group or language.
         said = {"group": group.public_id, "language": language, "addresses": some}
         sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
         session.add(ImportBatch(import_id=made.id, size=len(some), sealed=sealed))
@@ -113,7 +113,7 @@ def store(
 
 
 def start(session: Session, found: Import) -> None:
-    """Let the worker begin to ask; starting twice changes nothing. Raises NotOpen."""
+    """Let the worker ask people. Starting twice changes nothing. Raises NotOpen."""
     session.refresh(found, with_for_update=True)
     if found.started_at is not None:
         return
@@ -126,7 +126,7 @@ def start(session: Session, found: Import) -> None:
 
 
 def discard(session: Session, found: Import) -> None:
-    """Delete a file, and its addresses that were not asked yet."""
+    """Delete an import with its unasked addresses."""
     audit.record(session, Kind.IMPORT_STOPPED, group=found.group)
     session.delete(found)
 
@@ -144,20 +144,20 @@ def replace(
 
 
 def latest(session: Session, group: Group) -> Import | None:
-    """Return a group's newest file, if it is still kept."""
+    """Return a group's newest import that is still stored."""
     found = select(Import).where(Import.group_id == group.id)
     return session.scalar(found.order_by(Import.id.desc()).limit(1))
 
 
 def is_waiting(session: Session, group: Group) -> bool:
-    """Return whether a file has addresses left."""
+    """Return whether a group's import has unasked addresses."""
     left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
     return session.scalar(left.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the worker has got, in tens; 0 means “a few”. Members count as asked."""
+    """Progress of an import, rounded to tens; 0 stands for “a few”. Members count as asked."""
 
     done: int
     all: int

@@ -1,4 +1,4 @@
-"""The web's jobs for the worker about members, and about people who want to join."""
+"""Jobs about members and people who want to join."""
 
 from dataclasses import dataclass, field
 
@@ -7,42 +7,42 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class Signup(SealedJob):
-    """A sign-up, as a person typed it into a group's form."""
+    """A person's input to a group's form."""
 
     address: str
     language: str
     first_name: str = ""
     is_introduced: bool = False
-    # Question and answer, as the person saw them.
+    # Pairs of question and answer, as the person saw them.
     answers: list[list[str]] = field(default_factory=list)
-    # The group's public id, under the seal, so that a sign-up counts for no other group.
+    # The group's public id, sealed, so that the sign-up is valid for no other group.
     group: str = ""
-    # For a personal address: the code that proves staff, and the page it was typed on.
+    # For a personal address: the staff code, and the nonce of the page it was typed on.
     code: str = ""
     nonce: str = ""
-    # A keyed hash of where the form came from, for the limits.
+    # A keyed hash of the form's source, for rate limits.
     source: str = field(default="", compare=False)
 
 
 class Join(Signup, kind="join", looks_up=True):
-    """Job: join a group."""
+    """Join a group."""
 
 
 class JoinByCode(Signup, kind="join-personal", looks_up=True):
-    """Job: join with a personal address and a code that proves staff."""
+    """Join with a personal address and a staff code."""
 
 
 class WaitForGroup(Signup, kind="interest", looks_up=True):
-    """Job: notify this address when a group starts."""
+    """Notify this address when a group starts."""
 
 
 @dataclass(frozen=True)
 class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
-    """Job: send a code, for a group and the page to type it on."""
+    """Email a staff code."""
 
     address: str
     language: str
-    # The group's public id; it stands under the seal only.
+    # The group's public id, sealed and stored nowhere else.
     group: str
     nonce: str
     source: str
@@ -50,7 +50,7 @@ class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
 
 @dataclass(frozen=True)
 class FinishConfirmation(SealedJob, kind="granted"):
-    """Job: a confirmation was confirmed; says which, and whether it began a membership."""
+    """Finish a confirmation; `is_new` if it started a membership."""
 
     confirm_id: str
     is_new: bool
@@ -58,15 +58,15 @@ class FinishConfirmation(SealedJob, kind="granted"):
 
 @dataclass(frozen=True)
 class NeverMail(SealedJob, kind="never-mail"):
-    """Job: the owner of this membership wants no email any more."""
+    """Suppress the address of this membership, at its owner's request."""
 
-    # The secret of an email to them.
+    # The secret of a link that was emailed to them.
     secret: str
 
 
 @dataclass(frozen=True)
 class RemoveAddress(SealedJob, kind="office-removal", looks_up=True):
-    """Job: take an address that the office typed out of a group, bar it, or let it in again."""
+    """Remove, bar or let in an address, for the office."""
 
     group: str
     address: str
@@ -83,46 +83,46 @@ class _Typed(SealedJob):
 
 
 class SendMyGroups(_Typed, kind="my-groups", looks_up=True):
-    """Job: send the link to “My groups”."""
+    """Email the link to “My groups”."""
 
 
 class SendEmailAgain(_Typed, kind="email-again", looks_up=True):
-    """Job: send the link that lifts “never email me”."""
+    """Email the link that lifts a suppression."""
 
 
 @dataclass(frozen=True)
 class Lift(SealedJob, kind="lift"):
-    """Job: lift “never email me”, by the permission in such a link."""
+    """Lift a suppression by the permission in such a link."""
 
     permission: str
 
 
 @dataclass(frozen=True)
 class ForList(SealedJob):
-    """Base of jobs about a person's whole list of memberships."""
+    """Base of jobs about all memberships in a manage session."""
 
-    # The permit, in base64: the list as the worker wrapped it.
+    # The permit in base64: the list as the worker wrapped it.
     slip: str
     language: str
 
 
 class SendCopy(ForList, kind="my-copy"):
-    """Job: send a copy of what is held."""
+    """Email a copy of the person's data."""
 
 
 class Erase(ForList, kind="erase"):
-    """Job: delete all of it."""
+    """Erase the person's data."""
 
 
 @dataclass(frozen=True)
 class ChangeAddress(ForList, kind="change-address", looks_up=True):
-    """Job: move the memberships to another address."""
+    """Ask a new address to confirm that it replaces the old one."""
 
     new: str
 
 
 @dataclass(frozen=True)
 class MoveAddress(SealedJob, kind="move-address"):
-    """Job: a change of address was confirmed, by the secret of the new mailbox's link."""
+    """Move memberships to a confirmed new address, by the secret of its link."""
 
     secret: str

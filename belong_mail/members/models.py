@@ -1,4 +1,4 @@
-"""Subscriptions, pending confirmations, the waiting list, and sessions of self-service."""
+"""Tables of subscriptions, confirmations, waiting list, erasures and self-service."""
 
 from datetime import date, datetime
 from typing import Any
@@ -26,14 +26,14 @@ INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 class Subscription(PublicIdBase):
     """One address's membership of one group, or its sign-up.
 
-    Events are stored as times; the state follows from them. Two memberships of one person share no
-    value, and only the worker can open what is wrapped.
+    Its state follows from the times of events. Two memberships of one person have no value in
+    common, and only the worker can decrypt them.
     """
 
     __tablename__ = "subscriptions"
     __table_args__ = (
         UniqueConstraint("group_id", "address_index"),
-        # Serves a range of one group's members, however many other groups there are.
+        # For ranges of one group's members.
         Index("ix_subscriptions_group_id_id", "group_id", "id"),
         Index("ix_subscriptions_inactive", "id", sqlite_where=text(INACTIVE)),
         Index(
@@ -45,26 +45,26 @@ class Subscription(PublicIdBase):
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
     group: Mapped[Group] = relationship()
-    # HMAC of group and address.
+    # HMAC of group and normalised address.
     address_index: Mapped[bytes]
-    # The index of the address without its plus tag, if it has one, so that leads count both once.
+    # The same without the address's plus tag, if it has one, so that a person counts once.
     counted_index: Mapped[bytes | None]
     wrapped_address: Mapped[bytes]
     wrapped_name: Mapped[bytes | None]
-    # The introduction for the leads; deleted when they have it.
+    # The introduction for leaders; deleted when they have received it.
     wrapped_introduction: Mapped[bytes | None]
     language: Mapped[str] = mapped_column(Language)
 
     requested_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    # Ended because emails bounced; an operator may undo it.
+    # Ended by bounces; the office or an operator can restore it.
     is_unreachable: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # No issues before this time; the membership goes on.
+    # No issues until this time.
     paused_until: Mapped[datetime | None]
-    # Wants an email the day before a meeting.
+    # Whether to email the day before a meeting.
     is_reminded: Mapped[bool] = mapped_column(default=False)
-    # Wants no email at all. It has no time, which would link the rows of one person.
+    # Whether its owner wants no email. Without a time, which would relate a person's rows.
     is_suppressed: Mapped[bool] = mapped_column(default=False)
 
     @hybrid_property
@@ -78,25 +78,25 @@ class Subscription(PublicIdBase):
 
     @classmethod
     def is_inactive(cls) -> ColumnElement[bool]:
-        """Select inactive memberships, in the words of their index."""
+        """Match inactive memberships with the condition of their partial index."""
         return or_(cls.confirmed_at.is_(None), cls.ended_at.is_not(None), cls.is_suppressed)
 
     @classmethod
     def reads_at(cls, at: Any) -> ColumnElement[bool]:
-        """Select members whose issues were not paused at a time."""
+        """Match members whose issues were not paused at a time."""
         return or_(cls.paused_until.is_(None), cls.paused_until <= at)
 
     @property
     def pause(self) -> datetime | None:
-        """Return until when its issues are paused, or None."""
+        """Return the end of the current pause, or None."""
         until = self.paused_until
         return until if until is not None and until > now() else None
 
 
 class Erasure(Base):
-    """A person who asked to be erased: their rows go one by one, each at an hour of its own.
+    """The erasure of a person, whose rows are deleted one by one, each at its own time.
 
-    It names no person and no group; only the worker can read which rows are meant.
+    It identifies no person or group; only the worker can read which rows it is about.
     """
 
     __tablename__ = "erasures"
@@ -104,16 +104,16 @@ class Erasure(Base):
     # HMAC of the address alone.
     address_index: Mapped[bytes] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
-    # The rows, the start, and the seed of their hours.
+    # The rows, the start, and the seed of their times.
     wrapped: Mapped[bytes]
 
 
 class PendingConfirmation(IdBase):
-    """The sign-up that one confirmation email asks about; its link grants this and nothing else."""
+    """The sign-up that one confirmation email is about; its link confirms nothing else."""
 
     __tablename__ = "pending_confirmations"
 
-    # SHA-256 of the secret in the link.
+    # Hash of the link's secret.
     confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     subscription_id: Mapped[int] = mapped_column(
         ForeignKey(Subscription.id, ondelete="CASCADE"), index=True
@@ -121,19 +121,19 @@ class PendingConfirmation(IdBase):
     subscription: Mapped[Subscription] = relationship()
     language: Mapped[str] = mapped_column(Language)
     wrapped_name: Mapped[bytes | None]
-    # Both are wrapped for their place in the subscription, so confirming only moves them.
+    # Wrapped for the subscription's columns, so that confirming only moves them.
     wrapped_introduction: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # The address was on an imported list: no one typed it.
+    # Whether the address was on an imported list.
     is_invited: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The person was reminded.
+    # Whether a reminder was sent.
     is_reminded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class WaitlistEntry(PublicIdBase):
-    """One address's request to be notified when a group starts.
+    """A request to notify an address when a group starts.
 
-    It has no time, which would link the rows of one person; it has the day on which it ends.
+    No time is stored, as it would relate a person's rows; only the day on which it is deleted.
     """
 
     __tablename__ = "waitlist_entries"
@@ -143,38 +143,38 @@ class WaitlistEntry(PublicIdBase):
     group: Mapped[Group] = relationship()
     # HMAC of group and address.
     address_index: Mapped[bytes]
-    # Opens only in this row and for this group.
+    # Wrapped for this row and group.
     wrapped_address: Mapped[bytes]
     language: Mapped[str] = mapped_column(Language)
-    # Its last day; then it is deleted, notified or not.
+    # Its last day; then it is deleted, whether the group has started or not.
     kept_until: Mapped[date]
 
 
 class ManageSession(IdBase):
-    """One person's memberships for half an hour; the emailed link's secret opens the list."""
+    """A person's memberships for half an hour, which the secret in an emailed link decrypts."""
 
     __tablename__ = "manage_sessions"
 
-    # SHA-256 of the secret in the link.
+    # SHA-256 of the link's secret.
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
-    # The subscriptions' public ids, AES-256-GCM under a key derived from the secret.
+    # JSON, encrypted under a key derived from the secret (`self_service.lock_list`).
     locked: Mapped[bytes]
     expires_at: Mapped[datetime]
 
 
 class AddressChange(PublicIdBase):
-    """A new address that has yet to be confirmed from its own mailbox."""
+    """A new address that has to be confirmed from its mailbox."""
 
     __tablename__ = "address_changes"
 
-    # The new address and the subscriptions it is for; only the worker can open it.
+    # The new address and the memberships to move, wrapped.
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
 
 
 class BarredAddress(Base):
-    """An address that cannot join a group, as a keyed hash of both; the web cannot write here."""
+    """A keyed hash of group and an address that cannot join it; the web cannot write rows."""
 
     __tablename__ = "barred_addresses"
 

@@ -1,4 +1,4 @@
-"""Remind members the day before a meeting: queue what is due, write the email."""
+"""Remind members the day before a meeting."""
 
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -20,12 +20,12 @@ from belong_mail.members import emails as members_emails
 from belong_mail.members.models import Subscription
 
 REMINDER = "meeting-reminder"
-# Local hour from which members are reminded of the next day's meetings.
+# The local time from which reminders of the next day's meetings are sent.
 HOUR = time(9)
 
 
 def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
-    """Queue the reminders of tomorrow's meetings, and of today's that were missed."""
+    """Queue reminders of tomorrow's meetings, and of today's that were missed."""
     local = at.astimezone(zone)
     last = local.date() + timedelta(days=local.time() >= HOUR)
     for occurrence in meetings.held_between(session, zone, local.date(), last):
@@ -34,7 +34,7 @@ def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
 
 
 def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
-    """Queue a meeting's reminders, unless another worker has done it or is doing it."""
+    """Queue a meeting's reminders, unless another worker has done so or is doing so."""
     noted = (
         dialect_insert(session.get_bind().dialect.name)(Reminder)
         .values(meeting_id=occurrence.meeting.id, held_on=occurrence.held_on)

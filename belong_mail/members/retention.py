@@ -1,4 +1,4 @@
-"""Retention of members."""
+"""Delete old data about members."""
 
 from datetime import datetime
 
@@ -28,16 +28,16 @@ from belong_mail.members.models import (
 
 
 def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select introductions that the leads have received, and those of people who left."""
+    """Match introductions that the leaders have received, and those of people who left."""
     is_kept = Subscription.wrapped_introduction.is_not(None)
     has_left = Subscription.ended_at.is_not(None)
     return is_kept, or_(has_left, ~_waits("about_id", "introduce-member"))
 
 
 def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select subscriptions that ended long ago, want no email, or were never confirmed.
+    """Match subscriptions that ended long ago, are suppressed, or were never confirmed.
 
-    One that was never confirmed goes when no confirmation waits for it.
+    The latter are kept while a confirmation is pending.
     """
     is_pending = exists().where(PendingConfirmation.subscription_id == Subscription.id)
     is_asked_for = exists().where(Job.subscription_id == Subscription.id)
@@ -50,7 +50,7 @@ def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def ended_waitlist_entries(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select requests whose last day is over, and those for groups that have ended."""
+    """Match requests whose last day is over, and those for groups that have ended."""
     retired = select(Group.id).where(Group.retired_at.is_not(None))
     return (or_(WaitlistEntry.kept_until < at.date(), WaitlistEntry.group_id.in_(retired)),)
 

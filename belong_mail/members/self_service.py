@@ -1,4 +1,4 @@
-"""Self-service without an account: the link to “My groups”, a new address, one's own calendar."""
+"""Self-service without an account: “My groups”, change of address, personal calendar."""
 
 import base64
 import hashlib
@@ -21,53 +21,53 @@ from belong_mail.members import service as members
 from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
-# In a form: every membership.
+# The form's value for all memberships.
 ALL = "all"
 LINK_MAX_AGE = timedelta(minutes=30)
 LIST_COLUMN = "manage_sessions.locked"
-# Bytes to which a list is padded, so that its length does not tell how much it holds.
+# Bytes to which the list is padded, to hide its length.
 PADDED_OCTETS = 2048
-# Hexadecimal digits. The signature protects the link; these only tell memberships apart.
+# Hexadecimal digits that tell versions apart; the link's signature is its protection.
 STAMP_DIGITS = 16
 SEPARATOR = "~"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A person's subscriptions by public id, as the emailed secret opens them."""
+    """The memberships in a manage session, decrypted with the link's secret."""
 
     public_ids: list[str]
-    # The permit: the same list, wrapped by the worker, which so knows that it made it.
+    # The list as the worker wrapped it, which proves to the worker that it made it.
     permit: bytes
     until: datetime
-    # Whether the address is personal, and so cannot be changed.
+    # Whether the address is not the district's, so that it cannot be changed.
     is_personal: bool
 
 
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
-    """Pass on the permission in an emailed link: the worker made it, and recognizes it.
+    """Queue a job with the permission in an emailed link, which the worker verifies.
 
-    A second time does nothing: used links are remembered for as long as they work.
+    Each link does so once; used ones are remembered as long as they work.
     """
     if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now(), table=Limit):
         Lift(permission).ask(session, sealer)
 
 
 def is_lift_asked(session: Session, permission: str) -> bool:
-    """Return whether a link's permission was passed on already."""
+    """Return whether a link was used."""
     return rate_limits.remaining(session, _used(permission), USED_LINK_RATE, now(), Limit) == 0
 
 
 def _used(permission: str) -> bytes:
-    """Hash a permission, so that the database does not show which one was used."""
+    """Return a hash of a permission, so that the database does not show which was used."""
     return b"lifted/" + digest(permission)[:16]
 
 
 def open_session(session: Session, secret: str) -> OpenedSession:
-    """Open the list of a link's secret, or raise BadToken if its time is over.
+    """Decrypt the list of a link's secret. Raises BadToken if it has expired.
 
-    The link also stops working once any membership on it has moved or is gone: it went to an
-    address that is no longer the person's, or was erased.
+    Also if any of its memberships has moved or was deleted: then the link went to an address that
+    is no longer the person's, or was erased.
     """
     found = _manage_session(session, secret)
     try:
@@ -92,16 +92,16 @@ def _manage_session(session: Session, secret: str) -> ManageSession:
 
 
 def list_memberships(session: Session, listed: OpenedSession) -> list[Subscription]:
-    """Return the memberships of a list, including those just left, in the directory's order."""
+    """Return the memberships in a list, also those just left, in the directory's order."""
     found = select(Subscription).join(Group).where(Subscription.public_id.in_(listed.public_ids))
     rows = session.scalars(found.order_by(Group.position))
     return [each for each in rows if each.is_active or members.can_undo_leave(each)]
 
 
 def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
-    """Return the public ids of some memberships of the list; raise BadToken for any other.
+    """Return the chosen public ids. Raises BadToken for one that is not in the list.
 
-    The word for all means those that are not paused yet.
+    ALL stands for the active memberships that are not paused.
     """
     listed = open_session(session, secret)
     if public_ids == [ALL]:
@@ -115,10 +115,10 @@ def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
 def change_each(
     session: Session, public_ids: list[str], change: Callable[[Session, str], object]
 ) -> list[str]:
-    """Do the same to each membership, as its own button would; return those that changed.
+    """Apply a change to each membership; return the public ids of those that changed.
 
-    Skips what is no longer possible, such as pausing a group that was left meanwhile. Locks all in
-    one order, so that two requests at once do not deadlock.
+    Skips memberships for which it is no longer possible. All are locked in one order, so that two
+    requests at once do not deadlock.
     """
     rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
     before = {
@@ -143,28 +143,28 @@ def ask_worker(
     due_at: datetime | None = None,
     **wanted: str,
 ) -> None:
-    """Ask the worker for something about a whole list, or raise BadToken."""
+    """Queue a job about all memberships in a manage session. Raises BadToken."""
     permit = base64.b64encode(open_session(session, secret).permit).decode()
     job(slip=permit, **wanted).ask(session, sealer, due_at=due_at or now())
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
-    """Ask the worker to delete a person's rows and email a receipt; the list closes at once.
+    """Queue the erasure of a person, and close their manage session.
 
-    The web leaves the rows as they are: ending them here would give them one time in common.
+    The web does not change the rows: a common time would show that they are one person's.
     """
     ask_worker(session, sealer, Erase, secret, language=language)
     session.delete(_manage_session(session, secret))
 
 
 def get_change(session: Session, secret: str, *, is_locked: bool = False) -> AddressChange:
-    """Find the change of address of a link, or raise BadToken if it is over."""
+    """Find the change of address of a link. Raises BadToken if there is none."""
     found = select(AddressChange).where(AddressChange.public_id == link_hash(secret))
     return required(session.scalar(found.with_for_update() if is_locked else found), BadToken)
 
 
 def confirm_change(session: Session, sealer: Sealer, secret: str) -> None:
-    """Confirm a new address; the worker moves the groups. Confirming twice changes nothing."""
+    """Confirm a new address, and queue the move. Confirming twice changes nothing."""
     change = get_change(session, secret, is_locked=True)
     if change.confirmed_at is None:
         change.confirmed_at = now()
@@ -172,7 +172,7 @@ def confirm_change(session: Session, sealer: Sealer, secret: str) -> None:
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
-    """Encrypt a list of rows, as they are now, with a secret."""
+    """Encrypt a list of memberships with a secret; their current indexes are included."""
     content = {
         "indexes": {each.public_id: each.address_index.hex() for each in held},
         "slip": base64.b64encode(permit).decode(),
@@ -184,21 +184,21 @@ def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_person
 
 
 def digest(secret: str) -> bytes:
-    """Hash a secret, as the database keeps it."""
+    """Return the hash under which a secret's row is found."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def calendar_name(subscription: Subscription) -> str:
-    """Return what the link of a member's calendar signs.
+    """Return the id that a member's calendar link signs.
 
-    It changes when the member leaves and joins again, and when the address moves: someone else may
-    read the old mailbox by now.
+    It changes when the member leaves and rejoins, and when the address changes, as someone else may
+    read the old mailbox by then.
     """
     return f"{subscription.public_id}{SEPARATOR}{_stamp(subscription)}"
 
 
 def calendar_owner(session: Session, signed: str) -> Subscription:
-    """Return the member of a calendar link, or raise BadToken if they have left or moved."""
+    """Return the member of a calendar link. Raises BadToken if they have left or moved."""
     public_id, _, stamp = signed.partition(SEPARATOR)
     subscription = members.get(session, public_id)
     if not subscription.is_active or stamp != _stamp(subscription):

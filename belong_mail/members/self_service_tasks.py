@@ -1,4 +1,4 @@
-"""Find, list, copy, move and erase what is held about one person."""
+"""The worker's functions for self-service: find, copy, move and erase a person's data."""
 
 import base64
 import json
@@ -52,15 +52,14 @@ from belong_mail.members.wrapped_fields import (
     wrap_address,
 )
 
-# How long a copy may wait. Meanwhile, another request brings no second one.
+# How long a copy may wait; another request meanwhile is refused.
 COPY_WAIT = timedelta(days=1)
 # The same for an email to a new address.
 MAX_WAIT = timedelta(days=1)
-# Messages to us that are opened to find a person's, and bytes of each, sealed: no form's is longer.
+# Messages decrypted to find a person's, and bytes of each when sealed, more than a form allows.
 MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 PERMIT = "manage_sessions.slip"
-# Half an hour to send the link, half an hour that it works, and an hour for the worker to do what
-# it allowed.
+# The link is sent within half an hour and works for as long; the worker has an hour to do the job.
 PERMIT_MAX_AGE = timedelta(hours=2)
 ADDRESS_CHANGE = "address_changes.wrapped"
 log = logging.getLogger(__name__)
@@ -73,9 +72,9 @@ SHORT_LIVED[ADDRESS_CHANGE] = (
 
 @does(SendMyGroups)
 def my_groups(work: Work, asked: SendMyGroups) -> None:
-    """Email the link to someone's memberships; tell staff alone that they have none.
+    """Email the link to someone's memberships; tell staff if they have none.
 
-    Both within the same limits: the number of emails must not show who is a member.
+    Both are limited alike, so that the number of emails does not show who is a member.
     """
     session, keys, identity = work.session, work.keys, addresses.normalise(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
@@ -98,10 +97,7 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
 
 @does(SendEmailAgain)
 def email_again(work: Work, asked: SendEmailAgain) -> None:
-    """Email the link that lifts “never email me”, once a week at most; others get nothing.
-
-    It is the only email that a suppressed address gets.
-    """
+    """Email the link that lifts a suppression, once a week at most; nothing to other addresses."""
     index, identity = work.keys.index, addresses.normalise(asked.address)
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
@@ -112,13 +108,13 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
 
 @does(Lift)
 def lift(work: Work, asked: Lift) -> None:
-    """Lift the suppression that its owner confirmed."""
+    """Lift a suppression that its owner confirmed."""
     suppressions.lift(work.session, work.keys.index, asked.permission)
 
 
 @does(SendCopy)
 def my_copy(work: Work, asked: SendCopy) -> None:
-    """Email a copy of what is held; it is collected when the email is written."""
+    """Queue a copy of someone's data, which is collected when the email is rendered."""
     address = address_of(work.keys, read_permit(work, asked)[0])
     key = work.keys.index.limited("my-copy", addresses.normalise(address))
     work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, COPY_WAIT))
@@ -126,7 +122,7 @@ def my_copy(work: Work, asked: SendCopy) -> None:
 
 @does(Erase)
 def erase(work: Work, asked: Erase) -> None:
-    """Begin to erase a person's data, and email a receipt that names no group."""
+    """Start to erase a person's data, and email a receipt that names no group."""
     session, keys = work.session, work.keys
     address = address_of(keys, read_permit(work, asked)[0])
     identity = addresses.normalise(address)
@@ -143,15 +139,15 @@ def erase(work: Work, asked: Erase) -> None:
 
 @each_minute("What is to be erased stays")
 def carry_on_erasing(work: Work) -> None:
-    """Delete rows of erasures whose hour has come."""
+    """Delete the rows of erasures whose time has come."""
     erasure.erase_due(work.session, work.keys.opener, work.at)
 
 
 def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
-    """Find the messages to us that are still kept and were written from an address.
+    """Find stored messages to us that were written from an address.
 
-    Skips messages that cannot be decrypted: they must not block anyone's copy or erasure. The web
-    may store any number: the newest are opened, which takes a second.
+    Messages that cannot be decrypted are skipped, so that they block no one's copy or erasure. Only
+    the newest are opened, which takes a second, as the web could store any number.
     """
     found = list[ContactMessage]()
     sent = select(ContactMessage).where(func.length(ContactMessage.sealed) <= MAX_MESSAGE_OCTETS)
@@ -165,18 +161,17 @@ def messages_of(session: Session, opener: Opener, identity: str) -> list[Contact
 
 
 def read_permit(work: Work, asked: ForList) -> list[Subscription]:
-    """Return the subscriptions that a job about a list is for.
+    """Return the memberships that a job's permit is for.
 
-    Leaves out those that have moved since or do not open. Raises Refused if none is left or the
-    permit is too old, and DecryptionError for a list that the worker did not make: only the worker
-    joins rows.
+    Leaves out those that have moved or do not open. Raises Refused if none is left or the permit
+    has expired, and DecryptionError for one that the worker did not make: only it may relate rows.
     """
     session, keys = work.session, work.keys
     permit = json.loads(keys.opener.unwrap(base64.b64decode(asked.slip), PERMIT, ""))
     if not isinstance(permit, dict) or permit["until"] <= work.at.timestamp():
         log.warning("A request that a link to one's groups allowed came too late: %s", asked.kind)
         raise Refused
-    # Not locked: PostgreSQL would show everyone which rows one transaction had locked (xmax).
+    # Not locked: PostgreSQL's xmax would show which rows one transaction had locked.
     found = select(Subscription).where(Subscription.public_id.in_(permit["public_ids"]))
     rows = [each for each in session.scalars(found) if is_genuine(keys, each)]
     theirs = [each for each in rows if person_of(keys, each) == permit["person"]]
@@ -187,7 +182,7 @@ def read_permit(work: Work, asked: ForList) -> list[Subscription]:
 
 
 def person_of(keyring: Keyring, subscription: Subscription) -> str:
-    """Return a keyed hash of a subscription's address, to see whose it is."""
+    """Return a keyed hash of a membership's address, to compare people."""
     identity = addresses.normalise(address_of(keyring, subscription))
     return keyring.index.limited("person", identity).hex()
 
@@ -199,7 +194,7 @@ def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
 
 
 def _create_manage_session(work: Work, held: list[Subscription]) -> str:
-    """Lock a person's memberships in a manage session; return the secret that opens it."""
+    """Store a person's memberships in a manage session; return its secret."""
     secret, keys = secrets.token_urlsafe(32), work.keys
     permit = {
         "public_ids": [each.public_id for each in held],
@@ -218,18 +213,18 @@ def _create_manage_session(work: Work, held: list[Subscription]) -> str:
 
 
 def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
-    """Return whether a person's address is one of the district's."""
+    """Return whether a person's address is the district's."""
     return keyring.staff.is_ours(address_of(keyring, held[0]))
 
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
-    """Return whether a message was delivered; one without a delivery has yet to be sent."""
+    """Return whether all emails of a message were accepted; False if there is none yet."""
     mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
     return set(session.scalars(mails)) == {State.ACCEPTED}
 
 
 def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
-    """Delete the pending changes of address for any of these subscriptions."""
+    """Delete the pending changes of address of any of these memberships."""
     for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
         with suppress(DecryptionError):
             opened = keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
@@ -239,9 +234,9 @@ def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) ->
 
 @does(ChangeAddress)
 def change_address(work: Work, asked: ChangeAddress) -> None:
-    """Email the new address to confirm, within its own limits; a barred one gets nothing.
+    """Email a new address to confirm, within its own rate limit; nothing if it is suppressed.
 
-    Personal addresses can't change: one row would hold both.
+    Personal addresses can't change: one row would have both.
     """
     session, keys, held = work.session, work.keys, read_permit(work, asked)
     identity = addresses.normalise(asked.new)
@@ -268,10 +263,9 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
 
 @does(MoveAddress)
 def move_address(work: Work, asked: MoveAddress) -> None:
-    """Move the groups of a confirmed change, and tell the old address that it happened.
+    """Move memberships to a confirmed new address, and notify the old one.
 
-    The secret stood in the email to the new address alone. Memberships that have moved elsewhere
-    meanwhile stay there.
+    Only the email to the new address had the secret. Memberships that have moved elsewhere stay.
     """
     session, keys = work.session, work.keys
     found = select(AddressChange).where(AddressChange.public_id == link_hash(asked.secret))
@@ -298,7 +292,7 @@ def move_address(work: Work, asked: MoveAddress) -> None:
 
 
 def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:
-    """Give a subscription a new address; if that is a member already, the older row is deleted."""
+    """Change a membership's address, or delete it if the new one is a member already."""
     identity = addresses.normalise(new)
     other = find_verified(session, keyring, subscription.group, identity)
     if other is not None and other is not subscription:
@@ -314,7 +308,7 @@ def _move(session: Session, keyring: Keyring, subscription: Subscription, new: s
 
 
 def _move_notes(work: Work, identity: str, new: str) -> None:
-    """Give a person's requests a new address; if that has one already, the older is deleted."""
+    """Change the address of requests to be notified; duplicates are deleted."""
     session, keys, new_identity = work.session, work.keys, addresses.normalise(new)
     there = {each.group_id for each in rows_of(session, keys, WaitlistEntry, new_identity)}
     for note in rows_of(session, keys, WaitlistEntry, identity):

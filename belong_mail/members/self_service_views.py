@@ -1,4 +1,4 @@
-"""The self-service pages: my groups, a new address, one's own calendar."""
+"""The self-service pages: “My groups”, change of address, personal calendar."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -26,12 +26,12 @@ from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
 self_service = Blueprint("self_service", __name__)
-# When everything is deleted, rounded up because the worker may be busy.
+# When everything is erased, plus an hour in which the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
 UNTIL = ":until"
 # Meetings listed on each card.
 NEXT = 3
-# How long a result is shown: later it may no longer be true.
+# By verb: whether a result still holds, so that a reloaded page does not show an outdated one.
 IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "leave": lambda one: not one.is_active,
     "undo": lambda one: one.is_active,
@@ -44,7 +44,7 @@ IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
 
 @self_service.errorhandler(BadToken)
 def over(_error: BadToken) -> Page:
-    """Answer old, damaged and unknown links alike, with a form for a new one."""
+    """Show the same page with a form for a new link, whatever is wrong with the old one."""
     which = "again" if request.endpoint == "self_service.email_again" else "manage"
     return page("self_service/over.html", 404, which=which)
 
@@ -66,7 +66,7 @@ def sent() -> Page:
 @public
 @no_cookie
 def ask_again(session: Session) -> ResponseReturnValue:
-    """Take the address of someone who asked never to be emailed; everyone gets one answer."""
+    """Take a suppressed address; everyone gets the same answer."""
     return _ask(session, AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
 
 
@@ -80,7 +80,7 @@ def again_sent() -> Page:
 @public
 @no_cookie
 def email_again(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET, unless it is done; on POST have the worker lift “never email me”."""
+    """Ask on GET, unless it is done; on POST queue the job that lifts the suppression."""
     permission = services().tokens.read(Purpose.EMAIL_AGAIN, token)
     if request.method == "POST":
         members_self_service.ask_to_lift(session, services().sealer, permission)
@@ -101,14 +101,14 @@ def manage(session: Session, secret: str) -> Page:
 )
 @public
 def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
-    """Redirect the address of a button to its page: opening it does nothing."""
+    """Redirect from a button's URL to its page; a GET changes nothing."""
     return redirect(url_for(".manage", secret=secret), 303)
 
 
 @self_service.get("/my-groups/<secret>/leave-all")
 @public
 def leave_all(session: Session, secret: str) -> ResponseReturnValue:
-    """Ask before all groups are left; the button sends what each group's own would."""
+    """Ask before leaving all groups; the button posts as each group's own would."""
     language, listed = request_language(), members_self_service.open_session(session, secret)
     found = members_self_service.list_memberships(session, listed)
     held = {each.public_id: group_view(each.group, language) for each in found if each.is_active}
@@ -121,7 +121,7 @@ def leave_all(session: Session, secret: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def act(session: Session, secret: str, press: str) -> ResponseReturnValue:
-    """Apply a button to each membership that its form names, in one transaction."""
+    """Apply a button to the memberships in its form, in one transaction."""
     named, is_pause = named_memberships(), press == "pause"
     form = pause_form("".join(named[:1])) if is_pause else PressForm(press)
     meant = choose(session, secret, named) if named or not is_pause else []
@@ -160,7 +160,7 @@ def erase(session: Session, secret: str) -> ResponseReturnValue:
 @self_service.get("/my-groups/deleted")
 @public
 def erased() -> Page:
-    """Say by when everything is gone; the time is in the page's own address."""
+    """Show by when everything is erased; the time is in the URL."""
     by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
     return page("self_service/erased.html", erased_by=erased_by)
@@ -173,7 +173,7 @@ def _ask(
     name: str,
     sent: str,
 ) -> ResponseReturnValue:
-    """Have the worker email a link to the typed address."""
+    """Queue the job that emails a link to the typed address."""
     if form.is_sent():
         asked = job(form.email.data or "", request_language())
         asked.ask(session, services().sealer, due_at=throttle(session))
@@ -187,7 +187,7 @@ def _manage_page(session: Session, secret: str, status: int = 0) -> Page:
 
 
 def named_memberships() -> list[str]:
-    """Return the memberships that a form names; with Enter, the only one with a date."""
+    """Return the memberships in a form; after Enter in a date field, that field's."""
     if "membership" in request.form:
         return request.form.getlist("membership")
     typed = [name for name, day in request.form.items() if name.endswith(UNTIL) and day]
@@ -195,7 +195,7 @@ def named_memberships() -> list[str]:
 
 
 def pause_form(which: str) -> PressForm:
-    """Return one membership's part of the form with all dates, so that each stays as typed."""
+    """Return a membership's part of the form, which keeps all dates as typed."""
     return PressForm("pause", prefix=f"{which}:")
 
 
@@ -272,7 +272,7 @@ def ask_new_address(session: Session, secret: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def confirm(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET, unless it is done; on POST have the worker move the groups."""
+    """Ask on GET, unless it is done; on POST queue the move."""
     secret = services().tokens.read(Purpose.CHANGE_ADDRESS, token)
     if request.method == "POST":
         members_self_service.confirm_change(session, services().sealer, secret)
@@ -287,14 +287,14 @@ own_calendar = Blueprint("own_calendar", __name__)
 
 @own_calendar.errorhandler(BadToken)
 def calendar_is_over(_error: BadToken) -> Page:
-    """Answer damaged and unknown links, and those of people who left, with one page."""
+    """Show the same page for invalid links and for those of people who left."""
     return page("self_service/calendar_over.html", 404)
 
 
 @own_calendar.get("/my-calendar/<token>")
 @public
 def feed(session: Session, token: str) -> Response:
-    """Return all meetings of a membership's group, in a file whose name tells no group."""
+    """Return the meetings of a member's group; the file's name does not identify the group."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     found = meetings.listed(session, members_self_service.calendar_owner(session, signed).group)
     zone, language = services().settings.timezone, request_language()
@@ -306,7 +306,7 @@ def feed(session: Session, token: str) -> Response:
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
 @public
 def event(session: Session, token: str, meeting_id: str, day: str) -> Response:
-    """Return one meeting, on one day, of the membership's group; 404 for other groups."""
+    """Return one day of a meeting of the member's group; 404 for other groups."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     member = members_self_service.calendar_owner(session, signed)
     meeting = meetings.find(session, meeting_id)
@@ -319,7 +319,7 @@ def event(session: Session, token: str, meeting_id: str, day: str) -> Response:
 
 
 def _file(content: bytes, name: str) -> Response:
-    """Return a calendar file that no cache keeps, because it must be gone after leaving."""
+    """Return a calendar file, without caching: it must not be found after leaving."""
     answer = Response(content, content_type="text/calendar; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

@@ -1,4 +1,4 @@
-"""The members' verbs for the web: join, confirm, leave, pause."""
+"""The web's actions on memberships: join, confirm, leave, pause."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -25,19 +25,19 @@ UNDO_WINDOW = timedelta(hours=1)
 
 
 class NotAMember(BadToken):
-    """The owner of the link has left, or has not joined yet."""
+    """The link's owner has left, or has not joined yet."""
 
 
 def ask_to_join(
     session: Session, sealer: Sealer, group: Group, signup: Signup, due_at: datetime
 ) -> None:
-    """Store the sign-up, sealed; the worker answers it when it is due."""
+    """Queue the sign-up, sealed, for the worker."""
     typed = replace(signup, group=group.public_id)
     typed.ask(session, sealer, group_id=group.id, due_at=due_at)
 
 
 def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
-    """Find what a confirmation link asks about, or raise BadToken if that is over.
+    """Find the sign-up of a confirmation link. Raises BadToken if there is none.
 
     Raises GroupHasEnded if the group has ended, or takes no new members any more.
     """
@@ -50,21 +50,21 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return the id of a confirmation (by the secret of its link) and the name to refuse it by."""
+    """Return a confirmation's id, the hash of the link's secret, and the token to refuse it."""
     if len(name) != 3 * PUBLIC_ID_LENGTH:
         return link_hash(name), ""
     return link_hash(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
 def split_refusal_name(name: str) -> tuple[str, str]:
-    """Return the id of a subscription, and the secret by which its owner wants no email."""
+    """Return a membership's public id, and the secret that lets its owner refuse all email."""
     return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
 
 
 def outcome_of_request(session: Session, public_id: str) -> Subscription:
-    """Return what became of the request of an old confirmation link.
+    """Return the membership of an old confirmation link, for its result.
 
-    Raises BadToken if nothing did, and GroupHasEnded.
+    Raises BadToken if it still waits for another confirmation, and GroupHasEnded.
     """
     if not public_id:
         raise BadToken
@@ -77,7 +77,7 @@ def outcome_of_request(session: Session, public_id: str) -> Subscription:
 
 
 def waiting_request(session: Session, subscription: Subscription) -> PendingConfirmation | None:
-    """Find a request that waits for its confirmation, preferring one of an imported list."""
+    """Find a pending confirmation, preferably of an imported list."""
     if subscription.is_active or subscription.is_suppressed:
         return None
     found = select(PendingConfirmation).where(
@@ -87,23 +87,23 @@ def waiting_request(session: Session, subscription: Subscription) -> PendingConf
 
 
 def get(session: Session, public_id: str) -> Subscription:
-    """Find a subscription for a page that only reads, or raise NothingLeft."""
+    """Find a membership for a page that only reads. Raises NothingLeft."""
     return required(
         session.scalar(select(Subscription).where(Subscription.public_id == public_id)), NothingLeft
     )
 
 
 def get_for_update(session: Session, public_id: str) -> Subscription:
-    """Find a subscription, locked until the transaction ends, or raise NothingLeft."""
+    """Find a membership, locked for update. Raises NothingLeft."""
     found = select(Subscription).where(Subscription.public_id == public_id)
     return required(session.scalar(found.with_for_update()), NothingLeft)
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
-    """Confirm a sign-up: the person is a member. Confirming twice changes nothing.
+    """Confirm a sign-up, so that the person is a member. Confirming twice changes nothing.
 
-    Reads it again under the lock, in case the person leaves at that moment. The worker sends the
-    welcome and moves name and introduction, which are wrapped: the web writes neither.
+    It is read again under the lock, in case they leave at that moment. The worker moves the wrapped
+    name and introduction, which the web cannot write, and sends the welcome email.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
@@ -119,19 +119,19 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
 
 
 def reject(session: Session, sealer: Sealer, public_id: str, secret: str) -> None:
-    """Withdraw a request made in someone's name; with a secret, never email them again."""
+    """Withdraw a sign-up by someone else; with the secret, also suppress the address."""
     subscription = leave(session, public_id)
     if secret and not _is_never_mail_waiting(session, subscription):
         NeverMail(secret).ask(session, sealer, subscription_id=subscription.id)
 
 
 def wants_no_email(session: Session, subscription: Subscription) -> bool:
-    """Return whether the owner wants no email, even if the worker has yet to read that."""
+    """Return whether the owner wants no email, even if that job has not been done yet."""
     return subscription.is_suppressed or _is_never_mail_waiting(session, subscription)
 
 
 def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool:
-    """Return whether this was asked already; the lock of `leave` admits one request at a time."""
+    """Return whether a NeverMail job waits; the lock of `leave` prevents a second one."""
     waiting = select(Job.id).where(
         Job.kind == NeverMail.kind, Job.subscription_id == subscription.id
     )
@@ -139,7 +139,7 @@ def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool
 
 
 def leave(session: Session, public_id: str) -> Subscription:
-    """End a subscription at once; links emailed before cannot restart it."""
+    """End a membership at once; links emailed before cannot restart it."""
     subscription = get_for_update(session, public_id)
     session.execute(
         delete(PendingConfirmation).where(PendingConfirmation.subscription_id == subscription.id)
@@ -151,21 +151,21 @@ def leave(session: Session, public_id: str) -> Subscription:
 
 
 def leave_if_there(session: Session, public_id: str) -> None:
-    """Leave, unless the membership is deleted already."""
+    """End a membership, unless it was deleted."""
     with suppress(BadToken):
         leave(session, public_id)
 
 
 def pause(session: Session, public_id: str, until: datetime) -> None:
-    """Send a member no issues until a time, or raise NotAMember if they have left."""
+    """Pause a member's issues until a time. Raises NotAMember if they have left."""
     active_member(session, public_id).paused_until = until
 
 
 def resume(session: Session, public_id: str) -> None:
-    """End a pause, or raise NotAMember if the member has left.
+    """End a pause. Raises NotAMember if the member has left.
 
-    The next issue comes again. An issue queued during the pause does not: it was planned without
-    this member, and its counts must stay right.
+    Issues queued during the pause do not come: their chunks and counts were planned without the
+    member.
     """
     subscription = active_member(session, public_id)
     if subscription.pause is not None:
@@ -173,7 +173,7 @@ def resume(session: Session, public_id: str) -> None:
 
 
 def active_member(session: Session, public_id: str) -> Subscription:
-    """Find and lock a member to change what they get, or raise NotAMember if they have left."""
+    """Find a member, locked for update. Raises NotAMember if they have left."""
     subscription = get_for_update(session, public_id)
     if not subscription.is_active:
         raise NotAMember
@@ -181,7 +181,7 @@ def active_member(session: Session, public_id: str) -> Subscription:
 
 
 def can_undo_leave(subscription: Subscription) -> bool:
-    """Return whether a member left within the last hour, so that it can be undone."""
+    """Return whether a member left within UNDO_WINDOW."""
     return (
         subscription.confirmed_at is not None
         and subscription.ended_at is not None
@@ -191,9 +191,9 @@ def can_undo_leave(subscription: Subscription) -> bool:
 
 
 def undo_leave(session: Session, public_id: str) -> Subscription:
-    """Undo leaving, or raise BadToken if it is too late.
+    """Restore a membership that was just left. Raises BadToken if it is too late.
 
-    As after a pause, an issue queued meanwhile does not come.
+    Issues queued meanwhile do not come, as after a pause.
     """
     subscription = get_for_update(session, public_id)
     if can_undo_leave(subscription):
@@ -210,14 +210,14 @@ REMOVALS = b"office/removals"
 
 
 class TooManyRemovals(Exception):
-    """The office has typed more addresses than anyone needs in a day."""
+    """The office has entered more addresses than REMOVAL_RATE allows."""
 
 
 def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, what: str) -> None:
-    """Store, sealed, what the office wants done with an address. Raises TooManyRemovals.
+    """Queue a job, sealed, about an address the office entered. Raises TooManyRemovals.
 
-    The answer is the same for known and unknown addresses: only the worker can tell. The audit
-    trail records the group, not the address.
+    The web cannot tell whether the address is known, and answers alike. The audit entry has the
+    group, but not the address.
     """
     if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now(), table=Limit) is None:
         raise TooManyRemovals
@@ -226,23 +226,23 @@ def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, 
 
 
 def people_waiting(session: Session, group: Group) -> int:
-    """Count the people who wait for a group to start, in tens; 0 means fewer than ten."""
+    """Count people who wait for a group to start, rounded down to tens."""
     counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
     return in_tens(session.scalar(counted) or 0)
 
 
 def last_day() -> date:
-    """Return the last day of a request that is made today."""
+    """Return the last day of a request to be notified that is made today."""
     return (now() + WAITLIST_AGE).date()
 
 
 def noon_utc(day: date) -> datetime:
-    """Return noon (UTC) of a day, to be formatted as a date."""
+    """Return a day's noon in UTC, which has the same date in our time zone."""
     return datetime.combine(day, time(12), UTC)
 
 
 def get_entry(session: Session, public_id: str) -> WaitlistEntry:
-    """Find a request to be notified, for a page that only reads, or raise NothingLeft."""
+    """Find a request to be notified, for a page that only reads. Raises NothingLeft."""
     return required(
         session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id)),
         NothingLeft,
@@ -250,5 +250,5 @@ def get_entry(session: Session, public_id: str) -> WaitlistEntry:
 
 
 def ask_to_forget(session: Session, public_id: str) -> None:
-    """Delete a request to be notified, if it is still there."""
+    """Delete a request to be notified, if it still exists."""
     session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id == public_id))

@@ -1,4 +1,4 @@
-"""Send codes that prove staff, and accept them: the worker's side."""
+"""The worker's functions for staff codes: send them, and accept them."""
 
 import hmac
 from dataclasses import replace
@@ -26,18 +26,18 @@ from belong_mail.members.tasks import group_of, is_barred, let_in
 # The kind of the email.
 CODE = "staff-code"
 HOUR_SECONDS = 3600
-# A code is accepted in the hour in which it was made, and in so many after it.
+# A code is valid in the hour in which it was made, and for so many hours after it.
 HOURS_AFTER = 3
-# The longest that a form may have waited when its code is judged, whatever its row says: the worker
-# may have been busy or down, but believes the web no further.
+# Most time between a form's sending and the check of its code: the worker may have been busy, but
+# beyond this it does not believe the web.
 GRACE = timedelta(hours=1)
 
 
 @does(SendStaffCode)
 def send_code(work: JobWork, asked: SendStaffCode) -> None:
-    """Send a code to a staff address; to others, too late or beyond the limits, send nothing.
+    """Email a code to a staff address, if it may have one and the limits allow it.
 
-    A barred address gets none, so that another address is not the way back.
+    Barred addresses get none, so that they cannot come back with a personal one.
     """
     if work.job.created_at < work.at - timedelta(hours=HOURS_AFTER):
         raise Refused
@@ -63,7 +63,7 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
 
 
 def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
-    """Count a code; return whether the limits allow it. Plus tags count as the same person."""
+    """Count a code; return whether the limits allow it. Plus tags are ignored."""
     identity = untagged(normalise(wanted.address))
     uses = (
         (index.limited("staff-code-from", wanted.source, identity), STAFF_CODE_SOURCE_RATE),
@@ -76,15 +76,15 @@ def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
 def join(work: JobWork, asked: JoinByCode) -> None:
     """Ask a personal address to confirm, if its code is right and unused.
 
-    Without a right code it gets nothing, so that no one can have us email strangers. The limits on
-    the code are enough, so none names the source of the form.
+    Without a right code no email is sent, so that no one can have us email strangers. The codes'
+    own rate limits suffice, so confirmations are not counted by source.
     """
     session, keys, group = work.session, work.keys, group_of(work, asked)
     if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
         raise Refused
     if not _is_right(keys.index, group, asked, _sent_at(work)):
         raise Refused
-    # Marks a code as used by a keyed hash of its page, never of an address.
+    # The key of a used code is a hash of its page's nonce, not of an address.
     key = keys.index.limited("staff-code-used", group.public_id, asked.nonce)
     if rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
         raise Refused
@@ -92,7 +92,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
 
 
 def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:
-    """Return whether we sent this code for this group and page within the hours before."""
+    """Return whether we made this code for this group and page within HOURS_AFTER."""
     hour = _hour(at)
     made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
     typed = wanted.code.encode()
@@ -105,10 +105,10 @@ def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
 
 
 def _sent_at(work: JobWork) -> datetime:
-    """Return when a form was sent, but at most GRACE ago, whatever its row claims.
+    """Return when a form was sent, but at most GRACE ago.
 
-    A row that claims more would make a code that expires unsent: its delivery, without an email,
-    would show that the address is not barred.
+    An earlier time, which the web could write, would make a code that expires unsent: its delivery,
+    without an email, would show that the address is not barred.
     """
     return min(work.at, max(work.job.created_at, work.at - GRACE))
 
@@ -118,7 +118,7 @@ def _hour(at: datetime) -> int:
 
 
 def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select codes that were sent, whose recipients and times are deleted within a minute."""
+    """Match sent codes, whose recipients and times are deleted within a minute."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.kind == CODE,

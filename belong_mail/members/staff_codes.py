@@ -1,9 +1,9 @@
-"""Codes that prove staff, so that a personal address may join without being stored beside it.
+"""Staff codes: a personal address joins without being stored beside the staff address.
 
-The web asks for a code under a random nonce, which stays in the address of the page that takes the
-code. The worker derives the code from group, nonce and hour with a key of its own. The last
-characters are a checksum of the others and the nonce, without a key: so the page reports a typing
-mistake at once, and reveals nothing about whether a code is right.
+The web requests a code under a random nonce, which stays in the URL of the page that takes the
+code. The worker derives the code from group, nonce and hour with a key. Its last characters are a
+checksum over the others and the nonce, without a key: so the page finds typing mistakes at once
+without knowing whether a code is right.
 """
 
 import hashlib
@@ -14,36 +14,36 @@ from belong_mail.core.db import PUBLIC_ID_LENGTH
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
-# Characters: those derived by the key, and those of the checksum.
+# Characters derived with the key, and characters of the checksum.
 SECRET_LENGTH, CHECK_LENGTH = 10, 2
 CODE_LENGTH = SECRET_LENGTH + CHECK_LENGTH
 
 
 def end_of_day(at: datetime) -> datetime:
-    """Return when a day ends. A count dated so does not show the hour."""
+    """Return the end of a time's day in UTC. A use counted then does not reveal its hour."""
     day = at.astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(day, time(), UTC)
 
 
 def page_name(group: Group, nonce: str) -> str:
-    """Return the name of the page that takes a code for a group; it is not stored."""
+    """Return the signed id of the page that takes a group's code; it is not stored."""
     return group.public_id + nonce
 
 
 def split_page(name: str) -> tuple[str, str]:
-    """Return the group's public id and the nonce in a page's name, or raise BadToken."""
+    """Return the group's public id and the nonce in such an id. Raises BadToken."""
     if len(name) != 2 * PUBLIC_ID_LENGTH:
         raise BadToken
     return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
 
 
 def read_code(typed: str) -> str:
-    """Normalise a typed code: any case and spacing."""
+    """Normalise a typed code: upper case, without spaces and hyphens."""
     return "".join(each for each in typed.upper() if each.isalnum())
 
 
 def is_typed_right(code: str, nonce: str) -> bool:
-    """Check a code's checksum for this page, which anyone can compute."""
+    """Return whether a code has the checksum for this page."""
     secret = code[:SECRET_LENGTH]
     return len(code) == CODE_LENGTH and code == with_check(secret, nonce)
 
@@ -55,7 +55,7 @@ def with_check(secret: str, nonce: str) -> str:
 
 
 def in_letters(data: bytes, length: int) -> str:
-    """Encode bytes in letters and digits that do not look alike."""
+    """Encode bytes in unambiguous letters and digits."""
     number, letters = int.from_bytes(data), ""
     for _each in range(length):
         number, letter = divmod(number, len(ALPHABET))

@@ -1,4 +1,4 @@
-"""Do the jobs of sign-up and waiting list: open them, apply limits, ask for the email."""
+"""The worker's functions for sign-up, removal and waiting list."""
 
 import json
 import logging
@@ -59,9 +59,9 @@ from belong_mail.members.wrapped_fields import (
 
 CONFIRM, ALREADY = "confirm-subscription", "already-member"
 REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
-# Use of the secret in a link by which its reader asks for no more email.
+# The use for which the secret of a link that refuses all email is derived.
 NEVER = "never"
-# The kinds of email that ask for a confirmation.
+# Kinds of email that ask to confirm a sign-up.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 log = logging.getLogger(__name__)
@@ -69,9 +69,9 @@ log = logging.getLogger(__name__)
 
 @does(Join)
 def join(work: JobWork, asked: Join) -> None:
-    """Queue the email that confirms a sign-up.
+    """Queue the email that asks to confirm a sign-up.
 
-    A known, barred or too often emailed address raises nothing: the answer is silence or delay.
+    For a member, a barred or an often emailed address it is another email, none, or a later one.
     """
     group = group_of(work, asked)
     work.require_staff(asked.address)
@@ -79,7 +79,7 @@ def join(work: JobWork, asked: Join) -> None:
 
 
 def group_of(work: JobWork, asked: Signup) -> Group:
-    """Return the group of a sign-up; raise DecryptionError if it was typed for another one."""
+    """Return a sign-up's group. Raises DecryptionError if it was sealed for another."""
     group = work.session.get_one(Group, work.job.group_id)
     if asked.group != group.public_id:
         raise DecryptionError(asked.kind)
@@ -87,9 +87,9 @@ def group_of(work: JobWork, asked: Signup) -> Group:
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
-    """Ask the owner of an address that may join to confirm, by an email of this kind.
+    """Queue the email by which an address that may join confirms.
 
-    Members are told that they are in; barred addresses and people who want no email get nothing.
+    Members get one that says that they are members; barred and suppressed addresses get none.
     """
     session, keys, identity = work.session, work.keys, address.normalise(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keys.index, identity):
@@ -114,21 +114,21 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
-    """Return whether the office has barred a normalised address from the group."""
+    """Return whether the office has barred a normalised address from a group."""
     return session.get(BarredAddress, _bar_key(index, group, identity)) is not None
 
 
 def _bar_key(index: BlindIndex, group: Group, identity: str) -> tuple[int, bytes]:
-    """Return the key of a bar; no plus tag is a way round it."""
+    """Return the primary key of a barred address, ignoring its plus tag."""
     return group.id, index.barred(group.public_id, address.untagged(identity))
 
 
 def find_verified(
     session: Session, keyring: Keyring, group: Group, identity: str
 ) -> Subscription | None:
-    """Find an address's subscription; raise DecryptionError if the row is not its own.
+    """Find a normalised address's membership. Raises DecryptionError for a forged row.
 
-    The index finds the row; opening it proves the claim.
+    The index finds the row, and decrypting it verifies the index.
     """
     subscription = find_by_address(session, keyring.index, group, identity, Subscription)
     if subscription is not None:
@@ -137,9 +137,9 @@ def find_verified(
 
 
 def _reset(subscription: Subscription) -> None:
-    """Reset the row of someone who wanted no email and has lifted that since.
+    """Reset the membership of someone who was suppressed and has lifted that.
 
-    A former membership counts for nothing: they confirm like anyone.
+    Whether they were a member no longer counts: they have to confirm.
     """
     subscription.is_suppressed = subscription.is_reminded = False
     subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
@@ -149,7 +149,7 @@ def _reset(subscription: Subscription) -> None:
 def start_subscription(
     session: Session, keyring: Keyring, group: Group, signup: Signup
 ) -> Subscription:
-    """Create a subscription that waits for its confirmation, which is stored with it."""
+    """Create a membership without a confirmation, which the caller stores."""
     public_id = new_public_id()
     subscription = Subscription(
         public_id=public_id,
@@ -164,9 +164,9 @@ def start_subscription(
 
 @does(FinishConfirmation)
 def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
-    """Store the name of the sign-up that began a membership, and introduce it to the leads.
+    """Store the name of a sign-up that started a membership, and introduce the member.
 
-    The sign-up of a person who has left meanwhile is gone.
+    Does nothing if the member has left meanwhile.
     """
     session = work.session
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.confirm_id)
@@ -192,16 +192,16 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 
 
 def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
-    """Return when a lead may be introduced to new members: now, or a day after accepting."""
+    """Return when a leader may be introduced: a day after accepting, or None for now."""
     begins = invitations.introduced_from(work.session, work.keys.opener, lead, group)
     return begins if begins and begins > work.at else None  # or it is withdrawn when its turn comes
 
 
 @does(NeverMail)
 def never_mail(work: JobWork, asked: NeverMail) -> None:
-    """Never email an address again if the secret from an email to it asks for that.
+    """Suppress an address, if the job has the secret of an email to it.
 
-    Without it an intruder in the web could ask, and then guess unheard.
+    Without the secret an intruder in the web could do this, and then test guesses unnoticed.
     """
     subscription = work.session.get(Subscription, work.job.subscription_id)
     if subscription is None:
@@ -212,7 +212,7 @@ def never_mail(work: JobWork, asked: NeverMail) -> None:
 
 
 def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
-    """Never email a normalized address again, in any group, started or not.
+    """Suppress a normalised address, and mark its memberships in all groups.
 
     Its requests to be notified stay until their groups start: deleting them now would show an
     intruder whose they are.
@@ -223,7 +223,7 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
 
 
 def _say_already(work: Work, subscription: Subscription, source: str) -> None:
-    """Email a member that they are in, which the page could not say; as often as others confirm."""
+    """Email a member that they are one, which no page may say, as often as others confirm."""
     waiting = outbox.waiting(work.session, (ALREADY,), subscription.id)
     if waiting is not None:
         _ask_sooner(work, subscription, source, waiting)
@@ -233,7 +233,7 @@ def _say_already(work: Work, subscription: Subscription, source: str) -> None:
 
 
 def _post_confirmation(work: Work, subscription: Subscription, signup: Signup, kind: str) -> None:
-    """Queue an email that confirms this sign-up."""
+    """Store a pending confirmation, and queue its email."""
     due_at = _when_to_ask(work, subscription, signup.source)
     secret = new_public_id()
     pending = PendingConfirmation(subscription=subscription, confirm_id=link_hash(secret))
@@ -249,7 +249,7 @@ def post_question(
     secret: str,
     due_at: datetime | None = None,
 ) -> None:
-    """Queue an email that asks whether its reader wants to join, by a link with a secret."""
+    """Queue an email that asks to join, with the secret of its link."""
     work.session.flush()
     subscription = pending.subscription
     said = {
@@ -269,7 +269,7 @@ def _post_to_member(
     about_id: int | None = None,
     **said: Any,
 ) -> None:
-    """Queue an email, whose content is fixed now, to a member or someone who may become one."""
+    """Queue an email that is fixed now to a member, or to someone who signed up."""
     to, rows = address_of(work.keys, subscription), Rows(subscription.id, about_id=about_id)
     said |= {"member": subscription.public_id, "group": subscription.group.name_in_emails}
     work.post(kind, to, language, due_at, rows, **said)
@@ -278,7 +278,7 @@ def _post_to_member(
 def _join_waiting(
     work: Work, subscription: Subscription, signup: Signup, waiting: Delivery
 ) -> bool:
-    """Attach this sign-up to a confirmation that has not been sent; False if there is none."""
+    """Replace the sign-up of an unsent confirmation; return False if there is none."""
     found = select(PendingConfirmation).where(
         PendingConfirmation.subscription_id == subscription.id
     )
@@ -291,7 +291,7 @@ def _join_waiting(
 
 
 def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> None:
-    """Store what was typed, each value wrapped for its place in the subscription."""
+    """Store a sign-up's texts, each wrapped for its column of the subscription."""
     said = json.dumps({"first_name": signup.first_name, "answers": signup.answers})
     typed = {
         "wrapped_name": signup.first_name,
@@ -305,7 +305,7 @@ def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> Non
 
 
 def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
-    """Count one confirmation and return when it may be sent."""
+    """Count a confirmation in all limits; return when it may be sent."""
     session, mailbox = work.session, _mailbox(work.keys, subscription)
     due_at = max(
         *(
@@ -315,25 +315,25 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
         _use_overall_allowance(work, mailbox),
     )
     gap, _ = _own_keys(work.keys, mailbox)
-    # An hour at most: emails to other tags of the mailbox may wait for weeks.
+    # At most an hour: emails to other plus tags of the mailbox may wait for weeks.
     rate, most_wait = CONFIRMATION_GAP_RATE, timedelta(hours=1)
     return rate_limits.try_use(session, gap, rate, due_at, most_wait) or due_at
 
 
 def _own_keys(keyring: Keyring, mailbox: tuple[str, str]) -> tuple[bytes, bytes]:
-    """Return the keys of a member's two limits: between two emails, and of all that was asked."""
+    """Return the keys of a membership's limits: between two emails, and for all sources."""
     limited = keyring.index.limited
     return limited("confirm-gap", *mailbox), limited("confirm", *mailbox)
 
 
 def _mailbox(keyring: Keyring, subscription: Subscription) -> tuple[str, str]:
-    """Return group and mailbox of a subscription, for limits that no plus tag evades."""
+    """Return group and untagged address of a membership, so that plus tags evade no limit."""
     identity = address.normalise(address_of(keyring, subscription))
     return subscription.group.public_id, address.untagged(identity)
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
-    """Send a confirmation earlier if this source's limits allow it, unlike another's."""
+    """Advance an unsent email if this source's limits allow it; others' may have delayed it."""
     mailbox = _mailbox(work.keys, subscription)
     allowances = _source_allowances(work.keys, mailbox, source)
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
@@ -347,7 +347,7 @@ def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: De
 def _source_allowances(
     keyring: Keyring, mailbox: tuple[str, str], source: str
 ) -> list[tuple[bytes, rate_limits.Rate]]:
-    """Return what a source may ask for one member and for one person, as limits."""
+    """Return the limits of a source for one membership and for one person, with their keys."""
     group, person = mailbox
     name = keyring.index.limited
     return [
@@ -357,7 +357,7 @@ def _source_allowances(
 
 
 def _use_overall_allowance(work: Work, mailbox: tuple[str, str]) -> datetime:
-    """Count one confirmation for all sources; beyond a day's wait, count nothing and wait a day."""
+    """Count a confirmation for all sources; one that would wait for over a day is not counted."""
     keyring, at = work.keys, work.at
     _, of_member = _own_keys(keyring, mailbox)
     of_person = keyring.index.limited("confirm-person", mailbox[1])
@@ -371,10 +371,10 @@ def _use_overall_allowance(work: Work, mailbox: tuple[str, str]) -> datetime:
 
 @does(RemoveAddress)
 def receive_removal(work: Work, asked: RemoveAddress) -> None:
-    """Do what the office asked for with an address; tell its owner if they were a member.
+    """Remove, bar or let in an address for the office; notify its owner if they were a member.
 
-    An intruder in the web can ask for it too, but only for few addresses a day. Each member
-    concerned is told; of what lasts, the office's inbox, which gets no address.
+    An intruder in the web can cause this, too, for a few addresses a day. So each member is
+    notified, and of bars also the office's inbox, without the address.
     """
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
@@ -398,12 +398,12 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
 
 
 def _take_out(work: Work, group: Group, identity: str) -> None:
-    """Delete a membership, so that no link and no row of an intruder's brings it back."""
+    """Delete a membership, so that no link or forged row can restore it."""
     subscription = find_verified(work.session, work.keys, group, identity)
     if subscription is None:
         return
     to, language = address_of(work.keys, subscription), subscription.language
-    # Whether they are still members, or ever were, is the web's word.
+    # The web could write `is_active`, so anyone whose address is not suppressed is notified.
     is_told = not subscription.is_suppressed
     erasure.forget_subscriptions(work.session, [subscription])
     if is_told:
@@ -412,9 +412,9 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 
 @does(WaitForGroup)
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
-    """Store a request to be notified, once for each address and group, even for a suppressed one.
+    """Store a request to be notified, one for each address and group, even if suppressed.
 
-    A missing one would show who wants no email; `let_in` emails them nothing when the group starts.
+    A missing one would show that an address is suppressed; `let_in` emails it nothing.
     """
     session, keys, group = work.session, work.keys, group_of(work, asked)
     identity = address.normalise(asked.address)
@@ -433,7 +433,7 @@ def keep_note(work: JobWork, asked: WaitForGroup) -> None:
 
 
 def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
-    """Return an address's request to be notified, wrapped for its row and group."""
+    """Return a new request to be notified, wrapped for its row and group."""
     public_id = new_public_id()
     return WaitlistEntry(
         public_id=public_id,
@@ -446,9 +446,9 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
 
 
 def notes_to_tell(session: Session, most: int) -> list[int]:
-    """List ids of requests for groups that have started for good, in any order.
+    """List requests whose group has started and can no longer undo that, in random order.
 
-    So none that cannot be told keeps back those behind it.
+    So one that fails each time does not block the others.
     """
     started = and_(
         Group.established_at <= now() - UNDO_LAUNCH,
@@ -462,10 +462,10 @@ def notes_to_tell(session: Session, most: int) -> list[int]:
 def tell_launched(work: Work, note_id: int) -> None:
     """Queue the email that a group has started, and delete the request.
 
-    The email asks for a confirmation like any other, within the same limits, for no one has shown
-    yet that the address is theirs. Members are told that they are in: anyone may leave a request,
-    so silence would show a membership to someone who reads the database. Barred addresses are told
-    nothing. Raises UnknownKey, and the request stays.
+    It asks to confirm, within the same limits as any, as no one has shown yet that the address is
+    theirs. Members are told that they are members: anyone may leave a request, so no email would
+    reveal a membership to someone who reads the database. Barred addresses get none. Raises
+    UnknownKey, and then the request stays.
     """
     session, keys = work.session, work.keys
     note = session.get(WaitlistEntry, note_id, with_for_update={"skip_locked": True})

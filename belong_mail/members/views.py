@@ -1,4 +1,4 @@
-"""The pages of sign-up (with a staff or personal address), leaving, and the waiting list."""
+"""Pages to join with a staff or personal address, to leave, and of the waiting list."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -38,17 +38,17 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
-# Pages with a token in their address need no cookie; the token is the authority.
+# Pages with a token in their URL need no cookie: the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
-# If an email leaves later than this, the page says so.
+# The page says so if an email is sent later than this.
 SOON = timedelta(minutes=1)
-# Results shown to a person who has left, when they asked for something else.
+# The value of `done` for a member's button that was used after leaving.
 TOO_LATE = "too-late"
 
 
 @subscriptions.errorhandler(members.NotAMember)
 def too_late(_error: members.NotAMember) -> ResponseReturnValue:
-    """Answer a pause or reminder from someone who has left with the page that says so."""
+    """Redirect a button used after leaving to the page that says so."""
     token = (request.view_args or {})["token"]
     return redirect(url_for(".leave", token=token, done=TOO_LATE), 303)
 
@@ -70,7 +70,7 @@ def _form(session: Session, group: Group, nonce: str = "") -> JoinForm:
 
 
 def _joinable(group: Group | None) -> Group:
-    """Return a group that people can join; else show that it ends, or 404."""
+    """Return a group that can be joined; else show that it ends, or answer 404."""
     if group is None:
         abort(404)
     groups.require_not_ending(group)
@@ -80,7 +80,7 @@ def _joinable(group: Group | None) -> Group:
 
 
 def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
-    """Have the worker ask by email; everyone gets the same next page."""
+    """Queue the sign-up; the next page is the same for everyone."""
     with transaction() as session:
         due_at = throttle(session)
         members.ask_to_join(session, services().sealer, group, wanted, due_at)
@@ -93,7 +93,7 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox/<asked>")
 @public
 def check_your_inbox(session: Session, asked: str = "") -> Page:
-    """Say what comes, and when more can, from the group and the form's time alone."""
+    """Say what happens next, from the signed group and time in the URL alone."""
     context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
@@ -105,7 +105,7 @@ def check_your_inbox(session: Session, asked: str = "") -> Page:
 
 
 def _inbox_times(due_at: datetime) -> dict[str, str]:
-    """Return when the email leaves, if not now, and when another one may, if not now."""
+    """Return when the email is sent, if not now, and when another may be requested, if not now."""
     zone, language = services().settings.timezone, request_language()
     times = {
         "leaves_at": (due_at, now() + SOON),
@@ -122,7 +122,7 @@ def _inbox_times(due_at: datetime) -> dict[str, str]:
 @public
 @no_cookie
 def confirm(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET, join on POST; a used link shows what came of it."""
+    """Ask on GET, join on POST; a used link shows the result."""
     confirm_id, refusal = _read_confirmation(token)
     try:
         if request.method == "POST":
@@ -141,7 +141,7 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
 @subscriptions.get("/welcome/<token>")
 @public
 def welcome(session: Session, token: str) -> Page:
-    """Welcome a new member, with what only members read; after an hour, show only the result."""
+    """Welcome a new member with what only members see; after an hour, show only the result."""
     try:
         public_id, is_new = services().tokens.read(Purpose.WELCOME, token), True
     except TokenExpired as error:
@@ -161,7 +161,7 @@ def welcome(session: Session, token: str) -> Page:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return a confirmation's id and the name to refuse it by; an old link has only the latter."""
+    """Return a confirmation's id and its token to refuse it; if expired, only the latter."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:
@@ -171,7 +171,7 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 def _confirmation_page(
     subscription: Subscription, refusal: str, pending: PendingConfirmation | None = None
 ) -> Page:
-    """Ask whether to join, or show the result: then only an introduction is left to ask for."""
+    """Ask whether to join; a member is only asked for a missing introduction."""
     refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
         "already" if subscription.is_active else "confirm",
@@ -183,7 +183,7 @@ def _confirmation_page(
 
 
 def _outcome_page(subscription: Subscription, refusal: str, status: int = 200) -> Page:
-    """Show what became of a request whose link asks nothing any more."""
+    """Show the result of a sign-up that was confirmed, refused or left."""
     if subscription.is_active:
         return _confirmation_page(subscription, refusal)
     if subscription.confirmed_at:
@@ -207,7 +207,7 @@ def not_me(session: Session, token: str) -> ResponseReturnValue:
 
 
 def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bool) -> Page:
-    """Ask what should happen with a request, or show what has."""
+    """Ask what to do with a sign-up by someone else, or show the result."""
     waiting = members.waiting_request(session, subscription)
     if "pressed" in request.args and not subscription.is_active and not waiting:
         return _rejected_page(session, subscription)
@@ -223,7 +223,7 @@ def _not_me_page(session: Session, subscription: Subscription, *, can_choose: bo
 
 
 def _rejected_page(session: Session, subscription: Subscription) -> Page:
-    """Show that a request was withdrawn, or that a member has left."""
+    """Show that a sign-up was withdrawn, or that a member has left."""
     is_never = members.wants_no_email(session, subscription)
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
@@ -246,7 +246,7 @@ def leave(session: Session, token: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def act(session: Session, token: str, press: str) -> ResponseReturnValue:
-    """Apply a change that a member selected in a newsletter, in this group only."""
+    """Apply a button of a newsletter's page, to this group's membership only."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
     form = PressForm(press)
     if form.is_sent():
@@ -276,9 +276,9 @@ def undo(session: Session, token: str) -> ResponseReturnValue:
 @no_cookie
 @from_anywhere
 def one_click(session: Session, token: str) -> ResponseReturnValue:
-    """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect.
+    """Leave by a mailbox provider's button (RFC 8058), without cookie, page or redirect.
 
-    Any other POST gets the page that asks first.
+    Any other POST shows the page that asks first.
     """
     public_id = services().tokens.read(Purpose.ONE_CLICK, token)
     said = request.form.get("List-Unsubscribe", "").strip()
@@ -305,7 +305,7 @@ def _left_page(subscription: Subscription, status: int = 200) -> Page:
 
 
 def _manage(subscription: Subscription, status: int = 200, form: PressForm | None = None) -> Page:
-    """Show what can be done from a newsletter: this group only, because emails are forwarded."""
+    """Show what a newsletter's link can do, in this group only, as emails are forwarded."""
     if not subscription.is_active:
         return _left_page(subscription, status)
     return _page(
@@ -332,9 +332,9 @@ CODE_SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 @personal_address.errorhandler(TokenExpired)
 def page_is_old(error: TokenExpired) -> ResponseReturnValue:
-    """Send a person whose page is too old to a new code: the old one has expired.
+    """Redirect from an expired page to a new code, as its code has expired, too.
 
-    Shows their words again, which no link could carry.
+    After a POST the form is shown again with its texts, which no link could carry.
     """
     with read_transaction() as session:
         public_id, nonce = staff_codes.split_page(error.public_id)
@@ -350,7 +350,7 @@ def page_is_old(error: TokenExpired) -> ResponseReturnValue:
 @public
 @no_cookie
 def ask_code(slug: str) -> ResponseReturnValue:
-    """Ask for the staff address; the same page follows for every address."""
+    """Ask for the staff address; the next page is the same for every address."""
     form = StaffCodeForm()
     with read_transaction() as session:
         group = _joinable(groups.find_even_retired(session, slug))
@@ -385,14 +385,14 @@ def join_with_code(token: str) -> ResponseReturnValue:
 
 
 def _code_page(group: Group, form: JoinForm, problem: str = "") -> Page:
-    """Show the form with the code; on a page that cannot work, show what was typed and why."""
+    """Show the form with the code; with a `problem` it only keeps what was typed."""
     again_at = staff_codes.end_of_day(now())
     said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
     return _page("join_with_code", group, 422 if problem else 0, form=form, **said)
 
 
 def _is_allowing(group: Group) -> bool:
-    """Return whether a group takes personal addresses: the office may have ended that."""
+    """Return whether a group still accepts personal addresses."""
     return group.is_open and group.allows_personal_addresses
 
 
@@ -403,7 +403,7 @@ waiting_list = Blueprint("waiting_list", __name__)
 @public
 @no_cookie
 def ask(session: Session, slug: str) -> ResponseReturnValue:
-    """Store the request, sealed; also from a page that was open when the group started."""
+    """Queue the request, sealed; also from a page that was open when the group started."""
     form = TellMeForm()
     group = groups.find_even_retired(session, slug) or abort(404)
     groups.require_not_ending(group)

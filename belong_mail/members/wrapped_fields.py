@@ -1,4 +1,4 @@
-"""Wrapped fields of a membership or request: address and name, opened only where they belong."""
+"""Encrypt and decrypt fields of memberships and requests, bound to row, column and group."""
 
 from contextlib import suppress
 from typing import TypeVar
@@ -37,15 +37,15 @@ WRAPPED_COLUMNS += (
 
 
 def row_of(public_id: str, group_public_id: str) -> str:
-    """Return the place that an address is wrapped for: row and group."""
+    """Return the row's part of an address's associated data."""
     return f"{public_id}/{group_public_id}"
 
 
 def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
-    """Open the address of a membership or request, or raise DecryptionError.
+    """Decrypt the address of a membership or request. Raises DecryptionError.
 
-    Row, group and index must be those it was wrapped for: an intruder who writes rows must not put
-    one member's address in another's place.
+    It verifies row, group and index, so that an intruder who writes rows cannot put one member's
+    address into another's.
     """
     address, is_indexed = open_address(keyring, row)
     if not is_indexed:
@@ -54,7 +54,7 @@ def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
 
 
 def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[str, bool]:
-    """Open the address of a row; also return whether its index was made with our index key."""
+    """Decrypt an address; also return whether its index was made with our key."""
     column, group = f"{row.__tablename__}.wrapped_address", row.group.public_id
     place = row_of(row.public_id, group)
     address = keyring.opener.unwrap(row.wrapped_address, column, place).decode()
@@ -63,14 +63,14 @@ def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[s
 
 
 def is_genuine(keyring: Keyring, row: Subscription | WaitlistEntry) -> bool:
-    """Return whether a membership or request opens as the one that its row claims to be."""
+    """Return whether the address of a membership or request can be decrypted and verified."""
     with suppress(DecryptionError):
         return bool(address_of(keyring, row))
     return False
 
 
 def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str) -> list[Row]:
-    """Find all memberships, or requests, of an address: the one place where they meet.
+    """Find all memberships, or requests, of a normalised address: the only place that relates them.
 
     Skips rows whose address doesn't match the index.
     """
@@ -82,7 +82,7 @@ def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str)
 
 
 def memberships_of_mailbox(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
-    """Find all memberships of an address, whatever plus tag each has; skip what doesn't open."""
+    """Find all memberships of an address with any plus tag; skip rows that don't verify."""
     bare, groups = addresses.untagged(identity), session.scalars(select(Group.public_id))
     names = [keyring.index.member(public_id, bare) for public_id in groups]
     found = select(Subscription).where(
@@ -96,7 +96,7 @@ def memberships_of_mailbox(session: Session, keyring: Keyring, identity: str) ->
 def find_by_address(
     session: Session, index: BlindIndex, group: Group, identity: str, table: type[Row]
 ) -> Row | None:
-    """Find the row that claims a normalised address; opening it checks the claim."""
+    """Find a row by its index, which the caller verifies by decrypting the address."""
     name = index.member(group.public_id, identity)
     return session.scalar(
         select(table).where(table.group_id == group.id, table.address_index == name)
@@ -111,7 +111,7 @@ def first_name(keyring: Keyring, subscription: Subscription) -> str:
 
 
 def indexes_of(keyring: Keyring, group: Group, identity: str) -> dict[str, bytes | None]:
-    """Return the two indexes of an address in a group: to find it, and to count it."""
+    """Return an address's two indexes in a group: to find it, and to count the person."""
     bare = addresses.untagged(identity)
     counted = keyring.index.member(group.public_id, bare) if bare != identity else None
     found = keyring.index.member(group.public_id, identity)
@@ -119,19 +119,19 @@ def indexes_of(keyring: Keyring, group: Group, identity: str) -> dict[str, bytes
 
 
 def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> bytes:
-    """Wrap a member's text for a column of their row."""
+    """Wrap a text for a column of a membership."""
     return keyring.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)
 
 
 def wrap_address(
     keyring: Keyring, address: str, public_id: str, group: Group, column: str = ADDRESS_COLUMN
 ) -> bytes:
-    """Wrap an address for a membership, or a request, in this group only."""
+    """Wrap an address for a membership or request in this group."""
     return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
 
 
 def domain_hash(keyring: Keyring, member: Subscription | None) -> bytes:
-    """Return a keyed hash of the domain, or b"" if the address does not open."""
+    """Return a keyed hash of a member's email domain, or b"" if the address cannot be decrypted."""
     with suppress(DecryptionError, InvalidAddress):
         if member is not None:
             return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
