@@ -48,7 +48,6 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
         findings += doctor.check_names(settings.mail_domain, lookup)
-        findings += doctor.check_relay_names(settings, lookup)
     if probe:
         findings += _probe(wait)
     if probe_file:

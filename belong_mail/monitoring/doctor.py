@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dns.resolver
-from dns.inet import is_address
 
 from belong_mail.core.services import Services, Settings
-from belong_mail.mail.authentication import Lookup, dmarc, spf
+from belong_mail.mail.authentication import Lookup
+from belong_mail.mail.authentication.records import dmarc_policy, dmarc_records, spf_records
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
@@ -24,8 +22,6 @@ from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
 
-# A documentation address (RFC 5737), to test whether a record can be evaluated at all.
-EXAMPLE_ADDRESS = "192.0.2.1"
 # Seconds for opening the mailbox.
 MAILBOX_SECONDS = 30.0
 
@@ -124,43 +120,22 @@ def check_inbound(settings: Settings) -> Iterator[Finding]:
 def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
     """Check the DNS records of our email domain."""
     try:
-        records = len(spf.records_of(domain, lookup))
-        own, policy = len(dmarc.records_of(domain, lookup)), dmarc.policy_for(domain, lookup)
+        records, own = len(spf_records(domain, lookup)), len(dmarc_records(domain, lookup))
+        place, policy = dmarc_policy(domain, lookup)
         has_mx = bool(lookup(domain, "MX"))
     except dns.exception.DNSException:
         yield Finding("DNS does not answer from here, so its records were not checked.")
         return
     if records == 1:
-        yield Finding("SPF: one record. Check that it names the relay, or run `--probe`.")
+        yield Finding("SPF: one record. `--probe` says whether it names the relay.")
     else:
         yield failure(f"SPF: {domain} has {records} records. It needs one that names the relay.")
-    if own <= 1 and policy is not None:
-        yield Finding(f"DMARC: the policy of {policy.published_at} is {policy.action}.")
+    if own <= 1 and policy:
+        yield Finding(f"DMARC: the policy of {place} is {policy}.")
     else:
         yield failure(f"DMARC: _dmarc.{domain} has {own} records. It needs one.")
     if not has_mx:
         yield failure(f"MX: {domain} accepts no email, so bounces cannot arrive.")
-
-
-def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
-    """Evaluate SPF for the relay's public addresses."""
-    domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
-    try:
-        found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
-        public = [address for address in found if ip_address(address).is_global]
-        for address in public[:1] or [EXAMPLE_ADDRESS]:
-            result, why = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
-            if result == spf.PERMERROR:
-                yield failure(f"SPF: the record of {domain} cannot be evaluated: {why}.")
-            elif result == spf.PASS and public:
-                yield Finding(f"SPF: it names the relay’s address {address} ({why}).")
-            elif public:
-                yield Finding(
-                    f"SPF: it does not name the relay’s address {address}. Large relays send from"
-                    " others: `--probe` sees which."
-                )
-    except dns.exception.DNSException:
-        return  # `check_names` has reported it.
 
 
 def check_probe(services: Services, seconds: float) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 import os
 import ssl
-from dataclasses import replace
 from datetime import timedelta
 
 import dns.exception
@@ -134,8 +133,10 @@ def test_the_records_of_the_mail_domain_are_judged():
 
     assert judged(good) == []
     assert judged({}) == ["SPF", "DMARC", "MX"]
-    assert judged({**good, ("d.example", "TXT"): ["v=spf1 -all"] * 2}) == ["SPF"]
-    assert judged({**good, ("_dmarc.d.example", "TXT"): ["v=DMARC1; p=reject"] * 2}) == ["DMARC"]
+    for none in (["v=spf1 -all"] * 2, ["v=spf10 +all"]):
+        assert judged({**good, ("d.example", "TXT"): none}) == ["SPF"]
+    for none in (["v=DMARC1; p=reject"] * 2, ["v=DMARC2; p=reject"]):
+        assert judged({**good, ("_dmarc.d.example", "TXT"): none}) == ["DMARC"]
 
     def unreachable(_name: str, _kind: str) -> list[str]:
         raise dns.exception.Timeout
@@ -145,27 +146,21 @@ def test_the_records_of_the_mail_domain_are_judged():
     assert "not checked" in finding.words
 
 
-def test_spf_is_looked_up_for_the_relays_own_address(services):
-    url = "smtp://relay.d.example:25"
-    settings = replace(services.settings, smtp_url=url, mail_domain="d.example")
+@pytest.mark.parametrize(
+    ("domain", "said"),
+    [
+        ("Example.ORG", "example.org is reject"),
+        ("news.example.org", "example.org is quarantine"),
+        ("own.example.org", "own.example.org is none"),
+    ],
+)
+def test_the_policy_of_a_domain_is_its_own_or_that_of_the_next_above(domain, said):
     records = {
-        ("relay.d.example", "A"): ["10.1.2.3", "8.8.8.8"],
-        ("d.example", "TXT"): ["v=spf1 a:relay.d.example -all"],
+        "_dmarc.example.org": ["v=DMARC1; p=reject; sp=quarantine; adkim=s"],
+        "_dmarc.own.example.org": ["v=DMARC1"],
     }
-
-    def judged(given: dict[tuple[str, str], list[str]]) -> list[tuple[bool, str]]:
-        found = doctor.check_relay_names(settings, lambda *asked: given.get(asked, []))
-        return [(finding.is_wrong, finding.words) for finding in found]
-
-    assert judged(records) == [
-        (False, "SPF: it names the relay’s address 8.8.8.8 (a:relay.d.example)."),
-    ]
-    others = {**records, ("d.example", "TXT"): ["v=spf1 -all"]}
-    assert [is_wrong for is_wrong, _ in judged(others)] == [False]
-    looping = {("d.example", "TXT"): ["v=spf1 include:d.example"]}
-    assert judged(looping) == [
-        (True, "SPF: the record of d.example cannot be evaluated: more than 10 terms ask DNS.")
-    ]
+    found = doctor.check_names(domain, lambda name, _kind: records.get(name, []))
+    assert f"DMARC: the policy of {said}." in [finding.words for finding in found]
 
 
 @on_both("counts")
