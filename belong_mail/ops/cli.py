@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from functools import cache, wraps
-from itertools import groupby
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,74 +18,69 @@ if TYPE_CHECKING:  # the list of commands needs no Flask
 class Entry(NamedTuple):
     """One command, or a group of commands."""
 
-    # One of the headings below.
-    section: str
     # Its module and function, below `belong_mail`.
     place: str
     # The first line of its help.
     words: str
 
 
-OFFICE, RUN, CARE = "For the office", "To run the site", "To look after the site"
-DEVELOPMENT: Final = "In development"
-ENTRIES: Final = {
-    "group": Entry(OFFICE, "office.commands:group_commands", "List, add and retire groups."),
-    "lead": Entry(
-        OFFICE, "accounts.commands:lead_commands", "Invite, remove and count group leaders."
-    ),
-    "office": Entry(
-        OFFICE,
-        "accounts.commands:office_commands",
-        "Invite and remove people who work for the office.",
-    ),
-    "newsletter": Entry(
-        OFFICE,
-        "newsletters.commands:newsletter_commands",
-        "Send newsletters, control them and read their reports.",
-    ),
-    "import": Entry(
-        OFFICE,
-        "members.commands:import_command",
-        "Ask the people of a list if they want to join a group.",
-    ),
-    "setup": Entry(
-        RUN, "ops.setup_command:setup_command", "Write the settings and keys of this machine."
-    ),
-    "upgrade": Entry(
-        RUN, "ops.upgrade_command:upgrade_command", "Upgrade this machine to the newest version."
-    ),
-    "web": Entry(RUN, "ops.commands:web", "Run the production web server."),
-    "worker": Entry(RUN, "ops.commands:worker", "Read requests and send email."),
-    "inbound": Entry(
-        RUN,
-        "inbound.commands:inbound_command",
-        "Take in one returned message, from a mail server's pipe.",
-    ),
-    "db": Entry(
-        RUN, "ops.commands:database_commands", "Upgrade, check, back up and restore the database."
-    ),
-    "keys": Entry(RUN, "ops.commands:key_commands", "Make new keys, and replace old ones."),
-    "hold": Entry(RUN, "ops.commands:hold_commands", "Hold sending, or release the hold."),
-    "doctor": Entry(
-        CARE, "monitoring.commands:doctor_command", "Check everything and say what to do."
-    ),
-    "status": Entry(
-        CARE, "monitoring.commands:status_command", "Report what has been stuck too long, for cron."
-    ),
-    "explain": Entry(CARE, "ops.explain:explain_command", "Say why an address got no email."),
-    "outbox": Entry(CARE, "ops.commands:outbox_commands", "Retry email that is waiting."),
-    "purge": Entry(
-        CARE, "ops.commands:purge_command", "Delete what is past its retention time, now."
-    ),
-    "demo": Entry(
-        DEVELOPMENT, "ops.commands:demo", "Add made-up members to a group, in development."
-    ),
+SECTIONS: Final = {
+    "For the office": {
+        "group": Entry("office.commands:group_commands", "List, add and retire groups."),
+        "lead": Entry("accounts.commands:lead_commands", "Invite, remove and count group leaders."),
+        "office": Entry(
+            "accounts.commands:office_commands",
+            "Invite and remove people who work for the office.",
+        ),
+        "newsletter": Entry(
+            "newsletters.commands:newsletter_commands",
+            "Send newsletters, control them and read their reports.",
+        ),
+        "import": Entry(
+            "members.commands:import_command",
+            "Ask the people of a list if they want to join a group.",
+        ),
+    },
+    "To run the site": {
+        "setup": Entry(
+            "ops.setup_command:setup_command", "Write the settings and keys of this machine."
+        ),
+        "upgrade": Entry(
+            "ops.upgrade_command:upgrade_command", "Upgrade this machine to the newest version."
+        ),
+        "web": Entry("ops.commands:web", "Run the production web server."),
+        "worker": Entry("ops.commands:worker", "Read requests and send email."),
+        "inbound": Entry(
+            "inbound.commands:inbound_command",
+            "Take in one returned message, from a mail server's pipe.",
+        ),
+        "db": Entry(
+            "ops.commands:database_commands", "Upgrade, check, back up and restore the database."
+        ),
+        "keys": Entry("ops.commands:key_commands", "Make new keys, and replace old ones."),
+        "hold": Entry("ops.commands:hold_commands", "Hold sending, or release the hold."),
+    },
+    "To look after the site": {
+        "doctor": Entry(
+            "monitoring.commands:doctor_command", "Check everything and say what to do."
+        ),
+        "status": Entry(
+            "monitoring.commands:status_command", "Report what has been stuck too long, for cron."
+        ),
+        "explain": Entry("ops.explain:explain_command", "Say why an address got no email."),
+        "outbox": Entry("ops.commands:outbox_commands", "Retry email that is waiting."),
+        "purge": Entry(
+            "ops.commands:purge_command", "Delete what is past its retention time, now."
+        ),
+    },
+    "In development": {
+        "demo": Entry("ops.commands:demo", "Add made-up members to a group, in development."),
+    },
 }
+ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
 # Not listed: `dev.py run` calls it.
 HIDDEN: Final = {
-    "prepare": Entry(
-        DEVELOPMENT, "ops.commands:prepare", "Set up a development site with sample data."
-    )
+    "prepare": Entry("ops.commands:prepare", "Set up a development site with sample data.")
 }
 # These run before there are settings, or with settings of another version.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
@@ -157,9 +151,9 @@ class BelongGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _ = ctx
-        for title, entries in groupby(ENTRIES.items(), lambda each: each[1].section):
+        for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry.words) for name, entry in entries])
+                formatter.write_dl([(name, entry.words) for name, entry in entries.items()])
 
 
 def _load_app() -> "Flask":

@@ -79,9 +79,9 @@ def test_the_script_is_named_belong_and_needs_what_the_project_needs(metadata):
 def test_help_and_version_need_no_settings(wheel, metadata, tmp_path):
     said = belong(wheel, tmp_path, "--help", BELONG_ENV="production")
     assert said.returncode == 0, said.stderr
-    for name, entry in cli.ENTRIES.items():
-        assert f"{entry.section}:" in said.stdout
-        assert f"\n  {name} " in said.stdout
+    for title, entries in cli.SECTIONS.items():
+        assert f"{title}:" in said.stdout
+        assert all(f"\n  {name} " in said.stdout for name in entries)
     version = belong(wheel, tmp_path, "--version").stdout
     assert version == f"belong, version {metadata.version} (schema {NEWEST_REVISION})\n"
     assert list(tmp_path.iterdir()) == []
