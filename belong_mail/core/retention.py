@@ -6,13 +6,13 @@ The `retention.py` of a room applies the ages to its tables.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Date, Select, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import UtcTime, now
+from belong_mail.core.db import now
 
 # A request to join that was not confirmed: its link works for three days, on each of which another
 # may be asked for.
@@ -93,42 +93,13 @@ def older_than(column: Any, age: timedelta) -> Which:
 
 def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
     """Return the rules that have rows to delete, by one query for all."""
-    asked = tuple(rules)
-    answers = session.connection().execute(_question(asked)).one() if asked else ()
-    return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
-
-
-@cache
-def _question(rules: tuple[Rule, ...]) -> Select[Any]:
-    """Build the query once, as that takes longer than running it."""
-    at = cast("datetime", _WhenRun())
+    asked, at = tuple(rules), now()
     questions: list[Any] = [
         or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
-        for rule in rules
+        for rule in asked
     ]
-    return select(*questions)
-
-
-@dataclass(frozen=True, slots=True)
-class _WhenRun:
-    """A bound time that is set when the statement runs, minus an age."""
-
-    age: timedelta = NO_AGE
-
-    def __sub__(self, age: timedelta) -> "_WhenRun":
-        return _WhenRun(self.age + age)
-
-    def __clause_element__(self) -> BindParameter[datetime]:
-        return bindparam(None, callable_=self._moment, type_=UtcTime())
-
-    def timestamp(self) -> BindParameter[Any]:
-        return bindparam(None, callable_=lambda: datetime.timestamp(self._moment()))
-
-    def date(self) -> BindParameter[Any]:
-        return bindparam(None, callable_=lambda: datetime.date(self._moment()), type_=Date())
-
-    def _moment(self) -> datetime:
-        return now() - self.age
+    answers = session.execute(select(*questions)).one() if asked else ()
+    return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
