@@ -26,7 +26,14 @@ from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK
 from belong_mail.leads.page import GroupPage
-from belong_mail.web.forms import VersionedForm, https_only, plain_text, staff_address, strip
+from belong_mail.web.forms import (
+    VersionedForm,
+    https_only,
+    one_line,
+    plain_text,
+    staff_address,
+    strip,
+)
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.localized_fields import LocalizedForm, words_field
@@ -39,7 +46,7 @@ ACTIVITY_LENGTH = 250
 PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
 
 
-LINE_VALIDATORS = (Length(max=160, message=_l("Use at most 160 characters.")), plain_text)
+LINE_VALIDATORS = (Length(max=160, message=_l("Use at most 160 characters.")), one_line)
 MISSION_VALIDATORS = (Length(max=800, message=_l("Use at most 800 characters.")), plain_text)
 
 
@@ -159,7 +166,7 @@ class PageForm(SharedForm):
         StringField,
         gettext_noop("A note on the card"),
         Length(max=60, message=_l("Use at most 60 characters.")),
-        plain_text,
+        one_line,
         other=gettext_noop("The note in %(language)s"),
         hint=_l("A few words of news, like “Writing our charter now,” for the card."),
     )

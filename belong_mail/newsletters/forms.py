@@ -46,7 +46,7 @@ from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, VersionedForm, plain_text, strip
+from belong_mail.web.forms import BaseForm, VersionedForm, one_line, plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -244,7 +244,7 @@ class ImageForm(BaseForm):
             DataRequired(_l("Describe what the picture shows.")),
             Length(max=MAX_DESCRIPTION, message=_l("Use at most 300 characters.")),
             Regexp(r"^[^\n\t]*$", message=_l("Keep the description on one line.")),
-            plain_text,
+            one_line,
         ],
     )
     submit = SubmitField(_l("Add picture"))

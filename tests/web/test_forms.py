@@ -1,9 +1,14 @@
 """What forms take for today and for a source, and what they say to a screen reader."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import time_machine
+import wtforms
+from werkzeug.datastructures import MultiDict
+from wtforms import StringField, TextAreaField
+from wtforms.meta import DefaultMeta
 
 from belong_mail.core.rate_limits import ALL_FORMS, Limit
 from belong_mail.web.context import today
@@ -15,11 +20,38 @@ PLACES = {
     "/": "Groups", "/calendar": "Calendar", "/contact": "Contact", "/my-groups": "My groups",
     "/new-colleagues": "New colleagues", "/privacy": "Privacy", "/accessibility": "Accessibility",
 }  # fmt: skip
+# Fields of one line that are compared with something, and never stored.
+COMPARED = {"trap", "seen", "answer", "code", "state", "is_open", "reference", "words"}
 
 
 def values(attribute: str, page: str) -> list[str]:
     """Return all words of an attribute, wherever it stands."""
     return " ".join(re.findall(rf' {attribute}="([^"]+)"', page)).split()
+
+
+def every_form(kind: type[wtforms.Form] = wtforms.Form) -> Iterator[type[wtforms.Form]]:
+    for each in kind.__subclasses__():
+        yield from (each, *every_form(each))
+
+
+def test_no_field_of_one_line_takes_a_line_break_or_another_control_character(app):
+    """One in a meeting's link made every calendar fail, and one in a name could end a header."""
+    controls = [chr(each) for each in (*range(32), *range(127, 160), 0x2028, 0x2029)]
+    tried, taken = set(), set()
+    with app.test_request_context():
+        for form in every_form():
+            for name in set(dir(form)) - COMPARED:
+                made = getattr(form, name)
+                kind = getattr(made, "field_class", int)
+                if issubclass(kind, StringField) and not issubclass(kind, TextAreaField):
+                    tried.add((form.__name__, name))
+                    field = made.bind(wtforms.Form(), name, _meta=DefaultMeta())
+                    for control in controls:
+                        field.process(MultiDict({name: f"https://a{control}b"}))
+                        if field.validate(field) and control in field.data:
+                            taken.add((form.__name__, name, control))
+    assert ("MeetingForm", "link") in tried
+    assert taken == set()
 
 
 def test_what_is_wrong_is_announced_and_leads_to_its_field(visitor):
