@@ -1,6 +1,7 @@
 """Write calendars (RFC 5545), which contain nothing about a person or a request."""
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +27,8 @@ HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 # The year from which changes of the clocks are described: before every meeting.
 YEAR = recurrence.FIRST.year - 1
+# No text contains one but a tab (RFC 5545 3.1, 3.3.11); line ends are the calendar's own.
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +60,7 @@ def _calendar_of(
     for meeting in meetings:
         for event in _events(meeting, zone, language, is_member=is_member):
             calendar.add_component(event)
-    return bytes(calendar.to_ical())
+    return _written(calendar)
 
 
 def calendar_of_day(
@@ -71,7 +74,7 @@ def calendar_of_day(
     uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
     try:
         calendar.add_component(_event(occurrence, language, uid, is_member=is_member))
-        return bytes(calendar.to_ical())
+        return _written(calendar)
     except ValueError:
         raise NotFound from None
 
@@ -176,8 +179,16 @@ def _begin(meeting: Meeting, day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, meeting.starts_at, zone)
 
 
+def _written(calendar: Calendar) -> bytes:
+    """Write a calendar. Raises ValueError for a control character, over which readers stumble."""
+    content = bytes(calendar.to_ical())
+    if CONTROL.search(content):
+        raise ValueError
+    return content
+
+
 def _calendar(zone: ZoneInfo, name: str) -> Calendar:
-    calendar = Calendar()
+    calendar, name = Calendar(), "".join(filter(str.isprintable, name))
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")

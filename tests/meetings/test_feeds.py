@@ -20,6 +20,7 @@ from belong_mail.groups.models import Group
 from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
+from tests.browser_client import link_to
 from tests.factories import group_named, plan_meeting
 
 DENVER = ZoneInfo("America/Denver")
@@ -268,18 +269,27 @@ def test_a_feed_is_well_formed_private_and_names_no_person(visitor, services):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"link": "https://meet.example.org/\r\nX-EVIL:1"}, {"repeats": "EVIL"}]
+    "bad",
+    [
+        {"link": "https://meet.example.org/\r\nX-EVIL:1"},
+        {"repeats": "EVIL"},
+        {"title": {"en": "EVIL\x0b"}},
+        {"contact": "EVIL\x7f"},
+    ],
 )
-def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(
-    services, visitor, caplog, bad
-):
+def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(scenario, caplog, bad):
     """One row, by whoever writes rows, took the whole district's calendar away."""
+    services, visitor = scenario.services, scenario.visitor
     stored(services, title={"en": "Good"})
-    public_id = stored(services, title={"en": "Bad"}, is_open=True, **bad)
-    for path in ("/calendar.ics", FEED):
+    own = link_to(scenario.enter(), "my-calendar")
+    public_id = stored(services, **{"title": {"en": "Bad"}, "is_open": True, **bad})
+    for path in ("/calendar.ics", FEED, own):
         answer = visitor.open(path)
         assert answer.status_code == 200, path
         assert "Good" in answer.text
         assert not re.search("Bad|EVIL", answer.text)
     assert "is left out of calendars" in caplog.text
     assert visitor.open(f"/meetings/{public_id}/{TUESDAY}.ics").status_code == 404
+    with services.writing.begin() as session:
+        group_named(session, "the-village").name = "The\x0bVillage"
+    assert visitor.open(FEED).status_code == 200
