@@ -1,4 +1,4 @@
-"""create_app: the one place where the rooms are joined for the web."""
+"""Create the Flask app from the rooms' views."""
 
 from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ BLUEPRINTS = (
 
 
 def create_app(settings: Settings) -> Flask:
-    """Create the Flask app from the rooms' views and the services."""
+    """Create the Flask app with its services, views, guards and error pages."""
     app = Flask(__name__, template_folder=str(RESOURCES / "templates"))
     app.request_class = OwnRequest
     app.config.update(
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_I18N_ENABLED=False,  # ours is `BaseForm.Meta.locales`
         WTF_CSRF_TIME_LIMIT=None,
-        # It wants a Referer over https, which our pages forbid; `headers` looks at the origin.
+        # It would require a Referer over https; `security_headers` checks where forms are from.
         WTF_CSRF_SSL_STRICT=False,
     )
     app.extensions["belong"] = make_services(settings)
@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _may_open(session: Session, account: Account) -> bool:
-    """Return whether this account may open the page, by its view's marks; False without any."""
+    """Return whether an account may open the requested page, by its view's marks."""
     marks = access.asked_for()
     if Access.OFFICE in marks:
         return bool(g.is_office)
@@ -102,9 +102,9 @@ def _may_open(session: Session, account: Account) -> bool:
 
 
 def _guard(app: Flask, settings: Settings) -> CSRFProtect:
-    """Refuse by default: by origin, by who may open the page, by token.
+    """Refuse by default: by origin, then by access to the page, then by CSRF token.
 
-    In this order: the token is in the body. `pages.signed_out` keeps what both refuse.
+    In this order, as reading the token reads the body. `pages.signed_out` keeps refused forms.
     """
     if settings.proxies:
         count = settings.proxies

@@ -1,6 +1,6 @@
-"""Parse settings: each function returns a value, or raises ValueError with what is wrong.
+"""Parse settings: each function returns a value, or raises ValueError with the fault.
 
-The error completes a sentence that begins with the setting's name, and never quotes the value.
+The fault completes a sentence that begins with the setting's name, and never quotes the value.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
 MAX_NAME = 60
 MAX_HELP_LINES = 5
-# No sign that HTML, a catalog's placeholder or a header would read as more than a sign.
+# No character that has a meaning in HTML, headers or catalogs.
 _NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
 _TIME = re.compile(r"([0-9]{1,6})([smh]?)")
 _SECONDS = {"": 0, "s": 1, "m": 60, "h": 3600}
@@ -33,7 +33,7 @@ _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
 def matching(form: str, complaint: str) -> Callable[[str], str]:
-    """Return a reader for values of one form, a regular expression."""
+    """Return a parser of values that match a regular expression."""
 
     def read(value: str) -> str:
         if not re.fullmatch(form, value):
@@ -44,12 +44,12 @@ def matching(form: str, complaint: str) -> Callable[[str], str]:
 
 
 def one_of(*known: str) -> Callable[[str], str]:
-    """Return a reader for one of these words."""
+    """Return a parser of one of these words."""
     return matching("|".join(known), f"must be {' or '.join(known)}")
 
 
 def optional(read: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a reader that also accepts an empty value."""
+    """Return a parser that also accepts ""."""
     return lambda value: read(value) if value else ""
 
 
@@ -80,12 +80,12 @@ def text(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Strip a secret, which is parsed where it is used, with the settings beside it."""
+    """Return a secret; it is parsed where related settings are known."""
     return value.strip()
 
 
 def recipient(value: str) -> str:
-    """Check the public key that copies are encrypted to."""
+    """Check an age public key, to which backups are encrypted."""
     value = value.strip()
     if value:
         from belong_mail.core import encrypted_file  # noqa: PLC0415 - only where copies are made
@@ -121,14 +121,14 @@ def web_address(value: str) -> str:
 
 
 def https_address(value: str) -> str:
-    """Read the address of a link on our pages; https only."""
+    """Parse an https URL for links on our pages."""
     if not web_address(value).startswith("https:"):
         raise ValueError("is an address that starts with https://")
     return web_address(value)
 
 
 def issuer(value: str) -> str:
-    """Read the name of an identity provider, which is compared to the last character."""
+    """Parse the issuer of an identity provider, which must match its tokens exactly."""
     complaint = "must be an address like https://login.example.org, exactly as the provider says it"
     try:
         parts = urlsplit(web_address(value))
@@ -142,7 +142,7 @@ def issuer(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """Read the name of a site or a district, which is used in sentences, headers and HTML."""
+    """Parse a name of site or district, for sentences, headers and HTML."""
     if not _NAME.fullmatch(value.strip()):
         raise ValueError(
             f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
@@ -151,7 +151,7 @@ def name(value: str) -> str:
 
 
 def help_lines(value: str) -> HelpLines:
-    """Read help lines (name, phone number, web address), separated by commas or newlines."""
+    """Parse help lines (name, phone number, URL), separated by commas or newlines."""
     parts = [part for part in re.split("[,\n]", value) if part.strip()]
     if not 1 <= len(parts) <= MAX_HELP_LINES:
         raise ValueError(f"must have 1 to {MAX_HELP_LINES} lines")
@@ -170,7 +170,7 @@ def _help_line(value: str) -> HelpLine:
 
 
 def database(value: str) -> str:
-    """Check a database's URL without its driver, which takes longer to load than the rest."""
+    """Check a database URL without its driver, which takes longer to import than all else."""
     complaint = "must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
     try:
         url = split_url(value)
@@ -259,7 +259,7 @@ def path(value: str) -> Path:
 
 
 def waiting_time(value: str) -> timedelta | None:
-    """Read ``15m``, ``90s``, ``2h`` or ``0``; ``hold`` is None."""
+    """Parse ``15m``, ``90s``, ``2h`` or ``0``; ``hold`` is None."""
     if value == "hold":
         return None
     match = _TIME.fullmatch(value)

@@ -1,1 +1,1 @@
-"""Leads and office staff: sign-in, sessions, rights."""
+"""Accounts of leaders and office staff: sign-in, sessions, rights."""

@@ -1,4 +1,4 @@
-"""The office's commands: group leaders, and the people who work for the office."""
+"""The operator's commands about leaders, and about people who work for the office."""
 
 import click
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from belong_mail.groups.models import Group
 from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
 from belong_mail.web.context import services, transaction
 
-# Arguments show in process lists, sudo's log and the shell's history.
+# Prompted for: arguments would show in process lists, sudo's log and the shell's history.
 address_argument = unseen_argument("address", "Email address")
 GROUP_HELP = "The group's slug, as `group list` shows it."
 CHANGED = (
@@ -30,7 +30,7 @@ CHANGED = (
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Refuse what is not a name, because names are stored unencrypted."""
+    """Refuse addresses and control characters, as names are stored unencrypted."""
     if "@" in name or len(name) > NAME_CHARACTERS or not name.isprintable():
         raise click.BadParameter(
             f"Give a name of at most {NAME_CHARACTERS} characters, no address."
@@ -160,7 +160,7 @@ def remove_office(address: str) -> None:
 def _invite(
     session: Session, group: Group | None, address: str, language: str | None, name: str
 ) -> None:
-    """Invite someone to lead a group, or to work for the office if there is none."""
+    """Invite someone to lead a group or, without one, to work for the office."""
     _refuse_strangers(address)
     keyring = Keyring(*keys_here())
     with refusing(DecryptionError, words=CHANGED):
@@ -174,7 +174,7 @@ def _invite(
 
 
 def _refuse_strangers(address: str) -> None:
-    """Refuse an address that is not staff; development also accepts the sample's domain."""
+    """Refuse addresses that are not staff; development also accepts the sample domain."""
     settings = services().settings
     domains = settings.allowed_domains
     if settings.is_development:

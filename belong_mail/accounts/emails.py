@@ -1,4 +1,4 @@
-"""The emails about rights and sign-ins: invitations, changes, and ends."""
+"""Emails about rights and ways to sign in."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
 
 @writes(invitations.INVITATION)
 def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the reader accepts an invitation."""
+    """Email an invitation, with a link that accepts it."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -41,7 +41,7 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes(right_tasks.CHANGED)
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the people concerned that someone was invited, accepted, or lost a right."""
+    """Notify of an invitation, of its acceptance, or of a right's end."""
     to, said = read_posted(mailer.opener, delivery)
     told = ("what", "name", "groups", "is_for_office", "is_you")
     return Email(to, said["language"], {each: said[each] for each in told})
@@ -49,7 +49,7 @@ def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Ema
 
 @writes(right_tasks.ENDING)
 def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the office's inbox that rights end soon, and where to renew them."""
+    """Notify the office's inbox that rights end soon, with a link to renew them."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("office_groups.listed", said["language"])
     return Email(to, said["language"], {"people_url": url})
@@ -57,7 +57,7 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes(identity_tasks.LINKED, identity_tasks.LET_IN)
 def sign_in_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell someone that their own way to sign in, or a colleague's, has changed."""
+    """Notify someone that their way to sign in, or a colleague's, has changed."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("contact.write", said["language"])
     context = {"is_own": said["is_own"], "name": said["name"], "contact_url": url}

@@ -1,4 +1,4 @@
-"""The forms to sign in: an address, a passkey, and once a name."""
+"""Forms to sign in, to add a passkey, and to enter a name."""
 
 from babel.support import LazyProxy
 from flask import request
@@ -22,7 +22,7 @@ from belong_mail.web.language import lazy_gettext as _l
 
 
 def no_address(_form: Form, field: Field) -> None:
-    """Refuse an email address, because the field is stored unencrypted."""
+    """Refuse an email address, as the field is stored unencrypted."""
     if "@" in (field.data or ""):
         raise ValidationError(_("Enter a name, not an email address."))
 
@@ -43,7 +43,7 @@ def name_field(label: LazyProxy, hint: LazyProxy) -> StringField:
 
 
 class OwnNameForm(BaseForm):
-    """Asks at the first sign-in what to call someone, unless the office has said.
+    """Asks for a name at the first sign-in, unless the account has one.
 
     The emailed link is the authority.
     """
@@ -61,7 +61,7 @@ class OwnNameForm(BaseForm):
 
     def __init__(self, account: Account) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Only a page with this field sends it.
+        # Leave the field out if the posted page did not have it.
         if account.name or (request.method == "POST" and "name" not in request.form):
             del self.name
 
@@ -78,13 +78,13 @@ class SignInForm(PublicForm):
 
 
 class PasskeySignInForm(PublicForm):
-    """An authenticator's answer, as our script encodes it."""
+    """An authenticator's response, as JSON from our script."""
 
     answer = HiddenField()
 
 
 class PasskeyForm(BaseForm):
-    """A name for a new passkey, and what the browser has created."""
+    """A name for a new passkey, and the authenticator's response."""
 
     name = line_field(
         _l("What do you call this passkey?"),

@@ -1,8 +1,7 @@
-"""Ask the district's identity provider who someone is: OpenID Connect, code flow with PKCE.
+"""An OpenID Connect client (authorization code flow with PKCE) of the district's provider.
 
-Only this module lets the web call anything but its database, and it is loaded only if a provider is
-configured. It asks for a proof of identity (`openid`), not for a name or an address, and reads
-nothing else in a token.
+No other module lets the web call anything but its database; it is imported only if a provider is
+configured. It requests the scope `openid` alone, and uses no claim of name or address.
 """
 
 import http.client
@@ -26,20 +25,19 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from belong_mail.mail.http_call import call
 
-# Seconds after which a call is ended, however slowly its answer arrives.
+# Seconds after which a call is aborted, however slowly the response arrives.
 CALL_SECONDS = 5.0
-# Calls at a time in a process: fewer than its threads, so that a slow provider leaves one for all
-# other pages; and the seconds for which a further call waits for its turn.
+# Calls at a time, fewer than the process's threads, so that a slow provider leaves one for other
+# pages; and seconds that a further call waits for its turn.
 CALLS_AT_ONCE, ENTRY_SECONDS = 1, 1.0
-# Bytes of an answer.
+# Largest response in bytes.
 MAX_ANSWER = 128 * 1024
 MAX_KEYS = 32
-# Seconds for which the provider's metadata and keys are cached; and the shortest time between two
-# requests for a key that was not listed.
+# Seconds for which metadata and keys are cached; seconds between requests for an unknown key.
 METADATA_SECONDS, KEYS_GAP_SECONDS = 3600.0, 60.0
-# Accepted signatures: none that can be made with something public, or with the client secret.
+# Asymmetric signatures only: others could be made with a public key or the client secret.
 ALGORITHMS = ["RS256", "PS256", "ES256"]
-# Seconds by which clocks may differ, and the greatest age of a token.
+# Seconds by which clocks may differ, and the oldest token accepted.
 CLOCK_SKEW_SECONDS, MAX_TOKEN_AGE_SECONDS = 60, 600
 MAX_SUBJECT = 255
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -48,28 +46,28 @@ HTTP_OK = 200
 
 
 class ProviderUnavailable(Exception):
-    """The provider does not answer, or not as the protocol says."""
+    """The provider does not answer, or breaks the protocol."""
 
 
 class ProofRefused(Exception):
-    """The provider's answer proves nothing."""
+    """The provider's response does not prove an identity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Our registration with the provider."""
+    """Our registration at the provider."""
 
     issuer: str
     client_id: str
     client_secret: str
     redirect_uri: str
-    # A claim and its value that each token must have, or nothing.
+    # A claim with the value that each token must have, or None.
     required_claim: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """The random values that tie a browser's return to its departure."""
+    """The random values that bind a response to its request and browser."""
 
     state: str
     nonce: str
@@ -77,7 +75,7 @@ class AuthorizationRequest:
 
 
 class Prompt(StrEnum):
-    """The provider's task if it knows the browser already (OIDC Core 3.1.2.1)."""
+    """What the provider must ask even if it knows the browser (OIDC Core 3.1.2.1)."""
 
     SELECT_ACCOUNT = "select_account"
     LOGIN = "login"
@@ -95,9 +93,9 @@ class IdentityProvider:
     _room: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(CALLS_AT_ONCE))
 
     def authorization_url(self, pending: AuthorizationRequest, prompt: Prompt | None = None) -> str:
-        """Return the URL of the provider to send a browser to.
+        """Return the URL at the provider to which a browser is sent.
 
-        With a `Prompt`, people may choose an account there, or must sign in again.
+        `prompt` lets people choose an account there, or makes them sign in again.
         """
         ours = self.registration
         claim = dict([ours.required_claim] if ours.required_claim else [])
@@ -112,18 +110,18 @@ class IdentityProvider:
             code_challenge=create_s256_code_challenge(pending.verifier),
             code_challenge_method="S256",
             prompt=prompt,
-            # asks for the time of the sign-in (`auth_time`)
+            # Makes the provider include `auth_time`.
             max_age="0" if prompt is Prompt.LOGIN else None,
-            # makes Google offer only accounts of this domain
+            # Makes Google offer only accounts of this domain.
             hd=claim.get("hd"),
         )
         return url
 
     def subject_of(self, code: str, pending: AuthorizationRequest, since: int | None = None) -> str:
-        """Exchange a code for a token; return the provider's opaque name of the person.
+        """Exchange a code for an ID token; return its subject.
 
-        `since`: the earliest time of their sign-in there, in seconds since 1970. Raises
-        ProviderUnavailable, and ProofRefused for anything that is not right.
+        `since` is the earliest accepted `auth_time`, as Unix time. Raises ProviderUnavailable, and
+        ProofRefused for anything that does not verify.
         """
         ours, about = self.registration, self._about()
         body = prepare_token_request(
@@ -132,7 +130,7 @@ class IdentityProvider:
             code=code,
             code_verifier=pending.verifier,
         )
-        # Providers read a secret in the body alike; in the header, some decode it (RFC 6749 2.3.1).
+        # Preferred, as providers differ in decoding a secret in the header (RFC 6749 2.3.1).
         known = about.get("token_endpoint_auth_methods_supported", ())
         method = "client_secret_post" if "client_secret_post" in known else "client_secret_basic"
         auth = ClientAuth(ours.client_id, ours.client_secret, method)
@@ -162,7 +160,7 @@ class IdentityProvider:
             raise ProofRefused from error
         subject = claims["sub"]
         if claims["aud"] not in (ours.client_id, [ours.client_id]):
-            raise ProofRefused  # issued for another client as well
+            raise ProofRefused  # It was issued for another client, too.
         if claims["iat"] < time.time() - MAX_TOKEN_AGE_SECONDS - CLOCK_SKEW_SECONDS:
             raise ProofRefused
         if ours.required_claim and claims.get(ours.required_claim[0]) != ours.required_claim[1]:
@@ -174,10 +172,10 @@ class IdentityProvider:
         return subject
 
     def _key_for(self, token: Any) -> RSAKey | ECKey:
-        """Return the provider's key that a token names; fetch the keys again for an unknown one."""
+        """Return the key that a token names; fetch the keys again if it is unknown."""
         kid = token.headers().get("kid")
         if time.monotonic() > self._keys_at + METADATA_SECONDS:
-            self._fetch_keys()  # so that a revoked key is not accepted for long
+            self._fetch_keys()  # So that a revoked key is not accepted for long.
         for may_ask in (True, False):
             found = [key for key in self._keys if kid in (None, key.kid)]
             if len(found) == 1:
@@ -187,7 +185,7 @@ class IdentityProvider:
         raise ProofRefused
 
     def _fetch_keys(self) -> None:
-        """Fetch the provider's keys, unless that was done just now."""
+        """Fetch the provider's keys, at most once in KEYS_GAP_SECONDS."""
         with self._lock:
             if time.monotonic() < self._keys_at + KEYS_GAP_SECONDS:
                 return
@@ -222,7 +220,7 @@ class IdentityProvider:
     def _call(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> tuple[int, Mapping[str, Any]]:
-        """Call one URL without following redirects; return (status, body) or raise."""
+        """Call a URL without following redirects; return status and JSON body."""
         if not self._room.acquire(timeout=ENTRY_SECONDS):
             raise ProviderUnavailable
         try:
@@ -241,19 +239,19 @@ class IdentityProvider:
 
 
 def _is_time_since(said: object, since: int) -> bool:
-    """Return whether someone signed in at the provider after a time, by its clock."""
+    """Return whether `auth_time` is not before a time, by the provider's clock."""
     if isinstance(said, bool) or not isinstance(said, int):
         return False
     return since - CLOCK_SKEW_SECONDS <= said <= time.time() + CLOCK_SKEW_SECONDS
 
 
 def is_same(given: str | None, expected: str) -> bool:
-    """Compare in constant time what a browser returned with what it was given."""
+    """Compare a returned value with the one that was sent, in constant time."""
     return compare_digest((given or "").encode(), expected.encode())
 
 
 def _is_ours_to_call(issuer: str, url: object) -> bool:
-    """Return whether a URL of the provider's is as well protected as its issuer."""
+    """Return whether an endpoint's URL is https, as its issuer is."""
     if not isinstance(url, str):
         return False
     try:

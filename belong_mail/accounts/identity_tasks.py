@@ -1,7 +1,7 @@
-"""The worker's tasks: link the district's sign-in, or switch someone back to emailed links.
+"""The worker's functions to link the district's sign-in, and to return to emailed links.
 
-An intruder in the web can forge a request to link. So the account's owner always hears of it, and a
-row that the worker did not write counts for nothing.
+An intruder in the web can forge a job that links. So the account's owner is always notified, and
+only identities that the worker has wrapped are valid.
 """
 
 import json
@@ -35,12 +35,12 @@ WRAPPED_COLUMNS.append(WrappedColumn(Identity.wrapped_subject, SUBJECT_COLUMN, _
 
 
 class AnotherProvider(Exception):
-    """BELONG_OIDC_ISSUER of the worker is not the web's, so no one can be linked."""
+    """The worker's BELONG_OIDC_ISSUER is not the web's, so no identity can be linked."""
 
 
 @does(LinkIdentity)
 def receive_link(work: Work, asked: LinkIdentity) -> None:
-    """Link a district sign-in to an account without one, end its other sessions, tell its owner."""
+    """Link a district identity to an account without one, end its other sessions, and notify."""
     session, keys = work.session, work.keys
     if not keys.district.issuer or asked.issuer != keys.district.issuer:
         raise AnotherProvider
@@ -67,7 +67,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
 
 @does(LetIn)
 def receive_let_in(work: Work, asked: LetIn) -> None:
-    """Let someone in on the word of another person, who provably works for the office."""
+    """Return someone to emailed links, as asked by another who provably is of the office."""
     by, account = proven.office(work, asked.by), proven.account(work, asked.account)
     if by is account:
         raise Refused
@@ -78,11 +78,11 @@ def receive_let_in(work: Work, asked: LetIn) -> None:
 
 
 def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> bool:
-    """Delete an account's passkeys and district sign-in; return whether it had any.
+    """Delete an account's passkeys and identity; return whether it had any.
 
-    Then emailed links sign in again. The owner, the office and the other leads of their groups are
-    told, as the proofs say: an intruder in the mailbox would begin like this. Raises
-    DecryptionError if the account's row was changed.
+    Emailed links then sign in again. The owner, the office and other leaders of their groups are
+    notified, by their proofs, as an intruder in a mailbox would start like this. Raises
+    DecryptionError if the account's row was forged.
     """
     opener = keyring.opener
     invitations.account_address(opener, keyring.index, account)
@@ -103,7 +103,7 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
 
 
 def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
-    """Return whether an account signs in only by the configured provider."""
+    """Return whether an account signs in by the configured provider only."""
     wrapped = select(Identity.wrapped_subject).where(Identity.account_id == account.id)
     said = _subject(keyring.opener, session.scalar(wrapped) or b"", account.public_id)
     return said is not None and said[0] == keyring.district.issuer
@@ -111,10 +111,10 @@ def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
 
 @each_minute("District sign-ins are unproven")
 def verify(work: Work) -> int:
-    """Delete links that these keys did not make, and hash the rest with the newest key.
+    """Delete identities that the worker did not wrap, and rehash the others with the newest key.
 
-    Otherwise an intruder in the web could stay in, by a sign-in of their own. Returns the number of
-    deleted rows.
+    Otherwise an intruder in the web could keep a way in by an identity of their own. Returns the
+    number of rows changed.
     """
     session, district, wrong = work.session, work.keys.district, 0
     found = select(Identity, Account.public_id).join(Account)
@@ -131,9 +131,9 @@ def verify(work: Work) -> int:
 
 
 def _subject(opener: Opener, wrapped: bytes, account: str) -> tuple[str, str] | None:
-    """Return the issuer and subject that the worker wrapped for an account, or None.
+    """Return issuer and subject as the worker wrapped them for an account, or None.
 
-    Raises UnknownKey while it is unclear whether a key is missing or the bytes are bad.
+    Raises UnknownKey while a missing key and corrupt data cannot be told apart.
     """
     try:
         issuer, subject = json.loads(opener.unwrap(wrapped, SUBJECT_COLUMN, account))
@@ -145,7 +145,7 @@ def _subject(opener: Opener, wrapped: bytes, account: str) -> tuple[str, str] | 
 
 
 def _end_access(session: Session, account: Account, but: str = "") -> None:
-    """End an account's sessions but one, and the links that were emailed to it."""
+    """End an account's sessions but one, and its emailed links."""
     session.execute(
         delete(BrowserSession).where(
             BrowserSession.account_id == account.id, BrowserSession.public_id != but

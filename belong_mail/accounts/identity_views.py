@@ -1,8 +1,8 @@
-"""The pages to sign in with the district's identity provider, if one is configured.
+"""Pages to sign in with the district's identity provider.
 
-A button's POST sends the browser to the provider. It returns with a GET, which changes nothing and
-shows a button, whose POST completes the sign-in. A random value, kept in the browser's signed
-cookie only, ties both ends.
+A button's POST sends the browser to the provider, which sends it back with a GET. That changes
+nothing, and shows a button whose POST completes the sign-in. Random values in the browser's signed
+cookie bind the response to the request.
 """
 
 import hashlib
@@ -47,16 +47,16 @@ from belong_mail.web.forms import BaseForm, PublicForm
 district = Blueprint("district", __name__)
 EXTENSION = "belong-district"
 PENDING_KEY = "trip"
-# Seconds between the two buttons; the provider may ask for a second factor meanwhile.
+# Seconds from the first button to the last; the provider may ask for a second factor meanwhile.
 MAX_PENDING_SECONDS = 600
 MAX_CODE = 4096
 SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
-# When the provider should ask, although it may know the browser.
+# What the provider must ask even if it knows the browser.
 PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
 
 
 class FinishForm(PublicForm):
-    """The provider's answer, as the browser returns it."""
+    """The provider's response, as the browser returns it."""
 
     code = HiddenField()
     state = HiddenField()
@@ -93,7 +93,7 @@ def begin() -> ResponseReturnValue:
 @public
 @no_cookie
 def back() -> ResponseReturnValue:
-    """Ask on GET; on POST complete what this browser began."""
+    """Ask on GET; on POST complete the request that this browser began."""
     pending = _pending(request.values.get("state", ""))
     if pending is None or not _is_good_answer():
         return _refused()
@@ -105,7 +105,7 @@ def back() -> ResponseReturnValue:
 
 
 def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
-    """Use the request up, then ask the provider, then sign in or link; hold no lock meanwhile."""
+    """Use up the request, call the provider outside of transactions, then sign in or link."""
     purpose, begun, *_ties = cookie.pop(PENDING_KEY)
     g.is_proof = purpose == PROVE
     with transaction() as session:
@@ -133,7 +133,7 @@ def _sign_in(subject: str) -> Response:
 
 
 def _link(subject: str) -> Response:
-    """Ask the worker to link the provider's identity to the account that is signed in."""
+    """Queue a job that links the identity to the signed-in account."""
     with transaction() as session:
         account = required(browsers.current_account(session), signing_in.UnknownPerson)
         signing_in.ask_to_link(
@@ -143,7 +143,7 @@ def _link(subject: str) -> Response:
 
 
 def _prove(subject: str) -> Response:
-    """Count this session as proved, if the person who returned is the one signed in."""
+    """Record a fresh proof if the identity is linked to the signed-in account."""
     with transaction() as session:
         account = browsers.current_account(session)
         if account is None or signing_in.account_of(session, _district(), subject) != account:
@@ -155,7 +155,7 @@ def _prove(subject: str) -> Response:
 @district.post("/account/proof/district")
 @for_accounts
 def prove_again() -> ResponseReturnValue:
-    """Send a signed-in person to the provider, to sign in there again."""
+    """Send a signed-in person to the provider for a fresh proof."""
     return _leave(PROVE)
 
 
@@ -163,7 +163,7 @@ def prove_again() -> ResponseReturnValue:
 @for_accounts
 @fresh_proof
 def link() -> ResponseReturnValue:
-    """Send a signed-in person to the provider, to sign in by it from now on."""
+    """Send a signed-in person to the provider to link their identity."""
     with transaction() as session:
         is_linked = signing_in.identity_of(session, browsers.signed_in()) is not None
     if not is_linked and BaseForm().validate_on_submit():
@@ -172,10 +172,9 @@ def link() -> ResponseReturnValue:
 
 
 def _leave(purpose: str) -> ResponseReturnValue:
-    """Begin an authorization request; the page goes on by itself.
+    """Begin an authorization request, on a page that goes on by Refresh.
 
-    A redirect would not do: browsers apply the content security policy to a form's redirects, even
-    to the provider's own.
+    A redirect would not do, as browsers apply form-action of the content security policy to it.
     """
     pending = AuthorizationRequest(*(secrets.token_urlsafe(32) for _ in range(3)))
     cookie[PENDING_KEY] = [purpose, int(now().timestamp()), *astuple(pending)]
@@ -189,7 +188,7 @@ def _leave(purpose: str) -> ResponseReturnValue:
 
 
 def _pending(state: str) -> AuthorizationRequest | None:
-    """Return this browser's open authorization request, if the answer belongs to it in time."""
+    """Return this browser's pending request if `state` belongs to it and it has not expired."""
     kept = cookie.get(PENDING_KEY)
     if kept is None:
         return None
@@ -205,7 +204,7 @@ def _purpose() -> str:
 
 
 def _is_good_answer() -> bool:
-    """Return whether the provider sent a code, and names no issuer but itself (RFC 9207)."""
+    """Return whether the response has a code, and no other issuer (RFC 9207)."""
     issuer = services().settings.oidc_issuer
     given = request.values
     is_ours = given.get("iss", issuer) == issuer
@@ -219,7 +218,7 @@ def _note_refusal(why: str) -> ResponseReturnValue:
 
 
 def _refused() -> ResponseReturnValue:
-    """Show how to begin; the page is the same whatever the reason."""
+    """Show the same page for every refusal, with a way to start again."""
     return render_template("district/refused.html", is_proof=g.get("is_proof", False)), 403
 
 

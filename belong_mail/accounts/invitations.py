@@ -1,4 +1,4 @@
-"""Invite leads and office colleagues, and prove their rights with the worker's keys."""
+"""Invite leaders and office staff, and prove their rights with the worker's keys."""
 
 import json
 from contextlib import suppress
@@ -26,21 +26,21 @@ _PERSON = select(Account.public_id).where(Account.id == Right.account_id).scalar
 _GROUP = select(Group.public_id).where(Group.id == Right.group_id).scalar_subquery()
 WRAPPED_COLUMNS += (
     WrappedColumn(Account.wrapped_address, ADDRESS_COLUMN, Account.public_id),
-    # As `Right.key`.
+    # The same as `Right.key`.
     WrappedColumn(Right.wrapped_proof, PROOF, _PERSON + func.coalesce("/" + _GROUP, "")),
 )
-# How long after accepting an office invitation a lead is introduced to no member: an intruder in
-# the web could have sent it, and those who are told need time to object.
+# How long after accepting an invitation by the office a leader gets no member's address: an
+# intruder in the web could have sent it, and people who are notified need time to object.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
 
 
 def invite(
     session: Session, opener: Opener, index: BlindIndex, group: Group | None, address: str
 ) -> Account:
-    """Give an address a right without asking its owner: for samples and tests.
+    """Give an address an accepted right, for samples and tests.
 
-    A right that is held stays as it is. Raises InvalidAddress, and DecryptionError if the address's
-    account was changed in the database.
+    An accepted right stays as it is. Raises InvalidAddress, and DecryptionError if the address's
+    account was forged.
     """
     account = get_account(session, opener, index, address)
     right = ask_account(session, opener, account, group)
@@ -58,10 +58,10 @@ def ask(
     language: str | None = None,
     name: str = "",
 ) -> bool:
-    """Email an invitation to lead a group, or to work for the office if there is none.
+    """Email an invitation to lead a group or, without one, to work for the office.
 
-    Until it is accepted nothing else goes to the address. Returns False, and sends nothing, if it
-    has that right already. Raises InvalidAddress.
+    Returns False, without an email, if the address has that right. Raises InvalidAddress, and
+    DecryptionError if its account was forged.
     """
     opener = keyring.opener
     account = get_account(session, opener, keyring.index, address)
@@ -76,9 +76,9 @@ def ask(
 
 
 def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
-    """Queue one email with everything that an account is invited to, if anything.
+    """Queue one email with all open invitations of an account, if any.
 
-    Its secret is a new one, and each of these rights carries its hash: no other accepts them.
+    Its link has a new secret, whose hash goes into their proofs: nothing else accepts them.
     """
     session.flush()
     opener, secret = keyring.opener, new_public_id()
@@ -116,14 +116,14 @@ def ask_account(
     *,
     is_trusted: bool = False,
 ) -> Right:
-    """Find or create an account's right, invited to with a new proof unless it holds it."""
+    """Find or create a right; unless it is accepted, give it a new proof of an invitation."""
     right = find_right(session, account, group)
     if right is None:
         right = Right(person=account, group=group)
         session.add(right)
         session.flush()
     elif not is_proven(session, opener, account, group):
-        # A row without a proof proves no acceptance, and an ended right is asked anew.
+        # Without a proof it was never accepted; one that has ended is invited to again.
         right.accepted_at = right.ends_at = None
     if right.is_pending:
         right.since = now()
@@ -139,11 +139,11 @@ def prove(
     is_trusted: bool = False,
     invited_as: str = "",
 ) -> None:
-    """Store the proof of a right, for the worker.
+    """Store the wrapped proof of a right.
 
-    It was accepted, and members are introduced from `begins` on; None means not accepted yet, and
-    the secret with the hash `invited_as` accepts it. A person whom an operator invited is trusted,
-    and waits for nothing after accepting.
+    `begins` is the time from which an accepted right is valid for introductions; None: not accepted
+    yet, and only a secret with the hash `invited_as` accepts it. `is_trusted`: an operator invited,
+    so that there is no waiting time.
     """
     said = {
         "begins": begins.isoformat() if begins else None,
@@ -154,9 +154,9 @@ def prove(
 
 
 def opened_proof(opener: Opener, right: Right) -> dict[str, Any] | None:
-    """Return the contents of a right's proof, accepted or not, or None if it proves nothing."""
+    """Return the contents of a right's proof, or None if it has no valid one."""
     if "/" in right.person.public_id:
-        return None  # made by no worker: a person and a group in one name would pass for the office
+        return None  # no worker made it; in `Right.key` it could pass for another right
     with suppress(DecryptionError):
         said: dict[str, Any] = json.loads(
             opener.unwrap(right.wrapped_proof or b"", PROOF, right.key)
@@ -166,13 +166,13 @@ def opened_proof(opener: Opener, right: Right) -> dict[str, Any] | None:
 
 
 def is_accepted(opener: Opener, right: Right) -> bool:
-    """Return whether the invited person provably accepted, whatever the web has marked since."""
+    """Return whether the right's proof says that it was accepted, whatever the web has written."""
     said = opened_proof(opener, right)
     return said is not None and said["begins"] is not None
 
 
 def has_accepted(session: Session, opener: Opener, account: Account, group: Group | None) -> bool:
-    """Return whether an account provably accepted a right, whatever the web has marked since."""
+    """Return whether an account provably accepted a right, whatever the web has written."""
     right = find_right(session, account, group)
     return right is not None and is_accepted(opener, right)
 
@@ -180,13 +180,13 @@ def has_accepted(session: Session, opener: Opener, account: Account, group: Grou
 def is_proven(session: Session, opener: Opener, account: Account, group: Group | None) -> bool:
     """Return whether an account provably leads a group or, without one, works for the office.
 
-    The row alone proves nothing: an intruder in the web can write one.
+    The row alone proves nothing, as an intruder in the web can write it.
     """
     return has_right(session, account, group) and has_accepted(session, opener, account, group)
 
 
 def proven_rights(session: Session, opener: Opener, account: Account) -> list[Right]:
-    """List the rights that someone provably accepted, whatever the web has marked since."""
+    """List the rights that an account provably accepted, whatever the web has written."""
     found = select(Right).where(Right.account_id == account.id)
     return [right for right in session.scalars(found) if is_accepted(opener, right)]
 
@@ -194,10 +194,10 @@ def proven_rights(session: Session, opener: Opener, account: Account) -> list[Ri
 def introduced_from(
     session: Session, opener: Opener, account: Account, group: Group
 ) -> datetime | None:
-    """Return from when members may be introduced to a lead; None if it provably leads nothing.
+    """Return from when a leader may get members' addresses, or None without a proven right.
 
-    The worker wrapped the time by its own clock, when it read the acceptance. No mark of the web's
-    counts: for a moment it would mute an introduction, and the worker deletes a right that ends.
+    The time is in the proof, by the worker's clock. `ends_at` is ignored: the web could set it for
+    a moment to suppress an introduction, and the worker deletes rights that have ended.
     """
     right = find_right(session, account, group)
     said = right and opened_proof(opener, right)
@@ -205,7 +205,7 @@ def introduced_from(
 
 
 def may_meet_members(session: Session, opener: Opener, account: Account, group: Group) -> bool:
-    """Return whether a lead may be sent members' addresses now."""
+    """Return whether a leader may get members' addresses now."""
     begins = introduced_from(session, opener, account, group)
     return begins is not None and begins <= now()
 
@@ -216,7 +216,7 @@ def find_account(session: Session, index: BlindIndex, address: str) -> Account |
 
 
 def get_account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
-    """Find or create an address's account. Raises DecryptionError if the row is another's."""
+    """Find or create an address's account. Raises DecryptionError if its row was forged."""
     address = addresses.check(address)
     account = find_account(session, index, address)
     if account is None:
@@ -230,7 +230,7 @@ def get_account(session: Session, opener: Opener, index: BlindIndex, address: st
 
 
 def remove(session: Session, index: BlindIndex, group: Group | None, address: str) -> bool:
-    """Remove an address's right, or the invitation to it; return whether there was any."""
+    """Delete an address's right or invitation; return whether there was one."""
     account = find_account(session, index, address)
     right = find_right(session, account, group) if account else None
     if right is None:
@@ -243,7 +243,7 @@ def remove(session: Session, index: BlindIndex, group: Group | None, address: st
 
 
 def account_address(opener: Opener, index: BlindIndex, account: Account) -> str:
-    """Open an account's address. Raises DecryptionError if row and index are not its own."""
+    """Decrypt an account's address. Raises DecryptionError unless row and index fit."""
     opened = opener.unwrap(account.wrapped_address, ADDRESS_COLUMN, account.public_id).decode()
     if index.account(addresses.normalise(opened)) != account.address_index:
         raise DecryptionError(ADDRESS_COLUMN)

@@ -1,4 +1,4 @@
-"""Jobs about leads and the office; they name accounts by public id."""
+"""Jobs about accounts, which are named by public id."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
-    """Job: send a link to sign in; says which browser and source asked."""
+    """Email a link to sign in."""
 
     address: str
     language: str
-    # SHA-256, in hexadecimal, of the asking browser's cookie.
+    # SHA-256, in hexadecimal, of the secret in the browser's cookie.
     browser_hash: str
     source: str = ""
-    # Proof that the account has signed in in this browser before; see `is_known_browser`.
+    # Proof that the account has signed in in this browser before (`signing_in.is_known_browser`).
     known_as: str = ""
 
 
 @dataclass(frozen=True)
 class SendProofLink(SealedJob, kind="proof"):
-    """Job: send a link by which a signed-in person proves who they are."""
+    """Email a link for a fresh proof to a signed-in person."""
 
     account: str
-    # Public id of the browser session that it is for.
+    # Public id of the session that the proof is for.
     session: str
     language: str
 
@@ -31,16 +31,16 @@ class SendProofLink(SealedJob, kind="proof"):
 @dataclass(frozen=True)
 class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
     account: str
-    # “added” or “removed”.
+    # "added" or "removed".
     what: str
 
 
 @dataclass(frozen=True)
 class LinkIdentity(SealedJob, kind="link-identity"):
-    """Job: link the district's sign-in to an account."""
+    """Link a district identity to an account."""
 
     account: str
-    # Public id of the browser session that stays signed in.
+    # Public id of the session that is not ended.
     browser_session: str
     issuer: str
     subject: str
@@ -48,7 +48,7 @@ class LinkIdentity(SealedJob, kind="link-identity"):
 
 @dataclass(frozen=True)
 class LetIn(SealedJob, kind="let-in"):
-    """Job: switch someone back to emailed links."""
+    """Return someone to emailed links."""
 
     by: str
     account: str
@@ -56,7 +56,7 @@ class LetIn(SealedJob, kind="let-in"):
 
 @dataclass(frozen=True)
 class InviteColleague(SealedJob, kind="invite-colleague", looks_up=True):
-    """Job: invite someone for the office, to rights (`Right.place`)."""
+    """Invite someone for the office; `rights` are values of `Right.place`."""
 
     by: str
     name: str
@@ -73,17 +73,17 @@ class InviteAgain(SealedJob, kind="invite-again"):
 
 @dataclass(frozen=True)
 class AcceptRights(SealedJob, kind="right-accepted"):
-    """Job: rights (`Right.place`) were accepted."""
+    """Record accepted rights, as values of `Right.place`."""
 
     account: str
     rights: list[str]
-    # Secret of the emailed link.
+    # The secret of the emailed link.
     secret: str
 
 
 @dataclass(frozen=True)
 class EndRight(SealedJob, kind="right-removed"):
-    """Job: a right (`Right.place`) was ended by the office, or by its own leader."""
+    """End a right (a value of `Right.place`), for the office or for its holder."""
 
     by: str
     account: str

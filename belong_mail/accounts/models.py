@@ -1,4 +1,4 @@
-"""Accounts, their sessions, sign-ins and passkeys, and their rights."""
+"""Tables of accounts, their sessions, sign-in links, rights, identities and passkeys."""
 
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ from belong_mail.groups.models import Group
 
 
 class Account(PublicIdBase):
-    """The account of a lead, or of someone who works for the office.
+    """The account of a leader, or of someone who works for the office.
 
-    The address is wrapped like a member's.
+    Its address is wrapped as a member's is.
     """
 
     __tablename__ = "accounts"
@@ -23,23 +23,23 @@ class Account(PublicIdBase):
     language: Mapped[str] = mapped_column(Language, default=DEFAULT)
     # The name that the office gave this person, unencrypted.
     name: Mapped[str] = mapped_column(default="", server_default="")
-    # SHA-256 of the secret in its invitation links.
+    # Hash of the secret in the newest invitation's link.
     invited_as: Mapped[str | None] = mapped_column(unique=True)
 
 
 class SignIn(PublicIdBase):
-    """An emailed sign-in link: valid for ten minutes, in one browser, once."""
+    """An emailed link to sign in or for a proof: for ten minutes, in one browser, once."""
 
     __tablename__ = "sign_ins"
 
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
-    # SHA-256 of the asking browser's cookie.
+    # SHA-256 of the secret in the browser's cookie.
     browser_hash: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
 
 
-# After this, a lead signs in again, however active the session is.
+# A session ends after this time, however active.
 MAX_SESSION_AGE = timedelta(hours=12)
 
 
@@ -51,22 +51,22 @@ class BrowserSession(PublicIdBase):
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
-    # When its owner last proved who they are; None if an invitation began it.
+    # The time of the last proof of identity; None if an invitation began the session.
     proven_at: Mapped[datetime | None]
 
     @property
     def last_end(self) -> datetime:
-        """Return when the session ends, however active it is."""
+        """Return when the session ends, however active."""
         return self.started_at + MAX_SESSION_AGE
 
 
-# How long a right lasts, unless the office renews it.
+# How long a right lasts unless the office renews it.
 RIGHT_AGE = timedelta(days=365)
-# The web's clock and the worker's differ by less.
+# Most difference between the clocks of web and worker.
 CLOCKS_DIFFER = timedelta(days=1)
 
 
-# The office's name where a right is named, beside the public ids of groups.
+# `Right.place` of rights to work for the office.
 OFFICE = "office"
 _OF_OFFICE = text("group_id IS NULL")
 
@@ -74,7 +74,7 @@ _OF_OFFICE = text("group_id IS NULL")
 class Right(IdBase):
     """An account's right to lead a group or, without one, to work for the office.
 
-    Until its owner has accepted the invitation, it brings the account nothing else.
+    It has no effect until its owner has accepted the invitation.
     """
 
     __tablename__ = "rights"
@@ -89,12 +89,12 @@ class Right(IdBase):
     )
     # When its owner was last invited.
     since: Mapped[datetime] = mapped_column(default=now)
-    # None: not accepted yet, or removed.
+    # None: not accepted, or removed.
     accepted_at: Mapped[datetime | None]
-    # None: not accepted yet (the worker ends any other within a year).
+    # None: not accepted; the worker gives accepted ones an end within a year.
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
-    # Proof for this account and group; the worker believes it alone.
+    # Proof for this account and group, which alone the worker trusts.
     wrapped_proof: Mapped[bytes | None]
 
     person: Mapped[Account] = relationship()
@@ -102,12 +102,12 @@ class Right(IdBase):
 
     @property
     def place(self) -> str:
-        """Return what it is a right to: a group's public id, or “office”."""
+        """Return what it is a right to: a group's public id, or OFFICE."""
         return self.group.public_id if self.group else OFFICE
 
     @property
     def key(self) -> str:
-        """Return its name in forms and proofs, which no group has, whatever its public id."""
+        """Return an id that is unique among rights, whatever public id the web gives a group."""
         return f"{self.person.public_id}/{self.place}" if self.group else self.person.public_id
 
     @property
@@ -128,29 +128,29 @@ class Right(IdBase):
 
 
 class Identity(IdBase):
-    """An account's district sign-in; only the worker adds or removes one."""
+    """An account's identity at the district's provider; only the worker writes rows."""
 
     __tablename__ = "identities"
 
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
     # Keyed hash of issuer and subject, by which the web finds the account.
     name: Mapped[bytes] = mapped_column(unique=True)
-    # Wrapped issuer and subject; the worker believes only this.
+    # Issuer and subject, which alone the worker trusts.
     wrapped_subject: Mapped[bytes]
     linked_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Passkey(PublicIdBase):
-    """A public key made by a device of the account's owner, who signs in with it."""
+    """A public key of an authenticator with which the account's owner signs in."""
 
     __tablename__ = "passkeys"
 
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
-    # Credential id: the device's own random name for it.
+    # The authenticator's random id for it.
     credential_id: Mapped[bytes] = mapped_column(unique=True)
     # COSE_Key, in CBOR (RFC 9052).
     public_key: Mapped[bytes]
-    # The device's counter at the last use; 0 for devices that do not count.
+    # The authenticator's signature counter at the last use; 0 if it does not count.
     counter: Mapped[int] = mapped_column(BigInteger)
     # Its owner's name for it, unencrypted.
     name: Mapped[str]

@@ -1,7 +1,7 @@
-"""Passkeys (WebAuthn): add them to accounts, and verify an authenticator's answer.
+"""Passkeys (WebAuthn): add them to accounts, and verify an authenticator's response.
 
-Only public keys are stored: they verify, and open nothing. The device has verified its owner (user
-verification). Callers use a challenge up before they pass its answer here.
+Only public keys are stored. Authenticators must verify their user. Callers use up the challenge
+before they pass its response here.
 """
 
 import json
@@ -41,7 +41,7 @@ from belong_mail.core.i18n import names
 
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
-# Errors raised by a malformed answer.
+# Errors that a malformed response raises.
 BROKEN = (
     ValueError,
     LookupError,
@@ -55,7 +55,7 @@ BROKEN = (
 
 
 class PasskeyRefused(Exception):
-    """The answer proves nothing; carries the reason and the passkey's owner for the audit trail."""
+    """The response proves nothing; has the reason and the passkey's owner, for the audit trail."""
 
     def __init__(self, why: str = "passkey", account: Account | None = None) -> None:
         super().__init__(why)
@@ -64,12 +64,12 @@ class PasskeyRefused(Exception):
 
 
 def _shown_name() -> str:
-    """Return what devices show beside a passkey: the same for all, as others may see it."""
+    """Return the name that devices show for a passkey: the same for all, as others may see it."""
     return names().site_name
 
 
 def _server(base_url: str) -> Fido2Server:
-    """Return a verifier that accepts only answers given on our own pages."""
+    """Return a verifier that accepts responses made on our own pages only."""
     return _server_called(base_url, _shown_name())
 
 
@@ -90,7 +90,7 @@ def passkeys_of(session: Session, account: Account) -> list[Passkey]:
 def creation_options(
     session: Session, base_url: str, account: Account, challenge: bytes
 ) -> dict[str, Any]:
-    """Return the browser's options for a new passkey, which its device can find by itself."""
+    """Return the browser's options for a new discoverable credential."""
     existing = [
         PublicKeyCredentialDescriptor(
             type=PublicKeyCredentialType.PUBLIC_KEY, id=each.credential_id
@@ -110,7 +110,7 @@ def creation_options(
 
 
 def request_options(base_url: str, challenge: bytes) -> dict[str, Any]:
-    """Return the browser's options for signing in: the same for everyone, naming no passkey."""
+    """Return the browser's options for signing in, which are the same for everyone."""
     options, _state = _server(base_url).authenticate_begin(
         user_verification=UserVerificationRequirement.REQUIRED, challenge=challenge
     )
@@ -126,7 +126,7 @@ def add(
     answer: str,
     name: str,
 ) -> None:
-    """Add a passkey to an account and have its owner emailed. Raises PasskeyRefused."""
+    """Add a passkey to an account, and notify its owner. Raises PasskeyRefused."""
     try:
         said = RegistrationResponse.from_dict(_read(answer))
         made = _server(base_url).register_complete(_state(challenge), said)
@@ -155,7 +155,7 @@ def add(
 
 
 def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -> Account:
-    """Find the passkey that signed a challenge, and count its use. Raises PasskeyRefused."""
+    """Return the owner of the passkey that signed a challenge. Raises PasskeyRefused."""
     try:
         said = AuthenticationResponse.from_dict(_read(answer))
     except BROKEN as error:
@@ -164,7 +164,7 @@ def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -
         select(Passkey, Account)
         .join(Account)
         .where(Passkey.credential_id == said.raw_id)
-        .with_for_update(of=Passkey)  # two answers with the same count are not both accepted
+        .with_for_update(of=Passkey)  # no two responses with one counter are accepted
     )
     row = session.execute(found).first()
     if row is None:
@@ -195,7 +195,7 @@ def _verify(
 
 
 def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -> None:
-    """Remove a passkey of an account and have its owner emailed. Raises NotFound."""
+    """Remove an account's passkey, and notify its owner. Raises NotFound."""
     gone = delete(Passkey).where(Passkey.account_id == account.id, Passkey.public_id == public_id)
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
@@ -204,7 +204,7 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
 
 
 def _handle(account: Account) -> bytes:
-    """Return the random name by which devices know an account."""
+    """Return the user handle by which authenticators know an account."""
     return account.public_id.encode()
 
 

@@ -1,7 +1,7 @@
-"""The office's verbs for leads and colleagues: list, invite, renew, remove.
+"""The office's actions on leaders and office staff: list, invite, renew, remove.
 
-The office types people's names, because the web cannot open an address. A verb that takes a right
-away acts at once; one that gives a right is sealed for the worker, which checks who asks.
+The office types people's names, as the web cannot decrypt addresses. Rights are taken away at once;
+giving one is a sealed job, for which the worker checks who asks.
 """
 
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 
-# With fewer leads, a group stands still when one of them is away.
+# With fewer leaders, a group depends on a single person.
 ENOUGH_LEADS = 2
-# How long before its end the office may renew a right.
+# How long before its end a right can be renewed.
 RENEW_WITHIN = timedelta(days=60)
 
 
 class LastOfficeAccount(Exception):
-    """The removal would leave no one to work for the office."""
+    """The removal would leave no one who works for the office."""
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """The leaders of a group, or the people of the office if there is no group."""
+    """The leaders of a group, or without one the people of the office."""
 
     group: Group | None
     roles: list[Right]
@@ -50,7 +50,7 @@ class Team:
 
 
 def list_teams(session: Session) -> list[Team]:
-    """List the leaders of each group, and last the people of the office."""
+    """List the leaders of each group and, last, the people of the office."""
     found = (
         select(Right)
         .join(Right.person)
@@ -67,7 +67,7 @@ def list_teams(session: Session) -> list[Team]:
 
 
 def find_person(session: Session, public_id: str) -> Account:
-    """Find a person who has a right or is invited to one. Raises NotFound."""
+    """Find a person who has a right or an invitation. Raises NotFound."""
     person = session.scalar(select(Account).where(Account.public_id == public_id))
     if person is None or not rights_of(session, person):
         raise NotFound
@@ -75,19 +75,19 @@ def find_person(session: Session, public_id: str) -> Account:
 
 
 def invite(session: Session, sealer: Sealer, asked: InviteColleague) -> None:
-    """Ask the worker to invite someone; only it can tell whether the address is known."""
+    """Queue an invitation; only the worker can tell whether the address has an account."""
     asked.ask(session, sealer)
     audit.record(session, Kind.INVITATION_ASKED)
 
 
 def invite_again(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to email someone's open invitations once more."""
+    """Queue a job that emails someone's open invitations again."""
     InviteAgain(by.public_id, person.public_id).ask(session, sealer)
     audit.record(session, Kind.INVITED_AGAIN, account=person)
 
 
 def withdraw(session: Session, person: Account) -> None:
-    """Withdraw a person's open invitations; their link stops working at once."""
+    """Withdraw a person's open invitations, so that their link stops working."""
     pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
     ended = now() - CLOCKS_DIFFER
     session.execute(pending.where(has_not_ended()).values(ends_at=ended))
@@ -105,10 +105,10 @@ def remove(
 def end_right(
     session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
 ) -> None:
-    """End a right, someone's or one's own; without a slug, to work for the office.
+    """End a right of someone or of oneself; without a slug, the right to work for the office.
 
-    The worker tells those concerned, and deletes the passkeys of people without any right. Raises
-    NotFound, LastOfficeAccount.
+    The worker notifies the people concerned, and deletes passkeys of accounts without rights.
+    Raises NotFound and LastOfficeAccount.
     """
     group = None
     if slug is None:
@@ -116,10 +116,10 @@ def end_right(
     else:
         group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
     right = required(find_right(session, person, group), NotFound)
-    if right.is_over and right.is_pending:  # was ended before; of the office, the last ones stay
+    if right.is_over and right.is_pending:  # ended before; the office's last ones are still found
         raise NotFound
-    # Without its acceptance, it stays ended even if it becomes the last of the office. By a clock
-    # that is behind, it has ended too: else the worker would put the acceptance back.
+    # Without `accepted_at` it stays ended even as the last of the office. The end is in the past by
+    # any clock, as the worker would otherwise restore the acceptance.
     right.accepted_at, right.ends_at = None, now() - CLOCKS_DIFFER
     session.flush()
     kind = Kind.LEAD_REMOVED if group else Kind.OFFICE_REMOVED
@@ -128,7 +128,7 @@ def end_right(
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to switch someone else back to emailed links. Raises NotFound."""
+    """Queue a job that returns someone else to emailed links. Raises NotFound."""
     if person.id == by.id or not needs_more_than_email(session, person):
         raise NotFound
     audit.record(session, Kind.LET_IN_ASKED, account=person)
@@ -136,15 +136,15 @@ def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> No
 
 
 def needs_more_than_email(session: Session, person: Account) -> bool:
-    """Return whether someone signs in with a passkey or the district's account."""
+    """Return whether someone signs in with a passkey or a district identity."""
     return has_passkey(session, person) or identity_of(session, person) is not None
 
 
 def ending(session: Session, by: Account) -> list[Right]:
-    """List the rights that an office colleague may renew now, first to end first.
+    """List the rights that this person may renew now, by their end, locked if they may change.
 
-    No one renews their own right to work for the office, unless they are its only colleague. Where
-    they may change, they are locked: else a renewal would undo a removal that it did not see.
+    No one renews their own right to work for the office, unless they are the only one. The lock
+    prevents that a renewal undoes a removal that it did not see.
     """
     found = (
         select(Right)

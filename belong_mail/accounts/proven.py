@@ -1,4 +1,4 @@
-"""Rights that the worker believes; anything else raises Refused.
+"""Find accounts and rights for the worker, which trusts proofs only; or raise Refused.
 
 An intruder in the web can write any row, and seal a job in anyone's name.
 """
@@ -11,7 +11,7 @@ from belong_mail.delivery.work import Refused, Work
 
 
 def account(work: Work, public_id: str) -> Account:
-    """Find the account that a job is about, which proves no right."""
+    """Find an account by its public id, which proves no right."""
     found = work.session.scalar(select(Account).where(Account.public_id == public_id))
     if found is None:
         raise Refused
@@ -21,7 +21,7 @@ def account(work: Work, public_id: str) -> Account:
 def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
     """Return the account that asks, if it provably works for the office.
 
-    `leaving`: an account that just ended its own right still has its proof.
+    `leaving` may have just ended its own right, and then its proof is enough.
     """
     by = account(work, public_id)
     is_proven = invitations.has_accepted if by is leaving else invitations.is_proven

@@ -1,4 +1,4 @@
-"""Delete what is no longer needed of accounts."""
+"""Delete old data about accounts."""
 
 from datetime import datetime
 
@@ -23,18 +23,18 @@ _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_A
 
 
 def _purge_audit(session: Session, at: datetime) -> int:
-    """Delete entries too old by the database's clock as well: a worker's may be years ahead."""
+    """Delete entries too old by the database's clock as well: the worker's may be ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     return _DELETE_AUDIT(session, min(at, told or at))
 
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
-    """Select passkeys of accounts that have no right and no invitation."""
+    """Match passkeys of accounts without a right or invitation."""
     return (Passkey.account_id.not_in(select(Right.account_id)),)
 
 
 def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
-    """Match accounts whose invitation has not been sent yet; they must stay."""
+    """Match accounts whose invitation is still queued."""
     return exists().where(
         Delivery.newsletter_id.is_(None),
         Delivery.account_id == account_id,
@@ -45,10 +45,10 @@ def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
 
 @each_minute("Invitations that are over stay")
 def end_invitations(work: Work) -> None:
-    """Delete invitations that were not accepted in time, and accounts that have nothing else.
+    """Delete invitations that were not accepted in time, and accounts without anything else.
 
-    Proofs decide, not marks: with those alone the web could take rights away, and no one would be
-    told, and would keep open the doors of somebody who has not accepted.
+    By proofs, not by columns: with these the web could delete a right without a notice, and keep an
+    invitation open.
     """
     session, since = work.session, work.at - INVITATION_AGE
     found = (

@@ -1,8 +1,8 @@
-"""The worker's tasks about rights, and about rights that end.
+"""The worker's functions about rights: invite, accept, end, notify.
 
-An intruder in the web can seal any of these in the name of an office account. So the account must
-provably work for the office, only staff are invited, no more a day than an office needs, and
-everyone of the office hears of each right.
+An intruder in the web can seal these jobs in the name of an office account. So that account must
+provably work for the office, only staff are invited, the number in a day is limited, and the whole
+office is notified of each right.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -35,24 +35,24 @@ from belong_mail.groups.models import Group
 CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
-# Events that the person concerned knows of, or is told of in other words.
+# Events that the person concerned caused, or is notified of by another email.
 ASKED_OR_ACCEPTED = ("invited", "accepted")
-# The longest that is left of a right.
+# The longest time that a right may last from now.
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 
 
 @does(InviteColleague)
 def receive_invitation(work: Work, asked: InviteColleague) -> None:
-    """Create account and rights (not accepted yet), email the invitation, tell those concerned.
+    """Create account and rights, email the invitation, and notify.
 
-    They are told even if the address has every right already: silence would reveal that.
+    The notice is sent even if the address has every right already, as its absence would show that.
     """
     by = proven.office(work, asked.by)
     work.require_staff(asked.address)
     session, opener = work.session, work.keys.opener
     wanted = _places(session, asked.rights)
     if not wanted:
-        raise Refused  # otherwise a new account's row would reveal that the address had none
+        raise Refused  # Otherwise a new account would show that the address had none.
     work.use(b"rights/invitations", INVITATIONS_RATE)
     account = invitations.get_account(session, opener, work.keys.index, asked.address)
     rights = select(Right.id).where(Right.account_id == account.id)
@@ -70,7 +70,7 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
 
 @does(InviteAgain)
 def receive_repetition(work: Work, asked: InviteAgain) -> None:
-    """Email an open invitation once more."""
+    """Email open invitations again."""
     proven.office(work, asked.by)
     account = proven.account(work, asked.account)
     work.use(b"rights/invitations", INVITATIONS_RATE)
@@ -80,11 +80,11 @@ def receive_repetition(work: Work, asked: InviteAgain) -> None:
 
 @does(AcceptRights)
 def receive_acceptance(work: Work, asked: AcceptRights) -> None:
-    """Start the waiting time of accepted rights, by the worker's clock, and tell about them.
+    """Record accepted rights in their proofs, with the waiting time, and notify.
 
-    The secret of the emailed link proves that the invited person accepts: it is in no row. Rights
-    that were accepted before stay as they are; what an older invitation accepted, while a newer
-    one was on its way, is open for the newer one.
+    The link's secret, which no row has, proves that the invited person accepted. Rights accepted
+    before stay as they are. If the secret is of an older invitation, the rights are open again for
+    the newer one.
     """
     account, name = proven.account(work, asked.account), link_hash(asked.secret)
     wanted = _places(work.session, asked.rights)
@@ -95,7 +95,7 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 
 @does(EndRight)
 def receive_removal(work: Work, asked: EndRight) -> None:
-    """Delete a right that the office or its own leader has ended, and tell those concerned."""
+    """Delete a right that the office or its holder has ended, and notify."""
     session, account = work.session, proven.account(work, asked.account)
     if asked.right == OFFICE or asked.by != asked.account:
         proven.office(work, asked.by, account)
@@ -103,7 +103,7 @@ def receive_removal(work: Work, asked: EndRight) -> None:
     ended = [accounts.find_right(session, account, each) for each in groups]
     if any(each and not each.is_over for each in ended):
         raise Refused
-    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # otherwise it stays, and `end_rights` tells
+    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` does this later
     for each in filter(None, ended):
         session.delete(each)
     session.flush()
@@ -111,10 +111,10 @@ def receive_removal(work: Work, asked: EndRight) -> None:
 
 
 def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]) -> None:
-    """Email the office's inbox and people, the groups' other leads, and the person concerned.
+    """Email the office's inbox and staff, other leaders of the groups, and the person concerned.
 
-    A person who just accepted is not told. Proofs decide who is of the office and who leads, not
-    marks, which the web may set. A lead reads only of groups that they lead.
+    A person who has just accepted is not emailed. Proofs decide who works for the office and who
+    leads, as the web could write rows. Leaders read only of groups that they lead.
     """
     session, keys, inbox = work.session, work.keys, work.mailer.office
     said: dict[str, Any] = {"what": what, "name": plain_name(account.name)}
@@ -144,9 +144,9 @@ def concerned(session: Session, opener: Opener, groups: Iterable[Group | None]) 
 
 
 def holders(session: Session, opener: Opener, group: Group | None) -> list[Account]:
-    """List everyone who provably accepted a right, whatever the web has marked since.
+    """List everyone who provably accepted a right, whatever the web has written.
 
-    Without a group, it is that to work for the office.
+    Without a group, it is the right to work for the office.
     """
     found = select(Right).where(Right.group_id == (group.id if group else None))
     rights = session.scalars(found.order_by(Right.account_id)).all()
@@ -155,11 +155,11 @@ def holders(session: Session, opener: Opener, group: Group | None) -> list[Accou
 
 @each_minute("Rights go on")
 def end_rights(work: Work) -> None:
-    """End rights that were removed or not renewed, and tell; the last of the office stays.
+    """End rights that were removed or not renewed, and notify; the office's last ones stay.
 
-    Deletes the proof of each right that the marks say has ended, even if only an intruder's row
-    removed it. A right whose row says that it lasts longer than any lasts a year from now; one that
-    lost only the mark of its acceptance gets it back, since its proof stands.
+    Also if only an intruder's row removed it, the right's proof is deleted. A right that lasts too
+    long gets an end within a year, and one that only lost `accepted_at` gets it back, as its proof
+    is valid.
     """
     if not _over(work):
         return
@@ -181,15 +181,15 @@ def end_rights(work: Work) -> None:
 
 @each_minute("A lock keeps rights from their end")
 def find_locked_rights(work: Work) -> None:
-    """Fail while a lock keeps rights from `end_rights`, so that the operator hears of it."""
+    """Raise StillLocked while a lock keeps rights from `end_rights`, to alert an operator."""
     if _over(work):
         raise StillLocked
 
 
 def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
-    """List rights that ended, that lost their mark, or whose row says that they last too long.
+    """List rights that have ended, last too long, or lost `accepted_at`.
 
-    Locked for this transaction, but for those that another one locks; or whether or not any does.
+    If `is_locked`, they are locked for update, without those that another transaction has locked.
     """
     found = select(Right).where(
         or_(
@@ -206,17 +206,17 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
 
 
 def _is_invitation(work: Work, right: Right) -> bool:
-    """Return whether a right waits to be accepted, as its proof says."""
+    """Return whether a right is an open invitation, by its proof."""
     is_open = right.is_pending and not right.is_over
     return is_open and not invitations.is_accepted(work.keys.opener, right)
 
 
 @each_minute("Rights end unseen")
 def tell_what_ends(work: Work) -> None:
-    """Tell the office's inbox once that rights end soon."""
+    """Notify the office's inbox, once, that rights end soon."""
     session, at = work.session, work.at
     in_service = select(Group.id).where(Group.retired_at.is_(None))
-    # An older announcement was of another end.
+    # An older notice was about an earlier end.
     is_untold = or_(Right.reminded_at.is_(None), Right.reminded_at < at - accounts.ENDS_SOON)
     ending = (
         update(Right)
@@ -229,22 +229,22 @@ def tell_what_ends(work: Work) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Remove whatever a link needs from a name, so that no email carries an intruder's link."""
+    """Remove all characters that a link needs, so that emails carry no intruder's link."""
     plain = "".join(each if each.isalnum() or each in " .,'’()&-" else " " for each in name)
     return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
 
 
 def _places(session: Session, names: Collection[str]) -> list[Group | None]:
-    """Return what rights are to (`Right.place`): groups in service, and None for the office."""
+    """Return the groups of rights (`Right.place`) that are not retired, and None for the office."""
     found = select(Group).where(Group.public_id.in_(names), Group.retired_at.is_(None))
     groups = session.scalars(found.order_by(Group.position))
     return [*groups, *([None] if OFFICE in names else [])]
 
 
 def _ask(work: Work, account: Account, group: Group | None) -> bool:
-    """Invite an account to a right; return False if it has it already.
+    """Invite an account to a right; return False if it has accepted it.
 
-    Whatever the web has marked since: an invitation takes no proof away.
+    The proof decides, as an invitation would replace it.
     """
     if invitations.has_accepted(work.session, work.keys.opener, account, group):
         return False
@@ -252,7 +252,7 @@ def _ask(work: Work, account: Account, group: Group | None) -> bool:
 
 
 def _begin(work: Work, account: Account, group: Group | None, invited_as: str) -> bool:
-    """Record when a right was accepted, unless it was before or by another invitation's secret."""
+    """Record in a right's proof that it was accepted, unless it was before or by another secret."""
     right = accounts.find_right(work.session, account, group)
     if right is None or right.is_pending:
         return False
@@ -273,7 +273,7 @@ def _names(groups: Iterable[Group | None]) -> list[str]:
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
-    """Queue an email to an account's owner; skip an account whose row was changed."""
+    """Queue an email to an account's owner; skip an account whose row was forged."""
     with suppress(DecryptionError):
         address = invitations.account_address(keyring.opener, keyring.index, account)
         post_to_address(session, keyring, kind, address, account.language, None, **said)

@@ -1,4 +1,4 @@
-"""Rights: who leads a group or works for the office, who is invited, what they may touch."""
+"""Rights: who leads a group or works for the office, who is invited, and what leaders may open."""
 
 from datetime import datetime, timedelta
 
@@ -14,13 +14,13 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
 
-# How long before a right ends the office and its holder are told.
+# How long before its end a right is announced to the office and its holder.
 ENDS_SOON = timedelta(days=30)
 _OTHER = aliased(Right)
 
 
 def find_right(session: Session, account: Account, group: Group | None) -> Right | None:
-    """Find an account's right, held or not, to lead a group or, without one, of the office."""
+    """Find a right, held or not, to lead a group or, without one, to work for the office."""
     return session.scalar(select(Right).where(_is_of(account, group)))
 
 
@@ -36,8 +36,8 @@ def is_held() -> ColumnElement[bool]:
 def has_not_ended() -> ColumnElement[bool]:
     """Match rights, accepted or not, that have neither ended nor been removed.
 
-    The office ends a right; the worker deletes it, because only it knows which were proven. The
-    rights of the last of the office do not end: no one would be left to renew one.
+    The office sets a right's end; the worker deletes it, as it alone knows the proofs. The last
+    rights to work for the office do not end, as no one could renew them.
     """
     others = exists().where(
         _OTHER.group_id.is_(None), _OTHER.accepted_at.is_not(None), _has_time_left(_OTHER)
@@ -51,23 +51,23 @@ def _has_time_left(right: type[Right]) -> ColumnElement[bool]:
 
 
 def _leads() -> ColumnElement[bool]:
-    """Match rights to lead a group that are held: their end needs no look at others."""
+    """Match held rights to lead a group; unlike the office's, they end without exception."""
     is_accepted = Right.accepted_at.is_not(None)
     return and_(Right.group_id.is_not(None), is_accepted, _has_time_left(Right))
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
-    """List the leaders of a group, without people who are only invited."""
+    """List the leaders of a group, without those only invited."""
     found = select(Account).join(Right).where(Right.group_id == group.id, _leads())
     return list(session.scalars(found.order_by(Account.id)))
 
 
 class NotFound(Exception):
-    """There is no such thing for this account: it is another group's, or does not exist."""
+    """It does not exist for this account: it is another group's, or does not exist at all."""
 
 
 def groups_led_by(account: Account) -> Select[int | None]:
-    """Select the ids of the groups an account leads: every query for a lead goes through here."""
+    """Select the ids of groups that an account leads; every query for a leader uses this."""
     return select(Right.group_id).where(Right.account_id == account.id, _leads())
 
 
@@ -96,9 +96,9 @@ def leads_any(session: Session, account: Account) -> bool:
 
 
 def find_invitation(session: Session, secret: str) -> list[Right]:
-    """Find what an account is invited to, or has accepted, by the secret of its link.
+    """Find what an account is invited to or has accepted, by the secret of its link.
 
-    Raises BadToken if it is over; an accepted one is found as long as the right lasts.
+    Raises BadToken if nothing is left; accepted rights are found as long as they last.
     """
     named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
@@ -108,7 +108,7 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
 def rights_of(session: Session, account: Account) -> list[Right]:
     """List the rights that an account has or is invited to, that of the office last.
 
-    Where they may change, they are locked: who accepts sees that it was withdrawn a moment ago.
+    They are locked for update where they may change, so that accepting one sees its withdrawal.
     """
     found = (
         select(Right)
@@ -121,10 +121,10 @@ def rights_of(session: Session, account: Account) -> list[Right]:
 
 
 def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> bool:
-    """Accept an invitation, or one part of it: a group by its public id, or “office”.
+    """Accept an invitation or one part of it (`Right.place`); return False if nothing was left.
 
-    Raises BadToken if it is over; returns False if nothing was left to accept. The worker gets the
-    link's secret, and starts the waiting time.
+    Raises BadToken if there is no invitation. The worker gets the link's secret, and starts the
+    waiting time.
     """
     rights, at = find_invitation(session, secret), now()
     account, accepted = rights[0].person, []
@@ -146,7 +146,7 @@ def groups_of(session: Session, account: Account) -> list[Group]:
 
 
 def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
-    """Return the (name, end) of each group whose lead an account will not be for much longer."""
+    """Return (name, end) of each group for which an account's right ends soon."""
     found = (
         select(Group.name, Right.ends_at)
         .join(Right, Right.group_id == Group.id)
@@ -166,11 +166,11 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
 
 
 def rename(session: Session, person: Account, name: str, *, by: Account | None = None) -> None:
-    """Change the name that the office and colleagues see; `by` is for someone not signed in yet."""
+    """Change a person's name; `by` is the actor if no one is signed in yet."""
     person.name = name
     audit.record(session, Kind.PERSON_RENAMED, actor=by, account=person)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
-    """Set the language of an account's emails."""
+    """Set the language of emails to an account."""
     session.get_one(Account, account.id).language = language

@@ -1,4 +1,4 @@
-"""Sessions: a token in the cookie, and its hash in a row that can be deleted."""
+"""Sign-in sessions: a token in the cookie, its hash in a row that can be deleted."""
 
 import hashlib
 import secrets
@@ -19,7 +19,7 @@ from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
-# Asked by each page of someone who is signed in, so it is put together once.
+# Built once, as each page of signed-in people runs it.
 SIGNED_IN = (
     select(Account, BrowserSession)
     .join(BrowserSession)
@@ -33,9 +33,9 @@ SIGNED_IN = (
 def start_session(
     session: Session, account: Account, how: str = "", *, is_proven: bool = True
 ) -> None:
-    """Sign this browser in, under a new token; `how` is for the audit trail.
+    """Sign this browser in with a new token; `how` is for the audit trail.
 
-    With `is_proven=False`, whatever needs a fresh proof asks for one first.
+    Without `is_proven`, actions that require a fresh proof ask for one.
     """
     token = secrets.token_urlsafe(32)
     started = BrowserSession(
@@ -52,10 +52,10 @@ def start_session(
 
 
 def current_account(session: Session) -> Account | None:
-    """Return the account that is signed in, or None after half an hour idle or half a day.
+    """Return the signed-in account, or None after IDLE_TIMEOUT or MAX_SESSION_AGE.
 
-    The signed cookie has the time of the last request, so that a GET writes nothing. From now on,
-    the audit trail records this request under the account.
+    The time of the last request is in the signed cookie, so that a GET writes nothing. Sets the
+    actor of the audit trail for this request.
     """
     token, seen = cookie.get(TOKEN_KEY), cookie.get(SEEN_KEY)
     if not isinstance(token, str) or not isinstance(seen, int):
@@ -77,7 +77,7 @@ def current_account(session: Session) -> Account | None:
 
 
 def current_session() -> BrowserSession:
-    """Return the session of this request, on a page for people who are signed in."""
+    """Return the session of this request, on a page for signed-in people."""
     browser_session: BrowserSession = g.browser_session
     return browser_session
 
@@ -126,13 +126,13 @@ def end_others(session: Session, account: Account) -> None:
 
 
 def signed_in() -> Account:
-    """Return the account of this request, on a page for people who are signed in."""
+    """Return the account of this request, on a page for signed-in people."""
     account: Account = g.account
     return account
 
 
 def asking_browser() -> str:
-    """Return this browser's secret while it waits for a sign-in link; made on first use."""
+    """Return the secret of this browser, made on first use, to which a sign-in link is bound."""
     nonce = cookie.get("asking")
     if not isinstance(nonce, str):
         nonce = cookie["asking"] = secrets.token_urlsafe(24)
@@ -140,7 +140,7 @@ def asking_browser() -> str:
 
 
 def asked_as() -> bytes | None:
-    """Return the hash of this browser's secret, or None if it has not asked for a link."""
+    """Return the hash of that secret, or None if this browser has not requested a link."""
     nonce = cookie.get("asking")
     return browser_hash(nonce) if isinstance(nonce, str) else None
 
@@ -148,8 +148,8 @@ def asked_as() -> bytes | None:
 def go_home(account: Account, done: str | None = None) -> Response:
     """Redirect home and set the known-browser cookie.
 
-    The page says what was `done`. The cookie names no one; it gives the account's owner sign-in
-    links that strangers cannot use up, and no other right.
+    The page says what was `done`. The cookie identifies no one; all it does is to give the
+    account's owner rate limits for sign-in links that strangers cannot use up.
     """
     home = "office.home" if g.is_office else "lead.home"
     answer = make_response(redirect(url_for(home, done=done), 303))
@@ -172,7 +172,7 @@ def forget_browser(answer: Response) -> None:
 
 
 def known_as() -> str:
-    """Return the proof that a lead has signed in in this browser, or an empty text."""
+    """Return the proof that an account has signed in in this browser, or ""."""
     try:
         return services().tokens.read(
             Purpose.KNOWN_BROWSER, request.cookies.get(known_cookie(), "")
@@ -182,7 +182,7 @@ def known_as() -> str:
 
 
 def was_signed_in() -> bool:
-    """Return whether someone has signed in in this browser, however long ago the session ended."""
+    """Return whether an account has ever signed in in this browser."""
     return TOKEN_KEY in cookie or bool(known_as())
 
 

@@ -1,4 +1,4 @@
-"""Sign in by an emailed link or the district; recognize browsers and accounts with a passkey."""
+"""Sign in by emailed links or the district; recognize known browsers and their accounts."""
 
 import hashlib
 from datetime import timedelta
@@ -22,7 +22,7 @@ LINK_MAX_AGE = timedelta(minutes=10)
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:
-    """Find a link that still works, of someone who may still sign in. Raises BadToken."""
+    """Find a valid link of an account that may sign in. Raises BadToken."""
     found = (
         select(SignIn, Account)
         .join(Account)
@@ -39,9 +39,9 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:
-    """Return whether a browser asked to sign in to the link's account, within a link's life.
+    """Return whether a browser requested a link to this account within LINK_MAX_AGE.
 
-    In a flood of requests, not each one gets an email; the newest link serves all of them.
+    When rate limits refuse an email, the newest link works for all browsers that asked.
     """
     asked = select(SignIn.id).where(
         SignIn.account_id == link.account_id,
@@ -52,7 +52,7 @@ def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> boo
 
 
 def use_sign_in(session: Session, sign_in: SignIn) -> int:
-    """Use a link up and return its account's id. Raises BadToken if it was used meanwhile."""
+    """Use up a link, and return its account's id. Raises BadToken if it was used meanwhile."""
     used = update(SignIn).where(SignIn.id == sign_in.id, SignIn.used_at.is_(None))
     account_id: int | None = session.scalar(used.values(used_at=now()).returning(SignIn.account_id))
     if account_id is None:
@@ -63,9 +63,9 @@ def use_sign_in(session: Session, sign_in: SignIn) -> int:
 def record_refusal(
     session: Session, account: Account | None, why: str, table: rate_limits.Table = Limit
 ) -> None:
-    """Record a refused sign-in, once an hour for an account and a reason.
+    """Record a refused sign-in, once an hour for each account and reason.
 
-    The audit trail keeps nothing that identifies an address without an account.
+    An address without an account leaves nothing that identifies it.
     """
     name = account.public_id if account is not None else ""
     key = hashlib.sha256(f"sign-in-refused/{why}/{name}".encode()).digest()[:16]
@@ -74,7 +74,7 @@ def record_refusal(
 
 
 def browser_proof(account: Account, nonce: str) -> str:
-    """Return a cookie's proof that an account has signed in in a browser; it names no account."""
+    """Return a cookie's proof that an account has signed in here, which does not identify it."""
     digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()
     return nonce + digest
 
@@ -91,11 +91,11 @@ def has_passkey(session: Session, account: Account) -> bool:
 
 
 class UnknownPerson(Exception):
-    """The district's proof belongs to no account that may sign in; no one is told why."""
+    """The identity belongs to no account that may sign in; pages do not say why."""
 
 
 def account_of(session: Session, district: District, subject: str) -> Account:
-    """Find the account of a person of the district. Raises UnknownPerson."""
+    """Find the account of a district identity. Raises UnknownPerson."""
     found = (
         select(Account).join(Identity).where(Identity.name.in_(district.subject_hashes(subject)))
     )
@@ -122,7 +122,7 @@ def ask_to_link(
     subject: str,
     browser_session: str,
 ) -> None:
-    """Ask the worker to link; raise UnknownPerson if account or person is linked already."""
+    """Queue a job that links. Raises UnknownPerson if the account or identity is linked already."""
     taken = select(Identity.id).where(
         (Identity.account_id == account.id) | Identity.name.in_(district.subject_hashes(subject))
     )

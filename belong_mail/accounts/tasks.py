@@ -1,4 +1,4 @@
-"""Email accounts: links to sign in or to prove identity, and changes of passkeys."""
+"""The worker's functions to email links for sign-in and proofs, and changes of passkeys."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -42,24 +42,24 @@ LINKS = {
     SIGN_IN: ("sign_in.confirm", Purpose.SIGN_IN),
     PROOF: ("sign_in.prove", Purpose.PROOF),
 }
-# How long people look for a link that they asked for.
+# After this no one waits for a link any more.
 MAX_WAIT = HOUR
 CHANGES = ("added", "removed")
 
 
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
-    """Email a link to a lead; send nothing to anyone else, or after the request's time.
+    """Email a link to an account that may sign in; nothing to others, or after MAX_WAIT.
 
-    A lead who signs in by the district gets none either: a mailbox alone opens nothing of theirs.
+    Accounts that sign in by the district get none, so that a mailbox alone is not enough.
 
-    A request over a limit is recorded all the same, so that a link emailed shortly before serves it
-    too. The audit trail records each refusal.
+    A request over a rate limit is stored all the same, so that an earlier link works for it. The
+    audit trail records each refusal.
     """
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused
     session, keys = work.session, work.keys
-    # Read before anything is looked up: a failure for known accounts only would reveal them.
+    # Parsed before any lookup: an error for known accounts only would reveal them.
     browser_hash = bytes.fromhex(asked.browser_hash)
     identity = address.normalise(asked.address)
     found = select(Account).where(Account.address_index == keys.index.account(identity))
@@ -83,11 +83,10 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
 
 @does(SendProofLink)
 def receive_proof(work: JobWork, asked: SendProofLink) -> None:
-    """Email a link that proves identity for one session of an account.
+    """Email a link for a fresh proof in one session of an account.
 
-    The web could have written the request. So the email goes only to the account's own verified
-    address, and not if it signs in by the district or has a passkey. Over a limit, a link emailed
-    shortly before serves.
+    The web could have forged the job. So the email goes only to the account's verified address, and
+    only if it has no passkey or identity. Over a rate limit, an earlier link works.
     """
     if work.job.due_at < work.at - MAX_WAIT:
         raise Refused
@@ -123,7 +122,7 @@ def _add_link(session: Session, account: Account, secret: str, browser_hash: byt
 def _post_link(
     work: Work, kind: str, account: Account, link: SignIn, secret: str, language: str
 ) -> None:
-    """Email a link to an account's own verified address; only the email has the secret."""
+    """Email a link to an account's verified address; nothing else has its secret."""
     to = invitations.account_address(work.keys.opener, work.keys.index, account)
     rows = Rows(account_id=account.id, about_id=link.id)
     post_to_address(work.session, work.keys, kind, to, language, None, rows, secret=secret)
@@ -132,7 +131,7 @@ def _post_link(
 def _uses(
     index: BlindIndex, account: Account, identity: str, asked: SendSignInLink
 ) -> list[tuple[bytes, rate_limits.Rate]]:
-    """Return the limits that a link counts against; a known browser has its own."""
+    """Return the rate limits of a link; a known browser has its own."""
     if signing_in.is_known_browser(asked.known_as, account):
         return [
             (index.limited("sign-in-known", asked.known_as, identity), SIGN_IN_KNOWN_BROWSER_RATE),
@@ -147,9 +146,9 @@ def _uses(
 
 @writes(*LINKS)
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Send a link, in the language of the form; its time starts when it is sent.
+    """Email a link in the form's language.
 
-    After an hour no one waits for it.
+    It is valid from now; after MAX_WAIT the email expires unsent.
     """
     endpoint, purpose = LINKS[delivery.kind]
     to, said = read_posted(mailer.opener, delivery)
@@ -163,10 +162,10 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @does(TellPasskeyChanged)
 def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
-    """Tell an account's owner that a passkey was added or removed, if they have a right.
+    """Notify an account's owner that a passkey was added or removed.
 
-    The web could have written the request. So the email goes only to the account's own verified
-    address, and says only that.
+    The web could have forged the job. So the email goes only to the account's verified address, and
+    says nothing else.
     """
     account = proven.account(work, asked.account)
     if asked.what not in CHANGES or not accounts.may_sign_in(work.session, account):
@@ -177,7 +176,7 @@ def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
 
 @writes(PASSKEY_CHANGED)
 def change_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell someone that their passkeys have changed, and what to do if it was not them."""
+    """Notify someone that their passkeys have changed, and what to do about it."""
     to, said = read_posted(mailer.opener, delivery)
     url = mailer.links.page("contact.write", said["language"])
     context = {"is_added": said["what"] == "added", "contact_url": url}

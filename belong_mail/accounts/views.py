@@ -1,4 +1,4 @@
-"""The pages to sign in and out, by a link or a passkey, to prove identity, and one's account."""
+"""Pages to sign in and out, to prove one's identity, and of one's account."""
 
 import hashlib
 import secrets
@@ -69,7 +69,7 @@ def sent() -> Page:
 @public
 @no_cookie
 def confirm(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST sign in, if this browser asked for the link and there is no passkey."""
+    """Ask on GET; on POST sign in, if this browser requested the link and there is no passkey."""
     public_id = link_hash(services().tokens.read(Purpose.SIGN_IN, token))
     link = signing_in.find_sign_in(session, public_id)
     account = session.get_one(Account, link.account_id)
@@ -99,7 +99,7 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @public
 @no_cookie
 def prove(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST count the session as proved, if it asked for the link."""
+    """Ask on GET; on POST record a fresh proof, if this session requested the link."""
     public_id = link_hash(services().tokens.read(Purpose.PROOF, token))
     link = signing_in.find_sign_in(session, public_id)
     account = browsers.current_account(session)
@@ -137,10 +137,10 @@ def accept(token: str) -> ResponseReturnValue:
 def _accept_and_enter(
     session: Session, secret: str, form: OwnNameForm, account: Account
 ) -> Response:
-    """Accept what the button says, and sign in people who prove who they are by email.
+    """Accept the chosen rights; sign in people whose proof of identity is by email.
 
-    The link works for days and in any browser, so the session begins unproved. A link with nothing
-    left to accept signs no one in.
+    The session begins without a fresh proof, as the link works for days and in any browser. A used
+    link signs no one in.
     """
     only = request.form.get("accept", "")
     is_news = accounts.accept(session, services().sealer, secret, only)
@@ -154,7 +154,7 @@ def _accept_and_enter(
 @sign_in.post("/sign-out")
 @for_accounts
 def out(session: Session) -> Response:
-    """Sign out here, staying a known browser; or with `everywhere` on every browser."""
+    """Sign out this browser, which stays known; with `everywhere`, all browsers."""
     is_everywhere = "everywhere" in request.form
     account = browsers.current_account(session)
     if account is not None and is_everywhere:
@@ -175,7 +175,7 @@ account = Blueprint("account", __name__, url_prefix="/account")
 @account.route("/proof", methods=["GET", "POST"])
 @for_accounts
 def confirm_identity(session: Session) -> ResponseReturnValue:
-    """Show how to prove one's identity, or that it is done; on POST have a link emailed."""
+    """Show how to prove one's identity, or that it is done; on POST queue a link."""
     form, way = BaseForm(), proof.way(session, services().settings, signed_in())
     if form.validate_on_submit() and way is not Way.PASSKEY:
         throttle(session, known_as=browsers.current_session().public_id)
@@ -189,7 +189,7 @@ def confirm_identity(session: Session) -> ResponseReturnValue:
 @for_accounts
 @fresh_proof
 def own_page() -> ResponseReturnValue:
-    """Show how, and where, someone is signed in; on POST store the passkey that a browser made."""
+    """Show ways to sign in and sessions; on POST store the passkey that a browser has created."""
     form = PasskeyForm(name=_("My passkey"))
     if form.validate_on_submit() and form.answer.data:
         try:
@@ -208,7 +208,7 @@ def own_page() -> ResponseReturnValue:
 
 
 def _signed_in_by(session: Session) -> dict[str, object]:
-    """Return an account's passkeys, and its district account if it signs in by that."""
+    """Return an account's passkeys, and its identity if it signs in by the district."""
     found, settings = passkeys.passkeys_of(session, signed_in()), services().settings
     by_district = signing_in.uses_district(session, settings, signed_in())
     return {
@@ -250,8 +250,8 @@ def end(session: Session) -> ResponseReturnValue:
     return redirect(url_for(".page", done="ended"), 303)
 
 
-# Our script has the browser answer a challenge. It is kept in the signed cookie, for one purpose,
-# and used up before its answer is read.
+# Passkey pages: our script lets the browser answer a challenge, which is kept in the signed cookie
+# for one purpose, and used up before the response is read.
 passkey = Blueprint("passkey", __name__)
 CHALLENGE_KEY = "passkey"
 CHALLENGE_MAX_AGE = timedelta(minutes=5)
@@ -262,7 +262,7 @@ SIGN_IN, ADD, PROVE = "sign-in", "add", "prove"
 @public
 @no_cookie
 def begin() -> ResponseReturnValue:
-    """Return the challenge to sign in; everyone gets the same options."""
+    """Return a challenge to sign in; the options are the same for everyone."""
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form)
@@ -295,14 +295,14 @@ def _sign_in_page(form: PasskeySignInForm) -> Page:
 @passkey.post("/account/proof/passkey")
 @for_accounts
 def begin_proof() -> Response:
-    """Return the challenge for a fresh proof."""
+    """Return a challenge for a fresh proof."""
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
 
 
 @passkey.post("/account/proof/passkey/finish")
 @for_accounts
 def finish_proof() -> Response:
-    """Count this session as proved, if a passkey of its account signed the challenge."""
+    """Record a fresh proof, if a passkey of this account signed the challenge."""
     challenge = _use_challenge(PROVE)
     with transaction() as session:
         answer = request.form.get("answer", "")
@@ -316,7 +316,7 @@ def finish_proof() -> Response:
 
 @passkey.errorhandler(PasskeyRefused)
 def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
-    """Answer that a passkey signs no one in, or proves nothing."""
+    """Say that the passkey could not be used."""
     _record_refusal(refused)
     is_proof = request.endpoint == "passkey.finish_proof"
     return page("passkeys/refused.html", 403, is_proof=is_proof)
@@ -343,7 +343,7 @@ def remove(session: Session) -> ResponseReturnValue:
 
 
 def _new_challenge(purpose: str) -> bytes:
-    """Make a challenge, and keep it in the browser's cookie."""
+    """Create a challenge, and keep it in the browser's cookie."""
     with transaction() as session:
         _throttle(session, purpose)
     challenge = secrets.token_bytes(32)
@@ -352,10 +352,9 @@ def _new_challenge(purpose: str) -> bytes:
 
 
 def _use_challenge(purpose: str) -> bytes:
-    """Use up this browser's challenge and return it. Raises PasskeyRefused.
+    """Use up this browser's challenge, and return it. Raises PasskeyRefused.
 
-    It has its own transaction: whatever the answer is, and whichever copy of the cookie sends it,
-    no further answer is accepted.
+    It commits before the response is verified, so that no copy of the cookie can try again.
     """
     kept = cookie.pop(CHALLENGE_KEY, None)
     if not isinstance(kept, list) or kept[0] != purpose:
@@ -373,7 +372,7 @@ def _use_challenge(purpose: str) -> bytes:
 
 
 def _throttle(session: Session, purpose: str) -> None:
-    """Count a form; known and signed-in browsers are counted for themselves."""
+    """Count a form; known and signed-in browsers have limits of their own."""
     known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
     throttle(session, rate_limits.NO_WAIT, known_as=known_as)
 

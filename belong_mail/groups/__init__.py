@@ -1,1 +1,1 @@
-"""Groups: their words, questions, mailbox and identifying words."""
+"""Groups: their texts, questions, shared mailbox and identifying words."""

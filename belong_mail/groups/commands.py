@@ -1,4 +1,4 @@
-"""The office's commands: groups."""
+"""The operator's commands about groups."""
 
 import click
 from sqlalchemy.orm import Session

@@ -1,7 +1,7 @@
-"""Words that no header of a group's email may contain: its name, and words that identify it.
+"""Words that no header of a group's email may contain: its names, and words that identify it.
 
-A word also matches its plural; with a star at its end any word that begins with it; with a star at
-each end it matches anywhere, even across spaces and signs.
+A word also matches its plural. With a star at its end it matches every word that begins with it;
+with one at each end it matches anywhere, even across spaces and punctuation.
 """
 
 import re
@@ -21,16 +21,16 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.mail.message.plain_words import plain_words, readings
 
-# Name of the setting with the office's words for all discreet groups.
+# The setting with the office's words for all discreet groups.
 SITE_WORDS = "discreet_words"
-# More words are ignored, whoever wrote them: each subject is compared with all of them.
+# Further words are ignored, as the web could write any number and each header is compared with all.
 MAX_WORDS, MAX_CHARACTERS = 200, 60
 # No header is longer (RFC 5322 2.1.1).
 MAX_HEADER = 998
 
 
 def _by_group(section: str) -> dict[str, tuple[str, ...]]:
-    """Join the words of all languages, by group slug."""
+    """Merge the words of all languages, by group slug."""
     found: dict[str, tuple[str, ...]] = {}
     for table in sensitive_words(section):
         for slug, words in table.items():
@@ -38,16 +38,16 @@ def _by_group(section: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-# Other names of the district's groups.
+# Other names of the district's groups, by slug.
 NAMES: Final = _by_group("names")
-# The discreet groups, with words that would identify each to anyone.
+# The discreet groups of the district, each with words that identify it to anyone.
 IDENTIFYING: Final = _by_group("identifying")
-# Emoji that everyone knows, without skin tones or style variants.
+# Well-known emoji, without skin tones and style variants.
 SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
     "lgbtq": (
         *"🌈⚧⚢⚣⚤⚥⚦⚨⚩👬👭", "👨\u200d👨", "👩\u200d👩", "👨\u200d❤\u200d👨", "👩\u200d❤\u200d👩",
         "👨\u200d❤\u200d💋\u200d👨", "👩\u200d❤\u200d💋\u200d👩",
-        # The colors of a rainbow, or of a flag, in a row.
+        # The colors of a rainbow or of a flag, in a row.
         "🧡💛💚", "🟧🟨🟩", "🟠🟡🟢", "🩵🩷🤍", "💙🩷🤍",
     ),
     "people-with-disabilities": (*"♿🦽🦼🦯🦻🧏🦮🦾🦿🤟♾", "🐕\u200d🦺"),
@@ -58,7 +58,7 @@ SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
 _DRAWN: Final = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 
 
-# Words of names that say nothing about who is in a group.
+# Words in names that do not identify a group.
 COMMON: Final = frozenset((
     "a", "affinity", "all", "allies", "ally", "alliance", "and", "at", "belong", "by", "circle",
     "club", "colleague", "colleagues", "committee", "community", "council", "de", "del",
@@ -69,32 +69,32 @@ COMMON: Final = frozenset((
 ))  # fmt: skip
 
 
-# The names of the district's groups when these words were chosen.
+# The names of the district's groups for which these words were chosen.
 SEEDED: Final[dict[str, str]] = {each["slug"]: each["name"] for each in GROUPS}
-# Letters; shorter words are not looked for inside an address.
+# Letters; shorter words are not searched inside an address.
 SHORT: Final = 4
-# From so many letters on, a word of a name also matches longer words.
+# Letters from which a word of a name also matches longer words.
 STEM: Final = 5
 
 
 def is_discreet(group: Group) -> bool:
-    """Return whether a group's name alone says something private about a person.
+    """Return whether a group's name alone reveals something private about its members.
 
-    The office marks it. A group that is, or was, named like one of IDENTIFYING is discreet without
-    a mark: no one who can write the mark makes it less private.
+    The office marks such groups. A group whose name is or was like one in IDENTIFYING is discreet
+    without a mark, so that the mark, which the web could write, is not needed.
     """
     return bool(group.is_discreet) or needs_no_mark(group)
 
 
 def needs_no_mark(group: Group) -> bool:
-    """Return whether a group is discreet by its name, whatever its mark says."""
+    """Return whether a group is discreet by its name, whatever its mark."""
     return bool(_kinds(group.slug, _names(group)))
 
 
 def identifying_word(group: Group, text: str) -> str:
-    """Return the word in a header that identifies its group, or an empty text.
+    """Return the word in a header that identifies its group, or "".
 
-    The beginning of a text that is too long for a header counts as one: comparing it takes long.
+    A text too long for a header is refused as a whole, as comparing it would take long.
     """
     if len(text) > MAX_HEADER:
         return text[:MAX_CHARACTERS]
@@ -105,20 +105,20 @@ def identifying_word(group: Group, text: str) -> str:
 
 
 def found_phrase(phrases: Iterable[str], text: str) -> str:
-    """Return the first of the phrases that a text contains, or an empty text."""
+    """Return the first phrase that a text contains, or ""."""
     return _HeaderWords(each.casefold() for each in phrases).found_in(text)
 
 
 def tells_by_address(group: Group, address: str) -> bool:
-    """Return whether an address names a discreet group, even where its words run together.
+    """Return whether an address identifies a discreet group, even with its words run together.
 
-    For other groups, a mailbox like “asian-leads@…” is the leads' own choice.
+    Other groups' leaders may choose a mailbox like “asian-leads@…”.
     """
     return is_discreet(group) and _words_of(group).is_within(address)
 
 
 class _HeaderWords:
-    """The words of one group, compiled once."""
+    """The words of one group, compiled into one pattern."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._said = [
@@ -131,7 +131,7 @@ class _HeaderWords:
         self._pattern = re.compile(rf"\b(?:{'|'.join(each) or '(?!)'})\b")
 
     def found_in(self, text: str) -> str:
-        """Return the word that is in a text, as listed, or an empty text."""
+        """Return the word as listed that a text contains, or ""."""
         for reading in readings(text):
             found = self._pattern.search(reading)
             if found:
@@ -150,9 +150,9 @@ class _HeaderWords:
 
 
 def _pattern(word: str) -> str:
-    """Return a pattern for a word or phrase, with or without spaces, singular or plural.
+    """Return a pattern for a word or phrase, singular or plural, with or without its spaces.
 
-    Behind a star the space must be there, else a few stars could be tried in very many ways.
+    The space after a star is required, as backtracking would otherwise take very long.
     """
     parts = [
         plain_words(part) + ("[a-z0-9]*" if part.endswith("*") else "")
@@ -164,7 +164,7 @@ def _pattern(word: str) -> str:
 
 
 def _names(group: Group) -> tuple[str, ...]:
-    """List each name that a group has had, the current one first."""
+    """Return each name that a group has had, the current one first."""
     names = (group.name, *(group.known_names or ()))
     return tuple(dict.fromkeys(each[:MAX_CHARACTERS] for each in names))[:MAX_WORDS]
 
@@ -181,7 +181,7 @@ def _words_of(group: Group) -> _HeaderWords:
 
 @lru_cache(maxsize=64)
 def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """List the discreet groups that a group is, or is named like."""
+    """Return the discreet groups that a group is, or whose names are like its names."""
     told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in IDENTIFYING.items()}
     return tuple(
         kind
@@ -204,9 +204,9 @@ def _words(
 
 @lru_cache(maxsize=8)
 def _phrases(ours: Names) -> tuple[str, ...]:
-    """List the site's and district's names, longest first, which identify no group.
+    """Return the names of site and district, longest first, which identify no group.
 
-    Their single words may: a group “Black Educators” of a district “Black Hawk”.
+    Their single words may: a group “Black Educators” in a district “Black Hawk”.
     """
     names = (ours.site_name, ours.district_name, ours.district_short, ours.program_name)
     return tuple(sorted(filter(None, map(_spaced, names)), key=len, reverse=True))
@@ -217,7 +217,7 @@ def _spaced(name: str) -> str:
 
 
 def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
-    """Yield the words of a group's name and slug; of an unknown group, each word."""
+    """Yield a group's name, slug and parts of its name; each word, unless SEEDED has the name."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:
@@ -243,9 +243,9 @@ def _listed(value: str | None) -> tuple[str, ...]:
 
 
 def words_beside(group: Group) -> tuple[str, ...]:
-    """Return the office's words for a stored group; none for a made-up one.
+    """Return the office's words for a stored group; none for one without a session.
 
-    A word that was removed counts until the office was told.
+    A removed word counts until the office was notified.
     """
     session = object_session(group)
     if session is None:
@@ -256,5 +256,5 @@ def words_beside(group: Group) -> tuple[str, ...]:
 
 
 def change_site_words(session: Session, words: Iterable[str]) -> None:
-    """Use these words of the office from now on."""
+    """Store the office's words."""
     site_settings.store(session, SITE_WORDS, "\n".join(words) or None)

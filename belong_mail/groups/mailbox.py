@@ -1,4 +1,4 @@
-"""A group's shared mailbox, whose address only the worker can open."""
+"""A group's shared mailbox, whose address only the worker can decrypt."""
 
 from contextlib import suppress
 
@@ -12,16 +12,16 @@ WRAPPED_COLUMNS.append(WrappedColumn(Group.wrapped_mailbox, MAILBOX_COLUMN, Grou
 
 
 def mailbox_of(opener: Opener, group: Group) -> str:
-    """Return a group's mailbox; empty if the worker did not wrap it for this group."""
+    """Return a group's mailbox, or "" if the worker did not wrap it for this group."""
     with suppress(DecryptionError):
         return opener.unwrap(group.wrapped_mailbox or b"", MAILBOX_COLUMN, group.public_id).decode()
     return ""
 
 
 def reply_address(opener: Opener, group: Group) -> str:
-    """Return the mailbox for replies to issues; empty if it would name a discreet group.
+    """Return the mailbox for replies to issues, or "" if it identifies a discreet group.
 
-    It is in a header of each copy, and more people see headers than texts.
+    Reply-To stands in each copy's headers, which more people see than the text.
     """
     address = mailbox_of(opener, group)
     return "" if tells_by_address(group, address) else address

@@ -1,4 +1,4 @@
-"""Groups and the questions of their sign-up forms."""
+"""Tables of groups and of the questions on their sign-up forms."""
 
 from datetime import datetime
 from typing import Any
@@ -9,65 +9,65 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from belong_mail.core.db import IdBase, PublicIdBase, TextByLanguage, TextList, now
 from belong_mail.core.i18n import LocalizedText
 
-# Characters: the web writes a group's name, and an email that is too large is not sent.
+# Longer names are cut: the web could write one that makes an email too large to be sent.
 NAME_CHARACTERS = 100
-# Names of one group in an email: the one that it has, and the first that it had; and that count.
+# Names of a group in one email, the current and the first ones; and how many are stored in all.
 NAMES_IN_EMAILS, MOST_NAMES = 4, 200
 
 
 class Group(PublicIdBase):
-    """A Belong group: established, upcoming or retired; events are stored as times."""
+    """A Belong group. Whether it is upcoming, established or retired follows from times."""
 
     __tablename__ = "groups"
 
-    # Identifies the group in List-Id, where the slug would say what it is about.
+    # In URLs. List-Id is made of the public id instead, as the slug tells what the group is about.
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     summary: Mapped[LocalizedText] = mapped_column(JSON)
-    # Its mission: paragraphs with an empty line between them; may be empty.
+    # Paragraphs, separated by empty lines; may be empty.
     mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # Activities, one a line; may be empty, and differ in number between languages.
+    # One a line; may be empty, and differ in number between languages.
     activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # The people it welcomes, in one line of the office's; may be empty.
+    # Which staff are welcome, in one line by the office; may be empty.
     audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
-    # A note on its card, like “Writing our charter now”; may be empty.
+    # A note on its card, such as “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    # The leads' own words in the welcome email; may be empty.
+    # The leaders' text in the welcome email; may be empty.
     welcome: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # The words before the leads' last change, so that it can be undone.
+    # The page's texts before the leaders' last change, for undo.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    # The leads' shared mailbox, for messages to the group and replies to its issues.
+    # The leaders' shared mailbox, for messages to the group and replies to its issues.
     wrapped_mailbox: Mapped[bytes | None]
-    # The number of members that its leads were last shown, in tens; 0 means “a few”.
+    # The rounded number of members that leaders last saw; 0 stands for “a few”.
     members_shown: Mapped[int | None]
-    # Whether its newsletters need approval: `auto` (a discreet group's with two leads
-    # do), `always` or `never`.
+    # When newsletters need a second leader's approval: `auto` (in discreet groups with two
+    # leaders), `always` or `never`.
     approval_rule: Mapped[str] = mapped_column(server_default="auto")
-    # Its place in the directory, which also sets its hue.
+    # Its place in the directory, which also determines its color.
     position: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)
     established_at: Mapped[datetime | None]
-    # The office's mark. `header_words.is_discreet` also knows names that need none.
+    # The office's mark; `header_words.is_discreet` also considers the name.
     is_discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Whether staff may join with a personal address, after proving a staff address.
+    # Whether staff may join with a personal address and a staff code.
     allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # More words that a subject must not contain, one a line: other names, and topics.
+    # Further words that subjects must not contain, one a line: other names, and topics.
     identifying_words: Mapped[LocalizedText] = mapped_column(
         TextByLanguage, default=dict, server_default=text("'{}'")
     )
-    # Each name that the group has had. The worker adds new ones; no one removes one.
+    # All names that it has had; the worker adds them, and nothing removes them.
     known_names: Mapped[list[str]] = mapped_column(TextList, server_default=text("'[]'"))
-    # From this time on nothing is sent to it. Until then it goes on, but no one can join.
+    # Its end: nothing is sent to it afterwards. Until then it takes no new members.
     ends_at: Mapped[datetime | None]
-    # The end that the worker has announced to leads and office, and when. It trusts no other end,
-    # and keeps memberships for a while after that.
+    # The end that the worker has announced, and when. It acts on no other, and keeps memberships
+    # for a time after the announcement.
     announced_end: Mapped[datetime | None]
     announced_at: Mapped[datetime | None]
-    # When the worker had deleted every membership.
+    # When the worker had deleted all memberships.
     emptied_at: Mapped[datetime | None]
-    # When the worker finished retiring it, or an operator ended it at once.
+    # When the worker retired it, or an operator did.
     retired_at: Mapped[datetime | None]
     questions: Mapped[list["Question"]] = relationship(order_by="Question.position")
 
@@ -77,39 +77,39 @@ class Group(PublicIdBase):
 
     @property
     def names_in_emails(self) -> str:
-        """Its name and its first ones, for who must hear of it: the web may rename it meanwhile."""
+        """Return its name and first names, as the web could rename it before the email is read."""
         names = dict.fromkeys((self.name, *self.known_names))
         return " / ".join([each[:NAME_CHARACTERS] for each in names][:NAMES_IN_EMAILS])
 
     @property
     def is_open(self) -> bool:
-        """Whether people can join: established, and no end is set."""
+        """Whether people can join: established, and without an end."""
         return self.established_at is not None and not self.is_ending
 
     @property
     def is_ending(self) -> bool:
-        """Whether an end is set, to come or past."""
+        """Whether it has an end, in the future or past."""
         return self.ends_at is not None or self.retired_at is not None
 
     def has_ended(self, at: datetime) -> bool:
-        """Return whether nothing is sent to it any more, even before the worker has noticed."""
+        """Return whether its end has passed, even if the worker has not retired it yet."""
         return self.retired_at is not None or (self.ends_at is not None and self.ends_at <= at)
 
     @classmethod
     def ended(cls, at: Any) -> ColumnElement[bool]:
-        """Match the groups for which `has_ended` is true at a time."""
+        """Match groups for which `has_ended` is true."""
         return or_(cls.retired_at.is_not(None), and_(cls.ends_at.is_not(None), cls.ends_at <= at))
 
     @property
     def has_newsletters(self) -> bool:
-        """Whether its leads can write to members: established, and not ended."""
+        """Whether its leaders can write newsletters: established, and not ended."""
         return self.established_at is not None and not self.has_ended(now())
 
 
 class Question(IdBase):
-    """A question on a group's form; `kind` is text, choice, choices or consent.
+    """A question on a group's sign-up form; `kind` is a key of `questions.QUESTION_TYPES`.
 
-    None asks for identity, diagnosis or pronouns.
+    None may ask for identity, diagnosis or pronouns.
     """
 
     __tablename__ = "questions"
@@ -118,5 +118,5 @@ class Question(IdBase):
     position: Mapped[int]
     kind: Mapped[str]
     label: Mapped[LocalizedText] = mapped_column(JSON)
-    # For choices: a list of Words.
+    # For choices: a list of LocalizedText.
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)

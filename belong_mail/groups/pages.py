@@ -1,4 +1,4 @@
-"""Pages about a group."""
+"""Render pages about a group."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from belong_mail.web.page import Page, page
 
 
 def group_page(template: str, group: Group, status: int = 0, /, **context: Any) -> Page:
-    """Render a page about a group, as `page` does; the template knows it as `group`."""
+    """Render a page about a group, which its template knows as `group`."""
     return page(template, status, group=group_view(group, request_language()), **context)

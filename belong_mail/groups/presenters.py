@@ -1,4 +1,4 @@
-"""Groups for display: in one language, with their hue."""
+"""Prepare groups for display in one language."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PHONE = "tel:"
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group's public face."""
+    """The public data of a group, in one language."""
 
     slug: str
     name: str
@@ -21,7 +21,7 @@ class GroupView:
     note: str
     hue: int
     is_upcoming: bool
-    # A time on its last day, if an end is set: no one can join.
+    # A time on its last day, if it has an end.
     last_day: datetime | None
     audience: str
     # Whether staff may join with a personal address.
@@ -30,11 +30,11 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class ResourceView:
-    """A link or a phone number on a group's page."""
+    """A link or phone number on a group's page."""
 
     title: str
     url: str
-    # The phone number as people read it; empty for a link.
+    # The phone number as people read it; "" for a link.
     phone: str
 
 
@@ -53,12 +53,12 @@ def group_view(group: Group, language: str) -> GroupView:
 
 
 def last_moment(end: datetime | None) -> datetime | None:
-    """Return a time before an end: an end at midnight is shown as the day before."""
+    """Return the second before an end, as an end at midnight is shown as the day before."""
     return end and end - timedelta(seconds=1)
 
 
 def page_view(group: Group, language: str) -> dict[str, Any]:
-    """Return what a group's own page shows of it, by the names that its template knows."""
+    """Return the template variables of a group's page."""
     return {
         "group": group_view(group, language),
         "mission": _split(localized(group.mission, language), r"\n\s*\n"),
@@ -75,9 +75,9 @@ def page_view(group: Group, language: str) -> dict[str, Any]:
 
 
 def localized(words: LocalizedText | None, language: str) -> TextIn:
-    """Return words in a language, else in the default; empty if there are none.
+    """Return a text in a language, else in the default; "" if there is none.
 
-    They know their language: a template marks them by `|lang_attr`.
+    It knows its language, so that templates can mark it by `|lang_attr`.
     """
     words = words or {}
     if words.get(language):
@@ -86,5 +86,5 @@ def localized(words: LocalizedText | None, language: str) -> TextIn:
 
 
 def _split(words: TextIn, at: str) -> list[TextIn]:
-    """Split words into their nonempty parts, each in the same language."""
+    """Split a text into its nonempty parts, which know its language."""
     return [TextIn(part, words.language) for part in re.split(at, words) if part]

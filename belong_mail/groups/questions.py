@@ -1,4 +1,4 @@
-"""The questions of a group's sign-up form: their types, and what none may ask."""
+"""The questions of a group's sign-up form: their types, and topics that none may ask about."""
 
 import re
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from belong_mail.web.forms import plain_text, strip
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 
-# Questions of one group: no one should have to fill in a long form.
+# Most questions of a group, so that no one has to fill in a long form.
 MAX_QUESTIONS = 8
 
 
 def asked(group: Group) -> list[Question]:
-    """List the questions of a group's form.
+    """Return the questions of a group's form.
 
     Leaves out any about identity, health, pronouns, religion, race or orientation, which an
     intruder in the web could add.
@@ -33,18 +33,18 @@ def asked(group: Group) -> list[Question]:
 
 
 def question_view(question: Question, language: str) -> tuple[Question, str, list[TextIn]]:
-    """Return a question, with its words and its answers', in a language."""
+    """Return a question with its label and options in a language."""
     options = [localized(each, language) for each in question.options]
     return question, localized(question.label, language), options
 
 
 def words_of(question: Question) -> list[str]:
-    """List a question's words and its answers', in all languages."""
+    """Return a question's label and options in all languages."""
     return [words for each in (question.label, *question.options) for words in each.values()]
 
 
 def _pattern(word: str) -> str:
-    """Return a pattern for a word; a star at its end matches all that begin with it."""
+    """Return a pattern for a word; with a star at its end it matches longer words, too."""
     ending = r"\w*" if word.endswith("*") else ""
     return re.escape(plain(word.removesuffix("*"))) + ending
 
@@ -57,13 +57,13 @@ SENSITIVE_WORDS = re.compile(
 
 
 def asks_sensitive(text: str) -> bool:
-    """Return whether words ask for identity, diagnosis, pronouns, religion, race or orientation."""
+    """Return whether a text asks for identity, health, pronouns, religion, race or orientation."""
     return SENSITIVE_WORDS.search(" ".join(plain(text).split())) is not None
 
 
 @dataclass(frozen=True)
 class QuestionType:
-    """A type of question: its name for the office, whether it has options, and its form field."""
+    """A type of question: its name for the office, its form field, and whether it has options."""
 
     # Translated where it is shown.
     name: str
@@ -94,7 +94,7 @@ def _agreement(label: str, _choices: list[SelectChoice]) -> Any:
     return BooleanField(label)
 
 
-# By `Question.kind`, in the order of the office's list.
+# By `Question.kind`, in the order in which the office sees them.
 QUESTION_TYPES = {
     "text": QuestionType(gettext_noop("An answer in their own words"), _own_words),
     "choice": QuestionType(gettext_noop("One of a list"), _one_of, has_options=True),
@@ -104,7 +104,7 @@ QUESTION_TYPES = {
 
 
 def field_for(question: Question, label: str, language: str) -> Any:
-    """Return the form field of a question, which need not be answered, in a language."""
+    """Return a question's form field, which is optional, in a language."""
     choices = [
         SelectChoice(str(number), localized(option, language))
         for number, option in enumerate(question.options)
@@ -113,7 +113,7 @@ def field_for(question: Question, label: str, language: str) -> Any:
 
 
 def answer_in_words(field: Field) -> str:
-    """Return an answer in words; empty for none."""
+    """Return a field's input as text, or ""."""
     if isinstance(field, BooleanField):
         return _("Yes") if field.data else ""
     if isinstance(field, RadioField | SelectMultipleField):

@@ -1,4 +1,4 @@
-"""Find groups; the office's verbs for them: add, rename, move, launch, end, seed."""
+"""Find groups; add, order, launch and retire them."""
 
 import re
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from belong_mail.groups.models import MOST_NAMES, NAME_CHARACTERS, Group, Questi
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
-# Districts whose groups `db upgrade --seed` can write; others add their own.
+# Districts whose groups `db upgrade --seed` can add.
 SEEDS = ("dps",)
-# Groups that the office need not mark as discreet: a new database marks them.
+# Seeded groups that a new database marks as discreet.
 DISCREET = ("lgbtq", "people-with-disabilities", "autoimmune")
 
 
@@ -30,7 +30,7 @@ class GroupHasEnded(Exception):
 
 
 class GroupIsEnding(GroupHasEnded):
-    """The group's end is set: no one can join it."""
+    """The group has an end: no one can join it."""
 
 
 def require_not_ending(group: Group) -> None:
@@ -42,7 +42,7 @@ def require_not_ending(group: Group) -> None:
 
 
 def lock(session: Session, group: Group) -> None:
-    """Wait for whoever changes a group just now, and read it again; no one else changes it."""
+    """Lock a group for update, and read it again."""
     found = lock_for_change(session, select(Group).where(Group.id == group.id))
     session.scalar(found.execution_options(populate_existing=True))
 
@@ -69,23 +69,23 @@ def find_of_any_age(session: Session, slug: str) -> Group | None:
 
 
 def by_id(session: Session, number: int) -> Group | None:
-    """Find a group that is not retired by the number printed on paper."""
+    """Find a group that is not retired by its id, which posters have in their URL."""
     return session.scalar(select(Group).where(Group.id == number, Group.retired_at.is_(None)))
 
 
 def by_public_id(session: Session, public_id: str) -> Group | None:
-    """Find a group that has not ended by its public id."""
+    """Find a group that is not retired by its public id."""
     found = select(Group).where(Group.public_id == public_id, Group.retired_at.is_(None))
     return session.scalar(found)
 
 
 def slug_for(name: str) -> str:
-    """Make the slug of a name: “Café & Té” becomes “cafe-te”."""
+    """Return the slug of a name: “Café & Té” becomes “cafe-te”."""
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall("[a-z0-9]+", plain))[:SLUG_LENGTH].strip("-")
 
 
-# Without what no list shows: to read it, a page of ten groups would parse seventy texts of JSON.
+# Without texts that no list shows: otherwise a page of ten groups would parse seventy JSON values.
 LISTED = (
     select(Group)
     .where(Group.retired_at.is_(None))
@@ -104,7 +104,7 @@ def listed(session: Session) -> list[Group]:
 
 
 def listed_ended(session: Session) -> list[Group]:
-    """List the groups that are retired, latest first."""
+    """List the retired groups, the last retired first."""
     found = select(Group).where(Group.retired_at.is_not(None)).order_by(Group.retired_at.desc())
     return list(session.scalars(found))
 
@@ -135,7 +135,7 @@ def is_name_free(session: Session, name: str, besides: Group | None = None) -> b
 
 
 def move(session: Session, group: Group, steps: int) -> None:
-    """Swap a group with its neighbor: -1 is up, 1 is down; nothing happens at the ends."""
+    """Swap a group with its neighbor, up (-1) or down (1); do nothing at the ends."""
     in_order = listed(session)
     place = next((at for at, each in enumerate(in_order) if each.id == group.id), None)
     if place is None or not 0 <= place + steps < len(in_order):
@@ -147,27 +147,27 @@ def move(session: Session, group: Group, steps: int) -> None:
 
 
 def note_names(session: Session) -> None:
-    """Store each name that a group has had: no subject may contain one, even after a change."""
+    """Add new names to `known_names`: no subject may contain one, even after a renaming."""
     named = select(Group).options(load_only(Group.name, Group.known_names))
     for group in session.scalars(named):
         name, known = group.name[:NAME_CHARACTERS], group.known_names
-        # The first ones alone count: the web may think of a new name each minute.
+        # Only the first ones: the web could invent a name each minute.
         if name not in known and len(known) < MOST_NAMES:
             group.known_names = [*known, name]
 
 
-# How long a group's start can be undone, before people who wait for it are told.
+# How long a launch can be undone, before people who wait for the group are notified.
 UNDO_LAUNCH = timedelta(hours=1)
 
 
 class AlreadyLaunched(Exception):
-    """The group is not upcoming: it has started already, or is retired."""
+    """The group is not upcoming: it was launched before, or is retired."""
 
 
 def launch(group: Group) -> None:
-    """Start an upcoming group: people can join from now on. Raises AlreadyLaunched.
+    """Launch an upcoming group, so that people can join. Raises AlreadyLaunched.
 
-    People who wait for it are told once it cannot be undone any more.
+    People who wait for it are notified after UNDO_LAUNCH.
     """
     if group.established_at is not None or group.is_ending:
         raise AlreadyLaunched
@@ -176,9 +176,9 @@ def launch(group: Group) -> None:
 
 
 def launch_undo_until(group: Group) -> datetime | None:
-    """Return until when a group's start can be undone, or None.
+    """Return until when a group's launch can be undone, or None.
 
-    No one waited for a group that was open from the beginning.
+    Groups that were open from the beginning had no launch.
     """
     if group.established_at is None or group.is_ending:
         return None
@@ -189,7 +189,7 @@ def launch_undo_until(group: Group) -> datetime | None:
 
 
 def undo_launch(group: Group) -> None:
-    """Make a group that has just started upcoming again. Raises AlreadyLaunched.
+    """Undo a group's launch. Raises AlreadyLaunched if it is too late.
 
     People who have joined meanwhile stay members.
     """
@@ -202,19 +202,19 @@ def undo_launch(group: Group) -> None:
 def mark_retired(session: Session, group: Group) -> None:
     """Remove a group from the directory; no one can join it, and nothing is sent to it.
 
-    `newsletters.release.retire` withdraws waiting email, or it is skipped when its turn comes.
+    Its queued email is withdrawn by `newsletters.release.retire`, or skipped when rendered.
     """
     group.retired_at = now()
     audit.record(session, audit.Kind.GROUP_RETIRED, group=group)
     session.flush()
 
 
-# A seeded group's texts.
+# The text columns of a seeded group.
 WORDS = ("summary", "mission", "activities", "audience", "note")
 
 
 def seed(session: Session) -> bool:
-    """Write DPS's groups into a database without groups; return whether there were none."""
+    """Add DPS's groups to a database without groups; return whether it had none."""
     if session.scalar(select(func.count(Group.id))):
         return False
     for place, said in enumerate(seeds.GROUPS, 1):
