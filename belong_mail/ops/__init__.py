@@ -1,1 +1,1 @@
-"""Command line, backup, doctor, metrics, retention, alerts, keys, hold, schema, demo data."""
+"""Operations: command line, setup, backup, retention, keys, hold, schema, demo data."""

@@ -1,6 +1,6 @@
-"""Back up and restore the database: copied while in use, restored on hold. No copy has keys.
+"""Back up and restore the database; backups contain no keys, and are restored on hold.
 
-With a public key, copies are encrypted to it, and only its private key restores them.
+With BELONG_BACKUP_RECIPIENT, backups are encrypted, and only its private key opens them.
 """
 
 import os
@@ -28,27 +28,27 @@ from belong_mail.ops import backup_retention, schema
 
 # Puts a restored database on hold.
 BackupMark = Callable[[Engine], None]
-# Prefix of the folders that hold an unencrypted copy while it is made, restored or tried.
+# Prefix of temporary folders with an unencrypted copy.
 SCRATCH_PREFIX = "copy-"
-# A younger one may be in use: systemd gives a backup six hours.
+# A younger one may be in use, as systemd lets a backup run for six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
 # SQLite's files beside one that it writes to.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
 # For PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
-# At the lowest level: most of what is kept is encrypted and cannot be made smaller.
+# Fast compression, as most of the data is encrypted and does not shrink.
 DUMPING = ("--format=custom", "--compress=1")
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
 class InvalidBackup(Exception):
-    """Says why no copy was made, or none put back; nothing was changed."""
+    """No backup was made or restored, and nothing was changed; the error says why."""
 
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, so that a stopped command removes what it has begun."""
+    """Turn SIGTERM into SystemExit, so that a stopped command removes its temporary files."""
 
     def leave(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -58,7 +58,7 @@ def exit_on_sigterm() -> Iterator[None]:
     try:
         yield
     except Exception:
-        # The encrypting library turns the exit that `leave` raises into an error of its own.
+        # The encryption library replaces SystemExit by an error of its own.
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
@@ -67,7 +67,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 
 def sweep(scratch: Path, copies: Path | None) -> None:
-    """Delete what killed commands left below `scratch` and in a folder of copies."""
+    """Delete what killed commands left in `scratch` and in the folder of backups."""
     parts = copies.glob(backup_retention.PARTS) if copies else ()
     for left in (*scratch.glob(f"{SCRATCH_PREFIX}*"), *parts):
         with suppress(FileNotFoundError):
@@ -77,18 +77,17 @@ def sweep(scratch: Path, copies: Path | None) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Yield a new folder (0700) below this one, and remove it."""
+    """Yield a new folder (mode 0700) in this one, and remove it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH_PREFIX) as name:
         yield Path(name)
 
 
 def backup(engine: Engine, file: Path, mark: BackupMark, public_key: str, scratch: Path) -> None:
-    """Copy a database that may be in use into a new file (0600).
+    """Copy a database that may be in use into a new file (mode 0600).
 
-    With a public key, the copy is encrypted to it; a copy of SQLite lies unencrypted below
-    `scratch` first. A copy of SQLite is marked as on hold, in case it is used as a database. Raises
-    InvalidBackup.
+    With a public key the copy is encrypted; SQLite's is first written unencrypted into `scratch`. A
+    copy of SQLite is marked as on hold, as it could be used as a database. Raises InvalidBackup.
     """
     with _new_file(file) as part:
         if not public_key:
@@ -113,7 +112,7 @@ def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
 
 
 def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
-    """Encrypt pg_dump's output as it comes, so that nothing unencrypted reaches this disk."""
+    """Encrypt pg_dump's output as a stream, so that nothing unencrypted is written to this disk."""
     command, environment = _call("pg_dump", engine, *DUMPING)
     with (
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as dump,  # noqa: S603 - our own
@@ -131,10 +130,10 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
 
 @contextmanager
 def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
-    """Yield an unencrypted copy: the file itself, or what it decrypts to, below `scratch`.
+    """Yield an unencrypted copy: the file itself, or what it decrypts to, in `scratch`.
 
-    Refuses a copy that is cut off, and, if a key is given, one that is not encrypted: someone else
-    may have put it there. Raises InvalidBackup.
+    Refuses a truncated file, and with a key also one that is not encrypted, as someone else may
+    have put it there. Raises InvalidBackup.
     """
     if key_file is None:
         if encrypted_file.is_encrypted(file):
@@ -152,13 +151,13 @@ def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
 
 
 def _empty_file(file: Path) -> Path:
-    """Make a new file (0600)."""
+    """Create a new file (mode 0600)."""
     os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     return file
 
 
 def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -> None:
-    """Replace the database with a copy: whole, up to date, on hold. Raises InvalidBackup.
+    """Replace the database with a copy, upgrade it, and put it on hold. Raises InvalidBackup.
 
     `check` may refuse to upgrade an older copy.
     """
@@ -178,7 +177,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
 
 
 def _hand_over(file: Path) -> None:
-    """Give a file that root made to the owner of its folder: web and worker are not root."""
+    """Give a file that root has created to its folder's owner, as web and worker are not root."""
     if os.geteuid() == 0:
         folder = file.parent.stat()
         os.chown(file, folder.st_uid, folder.st_gid)
@@ -188,10 +187,10 @@ def _hand_over(file: Path) -> None:
 def drill(
     file: Path, folder: Path, url: str, mark: BackupMark, check: schema.Check
 ) -> Iterator[Engine]:
-    """Put a copy in a place of its own, yield it up to date, and remove it again.
+    """Restore a copy into another database, yield that, and remove it.
 
-    A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
-    empty database. Raises InvalidBackup.
+    SQLite's is restored into a new folder in `folder`; PostgreSQL needs the URL of an empty
+    database. Raises InvalidBackup.
     """
     with _scratch(folder) as own:
         place = make_engine(url or f"sqlite:///{own}/belong.db")
@@ -216,7 +215,7 @@ def _drop_tables(engine: Engine) -> None:
 
 
 def _put_in_place(part: Path, engine: Engine) -> None:
-    """Overwrite the database page by page in one transaction: readers see the old or the new."""
+    """Overwrite the database in one transaction, so that readers see the old or the new one."""
     engine.dispose()
     try:
         with closing(_sqlite(part)) as source, closing(engine.raw_connection()) as target:
@@ -232,7 +231,7 @@ def _put_in_place(part: Path, engine: Engine) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """Make a new file, whole or not at all; never overwrite one."""
+    """Create a new file, whole or not at all, without replacing one."""
     part = file.with_name(f"{file.name}.part")
     try:
         _empty_file(part)
@@ -261,7 +260,7 @@ def _sqlite(file: str | Path) -> sqlite3.Connection:
 
 
 def _copy_sqlite(file: str | Path, part: Path, *steps: Callable[[Engine], object]) -> None:
-    """Copy a whole database, take steps on the copy, and close it: one file, without a log."""
+    """Copy a database, run steps on the copy, and close it as one file without a WAL."""
     try:
         with closing(_sqlite(file)) as source, closing(_sqlite(part)) as copy:
             source.backup(copy)
@@ -287,7 +286,7 @@ def _sync(path: Path) -> None:
 
 
 def _call(name: str, engine: Engine, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command and environment of a PostgreSQL program; no argument has the password."""
+    """Return command and environment of a PostgreSQL program; no argument has the password."""
     program = shutil.which(name)
     if program is None:
         raise InvalidBackup(f"{name} is not installed. Install PostgreSQL's client programs.")
@@ -306,7 +305,7 @@ def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> None:
 
 
 def _refuse_other_schema(engine: Engine, file: Path) -> None:
-    """Refuse a copy of another schema step: a restore would leave newer tables in place."""
+    """Refuse a backup of another schema version, as newer tables would stay after a restore."""
     if not inspect(engine).get_table_names():
         return
     program = shutil.which("pg_restore") or "pg_restore"

@@ -1,4 +1,4 @@
-"""Keep a folder's last copies of days, weeks and schema steps, and never none."""
+"""Delete old backups in a folder, except the last ones of days, weeks and schema versions."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,27 +7,27 @@ from pathlib import Path
 
 from belong_mail.core import encrypted_file
 
-# Names that `db backup` gives to copies in a folder; other files are ignored.
+# The names of `db backup`; other files are ignored.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
-# How long the last copy of each schema step is kept at least. We promise to keep none longer.
+# The least time for which the last backup of each schema version is kept. We promise none longer.
 STEP_AGE = timedelta(days=30)
-# Copies that are being made, and SQLite's files beside them.
+# Unfinished backups, and SQLite's files beside them.
 PARTS = "belong-*.backup.part*"
 FORM = "%Y%m%dT%H%M%SZ"
-# Magic bytes of SQLite and of pg_dump.
+# Magic bytes of SQLite and of pg_dump's output.
 PLAIN = (b"SQLite format 3\0", b"PGDMP")
 
 
 def file_name(moment: datetime, step: str | None = None) -> str:
-    """Name a copy by its time, in UTC, and by the schema's step."""
+    """Return a backup's name, with its time in UTC and its schema version."""
     named = f"-step{step}" if step else ""
     return f"belong-{moment.astimezone(UTC).strftime(FORM)}{named}.backup"
 
 
 def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
-    """Delete the copies that no rule keeps, and return them.
+    """Delete backups that no rule keeps, and return them.
 
-    Broken files neither count nor are deleted, so that somebody sees them.
+    Broken files are neither counted nor deleted, so that someone sees them.
     """
     copies, steps = {}, {}
     for file in folder.iterdir():
@@ -43,9 +43,9 @@ def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
 
 
 def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
-    """Choose the newest copy of each of the last days and weeks.
+    """Return the newest backup of each of the last days and weeks.
 
-    Only days and weeks with a copy count: when backups stop, the last ones stay.
+    Only days and weeks with a backup count, so that the last ones stay when backups stop.
     """
     by_day: dict[object, datetime] = {}
     by_week: dict[object, datetime] = {}
@@ -59,13 +59,13 @@ def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
 
 
 def last_of_steps(steps: Mapping[datetime, str | None]) -> set[datetime]:
-    """Choose the newest copy of each schema step: going back to a version needs it."""
+    """Return the newest backup of each schema version, for going back to it."""
     last = {step: moment for moment, step in sorted(steps.items()) if step}
     return {moment for moment in last.values() if max(steps) - moment < STEP_AGE}
 
 
 def _looks_good(file: Path) -> bool:
-    """Return whether a file has the form of a copy and is ours."""
+    """Return whether a file is readable and has the form of a backup."""
     try:
         with file.open("rb") as source:
             is_plain = source.read(len(PLAIN[0])).startswith(PLAIN)

@@ -1,4 +1,4 @@
-"""`belong`, and `flask --app wsgi`: one table of commands, each loaded when it is asked for."""
+"""The commands `belong` and `flask --app wsgi`: a table from which each is imported when used."""
 
 import sys
 from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # the list of commands needs no Flask
 
 
 class Entry(NamedTuple):
-    """One command, or a group of commands."""
+    """A command or group of commands."""
 
-    # Its module and function, below `belong_mail`.
+    # Module and function, below `belong_mail`.
     place: str
     # The first line of its help.
     words: str
@@ -77,17 +77,21 @@ SECTIONS: Final = {
         "demo": Entry("ops.commands:demo", "Add made-up members to a group, in development."),
     },
 }
+<<<<<<< HEAD
 ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
 # Not listed: `dev.py run` calls it.
+=======
+# Not listed, as only `dev.py run` calls it.
+>>>>>>> 9999503e (Describe the operator's commands at first reading)
 HIDDEN: Final = {
     "prepare": Entry("ops.commands:prepare", "Set up a development site with sample data.")
 }
-# These run before there are settings, or with settings of another version.
+# They run before there are settings, or with another version's settings.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
 
 class LazyCommand(click.Command):
-    """Placeholder for a command that is imported when it is used."""
+    """A placeholder for a command that is imported when it runs."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         return load(self.name or "").make_context(*arguments, **options)
@@ -95,7 +99,7 @@ class LazyCommand(click.Command):
 
 @cache
 def load(name: str) -> click.Command:
-    """Import a command; commands that run without settings get no app."""
+    """Import a command; those that need no settings get no app."""
     command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
     if name in WITHOUT_SETTINGS:
         _explain(command, name)
@@ -147,7 +151,7 @@ def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class BelongGroup(click.Group):
-    """Lists our commands by their sections."""
+    """Lists the commands by section."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _ = ctx
@@ -157,7 +161,7 @@ class BelongGroup(click.Group):
 
 
 def _load_app() -> "Flask":
-    """Import wsgi.py, which becomes the web server or the worker if the arguments ask for it."""
+    """Import wsgi.py, which replaces the process if the arguments ask for web server or worker."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import create_app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 
@@ -182,7 +186,7 @@ register(belong)
 
 
 def main() -> None:
-    """Run as `belong`, whatever the file is called: wsgi.py reads `sys.argv` too."""
+    """Run as `belong`, whatever the file is called, as wsgi.py reads `sys.argv`."""
     sys.argv[0] = "belong"
     belong.main(sys.argv[1:], prog_name="belong")
 

@@ -1,4 +1,4 @@
-"""The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
+"""The operator's commands: database, keys, outbox, hold, purge, web, worker and development."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +37,7 @@ from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.launcher import exec_worker, web_command
 from belong_mail.web.context import services, transaction
 
-# In examples.
+# For examples in help texts.
 COPY = "/var/lib/belong-worker/2027-06-01"
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
 ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
@@ -140,7 +140,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
 
 
 def _kept(given: str) -> tuple[int, int]:
-    """Parse how many days and weeks of copies to keep, such as “7,4”; at least one day."""
+    """Parse days and weeks of backups to keep, such as “7,4”; at least one day."""
     days, _, weeks = given.partition(",")
     if not (days.isdecimal() and int(days) and (not weeks or weeks.isdecimal())):
         raise click.BadParameter("must be numbers like 7,4: the days from 1, and the weeks.")
@@ -313,19 +313,19 @@ def rotate_keys() -> None:
 
 
 def _give_rights() -> None:
-    """Grant the web's role in PostgreSQL its rights, if the web has a role of its own."""
+    """Grant the rights of the web's role in PostgreSQL, if it has one."""
     with refusing(grants.InvalidRole), services().engine.begin() as connection:
         grants.apply_grants(connection, services().settings.web_database_role)
 
 
 def _hold(copied: Engine) -> None:
-    """Put every host that the copy knows on hold, and this one."""
+    """Put all hosts of a restored database, and this one, on hold."""
     with Session(copied) as session, session.begin():
         hold.start_hold(session, "restored", _state_file().seen())
 
 
 def _leave(session: Session) -> None:
-    """Put every host of the database that was moved on hold, and this one."""
+    """Put all hosts of a moved database, and this one, on hold."""
     hold.start_hold(session, "asked", _state_file().seen())
 
 
@@ -346,7 +346,7 @@ def _require_keys_here() -> None:
 
 
 def _require_keys(connection: Connection) -> None:
-    """Refuse to rotate keys over rows that the keys do not open: those rows would be lost."""
+    """Refuse to change the schema with keys that do not open the rows: these would be lost."""
     keyring = Keyring(*keys_here())
     if schema_step(connection) is None:
         return

@@ -1,4 +1,4 @@
-"""Sample members, issues and meetings for development."""
+"""Sample members, newsletters and meetings for development."""
 
 import secrets
 from collections.abc import Callable
@@ -37,7 +37,7 @@ Questions? Just reply to this email.
 """
 
 
-# Group, rule, weekday (Monday is 0), hour, name in English and in Spanish.
+# Group, rule, weekday (0 is Monday), time, title in English and Spanish.
 MEETINGS = (
     ("the-village", "weekly-2", 1, time(16), "Tea and an open door", "Té y puertas abiertas"),
     ("asian", "monthly", 3, time(16, 30), "Company and a walk", "Compañía y un paseo"),
@@ -85,7 +85,7 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
 
 
 def fill_demo(session: Session, keyring: Keyring) -> None:
-    """Fill an empty database with samples: members, a lead, issues, meetings."""
+    """Add sample members, a leader, newsletters and meetings, if there are no newsletters."""
     if session.scalar(select(func.count(Newsletter.id))):
         return
     established = [group for group in groups.listed(session) if group.is_open]
@@ -102,7 +102,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
 
 
 def _add_meetings(session: Session) -> None:
-    """Plan three months of meetings, one in a discreet group and one for families."""
+    """Add three months of meetings, some in a discreet group and some for families."""
     today = now().date()
     for slug, repeats, weekday, hour, english, spanish in MEETINGS:
         group = groups.find(session, slug)

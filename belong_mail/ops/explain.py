@@ -1,9 +1,9 @@
 """`belong explain`: why an address got no email in answer to a form.
 
-No command looks up members, so nothing here asks what an address belongs to. It lists forms sent
-with the address and emails sent in answer, which are alike for members and others: emails that
-differ for them count as one act, are sent as often, and are kept as long. It opens every email that
-could be the address's, so that the time taken says nothing either.
+No command looks up members, so this tells nothing about groups. It lists emails that answer forms,
+and reveals no membership by them: kinds that differ for members and others count as one act, are
+limited alike, and are kept equally long. It decrypts every email that could be the address's, so
+that the time taken reveals nothing, either.
 """
 
 from typing import Final, NamedTuple
@@ -36,19 +36,19 @@ from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
-# On personal addresses only members get an answer.
+# Only members get an answer at a personal address.
 MY_GROUPS = "My groups"
 
 
 class Act(NamedTuple):
-    """An act of a person, and the kinds of email that answer it; the kind sent is not shown."""
+    """A person's act, and the kinds of email that answer it; the output hides which was sent."""
 
     words: str
     kinds: tuple[str, ...]
     rate: Rate
-    # Use of the limit that all sources share.
+    # The use of the rate limit for all sources.
     use: str
-    # Explains who gets no email.
+    # Which addresses get no email.
     silence: str
 
 
@@ -126,7 +126,7 @@ def explain_command(address: str) -> None:
 def explain(
     session: Session, opener: Opener, index: BlindIndex, identity: str, *, is_staff: bool
 ) -> list[str]:
-    """Describe an address: its mark, its limits, and the emails that answered its owner's acts."""
+    """Describe an address: its suppression, rate limits, and the emails that answered its owner."""
     since = session.scalar(
         select(Suppression.since).where(Suppression.address_index == key_of(index, identity))
     )
@@ -144,7 +144,7 @@ def explain(
 
 
 def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
-    """Find the last day's answers to an address, by opening all of them."""
+    """Return the last day's answers to an address, by decrypting all of them."""
     found = select(Delivery).where(
         Delivery.kind.in_([kind for act in ACTS for kind in act.kinds]),
         Delivery.sealed_arguments.is_not(None),
@@ -155,7 +155,7 @@ def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
 
 
 def _recipient(opener: Opener, delivery: Delivery) -> str:
-    """Return the normalised recipient of an email; empty if it does not open."""
+    """Return the normalised recipient of an email, or "" if it cannot be decrypted."""
     try:
         return normalise(read_posted(opener, delivery)[0])
     except (DecryptionError, ValueError):

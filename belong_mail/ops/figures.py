@@ -1,4 +1,4 @@
-"""Figures on the office's page that the web cannot count itself; the worker stores them."""
+"""Values that the worker stores for the office's page, as the web cannot compute them."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -13,14 +13,14 @@ from belong_mail.members.counts import steady
 
 BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
 KEYS_TRIED = "keys-tried"
-# Tasks of the worker that fail again and again; an old number says nothing.
+# The number of periodic tasks that keep failing; an old value means nothing.
 FAILING = "failing"
-# Time between counts of the suppressions.
+# Between two counts of suppressions.
 COUNT_EVERY = timedelta(hours=1)
 
 
 class Figure(Base):
-    """A rounded number for the office; it belongs to no group and no person."""
+    """A rounded number or a time for the office; it is about no group and no person."""
 
     __tablename__ = "figures"
 
@@ -33,7 +33,7 @@ _SUPPRESSED = select(Figure.name, Figure.number).where(Figure.name.startswith(SU
 
 
 def note(session: Session, name: str, number: int = 0, at: datetime | None = None) -> None:
-    """Store a figure, replacing an older one, even while another worker does the same."""
+    """Store a value in place of an older one, even while another worker does so."""
     insert = dialect_insert(session.connection().dialect.name)
     noted = insert(Figure).values(name=name, number=number, noted_at=at or now())
     newer = {"number": noted.excluded.number, "noted_at": noted.excluded.noted_at}
@@ -45,22 +45,22 @@ def noted_at(session: Session, name: str) -> datetime | None:
 
 
 def note_breaker(session: Session) -> None:
-    """Store until when the circuit breaker ignores reports of unknown addresses."""
+    """Store until when circuit breakers ignore reports of unknown addresses."""
     until = bounces.breaker_until(session, now())
     if until is not None or breaker_until(session) is not None:
         note(session, BREAKER, at=until)
 
 
 def breaker_until(session: Session) -> datetime | None:
-    """Return the time that was stored last, or None if the breaker is closed."""
+    """Return the stored time, or None if no breaker is open."""
     until = noted_at(session, BREAKER)
     return until if until is not None and until > now() else None
 
 
 def count_suppressions(session: Session) -> None:
-    """Count hourly how many addresses are suppressed, by reason and month, in tens.
+    """Count suppressions by reason and month, hourly, rounded to tens.
 
-    A number changes only when it has moved by a whole ten, so that no single wish shows.
+    A number changes only when it is off by ten, so that no single suppression can be seen.
     """
     last = noted_at(session, COUNTED)
     if last is not None and timedelta(0) <= now() - last < COUNT_EVERY:
@@ -78,7 +78,7 @@ def count_suppressions(session: Session) -> None:
 
 
 def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
-    """Return (reason, month, number in tens), newest month first; 0 means fewer than ten."""
+    """Return (reason, month, rounded number), newest month first; 0 means fewer than ten."""
     found = []
     for name, number in session.execute(_SUPPRESSED):
         _, reason, month = name.split("/")

@@ -1,4 +1,4 @@
-"""The finding of a check, in words for an operator."""
+"""The result of a check in words for an operator."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ def failure(words: str) -> Finding:
 
 
 def check_schema(engine: Engine) -> Finding:
-    """Check that the last schema step has been taken; other checks need it."""
+    """Check that the schema is the newest, which other checks require."""
     try:
         db.require_current_schema(engine)
     except db.SchemaOutdated:

@@ -1,8 +1,8 @@
-"""The web role's rights in PostgreSQL: one table, which each `db upgrade` applies anew.
+"""The rights of the web's role in PostgreSQL, which each `db upgrade` grants again.
 
 The worker's role owns the tables. The web has only the rights listed here: none on a new table, no
-INSERT or UPDATE of a new column. To give the web a column, add it below. A column that the web must
-not fill has a default in the database, so that no INSERT of the web names it.
+INSERT or UPDATE of a new column. To give it a column, add it here. A column that the web must not
+fill needs a default in the database, so that no INSERT of the web names it.
 """
 
 from collections.abc import Iterator
@@ -13,32 +13,32 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The web's rights on a table besides SELECT; the two texts name columns."""
+    """The web's rights on a table, besides SELECT; `insert` and `update` list columns."""
 
     insert: str = ""
     update: str = ""
     may_delete: bool = False
-    # Row-level security: (INSERT, UPDATE or DELETE, condition); other rows are refused.
+    # Row policies as (command, condition): other rows are refused.
     rows: tuple[tuple[str, str], ...] = ()
-    # The longest row that the web may write: a far longer one would fail whatever reads them all.
+    # The longest row that the web may write: a much longer one would break reading the table.
     octets: int = 1_000_000
 
     @property
     def ruled(self) -> list[str]:
-        """The commands with a policy, if the web writes rows; without one, none reaches a row."""
+        """The commands that need a row policy; without one, no row would be accessible."""
         given = {"INSERT": self.insert, "UPDATE": self.update, "DELETE": self.may_delete}
         is_written = self.insert or self.update
         return ["SELECT", *filter(given.get, given)] if is_written else []
 
 
 READS = Rights()
-# The worker deletes what has been over for long: the web writes no end but a recent one. After one
-# in the future, nothing would be over for long.
-# PostgreSQL's now() is when a transaction began, which may be long ago.
+# The web may only write a recent time as an end: the worker deletes what ended long ago, which
+# nothing would be after an end in the future. now() is the transaction's start, which may be long
+# ago.
 LATELY = "BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 day'"
 
 
-# The tables that the web may read, and its other rights there.
+# Rights by table; the web cannot read other tables.
 WEB = {
     "accounts": Rights(update="language name"),
     "address_changes": Rights(update="confirmed_at"),
@@ -73,7 +73,7 @@ WEB = {
         may_delete=True,
         octets=8_000_000,
     ),
-    # The worker alone records a group's names, announces its end, and deletes its memberships.
+    # Only the worker records names, announces an end, and deletes memberships.
     "groups": Rights(
         "public_id slug name summary mission activities audience note resources welcome before"
         " wrapped_mailbox members_shown position created_at established_at is_discreet"
@@ -99,7 +99,7 @@ WEB = {
         may_delete=True,
         octets=8_000_000,
     ),
-    # When the mailbox was last polled, for the office and /metrics.
+    # For the office's page and /metrics.
     "inbound_mailboxes": READS,
     "import_batches": Rights("import_id size sealed failures"),
     "imports": Rights(
@@ -140,7 +140,7 @@ WEB = {
     ),
     "figures": READS,
     "operator_releases": READS,
-    # Public keys for signing in. The web may write them: it can begin sessions anyway.
+    # Public keys. The web may write them, as it can start sessions anyway.
     "passkeys": Rights(
         "public_id account_id credential_id public_key counter name created_at used_at",
         update="counter used_at",
@@ -154,7 +154,7 @@ WEB = {
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent_per_minutes": READS,
-    # The worker alone records what the office was told of.
+    # Only the worker records what the office was notified of.
     "site_settings": Rights(
         "name value announced",
         update="value",
@@ -177,11 +177,11 @@ WEB = {
 
 ATTRIBUTES = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolbypassrls", "rolreplication")
 POLICY = "belong_web_"
-# Tables whose primary key is not a serial number.
+# Tables whose primary key has no sequence.
 WITHOUT_NUMBER = {"limits", "approvals", "site_settings"}
 
 
-# Queries for the rights that a role has, by its own grants or PUBLIC's, and for active policies.
+# Queries for a role's rights, its own or PUBLIC's, and for active policies.
 ACTUAL = (
     """SELECT what || ' ' || c.relname || '.' || a.attname
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid,
@@ -210,13 +210,13 @@ ACTUAL = (
 
 
 class InvalidRole(Exception):
-    """Says why a role cannot be the web's, and what to do."""
+    """The role cannot be the web's; the error says why, and what to do."""
 
 
 def apply_grants(connection: Connection, role: str) -> None:
-    """Grant the web's role exactly the rights of WEB. Does nothing on SQLite or without a role.
+    """Grant the web's role exactly the rights in WEB; do nothing on SQLite or without a role.
 
-    The tables' owner must run it. Raises InvalidRole.
+    Only the tables' owner can. Raises InvalidRole.
     """
     if not role or connection.dialect.name == "sqlite":
         return
@@ -229,9 +229,9 @@ def apply_grants(connection: Connection, role: str) -> None:
 
 
 def drop_policies(connection: Connection) -> None:
-    """Drop the row policies: PostgreSQL refuses to drop a column that a policy names.
+    """Drop the row policies, as PostgreSQL drops no column that a policy names.
 
-    Until `db upgrade` makes them again, the web reaches no row of these tables.
+    Until `db upgrade` creates them again, the web can access no row of these tables.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -244,7 +244,7 @@ def drop_policies(connection: Connection) -> None:
 
 
 def grant_faults(connection: Connection, role: str) -> list[str]:
-    """List where the role's rights differ from WEB; empty if they match."""
+    """List how the role's rights differ from WEB."""
     if problems := list(_unfitness(connection, role)):
         return problems
     queries = (text(query).bindparams(role=role) for query in ACTUAL)
@@ -262,7 +262,7 @@ def grant_faults(connection: Connection, role: str) -> list[str]:
 
 
 def _statements(role: str, schema: str, database: str) -> Iterator[str]:
-    """Return the SQL that revokes everything and grants what is listed."""
+    """Yield the SQL that revokes all rights and grants those in WEB."""
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {role}"
     yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {role}"
     yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {role}"
@@ -281,14 +281,14 @@ def _statements(role: str, schema: str, database: str) -> Iterator[str]:
 
 
 def _policies(table: str, rights: Rights) -> Iterator[str]:
-    """Return the SQL of a table's row policies.
+    """Yield the SQL of a table's row policies.
 
-    It names no role, so that a copy can be restored where that role does not exist.
+    It names no role, so that a backup can be restored where that role does not exist.
     """
     for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
         yield f"DROP POLICY IF EXISTS {POLICY}{command.lower()} ON {table}"
     conditions = dict(rights.rows)
-    # A column's own size would be its compressed one. In the text each octet is two letters.
+    # `octet_length` of a column would be its compressed size. As text each byte has two characters.
     fits = f"octet_length({table.rpartition('.')[2]}.*::text) <= {2 * rights.octets}"
     clauses = {
         "SELECT": "USING (true)",
@@ -315,7 +315,7 @@ def _expected() -> Iterator[str]:
 
 
 def _unfitness(connection: Connection, role: str) -> Iterator[str]:
-    """Return why a role cannot be the web's, or an empty text."""
+    """Yield why a role cannot be the web's."""
     found = text(f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = :role")  # noqa: S608 - our own names
     attributes = connection.execute(found.bindparams(role=role)).one_or_none()
     if attributes is None:

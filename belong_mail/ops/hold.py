@@ -1,4 +1,4 @@
-"""Hold sending: decide whether a host may work on this database, and count what would leave."""
+"""Hold sending: decide whether a host may work on this database, and count what would be sent."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -18,22 +18,22 @@ from belong_mail.ops.host_state import HostState, machine_id
 
 
 class Host(IdBase):
-    """A state folder that works on this database; its state file has the same name and epoch."""
+    """A state folder whose workers use this database; its state file has the same id and epoch."""
 
     __tablename__ = "hosts"
 
     folder: Mapped[str] = mapped_column(unique=True)
-    # Counts up from 0 while a worker works; the state file in the state folder counts along.
+    # Counts up from 0 while a worker runs, together with the state file's.
     epoch: Mapped[int]
-    # A key of `REASONS`; None: the host may send.
+    # A key of `REASONS`; None: it may send.
     held_because: Mapped[str | None]
-    # When one of its workers last looked in, on hold or not.
+    # When one of its workers last checked the database, on hold or not.
     seen_at: Mapped[datetime] = mapped_column(default=now)
     # The heartbeat: when one of its workers last finished all that was due.
     worked_at: Mapped[datetime | None]
-    # Whether its workers should try the relay now instead of resting it.
+    # When someone asked that its workers try a resting relay again.
     retry_asked_at: Mapped[datetime | None]
-    # The timeline of PostgreSQL on which this host last worked.
+    # PostgreSQL's timeline when it last worked.
     timeline: Mapped[str] = mapped_column(default="", server_default="")
 
 
@@ -59,9 +59,9 @@ LACKING = (
     "when a worker last looked, the database lacked what that had done (an older copy was restored,"
     " or a standby took over), or something has changed back since"
 )
-# How far the clocks of two hosts may differ.
+# Most difference between the clocks of two hosts.
 SKEW = timedelta(minutes=2)
-# A clock further ahead than this would expire things too early.
+# A clock further ahead would expire things.
 CLOCK_TOO_FAR = timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
@@ -71,20 +71,20 @@ DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
 
 
 def host_of(session: Session, seen: HostState) -> Host | None:
-    """Return what the database knows of this host, or None if it has not worked on it."""
+    """Return this host's row, or None if it has never used this database."""
     found = select(Host).where(Host.folder == seen.folder)
     return session.scalar(found.execution_options(populate_existing=True))
 
 
 def hold_reason(session: Session, host: Host | None, seen: HostState) -> str | None:
-    """Return why this host must not work here, as a key of REASONS, or None if it may."""
+    """Return why this host must not work here, as a key of REASONS, or None."""
     if host is not None and host.held_because is not None:
         return host.held_because
     return CHANGED if changes(session, host, seen) else None
 
 
 def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
-    """List what differs from this host's last view of the database."""
+    """List what has changed since this host last used the database."""
     if host is None or host.epoch == 0:
         words = "this host's state folder has not worked on this database"
         return [words] if _is_used(session, seen) else []
@@ -109,15 +109,16 @@ def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
 
 
 def way_out(because: str) -> str:
-    """Return which command ends a hold of a given reason."""
+    """Return the command that ends a hold of this reason."""
     return WAYS_OUT.get(because, DOUBT)
 
 
 def check_host(session: Session, seen: HostState, *, is_behind: bool = False) -> str | None:
-    """Return as `hold_reason` does, and record it on both sides, in `HostStateFile.locked_update`.
+    """Return the same as `hold_reason`, and record it, within `HostStateFile.locked_update`.
 
-    If all is well the epoch counts on, so that an older database shows. A database that `is_behind`
-    lacks what this host has done, so every host is held. A clock that is far ahead records nothing.
+    If all is well, both epochs count up, so that an older database can be recognized. A database
+    that `is_behind` lacks this host's last work: every host is held. A clock far ahead records
+    nothing.
     """
     if is_behind:
         session.execute(
@@ -137,14 +138,14 @@ def check_host(session: Session, seen: HostState, *, is_behind: bool = False) ->
 
 
 def start_hold(session: Session, because: str, seen: HostState) -> None:
-    """Hold every host that has worked on this database, and this one."""
+    """Hold every host that has used this database, and this one."""
     session.execute(update(Host).values(held_because=because))
     if host_of(session, seen) is None:
         session.add(Host(folder=seen.folder, epoch=0, held_because=because))
 
 
 def release_hold(session: Session, seen: HostState) -> None:
-    """Let this host work on this database, in `HostStateFile.locked_update`."""
+    """End this host's hold, within `HostStateFile.locked_update`."""
     host = host_of(session, seen)
     if host is None:
         host = Host(folder=seen.folder, epoch=0)
@@ -160,9 +161,9 @@ def beat(session: Session, seen: HostState) -> None:
 
 
 def pulse(session: Session) -> datetime | None:
-    """Return when a worker of any host last showed that it lives, or None.
+    """Return when a worker of any host last showed that it is running, or None.
 
-    A worker that may send shows it by finishing its work: one that keeps failing looks in too.
+    A worker that may send shows it by finishing its work, as one that keeps failing also checks in.
     """
     shown = case(
         (Host.held_because.is_not(None), Host.seen_at),
@@ -179,18 +180,18 @@ IS_ON = select(
 
 
 def is_on(session: Session) -> bool:
-    """Return whether nothing is sent: a host is on hold, and no other has worked lately."""
+    """Return whether nothing is sent: a host is on hold, and no other has worked recently."""
     return bool(session.scalar(IS_ON, {"since": now() - RECENT_WORK}))
 
 
 def is_working(session: Session, seen: HostState) -> bool:
-    """Return whether a worker with another state folder has looked in within half a minute."""
+    """Return whether a worker with another state folder has checked in within half a minute."""
     late = exists().where(Host.folder != seen.folder, Host.seen_at > now() - SEEN_LATELY)
     return bool(session.scalar(select(late)))
 
 
 def other_hosts(session: Session, seen: HostState) -> int:
-    """Count the other hosts that are held."""
+    """Count the other hosts on hold."""
     held = select(func.count(Host.id)).where(
         Host.held_because.is_not(None), Host.folder != seen.folder
     )
@@ -198,7 +199,7 @@ def other_hosts(session: Session, seen: HostState) -> int:
 
 
 def waiting(session: Session) -> dict[str, int]:
-    """Count what waits without anyone's doing: deliveries by state, requests, scheduled issues."""
+    """Count what will be sent without further action: deliveries by state, jobs, newsletters."""
     unfinished = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
     by_state = select(Delivery.state, func.count()).group_by(Delivery.state)
     by_state = by_state.where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
@@ -220,7 +221,7 @@ def in_words(waiting: dict[str, int]) -> str:
 
 
 def database_identity(session: Session) -> str:
-    """Identify the database's file or cluster; a copy of it gets another name."""
+    """Return an id of the database's file or cluster, which a copy of it does not have."""
     url = session.get_bind().engine.url
     if url.get_backend_name() == "sqlite":
         return f"inode {Path(url.database or '').stat().st_ino}"
@@ -233,10 +234,10 @@ def database_identity(session: Session) -> str:
 
 
 def timeline(session: Session) -> str:
-    """Return PostgreSQL's timeline, which changes at each failover, or "" if it is not told."""
+    """Return PostgreSQL's timeline, which changes at a failover, or "" if unknown."""
     if session.get_bind().engine.url.get_backend_name() == "sqlite":
         return ""
-    session.flush()  # an error of the database says nothing of its timeline
+    session.flush()  # So that the error caught below is about the timeline.
     try:
         with session.begin_nested():
             return str(session.scalar(text(TIMELINE)))
@@ -249,10 +250,10 @@ def _is_clock_ahead(host: Host) -> bool:
 
 
 def _is_used(session: Session, seen: HostState) -> bool:
-    """Return whether a database that this host does not know has been in use.
+    """Return whether a database that is new to this host has been used.
 
-    A new installation starts by itself, even if email was asked for before its first worker
-    started. A host that knows another database never takes this one for new.
+    A new installation starts without a release, even if email was queued before its first worker. A
+    host that has used another database never takes this one for new.
     """
     is_met = exists().where(Host.id.is_not(None))
     waits = exists().where(Delivery.id.is_not(None)) | exists().where(Chunk.id.is_not(None))

@@ -1,4 +1,4 @@
-"""The host state file: this host's last view of the database, kept outside of it."""
+"""The state file of a host, which records its last use of the database outside of it."""
 
 import fcntl
 import json
@@ -18,25 +18,25 @@ LOCK_POLL_SECONDS = 0.02
 
 
 class StateFolderError(Exception):
-    """Says what is wrong with the state folder, and what to do."""
+    """The state folder cannot be used; the error says why, and what to do."""
 
 
 @dataclass(slots=True)
 class HostState:
-    """A host's last view: the folder's own name, the database's epoch and its identity."""
+    """The state folder's id, and the database's epoch and identity at its last use."""
 
     folder: str
     epoch: int = 0
-    # Whether the database may be one epoch further, because we were cut off in between.
+    # Whether the database may be one epoch ahead, as the update was cut off.
     is_pending: bool = False
     machine: str = ""
-    # Identity of the database's file or cluster; empty before the first time.
+    # `hold.database_identity`; "" before the first use.
     place: str = ""
 
 
 class HostStateFile:
     def __init__(self, folder: Path) -> None:
-        """Open the state file of a folder, or make it. Raises StateFolderError."""
+        """Open a folder's state file, or create it. Raises StateFolderError."""
         self._file = folder / "witness"
         self._lock = folder / "witness.lock"
         try:
@@ -51,7 +51,7 @@ class HostStateFile:
             ) from error
 
     def seen(self) -> HostState:
-        """Return what this host last saw. Raises StateFolderError."""
+        """Return the state at the last use of the database. Raises StateFolderError."""
         try:
             return HostState(**json.loads(self._file.read_text()))
         except (ValueError, TypeError) as error:
@@ -62,7 +62,7 @@ class HostStateFile:
 
     @contextmanager
     def locked_update(self) -> Iterator[HostState]:
-        """Update database and state file together: the block commits, then the file follows.
+        """Update database and state file together: the block commits, then the file is written.
 
         Only one worker of a folder enters at a time. If it is cut off in between, `is_pending`
         stays set.
@@ -75,7 +75,7 @@ class HostStateFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the folder, or raise BlockingIOError (an OSError) while another worker has it."""
+        """Lock the folder. Raises BlockingIOError (an OSError) if another worker has locked it."""
         until = time.monotonic() + LOCK_SECONDS
         with self._lock.open("a") as lock:
             while True:
@@ -89,7 +89,7 @@ class HostStateFile:
             yield
 
     def _write(self, seen: HostState) -> None:
-        """Replace the file in one step that survives a power cut."""
+        """Replace the file atomically and durably."""
         fresh = self._file.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(asdict(seen), out)
@@ -99,7 +99,7 @@ class HostStateFile:
 
 
 def machine_id() -> str:
-    """Return this machine's id, or an empty text where it has none (in most containers)."""
+    """Return the machine's id, or "" if it has none, as most containers."""
     try:
         return MACHINE.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Inspect a database: its schema, what keeps data safe, the web's rights, and the keys to it."""
+"""Inspect a database: schema, safety settings, rights of the web's role, and keys."""
 
 import stat
 from collections.abc import Iterable, Iterator
@@ -24,9 +24,9 @@ GROUP_USES: Final = stat.S_IRGRP | stat.S_IWGRP
 
 
 def check_sharing(settings: Settings) -> Iterator[Finding]:
-    """Check that the web, running as another user, can write to SQLite's files and their folder.
+    """Check that the web's user can write to SQLite's files and folder.
 
-    The worker owns them and would notice nothing while every form answers 503.
+    The worker owns them, and would work on while every form fails with 503.
     """
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
@@ -48,7 +48,7 @@ def check_sharing(settings: Settings) -> Iterator[Finding]:
 
 
 def check_opening(session: Session, keyring: Keyring) -> Iterator[Finding]:
-    """Open real rows of each kind."""
+    """Check that the keys open rows of each kind."""
     faults = key_check.key_faults(session, keyring) + key_check.unread_messages(session, keyring)
     yield from (
         failure(f"{fault} Put the right keys in place. Nothing is lost.") for fault in faults
@@ -58,7 +58,7 @@ def check_opening(session: Session, keyring: Keyring) -> Iterator[Finding]:
 
 
 def check_older_keys(session: Session, opener: Opener) -> Iterator[Finding]:
-    """Say what still needs an older private key, and until when."""
+    """Report what still needs an older private key, and until when."""
     if not opener.old_key_ids:
         return
     left = key_rotation.rows_left(session, opener)
@@ -71,7 +71,7 @@ def check_older_keys(session: Session, opener: Opener) -> Iterator[Finding]:
 
 
 def check_key_copy(session: Session) -> Finding:
-    """Report how long ago a copy of the keys was last tried."""
+    """Report when a copy of the keys was last checked."""
     tried = figures.noted_at(session, figures.KEYS_TRIED)
     if tried is None:
         return Finding(
@@ -82,7 +82,7 @@ def check_key_copy(session: Session) -> Finding:
 
 
 def check_database(engine: Engine, web_role: str | None = None) -> Iterator[Finding]:
-    """Check the schema, the safety settings, the web's role, and each page of a SQLite file.
+    """Check schema, safety settings, the web's role, and the integrity of an SQLite file.
 
     `web_role` is None if the web does not use this database, as in a drill.
     """
@@ -115,7 +115,7 @@ def check_database(engine: Engine, web_role: str | None = None) -> Iterator[Find
 
 
 def _check_role(connection: Connection, role: str) -> Iterator[Finding]:
-    """Check that the web's role in PostgreSQL has exactly the rights that it needs."""
+    """Check that the web's role in PostgreSQL has exactly the rights in `grants.WEB`."""
     if not role:
         yield Finding(
             "Web and worker share one PostgreSQL role, so someone who breaks into the web can"

@@ -1,7 +1,7 @@
-"""Check that the worker's keys open what is in the database; with wrong keys the worker waits.
+"""Check that the worker's keys open the database; with wrong keys the worker holds.
 
-Otherwise it would fail all email, wrap new rows under the wrong key, and take every address for a
-new one. A copy of the keys is checked the same way, and must have every key that is in use.
+Else all email would fail, new rows get the wrong key, and each address be taken for a new one. A
+copy of the keys is checked alike, and must have every key that is in use.
 """
 
 import io
@@ -30,16 +30,16 @@ from belong_mail.members.wrapped_fields import open_address
 from belong_mail.ops.key_rotation import head
 from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
-# Keys by kind, the oldest first.
+# Keys by kind, oldest first.
 Keys = dict[str, tuple[str, ...]]
-# Bytes; no file of keys is that large.
+# Largest copy of keys in bytes.
 MAX_OCTETS = 1 << 20
 LINE = re.compile(rf"^BELONG_({'|'.join(KINDS).upper()})_KEYS=(.*)$", re.MULTILINE)
-# How many of the first and of the last rows of a kind are opened.
+# Rows of a kind that are opened: so many of the first, and of the last.
 SAMPLED_ROWS = 20
-# If fewer rows than this do not open, the rows are bad rather than the keys.
+# If fewer rows do not open, the rows are corrupt rather than the keys wrong.
 MIN_FAILED_ROWS = 3
-# In tables that the web has no right to lock: enough for a worker that starts meanwhile.
+# Columns of tables that the web has no right to lock, for a start while others are locked.
 NEVER_LOCKED = [
     each for each in WRAPPED_COLUMNS if each.column.class_ in {Account, Group, Subscription}
 ]
@@ -49,12 +49,12 @@ INDEX_FAULT = "BELONG_INDEX_KEYS is not the key that the members here were index
 def key_faults(
     session: Session, keyring: Keyring, columns: Sequence[WrappedColumn] = WRAPPED_COLUMNS
 ) -> list[str]:
-    """Return which kinds of rows the keys do not open; empty if the keys are right.
+    """Return the kinds of rows that the keys do not open.
 
-    A missing key shows in many rows, or in all that there are; one bad row proves nothing.
+    A missing key shows in many rows, or in all that there are; a single row proves nothing.
     """
     tried = defaultdict[str, list[bool | None]](list)
-    # A short table's first rows are its last ones, too.
+    # The first rows of a short table are also its last ones.
     for number, wrapped, row in dict.fromkeys(session.execute(_ends(columns))):
         column, place, *_ = columns[number]
         if wrapped and wrapped[:1] == WRAPPED:
@@ -71,9 +71,9 @@ def key_faults(
 
 
 def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
-    """Judge each unknown key id that was met, by how many rows carry it.
+    """Decide on each unknown key id by the number of rows that have it.
 
-    An id on few rows is dismissed as damage of those rows. Any other is a fault and stays.
+    One in few rows is dismissed as corrupt data. Any other is returned as a fault, and stays.
     """
     opener, found = keyring.opener, []
     for key_id in list(opener.unknown):
@@ -86,7 +86,7 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
 
 
 def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
-    """Retry requests that could not be read, if their key is here by now."""
+    """Retry jobs that could not be read, if their key is here now."""
     here = [SEALED + key_id for key_id in opener.key_ids]
     failed = update(Job).where(Job.failures > 0, Job.due_at <= now())
     failed = failed.where(head(Job.sealed).in_(here))
@@ -94,7 +94,7 @@ def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
 
 
 def unread_messages(session: Session, keyring: Keyring) -> list[str]:
-    """Report whether the last messages to the office do not open."""
+    """Report if none of the last messages to the office can be opened."""
     last = select(ContactMessage.sealed).order_by(ContactMessage.id.desc()).limit(MIN_FAILED_ROWS)
     sealed = list(session.scalars(last))
     for each in sealed:
@@ -121,7 +121,7 @@ def read_copy(data: bytes) -> Keys:
 
 
 def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
-    """Return what a copy of the keys lacks for this database; empty if it has all."""
+    """Return what a copy of the keys lacks for this database."""
     missing = [f"It has no {kind} key." for kind in KINDS if keys[kind] == ("",)]
     bad = missing or validate_keys(keys["public"], keys["private"], keys["index"])
     if bad:
@@ -142,7 +142,7 @@ def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
 
 
 def is_there(database: Inspector, column: Column) -> bool:
-    """Return whether the database has a column; one of an older schema step may not."""
+    """Return whether the database has a column, as an older schema may not."""
     table = column.class_.__tablename__
     return database.has_table(table) and column.key in {
         each["name"] for each in database.get_columns(table)
@@ -150,9 +150,9 @@ def is_there(database: Inspector, column: Column) -> bool:
 
 
 def _ends(columns: Sequence[WrappedColumn]) -> CompoundSelect[int, bytes | None, str]:
-    """Select the first and last rows of each kind: its number, the wrapped value, the row's name.
+    """Select the first and last rows of each kind: its number, wrapped value, row's name.
 
-    They are found by their primary key, so that no table is read whole.
+    They are found by primary key, so that no table is scanned.
     """
     parts = []
     for number, (column, _, row, batch) in enumerate(columns):
@@ -181,7 +181,7 @@ def _bearing(session: Session, column: Column, name: bytes) -> int:
 
 
 def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
-    """Report if the index key is wrong: no member that opens has the index that it makes."""
+    """Yield a fault if no member's index fits their address, so that the index key is wrong."""
     needed = ("public_id", "group_id", "wrapped_address", "address_index")
     of_member = load_only(*(getattr(Subscription, name) for name in needed))
     of_group = selectinload(Subscription.group).load_only(Group.public_id)

@@ -1,4 +1,4 @@
-"""Rewrap values of older keys under the newest, a few at a time."""
+"""Wrap values of older keys again with the newest, some at a time."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ SOON = "the worker wraps them again, hundreds a minute"
 
 
 def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
-    """Rewrap some values under the newest key; return how many, or 0 when all are done.
+    """Rewrap some values with the newest key; return how many, or 0 if none is left.
 
-    It can be cut off anywhere, because each value names its key. It never undoes a member's change
-    that happens meanwhile.
+    It may be interrupted, as each value has its key's id, and never overwrites a value that was
+    changed meanwhile.
     """
     done = 0
     if opener.old_key_ids:
@@ -59,5 +59,5 @@ def _rewrap(session: Session, opener: Opener, wrapped: WrappedColumn, most: int)
 
 
 def head(column: Any) -> Any:
-    """Select the first bytes of a column, which name the format and the key."""
+    """Select the first bytes of a column: the format and the key's id."""
     return func.substr(column, 1, HEAD_OCTETS, type_=LargeBinary)

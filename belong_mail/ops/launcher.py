@@ -1,4 +1,4 @@
-"""Replace the process of `flask` or `belong` with the web server or worker, before pages load."""
+"""Replace a `flask` or `belong` process with web server or worker, before pages are imported."""
 
 import os
 import sys
@@ -15,12 +15,12 @@ from belong_mail.mail.hosts import is_this_machine
 if TYPE_CHECKING:  # the services load the database, which this process does not need
     from belong_mail.core.services import Settings
 
-# Options of `flask` itself that take a value as a separate argument.
+# Options of `flask` whose value is a separate argument.
 WITH_VALUE = ("-A", "--app", "-e", "--env-file")
-# For the worker: no columns for tracebacks, and no docstrings, which are 5 MB. An installation
-# compiles with these.
+# The worker runs without docstrings, which take 5 MB, and without columns in tracebacks. The
+# installation compiles with these options.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
-# One heap for all threads: each thread that opens a connection would begin its own.
+# One malloc arena for all threads: otherwise each connection's thread would start its own.
 ARENA_SETTING = {"MALLOC_ARENA_MAX": "1"}
 WORKER_ALONE = (
     "BELONG_PRIVATE_KEYS",
@@ -29,16 +29,16 @@ WORKER_ALONE = (
     "BELONG_INBOUND_URL",
     "BELONG_INBOUND_CREDENTIALS",
 )
-# Makes granian's own lines, such as that a web process died, look like ours.
+# Format granian's own log lines, such as that a process died, like ours.
 SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
-# Seconds that a request may still take at SIGTERM: a form waits ten seconds for SQLite's lock. Then
-# the process is killed, even if granian missed the signal during startup.
+# Time that requests have at SIGTERM, as a form may wait ten seconds for SQLite's lock. Then
+# processes are killed, even if granian missed the signal during startup.
 WEB_PATIENCE = "15s"
-# Threads of each process. Pages wait for the database and each other, not for slow senders.
+# Threads of each process: few, as pages wait for the database and not for slow clients.
 THREADS = 2
-# Connections that a web process holds at most, idle ones too.
+# Most connections of a web process, including idle ones.
 CONNECTIONS = 512
-# Milliseconds after which a connection ends if its request's headers are not complete.
+# Time for a request's headers to arrive.
 HEADER_MILLISECONDS = 10_000
 NO_PROXY = (
     "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
@@ -48,10 +48,7 @@ NO_PROXY = (
 
 
 def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | None:
-    """Return the arguments after a command of `flask`, or None if it is another command.
-
-    `belong` takes the same arguments.
-    """
+    """Return the arguments after a command of `flask` or `belong`; None if it is another one."""
     program, *rest = arguments
     if not {"flask", "belong"} & {Path(program).name, Path(program).parent.name}:
         return None
@@ -63,16 +60,16 @@ def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | Non
 
 
 def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
-    """Return what `flask worker` asks of the worker, or None for anything else.
+    """Return the arguments for work.py, or None unless this is `flask worker` in its usual form.
 
-    Unusual calls, such as `worker --help`, are left to the command in `cli`.
+    Other calls, such as `worker --help`, are for the command in `ops.commands`.
     """
     rest = command_arguments("worker", arguments)
     return rest if rest in ([], ["--drain"]) else None
 
 
 def exec_worker(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with work.py, which loads no pages; process id and settings stay."""
+    """Replace this process with work.py, which imports no pages; id and environment stay."""
     program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py"), *arguments]
     memory.disable_core_dumps()
     environment = {**ARENA_SETTING, **os.environ}
@@ -80,7 +77,7 @@ def exec_worker(arguments: Sequence[str]) -> NoReturn:
 
 
 def web_command(settings: "Callable[[], Settings]") -> click.Command:
-    """Make the command `web`; it asks for the settings only when it runs."""
+    """Create the command `web`, which reads settings only when it runs."""
 
     @click.command(epilog="Example: belong web --port 5000 --workers 2")
     @click.option(
@@ -116,7 +113,7 @@ def web_command(settings: "Callable[[], Settings]") -> click.Command:
 
 
 def exec_web_server(host: str, port: int, workers: int, settings: "Settings") -> NoReturn:
-    """Replace this process with granian, without the worker's secrets in its environment."""
+    """Replace this process with granian, removing the worker's secrets from the environment."""
     environ = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Copy a database to another one, from SQLite to PostgreSQL or back, and compare every row."""
+"""Copy a database to another, from SQLite to PostgreSQL or back, and compare every row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -34,23 +34,23 @@ from belong_mail.delivery.models import Delivery, IssueCount
 from belong_mail.ops import hold, schema
 
 BATCH_ROWS = 1000
-# The same for tables whose rows may have some megabytes each.
+# The same for tables whose rows may have megabytes.
 HEAVY_TABLES, HEAVY_ROWS = ("flyers", "rendered_issues", "images"), 20
-# Called with the number of rows done since the last call.
+# Called with the number of rows copied since the last call.
 Progress = Callable[[int], object]
-# Called last, in the transaction that has kept the source unchanged.
+# Called at the end, in the transaction that has locked the source.
 Leave = Callable[[Session], object]
 
 
 class InvalidMove(Exception):
-    """Says why nothing was moved, or what differs; the source was not changed."""
+    """Nothing was moved, or something differs; the source was not changed. The error says what."""
 
 
 def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> int:
-    """Copy all rows into an empty database and compare each; return how many there are.
+    """Copy all rows into an empty database and compare them; return their number.
 
-    The source takes no write meanwhile; `leave` then marks it in the same transaction. Raises
-    InvalidMove.
+    The source is locked against writes meanwhile; `leave` then marks it in the same transaction.
+    Raises InvalidMove.
     """
     if differences := schema.differences(source):
         raise InvalidMove(f"Differences found: {len(differences)}. Run `db upgrade` first.")
@@ -78,7 +78,7 @@ def _identity(engine: Engine) -> str:
 
 @contextmanager
 def _unchanging(source: Engine) -> Iterator[Connection]:
-    """Connect to a database, and keep everyone from writing to it until the end."""
+    """Connect to a database, and lock it against writes until the end."""
     options: dict[str, Any] = {"has_time": True}
     if source.dialect.name != "sqlite":
         options["isolation_level"] = "REPEATABLE READ"
@@ -128,7 +128,7 @@ def _add(target: Engine, table: Table, adding: Insert, rows: Sequence[Any]) -> N
 
 
 def _compare(reader: Connection, target: Engine, table: Table) -> int:
-    """Compare the rows on both sides in order; return how many."""
+    """Compare the rows of both tables in order; return their number."""
     count = 0
     with (
         target.execution_options(has_time=True).connect() as connection,
@@ -154,7 +154,7 @@ def _batch(table: Table) -> int:
 
 
 def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:
-    """Order by key, alike on both databases: text by its bytes."""
+    """Order by key alike on both databases: text by its bytes."""
     return [
         collate(column, "C") if dialect != "sqlite" and isinstance(column.type, String) else column
         for column in table.primary_key
@@ -166,13 +166,13 @@ def _is_json(column: Column[Any]) -> bool:
 
 
 def select_stored(table: Table, dialect: str) -> Select[Any]:
-    """Select all columns; JSON as its stored text, so that nothing is lost."""
+    """Select all columns, JSON as its stored text."""
     as_text = type_coerce if dialect == "sqlite" else cast
     return select(*(as_text(each, Text()) if _is_json(each) else each for each in table.columns))
 
 
 def insert_stored(table: Table, dialect: str) -> Insert:
-    """Insert rows that `select_stored` has read, by column name."""
+    """Build an INSERT of the rows that `select_stored` reads."""
     bound = {}
     for column in table.columns:
         is_json = _is_json(column)
@@ -182,7 +182,7 @@ def insert_stored(table: Table, dialect: str) -> Insert:
 
 
 def _set_sequences(reader: Connection, target: Engine) -> None:
-    """Set PostgreSQL's sequences to where the source has come; SQLite looks at its last row."""
+    """Advance PostgreSQL's sequences to the source's; SQLite needs none."""
     if target.dialect.name == "sqlite":
         return
     numbered = [

@@ -1,4 +1,4 @@
-"""Retry waiting email, mark copies as uncertain, and find what waits for an unexplained time."""
+"""Retry waiting email, mark copies as uncertain, and find times that a fast clock has set."""
 
 from datetime import datetime, timedelta
 
@@ -25,18 +25,18 @@ from belong_mail.ops.host_state import HostState
 
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
-# The furthest into the future that a rate limit puts a message, or is itself used up.
+# The furthest into the future that a rate limit delays a message, or is used up itself.
 LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
-# The relay's pace is counted ahead by less than this.
+# The relay's rate limit is used up by less than this.
 RELAY_MINUTE = timedelta(minutes=2)
 
 
 class RetryEmail(JobKind, kind="retry-email"):
-    """Job: retry waiting email, because the office asked for it."""
+    """Retry waiting email, at the office's request."""
 
 
 def ask_worker_to_retry(session: Session) -> None:
-    """Ask the worker to retry waiting email: the web may not touch these deliveries."""
+    """Queue a job that retries waiting email, as the web may not change deliveries."""
     audit.record(session, audit.Kind.RETRY_ASKED)
     RetryEmail().write(session)
 
@@ -44,8 +44,8 @@ def ask_worker_to_retry(session: Session) -> None:
 def ask_retry(session: Session) -> int:
     """Make all waiting email due now; return how many.
 
-    Uncertain and paused email stays as it is, and so does email over a limit. Email that a clock
-    ahead has put off becomes due.
+    Uncertain and paused email stays, and so does email delayed by a rate limit, unless a fast clock
+    has delayed it.
     """
     at = now()
     is_far = Delivery.due_at > at + LONGEST_LIMIT
@@ -61,10 +61,10 @@ def ask_retry(session: Session) -> int:
 
 
 def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
-    """Mark copies that were being sent as uncertain and pause their issues; count the issues.
+    """Mark copies that were being sent as uncertain, and pause their issues; return their number.
 
-    They may have left since the database was copied. When a lead resumes an issue, they are sent
-    once more as BELONG_UNCERTAIN says, and copies that had not been begun are sent.
+    They may have been sent since the database was copied. When a leader resumes an issue, they are
+    sent once more as BELONG_UNCERTAIN says, and all others are sent, too.
     """
     at, number = now(), 0
     again = None if uncertain is None else at + uncertain
@@ -85,7 +85,7 @@ def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
 
 
 def take_retry_call(session: Session, seen: HostState) -> bool:
-    """Return whether someone has asked since to try the relay now."""
+    """Return, once, whether someone asked to try the relay now."""
     host = session.scalar(select(Host).where(Host.folder == seen.folder))
     if host is None or host.retry_asked_at is None:
         return False
@@ -94,7 +94,7 @@ def take_retry_call(session: Session, seen: HostState) -> bool:
 
 
 def unexplained(session: Session, at: datetime) -> int:
-    """Count what waits for a time that no rule explains, because a clock was ahead."""
+    """Count what waits for a time that no rule allows, because a clock ran ahead."""
     longest = case((_is_put_off(at), at + LONGEST_LIMIT), else_=at + LONGEST_WAIT)
     deliveries = select(func.count(Delivery.id)).where(_waits(at), Delivery.due_at > longest)
     jobs = select(func.count(Job.id)).where(_is_early(at))
@@ -106,7 +106,7 @@ def _waits(at: datetime) -> ColumnElement[bool]:
 
 
 def _is_put_off(at: datetime) -> ColumnElement[bool]:
-    """Match single messages that a limit has put off: due later, and never tried."""
+    """Match single messages that a rate limit has delayed: created in the future and untried."""
     return and_(
         Delivery.state == State.QUEUED,
         Delivery.newsletter_id.is_(None),
@@ -115,7 +115,7 @@ def _is_put_off(at: datetime) -> ColumnElement[bool]:
 
 
 def _is_early(at: datetime) -> ColumnElement[bool]:
-    """Match jobs whose creation time is still in the future."""
+    """Match jobs that were created in the future."""
     return and_(Job.due_at > at + SKEW, Job.created_at > at + SKEW)
 
 

@@ -1,6 +1,6 @@
 """Delete old deliveries and jobs.
 
-They belong to all rooms, so a room above may say which deliveries it still needs.
+Rooms above may still need some deliveries, so that the rules are here.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ from belong_mail.delivery.work import RETENTION, SHORT_LIVED
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select ended deliveries that still hold recipient and words."""
+    """Match ended deliveries that still have recipient and arguments."""
     return (
         Delivery.sealed_arguments.is_not(None),
         Delivery.created_at < at - ARGUMENTS_AGE,
@@ -38,9 +38,9 @@ def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Select single emails that have ended; an issue's deliveries stay for its report.
+    """Match ended single emails; an issue's deliveries are kept for its report.
 
-    An undelivered message to the office stays too, until an operator has dealt with it.
+    An undelivered message to the office is also kept, until someone has dealt with it.
     """
     is_owed = (Delivery.kind == contact.KIND) & exists().where(
         ContactMessage.id == Delivery.about_id
@@ -54,7 +54,7 @@ def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-# Limits that are whole again, and counts of past days.
+# Rate limits that are no longer used up, and counts of past days.
 _ALLOWANCES: tuple[tuple[Any, Which], ...] = (
     (Limit, lambda at: (Limit.used_until < at.timestamp(),)),
     (WorkerLimit, lambda at: (WorkerLimit.used_until < at.timestamp(),)),

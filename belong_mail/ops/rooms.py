@@ -1,7 +1,7 @@
-"""Import every room for the worker: a new room is added here.
+"""Import every room for the worker; a new room is added here.
 
-The order is that of deleting: a message to the office goes before the record of its delivery.
-`purge_all` deletes at once what the worker deletes each minute.
+Rules of deletion run in this order: a message to the office is deleted before its delivery.
+`purge_all` runs at once the rules that the worker runs each minute.
 """
 
 from datetime import datetime
@@ -42,7 +42,7 @@ from belong_mail.delivery.work import (
 )
 from belong_mail.newsletters.issue_mailer import COPIES
 
-# Re-exported: others import these from here, where all rooms are loaded.
+# Re-exported, so that importing them imports all rooms.
 __all__ = [
     "COPIES",
     "EMAILS",
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def purge_all(session: Session, at: datetime | None = None) -> dict[str, int]:
-    """Delete everything past its retention time; return how many rows of each kind went."""
+    """Run every rule of deletion; return the number of rows by its name."""
     at = at or now()
     removed = dict.fromkeys(RETENTION, 0)
     for name, rule in RETENTION.items():

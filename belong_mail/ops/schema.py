@@ -1,4 +1,4 @@
-"""The database's schema: Alembic with our engine, one transaction for each step."""
+"""Migrate the schema by Alembic, with our engine, in one transaction for each upgrade."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
 from belong_mail.ops import figures, grants, hold, rooms
 from belong_mail.ops.triggers import create_triggers
 
-# Imported so that the metadata has every table: a room brings its models.
+# Imported so that the metadata has every table.
 MODELS = (rooms, hold, figures)
 FOLDER = Path(__file__).parents[1] / "migrations"
-# Advisory lock of PostgreSQL that an upgrade holds, so that others wait.
+# The advisory lock of an upgrade in PostgreSQL, for which others wait.
 LOCK = 0x62656C6F6E67
 UNKNOWN = (
     "The database is at a step that this version does not know: it was made by a newer version, or"
@@ -33,19 +33,19 @@ OTHERWISE = (
 DIFFERS = ("duplicate column", "already exists", "no such")
 
 
-# Checks a database before it is upgraded.
+# Checks a database before an upgrade; raises to refuse it.
 Check = Callable[[Connection], None]
 
 
 class CannotGoBack(Exception):
-    """Says why no step is undone; nothing was changed."""
+    """The migration cannot be undone, and nothing was changed; the error says why."""
 
 
 def upgrade(engine: Engine, check: Check | None = None) -> None:
-    """Make a new database, or take the missing steps; concurrent upgrades wait for each other.
+    """Create the tables of a new database, or apply missing migrations; others wait meanwhile.
 
-    Before a database that is not empty takes a step, `check` may refuse by raising. Raises
-    SchemaInconsistent if a step fails. Nothing is changed then.
+    `check` may refuse to migrate, by raising. Raises SchemaInconsistent if a migration fails; then
+    nothing is changed.
     """
     create(engine)
     with _steps(engine) as config:
@@ -70,9 +70,9 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
 
 
 def _create_tables(connection: Connection) -> None:
-    """Create every table, index and trigger as the models say.
+    """Create every table, index and trigger of the models.
 
-    An index of some rows names them for SQLite; PostgreSQL is told here, for models load neither.
+    The models give a partial index's condition only for SQLite; here it is given to PostgreSQL.
     """
     if connection.dialect.name == "postgresql":
         for index in (each for table in Base.metadata.tables.values() for each in table.indexes):
@@ -84,20 +84,20 @@ def _create_tables(connection: Connection) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """Make other upgrades wait until this transaction ends; SQLite does so anyway."""
+    """Make other upgrades wait until this transaction ends; SQLite does so without it."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
 def analyze(engine: Engine) -> None:
-    """Let PostgreSQL look at rows that have just come, so that it plans well from the start."""
+    """Update PostgreSQL's statistics after many rows were inserted."""
     if engine.dialect.name == "postgresql":
         with engine.execution_options(has_time=True).begin() as connection:
             connection.execute(text("ANALYZE"))
 
 
 def downgrade(engine: Engine) -> str:
-    """Undo the last step and return the one before; raise CannotGoBack at the first."""
+    """Undo the last migration; return the one before. Raises CannotGoBack."""
     with _steps(engine) as config:
         connection = config.attributes["connection"]
         known = {
@@ -114,7 +114,7 @@ def downgrade(engine: Engine) -> str:
 
 
 def differences(engine: Engine) -> list[str]:
-    """List where the database differs from the models; empty if it is up to date."""
+    """List the differences between database and models."""
     with engine.connect() as connection:
         schema_step(connection)
         context = MigrationContext.configure(connection)
@@ -123,7 +123,7 @@ def differences(engine: Engine) -> list[str]:
 
 @contextmanager
 def _steps(engine: Engine) -> Iterator[Config]:
-    """Open a transaction for steps, in which SQLite may rebuild tables that others refer to."""
+    """Open a transaction for migrations; in it, SQLite can rebuild tables referred to by others."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with engine.execution_options(has_time=True).connect() as connection:

@@ -1,4 +1,4 @@
-"""The questions of `belong setup`, and the settings made from the answers."""
+"""The questions of `belong setup`, and the settings that its answers become."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,18 +12,18 @@ ETC, DATA, STATE = "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-
 KEYS = f"{ETC}/keys"
 DATABASE = f"{DATA}/belong.db"
 SQLITE = "sqlite"
-# The national help line, for anyone in a crisis.
+# The national help line for anyone in a crisis.
 CRISIS_LINE = "988 Lifeline 988 https://988lifeline.org"
 SMTPS_PORT = 465
-# Characters that the shell or systemd would interpret even inside quotes.
+# Characters that a shell or systemd interprets even within quotes.
 UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
-# Values that shell and systemd read alike without quotes.
+# Values that need no quotes for a shell and systemd.
 PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a setting, asked or given as a flag; its default may use other answers."""
+    """A question about a setting, also a flag; its default may depend on earlier answers."""
 
     name: str
     setting: str
@@ -61,9 +61,9 @@ QUESTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The answers; `complaints` checks them as the settings will be."""
+    """The answers; `complaints` validates them as settings."""
 
-    # By question name.
+    # By the question's name.
     given: Mapping[str, str]
     relay_url: str
     database: str
@@ -74,7 +74,7 @@ class Answers:
         return self.database == SQLITE
 
     def complaints(self) -> Iterator[str]:
-        """List everything that is wrong with the answers."""
+        """Yield all faults of the answers."""
         read = [(each.flag, each.read, self.given[each.name]) for each in QUESTIONS]
         if not self.is_sqlite:
             read.append(("--database", settings.database, self.database))
@@ -94,7 +94,7 @@ class Answers:
             yield f"--relay: {error if isinstance(error, InvalidRelay) else 'It cannot be read.'}"
 
     def common(self) -> dict[str, str]:
-        """Return the settings of both web and worker."""
+        """Return the settings that web and worker share."""
         return {
             "BELONG_ENV": "production",
             **{each.setting: self.given[each.name] for each in QUESTIONS},
@@ -122,7 +122,7 @@ class Answers:
 
 
 def relay_url(relay: str, password: str) -> str:
-    """Make a relay's URL from HOST, HOST:PORT or USER@HOST:PORT; a URL is left as it is."""
+    """Return a relay's URL from HOST, HOST:PORT or USER@HOST:PORT; a URL stays as it is."""
     if "://" in relay:
         return relay
     user, _, place = relay.rpartition("@")
@@ -134,14 +134,14 @@ def relay_url(relay: str, password: str) -> str:
 
 
 def for_the_web(url: str) -> str:
-    """Remove user and password from a relay's URL: the web sends nothing."""
+    """Return a relay's URL without user and password, as the web sends nothing."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, "", "", ""))
 
 
 def lines(given: Mapping[str, str]) -> str:
-    """Format settings so that the shell and systemd read them alike."""
+    """Format settings as a file that a shell and systemd read alike."""
     head = "# Written by `belong setup`. Every setting is in /opt/belong-mail/.env.example.\n"
     return head + "".join(f"{name}={_quoted(value)}\n" for name, value in given.items())
 
@@ -149,7 +149,7 @@ def lines(given: Mapping[str, str]) -> str:
 def _quoted(value: str) -> str:
     """Quote a value so that nothing in it is expanded.
 
-    A quote in a value goes into double quotes: systemd reads none outside of quotes.
+    A value with a single quote goes into double quotes, as systemd needs quotes around both.
     """
     if PLAIN.fullmatch(value):
         return value

@@ -1,4 +1,4 @@
-"""`belong setup`: ask, write the settings and the keys of a machine, and check that both work."""
+"""`belong setup`: ask, write a machine's settings and keys, and check that both work."""
 
 import os
 import subprocess
@@ -15,14 +15,14 @@ from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_answers
 from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, QUESTIONS, SQLITE, Answers
 
-# Where the units and the script `belong` expect the program.
+# The path in the systemd units and in the script `belong`.
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
 SETTINGS = ("common.env", "web.env", "worker.env")
-# Files that a machine does not have before its first keys.
+# Files that do not exist on a machine without keys.
 USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 OF_THE_WORKER = ("private", "index")
-# Runs one of our commands with the settings of web or worker, as the systemd units do.
+# Runs a command with the settings of web or worker, as the systemd units do.
 RUN = f'set -a; . {ETC}/common.env; . {ETC}/$0.env; umask 007; exec {PROGRAM} "$@"'
 USERS_FIRST = "Make users and folders first, as docs/operators/install.md says."
 RELAY = "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password"
@@ -37,7 +37,7 @@ docs/operators/install.md has each step."""
 
 
 class NewFile(NamedTuple):
-    """A file to write, and the owner and group that may read it."""
+    """A file to write, with its owner and group."""
 
     path: str
     text: str
@@ -47,7 +47,7 @@ class NewFile(NamedTuple):
 
 
 def _with_questions(command: Callable[..., None]) -> Callable[..., None]:
-    """Add a flag to a command for each question."""
+    """Add a flag for each question to a command."""
     for each in reversed(QUESTIONS):
         command = click.option(each.flag, default="", help=f"{each.words}.")(command)
     return command
@@ -121,7 +121,7 @@ def _number(root: Path, database: str, name: str) -> int:
 
 
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
-    """Return the flags, and prompt for the rest. Raises UsageError that lists all faults."""
+    """Return the flags, prompting for missing ones. Raises UsageError with all faults."""
     needed = [each.flag for each in QUESTIONS if each.default is None and not given[each.name]]
     needed += [f"--{name}" for name in ("relay", "database") if not given[name]]
     if needed and not may_ask:
@@ -153,7 +153,7 @@ def _ask(words: str, default: str | None = None) -> str:
 
 
 def _password(relay: str, file: Path | None) -> str:
-    """Return the relay's password if it has a user; no argument ever has it."""
+    """Return the relay's password if it needs one; it is never an argument."""
     if "@" not in relay or "://" in relay:
         return ""
     if file is not None:
@@ -172,7 +172,7 @@ def _url(given: str) -> str:
 
 
 def _files(root: Path, answers: Answers | None) -> list[NewFile]:
-    """List the files of keys and settings. Raises ClickException if new keys would open nothing."""
+    """List files of keys and settings. Raises ClickException if new keys won't open the data."""
     there = [kind for kind in encryption.KINDS if _place(root, f"{KEYS}/{kind}").exists()]
     if there and len(there) < len(encryption.KINDS):
         raise click.ClickException(
@@ -196,14 +196,14 @@ def _files(root: Path, answers: Answers | None) -> list[NewFile]:
 
 
 def _key(name: str, value: str, *, is_shared: bool) -> NewFile:
-    """Return the file of a secret, readable only by the user or users who need it."""
+    """Return the file of a secret, readable only by the users who need it."""
     if is_shared:
         return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o640, "root", SHARED)
     return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o400, WORKER, WORKER)
 
 
 def _of_answers(answers: Answers) -> list[NewFile]:
-    """Return the settings files (one shared, one for each process) and a file for each secret."""
+    """Return the settings files (shared, web, worker), and a file for each secret."""
     secrets = [_key("relay", answers.relay_url, is_shared=False)]
     if not answers.is_sqlite:
         secrets.append(_key("database", answers.database, is_shared=False))
@@ -214,7 +214,7 @@ def _of_answers(answers: Answers) -> list[NewFile]:
 
 
 def _signs_of_use(root: Path, answers: Answers | None) -> list[str]:
-    """List files and data that a machine does not have before its first keys."""
+    """List files and tables that do not exist on a machine without keys."""
     used = [place for place in USED if os.path.lexists(_place(root, place))]
     if answers and not answers.is_sqlite and root == Path("/") and has_tables(answers.database):
         used.append("the tables in the database that you named")
@@ -235,13 +235,13 @@ def _write(root: Path, file: NewFile) -> None:
         out.flush()
         os.fsync(descriptor)
     try:
-        os.link(part, place)  # unlike a rename, never in the place of another
+        os.link(part, place)  # Unlike a rename, it replaces no file.
     finally:
         part.unlink()
 
 
 def _check(seed: list[str] | None) -> None:
-    """Make the database of a new site, and try the settings as each user."""
+    """Create a new site's database, and check the settings as each user."""
     if seed is not None and _belong(WORKER, "db", "upgrade", *seed):
         raise click.ClickException(
             "The database could not be made. Mend it, then run: sudo -u belong-worker belong db"
@@ -254,7 +254,7 @@ def _check(seed: list[str] | None) -> None:
 
 
 def _belong(user: str, *arguments: str) -> int:
-    """Run one of our commands as web or worker, with its settings."""
+    """Run a command as web or worker, with its settings."""
     command = ["/bin/sh", "-ec", RUN, user.removeprefix("belong-"), *arguments]
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     return subprocess.run(  # noqa: S603 - our own

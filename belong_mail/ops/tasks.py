@@ -1,4 +1,4 @@
-"""Do what the office asks of operations; an intruder in the web can ask for it too."""
+"""The worker's functions for what the office asks of operations."""
 
 from belong_mail.core.rate_limits import RETRY_RATE
 from belong_mail.delivery.work import Work, does
@@ -9,13 +9,13 @@ from belong_mail.ops import figures, outbox
 
 @does(outbox.RetryEmail)
 def retry_email(work: Work, _asked: outbox.RetryEmail) -> None:
-    """Retry waiting email, but not all day: a relay that is down is left alone."""
+    """Retry waiting email within RETRY_RATE, so that a relay that is down is left alone."""
     work.use(outbox.RETRIED, RETRY_RATE)
     outbox.ask_retry(work.session)
 
 
 @does(AcceptBounces)
 def accept_bounces(work: Work, _asked: AcceptBounces) -> None:
-    """Believe reports of unknown addresses: the web could end these memberships without it."""
+    """Apply reports of unknown addresses; the web could also end these memberships directly."""
     bounces.override_breaker(work.session)
     figures.note_breaker(work.session)

@@ -1,7 +1,7 @@
-"""`belong upgrade`: install the newest version step by step; continue where it was cut off.
+"""`belong upgrade`: install the newest version step by step, and resume where it was cut off.
 
-The new version is built beside the running one, and a link leads to one of them: `belong` works at
-each moment, and the version before stays.
+The new version is built beside the running one, and a symbolic link selects one of them: so
+`belong` works at all times, and the earlier version stays.
 """
 
 import fcntl
@@ -16,25 +16,25 @@ import click
 
 from belong_mail.ops.setup_command import PROGRAM
 
-# The checkout, and the two folders that the link `.venv` may lead to.
+# The checkout, and the two folders to one of which `.venv` is a link.
 HOME = Path(PROGRAM).parents[2]
 LINK, BUILDS = ".venv", (".venv-a", ".venv-b")
 VERSION_TAG = re.compile(r"v(\d+)[.](\d+)[.](\d+)")
-# The password in a repository's address.
+# The password in a repository's URL.
 PASSWORD = re.compile("(?<=://)[^/@]*@")
 AS_WORKER = "sudo -u belong-worker belong"
 COPIES = "/var/lib/belong-worker/before-upgrades"
 
 
 class Step(NamedTuple):
-    """A sentence, and lines of shell: $TAG is the new version, $NEW its build."""
+    """A sentence, and shell commands; $TAG is the new version, $NEW the folder for it."""
 
     words: str
     script: str
 
 
-# Each step may be cut off anywhere and run again. The operator's changes, such as the logo, wait in
-# a file while git replaces everything.
+# Each step can be interrupted and repeated. The operator's own changes, such as the logo, are kept
+# in a file while git replaces the files.
 TO_THE_NEW_VERSION: Final = (
     Step(
         "Take its files; what you changed in yours stays changed",
@@ -122,6 +122,6 @@ def _git(home: Path, *arguments: str) -> str:
 
 
 def _numbers(tag: str) -> tuple[int, ...]:
-    """Return the numbers of a version's tag, or an empty tuple for any other tag."""
+    """Return the numbers in a version's tag, or () for any other tag."""
     found = VERSION_TAG.fullmatch(tag)
     return tuple(map(int, found.groups())) if found else ()

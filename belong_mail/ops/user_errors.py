@@ -1,4 +1,4 @@
-"""Turn errors that end a command or a worker into a sentence without a traceback."""
+"""Turn errors that end a command or the worker into a sentence instead of a traceback."""
 
 import re
 
@@ -16,7 +16,7 @@ DAMAGED = (
 )
 
 
-# Our words for what PostgreSQL, its library or SQLite says: their words quote names.
+# Our words for errors of PostgreSQL, its library or SQLite, whose own text quotes names.
 FAULTS = {
     r"password authentication failed|no password supplied": (
         "The server refuses the password in BELONG_DATABASE_URL. Put the right one in place."
@@ -51,7 +51,7 @@ FULL = "The disk of the database is full. Make room, and try again. Nothing was 
 
 
 def folder_error_message(error: OSError) -> str:
-    """Return what to tell an operator when the worker cannot use its state folder."""
+    """Return a sentence for an operator if the worker cannot use its state folder."""
     return (
         f"BELONG_STATE_FOLDER cannot be used: {error.strerror or type(error).__name__}. Is the disk"
         " full or read-only? Does the folder belong to another user?"
@@ -66,7 +66,7 @@ def _what_to_do(error: Exception) -> str:
 
 
 def error_message(error: Exception) -> str:
-    """Return what is wrong, in a sentence; re-raise an error that an operator cannot fix."""
+    """Return a sentence about an error; re-raise one that an operator cannot fix."""
     if is_disk_full(error):
         return FULL
     if isinstance(error, (*NO_DATABASE, ProgrammingError, SchemaOutdated)):
