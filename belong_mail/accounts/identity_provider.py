@@ -75,7 +75,7 @@ class AuthorizationRequest:
 
 
 class Prompt(StrEnum):
-    """What the provider must ask even if it knows the browser (OIDC Core 3.1.2.1)."""
+    """A question that the provider asks even if it knows the browser (OIDC Core 3.1.2.1)."""
 
     SELECT_ACCOUNT = "select_account"
     LOGIN = "login"

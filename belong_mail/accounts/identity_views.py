@@ -1,8 +1,8 @@
 """Pages to sign in with the district's identity provider.
 
-A button's POST sends the browser to the provider, which sends it back with a GET. That changes
-nothing, and shows a button whose POST completes the sign-in. Random values in the browser's signed
-cookie bind the response to the request.
+A button's POST sends the browser to the provider, which sends it back with a GET. The GET
+changes nothing, and shows a button whose POST completes the sign-in. Random values in the browser's
+signed cookie bind the response to the request.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ PENDING_KEY = "trip"
 MAX_PENDING_SECONDS = 600
 MAX_CODE = 4096
 SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
-# What the provider must ask even if it knows the browser.
+# Questions that the provider must ask even if it knows the browser.
 PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
 
 

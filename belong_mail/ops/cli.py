@@ -77,12 +77,8 @@ SECTIONS: Final = {
         "demo": Entry("ops.commands:demo", "Add made-up members to a group, in development."),
     },
 }
-<<<<<<< HEAD
 ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
-# Not listed: `dev.py run` calls it.
-=======
 # Not listed, as only `dev.py run` calls it.
->>>>>>> 9999503e (Describe the operator's commands at first reading)
 HIDDEN: Final = {
     "prepare": Entry("ops.commands:prepare", "Set up a development site with sample data.")
 }
