@@ -172,7 +172,7 @@ def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenar
 
 
 @on_sqlite
-@pytest.mark.parametrize("kind", ["not-spam", "auth-failure"])
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "miscategorized", "virus", "dmarc"])
 def test_who_does_not_complain_about_us_stays(kind, scenario):
     scenario.enter(ADA)
     scenario.issue()

@@ -257,6 +257,10 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
     assert f"They are: {issues[2].public_id} {issues[4].public_id}." in words
     assert "Requests cannot be read, and are deleted after seven days (now 1)." in words
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
+    with services.writing.begin() as session:
+        tried = {"state": State.EXPIRED, "attempts": 1, "due_at": None, "finished_at": now()}
+        session.execute(update(Delivery).where(Delivery.newsletter_id.is_(None)).values(tried))
+    assert "too late" not in "\n".join(status(cli)), "it was tried in time"
 
 
 @on_both("a worker that sleeps")
