@@ -222,7 +222,7 @@ def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
 def test_a_break_after_the_dot_is_uncertain_and_resent_once(
     clock, worker, relay, services, keyring
 ):
-    """Each way to break is tried in tests/faults/test_breaks.py."""
+    """Each way to break is tried in tests/mail/test_dialogue.py, and in a storm of tests/faults."""
     issue = queue(services, keyring, 2)
     relay.script("DOT", drop())
     worker.drain()

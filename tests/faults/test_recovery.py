@@ -1,4 +1,4 @@
-"""Greylists and poison: the issue goes on where it was."""
+"""Poison: the issue goes on where it was."""
 
 import pytest
 from sqlalchemy import select
@@ -9,24 +9,6 @@ from tests.markers import on_sqlite
 
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
 MEMBERS = 12
-
-
-def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene):
-    """Also where every recipient is greylisted, twice."""
-    issue = scene.queue(MEMBERS)
-    for number in range(MEMBERS):
-        later = "451 4.7.1 Greylisted, please try again in 300 seconds"
-        scene.relay.script(f"RCPT member{number}@dpsk12.org", later, later)
-    for tries in (1, 2):
-        scene.drain()
-        assert scene.filled(issue) == {"recipients": MEMBERS, "deferred": MEMBERS}, tries
-        scene.drain()
-        asked = [each for each in scene.relay.commands if each.startswith("RCPT")]
-        assert len(asked) == tries * MEMBERS, "nobody is tried again before the time"
-        scene.pass_time()
-    scene.drain()
-    assert scene.complaints(issue) == []
-    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
 @on_sqlite
