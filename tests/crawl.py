@@ -13,8 +13,7 @@ from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.jobs import SendProofLink
-from belong_mail.accounts.models import Account, BrowserSession, Right
+from belong_mail.accounts.models import Account, Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads
@@ -108,7 +107,6 @@ def mailed_links(
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
         "invitation": invitation_link(services, keyring, worker, relay),
-        "confirm-identity": proof_link(services, worker, relay),
     }
 
 
@@ -158,19 +156,6 @@ def invitation_link(services: Services, keyring: Keyring, worker: Worker, relay:
         invitations.ask(session, keyring, group, INVITED)
     worker.drain()
     return link_to(relay.to(INVITED)[-1], "invitation")
-
-
-def proof_link(services: Services, worker: Worker, relay: Server) -> str:
-    """Have a lead who is signed in prove it again, and return the link that is mailed to them."""
-    with services.writing.begin() as session:
-        [account] = accounts.leads_of(session, group_named(session, SLUG))
-        signed_in = BrowserSession(account_id=account.id, token_hash=b"of a browser")
-        session.add(signed_in)
-        session.flush()
-        asked = SendProofLink(account.public_id, signed_in.public_id, "en")
-        asked.ask(session, services.sealer)
-    worker.drain()
-    return link_to(relay.to(LEAD)[-1], "confirm-identity")
 
 
 def again_link(
@@ -425,7 +410,7 @@ def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestRe
         yield lead.open("/account/proof")
         yield lead.press("/account/proof", csrf_token=token)
         worker.drain()
-        link = link_to(relay.to(LEAD)[-1], "confirm-identity")
+        link = link_to(relay.to(LEAD)[-1], "sign-in")
         yield lead.open("/account/proof?asked=1")
         yield lead.open(link)
         yield lead.press(link)

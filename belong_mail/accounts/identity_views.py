@@ -25,8 +25,8 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from wtforms import HiddenField
 
-from belong_mail.accounts import proof, signing_in
 from belong_mail.accounts import session as browsers
+from belong_mail.accounts import signing_in
 from belong_mail.accounts.identity_provider import (
     AuthorizationRequest,
     IdentityProvider,
@@ -50,9 +50,9 @@ PENDING_KEY = "trip"
 # Seconds from the first button to the last; the provider may ask for a second factor meanwhile.
 MAX_PENDING_SECONDS = 600
 MAX_CODE = 4096
-SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
+SIGN_IN, AGAIN, LINK = "sign-in", "again", "link"
 # Questions that the provider must ask even if it knows the browser.
-PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
+PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, AGAIN: Prompt.LOGIN}
 
 
 class FinishForm(PublicForm):
@@ -81,12 +81,13 @@ def init_district(app: Flask, settings: Settings) -> None:
 @public
 @no_cookie
 def begin() -> ResponseReturnValue:
-    """Send the browser to the provider."""
+    """Send the browser to the provider, which asks again whoever is signed in here."""
     if not PublicForm().is_sent():
         return redirect(url_for("sign_in.ask"), 303)
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT)
-    return _leave(SIGN_IN)
+        is_again = browsers.current_account(session) is not None
+    return _leave(AGAIN if is_again else SIGN_IN)
 
 
 @district.route("/sign-in/district/back", methods=["GET", "POST"])
@@ -107,7 +108,6 @@ def back() -> ResponseReturnValue:
 def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
     """Use up the request, call the provider outside of transactions, then sign in or link."""
     purpose, begun, *_ties = cookie.pop(PENDING_KEY)
-    g.is_proof = purpose == PROVE
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT)
         used = hashlib.sha256(f"trip/{pending.state}".encode()).digest()
@@ -115,8 +115,8 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
         if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             return _refused()
     try:
-        subject = _provider().subject_of(code, pending, begun if purpose == PROVE else None)
-        return {SIGN_IN: _sign_in, LINK: _link, PROVE: _prove}[purpose](subject)
+        subject = _provider().subject_of(code, pending, begun if purpose == AGAIN else None)
+        return _link(subject) if purpose == LINK else _sign_in(subject)
     except ProviderUnavailable:
         return _unavailable()
     except ProofRefused:
@@ -140,23 +140,6 @@ def _link(subject: str) -> Response:
             session, services().sealer, _district(), account, subject, g.actor.browser_session
         )
     return make_response(redirect(url_for("account.page", done="asked"), 303))
-
-
-def _prove(subject: str) -> Response:
-    """Record a fresh proof if the identity is linked to the signed-in account."""
-    with transaction() as session:
-        account = browsers.current_account(session)
-        if account is None or signing_in.account_of(session, _district(), subject) != account:
-            raise signing_in.UnknownPerson
-        proof.prove(session, account, "district")
-    return make_response(redirect(url_for("account.confirm_identity"), 303))
-
-
-@district.post("/account/proof/district")
-@for_accounts
-def prove_again() -> ResponseReturnValue:
-    """Send a signed-in person to the provider for a fresh proof."""
-    return _leave(PROVE)
 
 
 @district.post("/account/district")
@@ -219,7 +202,7 @@ def _note_refusal(why: str) -> ResponseReturnValue:
 
 def _refused() -> ResponseReturnValue:
     """Show the same page for every refusal, with a way to start again."""
-    return render_template("district/refused.html", is_proof=g.get("is_proof", False)), 403
+    return render_template("district/refused.html"), 403
 
 
 def _unavailable() -> ResponseReturnValue:

@@ -9,6 +9,7 @@ from belong_mail.core.jobs import SealedJob
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
     """Email a link to sign in."""
 
+    # As typed; empty if someone signs in again.
     address: str
     language: str
     # SHA-256, in hexadecimal, of the secret in the browser's cookie.
@@ -16,16 +17,8 @@ class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
     source: str = ""
     # Proof that the account has signed in in this browser before (`signing_in.is_known_browser`).
     known_as: str = ""
-
-
-@dataclass(frozen=True)
-class SendProofLink(SealedJob, kind="proof"):
-    """Email a link for a fresh proof to a signed-in person."""
-
-    account: str
-    # Public id of the session that the proof is for.
-    session: str
-    language: str
+    # The account that is signed in there, and signs in again.
+    account: str = ""
 
 
 @dataclass(frozen=True)

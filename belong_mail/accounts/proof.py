@@ -1,9 +1,9 @@
 """Fresh proofs of identity, which consequential actions require.
 
 An unattended browser or a stolen cookie is a session in someone else's hands. So views marked
-`web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in or a later proof: by a link
-emailed for this session, by the district's sign-in, or by a passkey. With one of the latter two,
-email does not count, so that a mailbox alone is not enough.
+`web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in: by an emailed link, by the
+district's sign-in, or by a passkey. With one of the latter two, email does not count, so that a
+mailbox alone is not enough.
 """
 
 from datetime import timedelta
@@ -13,19 +13,15 @@ from flask import session as cookie
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import signing_in
-from belong_mail.accounts.jobs import SendProofLink
-from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.session import current_session
-from belong_mail.core import audit
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.session import BACK_KEY, current_session
 from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer
 from belong_mail.core.services import Settings
 from belong_mail.web.context import page_of_press
 
 # Long enough to read a newsletter again and send it, or to invite some leaders; shorter than the
 # idle timeout of half an hour.
 FRESH_PROOF_AGE = timedelta(minutes=15)
-BACK_KEY = "back"
 
 
 def is_fresh() -> bool:
@@ -47,25 +43,6 @@ def way(session: Session, settings: Settings, account: Account) -> Way:
     if signing_in.uses_district(session, settings, account):
         return Way.DISTRICT
     return Way.PASSKEY if signing_in.has_passkey(session, account) else Way.EMAIL
-
-
-def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
-    """Queue a job that emails a link for a proof, valid for this session only."""
-    SendProofLink(account.public_id, current_session().public_id, language).ask(session, sealer)
-    audit.record(session, audit.Kind.PROOF_ASKED)
-
-
-def may_use(session: Session, link: SignIn, account: Account) -> bool:
-    """Return whether a link was requested by this session, and its owner has no passkey."""
-    is_for_here = link.browser_hash == current_session().token_hash
-    return is_for_here and not signing_in.has_passkey(session, account)
-
-
-def prove(session: Session, account: Account, how: str) -> None:
-    """Record a proof for this session; `how` is for the audit trail."""
-    proven = session.get_one(BrowserSession, current_session().id)
-    proven.proven_at = now()
-    audit.record(session, audit.Kind.PROVEN, actor=account, browser_session=proven, detail=how)
 
 
 def remember_page() -> None:

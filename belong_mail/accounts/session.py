@@ -19,6 +19,10 @@ from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
+# The page that needed a fresh proof.
+BACK_KEY = "back"
+# Kept when the same account signs in again, so that forms that are open go on.
+KEPT_KEYS = ("csrf_token", BACK_KEY)
 # Built once, as each page of signed-in people runs it.
 SIGNED_IN = (
     select(Account, BrowserSession)
@@ -35,8 +39,13 @@ def start_session(
 ) -> None:
     """Sign this browser in with a new token; `how` is for the audit trail.
 
-    Without `is_proven`, actions that require a fresh proof ask for one.
+    Its session until now ends. Without `is_proven`, actions that require a fresh proof ask for one.
     """
+    before, kept = current_account(session), {}
+    if before is not None:
+        session.execute(delete(BrowserSession).where(BrowserSession.id == current_session().id))
+    if before is account:
+        kept = {key: cookie[key] for key in KEPT_KEYS if key in cookie}
     token = secrets.token_urlsafe(32)
     started = BrowserSession(
         account_id=account.id,
@@ -48,7 +57,7 @@ def start_session(
     g.is_office = has_right(session, account, None)
     audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
     cookie.clear()
-    cookie[TOKEN_KEY], cookie[SEEN_KEY] = token, int(now().timestamp())
+    cookie.update(kept, **{TOKEN_KEY: token, SEEN_KEY: int(now().timestamp())})
 
 
 def current_account(session: Session) -> Account | None:
@@ -146,12 +155,13 @@ def asked_as() -> bytes | None:
 
 
 def go_home(account: Account, done: str | None = None) -> Response:
-    """Redirect home and set the known-browser cookie.
+    """Redirect home, or to the page that asked to sign in again; set the known-browser cookie.
 
     The page says what was `done`. The cookie identifies no one; all it does is to give the
     account's owner rate limits for sign-in links that strangers cannot use up.
     """
     home = "office.home" if g.is_office else "lead.home"
+    home = "account.confirm_identity" if BACK_KEY in cookie else home
     answer = make_response(redirect(url_for(home, done=done), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(

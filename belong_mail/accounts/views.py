@@ -1,4 +1,4 @@
-"""Pages to sign in and out, to prove one's identity, and of one's account."""
+"""Pages to sign in, to sign in again, and to sign out, and those of one's account."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
-from belong_mail.core import rate_limits
+from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.i18n import NAMES
 from belong_mail.core.tokens import BadToken, Purpose, link_hash
@@ -32,7 +32,7 @@ from belong_mail.web.context import (
     throttle,
     transaction,
 )
-from belong_mail.web.forms import BaseForm
+from belong_mail.web.forms import BaseForm, PublicForm
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page, unrecorded
@@ -46,17 +46,22 @@ sign_in = Blueprint("sign_in", __name__)
 def ask(session: Session) -> ResponseReturnValue:
     form = SignInForm()
     if form.is_sent():
-        asking = SendSignInLink(
-            address=form.email.data or "",
-            language=request_language(),
-            browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),
-            source=asking_source(),
-            known_as=browsers.known_as(),
-        )
-        due_at = throttle(session, known_as=asking.known_as)
-        asking.ask(session, services().sealer, due_at=due_at)
+        _ask_for_link(session, form.email.data or "")
         return redirect(url_for(".sent"), 303)
     return page("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
+
+
+def _ask_for_link(session: Session, address: str, account: str = "") -> None:
+    """Have the worker email a link, to an address or to the account that signs in again."""
+    asking = SendSignInLink(
+        address=address,
+        language=request_language(),
+        browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),
+        source=asking_source(),
+        known_as=browsers.known_as(),
+        account=account,
+    )
+    asking.ask(session, services().sealer, due_at=throttle(session, known_as=asking.known_as))
 
 
 @sign_in.get("/sign-in/sent")
@@ -93,26 +98,6 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
     form.name_it(session, account)
     browsers.start_session(session, account)
     return browsers.go_home(account)
-
-
-@sign_in.route("/confirm-identity/<token>", methods=["GET", "POST"])
-@public
-@no_cookie
-def prove(session: Session, token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST record a fresh proof, if this session requested the link."""
-    public_id = link_hash(services().tokens.read(Purpose.PROOF, token))
-    link = signing_in.find_sign_in(session, public_id)
-    account = browsers.current_account(session)
-    is_ours = account is not None and proof.may_use(session, link, account)
-    if request.method == "POST" and account is not None and is_ours:
-        signing_in.use_sign_in(session, link)
-        proof.prove(session, account, "link")
-        return redirect(url_for("account.confirm_identity"), 303)
-    if request.method == "POST":
-        owner = session.get_one(Account, link.account_id)
-        signing_in.record_refusal(session, owner, "other-session")
-    status, action = 200 if request.method != "POST" else 403, url_for(".prove", token=token)
-    return page("sign_in/prove.html", status, action=action, is_ours=is_ours)
 
 
 @sign_in.route("/invitation/<token>", methods=["GET", "POST"])
@@ -175,14 +160,14 @@ account = Blueprint("account", __name__, url_prefix="/account")
 @account.route("/proof", methods=["GET", "POST"])
 @for_accounts
 def confirm_identity(session: Session) -> ResponseReturnValue:
-    """Show how to prove one's identity, or that it is done; on POST queue a link."""
-    form, way = BaseForm(), proof.way(session, services().settings, signed_in())
-    if form.validate_on_submit() and way is not Way.PASSKEY:
-        throttle(session, known_as=browsers.current_session().public_id)
-        proof.ask_for_link(session, services().sealer, signed_in(), request_language())
+    """Show how to sign in again, or that it is done; on POST queue a link."""
+    way = proof.way(session, services().settings, signed_in())
+    if BaseForm().validate_on_submit() and way is Way.EMAIL:
+        _ask_for_link(session, "", signed_in().public_id)
+        audit.record(session, audit.Kind.PROOF_ASKED)
         return redirect(url_for(".confirm_identity", asked=1), 303)
-    back = proof.page_to_go_back_to()
-    return page("account/proof.html", form=form, is_fresh=proof.is_fresh(), way=way, back=back)
+    shown = {"is_fresh": proof.is_fresh(), "back": proof.page_to_go_back_to()}
+    return page("account/proof.html", form=PublicForm(formdata=None), way=way, **shown)
 
 
 @account.route("", methods=["GET", "POST"], endpoint="page")
@@ -255,7 +240,7 @@ def end(session: Session) -> ResponseReturnValue:
 passkey = Blueprint("passkey", __name__)
 CHALLENGE_KEY = "passkey"
 CHALLENGE_MAX_AGE = timedelta(minutes=5)
-SIGN_IN, ADD, PROVE = "sign-in", "add", "prove"
+SIGN_IN, ADD = "sign-in", "add"
 
 
 @passkey.post("/sign-in/passkey")
@@ -292,34 +277,11 @@ def _sign_in_page(form: PasskeySignInForm) -> Page:
     return page("sign_in/ask.html", 422, form=SignInForm(), passkey_form=form)
 
 
-@passkey.post("/account/proof/passkey")
-@for_accounts
-def begin_proof() -> Response:
-    """Return a challenge for a fresh proof."""
-    return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
-
-
-@passkey.post("/account/proof/passkey/finish")
-@for_accounts
-def finish_proof() -> Response:
-    """Record a fresh proof, if a passkey of this account signed the challenge."""
-    challenge = _use_challenge(PROVE)
-    with transaction() as session:
-        answer = request.form.get("answer", "")
-        owner = passkeys.find_owner(session, _base_url(), challenge, answer)
-        way = proof.way(session, services().settings, signed_in())
-        if owner.id != signed_in().id or way is not Way.PASSKEY:
-            raise PasskeyRefused("passkey-other", owner)
-        proof.prove(session, owner, "passkey")
-    return make_response(redirect(url_for("account.confirm_identity"), 303))
-
-
 @passkey.errorhandler(PasskeyRefused)
 def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
     """Say that the passkey could not be used."""
     _record_refusal(refused)
-    is_proof = request.endpoint == "passkey.finish_proof"
-    return page("passkeys/refused.html", 403, is_proof=is_proof)
+    return page("passkeys/refused.html", 403)
 
 
 @passkey.post("/account/passkeys/options")
@@ -345,7 +307,7 @@ def remove(session: Session) -> ResponseReturnValue:
 def _new_challenge(purpose: str) -> bytes:
     """Create a challenge, and keep it in the browser's cookie."""
     with transaction() as session:
-        _throttle(session, purpose)
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
     challenge = secrets.token_bytes(32)
     cookie[CHALLENGE_KEY] = [purpose, b64encode(challenge).decode(), int(now().timestamp())]
     return challenge
@@ -364,17 +326,11 @@ def _use_challenge(purpose: str) -> bytes:
     challenge = b64decode(kept[1])
     used = hashlib.sha256(b"passkey/" + challenge).digest()
     with transaction() as session:
-        _throttle(session, purpose)
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
         rate, counts = rate_limits.CHALLENGE_RATE, rate_limits.Limit
         if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             raise PasskeyRefused
     return challenge
-
-
-def _throttle(session: Session, purpose: str) -> None:
-    """Count a form; known and signed-in browsers have limits of their own."""
-    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.current_session().public_id
-    throttle(session, rate_limits.NO_WAIT, known_as=known_as)
 
 
 def _record_refusal(refused: PasskeyRefused) -> None:

@@ -31,7 +31,6 @@ class Kind(StrEnum):
     SIGNED_IN = gettext_noop("signed in")
     SIGN_IN_REFUSED = gettext_noop("sign-in refused")
     PROOF_ASKED = gettext_noop("link to confirm identity asked for")
-    PROVEN = gettext_noop("identity confirmed")
     SIGNED_OUT = gettext_noop("signed out")
     SIGNED_OUT_EVERYWHERE = gettext_noop("signed out everywhere")
     IDENTITY_LINKED = gettext_noop("district sign-in linked")

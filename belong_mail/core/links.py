@@ -28,7 +28,6 @@ PATHS = {
     "shared_mailbox.confirm": "/confirm-mailbox/<token>",
     "sign_in.accept": "/invitation/<token>",
     "sign_in.confirm": "/sign-in/<token>",
-    "sign_in.prove": "/confirm-identity/<token>",
     "subscriptions.confirm": "/confirm/<token>",
     "subscriptions.join": "/groups/<slug>/join",
     "subscriptions.leave": "/leave/<token>",

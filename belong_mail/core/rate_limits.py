@@ -95,13 +95,9 @@ SIGN_IN_STRANGERS_RATE = Rate(6, HOUR)
 # The same for one known browser, and for all of those: strangers cannot use these up.
 SIGN_IN_KNOWN_BROWSER_RATE = Rate(5, timedelta(minutes=50))
 SIGN_IN_KNOWN_BROWSERS_RATE = Rate(10, HOUR)
-# Links for a fresh proof: for one session, so that no other session of the account can use them up;
-# and for an account, to spare its inbox.
-PROOF_RATE = Rate(6, HOUR)
-PROOFS_RATE = Rate(20, HOUR)
 # One request to the identity provider: it is used once, and expires before this.
 ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
-# Emails to an account's owner about changed passkeys. Only the worker counts.
+# One challenge for a passkey: it is used once, and expires before this.
 CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
 # Emails to an account's owner that its passkeys have changed. Only the worker counts.
 PASSKEY_CHANGED_RATE = Rate(20, DAY)

@@ -51,7 +51,6 @@ class Purpose(Enum):
     ONE_CLICK = ("one-click", None)
     UNDO_LEAVE = ("undo-leave", HOUR_SECONDS)
     SIGN_IN = ("sign-in", HOUR_SECONDS // 6)
-    PROOF = ("proof", HOUR_SECONDS // 6)
     INVITATION = ("invitation", 7 * 24 * HOUR_SECONDS)
     KNOWN_BROWSER = ("known-browser", 400 * 24 * HOUR_SECONDS)
     CHANGE_ADDRESS = ("change-address", 24 * HOUR_SECONDS)

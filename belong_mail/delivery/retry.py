@@ -19,7 +19,6 @@ RETRY_AT_ONCE = timedelta(0)
 # Kinds of email that someone has just asked for and waits for.
 TRANSACTIONAL = (
     "sign-in",
-    "proof",
     "invitation",
     "confirm-subscription",
     "already-member",
@@ -47,7 +46,6 @@ GIVE_UP_AFTER = {
     "invited-to-confirm-again": timedelta(hours=24),
     # How long people look for a link that they asked for.
     "sign-in": timedelta(hours=1),
-    "proof": timedelta(hours=1),
     # Half of the time for which the code works.
     "staff-code": timedelta(hours=1),
     # The sender would not write it again: RFC 5321, section 4.5.4.1, asks for four to five days.

@@ -71,7 +71,7 @@ ACTS: Final = (
     ),
     Act(
         "Sign in",
-        ("sign-in", "proof"),
+        ("sign-in",),
         SIGN_IN_STRANGERS_RATE,
         "sign-in-strangers",
         "None to who leads no group and is not of the office, or signs in by a passkey or the"

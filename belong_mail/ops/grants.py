@@ -54,7 +54,6 @@ WEB = {
     ),
     "browser_sessions": Rights(
         "public_id account_id token_hash started_at proven_at",
-        update="proven_at",
         may_delete=True,
     ),
     "chunks": READS,

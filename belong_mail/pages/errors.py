@@ -133,7 +133,6 @@ NAME_AGAIN = (
 NEXT_STEPS = {
     "shared_mailbox.confirm": NAME_AGAIN,
     "sign_in.confirm": SIGN_IN,
-    "sign_in.prove": SIGN_IN,
     "subscriptions.leave": MY_GROUPS,
     "subscriptions.undo": MY_GROUPS,
     "subscriptions.act": MY_GROUPS,

@@ -6,7 +6,6 @@ earlier session's token is shown again, filled in, but never acted on.
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, current_app, render_template, request
@@ -22,7 +21,7 @@ from belong_mail.accounts.session import signed_in, was_signed_in
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut
 from belong_mail.web.context import only_read, read_transaction, services, show_again
-from belong_mail.web.forms import LANGUAGE_SWITCH, BaseForm
+from belong_mail.web.forms import LANGUAGE_SWITCH, PublicForm
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
@@ -67,7 +66,7 @@ def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
 
 
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
-    """Ask for a proof of identity in another tab, on a page that keeps the form.
+    """Ask to sign in again in another tab, on a page that keeps the form.
 
     First the page's own view runs, while the database refuses to write: if the form is invalid, or
     only changes its language, its own page is shown instead.
@@ -81,8 +80,8 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     with read_transaction() as session:
         way = proof.way(session, services().settings, signed_in())
     proof.remember_page()
-    given: dict[str, Any] = {"form": BaseForm(formdata=None), "way": way}
-    return _kept_page("account/proof_needed.html", **given), error.code or 403
+    form = PublicForm(formdata=None)
+    return _kept_page("account/proof_needed.html", form=form, way=way), error.code or 403
 
 
 def _is_small() -> bool:

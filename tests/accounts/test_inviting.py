@@ -85,7 +85,7 @@ def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     assert asked.status_code == 403
     assert "You came here by an invitation’s link" in asked.text
     lead.act("/account/proof")
-    assert lead.press(link_to(scenario.mails(LEAD)[-1], "confirm-identity")).status_code == 303
+    assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
     assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
 
 

@@ -262,7 +262,6 @@ def test_a_link_comes_before_the_one_before_it_has_ended():
         rate_limits.SIGN_IN_STRANGERS_RATE,
         rate_limits.SIGN_IN_KNOWN_BROWSER_RATE,
         rate_limits.SIGN_IN_KNOWN_BROWSERS_RATE,
-        rate_limits.PROOF_RATE,
     ):
         assert rate.per / rate.burst <= LINK_MAX_AGE
 

@@ -131,7 +131,7 @@ def test_each_rate_is_so_many_uses_in_so_many_minutes():
         "CONFIRM_PERSON": (10, 4800), "CONFIRM_PERSON_RATE_ALL_SOURCES": (24, 11_520),
         "CONFIRMATION_GAP": (1, 15), "SIGN_IN_BROWSER": (3, 30), "SIGN_IN_SOURCE": (4, 40),
         "SIGN_IN_STRANGERS": (6, 60), "SIGN_IN_KNOWN_BROWSER": (5, 50),
-        "SIGN_IN_KNOWN_BROWSERS": (10, 60), "PROOF": (6, 60), "PROOFS": (20, 60),
+        "SIGN_IN_KNOWN_BROWSERS": (10, 60),
         "ROUND_TRIP": (1, 11), "CHALLENGE": (1, 6), "PASSKEY_CHANGED": (20, 1440),
         "LET_IN": (3, 1440), "LET_INS": (100, 1440), "SIGN_IN_REFUSED": (1, 60),
         "MY_GROUPS": (5, 60), "EMAIL_AGAIN": (1, 10_080), "USED_LINK": (1, 4320),

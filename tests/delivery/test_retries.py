@@ -99,12 +99,12 @@ def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
 def test_each_kind_is_tried_for_its_hours_and_a_relay_that_objects_rests_for_its_minutes():
     assert {kind: life / HOUR for kind, life in retry.GIVE_UP_AFTER.items()} == {
         "newsletter": 48, "confirm-subscription": 24, "invited-to-confirm": 24,
-        "invited-to-confirm-again": 24, "sign-in": 1, "proof": 1, "staff-code": 1,
+        "invited-to-confirm-again": 24, "sign-in": 1, "staff-code": 1,
         "contact-message": 120, "introduce-member": 120, "invitation": 120,
     }  # fmt: skip
     assert retry.life_of("welcome-member") == 48 * HOUR
     assert set(retry.TRANSACTIONAL) == {
-        "sign-in", "proof", "invitation", "confirm-subscription", "already-member", "my-groups",
+        "sign-in", "invitation", "confirm-subscription", "already-member", "my-groups",
         "no-groups", "change-address", "confirm-mailbox", "email-again", "staff-code",
     }  # fmt: skip
     assert {verdict.name: rest / MINUTE for verdict, rest in retry.RELAY_RESTS.items()} == {

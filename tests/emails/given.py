@@ -130,7 +130,6 @@ def _of_sign_in(say) -> Contexts:
     contact = {"contact_url": url("contact")}
     return {
         "sign-in": [{"link_url": url("sign-in")}],
-        "proof": [{"link_url": url("proof")}],
         "identity-linked": [contact],
         "passkey-changed": [{**contact, "is_added": each} for each in (True, False)],
         "let-in": [

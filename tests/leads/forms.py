@@ -55,8 +55,7 @@ FORMS: dict[str, dict[str, Any]] = {
 WITHOUT_WORDS = {
     "office_groups.listed", "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
-    "passkey.options", "passkey.remove", "passkey.begin_proof",
-    "passkey.finish_proof",
+    "passkey.options", "passkey.remove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_health.retry", "office_health.accept", "office_health.undo",
     "office.resend", "office_groups.remove_question",

@@ -216,7 +216,6 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
 def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),
-        ("/confirm-identity/x", "/sign-in"),
         ("/leave/x", "/my-groups"),
         ("/undo/x", "/my-groups"),
         ("/confirm/x", "/groups/the-village"),

@@ -22,11 +22,6 @@ def begin_link(browser):
     return browser.act("/account/district")
 
 
-def begin_proof(browser):
-    """Press the button by which who is signed in proves it again."""
-    return browser.act("/account/proof/district")
-
-
 def at_provider(left) -> str:
     """Follow the page that leaves to the provider, which sends the browser back: return where."""
     assert left.status_code == 200, left.text
@@ -60,7 +55,3 @@ def sign_in(browser):
 
 def link(browser):
     return finish(browser, at_provider(begin_link(browser)))
-
-
-def prove(browser):
-    return finish(browser, at_provider(begin_proof(browser)))

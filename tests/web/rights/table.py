@@ -172,7 +172,7 @@ says so. A page is GET unless it says otherwise; “…” stands for the first 
 - **404**: the same words as for a page that does not exist, and nothing changes.
 - **403**: a page that says how to begin, the same whatever the reason.
 - **looks**: sees the page, and must leave its button to another leader.
-- **proved**: after a sign-in or a proof within the last 15 minutes; others are asked for one first.
+- **proved**: after a sign-in within the last 15 minutes; others are asked to sign in again first.
 - **sign in**: a page leads to the sign-in page; a form is kept in the browser and not acted on.
 """
 

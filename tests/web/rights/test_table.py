@@ -31,8 +31,7 @@ TOO_LATE = {
 }  # fmt: skip
 # Links that need more than to be known: the browser that asked, or the provider’s word.
 NEEDS_MORE = {
-    "sign_in.confirm POST", "sign_in.prove POST", "passkey.finish_proof POST",
-    "passkey.finish POST", "district.back GET", "district.back POST",
+    "sign_in.confirm POST", "passkey.finish POST", "district.back GET", "district.back POST",
 }  # fmt: skip
 
 
@@ -130,7 +129,6 @@ def may(route: Route) -> set[Answer]:
 # Other answers: the provider of the district is away, nobody has a passkey, a proxy's own page.
 OTHERWISE = {
     "district.link POST": 503,
-    "district.prove_again POST": 503,
     "passkey.remove POST": 404,
     "directory.too_long GET": 413,
 }
