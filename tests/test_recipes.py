@@ -120,13 +120,13 @@ RECIPES = {
         ),
         Line(
             "belong_mail/contact/retention.py",
-            'days after sending"\n)\n',
+            "    delete(Thread), older_than(Thread.last_at, THREAD_MAX_AGE)\n)\n",
             'RETENTION["contact entries"] = in_batches(\n'
             "    delete(ThreadEntry), older_than(ThreadEntry.written_at, ENTRY_AGE)\n)\n",
         ),
         Line(
             "belong_mail/contact/retention.py",
-            "from belong_mail.delivery.work import RETENTION, SHORT_LIVED\n",
+            "from belong_mail.delivery.work import RETENTION\n",
             "from belong_mail.contact.models import ThreadEntry\n"
             "from belong_mail.core.retention import ENTRY_AGE\n",
         ),

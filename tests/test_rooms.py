@@ -22,7 +22,7 @@ from belong_mail.ops.rooms import EMAILS, LOOKUPS, TASKS
 
 PACKAGE = Path(schema.__file__).parents[1]
 DECLARING = re.compile(
-    r"^(@(does|writes|writes_copy|each_minute)\(|(RETENTION|SHORT_LIVED)\[|WRAPPED_COLUMNS[. ])",
+    r"^(@(does|writes|writes_copy|each_minute)\(|RETENTION\[|WRAPPED_COLUMNS[. ])",
     re.MULTILINE,
 )
 

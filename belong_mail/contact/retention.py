@@ -8,7 +8,7 @@ from belong_mail.contact import service
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core.retention import DELIVERY_AGE, THREAD_MAX_AGE, in_batches, older_than
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import RETENTION, SHORT_LIVED
+from belong_mail.delivery.work import RETENTION
 
 
 def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -26,7 +26,4 @@ def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
 RETENTION["contact messages"] = in_batches(delete(ContactMessage), _mailed)
 RETENTION["contact threads"] = in_batches(
     delete(Thread), older_than(Thread.last_at, THREAD_MAX_AGE)
-)
-SHORT_LIVED["contact_messages.sealed"] = (
-    f"messages to the office or to group leaders; deleted {DELIVERY_AGE.days} days after sending"
 )

@@ -134,8 +134,6 @@ PERIODIC_TASKS = Declared[Callable[[Work], object]]()
 RETENTION = Declared[Rule]()
 # Encrypted columns that are kept for long, and so rewrapped by `keys rotate`.
 WRAPPED_COLUMNS: list[WrappedColumn] = []
-# The other encrypted columns: what they are and when they are deleted, in words for an operator.
-SHORT_LIVED = Declared[str]()
 
 writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
 

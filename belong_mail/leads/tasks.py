@@ -17,7 +17,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
 from belong_mail.delivery.mailer import post_to_address
-from belong_mail.delivery.work import RETENTION, SHORT_LIVED, JobWork, Refused, Work, does
+from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
@@ -30,9 +30,6 @@ CHANGE_COLUMN = "mailbox_changes.wrapped"
 MAX_WAIT = timedelta(days=1)
 
 
-SHORT_LIVED[CHANGE_COLUMN] = (
-    f"shared inboxes waiting for confirmation; deleted after {ADDRESS_CHANGE_AGE.days} days"
-)
 RETENTION["mailbox proposals"] = in_batches(
     delete(MailboxChange), older_than(MailboxChange.created_at, ADDRESS_CHANGE_AGE)
 )

@@ -27,7 +27,7 @@ from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
-from belong_mail.delivery.work import SHORT_LIVED, Work, each_minute
+from belong_mail.delivery.work import Work, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
 from belong_mail.members.imports import (
@@ -51,9 +51,6 @@ MAX_BACKLOG: Final = 100
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE = b"imports/minute"
-SHORT_LIVED[BATCH_COLUMN] = (
-    f"addresses of an imported list that wait to be asked; deleted after {IMPORT_AGE.days} days"
-)
 
 
 def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:

@@ -21,12 +21,11 @@ from belong_mail.core.rate_limits import (
     EMAIL_AGAIN_RATE,
     MY_GROUPS_RATE,
 )
-from belong_mail.core.retention import ADDRESS_CHANGE_AGE
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import SHORT_LIVED, Refused, Work, does, each_minute
+from belong_mail.delivery.work import Refused, Work, does, each_minute
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure
 from belong_mail.members.erasure import forget_subscriptions
@@ -63,11 +62,6 @@ PERMIT = "manage_sessions.slip"
 PERMIT_MAX_AGE = timedelta(hours=2)
 ADDRESS_CHANGE = "address_changes.wrapped"
 log = logging.getLogger(__name__)
-
-
-SHORT_LIVED[ADDRESS_CHANGE] = (
-    f"new addresses waiting for confirmation; deleted after {ADDRESS_CHANGE_AGE.days} days"
-)
 
 
 @does(SendMyGroups)

@@ -8,10 +8,13 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import Base
 from belong_mail.core.decryption import DecryptionError, Opener
 from belong_mail.core.encryption import HEAD_OCTETS, SEALED, WRAPPED
+from belong_mail.core.retention import DELIVERY_AGE
 from belong_mail.delivery.work import WRAPPED_ROWS, WrappedColumn
-from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
+from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
 SOON = "the worker wraps them again, hundreds a minute"
+# Other encrypted values are kept for a few days more, or for as long as an email that was sent.
+LATER = f"deleted at most {DELIVERY_AGE.days} days after they were sent or answered"
 
 
 def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
@@ -30,13 +33,14 @@ def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
 def rows_left(session: Session, opener: Opener) -> dict[str, int]:
     """Count the values that still need an older key, by kind."""
     older = [kind + name for kind in (SEALED, WRAPPED) for name in opener.old_key_ids]
+    lasting = {f"{each.class_.__tablename__}.{each.key}" for each, *_ in WRAPPED_COLUMNS}
     counts: dict[str, int] = {}
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if older and isinstance(column.type, LargeBinary):
                 number = session.scalar(select(func.count()).where(head(column).in_(older)))
                 name = f"{table.name}.{column.name}"
-                counts[f"{name}: {SHORT_LIVED.get(name, SOON)}"] = number or 0
+                counts[f"{name}: {SOON if name in lasting else LATER}"] = number or 0
     return {words: number for words, number in counts.items() if number}
 
 

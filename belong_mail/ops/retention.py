@@ -24,7 +24,7 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
-from belong_mail.delivery.work import RETENTION, SHORT_LIVED
+from belong_mail.delivery.work import RETENTION
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -77,11 +77,3 @@ RETENTION["unreadable requests"] = in_batches(
     delete(Job), lambda at: (Job.due_at < at - UNREADABLE_AGE, Job.failures > 0)
 )
 RETENTION["allowances"] = Rule(_purge_allowances, _ALLOWANCES)
-SHORT_LIVED["deliveries.sealed_arguments"] = "words of single emails; deleted a day after sending"
-SHORT_LIVED["deliveries.sealed_to"] = (
-    "recipients of single emails, such as the office; deleted"
-    f" {DELIVERY_AGE.days} days after sending"
-)
-SHORT_LIVED["jobs.sealed"] = (
-    f"requests; deleted once the worker has read them, or after {UNREADABLE_AGE.days} days"
-)

@@ -36,7 +36,6 @@ from belong_mail.delivery.work import (
     LOOKUPS,
     PERIODIC_TASKS,
     RETENTION,
-    SHORT_LIVED,
     TASKS,
     WRAPPED_COLUMNS,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "LOOKUPS",
     "PERIODIC_TASKS",
     "RETENTION",
-    "SHORT_LIVED",
     "TASKS",
     "WRAPPED_COLUMNS",
 ]  # fmt: skip
