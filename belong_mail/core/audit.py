@@ -234,13 +234,11 @@ def record(
     session.info.setdefault(_RECORDED, []).append(kind.name.lower())
 
 
-def record_of(
-    row: Base, kind: Kind, group: Any, detail: str = "", newsletter: PublicIdBase | None = None
-) -> None:
+def record_of(row: Base, kind: Kind, group: Any, detail: str = "") -> None:
     """Add an entry in the transaction of a row; do nothing if the row is in no session."""
     session = object_session(row)
     if session is not None:
-        record(session, kind, group=group, newsletter=newsletter, detail=detail)
+        record(session, kind, group=group, detail=detail)
 
 
 def _id_of(row: PublicIdBase | None) -> str | None:

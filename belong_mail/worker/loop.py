@@ -433,7 +433,7 @@ class Worker:
             update_if_free(session, Job, Job.id == request_id, **values)
 
 
-def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:
+def make_worker(services: Services, keyring: Keyring) -> Worker:
     """Build the worker. Raises InvalidRelay."""
     settings = services.settings
     mailer = Mailer(
@@ -454,7 +454,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         has_inbound=settings.inbound_pipe or bool(settings.inbound_url),
     )
     policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)
-    relay = transport or make_transport(settings)
+    relay = make_transport(settings)
     state_file = HostStateFile(settings.state_folder)
     lock = WorkerLock(settings.state_folder / "workers")
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
