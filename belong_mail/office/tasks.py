@@ -65,9 +65,9 @@ def _announce(work: Work, group: Group) -> None:
     """
     session, keys = work.session, work.keys
     group.announced_end = group.ends_at
-    group.announced_at = work.at
+    group.announced_at = work.at if group.ends_at else None
     if group.ends_at is None:  # canceled, perhaps after it had passed
-        group.announced_at = group.retired_at = None
+        group.retired_at = None
     kept_until = emptied_after(group)
     said: dict[str, Any] = {
         "group": group.names_in_emails,
