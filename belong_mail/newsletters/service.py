@@ -49,6 +49,8 @@ PLANNED_AT_ONCE = 100_000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
+# Issues in a list; a page of their own lists all that were sent.
+OPEN_LISTED, ENDED_LISTED = 100, 3
 
 
 class InvalidState(Exception):
@@ -301,20 +303,17 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
 
-def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
-    """List a group's issues without their texts: first what is to go out, last what is over."""
+def latest(session: Session, group: Group) -> list[Newsletter]:
+    """List a group's open issues, then those that ended last, without their texts."""
     found = (
         select(Newsletter)
         .where(Newsletter.group_id == group.id, Newsletter.is_template.is_(False))
-        .order_by(
-            Newsletter.ended_at.is_not(None),
-            func.coalesce(Newsletter.due_at, Newsletter.held_at).is_(None),
-            Newsletter.changed_at.desc(),
-        )
-        .limit(most)
         .options(joinedload(Newsletter.approval), defer(Newsletter.text))
+        .order_by(Newsletter.changed_at.desc())
     )
-    return list(session.scalars(found))
+    still_open = session.scalars(found.where(Newsletter.ended_at.is_(None)).limit(OPEN_LISTED))
+    ended = session.scalars(found.where(Newsletter.ended_at.is_not(None)).limit(ENDED_LISTED))
+    return [*still_open, *ended]
 
 
 def log_endings(session: Session, at: datetime) -> None:
