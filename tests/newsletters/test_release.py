@@ -186,9 +186,7 @@ def test_what_forbids_sending_leads_to_its_field_and_nothing_else_can_be_pressed
         assert "<title>Problem: " in answer.text
         summary = answer.text.partition('<div class="problem" role="alert"')[2]
         assert "autofocus" in summary.partition(">")[0]
-        link, _, found = summary.partition(f'<a href="{page}#{place}">')[2].partition("</a>")
-        assert said in link
-        assert f'href="{page}#{place}">Fix it</a>' in found
+        assert said in summary.partition(f'<a href="{page}#{place}">')[2].partition("</a>")[0]
         assert "Send to members" not in answer.text
     assert f'id="{place}"' in lead.open(page).text
     assert answer.status_code == 422
