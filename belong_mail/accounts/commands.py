@@ -93,11 +93,10 @@ def list_leads() -> None:
     Prints one group a line, and no addresses.
     """
     with transaction() as session:
-        for team in people.list_teams(session):
+        for group, team in people.list_teams(session).items():
             invited = sum(each.is_pending for each in team.roles)
             waiting = f"\t{invited} invited" if invited else ""
-            if team.group:
-                click.echo(f"{team.group.slug}\t{len(team.roles) - invited}{waiting}")
+            click.echo(f"{group.slug}\t{len(team.roles) - invited}{waiting}")
 
 
 @lead_commands.command("unlink")

@@ -7,7 +7,7 @@ giving one is a sealed job, for which the worker checks who asks.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Select, delete, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
@@ -39,9 +39,8 @@ class LastOfficeAccount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """The leaders of a group, or without one the people of the office."""
+    """The leaders of a group, or the people of the office."""
 
-    group: Group | None
     roles: list[Right]
 
     @property
@@ -49,21 +48,24 @@ class Team:
         return sum(each.counts for each in self.roles) < ENOUGH_LEADS
 
 
-def list_teams(session: Session) -> list[Team]:
-    """List the leaders of each group and, last, the people of the office."""
-    found = (
-        select(Right)
-        .join(Right.person)
-        .options(contains_eager(Right.person))
-        .where(has_not_ended())
-        .order_by(Account.name, Account.id)
-    )
+def list_teams(session: Session) -> dict[Group, Team]:
+    """Return the leaders of each group that is not retired, in the directory's order."""
     by_group: dict[int | None, list[Right]] = {}
-    for right in session.scalars(found):
+    for right in session.scalars(_roles()):
         by_group.setdefault(right.group_id, []).append(right)
     groups = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
-    listed = [Team(group, by_group.get(group.id, [])) for group in session.scalars(groups)]
-    return [*listed, Team(None, by_group.get(None, []))]
+    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(groups)}
+
+
+def team_of(session: Session, group: Group | None) -> Team:
+    """Return the leaders of a group; without one, the people of the office."""
+    place = Right.group_id == (group.id if group else None)
+    return Team(list(session.scalars(_roles().where(place))))
+
+
+def _roles() -> Select[Right]:
+    found = select(Right).join(Right.person).options(contains_eager(Right.person))
+    return found.where(has_not_ended()).order_by(Account.name, Account.id)
 
 
 def find_person(session: Session, public_id: str) -> Account:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import people
 from belong_mail.contact import service as contact
 from belong_mail.core import logs
 from belong_mail.core.database_errors import error_name
@@ -98,6 +99,7 @@ def home(session: Session) -> Page:
         threads=threads(session),
         undelivered=contact.undelivered(session),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
+        few=[group for group, team in people.list_teams(session).items() if team.has_too_few],
         wrong=_wrong_for_office(session),
     )
 

@@ -85,7 +85,7 @@ def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
     coming = meetings.next_held(session, services().settings.timezone, now(), 1, group)
     waiting = [each for each in release.open_issues(session) if each.group_id == group.id]
     return {
-        "team": next(each for each in people.list_teams(session) if each.group == group),
+        "team": people.team_of(session, group),
         "waiting": [(each, release.issue_status(session, each)) for each in waiting],
         "last": office.last_issue(session, group),
         "coming": [meeting_view(each, request_language()) for each in coming],

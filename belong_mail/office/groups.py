@@ -66,9 +66,8 @@ def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlanc
         if not each.is_cancelled:
             meets_on.setdefault(each.meeting.group_id, each.held_on)
     return [
-        GroupAtAGlance(team.group, team, sent_on.get(team.group.id), meets_on.get(team.group.id))
-        for team in people.list_teams(session)
-        if team.group is not None
+        GroupAtAGlance(group, team, sent_on.get(group.id), meets_on.get(group.id))
+        for group, team in people.list_teams(session).items()
     ]
 
 

@@ -99,7 +99,7 @@ def settings(session: Session) -> ResponseReturnValue:
     if form.validate_on_submit():
         form.change(session, ours)
         return redirect(url_for(".settings", saved=1), 303)
-    return page("office/settings.html", form=form, team=verbs.list_teams(session)[-1])
+    return page("office/settings.html", form=form, team=verbs.team_of(session, None))
 
 
 people = Blueprint("people", __name__, url_prefix="/office/leads")
@@ -116,10 +116,11 @@ def formerly() -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def invite(session: Session) -> ResponseReturnValue:
-    groups = [each.group for each in verbs.list_teams(session) if each.group]
-    form = InviteForm.about(groups, request.args.get("group", ""))
+    form = InviteForm.about(groups.listed(session), request.args.get("group", ""))
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
+        if (group := form.only) is not None:
+            return redirect(url_for("office_groups.group", slug=group.slug, done="invited"), 303)
         return redirect(url_for("office_groups.listed", done="invited"), 303)
     return page("office/invite.html", form=form)
 

@@ -322,7 +322,9 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
 
 def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
     def is_alone() -> bool:
-        said = {"Fewer than two" in office.open(page).text for page in (GROUPS, VILLAGE_PAGE)}
+        today, listed, group = (office.open(url).text for url in ("/office", GROUPS, VILLAGE_PAGE))
+        said = {f'href="{VILLAGE_PAGE}"' in today, "Fewer than two" in listed}
+        said.add("fewer than two people" in group)
         assert len(said) == 1
         return said == {True}
 

@@ -76,7 +76,7 @@ def open_group(office: Page, site: Site) -> None:
     office.goto("/office")
     press(office, "Groups")
     press(office, "Gardeners")
-    office.get_by_text("A second leader’s OK", exact=True).click()
+    office.get_by_text("Words and rules", exact=True).click()
     office.get_by_label("Always").check()
     with office.expect_navigation():
         office.locator("form[action*=second-ok] .button").click()
