@@ -260,7 +260,7 @@ class FlyerForm(BaseForm):
     title = StringField(
         _l("Title"),
         description=_l(
-            "Readers see it in the email, and the file has the same name. Example: Tea on Friday."
+            "Readers see it in the email, and the file is named after it. Example: Tea on Friday."
         ),
         filters=[strip],
         validators=[

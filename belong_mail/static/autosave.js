@@ -2,6 +2,8 @@
 const PAUSE = 2;
 // Seconds until the next try, while nothing answers or somebody is signed out.
 const RETRIES = [2, 5, 10, 20, 60];
+// Seconds for an answer: some networks take what is sent and never answer.
+const PATIENCE = 20;
 
 export function autosave(form, { saved, notSaved, offer, onSaved }) {
   const key = form.dataset.save;
@@ -25,7 +27,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     isSaving = true;
     const sent = edits;
     unanswered.push(typed());
-    const answer = await fetch(key, { method: "POST", body: new FormData(form) }).catch(() => null);
+    const signal = AbortSignal.timeout?.(1000 * PATIENCE);
+    const answer = await fetch(key, { method: "POST", body: new FormData(form), signal }).catch(() => null);
     // A network that wants to be signed in to answers in our place.
     const seen = answer?.ok ? (await answer.json().catch(() => null))?.seen : "";
     isSaving = false;

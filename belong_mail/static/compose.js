@@ -103,7 +103,7 @@ addEventListener("drop", (event) => {
 for (const source of document.querySelectorAll(".pictures code")) {
   const button = document.getElementById("insert").content.firstElementChild.cloneNode(true);
   button.addEventListener("click", () => insert(writing, source.textContent));
-  source.after(button);
+  source.replaceWith(button);
 }
 for (const button of views) {
   button.addEventListener("click", (event) => {

@@ -86,6 +86,14 @@ def test_a_save_whose_answer_was_lost_is_no_one_elses(page):
     expect(page.locator("#kept")).to_be_hidden()
 
 
+@pytest.mark.expected("ERR_")
+def test_a_save_that_is_never_answered_is_said_and_tried_again(page):
+    page.route(SAVE, lambda _: None, times=1)
+    page.fill("[name=text]", WORDS)
+    expect(page.locator("#not-saved")).to_have_text(NO_CONNECTION)
+    is_saved(page)
+
+
 @pytest.mark.parametrize("status", [200, 502])
 @pytest.mark.expected(502)
 def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
