@@ -40,7 +40,8 @@ def _by_group(section: str) -> dict[str, tuple[str, ...]]:
 
 # Other names of the district's groups, by slug.
 NAMES: Final = _by_group("names")
-# The discreet groups of the district, each with words that identify it to anyone.
+# Words by topic that would identify a group to anyone. A topic with the slug of a group makes each
+# group with such a name discreet; the others count for groups that the office has marked.
 IDENTIFYING: Final = _by_group("identifying")
 # Well-known emoji, without skin tones and style variants.
 SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
@@ -80,15 +81,15 @@ STEM: Final = 5
 def is_discreet(group: Group) -> bool:
     """Return whether a group's name alone reveals something private about its members.
 
-    The office marks such groups. A group whose name is or was like one in IDENTIFYING is discreet
-    without a mark, so that the mark, which the web could write, is not needed.
+    The office marks such groups. A group whose name is or was like that of a discreet group of the
+    district is discreet without a mark, so that the mark, which the web could write, is not needed.
     """
     return bool(group.is_discreet) or needs_no_mark(group)
 
 
 def needs_no_mark(group: Group) -> bool:
     """Return whether a group is discreet by its name, whatever its mark."""
-    return bool(_kinds(group.slug, _names(group)))
+    return not NAMES.keys().isdisjoint(_topics(group.slug, _names(group)))
 
 
 def identifying_word(group: Group, text: str) -> str:
@@ -99,8 +100,8 @@ def identifying_word(group: Group, text: str) -> str:
     if len(text) > MAX_HEADER:
         return text[:MAX_CHARACTERS]
     drawn = _DRAWN.sub("", text)
-    kinds = _kinds(group.slug, _names(group))
-    symbols = (sign for kind in kinds for sign in SYMBOLS.get(kind, ()) if sign in drawn)
+    topics = _topics(group.slug, _names(group))
+    symbols = (sign for topic in topics for sign in SYMBOLS.get(topic, ()) if sign in drawn)
     return next(symbols, "") or _words_of(group).found_in(text)
 
 
@@ -132,7 +133,7 @@ class _HeaderWords:
 
     def found_in(self, text: str) -> str:
         """Return the word as listed that a text contains, or ""."""
-        for reading in readings(text):
+        for reading in sorted(readings(text)):
             found = self._pattern.search(reading)
             if found:
                 return self._whole[(found.lastindex or 1) - 1].replace("*", "")
@@ -172,33 +173,42 @@ def _names(group: Group) -> tuple[str, ...]:
 def _words_of(group: Group) -> _HeaderWords:
     typed = group.identifying_words or {}
     lines = [line for code in LANGUAGES for line in _listed(typed.get(code))]
+    slug, topics = group.slug[:MAX_CHARACTERS], tuple[str, ...]()
     if is_discreet(group):
         lines += words_beside(group)
+        topics = _topics(slug, _names(group))
     further = tuple(line.casefold() for line in lines)
-    slug = group.slug[:MAX_CHARACTERS]
-    return _words(slug, _names(group), further, _phrases(site_names()))
+    return _words(slug, _names(group), further, topics, _phrases(site_names()))
 
 
 @lru_cache(maxsize=64)
-def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the discreet groups that a group is, or whose names are like its names."""
-    told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in IDENTIFYING.items()}
+def _topics(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the topics of IDENTIFYING that a group is, or that its names have a word of."""
+    told = {topic: _HeaderWords(_words_of_topic(topic)) for topic in IDENTIFYING}
     return tuple(
-        kind
-        for kind, words in told.items()
-        if kind == slug or any(map(words.found_in, (*names, slug)))
+        topic
+        for topic, words in told.items()
+        if topic == slug or any(map(words.found_in, (*names, slug)))
     )
+
+
+def _words_of_topic(topic: str) -> tuple[str, ...]:
+    return (*NAMES.get(topic, ()), *IDENTIFYING[topic])
 
 
 @lru_cache(maxsize=64)
 def _words(
-    slug: str, names: tuple[str, ...], further: tuple[str, ...], ours: tuple[str, ...]
+    slug: str,
+    names: tuple[str, ...],
+    further: tuple[str, ...],
+    topics: tuple[str, ...],
+    ours: tuple[str, ...],
 ) -> _HeaderWords:
     words = [*NAMES.get(slug, ()), *further]
     for name in names:
         words += _own(slug, name, ours)
-    for kind in _kinds(slug, names):
-        words += (*NAMES[kind], *IDENTIFYING[kind])
+    for topic in topics:
+        words += _words_of_topic(topic)
     return _HeaderWords(words)
 
 

@@ -59,7 +59,14 @@ REFUSED = [
     ("[x](https://dpsk12.org@x.example.net/)", "doesn’t go where it says"),
 ]
 
-TELLING = ["News from {group}", "LGBTQIA+ picnic", "L.G.B.T.Q.", "tr\u200bans", "Pride potluck"]
+# Subjects that tell, and the word that a leader reads was found.
+TELLING = {
+    "News from {group}": "LGBTQ+",
+    "LGBTQIA+ picnic": "lgbt",
+    "L.G.B.T.Q.": "lgbt",
+    "tr\u200bans": "trans",
+    "Pride potluck": "pride",
+}
 
 
 @pytest.fixture
@@ -95,7 +102,10 @@ def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(services, text):
 NAMED = "The subject or preview line names the group"
 UNSENT = [
     *(("text", *each) for each in REFUSED),
-    *((field, words, NAMED) for words, field in product(TELLING, ("subject", "preheader"))),
+    *(
+        (field, words, f"{NAMED} or says what it’s about: “{told}”")
+        for (words, told), field in product(TELLING.items(), ("subject", "preheader"))
+    ),
 ]
 
 
