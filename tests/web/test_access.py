@@ -1,15 +1,12 @@
 """A page's view says who may open it: nothing said, nobody."""
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Flask
 from flask_wtf import CSRFProtect
 from sqlalchemy import update
 
 from belong_mail.accounts.models import Right
 from belong_mail.accounts.service import group_for_lead
-from belong_mail.meetings import service as meetings
-from belong_mail.newsletters import release_views
-from belong_mail.newsletters import service as newsletters
 from belong_mail.web import access
 from belong_mail.web.access import (
     Access,
@@ -95,57 +92,6 @@ def test_page_of_development_is_refused_to_strangers_in_production(app, visitor)
     assert not [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev")]
 
 
-def test_page_of_a_leader_is_about_what_is_found_of_their_groups_or_is_not_there(app):
-    """Each way to find takes the account. One page is sent files, and finds after it read them."""
-    found = {
-        name: vars(view).get("about")
-        for name, view in app.view_functions.items()
-        if Access.LEADS in access.access_of(view)
-    }
-    assert {name for name, about in found.items() if about is None} == {
-        "pictures.add",
-        "flyers.add",
-    }
-    assert {about for about in found.values() if about} == {
-        ("slug", group_for_lead),
-        ("meeting_id", meetings.find_for_lead),
-        ("public_id", newsletters.find_for_lead),
-        ("public_id", release_views.find_issue),
-    }
-    about_a_group = {
-        rule.endpoint
-        for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/lead/") and rule.arguments
-    }
-    assert about_a_group == found.keys()
-    with pytest.raises(ValueError, match="not enough values"):
-        access.for_leads()
-    with pytest.raises(TypeError):
-        access.for_leads(lambda: PAGE)  # type: ignore[call-arg]
-
-
-def test_mark_above_the_route_does_the_same_as_below():
-    app, blueprint = Flask(__name__), Blueprint("some", __name__)
-
-    @public
-    @no_cookie
-    @blueprint.post("/above")
-    def above() -> str:
-        return ""
-
-    @blueprint.post("/below")
-    @no_cookie
-    @public
-    def below() -> str:
-        return ""
-
-    app.register_blueprint(blueprint)
-    init_access(app, CSRFProtect())
-    for mark in (Access.PUBLIC, Access.NO_COOKIE):
-        assert endpoints(app, mark) - {"static"} == {"some.above", "some.below"}
-    assert endpoints(app, Access.FROM_ANYWHERE) == set()
-
-
 @on_sqlite
 @pytest.mark.parametrize(
     "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
@@ -158,22 +104,11 @@ def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(ap
 
 
 @on_sqlite
-def test_no_page_of_leads_or_of_the_office_is_public(app):
-    """And one page alone is there for posts of another site."""
-    opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT | Access.NO_COOKIE)
-    rules = [
-        rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/lead", "/office"))
-    ]
-    assert len(rules) >= 30
-    assert [rule for rule in rules if rule.endpoint in opened] == []
-    assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
-
-
-@on_sqlite
 def test_form_without_a_cookie_has_a_link_or_a_signed_time(app, visitor, services):
-    """Without either a POST is shown its form again, and does nothing."""
+    """Without either a POST is shown its form again; one page alone takes posts of other sites."""
     with services.writing.begin() as session:
         group_named(session, "asian").allows_personal_addresses = True
+    assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
     waived = endpoints(app, Access.NO_COOKIE)
     for rule in app.url_map.iter_rules():
         if rule.endpoint in waived and not {"token", "secret"} & rule.arguments:

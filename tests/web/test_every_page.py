@@ -2,7 +2,6 @@
 
 from jinja2 import Environment, meta
 
-from belong_mail.web.access import Access
 from tests.browser_client import path_of
 from tests.crawl import (
     all_of_a_lead,
@@ -20,7 +19,6 @@ from tests.crawl import (
 from tests.db_dump import kept_of
 from tests.markers import on_sqlite
 from tests.processes import ROOT
-from tests.web.rights.table import PART, rights_table
 
 
 @on_sqlite
@@ -56,18 +54,6 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
         source = (ROOT / "templates" / name).read_text()
         found |= {str(each) for each in meta.find_referenced_templates(environment.parse(source))}
     return found
-
-
-@on_sqlite
-def test_every_page_is_public_by_its_mark_or_refused_to_strangers(app, visitor):
-    for route in rights_table(app):
-        if Access.PUBLIC not in route.marks:
-            address = PART.sub("1", route.address)
-            if route.method == "POST":
-                assert visitor.client.post(address).status_code in {400, 403}, route
-            for method in ("GET", "HEAD") if route.method == "GET" else ():
-                answer = visitor.client.open(address, method=method)
-                assert (answer.status_code, answer.location) == (302, "/sign-in"), route
 
 
 @on_sqlite
