@@ -69,11 +69,14 @@ class MemberQuery(Protocol):
     """Selects the members who have yet to get an issue."""
 
     chosen: ChunkMembers
-    # The parameters of the issue that was prepared last; empty until that has committed.
+    # The parameters of the issue that was prepared last.
     prepared: dict[str, Any]
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
         """Prepare an issue for sending and return its query parameters. Raises IssuePaused."""
+
+    def forget(self) -> None:
+        """Forget the prepared issue: its transaction may not have committed."""
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
         """Return pairs of a delivery id and the function that renders its message."""

@@ -47,13 +47,13 @@ from belong_mail.mail.smtp.transport import Transport
 # Seconds of work between looks at what else there is to do; more if these take long, because the
 # database is far away or the processor busy.
 WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
-WORK_SHARE = 4
+WORK_SHARE = 12
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
 # Seconds after which single messages and second tries overtake the chunks of an issue.
 LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
-RECOVER_SHARE = 10
+RECOVER_SHARE = 40
 RENEW_GAP_SECONDS = 15.0
 # Pause of issues when claiming one takes too long; shorter after a lock.
 ISSUES_REST_SECONDS = 60.0
@@ -125,10 +125,12 @@ class Engine:
     def work(self) -> bool:
         """Send for a while; return whether there is more to do now."""
         self._log.tell()
-        self._left_at = self._left_at or time.monotonic()
-        if time.monotonic() > self._recover_at:
+        at = time.monotonic()
+        self._left_at = self._left_at or at
+        share = WORK_SHARE * (at - self._left_at)
+        slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, share))
+        if at > self._recover_at:
             self.recover()
-        slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, WORK_SHARE * self._away))
         had_issues = self._has_issues
         try:
             with self._sessions.kw["bind"].connect() as connection:
@@ -241,6 +243,7 @@ class Engine:
         self._lock.journal.begin_uncounted()
         for name in self._lock.committed():
             self._lock.remove_worker_files(name)
+        self._members.forget()
         self._has_failed = False
 
     def _turn(self, connection: Connection | None = None, *, is_last: bool = False) -> bool:
@@ -253,6 +256,8 @@ class Engine:
             return False
         owner, claimed, began = self._lock.name, None, time.monotonic()
         self._has_failed, had_failed = True, self._has_failed
+        if had_failed:
+            self._members.forget()
         if is_renewal:
             self._lock.journal.move(began)
         bind = {} if connection is None else {"bind": connection}

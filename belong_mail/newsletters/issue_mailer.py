@@ -97,8 +97,8 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
     )
 
 
-def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
-    """Store the bytes that every member gets, once; return whether any were missing.
+def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> None:
+    """Store the bytes that every member gets, unless they are stored.
 
     The first of two workers wins. Words that differ stay open as slots. The bytes are wrapped, so
     that an intruder in the database cannot add slots. Raises UnfitIssue, also if the words are no
@@ -117,7 +117,6 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
         session.execute(entering.values(row))
     if missing and not may_go_out(mailer.opener, session, newsletter):
         raise UnfitIssue(())
-    return bool(missing)
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
@@ -257,8 +256,6 @@ class IssueMailer:
         self._mailer = mailer
         self._writers: dict[tuple[int, str], IssueTemplate | Exception] = {}
         self.prepared: dict[str, Any] = {}
-        self._is_sure = True
-        """Whether what we froze last is known to be committed; nothing is kept before."""
         self.chosen: ChunkMembers = partial(newsletters.chunk_members_query, _OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
@@ -274,6 +271,7 @@ class IssueMailer:
         try:
             with session.begin_nested():
                 newsletter = session.get_one(Newsletter, newsletter_id)
+                session.info[Newsletter] = newsletter  # kept: `_writer` needs not read it again
                 erasure.leave_out(session, self._mailer.opener, newsletter.group)
         except (*NO_DATABASE, OSError):
             raise
@@ -282,19 +280,22 @@ class IssueMailer:
             raise IssuePaused from None
         if not self._freeze(session, newsletter):
             raise IssuePaused
-        chosen_by = {
+        self.prepared = {
             "newsletter_id": newsletter_id,
             "group_id": newsletter.group_id,
             "queued_at": newsletter.queued_at,
         }
-        self.prepared = chosen_by if self._is_sure else {}
-        return chosen_by
+        return self.prepared
+
+    def forget(self) -> None:
+        self.prepared = {}
+        self._writers.clear()
 
     def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
         """Store an issue's bytes; or pause it and return False if they must not be sent."""
         try:
             with session.begin_nested():
-                self._is_sure = not render_issue(session, self._mailer, newsletter)
+                render_issue(session, self._mailer, newsletter)
         except (*NO_DATABASE, OSError):
             raise
         except UnfitIssue:
@@ -310,9 +311,7 @@ class IssueMailer:
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
         """Yield the id of each row's delivery, and a function that writes the member's copy."""
-        if not self._is_sure or any(
-            isinstance(each, NO_DATABASE) for each in self._writers.values()
-        ):
+        if any(isinstance(each, NO_DATABASE) for each in self._writers.values()):
             self._writers.clear()
         for row in rows:
             key = (row[1], row[2] or DEFAULT)

@@ -62,9 +62,8 @@ class Issues:
             for member in session.scalars(select(Subscription)):
                 member.ended_at = None
             self.id = queue_issue(session).id
-        for _ in ("rendered", "known to be rendered"):
-            with self._services.writing.begin() as session:
-                self._worker._issue_mailer.prepare(session, self.id)
+        with self._services.writing.begin() as session:
+            self._worker._issue_mailer.prepare(session, self.id)
 
     def begin_claimed(self) -> None:
         """Queue an issue of which a worker holds all copies; its lease is over."""

@@ -176,15 +176,22 @@ def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_on
     assert books(services, issue) == {"recipients": number, "accepted": number}
 
 
-def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(worker, services):
-    mailer = worker._issue_mailer
-    with services.writing.begin() as session:
-        issue = queue_issue(session).id
-    with services.writing() as session:
-        mailer.prepare(session, issue)
-        session.rollback()
-    with services.writing.begin() as session:
-        mailer.prepare(session, issue)
+def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
+    worker, services, keyring
+):
+    issue = queue(services, keyring, 1)
+    released = []
+
+    def fail_once_it_is_read(*savepoint) -> None:
+        released.append(savepoint)
+        if len(released) == 3:
+            raise OperationalError("RELEASE", None, ConnectionError())
+
+    event.listen(services.engine, "release_savepoint", fail_once_it_is_read)
+    with pytest.raises(OperationalError):
+        worker.engine._turn()
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
     with services.reading.begin() as session:
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
