@@ -1,6 +1,7 @@
 """Parse servers' URLs; recognize this machine by name or address."""
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -39,3 +40,11 @@ def read_url(
     if not parts.hostname or parts.fragment or not url.isprintable():
         raise refused("The URL must name a host.")
     return parts, port, query
+
+
+def ca_file(query: dict[str, str], root: Path, refused: type[ValueError]) -> str | None:
+    """Return the path of the CA certificates, if any; `refused` is raised if it does not exist."""
+    path = str(root / query["ca"]) if "ca" in query else None
+    if path is not None and not Path(path).is_file():
+        raise refused("The file of certificates (ca) does not exist.")
+    return path

@@ -15,7 +15,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from belong_mail.mail.message.mime import SURROGATE
+
 _TAGS: Final = {
     "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol",
     "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -105,7 +106,7 @@ def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture")
 
 def parse(source: str) -> list[Token]:
     """Parse Markdown, or return it as one text if it would take too long."""
-    source = _SURROGATE.sub("\ufffd", source)
+    source = SURROGATE.sub("\ufffd", source)
     if has_too_many_marks(source):
         return _LITERAL.parse(source)
     has_many = len(_MAY_BE_LINK.findall(source)) > MAX_BARE_LINKS

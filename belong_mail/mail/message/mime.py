@@ -15,7 +15,7 @@ from belong_mail.mail.message.headers import InvalidHeader, InvalidMessage
 from belong_mail.mail.message.template import BodySlot, HeaderSlot, MessageTemplate, quote, split
 
 _NOT_TEXT = re.compile("[\ue000-\ue1ff\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 _SOFT_BREAK: Final = b"=\r\n"
 _BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
@@ -41,7 +41,7 @@ class Envelope:
 def clean_text(text: str) -> str:
     r"""Remove slot markers, and control characters other than \n and \t, from a text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _SURROGATE.sub("\ufffd", _NOT_TEXT.sub("", text))
+    return SURROGATE.sub("\ufffd", _NOT_TEXT.sub("", text))
 
 
 def date_header(at: datetime) -> str:

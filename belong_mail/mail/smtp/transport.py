@@ -11,7 +11,7 @@ from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, unquote
 
-from belong_mail.mail.hosts import is_loopback, read_url
+from belong_mail.mail.hosts import ca_file, is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.oauth import TokenSource, credentials_for
 from belong_mail.mail.smtp.connection import Relay, load_certificate
@@ -76,7 +76,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         username=username,
         password=password,
         tls=tls,
-        ca=_certificates(query.get("ca")),
+        ca=ca_file(query, Path(), InvalidRelay),
         certificate=_own_certificate(query),
         tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
@@ -153,12 +153,6 @@ def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
     return certificate, key
 
 
-def _certificates(path: str | None) -> str | None:
-    if path is not None and not Path(path).is_file():
-        raise InvalidRelay("The file of certificates (ca) does not exist.")
-    return path
-
-
 def _number(
     query: Mapping[str, str], name: str, default: float, minimum: float, maximum: float
 ) -> float:
@@ -177,7 +171,6 @@ def _truth(word: str) -> bool:
     return _TRUTHS[word]
 
 
-MAX_IDLE_SECONDS: Final = 60.0
 # Messages kept in the folder; the oldest are deleted.
 MAX_MESSAGES: Final = 500
 FILE_NAME: Final = re.compile(r"[0-9]{20}-[0-9a-f]{16}")
@@ -192,8 +185,8 @@ class FolderTransport:
         self._folder = folder
 
     def converse(self, source: MessageSource, _drive: RunSession, /) -> None:
-        """Store messages until none comes for MAX_IDLE_SECONDS."""
-        while (outgoing := source.next_message(MAX_IDLE_SECONDS)) is not None:
+        """Store messages until none comes for WORK_WAIT_SECONDS."""
+        while (outgoing := source.next_message(WORK_WAIT_SECONDS)) is not None:
             try:
                 self.keep(outgoing.envelope, partial(source.record_dot, outgoing))
             except BaseException:
