@@ -36,28 +36,19 @@ def page_of(group: Group) -> GroupPage:
     return GroupPage(**{each.name: getattr(group, each.name) for each in fields(GroupPage)})
 
 
-def change(session: Session, group: Group, page: GroupPage) -> None:
+def change(session: Session, group: Group, page: GroupPage, detail: str = "") -> None:
     """Replace the texts of a group's page; `undo` restores the previous ones."""
     group.before = asdict(page_of(group))
-    _put(group, page)
-    audit.record(session, audit.Kind.PAGE_CHANGED, group=group)
+    for each in fields(page):
+        setattr(group, each.name, getattr(page, each.name))
+    audit.record(session, audit.Kind.PAGE_CHANGED, group=group, detail=detail)
     session.flush()
 
 
 def undo(session: Session, group: Group) -> None:
     """Swap the current and previous texts, so a second call redoes the change."""
     if group.before is not None:
-        current = asdict(page_of(group))
-        page = GroupPage(**group.before)
-        group.before = current
-        _put(group, page)
-        audit.record(session, audit.Kind.PAGE_CHANGED, group=group, detail="undo")
-        session.flush()
-
-
-def _put(group: Group, page: GroupPage) -> None:
-    for each in fields(page):
-        setattr(group, each.name, getattr(page, each.name))
+        change(session, group, GroupPage(**group.before), "undo")
 
 
 def welcome_sample(

@@ -1,7 +1,7 @@
 """Leaders' pages about meetings."""
 
 from datetime import date
-from zoneinfo import ZoneInfo
+from itertools import islice
 
 from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -111,8 +111,9 @@ def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturn
 
 def _occurrence(meeting: Meeting, day: str) -> Occurrence:
     """Find a day of a meeting, or answer 404."""
+    zone = services().settings.timezone
     try:
-        found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))
+        found = recurrence.find_occurrence(meeting, zone, date.fromisoformat(day))
     except ValueError:
         found = None
     return found or abort(404)
@@ -126,8 +127,8 @@ def _back(meeting: Meeting, done: str, day: str | None = None) -> ResponseReturn
 
 def _listed(meeting: Meeting) -> dict[str, object]:
     """Return a meeting with its next days, for the list."""
-    first = today()
-    found = recurrence.occurrences(meeting, _zone(), first, first + 2 * LISTED_AHEAD)[:NEXT]
+    zone, first = services().settings.timezone, today()
+    found = recurrence.occurrences(meeting, zone, first, first + 2 * LISTED_AHEAD)[:NEXT]
     days = [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
     is_series = meeting.repeats != "once"
     return {**_named(meeting), "meeting": meeting, "days": days, "is_series": is_series}
@@ -161,14 +162,10 @@ def _form(
 
 def _in_words(meeting: Meeting, language: str) -> dict[str, object]:
     """Describe a meeting that is not stored yet."""
-    first = recurrence.next_days(meeting, recurrence.FIRST, 5)
+    first = islice(recurrence.days(meeting, recurrence.FIRST), 5)
     return {
         "rule": formatting.rule_text(meeting, language),
         "title": formatting.title(meeting, language),
         "days": [at_start(format_day(each, language)) for each in first],
         "details": formatting.details(meeting, language),
     }
-
-
-def _zone() -> ZoneInfo:
-    return services().settings.timezone

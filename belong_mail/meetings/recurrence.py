@@ -113,10 +113,6 @@ def find_occurrence(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence |
     return by_rule(meeting, day, zone) if is_day else None
 
 
-def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
-    return list(islice(days(meeting, after), number))
-
-
 def next_held(meeting: Meeting, after: date) -> date | None:
     """Return the first date from a day on when the meeting takes place, or None."""
     if meeting.cancelled_at:

@@ -12,7 +12,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound, groups_led_by
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import lock_for_change, now
+from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.retention import MEETING_AGE
 from belong_mail.groups.models import Group
 from belong_mail.meetings import recurrence
@@ -118,9 +118,7 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting
         )
     )
     meeting: Meeting | None = session.scalar(lock_for_change(session, found))
-    if meeting is None:
-        raise NotFound
-    return meeting
+    return required(meeting, NotFound)
 
 
 def add(session: Session, group: Group, **planned: Any) -> Meeting:

@@ -156,11 +156,7 @@ def versions_of(folder: Path) -> dict[str, str]:
     All are read at the start, so no visitor's path is ever opened.
     """
     return {
-        file.relative_to(folder).as_posix(): _hashed(file)
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()[:10]
         for file in folder.rglob("*")
         if file.is_file()
     }
-
-
-def _hashed(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
