@@ -8,8 +8,8 @@ from typing import Final
 # Characters of a field that are read.
 MAX_FIELD: Final = 4096
 # Quoted strings and comments, which the sender may control.
-_ASIDE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')
-_TAKEN_BY: Final = re.compile(r"\s*(?:from\s+\S+\s+)?by\s+([^\s;]+)", re.IGNORECASE)
+_QUOTED_OR_COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')
+_RECEIVED_BY: Final = re.compile(r"\s*(?:from\s+\S+\s+)?by\s+([^\s;]+)", re.IGNORECASE)
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\b", re.IGNORECASE)
 _SIGNER: Final = re.compile(r"\bheader\.(?:d\s*=\s*|i\s*=\s*[^\s@;]*@)([^\s;]+)", re.IGNORECASE)
 # Microsoft's servers leave out the name of the server.
@@ -54,9 +54,9 @@ def verdict_of(parsed: Message) -> Verdict | None:
     receiver, verdict = "", None
     for name, value in parsed.items():
         if name.lower() == "authentication-results" and verdict is None:
-            verdict = _read(str(value))
+            verdict = _parse_results(str(value))
         elif name.lower() == "received":
-            taken_by = _taken_by(str(value))
+            taken_by = _received_by(str(value))
             if ":" in taken_by:  # an address: a hop inside one house, as Gmail's
                 continue
             receiver = receiver or taken_by
@@ -66,9 +66,9 @@ def verdict_of(parsed: Message) -> Verdict | None:
     return verdict if is_receivers else None
 
 
-def _taken_by(received: str) -> str:
+def _received_by(received: str) -> str:
     """Return the server that wrote a Received field; "" if the field does not say."""
-    found = _TAKEN_BY.match(_plain(received))
+    found = _RECEIVED_BY.match(_plain(received))
     return found[1] if found else ""
 
 
@@ -80,7 +80,7 @@ def _house(server: str) -> str:
     return name.partition(".")[2] if name.count(".") > 1 else name
 
 
-def _read(value: str) -> Verdict:
+def _parse_results(value: str) -> Verdict:
     parts = _plain(value).split(";")
     server = "" if "=" in parts[0] else parts.pop(0).strip().partition(" ")[0]
     results = []
@@ -97,5 +97,5 @@ def _plain(value: str) -> str:
     """Remove quoted strings and comments, even nested ones."""
     value, left = value[:MAX_FIELD], 1
     while left:
-        value, left = _ASIDE.subn(" ", value)
+        value, left = _QUOTED_OR_COMMENT.subn(" ", value)
     return value

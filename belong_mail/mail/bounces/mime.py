@@ -108,7 +108,7 @@ def fields_of(text: str) -> Fields:
 def first(fields: Fields, name: str) -> str:
     """Return the first value of a name with its encoded words (RFC 2047) decoded, or ""."""
     value = _readable(fields.get(name, [""])[0].encode("latin-1", "replace"))
-    return re.sub(_WORD, _open_word, value, flags=re.IGNORECASE) if "=?" in value else value
+    return re.sub(_WORD, _decode_word, value, flags=re.IGNORECASE) if "=?" in value else value
 
 
 def addresses_in(text: str) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _parts(fields: Fields, body: str, within: str, depth: int) -> Iterator[Part]
     else:
         encoding = first(fields, "content-transfer-encoding").strip().lower()
         named = re.search(_CHARSET, content, re.IGNORECASE)
-        yield Part(kind, within, _opened(body, encoding, named[1] if named else ""))
+        yield Part(kind, within, _decoded(body, encoding, named[1] if named else ""))
 
 
 def _pieces(content: str, body: str) -> list[str]:
@@ -156,7 +156,7 @@ def _pieces(content: str, body: str) -> list[str]:
     return ["\n".join(piece) for piece in pieces]
 
 
-def _opened(text: str, encoding: str, charset: str) -> str:
+def _decoded(text: str, encoding: str, charset: str) -> str:
     raw = text.encode("latin-1")
     try:
         if encoding == "quoted-printable":
@@ -183,7 +183,7 @@ def _readable(raw: bytes, charset: str = "") -> str:
         return raw.decode("latin-1")
 
 
-def _open_word(found: re.Match[str]) -> str:
+def _decode_word(found: re.Match[str]) -> str:
     raw = found[3].encode("utf-8", "replace")
     try:
         opened = a2b_qp(raw, header=True) if found[2] in "qQ" else a2b_base64(raw + b"===")

@@ -20,15 +20,15 @@ _CODE = (
     r"|(?<![\d.])([45][0-5]\d)[ \-]{1,2}[(#]{0,2}[45]\.\d{1,3}\.\d"
 )
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
-_PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
+_TEMPORARY_PHRASES = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
 # Phrases for replies that blame the sender, replacing the one that the text suggests.
-_BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
+_SENDER_PHRASES: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
 # Phrases that count although the status says bad address (X.1.X) or expired.
-_OF_ANOTHER_KIND = frozenset({
+_PHRASES_OVER_STATUS = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
 # Sendmail adds these to every bare 550, 551 or 553, so the words count instead.
-_GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
+_SENDMAIL_STATUSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
 _UNVERIFIED: Final = "verification timed out"
 # The server is closing the connection (RFC 5321, 3.8): that says nothing about an address.
@@ -40,16 +40,16 @@ _ASIDE = (
     rf" {_URL}"
 )
 # Statuses that mean only “refused” when the text says that the user is unknown.
-_SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
+_VAGUE_STATUS = r"5\.7\.[01]|4\.1\.1"
 # Words between a server's own text and the reply that it quotes.
-_WRAPPED = (
+_BEFORE_QUOTED_REPLY = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
 # The host's name, which may contain a phrase such as “spam”.
 _SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
 # Several hosts were tried: one deferred, a later one gave the final reply.
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
-_PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
+_DEFERRAL = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,14 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
 def _inner_answer(lines: list[str], status: str) -> str:
     """Return another server's reply that the text quotes, or ""."""
     words = " ".join(" ".join(lines).split())
-    if wrapped := re.search(_WRAPPED, words):
+    if wrapped := re.search(_BEFORE_QUOTED_REPLY, words):
         return re.sub(r"^(\d{3})[- ]?['\"]", r"\1 ", words[wrapped.end() :])
     if later := re.search(_FINAL_AFTER, words):
         return words[later.end() :]
-    if put_off := re.search(_PUT_OFF, words):
+    if put_off := re.search(_DEFERRAL, words):
         before = words[: put_off.start()]
         told = _more_specific(status if status[:1] in "45" else "", _codes([before])[1])
-        is_open = known_phrase(before) in {"", *_PASSING}
+        is_open = known_phrase(before) in {"", *_TEMPORARY_PHRASES}
         if before.strip() and is_open and (_vagueness(told) or told[2:3] == "4"):
             return words[put_off.start() :]
     return ""
@@ -118,12 +118,12 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     if verb == "RCPT" and status == "5.1.1" and frozenset(phrases_in_reply(told)) == {_UNKNOWN}:
         words = told
     phrase = known_phrase(words)
-    is_guessed = code and status in _GUESSES and status != found
+    is_guessed = code and status in _SENDMAIL_STATUSES and status != found
     if sure := _sure_status(code, phrases, words):
         status = sure
-    elif is_guessed or (phrase in _OF_ANOTHER_KIND and status[1:3] == ".1"):
+    elif is_guessed or (phrase in _PHRASES_OVER_STATUS and status[1:3] == ".1"):
         status = ""
-    elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_SAYS_LITTLE, status):
+    elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_VAGUE_STATUS, status):
         status = "5.1.1"
     if _vagueness(status) > 1:
         status = _passing_status(code, phrase, words) or status
@@ -134,7 +134,7 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     verdict = classify_reply(Reply(kept or int(f"{first}50"), f"{status} {words}", verb))
     if verdict is ReplyClass.HOST and first == "5" and verb != "EHLO":
         verdict = ReplyClass.FAIL
-    phrase = _BECAUSE_OF_US.get(verdict, phrase)
+    phrase = _SENDER_PHRASES.get(verdict, phrase)
     return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
 
 
@@ -149,7 +149,7 @@ def _passing_status(code: int | None, phrase: str, words: str) -> str:
     """Return the status of a temporary failure or an expiry, or ""."""
     if code and str(code)[0] == "5":
         return ""
-    is_of_words = phrase == _UNKNOWN or phrase in _OF_ANOTHER_KIND
+    is_of_words = phrase == _UNKNOWN or phrase in _PHRASES_OVER_STATUS
     if not is_of_words and is_said("expired", words):
         return "4.4.7"
     return "4.0.0" if code and phrase != _UNKNOWN else ""
@@ -201,7 +201,7 @@ def _refined(status: str, first: str, phrase: str, verdict: ReplyClass) -> str:
     """Replace a vague status by the one that the phrase implies."""
     detail = reply_phrases()[phrase].status if phrase in reply_phrases() else "0.0"
     if first == "5" and (
-        (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _PASSING
+        (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _TEMPORARY_PHRASES
     ):
         detail = "0.0"
     if _vagueness(status) > 1 or (status[2:] == "1.0" and detail[0] == "1"):

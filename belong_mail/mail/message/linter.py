@@ -63,10 +63,10 @@ _SAMPLES: Final = {
 }  # fmt: skip
 
 # Random ids in hexadecimal, base 32 or base 64, which may contain a word by chance.
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
-_NAMED_BY_US: Final = frozenset(("message-id", "list-id", "list-unsubscribe", "content-id"))
+_RANDOM_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
+_ID_FIELDS: Final = frozenset(("message-id", "list-id", "list-unsubscribe", "content-id"))
 
-_FIXED: Final = frozenset((
+_CONSTANT_FIELDS: Final = frozenset((
     ("mime-version", "1.0"), ("content-transfer-encoding", "base64"),
     ("content-transfer-encoding", "quoted-printable"), ("precedence", "list"),
     ("list-post", "NO"), ("list-unsubscribe-post", "List-Unsubscribe=One-Click"),
@@ -94,12 +94,12 @@ REDIRECTORS: Final = frozenset((
     "urldefense.proofpoint.com", "v.gd",
 ))  # fmt: skip
 # Pages of other sites that redirect, too.
-_PASSING_ON: Final = re.compile(
+_REDIRECTING_PAGE: Final = re.compile(
     r"(?:www\.|maps\.)?google\.[a-z.]+/url\b|(?:l|lm|m)\.facebook\.com/l\.php\b|l\.instagram\.com/"
     r"|(?:[\w-]+\.)*(?:list-manage|mandrillapp)\.com/track/"
 )
 # Links for sharing at such sites, which are the same for everyone.
-_SHARED: Final = re.compile(
+_SHARING_LINK: Final = re.compile(
     r"maps\.app\.goo\.gl/|goo\.gl/(?:maps|forms)/|aka\.ms/jointeamsmeeting\b"
 )
 
@@ -125,7 +125,7 @@ def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
     """Find headers that identify the group, as they are, decoded, and percent-decoded."""
     for name, value in part.items():
         kind, decoded = name.lower(), str(make_header(decode_header(str(value))))
-        for words in _judged(part, kind, decoded):
+        for words in _texts_to_check(part, kind, decoded):
             if told := expected.tells(kind, words):
                 yield Problem(Rule.HEADER, told)
         allowed = {"to": READER, "subject": GREETING, "list-unsubscribe": TOKEN}.get(kind, "")
@@ -134,16 +134,16 @@ def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
                 yield Problem(Rule.PERSONAL, name)
 
 
-def _judged(part: Message, kind: str, value: str) -> list[str]:
+def _texts_to_check(part: Message, kind: str, value: str) -> list[str]:
     """Return the parts of a header to check; none if its value is the same in all our messages."""
-    if kind in {"date", "to"} or (kind, value) in _FIXED:
+    if kind in {"date", "to"} or (kind, value) in _CONSTANT_FIELDS:
         return []
     if kind in {"content-type", "content-disposition"}:
         params = [*(part.get_params() or ()), *(part.get_params([], "content-disposition"))]
         names = {words for param, words in params if param in {"name", "filename"}}
         ways = {each.removesuffix(".pdf") for each in names - _PICTURES}
     else:
-        ways = {_OPAQUE.sub("", value) if kind in _NAMED_BY_US else value}
+        ways = {_RANDOM_ID.sub("", value) if kind in _ID_FIELDS else value}
     return sorted(ways | {unquote(each) for each in ways})
 
 
@@ -203,11 +203,11 @@ def is_redirected(target: str) -> bool:
     address = split_link(target)
     host = unquote(address.hostname or "").lower().rstrip(".")
     page = f"{host}/{address.path.lstrip('/')}".lower()
-    if _SHARED.match(page):
+    if _SHARING_LINK.match(page):
         return False
     parts = host.split(".")
     is_listed = any(".".join(parts[at:]) in REDIRECTORS for at in range(len(parts)))
-    return is_listed or _PASSING_ON.match(page) is not None
+    return is_listed or _REDIRECTING_PAGE.match(page) is not None
 
 
 def _visible(words: str) -> str:
@@ -249,7 +249,7 @@ class _Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._hearing: list[_Link] = []
+        self._open_links: list[_Link] = []
         self._is_preheader = False
         self.links: list[_Link] = []
         self.preheader = ""
@@ -257,17 +257,17 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         target = dict(attrs).get("href")
         if tag == "a":
-            self._hearing = [_Link(target)] if target is not None else []
-            self.links += self._hearing
+            self._open_links = [_Link(target)] if target is not None else []
+            self.links += self._open_links
         self._is_preheader |= ("class", "preheader") in attrs
 
     def handle_endtag(self, tag: str) -> None:
         self._is_preheader = self._is_preheader and tag != "div"
         if tag == "a":
-            self._hearing = []
+            self._open_links = []
 
     def handle_data(self, data: str) -> None:
-        for link in self._hearing:
+        for link in self._open_links:
             link.words.append(data)
         if self._is_preheader:
             self.preheader += data

@@ -19,8 +19,8 @@ _SLOT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PIECE = re.compile(r".{1,73}(?<!=)(?<!=.)")
 _NOT_QUOTABLE = re.compile(r"[^ -<>-~\t]+")
 # Values that need neither quoted-printable nor HTML escapes, wherever they stand on a line.
-_AS_IS = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{0,72}[!#-%(-;?-~]")
-_NEVER = "(?!)"
+_UNENCODED = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{0,72}[!#-%(-;?-~]")
+_NO_MATCH = "(?!)"
 # Bytes of a fixed end that is not copied into each message.
 LONG_END = 100_000
 
@@ -48,13 +48,13 @@ class BodySlot:
 
     def fill(self, values: Mapping[str, str]) -> bytes:
         value = values[self.name]
-        if _AS_IS.fullmatch(value):
+        if _UNENCODED.fullmatch(value):
             return value.encode("ascii")
         return _quote_once(markup.escape(value) if self.is_html else value)
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
         """Return (fixed bytes before, slot name, pattern of unencoded values, bytes after)."""
-        return b"", self.name, _AS_IS.pattern, b""
+        return b"", self.name, _UNENCODED.pattern, b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class HeaderSlot:
         with suppress(InvalidMessage):
             if not others and self.fill({name: longest}) == start + longest.encode() + end:
                 return start, name, pattern, end
-        return b"", name, _NEVER, b""
+        return b"", name, _NO_MATCH, b""
 
 
 Piece = bytes | BodySlot | HeaderSlot
@@ -115,12 +115,12 @@ class MessageTemplate:
 
     def to_bytes(self) -> bytes:
         """Serialize as JSON; equal templates give equal bytes."""
-        return json.dumps([_protect(piece) for piece in self.pieces]).encode("ascii")
+        return json.dumps([_to_json(piece) for piece in self.pieces]).encode("ascii")
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> "MessageTemplate":
         """Parse the output of `to_bytes`."""
-        return cls.of([_restore(item) for item in json.loads(kept)])
+        return cls.of([_from_json(item) for item in json.loads(kept)])
 
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "MessageTemplate":
@@ -203,7 +203,7 @@ def _octets(found: re.Match[str]) -> str:
     return "".join(f"={octet:02X}" for octet in found[0].encode("utf-8", "replace"))
 
 
-def _protect(piece: Piece) -> object:
+def _to_json(piece: Piece) -> object:
     if isinstance(piece, bytes):
         return piece.decode("ascii")
     if isinstance(piece, BodySlot):
@@ -211,7 +211,7 @@ def _protect(piece: Piece) -> object:
     return {"header": piece.name, "parts": piece.parts}
 
 
-def _restore(item: Any) -> Piece:
+def _from_json(item: Any) -> Piece:
     if isinstance(item, str):
         return item.encode("ascii")
     if "slot" in item:

@@ -20,11 +20,11 @@ MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
 # Timeouts that opening may take in all, and a transaction until its final dot.
 PHASES_IN_TOTAL: Final = 2
-_BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
+_REPLY_LINE: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 # Bytes of the largest TLS record, so that one is read whole (RFC 8446, 5.1).
 _RECORD: Final = 16384
-_NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class ProtocolError(Exception):
@@ -105,7 +105,7 @@ class SmtpConnection(smtplib.SMTP):
 
     def expect_silence(self) -> None:
         """Raise ProtocolError if the server sent an unexpected reply, or closed the connection."""
-        with suppress(*_NOT_NOW):
+        with suppress(*_WOULD_BLOCK):
             self._receive()
         self.expect_no_more()
 
@@ -138,7 +138,7 @@ class SmtpConnection(smtplib.SMTP):
             # Without TLS, the kernel joins the parts; TLS needs one buffer.
             is_tls = isinstance(sock, ssl.SSLSocket)
             written = sock.send(b"".join(parts)) if is_tls else sock.sendmsg(parts)
-        except _NOT_NOW:
+        except _WOULD_BLOCK:
             written = 0
         is_all = written == sum(map(len, parts))
         return None if is_all else memoryview(b"".join(parts))[written:]
@@ -147,7 +147,7 @@ class SmtpConnection(smtplib.SMTP):
         """Send the rest whenever the socket can take more."""
         while rest:
             yield WaitFor.WRITE
-            with suppress(*_NOT_NOW):
+            with suppress(*_WOULD_BLOCK):
                 rest = rest[self._open_socket().send(rest) :]
 
     def is_silent(self) -> bool:
@@ -165,7 +165,7 @@ class SmtpConnection(smtplib.SMTP):
         if not self._unread:
             try:  # noqa: SIM105 - it is done for each message, and `suppress` costs as much again
                 self._receive()
-            except _NOT_NOW:
+            except _WOULD_BLOCK:
                 pass
         if is_all := words.fullmatch(self._unread) is not None:
             self._unread = b""
@@ -176,7 +176,7 @@ class SmtpConnection(smtplib.SMTP):
         texts, code = list[bytes](), b""
         while len(texts) < MAX_REPLY_LINES:
             line = yield from self._next_line()
-            found = _BEGINNING.match(line)
+            found = _REPLY_LINE.match(line)
             if found is None or code not in (b"", found[1]):
                 raise ProtocolError("not a reply")
             code = found[1]
@@ -189,17 +189,17 @@ class SmtpConnection(smtplib.SMTP):
         while (end := self._unread.find(b"\n", 0, MAX_REPLY_LINE + 1)) < 0:
             if len(self._unread) > MAX_REPLY_LINE:
                 raise ProtocolError("an endless line")
-            yield from self._more()
+            yield from self._receive_more()
         line, self._unread = self._unread[:end], self._unread[end + 1 :]
         return line.rstrip(b"\r")
 
-    def _more(self) -> SmtpSteps[None]:
+    def _receive_more(self) -> SmtpSteps[None]:
         self._acknowledge()
         while True:
             yield WaitFor.READ
             try:
                 return self._receive()
-            except _NOT_NOW:
+            except _WOULD_BLOCK:
                 continue
 
     def _acknowledge(self) -> None:
