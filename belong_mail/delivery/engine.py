@@ -263,11 +263,8 @@ class Engine:
         bind = {} if connection is None else {"bind": connection}
         with self._sessions(**bind) as session, session.begin():
             session.connection()
-            is_ours = (
-                not is_renewal
-                or delivery_results.renew_lease(session, owner)
-                or not self._dispatcher.held
-            )
+            is_ours = not is_renewal or delivery_results.renew_lease(session, owner)
+            is_ours |= not self._dispatcher.held
             accepted = self._settle(session, results)
             is_known = is_ours and self._is_met()
             if (had_failed and is_known) or is_last:
