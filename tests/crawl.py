@@ -259,7 +259,7 @@ def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     yield "a newsletter's pause", visitor.press(f"{leave}/pause", until=until)
     [membership] = set(re.findall(r'name="membership" value="([^"]+)"', visitor.open(sheet).text))
     for verb, said in {
-        "remind": {"remind": "yes"}, "resume": {}, "pause": {f"{membership}:until": until},
+        "remind": {"remind": "yes"}, "resume": {}, "pause": {"until": until},
         "language": {"language": "en"},
     }.items():  # fmt: skip
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership, **said)

@@ -18,7 +18,7 @@ from belong_mail.members import service as members
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
 from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, SendMyGroups
 from belong_mail.members.models import Subscription
-from belong_mail.members.self_service import ALL, OpenedSession, choose
+from belong_mail.members.self_service import ALL, choose
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import services, throttle
 from belong_mail.web.language import gettext as _
@@ -28,7 +28,6 @@ from belong_mail.web.page import Page, page
 self_service = Blueprint("self_service", __name__)
 # When everything is erased, plus an hour in which the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
-UNTIL = ":until"
 # Meetings listed on each card.
 NEXT = 3
 # By verb: whether a result still holds, so that a reloaded page does not show an outdated one.
@@ -122,11 +121,10 @@ def leave_all(session: Session, secret: str) -> ResponseReturnValue:
 @no_cookie
 def act(session: Session, secret: str, press: str) -> ResponseReturnValue:
     """Apply a button to the memberships in its form, in one transaction."""
-    named, is_pause = named_memberships(), press == "pause"
-    form = pause_form("".join(named[:1])) if is_pause else PressForm(press)
-    meant = choose(session, secret, named) if named or not is_pause else []
-    if is_pause and not (named and form.is_sent()):
-        return _manage_page(session, secret, 200 if form.is_turned else 422)
+    form, named = PressForm(press), request.form.getlist("membership")
+    meant = choose(session, secret, named)
+    if press == "pause" and not form.is_sent():
+        return _manage_page(session, secret, named[0], form)
     if not form.is_sent():
         abort(400)
     changed = members_self_service.change_each(session, meant, form.act)
@@ -181,44 +179,24 @@ def _ask(
     return page(f"self_service/{name}.html", form=form)
 
 
-def _manage_page(session: Session, secret: str, status: int = 0) -> Page:
-    said = _page_context(session, members_self_service.open_session(session, secret))
-    return page("self_service/manage.html", status, secret=secret, **said)
-
-
-def named_memberships() -> list[str]:
-    """Return the memberships in a form; after Enter in a date field, that field's."""
-    if "membership" in request.form:
-        return request.form.getlist("membership")
-    typed = [name for name, day in request.form.items() if name.endswith(UNTIL) and day]
-    return [typed[0].removesuffix(UNTIL)] if len(typed) == 1 else []
-
-
-def pause_form(which: str) -> PressForm:
-    """Return a membership's part of the form, which keeps all dates as typed."""
-    return PressForm("pause", prefix=f"{which}:")
-
-
-def _page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
+def _manage_page(
+    session: Session, secret: str, wrong: str = "", form: PressForm | None = None
+) -> Page:
+    """Show the list; `form` has a wrong day for one membership, or for ALL."""
+    listed = members_self_service.open_session(session, secret)
     found = members_self_service.list_memberships(session, listed)
-    forms = {which: pause_form(which) for which in (ALL, *listed.public_ids)}
-    done, of, is_wrong = request.args.get("done", ""), request.args.getlist("of"), False
-    if request.method == "POST" and not forms[ALL].is_turned:
-        of = named_memberships()[:1]
-        done = "" if of else "which"
-        is_wrong = bool(of) and not forms[of[0]].is_sent()
-    is_so = IS_SO.get(done)
-    told = [one for one in found if one.public_id in of]
+    forms, empty = {wrong: form} if form else {}, PressForm("pause", formdata=None)
+    done, of = request.args.get("done", ""), [wrong] if wrong else request.args.getlist("of")
+    is_so, told = IS_SO.get(done), [one for one in found if one.public_id in of]
     first = [one for one in found if one.is_active][:1]
-    return {
-        "listed": listed,
-        "held": [_card(session, each, forms[each.public_id]) for each in found],
-        "all_form": forms[ALL],
-        "is_wrong": is_wrong,
-        "done": done,
+    shown: dict[str, Any] = {
+        "held": [_card(session, each, forms.get(each.public_id, empty)) for each in found],
+        "all_form": forms.get(ALL, empty),
         "opened": [one.public_id for one in told or first],
         "told_of": [one.public_id for one in told if is_so and is_so(one)],
     }
+    shown |= {"secret": secret, "listed": listed, "done": done, "is_wrong": bool(wrong)}
+    return page("self_service/manage.html", 422 if wrong else 0, **shown)
 
 
 def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:

@@ -254,7 +254,7 @@ def act(session: Session, token: str, press: str) -> ResponseReturnValue:
         return redirect(url_for(".leave", token=token, done=press), 303)
     if press != "pause":
         abort(400)
-    return _manage(members.get(session, public_id), 422 if form.errors else 200, form)
+    return _manage(members.get(session, public_id), 422, form)
 
 
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])

@@ -57,7 +57,7 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine):
     mine.join(GRACE, "lgbtq")
     path = mine.link()
     day = str((now() + timedelta(9)).date())
-    mine.press(f"{path}/pause", **{"membership": village, f"{village}:until": day})
+    mine.press(f"{path}/pause", membership=village, until=day)
     assert "We’re emailing you the copy." in mine.follow(f"{path}/copy").text
     words = text_of(mine.mails()[-1])
     assert ADA in words

@@ -154,7 +154,7 @@ def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_ope
     page = mine.open(path).text
     for each in (village, lgbtq):
         forms = [form.partition("</form>")[0] for form in card_of(page, each).split("<form")[1:]]
-        assert [f'name="membership" value="{each}"' in form for form in forms] == [True] * 4
+        assert [f'name="membership" value="{each}"' in form for form in forms] == [True] * 5
     [first] = opened(path)
     [other] = {village, lgbtq} - {first}
     answer = mine.press(f"{path}/remind", membership=other, remind="yes")
@@ -173,10 +173,10 @@ def test_what_changed_nothing_is_not_said_to_be_done(mine):
         assert 'id="done"' not in mine.follow(f"{path}/{verb}", membership=village, **said).text, (
             verb
         )
-    for verb, said in (("leave", {}), ("pause", {f"{village}:until": day})):
-        first = mine.press(f"{path}/{verb}", membership=lgbtq, **{f"{lgbtq}:until": day})
+    for verb in ("leave", "pause"):
+        first = mine.press(f"{path}/{verb}", **a_day(lgbtq, day))
         assert 'id="done"' in mine.open(first.location).text, verb
-        again = mine.press(f"{path}/{verb}", membership=lgbtq, **{f"{lgbtq}:until": day}, **said)
+        again = mine.press(f"{path}/{verb}", **a_day(lgbtq, day))
         assert 'id="done"' not in mine.open(again.location).text, verb
         mine.press(f"{path}/undo", membership=lgbtq)
 
@@ -185,7 +185,7 @@ def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_cha
     path, village = mine.belong("the-village")
     mine.press(f"{path}/leave", membership=village)
     for verb, said in (
-        ("pause", {f"{village}:until": str((now() + timedelta(days=5)).date())}),
+        ("pause", {"until": str((now() + timedelta(days=5)).date())}),
         ("remind", {"remind": "yes"}),
         ("language", {"language": "es"}),
         ("resume", {}),
@@ -241,14 +241,16 @@ def test_all_groups_pause_together_but_those_that_are_paused_already(mine, code)
 
 def a_day(public_id: str, day: object) -> dict[str, str]:
     """Return what the button beside one group's day sends."""
-    return {"membership": public_id, f"{public_id}:until": str(day)}
+    return {"membership": public_id, "until": str(day)}
 
 
 def test_one_press_pauses_for_a_month_or_for_three(mine):
     both, zone = mine.join(ADA, "the-village", "lgbtq"), mine.services.settings.timezone
     path, today = mine.link(), now().astimezone(zone).date()
     for each, months in zip(both, (1, 3), strict=True):
-        found = re.findall(f'name="{each}:until" value="([^"]+)">Pause', mine.open(path).text)
+        found = re.findall(
+            'name="until" value="([^"]+)">Pause', card_of(mine.open(path).text, each)
+        )
         days = [today + relativedelta(months=ahead) for ahead in (1, 3)]
         assert found == [str(day) for day in days]
         day = found[0] if months == 1 else found[1]
@@ -296,7 +298,10 @@ def test_a_day_that_cannot_be_today_or_beyond_a_year_is_asked_for_again(mine):
         assert page.status_code == 422, until
         assert "<title>Problem" in page.text
         assert "Choose a date" in page.text
-        assert Form(page.text).fields[f"{village}:until"] == until
+        pausing = page.text.partition('<form class="pausing"')[2].partition("</form>")[0]
+        assert Form(f"<form{pausing}").fields["until"] == until
+        assert "#group-" in page.text.partition('id="problem"')[2].partition("</div>")[0]
+        assert page.text.count('aria-invalid="true"') == 1
     assert mine.open(f"{path}/pause?lang=es").location == f"{path}?lang=es"
     for code in ("", "xx", "EN"):
         answer = mine.press(f"{path}/language", membership=village, language=code)
@@ -308,37 +313,6 @@ def test_a_day_that_cannot_be_today_or_beyond_a_year_is_asked_for_again(mine):
         answer = mine.press(f"{path}/pause", **a_day(village, until))
         assert answer.status_code == status, days
         assert (mine.state(village) == before) is (status == 422)
-
-
-def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(mine):
-    path, village, lgbtq = mine.belong("the-village", "lgbtq")
-    typed = {
-        f"{village}:until": "2027-01-08", f"{lgbtq}:until": "2027-02-09", "all:until": "2027-03-10"
-    }  # fmt: skip
-    switched = mine.press(f"{path}/pause?lang=es", **typed, switch_language="es")
-    assert "Mis grupos" in switched.text
-    assert Form(switched.text).fields == typed
-    one = {**typed, f"{lgbtq}:until": ""}
-    assert mine.press(f"{path}/pause", **one, switch_language="es").status_code == 200
-    page = mine.press(f"{path}/pause", **{**typed, **a_day(village, "soon")}).text
-    assert Form(page).fields == {**typed, f"{village}:until": "soon"}
-    assert "#group-" in page.partition('id="problem"')[2].partition("</div>")[0]
-    assert page.count('aria-invalid="true"') == 1
-    assert mine.state(village)[1] is mine.state(lgbtq)[1] is None
-
-
-def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(mine):
-    [village, lgbtq] = mine.join(ADA, "the-village", "lgbtq")
-    path, day = mine.link(), str((now() + timedelta(days=5)).date())
-    page = mine.press(f"{path}/pause", **{f"{village}:until": day, f"{lgbtq}:until": day})
-    assert (page.status_code, page.text.count(f'value="{day}"')) == (422, 2)
-    assert "Nothing has changed yet." in page.text
-    assert mine.state(village)[1] is mine.state(lgbtq)[1] is None
-    mine.press(f"{path}/pause", **{f"{village}:until": "", f"{lgbtq}:until": day})
-    assert mine.state(village)[1] is None
-    assert mine.state(lgbtq)[1] is not None
-    other = mine.press(f"{path}/pause", **{"another:until": day})
-    assert other.status_code == 404
 
 
 def test_opening_changes_nothing(mine):
