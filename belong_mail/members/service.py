@@ -51,8 +51,6 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
     """Return a confirmation's id, the hash of the link's secret, and the token to refuse it."""
-    if len(name) != 3 * PUBLIC_ID_LENGTH:
-        return link_hash(name), ""
     return link_hash(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
@@ -107,14 +105,13 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
-    granted = FinishConfirmation(confirm_id, not subscription.is_active)
     if not subscription.is_active:
         subscription.confirmed_at = now()
         subscription.ended_at = None
         subscription.language = pending.language
         subscription.paused_until = None
         subscription.is_reminded = False
-    granted.ask(session, sealer, subscription_id=subscription.id)
+        FinishConfirmation(confirm_id).ask(session, sealer, subscription_id=subscription.id)
     return subscription
 
 

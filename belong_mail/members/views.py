@@ -30,7 +30,7 @@ from belong_mail.members.forms import (
     form_for,
 )
 from belong_mail.members.jobs import SendStaffCode, Signup
-from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.models import Subscription
 from belong_mail.members.self_service import calendar_name
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
@@ -135,7 +135,8 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
         subscription = members.outcome_of_request(session, public_id)
         is_refused = request.method == "POST" and not subscription.is_active
         return _outcome_page(subscription, refusal, 409 if is_refused else 200)
-    return _confirmation_page(pending.subscription, refusal, pending)
+    is_introduced = pending.wrapped_introduction is not None
+    return _confirmation_page(pending.subscription, refusal, is_introduced=is_introduced)
 
 
 @subscriptions.get("/welcome/<token>")
@@ -169,15 +170,15 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 
 
 def _confirmation_page(
-    subscription: Subscription, refusal: str, pending: PendingConfirmation | None = None
+    subscription: Subscription, refusal: str, *, is_introduced: bool = False
 ) -> Page:
-    """Ask whether to join; a member is only asked for a missing introduction."""
+    """Ask whether to join, or show a member that they are in."""
     refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
         "already" if subscription.is_active else "confirm",
         subscription.group,
         action=url_for(".confirm", **(request.view_args or {})),
-        is_introduced=pending is not None and pending.wrapped_introduction is not None,
+        is_introduced=is_introduced,
         not_me_url=url_for(".not_me", token=refuse),
     )
 
