@@ -125,6 +125,8 @@ def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_w
     assert 0.8 * seconds <= (sign_in.due_at - now()).total_seconds() <= 1.2 * seconds
     outcomes.apply_outcome(sign_in, outcomes.outcome_after_break("DATA"), None)
     assert 36 <= (sign_in.due_at - now()).total_seconds() <= 54, "a second time"
+    for phase in ("RCPT", "DATA", "body", "DOT"):
+        assert outcomes.outcome_after_break(phase).state is State.DEFERRED, phase
 
 
 @on_sqlite

@@ -215,6 +215,10 @@ def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, 
     poll(worker)
     assert (taken(services), scripted.messages) == (2, [])
     assert len(scripted.read) == 3
+    del scripted.script["FETCH"]
+    scripted.messages = [(2, message(7))]
+    poll(worker)
+    assert taken(services) == 3, "another message may have its number"
 
 
 def test_messages_at_which_the_server_breaks_once_are_read_however_many_they_are(
