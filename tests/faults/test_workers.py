@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
 from tests.browser_client import link_to
 from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.smtp import hang
+from tests.waiting import wait_until
 
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
@@ -27,10 +29,14 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
     elsewhere = scene.on_another_host()
     elsewhere.finish()
     assert scene.books(issue)["sending"] > 0
-    with scene.services.writing.begin() as session:
-        for lease in session.scalars(select(Lease)):
-            lease.until -= timedelta(minutes=1)
-    elsewhere.finish()
+    with elsewhere.worker() as worker:
+        with scene.services.writing.begin() as session:
+            for lease in session.scalars(select(Lease)):
+                assert lease.until <= now() + timedelta(minutes=1)
+                lease.until -= timedelta(minutes=1)
+        wait_until(lambda: not scene.books(issue)["sending"], worker.said)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait()
     elsewhere.finish()
     books = scene.filled(issue)
     assert (books["recipients"], books["accepted"]) == (30, 30)
