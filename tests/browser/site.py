@@ -207,8 +207,8 @@ def link_in(mail: StoredMail, page: str) -> str:
     return links_in(mail, page)[0]
 
 
-def open_sign_in_link(page: Page, site: Served, address: str = LEAD) -> None:
-    """Ask for a link to sign in, and open it."""
+def sign_in(page: Page, site: Served, address: str = LEAD) -> None:
+    """Sign somebody in by an emailed link."""
     before = site.links_to(address, "sign-in")
     page.goto("/sign-in")
     page.fill("[name=email]", address)
@@ -216,11 +216,6 @@ def open_sign_in_link(page: Page, site: Served, address: str = LEAD) -> None:
         page.press("[name=email]", "Enter")
     site.wait_for(lambda: site.links_to(address, "sign-in") != before)
     page.goto(site.links_to(address, "sign-in")[0])
-
-
-def sign_in(page: Page, site: Served, address: str = LEAD) -> None:
-    """Sign somebody in by an emailed link."""
-    open_sign_in_link(page, site, address)
     page.locator("main form .button").first.click()
     expect(page).to_have_url(re.compile("/(lead|office)"))
 

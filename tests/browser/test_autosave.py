@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
-from tests.browser.chromium import PHONE
 from tests.browser.site import Site, sign_in, sign_out
 from tests.markers import night
 
@@ -145,35 +144,3 @@ def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, brow
     page.reload()
     page.get_by_role("button", name="Bring them back").click()
     expect(page.locator("#not-saved")).to_have_text(re.compile("someone else changed"))
-
-
-@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
-@pytest.mark.expected(400, 403)
-def test_a_newsletter_comes_back_after_signing_in_again(browser, site, watch, *, has_script):
-    context = browser.new_context(base_url=site.url, viewport=PHONE, java_script_enabled=has_script)
-    watch.over(context, site.url)
-    page = context.new_page()
-    sign_in(page, site)
-    page.get_by_role("button", name="Write a newsletter").first.click()
-    other = context.new_page()
-    sign_out(other)
-    page.fill("[name=subject]", "Tea on Friday")
-    page.fill("[name=text]", WORDS)
-    save = page.locator("#main-form").get_by_role("button", name="Save", exact=True)
-    save.click()
-    expect(page.locator("h1")).to_have_text("You were signed out")
-    with context.expect_page() as opened:
-        page.get_by_role("link", name="Sign in again in a new tab").click()
-    expect(opened.value.get_by_role("button", name="Send me the link")).to_be_visible()
-    sign_in(opened.value, site)
-    page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("status").first).to_contain_text("Nothing has been saved yet.")
-    expect(page.get_by_role("status").first).to_be_focused()
-    expect(page.locator("[name=subject]")).to_have_value("Tea on Friday")
-    expect(page.locator("[name=text]")).to_have_value(WORDS)
-    save.click()
-    expect(page).to_have_url(re.compile("saved=1"))
-    page.reload()
-    expect(page.locator("[name=text]")).to_have_value(WORDS)
-    context.close()
-    assert watch.complaints == []

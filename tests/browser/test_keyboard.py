@@ -1,4 +1,6 @@
-"""The forms without a mouse: the order of Tab, what Enter does, where errors lead."""
+"""Forms without a mouse or a screen: the order of Tab, Enter, hints, where errors lead."""
+
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -32,6 +34,14 @@ def test_tab_goes_through_the_form_as_it_is_read(phone):
     names = ["Español" if name == "switch_language" else name for name, _ in stops]
     assert names == IN_ORDER
     assert [name for name, is_seen in stops if not is_seen] == []
+
+
+def test_a_field_is_said_with_its_hint_and_an_open_page_is_said_to_be_open(phone):
+    phone.goto(JOIN)
+    address = phone.get_by_role("textbox", name="Your work email address")
+    expect(address).to_have_accessible_description(re.compile("^Use your own address"))
+    phone.goto("/contact")
+    expect(phone.locator("nav [aria-current=page]")).to_have_text("Contact")
 
 
 @night("journeys in a browser")

@@ -1,7 +1,6 @@
 """Slow lines, no style, and presses that come twice."""
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -15,23 +14,8 @@ pytestmark = night("journeys in a browser")
 SLOW = {
     "offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000,
 }  # fmt: skip
-# Seconds until there are words on such a line: two journeys, 15 KB, and a busy machine.
-SOON = 5
 JOIN = f"/groups/{SLUG}/join"
 AFTER_JOINING = re.compile("/check-your-inbox")
-PUBLIC = (
-    "/", f"/groups/{SLUG}", "/groups/autoimmune", JOIN, "/groups/autoimmune/tell-me", "/calendar",
-    "/calendar/2027-01", f"/groups/{SLUG}/poster", "/new-colleagues", "/new-colleagues/sheet",
-    "/new-colleagues/mail", "/contact", "/contact/answer", "/my-groups", "/sign-in", "/privacy",
-    "/accessibility", "/check-your-inbox",
-)  # fmt: skip
-SHIFTS = """() => new Promise(done => {
-  const found = []
-  new PerformanceObserver(list => found.push(...list.getEntries().map(it => it.value)))
-    .observe({ type: 'layout-shift', buffered: true })
-  setTimeout(() => done(found), 100)
-})"""
-SHIFT = "it => it.prepend(Object.assign(document.createElement('p'), { textContent: 'Late' }))"
 HEARD = "() => document.body.innerText.split('\\n').map(it => it.trim()).filter(Boolean)"
 
 
@@ -46,30 +30,6 @@ def bare(phone: Page) -> Page:
     """Hold a phone to which the style sheet never comes."""
     phone.route("**/*.css*", lambda route: route.fulfill(content_type="text/css", body=""))
     return phone
-
-
-def test_nothing_on_a_public_page_jumps(slow):
-    shifts = {}
-    for path in PUBLIC:
-        slow.goto(path)
-        shifts[path] = slow.evaluate(SHIFTS)
-    assert {path: found for path, found in shifts.items() if found} == {}
-    slow.locator("main").evaluate(SHIFT)
-    assert any(slow.evaluate(SHIFTS) for _ in range(100)), "the test above sees what it is for"
-
-
-def test_a_slow_line_brings_the_first_words_soon(slow, context):
-    """Nothing is kept from one of three times to the next, and one without others' work counts."""
-    context.new_cdp_session(slow).send("Network.setCacheDisabled", {"cacheDisabled": True})
-    seconds = []
-    for _ in range(3):
-        began = time.monotonic()
-        slow.goto("/", wait_until="commit")
-        expect(slow.get_by_role("heading", level=1)).to_be_visible()
-        slow.get_by_role("link", name="The Village").wait_for()
-        seconds.append(time.monotonic() - began)
-        slow.goto("about:blank")
-    assert min(seconds) < SOON
 
 
 def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow, site):

@@ -11,7 +11,7 @@ from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.db import now
 from tests.browser.chromium import PHONE
-from tests.browser.site import LEAD, Site, open_sign_in_link, sign_in, sign_out
+from tests.browser.site import LEAD, Site, sign_in, sign_out
 from tests.markers import night
 
 NAME = "My phone"
@@ -96,25 +96,3 @@ def let_proofs_age(site: Site) -> None:
     """Let a quarter of an hour pass since everybody last proved who they are."""
     long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
     site.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))
-
-
-@night("journeys in a browser")
-def test_a_lead_who_lost_the_passkey_is_let_in(page, browser, site):
-    """On a new device, an emailed link says whom to ask; then one signs in."""
-    sign_in(page, site)
-    page.goto("/account")
-    page.get_by_role("button", name="Create the passkey").click()
-    expect(page.get_by_role("status")).to_contain_text("Done")
-
-    context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
-    new = context.new_page()
-    open_sign_in_link(new, site)
-    expect(new.locator("h1")).to_have_text("This account uses a passkey")
-    expect(new.locator("main")).to_contain_text("can let you sign in by email again")
-    site.flask("lead", "unlink", LEAD)
-    open_sign_in_link(new, site)
-    new.get_by_role("button", name="Sign in").press("Enter")
-    expect(new.locator("h1")).to_have_text("Groups I lead")
-    page.goto("/lead/")
-    expect(page.locator("h1")).to_have_text("Group leader sign-in")
-    context.close()

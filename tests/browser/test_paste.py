@@ -1,5 +1,6 @@
 """Words pasted from Google Docs and Word stay what they were; the keyboard marks words."""
 
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -130,3 +131,15 @@ def test_keys_and_tools_mark_words_and_leave_no_sample_words(page, text):
         tools.get_by_role("button", name=name).click()
         page.keyboard.type("x")
         expect(text).to_have_value(left)
+
+
+@night("journeys in a browser")
+def test_the_next_meetings_stand_where_the_cursor_is(page, text, site):
+    site.plan_meetings({"title": {"en": "Tea"}})
+    page.reload()
+    text.fill("Before.\n\nAfter.")
+    text.evaluate("it => it.setSelectionRange(7, 7)")
+    page.get_by_role("button", name="Next meetings").first.click()
+    expect(text).to_have_value(
+        re.compile(r"^Before\.\n\n## The next meetings\n\n- \*\*[^#]*\n\nAfter\.$")
+    )

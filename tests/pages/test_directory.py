@@ -16,7 +16,10 @@ ESTABLISHED = {
     "women-of-color": "Women of Color",
 }
 UPCOMING = {"people-with-disabilities": "People with Disabilities", "autoimmune": "Autoimmune"}
-WHO_SEES = re.compile(r'<th scope="row"[^>]*>([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<')
+# Roles are said, because a narrow screen has no table.
+WHO_SEES = re.compile(
+    r'<th scope="row" role="rowheader">([^<]+)</th>\s*<td[^>]* role="cell"><strong>([^<]+)<'
+)
 WHO_CAN_SEE = {
     "Other members": "No.",
     "The group’s leaders": "No, unless you ask to be introduced.",
