@@ -25,6 +25,7 @@ from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, plan_meeting, queue_issue
 from tests.house_terms import faults, operators_words, seeded
 from tests.markers import on_sqlite
+from tests.processes import ROOT
 from tests.words import Reader, catalog, english_in, entries, forms, said
 
 in_each_language = pytest.mark.parametrize("code", i18n.OTHER_LANGUAGES)
@@ -104,6 +105,17 @@ def test_strings_fit_a_group_one_oclock_and_one(code, group, time, wrong):
     assert sum(group in each for each in shown) > 30
     assert sum(time in each for each in shown) > 3
     assert [each for each in shown if re.search(wrong, each)] == []
+
+
+def test_the_spanish_privacy_page_has_a_sentence_for_each_of_the_english():
+    """It lacked two."""
+    folder = ROOT / "templates" / "directory"
+    pages = [(folder / f"{name}.html").read_text() for name in ("privacy", "who_can_see")]
+    english = re.findall(r'_\("([^"]+)"', " ".join(pages))
+    assert len(english) > 100
+    for words in english:
+        both = (words, i18n.catalog("es").gettext(words))
+        assert len({len(re.findall(r"[.?]”?(?= |$)", each)) for each in both}) == 1, words
 
 
 def test_each_language_says_which_words_are_sensitive():
