@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import RSAKey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +35,8 @@ DEFAULTS: dict[str, Any] = {
     # Fields of discovery.
     "metadata": {},
     "alg": "RS256",
-    # Given as it is, in place of an honest token.
-    "id_token": "",
+    # Signed as it is, in place of an honest token's claims.
+    "payload": "",
     # The algorithm that a token's header names; empty: the key that signed.
     "kid": "",
     # Signs with a key that it does not list.
@@ -79,8 +79,6 @@ class State:
 
     def id_token(self, asked: Mapping[str, str]) -> str:
         """Say who it is; and when they signed in, where that was asked for."""
-        if self.said["id_token"]:
-            return str(self.said["id_token"])
         at = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -103,6 +101,8 @@ class State:
             public = self.key.as_pem(private=False)
             return f"{signed}.{_encoded(hmac.digest(public, signed.encode(), 'sha256'))}"
         key = RSAKey.generate_key(2048) if self.said["is_stranger"] else ours
+        if self.said["payload"]:
+            return jws.serialize_compact(header, self.said["payload"], key)
         return jwt.encode(header, claims, key, algorithms=[header["alg"]])
 
 
