@@ -12,7 +12,6 @@ from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.leads.mailbox import MailboxChange
 from belong_mail.mail.message.mime import compose
 from belong_mail.mail.message.template import slot
-from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
@@ -25,34 +24,6 @@ pytestmark = [periodic_tasks, on_both("rights of the web's role")]
 INTRUDER = "mallory@example.org"
 # They may work for the district: it asks no other address anything.
 OF_STAFF = "mallory@dpsk12.org"
-
-
-def forged_account(session, services) -> Account:
-    forged = services.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
-    account = Account(address_index=b"forged", wrapped_address=forged)
-    session.add(account)
-    session.flush()
-    return account
-
-
-def test_an_intruder_is_not_introduced_to_the_members_nor_asked_for_a_mailbox(
-    services, keyring, worker, relay
-):
-    """Without a lead whose mail they read."""
-    with services.writing.begin() as session:
-        make_member(session, keyring, "ada@dpsk12.org")
-        account, group = forged_account(session, services), group_named(session, "the-village")
-        for member in session.scalars(select(Subscription)):
-            words = json.dumps({"first_name": "", "answers": []}).encode()
-            place = "subscriptions.wrapped_introduction"
-            member.wrapped_introduction = services.sealer.seal(words, place)
-            kind = "introduce-member"
-            session.add(Delivery(kind=kind, account_id=account.id, about_id=member.id))
-        row = Right(account_id=account.id, group_id=group.id, accepted_at=now())
-        session.add(row)
-        shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
-    worker.drain()
-    assert relay.accepted == []
 
 
 def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyring, worker, relay):

@@ -188,6 +188,10 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
             mallory, lead = account(session, MALLORY, scenario), account(session, LEAD, scenario)
             true = right_of(session, lead, OURS)
             right_of(session, mallory, OURS).wrapped_proof = true.wrapped_proof
+        waits, words = row(session, BOB, OURS, scenario), '{"first_name": "", "answers": []}'
+        name = "wrapped_introduction"
+        waits.wrapped_introduction = wrap_field(scenario.keyring, words, name, waits.public_id)
+        introduce(session, waits, account(session, MALLORY, scenario))
         session.delete(row(session, ADA, OURS, scenario))
     scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
     assert len(scenario.relay.to(LEAD)) == 1
