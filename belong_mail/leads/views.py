@@ -106,7 +106,14 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
             _keep_mailbox(session, group, form)
             return redirect(url_for(".page", slug=group.slug, saved=1), 303)
     asked_at, has_mailbox = mailbox.asked_at(session, group), mailbox.is_set(session, group)
-    shown = {"form": form, "newer": newer, "asked_at": asked_at, "has_mailbox": has_mailbox}
+    shown = {
+        "form": form,
+        "newer": newer,
+        "asked_at": asked_at,
+        "has_mailbox": has_mailbox,
+        "needs_approval": approval.is_wanted(session, group),
+        "has_two": len(accounts.leads_of(session, group)) >= approval.TWO,
+    }
     return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
 
 

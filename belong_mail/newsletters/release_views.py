@@ -283,18 +283,14 @@ def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
     return redirect(url_for("editor.write", public_id=issue.public_id), 303)
 
 
-@approvals.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
+@approvals.post("/groups/<slug>/second-ok")
 @for_leads(slug=accounts.group_for_lead)
 def setting(session: Session, group: Group) -> ResponseReturnValue:
-    """Show whether a group's newsletters need approval; on POST a lead turns it on."""
-    has_two = len(accounts.leads_of(session, group)) >= approval.TWO
-    if request.method == "POST":
-        if not has_two:
-            raise newsletters.InvalidState
-        approval.choose(session, group, approval.ALWAYS)
-        return redirect(url_for(".setting", slug=group.slug, saved=1), 303)
-    shown = {"is_wanted": approval.is_wanted(session, group), "has_two": has_two}
-    return group_page("approvals/setting.html", group, **shown)
+    """Require a second leader's approval of a group's newsletters; only the office ends that."""
+    if len(accounts.leads_of(session, group)) < approval.TWO:
+        raise newsletters.InvalidState
+    approval.choose(session, group, approval.ALWAYS)
+    return redirect(url_for("group_settings.page", slug=group.slug, done=1), 303)
 
 
 def _approval_page(session: Session, issue: Newsletter) -> Page:
