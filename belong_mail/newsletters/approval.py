@@ -1,4 +1,4 @@
-"""A second leader's approval of exactly these words: when it is needed, asked for and given."""
+"""A second leader's approval of an issue: whether it is required, asked for and given."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from belong_mail.newsletters.service import InvalidState, require_valid
 REQUEST_AGE = timedelta(days=7)
 # Leaders needed: one asks, another approves.
 TWO = 2
-# A group's rule: automatic (by its kind), always, or never.
+# A group's rule; AUTO depends on whether the group is discreet.
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 
 
@@ -36,7 +36,7 @@ def is_wanted(session: Session, group: Group) -> bool:
 
 
 def is_needed(session: Session, newsletter: Newsletter) -> bool:
-    """Return whether an issue cannot be sent yet, because no one else has approved these words."""
+    """Return whether an issue still lacks an approval that its group requires."""
     if not is_wanted(session, newsletter.group):
         return False
     released = session.get(OperatorRelease, newsletter.id)
@@ -45,7 +45,7 @@ def is_needed(session: Session, newsletter: Newsletter) -> bool:
 
 
 def is_given(session: Session, newsletter: Newsletter) -> bool:
-    """Return whether one lead of its group asked for, and another gave, approval of these words."""
+    """Return whether one leader asked for approval of the present content, and another gave it."""
     found = newsletter.approval
     if found is None or found.digest != digest(newsletter):
         return False
@@ -67,9 +67,9 @@ def is_open(newsletter: Newsletter) -> bool:
 
 
 def digest(newsletter: Newsletter) -> bytes:
-    """Return a hash of everything in an issue: group, words, pictures, flyers.
+    """Return a SHA-256 hash of an issue's content: group, words, pictures and flyers.
 
-    All is as it was read first, and so as it is built: rows may have come and gone since.
+    It hashes the loaded objects, which are also rendered; their rows may have changed since.
     """
     pictures = [
         (
@@ -84,7 +84,7 @@ def digest(newsletter: Newsletter) -> bytes:
     ]
     flyers = [(each.public_id, each.title, _hash(each.content)) for each in newsletter.flyers]
     words = (newsletter.subject, newsletter.preheader, newsletter.text)
-    # The group's name stands where the words say so.
+    # Placeholders stand for the group's name.
     said = [newsletter.group.public_id, newsletter.group.name, *words, pictures, *flyers]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
@@ -102,7 +102,7 @@ def ask(
     due_at: datetime | None,
     undo_minutes: int,
 ) -> None:
-    """Ask the group's other leaders to approve an issue, to be sent at a time or after approval.
+    """Ask the group's other leaders to approve an issue, to send at `due_at` or after approval.
 
     Raises what `require_valid` raises, and InvalidState if it is not a draft, or no one else could
     approve it.
@@ -129,7 +129,7 @@ def ask(
 
 
 def give(session: Session, newsletter: Newsletter, account: Account, seen: str) -> Approval:
-    """Record the approval of exactly the words that were seen. Raises InvalidState."""
+    """Record an approval of the content with the hash `seen`, in hex. Raises InvalidState."""
     found = newsletter.approval
     if found is None or found.asked_by == account.id or seen != found.digest.hex():
         raise InvalidState
@@ -150,7 +150,7 @@ def decline(session: Session, newsletter: Newsletter) -> None:
 
 
 def exempt(session: Session, newsletter: Newsletter) -> None:
-    """Record that an operator's command sends these words without approval."""
+    """Record that an operator's command sends the present content without approval."""
     session.flush()
     session.merge(OperatorRelease(newsletter_id=newsletter.id, digest=digest(newsletter)))
 

@@ -1,4 +1,4 @@
-"""Pause an issue that many relays refuse, or that would be sent too late."""
+"""Pause an issue that servers often refuse, or that is not sent for an hour."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,20 +16,19 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.tasks import LATE_AFTER, ask_leads
 
-# How many of the last copies are looked at.
+# Refusals are counted among so many deliveries before and after one, by id.
 LOOKBACK_ROWS = 250
-# Two in a hundred; more refusals pause an issue. A small issue is paused by half of its copies.
+# Refusals that pause an issue: 2% of LOOKBACK_ROWS, or half of the copies of a small one.
 MAX_REFUSED = 5
 ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
 def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_id: int) -> None:
-    """Count an undelivered email: for its issue, then for its recipient.
+    """Handle a permanent failure: for policy or content, count it for its issue, not its recipient.
 
-    If too many copies are refused through no fault of their recipients, the issue is paused and
-    those copies wait with the rest. A copy that is refused again fails, so that an issue that a
-    lead resumes comes to an end.
+    If too many copies are refused that way, the issue is paused, and those copies are deferred. A
+    copy that is refused again fails, so that an issue that a leader resumes comes to an end.
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
@@ -66,15 +65,15 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
     return [each for each in found if hard_bounces.reclassify(each) in ABOUT_THE_ISSUE]
 
 
-# A relay that named a limit is left alone for an hour, and then tried once more.
+# After a relay's quota reply, sending rests for an hour; then it is tried once more.
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
 
 def pause_late(work: Work, daily_quota: int | None) -> None:
-    """Pause each issue with untried copies, if nothing was sent for an hour.
+    """Pause each issue with untried copies, if no email was sent for an hour.
 
-    The relay was down, or the worker. A used-up quota, ours or the relay's, explains a wait of up
-    to a day. Copies that were deferred and have outlived their kind expire.
+    Either the relay or the worker was down. If a daily quota, ours or the relay's, is used up, an
+    issue may wait for a day. Deferred copies older than `retry.GIVE_UP_AFTER` expire.
     """
     session, at = work.session, work.at
     under_way = select(Newsletter.id).where(
@@ -116,7 +115,7 @@ def _untried() -> CompoundSelect[int]:
 
 
 def _is_limited(session: Session, issue: Newsletter) -> bool:
-    """Return whether the relay named a limit of its own, by the stored replies."""
+    """Return whether a stored reply of the relay reports a quota that is used up."""
     answered = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
         Delivery.newsletter_id == issue.id,
         Delivery.due_at.is_not(None),
@@ -131,7 +130,7 @@ def _is_limited(session: Session, issue: Newsletter) -> bool:
 
 
 def _expire(session: Session, at: datetime) -> None:
-    """Expire copies that were deferred for their recipient, then waited too long for the relay."""
+    """Expire deferred copies that have waited longer than `retry.GIVE_UP_AFTER`."""
     old = update(Delivery).where(
         Delivery.newsletter_id.is_not(None),
         Delivery.due_at.is_not(None),

@@ -1,9 +1,9 @@
-"""Re-encode someone's picture or PDF in a child process, so that it cannot harm a page.
+"""Re-encode an uploaded picture or PDF in a sandboxed child process.
 
-The child gets the file's bytes and nothing else: no environment, so no keys; limits of memory, time
-and output; it can open no file and no connection once it reads the file; where the kernel filters
-system calls, it can ask for little else. One child runs at a time, and its answer is checked.
-`image_program` and `flyer_program` are the children.
+The child gets only the file's bytes: no environment, so no keys. It has limits of memory, time and
+output; after reading the file it can open no file or socket, and on Linux seccomp allows it few
+system calls. One child runs at a time, and its result is checked. `image_program` and
+`flyer_program` are the children.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ IMAGE_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.image_program")
 FLYER_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.flyer_program")
 # Seconds until a child is killed; the largest picture takes two.
 SECONDS: Final = 30.0
-# Seconds that a file waits for another: it holds one of only two threads meanwhile.
+# Seconds to wait for another child; meanwhile the request keeps one of only two threads.
 WAIT_SECONDS: Final = 1.0
 # Bytes read of a child's answer.
 MAX_ANSWER: Final = 8_000_000
@@ -63,7 +63,7 @@ SYSTEM_CALLS: Final = {
 }  # fmt: skip
 # For each machine name: which of the two numbers, and the kernel's number of the machine.
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-# Numbers of the system call `prctl`.
+# Arguments of prctl(2): PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER.
 NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
 # A filter in BPF (linux/filter.h) loads a word of the call, jumps if it equals another, and
 # returns: allow, or EPERM. The call's number is at offset 0, the machine's at 4.
@@ -76,7 +76,7 @@ _one_at_a_time = Lock()
 
 
 class RefusedFile(ValueError):
-    """Says why a file is refused, in words for readers, to be translated."""
+    """A refused file; the error's text is for readers, to be translated."""
 
     refusals: ClassVar[Mapping[str, str]]
 
@@ -155,11 +155,11 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class CleanFlyer:
-    """A PDF as we wrote it."""
+    """A rewritten PDF."""
 
     content: bytes
     pages: int
-    # Whether its text has an order and a structure for screen readers.
+    # Whether it is a tagged PDF, as screen readers need.
     is_tagged: bool
 
     def is_sound(self) -> bool:
@@ -175,7 +175,7 @@ Remade = TypeVar("Remade", EncodedImage, CleanFlyer)
 
 
 def kind_of(file: bytes) -> str:
-    """Return the kind of a picture. Raises InvalidImage."""
+    """Return a picture's format, by its magic bytes. Raises InvalidImage."""
     if len(file) > MAX_FILE:
         raise InvalidImage("large")
     kind = next((kind for magic, kind in MAGIC_BYTES if file.startswith(magic)), "")
@@ -277,7 +277,7 @@ def answer(make: Callable[[bytes], EncodedImage | CleanFlyer]) -> None:
 
 
 def confine() -> None:
-    """In the child: give up for good what reading a file does not need."""
+    """In the child: irrevocably drop the rights that parsing a file does not need."""
     for limit, most in LIMITS:
         resource.setrlimit(limit, (most, most))
     filter_system_calls()

@@ -1,8 +1,8 @@
-"""Strip a PDF of all but what its pages show (ISO 32000).
+"""Remove everything from a PDF except what its pages show (ISO 32000).
 
-Runs as its own program, started by `confinement`: PDFs are parsed in no other process. A list of
-names says what stays: parts that draw a page, tell its order to a screen reader, or are a plain
-link. Nothing else stays, whatever the file calls it.
+`confinement` runs it as a child process; PDFs are parsed nowhere else. It keeps only the keys of
+dictionaries on allowlists: those for drawing a page, for its logical structure (which screen
+readers read), and for links.
 """
 
 import re
@@ -55,7 +55,7 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(f"/{word}" for word in words.split())
 
 
-# Names that draw a page, its fonts, pictures, patterns, colors and layers.
+# Dictionary keys for drawing: pages, fonts, pictures, patterns, colors and layers.
 DRAWING: Final = _names(
     # pages' contents, forms, groups and layers
     "Type Subtype Name BBox Matrix Resources Group StructParent StructParents FormType OC OCGs P VE"
@@ -83,26 +83,26 @@ DRAWING: Final = _names(
     " Predictor Colors Columns EarlyChange EndOfLine EncodedByteAlign Rows EndOfBlock BlackIs1"
     " DamagedRowsBeforeError JBIG2Globals ColorTransform Filter DecodeParms Length"
 )
-# Sections of resources; the names within each are the file's own.
+# Keys of a resource dictionary; the keys within their values are arbitrary.
 RESOURCES: Final = _names("ExtGState ColorSpace Pattern Shading XObject Font Properties")
-# Names that tell a screen reader the order and the kinds of things on a page.
+# Keys of the logical structure, which screen readers read (ISO 32000-1, 14.7).
 STRUCTURE: Final = _names(
     "Type S P ID Pg K A R Lang Alt E ActualText ParentTree ParentTreeNextKey Nums Kids Limits"
     " RoleMap MCID Obj O ListNumbering Headers Scope RowSpan ColSpan Summary Placement"
 )
-# Names of a page; it may inherit the first four from the tree of pages.
+# Keys of a page; it may inherit the first four from the page tree.
 PAGE: Final = _names("Resources MediaBox CropBox Rotate UserUnit Contents Group StructParents Tabs")
 LINK: Final = _names("Rect QuadPoints StructParent Contents")
 # Allowed last (or only) filters of a stream, and allowed filters before them.
-PACKINGS: Final = _names(
+LAST_FILTERS: Final = _names(
     "FlateDecode DCTDecode JPXDecode CCITTFaxDecode JBIG2Decode RunLengthDecode"
 )
-UNPACKED_HERE: Final = _names("ASCII85Decode ASCIIHexDecode LZWDecode")
-# Actions that only show another place or page; these and links are never refused.
-TAME: Final = _names("GoTo Named URI")
+UNPACKED_FILTERS: Final = _names("ASCII85Decode ASCIIHexDecode LZWDecode")
+# Actions that only go to another place or web page; they are never refused.
+HARMLESS_ACTIONS: Final = _names("GoTo Named URI")
 ACTIVE: Final = _names("RichMedia Screen Movie Sound 3D")
 # Annotations that show nothing by themselves, or only to a printing house.
-UNSEEN: Final = _names("Popup PrinterMark TrapNet")
+INVISIBLE: Final = _names("Popup PrinterMark TrapNet")
 HIDDEN: Final = 0b10
 # Default size of a page: US Letter, in points.
 LETTER: Final = (0, 0, 612, 792)
@@ -110,12 +110,12 @@ LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 
 
 class Mode(Enum):
-    """Kinds of dictionaries, which decide the names that stay."""
+    """Kinds of dictionaries; the value is the set of keys that are kept."""
 
     DRAWING = DRAWING
     RESOURCES = RESOURCES
     STRUCTURE = STRUCTURE
-    # Its names are the file's own: fonts by nickname, glyphs by letter.
+    # Its keys are arbitrary, such as names of fonts or glyphs; all are kept.
     NAMED = None
     ROLES = ()
 
@@ -127,7 +127,7 @@ INNER: Final = {
 
 
 def remake(file: bytes) -> CleanFlyer:
-    """Write a PDF of what another's pages show. Raises only InvalidFlyer, whatever it holds."""
+    """Return a rewritten PDF. Raises only InvalidFlyer, whatever the file contains."""
     require_pdf(file)
     if END_SIGN not in file.rstrip(PADDING)[-SIGN_WITHIN:]:
         raise InvalidFlyer("damaged")  # it is cut off, and qpdf would repair it
@@ -135,7 +135,7 @@ def remake(file: bytes) -> CleanFlyer:
         with Pdf.open(BytesIO(file)) as pdf:
             made = Copy(pdf).made()
         with Pdf.open(BytesIO(made.content)):
-            return made  # what cannot be read once more, no reader can open
+            return made  # it can be parsed again
     except InvalidFlyer:
         raise
     except PasswordError as error:
@@ -158,7 +158,7 @@ def _listed(holder: Any, name: str) -> list[Any]:
 
 
 def _require_still(root: Any) -> None:
-    """Refuse a document that acts when it is opened, has a form, or carries files."""
+    """Raise InvalidFlyer if a PDF runs actions by itself, has an XFA form, or embeds files."""
     acts = _get(root, "/AA"), _get(root, "/Names", "/JavaScript"), _get(root, "/AcroForm", "/XFA")
     if any(acts) or _acts(_get(root, "/OpenAction")):
         raise InvalidFlyer("acts")
@@ -170,18 +170,18 @@ def _acts(action: Any, left: int = 20) -> bool:
     """Return whether an action, or one that follows it, does more than show another place."""
     if not isinstance(action, Dictionary):
         return False
-    if left == 0 or _get(action, "/S") not in TAME:
+    if left == 0 or _get(action, "/S") not in HARMLESS_ACTIONS:
         return True
     return any(_acts(each, left - 1) for each in _listed(action, "/Next"))
 
 
 class Copy:
-    """A document whose objects are stripped in place, each by its use."""
+    """A PDF whose objects lose unlisted keys in place, by each object's Mode."""
 
     def __init__(self, pdf: Pdf) -> None:
         self._pdf = pdf
         self._seen: set[tuple[tuple[int, int], Mode]] = set()
-        # Pages and links, which the reading order refers to.
+        # Numbers of pages and links, to which the logical structure may refer.
         self._places: set[tuple[int, int]] = set()
         self._unpacked_octets = 0
 
@@ -240,7 +240,7 @@ class Copy:
             page.Annots = links
 
     def _is_link(self, note: Any) -> bool:
-        """Strip a link to the web, an inbox or a phone; refuse what acts or would be lost."""
+        """Return whether an annotation is a link, and strip it. Raises InvalidFlyer for most."""
         kind, action = _get(note, "/Subtype"), _get(note, "/A")
         if kind in ACTIVE or _acts(action) or _get(note, "/AA"):
             raise InvalidFlyer("acts")
@@ -248,7 +248,7 @@ class Copy:
             raise InvalidFlyer("carries")
         flags = _get(note, "/F")
         is_hidden = isinstance(flags, int) and bool(flags & HIDDEN)
-        if not isinstance(note, Dictionary) or kind in UNSEEN or is_hidden:
+        if not isinstance(note, Dictionary) or kind in INVISIBLE or is_hidden:
             return False
         if kind != "/Link":
             raise InvalidFlyer("comments")
@@ -262,14 +262,14 @@ class Copy:
         return True
 
     def _keep(self, holder: Any, names: frozenset[str]) -> None:
-        """Remove from a page or link what these names do not list, and strip the rest."""
+        """Remove unlisted keys from a page or link, and strip the values of the others."""
         for name in holder.keys() - names:
             del holder[name]
         for name in holder.keys() & names:
             self._strip(holder[name], INNER.get(name, Mode.DRAWING))
 
     def _strip(self, start: Any, mode: Mode) -> None:
-        """Remove what is not listed, from here on through all references."""
+        """Remove unlisted keys from a value and from everything that it refers to."""
         waiting: list[tuple[Any, Mode]] = [(start, mode)]
         while waiting:
             item, mode = waiting.pop()
@@ -277,23 +277,23 @@ class Copy:
                 continue
             if mode is Mode.DRAWING and _get(item, "/Type") == "/OCG":
                 self._keep(item, frozenset(("/Type",)))
-                item.Name = String("Layer")  # its own contents are someone's words
+                item.Name = String("Layer")  # its own name is its author's text
                 continue
             if isinstance(item, Stream):
                 self._repack(item)
             is_list = isinstance(item, Array)
             entries: list[tuple[Any, Any]] = list(enumerate(item) if is_list else item.items())
             for name, value in entries:
-                inner = mode if is_list else self._within(mode, name, value)
-                if inner and not (inner is Mode.STRUCTURE and self._is_astray(value)):
+                inner = mode if is_list else self._entry_mode(mode, name, value)
+                if inner and not (inner is Mode.STRUCTURE and self._is_lost_reference(value)):
                     waiting.append((value, inner))
                 elif is_list:
                     item[name] = None
                 else:
                     del item[name]
 
-    def _is_astray(self, value: Any) -> bool:
-        """Return whether the reading order refers to something that is not shown."""
+    def _is_lost_reference(self, value: Any) -> bool:
+        """Return whether the logical structure refers to an object that is removed."""
         is_reference = _get(value, "/Type") == "/OBJR"
         is_lost = is_reference and not self._is_place(_get(value, "/Obj"))
         return is_lost or isinstance(value, Stream)
@@ -310,8 +310,8 @@ class Copy:
             raise InvalidFlyer("heavy")
         return is_known
 
-    def _within(self, mode: Mode, name: Any, value: Any) -> Mode | None:
-        """Return the mode of a dictionary's entry, or None if it does not stay."""
+    def _entry_mode(self, mode: Mode, name: Any, value: Any) -> Mode | None:
+        """Return the mode of a dictionary's entry, or None to remove it."""
         if mode is Mode.ROLES:
             return mode if isinstance(value, Name) else None
         if mode is Mode.NAMED:
@@ -323,17 +323,17 @@ class Copy:
         return Mode.NAMED if mode is Mode.RESOURCES else INNER.get(name, mode)
 
     def _repack(self, stream: Stream) -> None:
-        """Compress a stream anew; a photograph loses its metadata."""
+        """Write a stream with its last filter alone; a photograph loses its metadata."""
         pixels = [_get(stream, name) or 0 for name in ("/Width", "/Height")]
         if abs(pixels[0] * pixels[1]) > MAX_PIXELS:
             raise InvalidFlyer("heavy")
         filters = [str(each) for each in _listed(stream, "/Filter")]
         parameters = [*_listed(stream, "/DecodeParms"), *[None] * len(filters)]
         data = stream.read_raw_bytes()
-        while len(filters) > 1 or (filters and filters[0] in UNPACKED_HERE):
+        while len(filters) > 1 or (filters and filters[0] in UNPACKED_FILTERS):
             data = self._unpacked(data, filters.pop(0), parameters.pop(0))
         packing = filters[0] if filters else ""
-        if packing and packing not in PACKINGS:
+        if packing and packing not in LAST_FILTERS:
             raise InvalidFlyer("damaged")
         if packing == "/DCTDecode":
             data = bare_jpeg(data)
@@ -354,7 +354,7 @@ class Copy:
         return unpacked
 
     def _measure(self, data: bytes) -> None:
-        """Count the bytes a stream unpacks to; of a broken one, those before the break."""
+        """Count the bytes a stream unpacks to; of a damaged one, those before the damage."""
         unpacker = zlib.decompressobj()
         with suppress(zlib.error):
             while data and not unpacker.eof:
@@ -367,16 +367,15 @@ class Copy:
             raise InvalidFlyer("heavy")
 
 
-# A segment of a JPEG (ITU T.81, B.1.1) with its length, and what a scan also holds: stuffed bytes
-# and restarts.
+# A segment of a JPEG with its length (ITU T.81, B.1.1); and the data of a scan, with stuffed bytes
+# and restart markers.
 SEGMENT: Final = re.compile(rb"\xff+([^\x00\xff])(..)", re.DOTALL)
-SCANNED: Final = re.compile(rb"(?:[^\xff]++|\xff+[\x00\xd0-\xd7])*+", re.DOTALL)
+SCAN_DATA: Final = re.compile(rb"(?:[^\xff]++|\xff+[\x00\xd0-\xd7])*+", re.DOTALL)
 SCAN, END = b"\xda", b"\xd9"
-# Segments with words or a small picture: comments, and those of applications except Adobe's, which
-# defines colors.
-TALK: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE0, 0xEE), 0xEF))
-# Boxes of a JPEG 2000 file (ISO 15444-1, I.4) that hold words, or anything at all.
-WORDY: Final = frozenset((b"xml ", b"uuid", b"uinf", b"jp2i"))
+# Segments with text or thumbnails: COM, and APPn except Adobe's, which defines colors.
+TEXT_SEGMENTS: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE0, 0xEE), 0xEF))
+# Boxes of a JPEG 2000 file (ISO 15444-1, I.4) with text or arbitrary data.
+TEXT_BOXES: Final = frozenset((b"xml ", b"uuid", b"uinf", b"jp2i"))
 
 
 def bare_jpeg(file: bytes) -> bytes:
@@ -391,16 +390,16 @@ def bare_jpeg(file: bytes) -> bytes:
         if segment[1] == END:
             break
         end = segment.end(1) + int.from_bytes(segment[2])
-        if segment[1] == SCAN and (scanned := SCANNED.match(file, end)):
+        if segment[1] == SCAN and (scanned := SCAN_DATA.match(file, end)):
             end = scanned.end()
-        if segment[1] not in TALK:
+        if segment[1] not in TEXT_SEGMENTS:
             bare += file[at:end]
         at = end
     return bytes(bare) + b"\xff\xd9"
 
 
 def bare_jpeg_2000(file: bytes) -> bytes:
-    """Return a JPEG 2000 without boxes of words (bare streams have none). Raises ValueError."""
+    """Return a JPEG 2000 without TEXT_BOXES; a bare codestream has none. Raises ValueError."""
     if file.startswith(b"\xff\x4f"):
         return file
     bare, at = bytearray(), 0
@@ -411,14 +410,14 @@ def bare_jpeg_2000(file: bytes) -> bytes:
         size = size or len(file) - at
         if size < 8:  # noqa: PLR2004 - its own head
             raise ValueError("no box")
-        if kind not in WORDY:
+        if kind not in TEXT_BOXES:
             bare += file[at : at + size]
         at += size
     return bytes(bare)
 
 
 def _address(given: Any) -> str:
-    """Return the address of a plain link, or an empty text."""
+    """Return a link's address if it is a plain URL (web, mailto or tel), else ""."""
     address = str(given).strip() if isinstance(given, String) else ""
     if len(address) > MAX_URI:
         return ""

@@ -1,6 +1,6 @@
 """Re-encode an image from its pixels; nothing else of the file remains.
 
-Runs as its own program, started by `confinement`: files are decoded in no other process.
+`confinement` runs it as a child process; pictures are decoded nowhere else.
 """
 
 import io
@@ -25,9 +25,9 @@ from belong_mail.newsletters.confinement import (
     kind_of,
 )
 
-# Pixels of phones' photographs. A JPEG is scaled down while it is read.
+# Most pixels of a JPEG, as of phones' photographs; it is scaled down while it is read.
 MAX_JPEG: Final = 25_000_000
-# Pixels of other formats, which are unpacked whole: a WebP takes 16 bytes a pixel meanwhile.
+# Most pixels of other formats, which are decoded whole: a WebP takes 16 bytes a pixel.
 MAX_OTHER: Final = 9_000_000
 # Bytes of a PNG; a larger picture becomes a JPEG, on white where it was transparent.
 MAX_EXACT: Final = 400_000
@@ -37,7 +37,7 @@ OPAQUE: Final = 255
 TURNED: Final = 5
 
 
-# Modules that Pillow would load only when a file needs them, when it can no longer.
+# Pillow's plugins, which it would import on demand, when the child can open no file.
 LOADED: Final = (
     JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
 )  # fmt: skip

@@ -98,11 +98,11 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> None:
-    """Store the bytes that every member gets, unless they are stored.
+    """Store an issue's message for each language, unless it is stored.
 
-    The first of two workers wins. Words that differ stay open as slots. The bytes are wrapped, so
-    that an intruder in the database cannot add slots. Raises UnfitIssue, also if the words are no
-    longer those that a second leader approved.
+    What differs for members is a slot in it, filled in later. It is encrypted, so that an intruder
+    in the database cannot add slots. The first of two workers wins. Raises UnfitIssue, also if a
+    required approval is missing.
     """
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))
@@ -120,7 +120,7 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> No
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
-    """Return the row that an issue's bytes are wrapped for; replies go to its group's mailbox."""
+    """Return a stored message's associated data, with the group, whose mailbox gets replies."""
     return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}"
 
 
@@ -138,7 +138,7 @@ def build(
     """
     is_long = any(len(each) > newsletters.MAX_TEXT for each in newsletter.text.values())
     if is_long or not files.are_few(newsletter):
-        raise UnfitIssue(())  # no form takes it, and some work on words grows with their square
+        raise UnfitIssue(())  # no form accepts it, and some checks take quadratic time
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
     replies_to = mailbox.reply_address(mailer.opener, newsletter.group)
@@ -202,7 +202,7 @@ def _headers(
 
 
 def _one_click(mailer: Mailer) -> Headers:
-    """Return the ways to leave, https first, which RFC 8058 lets mailbox providers use."""
+    """Return the headers for one-click unsubscription, https first (RFC 8058)."""
     url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
     ways = [f"<{url}>"]
     if mailer.has_inbound:
@@ -225,13 +225,13 @@ def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope
 
 
 class IssueTemplate:
-    """The part that an issue's copies in one language share; it has passed the gate."""
+    """An issue's checked message in one language, with the values that all copies share."""
 
     def __init__(
         self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage
     ) -> None:
         wire, self.end = fit.template.without_end()
-        """The end of every copy, where that is long: pictures and flyers."""
+        """The end of every copy, if that is long: pictures and flyers."""
         self.date = date_header(at)
         ways = (
             ("leave", mailer.links.signer(Purpose.LEAVE, at)),
@@ -239,14 +239,14 @@ class IssueTemplate:
             ("leave_address", mailer.names.leave_address),
         )
         self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)
-        """The slots of links, and what fills each for a public id."""
+        """Slots for links, each with a function from a member's public id to its value."""
         ours = {name: token(new_public_id()) for name, token in self.tokens}
         ours |= {"date": self.date, "message_id": mailer.names.message_id(0, "")}
         self.template = FastTemplate(wire, ours)
         self.group = newsletter.group.public_id
-        """Its members' addresses open for it alone."""
+        """Associated data of its members' addresses."""
         self.language = IssueText.from_issue(newsletter).of(language)[2]
-        """The language of its words, which is not each reader's."""
+        """Language of its text, which may differ from a reader's."""
 
 
 class IssueMailer:
@@ -259,11 +259,10 @@ class IssueMailer:
         self.chosen: ChunkMembers = partial(newsletters.chunk_members_query, _OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Render and store an issue, unless another worker does; return what selects its members.
+        """Render and store an issue unless that is done; return what selects its members.
 
-        If an issue cannot be written, its deliveries fail and other email goes on. If its row
-        cannot be read, or its message does not pass the gate, it is paused and IssuePaused is
-        raised.
+        Raises IssuePaused, and pauses the issue, if its row cannot be read or the gate refuses it.
+        After another error in rendering, its deliveries fail and other email goes on.
         """
         if self.prepared.get("newsletter_id") == newsletter_id:
             return self.prepared
@@ -292,7 +291,7 @@ class IssueMailer:
         self._writers.clear()
 
     def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
-        """Store an issue's bytes; or pause it and return False if they must not be sent."""
+        """Store an issue's message; if the gate refuses it, pause the issue and return False."""
         try:
             with session.begin_nested():
                 render_issue(session, self._mailer, newsletter)
@@ -306,7 +305,7 @@ class IssueMailer:
         return True
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
-        """Read what these members' copies need, in one query; others are left out."""
+        """Read what these deliveries' copies need, in one query; unknown ids are left out."""
         return self.composers(session, session.execute(_READING, {"ids": ids, "at": now()}))
 
     def composers(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
@@ -328,10 +327,10 @@ class IssueMailer:
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
         """Write one member's copy.
 
-        The address opens only for this row in this group. The index is not recomputed for each
-        copy: no member is looked up here, and under another index the same copy goes to the same
-        person. Raises SkipDelivery if they have left or paused since, or the group is retired;
-        IssuePaused if the issue is paused or stopped, or the group ends: the worker withdraws them.
+        The address can be decrypted only for this row and group. Its blind index is not computed
+        again, as nothing is looked up by it here. Raises SkipDelivery if the member has left or
+        paused since, or the group is retired; IssuePaused if the issue is paused or stopped, or the
+        group has ended: then the worker withdraws the copies.
         """
         number, _, _, public_id, address, name, *asked = row
         if asked:
@@ -361,10 +360,10 @@ class IssueMailer:
     def _writer(
         self, session: Session, newsletter_id: int, language: str
     ) -> IssueTemplate | Exception:
-        """Return the template of an issue's copies, or the reason why there is none.
+        """Return the template of an issue's copies, or an exception to raise for each of them.
 
-        If its bytes do not pass the gate, the issue is paused. An issue that could not be rendered
-        with the claim is tried once more.
+        If the gate refuses it, the issue is paused. If rendering failed before, it is tried once
+        more.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
@@ -423,5 +422,5 @@ _READING = (
 
 
 _newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
-# The same for a member who was just chosen, of whom nothing else is asked.
+# The columns for members whom the claim has just selected, without further checks.
 _OF_A_READER = (_newsletter_id, Subscription.language, *_OWN)

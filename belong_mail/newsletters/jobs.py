@@ -7,7 +7,7 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class FollowIssue(SealedJob, kind="follow-issue"):
-    """Job: an issue was marked, so its copies have to follow."""
+    """Pause, resume or withdraw an issue's copies after a change of its state."""
 
     issue: str
     # The office's account that acted, and what it did, in a word; empty if a leader did.

@@ -39,20 +39,20 @@ class Newsletter(PublicIdBase):
     released_by: Mapped[int | None] = mapped_column(
         ForeignKey(Account.id, ondelete="SET NULL"), index=True
     )
-    # People who had confirmed by then get it.
+    # Members who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
-    # When nothing of it was waiting any more.
+    # When none of its copies was unfinished any more.
     ended_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
-    # It paused by itself: servers refuse it for what it says, or for how we send.
+    # Paused automatically: servers refused many copies, for content or policy.
     is_refused: Mapped[bool] = mapped_column(default=False)
-    # It paused by itself: no email could be sent for an hour.
+    # Paused automatically: no email could be sent for an hour.
     is_late: Mapped[bool] = mapped_column(default=False)
     # When a lead last resumed it.
     resumed_at: Mapped[datetime | None]
-    # Stopped for good: copies that were not sent stay here.
+    # Stopped for good: unsent copies are withdrawn.
     stopped_at: Mapped[datetime | None]
-    # Its time passed while we were down, so the leads were asked.
+    # Not sent when due, so the leaders were asked; `tasks` decides.
     held_at: Mapped[datetime | None]
     images: Mapped[list["Image"]] = relationship(
         order_by="Image.id", cascade="all, delete-orphan", passive_deletes=True
@@ -87,7 +87,7 @@ class Image(PublicIdBase):
 
     @property
     def source(self) -> str:
-        """Return the code that shows the picture in a text."""
+        """Return Markdown that shows the picture."""
         words = MARKDOWN_MARKS.sub(r"\\\1", self.description)
         return f"![{words}](picture:{self.public_id})"
 
@@ -106,25 +106,25 @@ class Flyer(PublicIdBase):
     # Bytes.
     size: Mapped[int]
     pages: Mapped[int]
-    # Whether it has an order and a structure for screen readers.
+    # Whether it is a tagged PDF, as screen readers need.
     is_tagged: Mapped[bool]
 
 
 class RenderedIssue(Base):
-    """An issue as it is sent in one language of the footer: every worker sends these bytes."""
+    """An issue's message in one language, with slots and encrypted; every worker sends it."""
 
     __tablename__ = "rendered_issues"
 
-    # Not a foreign key: all issues would wait for whoever has locked this one.
+    # Not a foreign key, whose check would wait for a lock on the newsletter.
     newsletter_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
     wire: Mapped[bytes]
 
 
 class Approval(Base):
-    """A request for a second leader's approval of exactly these words, and maybe the approval.
+    """A request for a second leader's approval of an issue, and the approval.
 
-    An edit voids it, because the words are others then.
+    An edit voids it, as `digest` differs then.
     """
 
     __tablename__ = "approvals"
@@ -145,9 +145,9 @@ class Approval(Base):
 
 
 class OperatorRelease(Base):
-    """A release by an operator's command, which needs no approval of these words.
+    """A release by an operator's command, which needs no approval of this content.
 
-    The web's role cannot write it.
+    The web's database role cannot write it.
     """
 
     __tablename__ = "operator_releases"

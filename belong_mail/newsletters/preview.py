@@ -1,4 +1,4 @@
-"""The email itself, built as for sending with a sample reader; and its words alone."""
+"""Render an issue for pages: as the email that would be sent, or its words alone."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -26,7 +26,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " frame-ancestors 'self'; base-uri 'none'; form-action 'none'; sandbox"
 )
-# Stands where a draft has no subject or text yet.
+# In place of a missing subject or text.
 EMPTY = "…"
 WHEN_DARK = "@media (prefers-color-scheme: dark)"
 
@@ -36,8 +36,8 @@ def preview_page(
 ) -> tuple[str, str]:
     """Return a preview and its media type.
 
-    `kind` is `text`, `dark`, `es`, `text-es` (or another language of the list), or anything else
-    for the email as it comes.
+    `kind` is `text`, `dark`, `es`, `text-es` (or another language's code); anything else is the
+    HTML in the default language.
     """
     code = kind.removeprefix("text-")
     language = code if code in NAMES else DEFAULT
@@ -70,7 +70,7 @@ class IssueVersion:
 
 
 def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[IssueVersion]:
-    """Return an issue's words in each language that it is written in, with a sample reader."""
+    """Return an issue's words in each language that it is written in, for a sample reader."""
     words, found = IssueText.from_issue(issue), []
     for code in words.written_in():
         subject, preheader = (

@@ -1,4 +1,4 @@
-"""A lead's view of an issue: sentences and rounded numbers, never exact ones."""
+"""Describe an issue's progress and results: rounded for leaders, exact for the office."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ from belong_mail.web.language import gettext as _
 
 # Percent; finer steps would show single members of a small group.
 STEP = 5
-# With fewer recipients even such a step would show single ones, so nothing is said until the end.
+# With fewer recipients even such a step would reveal single members: it is 0 until the end.
 SMALL = 20
 WHOLE = 100
 UNDELIVERED = gettext_noop(
@@ -41,7 +41,7 @@ RESENT = gettext_noop(
 
 
 def delivery_findings(issue: Newsletter) -> list[tuple[str, str]]:
-    """Return the checklist in the reader's words; one that forbids sending has a place to fix."""
+    """Return the checklist as (text, place); only an item that forbids sending has a place."""
     findings = checklist(issue, services().renderer, services().links)
     return [(_said(each), each.place if each.is_refusal else "") for each in findings]
 
@@ -54,7 +54,7 @@ def _said(finding: ChecklistItem) -> str:
 
 
 def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Return the gate's problems with a waiting issue."""
+    """Return the problems for which the gate refuses a held or paused issue."""
     if status.state not in {"held", "paused"}:
         return []
     made = render_each(issue, services().renderer, services().links)
@@ -62,7 +62,7 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def approximate_count(number: int, told: int | None = 0) -> str:
-    """Round a number of people; if it is near the group's known number, return that one."""
+    """Round a number of people; near the group's shown number `told`, return that one."""
     near = steady(number, told or 0)
     return _("about %(number)s", number=format_number(near)) if near else _("a few")
 
@@ -101,9 +101,9 @@ def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]
 
 
 def report(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Say what became of an issue; nothing before it has begun.
+    """Describe an issue's results in sentences; none before it was queued.
 
-    If all or almost all got it, it says the group's number that the leads know.
+    If all or almost all got it, the number is the one that the group's pages show.
     """
     counts, told = status.counts, issue.group.members_shown
     everybody = counts["recipients"]
@@ -131,7 +131,7 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def _in_doubt(status: IssueStatus) -> list[str]:
-    """Say what did not arrive, what may have, and what may have twice."""
+    """Describe copies that were undelivered, uncertain, or maybe sent twice."""
     counts = status.counts
     failed = counts[State.FAILED] + counts[State.BOUNCED] + counts[State.EXPIRED]
     numbers = {UNDELIVERED: failed, DOUBTFUL: counts[State.UNCERTAIN], RESENT: counts["resent"]}
@@ -165,12 +165,12 @@ def other_writers(session: Session, issue: Newsletter, reader: Account) -> list[
 
 
 def _called(person: Account, reader: Account) -> str:
-    """Return the office's name for a person; the reader is told apart."""
+    """Return a person's name as the office wrote it, or “you” for the reader."""
     return _("you") if person.id == reader.id else person.name or _("a group leader")
 
 
 def _not_sent(status: IssueStatus, told: int | None) -> list[str]:
-    """Say who got nothing; after a stop that is more than the people who left."""
+    """Describe withdrawn copies; after a stop they are not only of people who left."""
     number = status.counts[State.WITHDRAWN] + status.counts[State.SUPPRESSED]
     if not number:
         return []

@@ -1,6 +1,7 @@
-"""Verbs about an issue: release, undo, pause, resume, stop; and its status.
+"""Change an issue's state (release, undo, pause, resume, stop), and return its status.
 
-A page sets marks on the issue, which the engine reads before each chunk; the worker moves copies.
+A page sets times on the issue, which the engine reads before each chunk; the worker updates its
+deliveries.
 """
 
 from collections.abc import Callable
@@ -44,7 +45,7 @@ OF_AN_ISSUE = (
     "approve-issue",
     "office-acted",
 )
-# Neither sent nor a draft.
+# Scheduled or held.
 WAITS = and_(
     Newsletter.queued_at.is_(None),
     or_(Newsletter.due_at.is_not(None), Newsletter.held_at.is_not(None)),
@@ -56,7 +57,7 @@ DRAFT = {"due_at": None, "held_at": None, "released_by": None}
 
 
 class InvalidLocalTime(Exception):
-    """The clocks skip this local time; `instead` exists."""
+    """The clocks skip this local time; `instead` is one that exists."""
 
     def __init__(self, instead: datetime) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ def release(
 ) -> None:
     """Schedule a draft, or a held issue. Raises InvalidState.
 
-    The account is that of the lead or colleague who releases it.
+    `account_id` is of the leader, or the office's person, who releases it.
     """
     require_valid(newsletter)
     if newsletter.group.has_ended(due_at):
@@ -95,7 +96,7 @@ def release(
 
 
 def approve(session: Session, newsletter: Newsletter, account: Account, seen: str) -> None:
-    """Approve exactly the words that were seen, and schedule them. Raises InvalidState."""
+    """Approve an issue with the content hash `seen`, and schedule it. Raises InvalidState."""
     found = approval.give(session, newsletter, account, seen)
     at = now() + timedelta(minutes=found.undo_minutes)
     due_at = found.due_at if found.due_at and found.due_at > now() else at
@@ -135,7 +136,7 @@ def resume(session: Session, newsletter: Newsletter) -> None:
 
 
 def stop(session: Session, newsletter: Newsletter) -> None:
-    """Mark an issue as stopped for good: unsent copies stay here. Raises InvalidState."""
+    """Mark an issue as stopped for good: no more copies are sent. Raises InvalidState."""
     _change(session, newsletter, Kind.STOPPED, *QUEUED, stopped_at=now())
 
 
@@ -146,9 +147,9 @@ def ask(
     verb: Verb,
     office: Account | None = None,
 ) -> None:
-    """Act on an issue from a page: its marks act at once, the worker does the rest.
+    """Change an issue's state from a page, and queue a job about its copies.
 
-    The worker moves its copies, and tells its leaders what someone of the office did.
+    The worker updates its deliveries, and emails its leaders if the office did it.
     """
     verb(session, newsletter)
     follow(session, sealer, newsletter, office)
@@ -157,19 +158,19 @@ def ask(
 def follow(
     session: Session, sealer: Sealer, newsletter: Newsletter, office: Account | None = None
 ) -> None:
-    """Have the worker move an issue's copies as its marks say."""
+    """Queue a job that updates an issue's deliveries by its state."""
     by, done = (office.public_id, last_action(newsletter)) if office else ("", "")
     FollowIssue(newsletter.public_id, by, done).ask(session, sealer)
 
 
 def act(session: Session, newsletter: Newsletter, verb: Verb) -> None:
-    """Act on an issue and move its copies: for the worker and for commands."""
+    """Change an issue's state and its deliveries; for the worker and for commands."""
     verb(session, newsletter)
     move_copies(session, newsletter)
 
 
 def move_copies(session: Session, newsletter: Newsletter) -> None:
-    """Make an issue's copies wait, go on or stay here, as its marks say."""
+    """Pause, resume or withdraw an issue's copies, by its state."""
     if newsletter.stopped_at is not None:
         delivery_pause.stop(session, newsletter.id)
     elif newsletter.paused_at is not None:
@@ -181,7 +182,7 @@ def move_copies(session: Session, newsletter: Newsletter) -> None:
 def retire(session: Session, group: Group) -> None:
     """Retire a group: stop its issues, and withdraw email that waits to be sent about it.
 
-    Scheduled issues come first: one that is being queued is waited for, and then stopped.
+    Scheduled issues become drafts first; this waits for one that is being queued, to stop it then.
     """
     groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id
@@ -192,7 +193,7 @@ def retire(session: Session, group: Group) -> None:
         if issue_status(session, newsletter).state in {"sending", "paused"}:
             act(session, newsletter, stop)
     members = select(Subscription.id).where(Subscription.group_id == group.id)
-    # Not what is fixed: that answers something typed, whatever becomes of a group.
+    # Emails with stored arguments answer someone's input; they are sent even so.
     is_open = Delivery.newsletter_id.is_(None), Delivery.sealed_arguments.is_(None)
     delivery_pause.withdraw(session, Delivery.subscription_id.in_(members), *is_open)
     delivery_pause.withdraw(
@@ -283,7 +284,7 @@ def _change(
     *is_so: ColumnElement[bool],
     **values: object,
 ) -> None:
-    """Change an issue if this condition holds, and record who did. Raises InvalidState."""
+    """Update an issue if it matches `is_so`, and record it for the audit. Raises InvalidState."""
     changed = update(Newsletter).where(Newsletter.id == newsletter.id, *is_so).values(values)
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise InvalidState

@@ -38,7 +38,7 @@ from belong_mail.web.page import Page, page
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
 office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
-# Each button's act on an issue, by the end of its address.
+# Each button's action, by the last part of its URL.
 VERBS: dict[str, Verb] = {
     "undo": issue_release.undo,
     "cancel": issue_release.undo,
@@ -46,12 +46,12 @@ VERBS: dict[str, Verb] = {
     "resume": issue_release.resume,
     "stop": issue_release.stop,
 }
-# Sent issues in one part of the office's list.
+# Sent issues on a page of the office's list.
 ISSUES_PER_PAGE = 30
 
 
 def find_issue(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue of a group that the account leads; a template is none."""
+    """Find an issue, but not a template, of a group that the account leads. Raises NotFound."""
     issue = newsletters.find_for_lead(session, account, public_id)
     if issue.is_template:
         raise accounts.NotFound
@@ -100,7 +100,7 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
 @releases.post("/test")
 @for_leads(public_id=find_issue)
 def test(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    """Send a test to leads; its subject shows on a screen too, so the issue must be fit."""
+    """Send a test copy to leaders; inboxes show its subject, so the gate must pass it."""
     try:
         require_rendered_fit(issue, services().renderer, services().links)
     except UnfitIssue:
@@ -116,7 +116,7 @@ def test(session: Session, issue: Newsletter) -> ResponseReturnValue:
 
 
 def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
-    """Count a test for its lead, and for the group if it goes to others too."""
+    """Use the leader's rate limit, and also the group's if the test goes to others."""
     own = limit_key(f"test/{signed_in().public_id}"), TEST_RATE
     of_group = limit_key(f"test-others/{issue.group.public_id}"), TO_COLLEAGUES_RATE
     uses = [own, *([of_group] if has_others else [])]
@@ -158,7 +158,7 @@ def ask_for_office(session: Session, issue: Newsletter, verb: str) -> Page:
 
 
 def _act(session: Session, issue: Newsletter, verb: Verb) -> ResponseReturnValue:
-    """Act on an issue; have its leads told of what the office does."""
+    """Change an issue's state; its leaders get an email if the office does it."""
     office = signed_in() if has_access(Access.OFFICE) else None
     issue_release.ask(session, services().sealer, issue, verb, office)
     if office and verb is issue_release.undo:  # drafts belong to their leaders alone
@@ -169,7 +169,7 @@ def _act(session: Session, issue: Newsletter, verb: Verb) -> ResponseReturnValue
 @releases.get("/sending")
 @for_leads(public_id=find_issue)
 def sending(session: Session, issue: Newsletter) -> Page:
-    """Show where an issue stands, and afterwards what became of it."""
+    """Show an issue's progress, and afterwards its results."""
     return _status_page("sending", session, issue)
 
 
