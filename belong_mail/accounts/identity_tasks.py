@@ -67,7 +67,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
 
 @does(LetIn)
 def receive_let_in(work: Work, asked: LetIn) -> None:
-    """Return someone to emailed links, as asked by another who provably is of the office."""
+    """Let someone sign in by emailed links again, as a proven person of the office asks."""
     by, account = proven.office(work, asked.by), proven.account(work, asked.account)
     if by is account:
         raise Refused

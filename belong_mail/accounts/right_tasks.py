@@ -157,7 +157,7 @@ def holders(session: Session, opener: Opener, group: Group | None) -> list[Accou
 def end_rights(work: Work) -> None:
     """End rights that were removed or not renewed, and notify; the office's last ones stay.
 
-    Also if only an intruder's row removed it, the right's proof is deleted. A right that lasts too
+    A removed right's proof is deleted, even if an intruder changed the row. A right that lasts too
     long gets an end within a year, and one that only lost `accepted_at` gets it back, as its proof
     is valid.
     """

@@ -63,7 +63,7 @@ class Work:
         rows: Rows = NO_ROWS,
         **said: Any,
     ) -> None:
-        """Queue an email that is fixed now, as `mailer.post_to_address` does."""
+        """Queue an email whose arguments are stored now, as `mailer.post_to_address` does."""
         post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
 
     def require_secret(self, use: str, public_id: str, secret: str) -> None:

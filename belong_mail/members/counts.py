@@ -36,12 +36,12 @@ class MemberCounts:
         self._begun: dict[int, PartialCount] = {}
 
     def go_on(self, session: Session) -> None:
-        """Take the next step for each group whose leaders used the site within hours."""
+        """Continue the count of each group whose leaders used the site within hours."""
         for group in watched_groups(session):
             self.count(session, group)
 
     def count(self, session: Session, group: Group) -> bool:
-        """Take the next step of a group's count; return whether it is finished.
+        """Count a batch of a group's members; return whether the count is finished.
 
         0 stands for “a few”. The shown number changes only once it is off by ten, so that no one's
         joining or leaving can be seen, even by a leader who joins and leaves to test it.

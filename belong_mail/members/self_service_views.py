@@ -107,7 +107,7 @@ def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
 @self_service.get("/my-groups/<secret>/leave-all")
 @public
 def leave_all(session: Session, secret: str) -> ResponseReturnValue:
-    """Ask before leaving all groups; the button posts as each group's own would."""
+    """Ask before leaving all groups; the button's POST names each of them."""
     language, listed = request_language(), members_self_service.open_session(session, secret)
     found = members_self_service.list_memberships(session, listed)
     held = {each.public_id: group_view(each.group, language) for each in found if each.is_active}

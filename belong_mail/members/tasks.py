@@ -461,10 +461,9 @@ def notes_to_tell(session: Session, most: int) -> list[int]:
 def tell_launched(work: Work, note_id: int) -> None:
     """Queue the email that a group has started, and delete the request.
 
-    It asks to confirm, within the same limits as any, as no one has shown yet that the address is
-    theirs. Members are told that they are members: anyone may leave a request, so no email would
-    reveal a membership to someone who reads the database. Barred addresses get none. Raises
-    UnknownKey, and then the request stays.
+    It asks to confirm, within the usual rate limits, as the address is not proven yet. A member is
+    told so by email, as a missing email would reveal the membership to someone who reads the
+    database. Barred addresses get none. Raises UnknownKey, and then the request stays.
     """
     session, keys = work.session, work.keys
     note = session.get(WaitlistEntry, note_id, with_for_update={"skip_locked": True})

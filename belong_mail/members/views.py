@@ -386,7 +386,7 @@ def join_with_code(token: str) -> ResponseReturnValue:
 
 
 def _code_page(group: Group, form: JoinForm, problem: str = "") -> Page:
-    """Show the form with the code; with a `problem` it only keeps what was typed."""
+    """Show the form for a staff code; with a `problem` (“late” or “off”) it cannot be sent."""
     again_at = staff_codes.end_of_day(now())
     said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
     return _page("join_with_code", group, 422 if problem else 0, form=form, **said)

@@ -52,7 +52,7 @@ def send_alerts(
 ) -> None:
     """Queue an email to each address about each check that fails or raises.
 
-    The same alert repeats after six hours at the earliest, and never before an earlier one left.
+    An alert repeats after six hours at the earliest, and not while an earlier one is unsent.
     """
     session = site.session
     if not addresses or session.scalar(_UNTOLD) is not None:

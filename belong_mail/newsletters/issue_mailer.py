@@ -100,9 +100,9 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> None:
     """Store an issue's message for each language, unless it is stored.
 
-    What differs for members is a slot in it, filled in later. It is encrypted, so that an intruder
-    in the database cannot add slots. The first of two workers wins. Raises UnfitIssue, also if a
-    required approval is missing.
+    Its slots, for words that differ by member, are filled in later. It is encrypted, so that an
+    intruder in the database cannot add slots. The first of two workers wins. Raises UnfitIssue,
+    also if a required approval is missing.
     """
     frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
     done = set(session.scalars(frozen))

@@ -35,7 +35,7 @@ CONCERNED = select(Group).where(
 
 @each_minute("Groups do not end")
 def carry_on(work: Work) -> int:
-    """Take the next step for groups with an end, or whose end was canceled; return rows deleted."""
+    """Announce, end and empty groups whose end was set or canceled; return the rows deleted."""
     session, at = work.session, work.at
     deleted = 0
     found = CONCERNED.order_by(Group.id).with_for_update(skip_locked=True, key_share=True)

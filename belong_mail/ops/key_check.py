@@ -181,7 +181,7 @@ def _bearing(session: Session, column: Column, name: bytes) -> int:
 
 
 def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
-    """Yield a fault if no member's index fits their address, so that the index key is wrong."""
+    """Yield a fault if every stored index differs from its address's: the index key is wrong."""
     needed = ("public_id", "group_id", "wrapped_address", "address_index")
     of_member = load_only(*(getattr(Subscription, name) for name in needed))
     of_group = selectinload(Subscription.group).load_only(Group.public_id)

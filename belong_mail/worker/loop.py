@@ -220,7 +220,7 @@ class Worker:
         return self._do_keys_fit
 
     def _tell_of_keys(self) -> None:
-        """Send only the alert about wrong keys, which needs no old key."""
+        """Email operators only that keys are wrong; no missing key is needed for that."""
         if not self._mailer.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
