@@ -207,34 +207,31 @@ def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ON
     of_group = Subscription.group_id == newsletter.group_id
     last, low = session.scalar(select(func.max(Subscription.id)).where(of_group)) or 0, 1
     while low <= last:
-        later = select(Subscription.id).where(*_planned(newsletter), Subscription.id >= low)
-        following = session.scalar(later.order_by(Subscription.id).offset(at_once).limit(1))
-        high = last if following is None else following - 1
-        session.execute(insert(Chunk).from_select(columns, _chunks(newsletter, low, high)))
-        low = high + 1
+        chunks = insert(Chunk).from_select(columns, _chunks(newsletter, low, last, at_once))
+        low = max(session.scalars(chunks.returning(Chunk.high)), default=last) + 1
 
 
-def _chunks(newsletter: Newsletter, low: int, high: int) -> Select[Any]:
-    """Select contiguous ranges of ids, so that a member who rejoins in time is included."""
+def _chunks(newsletter: Newsletter, low: int, high: int, members: int) -> Select[Any]:
+    """Select contiguous ranges of ids, so that a member who rejoins in time is included.
+
+    They have so many members at most. The next one, in a part alone, only ends the last range.
+    """
     number = func.row_number().over(order_by=Subscription.id)
+    part = (number - 1) // CHUNK_MEMBERS + number // (members + 1)
+    of_group = Subscription.group_id == newsletter.group_id, Subscription.id.between(low, high)
     each = (
-        select(
-            case((number == 1, low), else_=Subscription.id).label("first"),
-            ((number - 1) // CHUNK_MEMBERS).label("part"),
-        )
-        .where(*_planned(newsletter), Subscription.id.between(low, high))
+        select(case((number == 1, low), else_=Subscription.id).label("first"), part.label("part"))
+        .where(*of_group, *receives(newsletter.queued_at))
+        .order_by(Subscription.id)
+        .limit(members + 1)
         .subquery()
     )
     first = func.min(each.c.first)
     end = literal(high + 1, Subscription.id.type)
     last = func.lead(first, 1, end).over(order_by=each.c.part) - 1
     ranges = select(literal(newsletter.id), first, last, func.count(), false())
-    return ranges.group_by(each.c.part).order_by(each.c.part)
-
-
-def _planned(newsletter: Newsletter) -> tuple[Any, ...]:
-    """Match the members for whom an issue is planned."""
-    return Subscription.group_id == newsletter.group_id, *receives(newsletter.queued_at)
+    parts = (members - 1) // CHUNK_MEMBERS + 1
+    return ranges.group_by(each.c.part).order_by(each.c.part).limit(parts)
 
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:
