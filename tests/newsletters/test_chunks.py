@@ -16,7 +16,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, queue_issue
-from tests.markers import on_both, on_postgresql
+from tests.markers import on_both, on_postgresql, on_sqlite
 
 pytestmark = on_both("claims and their locks")
 
@@ -194,6 +194,20 @@ def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
     assert books(services, issue) == {"recipients": 1, "accepted": 1}
     with services.reading.begin() as session:
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
+
+
+@on_sqlite
+def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, services, keyring, relay):
+    """Its number may be that of an issue that left before; SQLite gives the highest again."""
+    first = queue(services, keyring, 1)
+    worker.drain()
+    with services.writing.begin() as session:
+        for table in (Delivery, Chunk, RenderedIssue, Newsletter):
+            session.execute(delete(table))
+        assert queue_issue(session, subject="Another").id == first
+    worker.engine.restart()
+    worker.drain()
+    assert [each.message["Subject"] for each in relay.accepted] == ["This month with us", "Another"]
 
 
 # Where two may write at once.
