@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, catalog
@@ -15,7 +16,8 @@ from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import identifying_word, is_discreet
 from belong_mail.mail.message import markdown
-from belong_mail.mail.message.linter import Expected, Rule, lint, split_link
+from belong_mail.mail.message.linter import Expected, Problem, Rule, lint, split_link
+from belong_mail.mail.message.mime import clean_text
 from belong_mail.mail.message.template import MessageTemplate, slot
 from belong_mail.newsletters import files, rendering
 from belong_mail.newsletters import service as newsletters
@@ -28,6 +30,7 @@ SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-dispo
 # one with such a word in its name.
 OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
+NAME: Final = "{first_name}"
 # A link whose address its writer meant to add.
 NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
@@ -43,9 +46,6 @@ TELLS = gettext_noop(
 TITLE_TELLS = gettext_noop(
     "The title of a flyer names the group or says what it’s about: “%(named)s”. Inboxes show"
     " it. Remove the flyer, and add it with another title."
-)
-NAME_IN_LINK = gettext_noop(
-    "“{first_name}” is in a link, so the website it leads to would learn the reader’s name."
 )
 TOO_MANY_MARKS = gettext_noop(
     "The text has so many marks, such as * or |, that it would be sent without formatting."
@@ -66,8 +66,7 @@ GATE = {
         "A link goes through “%(named)s”, which sees who follows it. Use the address it leads to."
     ),
     Rule.PERSONAL: gettext_noop(
-        "“%(named)s” would be different for each reader in a place that must be the same for"
-        " everyone. Remove it from the text."
+        "“%(named)s” is in a link, so the website it leads to would learn the reader’s name."
     ),
 }
 
@@ -163,6 +162,9 @@ def _problems_of(
     typed = rendering.fill_text(text, newsletter.group, spoken)
     targets = frozenset(target for target, _words in markdown.links_of(typed))
     found = lint(template, Expected(root, _identifying(newsletter), targets))
+    # A link's address is encoded, so the finished message has no slot there.
+    if any(NAME in unquote(target) for target, _words in markdown.links_of(clean_text(text))):
+        found.append(Problem(Rule.PERSONAL, NAME))
     named = {each.named for each in told}
     return told + [
         _refusal(GATE[rule], word)
@@ -194,12 +196,10 @@ def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
 def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[ChecklistItem]:
     """Return the checklist of an issue."""
     texts = tuple(issue.text.values())
-    shown = (*issue.subject.values(), *issue.preheader.values())
     made = render_each(issue, renderer, links)
     return [
         *_missing(issue),
         *find_problems(issue, made, links),
-        *(_refusal(NAME_IN_LINK) for words in shown + texts if rendering.is_name_in_link(words)),
         *(item for text in texts for item in _links(text)),
         *(_refusal(TOO_MANY_MARKS) for text in texts if markdown.has_too_many_marks(text)),
         *_pictures(issue),

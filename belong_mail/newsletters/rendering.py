@@ -150,41 +150,11 @@ GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")
 # Characters looked at before a name; how they end where a line or a sentence begins.
 LOOKBACK = 40
 BEGINNING = re.compile(r"(?:\n|[.!?…]\s)[\s>#*_|\d.)(\[¿¡“\"-]*\Z")
-# Characters looked at on either side of a name; what fills them counts as a link.
-LONGEST_LINK = 2000
-LIKE_A_LINK = re.compile(r"://|www\.|mailto:|@|(?<![.。．｡])[.。．｡][^\W\d_]{2,}", re.IGNORECASE)
-OPEN_BRACKET = re.compile(r"<\S[^<>\n]*\Z")
 
 
 def unknown_placeholders(text: str) -> list[str]:
     """List words in single braces that are not placeholders."""
     return sorted({found for found in PLACEHOLDER.findall(text) if found not in PLACEHOLDERS})
-
-
-def is_name_in_link(text: str) -> bool:
-    """Return whether a reader's name is inside a web or email address."""
-    ways = (text, _as_read(text))
-    return any(_is_in_link(found) for each in ways for found in PLACEHOLDER.finditer(each))
-
-
-def _as_read(text: str) -> str:
-    """Return the text as Markdown reads it: entities, backslashes and marks may hide an address."""
-    if "first_name" not in text:
-        return ""
-    return markdown.to_text(clean_text(text)).replace("%7B", "{").replace("%7D", "}")
-
-
-def _is_in_link(found: re.Match[str]) -> bool:
-    """Return whether a mail program could make a link of the words around a name."""
-    if found[1] != "first_name":
-        return False
-    before = found.string[max(0, found.start() - LONGEST_LINK) : found.start()]
-    after = found.string[found.end() :][:LONGEST_LINK]
-    head = re.split(r"\s", before)[-1].rpartition("](")[2]
-    tail = re.split(r"\s", after, maxsplit=1)[0].partition("](")[0]
-    is_endless = LONGEST_LINK in (len(head), len(tail))
-    is_bracketed = OPEN_BRACKET.search(before) is not None
-    return is_endless or is_bracketed or LIKE_A_LINK.search(f"{head} {tail}") is not None
 
 
 def fill_text(text: str, group: Group, language: str) -> str:
@@ -209,15 +179,13 @@ def fill_text(text: str, group: Group, language: str) -> str:
 def fill_slots(text: str, group_name: str) -> str:
     """Fill in the group's name, and a slot for each member's own name.
 
-    For texts that are not sentences, such as subjects. If one stands in a link, whose website would
-    learn the name, none is filled in; such an issue is not released.
+    For texts that are not sentences, such as subjects. The gate stops a name in a link.
     """
-    may_name = not is_name_in_link(text)
 
     def put(found: re.Match[str]) -> str:
         if found[1] == "group":
             return group_name
-        return slot(found[1]) if may_name and found[1] in PLACEHOLDERS else found[0]
+        return slot(found[1]) if found[1] in PLACEHOLDERS else found[0]
 
     return PLACEHOLDER.sub(put, text)
 

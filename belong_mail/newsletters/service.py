@@ -38,7 +38,7 @@ from belong_mail.mail.message.headers import InvalidHeader
 from belong_mail.mail.message.mime import clean_text
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
+from belong_mail.newsletters.rendering import fill_slots
 
 log = logging.getLogger(__name__)
 OFFICE_COPY = "newsletter-copy"
@@ -86,10 +86,6 @@ def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter
         ) from None
     if not text or len(text) > MAX_TEXT or not markdown.to_text(text).strip():
         raise InvalidNewsletter(f"The text must have words, and at most {MAX_TEXT:,} characters.")
-    if is_name_in_link(subject) or is_name_in_link(text):
-        raise InvalidNewsletter(
-            "A link must not have {first_name}: the site it opens would learn a name."
-        )
     if markdown.has_too_many_marks(text):
         raise InvalidNewsletter("The text has too many marks, such as * or |.")
     newsletter = Newsletter(group=group, subject={DEFAULT: subject}, text={DEFAULT: text})

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from belong_mail.mail.message import markdown
+from belong_mail.mail.message.linter import Rule
 from belong_mail.members.wrapped_fields import wrap_field
+from belong_mail.newsletters import checklist
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.rendering import fill_text
 from tests.browser_client import html_of, link_to, links_in, text_of
@@ -82,7 +84,6 @@ NAMED_LINKS = (
     "spy.example.org/a?{first_name}", "{first_name}.example.org", "{first_name}@example.org",
     "[Come][x]\n\n[x]: https://spy.example.org/#{first_name}", "mailto:{first_name}",
     "[https://spy.example.org/{first_name}](https://spy.example.org)",
-    "![Tea](https://spy.example.org/{first_name}.png)",
     "https://spy.example.org/" + "x" * 3000 + "{first_name}",
     # Words that only Markdown, or a mail program, makes a link of.
     "spy&#46;example&period;org/{first_name}", "http&colon;//spy/{first_name}",
@@ -92,6 +93,7 @@ NAMED_LINKS = (
     "https://tea.example.org/{first_name} and spy&#46;org/{first_name}",
     "[Come](https&#58;//spy/{first_name})", "[Come](< https://spy/ {first_name}>)",
     "[Come][x]\n\n[x]: https&#58;//spy/{first_name}", "<https&#58;//spy/{first_name}>",
+    "[Come](https://{first_name}.example.org)",
 )  # fmt: skip
 NAMED_WORDS = (
     "Hello {first_name}, come to https://tea.example.org/ with {first_name}.",
@@ -107,20 +109,17 @@ def make_named(session, keyring) -> None:
 
 
 @pytest.mark.parametrize("link", NAMED_LINKS, ids=range(len(NAMED_LINKS)))
-def test_no_link_is_ever_filled_with_the_readers_name_and_beside_one_nothing_is(
+def test_an_issue_with_the_readers_name_in_a_link_is_not_sent(
     link, worker, relay, services, keyring
 ):
-    text = f"{link}\n\nHello {{first_name}}!"
     with services.writing.begin() as session:
         make_named(session, keyring)
-        with pytest.raises(newsletters.InvalidNewsletter):
-            queue_issue(session, text=text)
-        issue = newsletters.start_draft(session, group_named(session, "the-village"))
-        newsletters.update_draft(issue, subject={"en": "Tea"}, text={"en": text})
-        newsletters.queue(session, issue)
+        issue = queue_issue(session, text=f"{link}\n\nHello {{first_name}}!")
+        found = checklist.checklist(issue, services.renderer, services.links)
+        told = checklist.GATE[Rule.PERSONAL], "{first_name}"
+        assert told in [(each.words, each.named) for each in found]
     worker.drain()
-    [mail] = relay.to(ADA)
-    assert "Zebulon" not in text_of(mail) + html_of(mail)
+    assert relay.to(ADA) == []
 
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))

@@ -82,7 +82,10 @@ MAX_VISIBLE: Final = 4000
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
 )
-_LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
+# A mail program makes a link of words like these, without a space.
+_LIKE_A_LINK: Final = re.compile(
+    r"://|www\.|mailto:|@|(?<![.。．｡])[.。．｡][^\W\d_]{2,}", re.IGNORECASE
+)
 # Sites that only redirect. They record who follows, and some of their links contain an address.
 REDIRECTORS: Final = frozenset((
     "adf.ly", "aka.ms", "awstrack.me", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly",
