@@ -1,15 +1,15 @@
 """Copies of an issue for leads and office, and the emails about issues that wait."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
-from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import DEFAULT, format_day, known_language
+from belong_mail.core.i18n import DEFAULT, format_day
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer, read_posted
+from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
 from belong_mail.newsletters import approval, issue_mailer, release
@@ -26,10 +26,9 @@ TEST_MARK = gettext_noop("Test")
 @writes_copy(TEST_COPY)
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Send a lead of its group the issue as it is now, in the requested language."""
-    newsletter, lead, to = _addressed(session, mailer, delivery)
-    language = lead.language
-    if delivery.sealed_arguments is not None:
-        language = known_language(_said(mailer, delivery))
+    newsletter = _issue(session, delivery)
+    to, said = read_posted(mailer.opener, delivery)
+    language = said["written"] or said["language"]
     spoken = IssueText.from_issue(newsletter).of(language)[2]
     prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
     fit = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
@@ -55,58 +54,44 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     decided = select(Newsletter.id).where(Newsletter.id == delivery.about_id, is_over)
     if said["why"] == "paused" and session.scalar(decided) is not None:
         raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.page("releases.sending", said["language"], public_id=said["newsletter"])
-    context = {"group": said["group"], "why": said["why"], "issue_url": url}
+    context = {"why": said["why"], **_about(mailer, said)}
     return Email(to, said["language"], context)
 
 
 @writes(APPROVE)
 def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead to approve an issue that another lead wants to send."""
-    newsletter, lead, to = _addressed(session, mailer, delivery)
-    asked = newsletter.approval
-    if asked is None or asked.asked_by == lead.id or not approval.is_open(newsletter):
+    newsletter = _issue(session, delivery)
+    if newsletter.approval is None or not approval.is_open(newsletter):
         raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.page("approvals.approve", lead.language, public_id=newsletter.public_id)
-    until = (asked.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
-    day = format_day(until.date(), lead.language)
-    context = {"group": newsletter.group, "issue_url": url, "until": day}
-    return Email(to, lead.language, context)
+    to, said = read_posted(mailer.opener, delivery)
+    until = (newsletter.approval.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
+    context = _about(mailer, said, "approvals.approve")
+    return Email(
+        to, said["language"], {**context, "until": format_day(until.date(), said["language"])}
+    )
 
 
 @writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, if that still holds."""
-    newsletter, lead, to = _addressed(session, mailer, delivery)
-    done = release.last_action(newsletter)
-    if _said(mailer, delivery) != done:
+    to, said = read_posted(mailer.opener, delivery)
+    if release.last_action(_issue(session, delivery)) != said["done"]:
         raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
+    subject = said["subject"]
     context = {
-        "group": newsletter.group,
-        "newsletter": IssueText.from_issue(newsletter).of(lead.language)[0],
-        "done": done,
+        "newsletter": subject.get(said["language"]) or subject.get(DEFAULT, ""),
+        "done": said["done"],
         "at": delivery.created_at,
-        "issue_url": url,
+        **_about(mailer, said),
     }
-    return Email(to, lead.language, context)
+    return Email(to, said["language"], context)
 
 
-def _said(mailer: Mailer, delivery: Delivery) -> str:
-    """Unwrap the word stored for an email about an issue."""
-    place = f"{SEALED_ARGUMENTS}/{delivery.kind}"
-    return mailer.opener.unwrap(delivery.sealed_arguments or b"", place, "").decode()
-
-
-def _addressed(
-    session: Session, mailer: Mailer, delivery: Delivery
-) -> tuple[Newsletter, Account, str]:
-    """Return an issue and its reader, who provably leads its group, with their address."""
-    newsletter = _issue(session, delivery)
-    for lead in right_tasks.holders(session, mailer.opener, newsletter.group):
-        if lead.id == delivery.account_id:
-            return newsletter, lead, invitations.account_address(mailer.opener, mailer.index, lead)
-    raise SkipDelivery(State.WITHDRAWN)
+def _about(mailer: Mailer, said: dict[str, Any], page: str = "releases.sending") -> dict[str, Any]:
+    """Return what each email about an issue says: its group, and where its reader acts."""
+    url = mailer.links.page(page, said["language"], public_id=said["newsletter"])
+    return {"group": said["group"], "issue_url": url}
 
 
 def _issue(session: Session, delivery: Delivery) -> Newsletter:

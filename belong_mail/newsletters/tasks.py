@@ -13,9 +13,8 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.database_errors import NO_DATABASE
 from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
-from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause
-from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Rows
+from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.newsletters import approval, issue_mailer, release
@@ -48,7 +47,8 @@ def follow_issue(work: JobWork, asked: FollowIssue) -> None:
         due_at, group_id = work.at + COMES_BACK, newsletter.group_id
         asked.write(work.session, sealed=job.sealed, due_at=due_at, group_id=group_id)
     if asked.by and job.group_id is None:
-        _post(work, OFFICE_ACTED, newsletter, asked.done, but=asked.by)
+        subject = IssueText.from_issue(newsletter).subject
+        _post(work, OFFICE_ACTED, newsletter, but=asked.by, done=asked.done, subject=subject)
 
 
 @does(SendTestCopies)
@@ -60,7 +60,7 @@ def send_test_copies(work: JobWork, asked: SendTestCopies) -> None:
     newsletter = _find(work, asked.issue)
     written = IssueText.from_issue(newsletter).written_in()
     for language in written if len(written) > 1 else [None]:
-        _post(work, TEST_COPY, newsletter, language, only=asked.readers)
+        _post(work, TEST_COPY, newsletter, only=asked.readers, written=language)
 
 
 @does(AskForApproval)
@@ -77,27 +77,29 @@ def _post(
     work: Work,
     kind: str,
     newsletter: Newsletter,
-    word: str | None = None,
     *,
     only: Collection[str] | None = None,
     but: str = "",
+    **said: object,
 ) -> None:
     """Email the proven leaders of an issue's group, within the limit on what the web asks for."""
-    session, opener = work.session, work.keys.opener
-    place = f"{SEALED_ARGUMENTS}/{kind}"
-    for lead in right_tasks.holders(session, opener, newsletter.group):
+    for lead in _proven_leads(work, newsletter):
         key = b"issues/" + lead.public_id.encode()
         if lead.public_id == but or (only is not None and lead.public_id not in only):
             continue
-        if rate_limits.try_use(session, key, ASKED_OF_LEADERS_RATE, work.at) is not None:
-            wrapped = None if word is None else opener.wrap(word.encode(), place, "")
-            outbox.post(
-                session,
-                kind,
-                account_id=lead.id,
-                about_id=newsletter.id,
-                sealed_arguments=wrapped,
-            )
+        if rate_limits.try_use(work.session, key, ASKED_OF_LEADERS_RATE, work.at) is not None:
+            _tell(work, kind, lead, newsletter, **said)
+
+
+def _proven_leads(work: Work, newsletter: Newsletter) -> list[Account]:
+    return right_tasks.holders(work.session, work.keys.opener, newsletter.group)
+
+
+def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: object) -> None:
+    """Email a lead about an issue; whom and in which words is decided now."""
+    said |= {"group": newsletter.group.name_in_emails, "newsletter": newsletter.public_id}
+    rows = Rows(about_id=newsletter.id)
+    right_tasks.post_to(work.session, work.keys, kind, lead, rows=rows, **said)
 
 
 def is_any_due(session: Session) -> bool:
@@ -166,20 +168,17 @@ def _why_held(work: Work, newsletter: Newsletter) -> str:
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     """Ask a group's proven leads what to do with an issue, unless such an email still waits.
 
-    Returns False if they were asked often lately: the web may cause it again and again. The email's
-    words and recipients are decided now, so that no mark of the issue holds it back.
+    Returns False if they were asked often lately: the web may cause it again and again.
     """
-    session, keys, key = work.session, work.keys, b"held/" + newsletter.public_id.encode()
+    session, key = work.session, b"held/" + newsletter.public_id.encode()
     asked = select(Delivery.id).where(
         Delivery.kind == HELD, Delivery.about_id == newsletter.id, Delivery.due_at.is_not(None)
     )
     if rate_limits.try_use(session, key, HELD_RATE, work.at) is None:
         return False
-    group = newsletter.group.name_in_emails
-    said = {"group": group, "newsletter": newsletter.public_id, "why": why}
-    is_asked = session.scalar(asked.limit(1)) is not None
-    for lead in () if is_asked else right_tasks.holders(session, keys.opener, newsletter.group):
-        right_tasks.post_to(session, keys, HELD, lead, rows=Rows(about_id=newsletter.id), **said)
+    if session.scalar(asked.limit(1)) is None:
+        for lead in _proven_leads(work, newsletter):
+            _tell(work, HELD, lead, newsletter, why=why)
     return True
 
 

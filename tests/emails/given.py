@@ -170,12 +170,12 @@ def _of_rights(say) -> Contexts:
 
 def _of_leaders(say) -> Contexts:
     group = Group(name=say(VILLAGE))
-    issue = {"group": group, "issue_url": url("issue")}
+    issue = {"group": say(VILLAGE), "issue_url": url("issue")}
     home = {"group": say(VILLAGE), "home_url": url("home"), "kept_until": AT}
     return {
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [
-            {"group": say(VILLAGE), "issue_url": url("issue"), "why": why}
+            {**issue, "why": why}
             for why in ("paused", "unapproved", "late", "unfit")
         ],
         "office-acted": [
