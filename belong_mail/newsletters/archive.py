@@ -110,27 +110,7 @@ def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
 def start(session: Session, group: Group, *, with_template: bool) -> Newsletter:
     """Create a draft from the group's template, or an empty one."""
     template = template_of(session, group) if with_template else None
-    if template is not None:
-        return duplicate(session, template)
-    return _untouched(session, group) or newsletters.start_draft(session, group)
-
-
-def _untouched(session: Session, group: Group) -> Newsletter | None:
-    """Find a draft of a group in which nothing has been written yet."""
-    found = select(Newsletter).where(
-        Newsletter.group_id == group.id,
-        Newsletter.is_template.is_(False),
-        Newsletter.queued_at.is_(None),
-        Newsletter.due_at.is_(None),
-        Newsletter.held_at.is_(None),
-    )
-    latest = session.scalars(found.order_by(Newsletter.id.desc()).limit(PAGE_SIZE))
-    return next((each for each in latest if _is_empty(each)), None)
-
-
-def _is_empty(issue: Newsletter) -> bool:
-    words = issue.subject or issue.preheader or issue.text
-    return not (words or issue.images or issue.flyers)
+    return duplicate(session, template) if template else newsletters.start_draft(session, group)
 
 
 def next_meetings(session: Session, group: Group, zone: ZoneInfo, at: datetime) -> LocalizedText:

@@ -181,7 +181,7 @@ def add(public_id: str) -> ResponseReturnValue:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
             return redirect(url_for("releases.sending", public_id=public_id), 303)
-        is_full = files.is_full(session, issue, form.kind)
+        is_full = files.is_full(issue, form.kind)
         file = _added(session, issue, form) if is_right and not is_full else None
         if request.accept_mimetypes.best == "application/json":
             return _said(form, file)
@@ -213,7 +213,7 @@ def _added(
 ) -> Image | Flyer | None:
     if isinstance(form, ImageForm) and form.encoded is not None:
         return files.add_image(session, issue, form.description.data or "", form.encoded)
-    if isinstance(form, FlyerForm) and form.is_fit_for(issue.group, files.room(session, issue)):
+    if isinstance(form, FlyerForm) and form.is_fit_for(issue.group, files.room(issue)):
         assert form.clean is not None  # noqa: S101 - it is fit
         return files.add_flyer(session, issue, form.title.data or "", form.clean)
     return None

@@ -47,9 +47,9 @@ def add_flyer(session: Session, issue: Newsletter, title: str, clean: CleanFlyer
     return flyer
 
 
-def is_full(session: Session, issue: Newsletter, kind: Kind) -> bool:
-    counted = select(func.count(kind.id)).where(kind.newsletter_id == issue.id)
-    return (session.scalar(counted) or 0) >= MAX_FILES[kind]
+def is_full(issue: Newsletter, kind: Kind) -> bool:
+    kept: Sequence[Flyer | Image] = issue.flyers if kind is Flyer else issue.images
+    return len(kept) >= MAX_FILES[kind]
 
 
 def are_few(issue: Newsletter) -> bool:
@@ -69,10 +69,9 @@ def are_few(issue: Newsletter) -> bool:
     return True
 
 
-def room(session: Session, issue: Newsletter) -> int:
+def room(issue: Newsletter) -> int:
     """Return how many more bytes of flyers an issue may have."""
-    taken = select(func.sum(Flyer.size)).where(Flyer.newsletter_id == issue.id)
-    return MAX_FILE - (session.scalar(taken) or 0)
+    return MAX_FILE - sum(flyer.size for flyer in issue.flyers)
 
 
 def find(issue: Newsletter, picture_id: str = "", flyer_id: str = "") -> Image | Flyer:

@@ -17,13 +17,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import (
-    DataRequired,
-    Length,
-    Optional,
-    Regexp,
-    StopValidation,
-)
+from wtforms.validators import DataRequired, Length, Optional, StopValidation
 
 from belong_mail.core.db import now
 from belong_mail.core.i18n import format_clock
@@ -46,7 +40,7 @@ from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, VersionedForm, one_line, plain_text, strip
+from belong_mail.web.forms import BaseForm, VersionedForm, line_field, one_line, plain_text
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -82,8 +76,7 @@ class WriteForm(VersionedForm, LocalizedForm):
         StringField,
         gettext_noop("Subject"),
         Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
-        Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
-        plain_text,
+        one_line,
         valid_subject,
         known_placeholders,
         other=gettext_noop("Subject in %(language)s"),
@@ -107,8 +100,7 @@ class WriteForm(VersionedForm, LocalizedForm):
         StringField,
         gettext_noop("Preview line"),
         Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
-        Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
-        plain_text,
+        one_line,
         valid_subject,
         known_placeholders,
         other=gettext_noop("Preview line in %(language)s"),
@@ -143,11 +135,11 @@ class SearchForm(BaseForm):
     class Meta:
         csrf = False
 
-    words = StringField(
+    words = line_field(
         _l("Words"),
-        description=_l("In the subject or the text, in any language."),
-        filters=[strip],
-        validators=[Optional(), Length(max=100, message=_l("Use at most 100 characters."))],
+        Optional(),
+        Length(max=100, message=_l("Use at most 100 characters.")),
+        _l("In the subject or the text, in any language."),
     )
 
 
@@ -236,16 +228,11 @@ class ImageForm(BaseForm):
         _l("Picture"),
         description=_l("JPEG, PNG or WebP, at most 5 MB. We remove where and when it was taken."),
     )
-    description = StringField(
+    description = line_field(
         _l("Description"),
-        description=_l("For people who can’t see it. Example: Twelve people around a table."),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Describe what the picture shows.")),
-            Length(max=MAX_DESCRIPTION, message=_l("Use at most 300 characters.")),
-            Regexp(r"^[^\n\t]*$", message=_l("Keep the description on one line.")),
-            one_line,
-        ],
+        DataRequired(_l("Describe what the picture shows.")),
+        Length(max=MAX_DESCRIPTION, message=_l("Use at most 300 characters.")),
+        _l("For people who can’t see it. Example: Twelve people around a table."),
     )
     submit = SubmitField(_l("Add picture"))
     # The re-encoded picture, if the form is valid.
@@ -257,19 +244,11 @@ class ImageForm(BaseForm):
 
 class FlyerForm(BaseForm):
     kind: Kind = Flyer
-    title = StringField(
+    title = line_field(
         _l("Title"),
-        description=_l(
-            "Readers see it in the email, and the file is named after it. Example: Tea on Friday."
-        ),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Give the flyer a title.")),
-            Length(max=MAX_TITLE, message=_l("Use at most 80 characters.")),
-            Regexp(r"^[^\n\t]*$", message=_l("Keep the title on one line.")),
-            plain_text,
-            valid_subject,
-        ],
+        DataRequired(_l("Give the flyer a title.")),
+        Length(max=MAX_TITLE, message=_l("Use at most 80 characters.")),
+        _l("Readers see it in the email, and the file is named after it. Example: Tea on Friday."),
     )
     flyer = FileField(
         _l("Flyer"),

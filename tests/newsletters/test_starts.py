@@ -114,11 +114,8 @@ def test_a_newsletter_takes_in_the_next_meetings_in_each_language(lead, services
     assert shown["text"] != shown["text_es"]
 
 
-def test_an_empty_draft_is_begun_again_and_the_first_page_shows_first_what_goes_out(lead):
-    first = begin(lead)
-    assert begin(lead) == first, "nothing has been written in it"
+def test_the_first_page_shows_first_what_goes_out(lead):
     scheduled = write(lead, subject="Sooner")
-    assert scheduled == first
     assert lead.send(f"{scheduled}/release", when="now", minutes="60").status_code == 303
     write(lead, subject="Later")
     empty = begin(lead)

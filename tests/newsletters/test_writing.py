@@ -25,12 +25,12 @@ def preview(lead, page: str, kind: str = "", **words: str) -> str:
             for field in ("subject", "preheader", "text", "subject_es", "text_es")
         ),
         ("subject", HIDES_A_LINE_END, UNREADABLE),
-        ("subject", "Tea\nBcc: x", "Keep the subject on one line."),
+        ("subject", "Tea\nBcc: x", UNREADABLE),
         ("subject", "Tea\u2028x", UNREADABLE),
         ("subject", "Tea \u202e x", UNREADABLE),
         ("subject", "x" * 201, "Use at most 200 characters."),
         ("preheader", HIDES_A_LINE_END, UNREADABLE),
-        ("preheader", "two\nlines", "Keep the preview line on one line."),
+        ("preheader", "two\nlines", UNREADABLE),
         ("preheader", "x" * 151, "Use at most 150 characters."),
     ],
 )

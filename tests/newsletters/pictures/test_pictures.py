@@ -97,7 +97,7 @@ def test_another_groups_picture_is_not_shown_in_a_text(lead, other_lead, service
         (picture(), "", "Tea", "Choose a picture."),
         (picture(), "tea.png", " ", "Describe what the picture shows."),
         (picture(), "tea.png", "x" * 301, "Use at most 300 characters."),
-        (picture(), "tea.png", "two\nlines", "Keep the description on one line."),
+        (picture(), "tea.png", "two\nlines", "a character we can’t read"),
         (picture(), "tea.png", "hidden \u202e words", "a character we can’t read"),
     ],
     ids=["svg", "svg.png", "html.png", "empty", "truncated", "large", "none", "mute", "long",
