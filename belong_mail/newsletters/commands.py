@@ -15,7 +15,7 @@ from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import GroupIsRetired, InvalidState
+from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.context import read_transaction, services, transaction
 
 
@@ -111,48 +111,53 @@ def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
     return newsletter
 
 
+def _run_verb(newsletter_id: str, verb: issue_release.Verb, said: str) -> None:
+    with transaction() as session:
+        newsletter = require_newsletter(session, newsletter_id)
+        try:
+            issue_release.act(session, newsletter, verb)
+            issue_release.follow(session, services().sealer, newsletter)
+        except InvalidState:
+            state = issue_release.issue_status(session, newsletter).state
+            raise click.ClickException(
+                f"The newsletter is {state}, so this cannot be done now."
+            ) from None
+    say(said)
+
+
 @newsletter_commands.command("release", epilog="Example: belong newsletter release ID")
 @click.argument("newsletter_id", metavar="ID")
 @asks("It goes out to the members at once. Send it?")
 def release(newsletter_id: str) -> None:
     """Send a held newsletter now."""
-    with transaction() as session:
-        newsletter = require_newsletter(session, newsletter_id)
-        with (
-            refusing(InvalidState, words="This newsletter is not held."),
-            refusing(GroupIsRetired, words="The group is retired. Nothing is sent to it."),
-        ):
-            _require_fit(newsletter)
-            approval.exempt(session, newsletter)
-            issue_release.release_held(session, newsletter)
-    say("The worker is sending it now.")
+    _run_verb(newsletter_id, _release_if_fit, "The worker is sending it now.")
+
+
+def _release_if_fit(session: Session, newsletter: Newsletter) -> None:
+    _require_fit(newsletter)
+    approval.exempt(session, newsletter)
+    issue_release.release_held(session, newsletter)
 
 
 @newsletter_commands.command("cancel", epilog="Example: belong newsletter cancel ID")
 @click.argument("newsletter_id", metavar="ID")
 def cancel(newsletter_id: str) -> None:
     """Turn a held or scheduled newsletter back into a draft."""
-    with transaction() as session:
-        newsletter = require_newsletter(session, newsletter_id)
-        with refusing(InvalidState, words="This newsletter is already being sent, or was sent."):
-            issue_release.undo(session, newsletter)
-    say("It is a draft again. No one gets it.")
+    _run_verb(newsletter_id, issue_release.undo, "It is a draft again. No one gets it.")
 
 
 @newsletter_commands.command("pause", epilog="Example: belong newsletter pause ID")
 @click.argument("newsletter_id", metavar="ID")
 def pause(newsletter_id: str) -> None:
     """Pause a newsletter until it is resumed."""
-    _run_verb(newsletter_id, issue_release.pause)
-    say("Paused. To go on, run `newsletter resume`.")
+    _run_verb(newsletter_id, issue_release.pause, "Paused. To go on, run `newsletter resume`.")
 
 
 @newsletter_commands.command("resume", epilog="Example: belong newsletter resume ID")
 @click.argument("newsletter_id", metavar="ID")
 def resume(newsletter_id: str) -> None:
     """Resume a paused newsletter; no one gets it twice."""
-    _run_verb(newsletter_id, _resume_if_fit)
-    say("Resumed.")
+    _run_verb(newsletter_id, _resume_if_fit, "Resumed.")
 
 
 def _resume_if_fit(session: Session, newsletter: Newsletter) -> None:
@@ -165,18 +170,5 @@ def _resume_if_fit(session: Session, newsletter: Newsletter) -> None:
 @asks("It cannot be resumed after that. Stop it for good?")
 def stop(newsletter_id: str) -> None:
     """Stop a newsletter for good; send no more copies."""
-    _run_verb(newsletter_id, issue_release.stop)
-    say("Stopped. Copies that had not been sent are withdrawn.")
-
-
-def _run_verb(newsletter_id: str, verb: issue_release.Verb) -> None:
-    with transaction() as session:
-        newsletter = require_newsletter(session, newsletter_id)
-        try:
-            issue_release.act(session, newsletter, verb)
-            issue_release.follow(session, services().sealer, newsletter)
-        except InvalidState:
-            state = issue_release.issue_status(session, newsletter).state
-            raise click.ClickException(
-                f"The newsletter is {state}, so this cannot be done now."
-            ) from None
+    said = "Stopped. Copies that had not been sent are withdrawn."
+    _run_verb(newsletter_id, issue_release.stop, said)

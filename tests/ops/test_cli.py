@@ -166,7 +166,7 @@ def test_a_held_issue_of_a_group_without_leads_is_freed_by_the_office(
         assert found.held_at is None
         assert newsletters.is_draft(found) == (verb == "cancel")
     assert len(relay.accepted) == (1 if verb == "release" else 0)
-    said(cli.invoke(args=["newsletter", other, issue.public_id]), 1, "This newsletter is")
+    said(cli.invoke(args=["newsletter", other, issue.public_id]), 1, "The newsletter is")
     said(cli.invoke(args=["newsletter", verb, "no-such"]), 2, "no newsletter “no-such”")
 
 
