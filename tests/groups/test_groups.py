@@ -4,7 +4,7 @@ import pytest
 
 from belong_mail.core.i18n import NAMES
 from belong_mail.groups import service as groups
-from belong_mail.groups.presenters import group_view, localized
+from belong_mail.groups.presenters import group_view
 from tests.factories import group_named
 from tests.markers import on_both
 
@@ -47,10 +47,3 @@ def test_a_slug_that_is_odd_or_taken_also_by_a_retired_group_is_refused(session)
 def test_a_name_makes_a_slug_of_60_letters_at_most():
     assert groups.slug_for("Café & Té") == "cafe-te"
     assert groups.slug_for("x" * 56 + "ﬃ y") == "x" * 56 + "ffi"
-
-
-def test_words_that_are_missing_in_a_language_are_said_in_ours():
-    assert localized({"en": "Hello"}, "es") == "Hello"
-    assert localized({"en": "Hello", "es": "Hola"}, "es") == "Hola"
-    assert localized({"en": "Hello", "es": ""}, "es") == "Hello"
-    assert localized({}, "es") == ""

@@ -104,17 +104,6 @@ def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
     assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
-@on_both("claims")
-@pytest.mark.parametrize("members", [0, 1, 99, 100, 101, 250])
-def test_an_issue_reaches_everybody_over_the_edges_of_its_chunks(
-    members, worker, relay, services, keyring
-):
-    issue = queue(services, keyring, members)
-    worker.drain()
-    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == members
-    assert books(services, issue).get("accepted", 0) == members
-
-
 @on_both("races")
 @pytest.mark.parametrize("comes", ["confirms", "ends a pause"])
 def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(worker, services, keyring, comes):

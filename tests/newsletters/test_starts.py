@@ -97,23 +97,6 @@ def test_a_template_never_goes_out(lead, services, members, worker, relay):
     assert relay.to("member0@dpsk12.org") == []
 
 
-def test_a_newsletter_takes_in_the_next_meetings_in_each_language(lead, services):
-    page = begin(lead)
-    lead.send(page, **WORDS, meetings="1")
-    assert words_of(lead, page) == WORDS, "none is planned"
-    with services.writing.begin() as session:
-        meeting = plan_meeting(session, place="Room 5")
-        year = f"{meeting.starts_on:%Y}"
-    lead.send(page, **WORDS, meetings="1")
-    shown = words_of(lead, page)
-    assert shown["text"].startswith(WORDS["text"])
-    assert "## The next meetings" in shown["text"]
-    for text in (shown["text"], shown["text_es"]):
-        assert "Room 5" in text
-        assert year in text
-    assert shown["text"] != shown["text_es"]
-
-
 def test_the_first_page_shows_first_what_goes_out(lead):
     scheduled = write(lead, subject="Sooner")
     assert lead.send(f"{scheduled}/release", when="now", minutes="60").status_code == 303
