@@ -89,7 +89,7 @@ def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool)
             meeting, zone, meeting.starts_on, meeting.starts_on
         )
         return [write(each) for each in plain]
-    series = write(recurrence.by_rule(meeting, meeting.starts_on, zone))
+    series = write(recurrence.occurrence(meeting, meeting.starts_on, zone))
     series.add("rrule", _rule(meeting, zone))
     if meeting.exceptions:
         days = [date.fromisoformat(each) for each in meeting.exceptions]

@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.session import signed_in
 from belong_mail.core.i18n import at_start, format_day
 from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
@@ -31,7 +30,7 @@ NEXT = 8
 @lead_meetings.get("/groups/<slug>/meetings")
 @for_leads(slug=accounts.group_for_lead)
 def listed(session: Session, group: Group) -> Page:
-    found = meetings.meetings_for_lead(session, signed_in(), group)
+    found = meetings.of_group(session, group)
     # Put canceled and past meetings last.
     found.sort(key=lambda each: recurrence.next_held(each, today()) or date.max)
     listed = [_listed(each) for each in found]

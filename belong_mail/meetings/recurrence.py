@@ -94,10 +94,10 @@ def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> li
     """List the days that are held or canceled between two dates, by time."""
     changes = {change.day: change for change in meeting.changes}
     plain = [
-        by_rule(meeting, day, zone) for day in days(meeting, first, last) if day not in changes
+        occurrence(meeting, day, zone) for day in days(meeting, first, last) if day not in changes
     ]
     other = [
-        _changed(meeting, change, zone)
+        occurrence(meeting, change.day, zone, change)
         for change in meeting.changes
         if first <= change.held_on <= last
     ]
@@ -108,9 +108,9 @@ def find_occurrence(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence |
     """Find an occurrence by its day in the rule."""
     for change in meeting.changes:
         if change.day == day:
-            return _changed(meeting, change, zone)
+            return occurrence(meeting, day, zone, change)
     is_day = day in days(meeting, day, day)
-    return by_rule(meeting, day, zone) if is_day else None
+    return occurrence(meeting, day, zone) if is_day else None
 
 
 def next_held(meeting: Meeting, after: date) -> date | None:
@@ -132,28 +132,19 @@ def skipped_day(days: Iterable[date], clocks: Iterable[time], zone: ZoneInfo) ->
     return None
 
 
-def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:
-    """Return a day of the meeting without changes."""
+def occurrence(
+    meeting: Meeting, day: date, zone: ZoneInfo, change: MeetingChange | None = None
+) -> Occurrence:
+    """Return a day of the meeting, by its rule or as that day was changed."""
+    held_on, plan = (change.held_on, change) if change else (day, meeting)
+    is_day_cancelled = change is not None and change.is_cancelled
     return Occurrence(
         meeting=meeting,
         day=day,
-        starts=datetime.combine(day, meeting.starts_at, zone),
-        ends=datetime.combine(day, meeting.ends_at, zone),
-        place=meeting.place,
-        link=meeting.link,
-        is_cancelled=meeting.cancelled_at is not None,
-        is_changed=False,
-    )
-
-
-def _changed(meeting: Meeting, change: MeetingChange, zone: ZoneInfo) -> Occurrence:
-    return Occurrence(
-        meeting=meeting,
-        day=change.day,
-        starts=datetime.combine(change.held_on, change.starts_at, zone),
-        ends=datetime.combine(change.held_on, change.ends_at, zone),
-        place=change.place,
-        link=change.link,
-        is_cancelled=change.is_cancelled or meeting.cancelled_at is not None,
-        is_changed=not change.is_cancelled,
+        starts=datetime.combine(held_on, plan.starts_at, zone),
+        ends=datetime.combine(held_on, plan.ends_at, zone),
+        place=plan.place,
+        link=plan.link,
+        is_cancelled=is_day_cancelled or meeting.cancelled_at is not None,
+        is_changed=change is not None and not is_day_cancelled,
     )

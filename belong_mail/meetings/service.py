@@ -98,11 +98,9 @@ def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (is_past | (Meeting.cancelled_at < at - MEETING_AGE),)
 
 
-def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:
-    """List all meetings of a group that the account leads, newest first."""
-    found = select(Meeting).where(
-        Meeting.group_id == group.id, Meeting.group_id.in_(groups_led_by(account))
-    )
+def of_group(session: Session, group: Group) -> list[Meeting]:
+    """List all meetings of a group, newest first."""
+    found = select(Meeting).where(Meeting.group_id == group.id)
     return list(session.scalars(found.order_by(Meeting.starts_on.desc(), Meeting.id.desc())))
 
 

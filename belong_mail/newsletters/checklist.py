@@ -237,9 +237,6 @@ def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
                 " version."
             )
             yield ChecklistItem(words, language=code)
-        elif issue.preheader.get(DEFAULT) and not issue.preheader.get(code):
-            words = gettext_noop("The %(language)s version has no preview line.")
-            yield ChecklistItem(words, language=code)
 
 
 def _pictures(issue: Newsletter) -> Iterator[ChecklistItem]:
@@ -277,10 +274,6 @@ def _pictures(issue: Newsletter) -> Iterator[ChecklistItem]:
 
 
 def _flyers(issue: Newsletter) -> Iterator[ChecklistItem]:
-    if issue.flyers:
-        yield ChecklistItem(
-            gettext_noop("Not everyone can open or read a flyer. Say what matters in the text too.")
-        )
     for flyer in issue.flyers:
         if not flyer.is_tagged:
             words = gettext_noop(
