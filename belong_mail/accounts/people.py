@@ -4,6 +4,7 @@ The office types people's names, as the web cannot decrypt addresses. Rights are
 giving one is a sealed job, for which the worker checks who asks.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
+from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 
 # With fewer leaders, a group depends on a single person.
@@ -53,8 +55,14 @@ def list_teams(session: Session) -> dict[Group, Team]:
     by_group: dict[int | None, list[Right]] = {}
     for right in session.scalars(_roles()):
         by_group.setdefault(right.group_id, []).append(right)
-    groups = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
-    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(groups)}
+    listed = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
+    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(listed)}
+
+
+def short_of_leaders(session: Session) -> list[Group]:
+    """List the groups with fewer than `ENOUGH_LEADS` leaders, in the directory's order."""
+    leaders = Counter(session.scalars(select(Right.group_id).where(is_held())))
+    return [each for each in groups.listed(session) if leaders[each.id] < ENOUGH_LEADS]
 
 
 def team_of(session: Session, group: Group | None) -> Team:

@@ -99,7 +99,7 @@ def home(session: Session) -> Page:
         threads=threads(session),
         undelivered=contact.undelivered(session),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
-        few=[group for group, team in people.list_teams(session).items() if team.has_too_few],
+        few=people.short_of_leaders(session),
         wrong=_wrong_for_office(session),
     )
 
