@@ -54,6 +54,15 @@ def test_what_somebody_waits_for_overtakes_other_letters(worker, relay, services
 
 
 @on_sqlite
+def test_no_more_is_claimed_than_asked_for_whatever_kinds_are_due(services, keyring):
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "ada@dpsk12.org")
+        for kind in ("confirm-subscription", "welcome-member", "welcome-member"):
+            outbox.post(session, kind, subscription_id=member.id)
+        assert len(claims.claim_due(session, "me", 2)) == 2
+
+
+@on_sqlite
 def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, services, keyring):
     """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
     queue(services, keyring)

@@ -135,6 +135,8 @@ def test_guesses_are_not_tried_out_many_at_a_time(copy, scenario):
     guesses = (f"guess{number}@dpsk12.org" for number in range(2))
     scenario.take("", Returned(head_of(copy), (*guesses, ADA)).write())
     assert kept(scenario) == before
+    scenario.take("", Returned(head_of(copy), ("ada@elsewhere.example.org", ADA)).write())
+    assert states(scenario).count(State.BOUNCED) == 1, "a mailbox and where it forwards to"
 
 
 OFFICE = "dps-belong@example.org"
@@ -189,7 +191,8 @@ def test_made_up_message_ids_use_up_no_ones_lookups(copy, scenario):
     many = " ".join(message_id(each) for each in scenario.copies() * 2)
     scenario.take("", Returned(named=(), answers=many).write())
     assert lookups_left(scenario) == before
-    scenario.take("", Returned(head_of(copy)).write())
+    nearest_last = " ".join([*(f"<b.{each:032x}@x>" for each in range(9)), message_id(copy)])
+    scenario.take("", Returned(answers=nearest_last).write())
     assert states(scenario).count(State.BOUNCED) == 1
 
 

@@ -153,6 +153,7 @@ def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
     assert add(lead, page, picture(), says="Twelve people").status_code == 303
     lead.send(page, **{**WORDS, "text": f"Look:\n\n{code_of(lead, page)}"})
     release(lead, page, worker)
+    assert f'action="{page}/duplicate"' in lead.open(f"{page}/read").text
     answer = lead.act(f"{page}/duplicate")
     assert answer.status_code == 303
     copy = answer.location.partition("?")[0]
