@@ -1,4 +1,4 @@
-"""A group's past newsletters, and what new ones start from: those, a template, or meetings."""
+"""Search a group's sent newsletters, and create drafts from them or from the group's template."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,8 +42,7 @@ class PastPage:
 def find_past(session: Session, group: Group, words: str = "", page: int = 1) -> PastPage:
     """Find a group's sent issues that contain all of these words, newest first.
 
-    Ignores case and accents, in every language. The database could not: it stores texts as JSON,
-    which writes “é” as a number.
+    Ignores case and accents, which SQL could not: texts are stored as JSON with escaped letters.
     """
     gone = select(Newsletter).where(
         Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None)

@@ -1,7 +1,7 @@
-"""The checklist before sending, and the gate: what keeps an issue from being sent, in words.
+"""Check an issue: the editor's checklist, and the gate that refuses to send an unfit issue.
 
-A lead's page checks an issue as it is rendered. The worker checks the very bytes that it sends, in
-each language, and sends only a `FitMessage`.
+Pages check an issue as rendered. The worker checks the bytes that it sends, in each language, and
+sends only a `FitMessage`.
 """
 
 import re
@@ -24,10 +24,10 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
-# Parts that an inbox shows of a message: even a group that is not discreet is not named there.
+# Parts of a message that an inbox shows; they may identify no group, discreet or not.
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
-# The preview line of an issue without one: the same for every group, so it identifies none, even
-# one with such a word in its name.
+# The default preview line is the same for every group, so it identifies none, even one with such a
+# word in its name.
 OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
 NAME: Final = "{first_name}"
@@ -36,7 +36,7 @@ NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
 # Bytes; beyond 102 KB Gmail cuts off the end, and the link to leave with it.
 MAX_HTML = 100_000
-# Bytes of a whole message with its pictures; and with flyers, what servers usually accept.
+# Bytes of a message with its pictures; and with flyers, too, as servers usually accept.
 MAX_MESSAGE = 5_000_000
 MAX_WITH_FLYERS = 10_000_000
 TELLS = gettext_noop(
@@ -80,7 +80,7 @@ class ChecklistItem:
     # Code of the language that the line mentions.
     language: str = ""
     is_refusal: bool = False
-    # Id of the place in the editor where a refusal is fixed.
+    # Id of the editor's element where a refusal can be fixed.
     place: str = "text"
 
 
@@ -95,7 +95,7 @@ class UnfitIssue(newsletters.InvalidState):
 class FitMessage:
     """An issue's message that has passed the gate; the constructor raises UnfitIssue.
 
-    Copies are made of nothing else, so that no unchecked one is sent.
+    Copies are made only from it, so that no unchecked message is sent.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
 
 
 def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
-    """Return the header check: for discreet groups all headers, for others what an inbox shows."""
+    """Return a function that finds an identifying word in a header; see SHOWN."""
     judges_all = is_discreet(newsletter.group)
     ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
 

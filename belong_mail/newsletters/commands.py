@@ -95,7 +95,7 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
 
 
 def _require_fit(newsletter: Newsletter, outcome: str = "Nothing was sent.") -> None:
-    """End a command if the gate stops a newsletter, and say the outcome and why."""
+    """Raise ClickException with the outcome and the reasons, if the gate refuses a newsletter."""
     try:
         require_rendered_fit(newsletter, services().renderer, services().links)
     except UnfitIssue as error:

@@ -109,7 +109,7 @@ def preview(session: Session, issue: Newsletter) -> Response:
 @editor.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
 @for_leads(public_id=newsletters.find_for_lead)
 def delete(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    """Ask on GET; on POST delete a draft."""
+    """Confirm on GET; delete a draft on POST."""
     if not newsletters.is_draft(issue):
         abort(404)
     if request.method == "POST":
@@ -119,7 +119,7 @@ def delete(session: Session, issue: Newsletter) -> ResponseReturnValue:
 
 
 def _next(public_id: str) -> str:
-    """Redirect to where the button leads after saving."""
+    """Return the URL to which the pressed button leads after saving."""
     if "release" in request.form:
         return url_for("releases.release", public_id=public_id)
     if "pictures" in request.form:
@@ -220,7 +220,7 @@ def _added(
 
 
 def _said(form: ImageForm | FlyerForm, file: Image | Flyer | None) -> ResponseReturnValue:
-    """Tell the editor's script the code that shows a picture, or why there is none."""
+    """Return JSON for the editor's script: a picture's Markdown, or the problem."""
     if file is not None:
         return {"source": f"![](picture:{file.public_id})"}
     full = _("A newsletter can have up to 10 pictures. Remove one to add another.")

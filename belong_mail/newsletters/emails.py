@@ -37,7 +37,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy
 
 @writes_copy(OFFICE_COPY)
 def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
-    """Send the office its copy of a sent issue: to its own inbox, whatever the row says."""
+    """Send the office its copy of a sent issue: to its set address, whatever the row says."""
     newsletter = _issue(session, delivery)
     fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
     return IssueCopy(fit, mailer.office, DEFAULT)
@@ -47,7 +47,7 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCo
 def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead what to do with an issue that was not sent, or is paused.
 
-    Skips an issue that was decided on while no email could be sent.
+    Raises SkipDelivery if that was decided while no email could be sent.
     """
     to, said = read_posted(mailer.opener, delivery)
     is_over = ~Newsletter.is_late | Newsletter.stopped_at.is_not(None)

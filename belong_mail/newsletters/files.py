@@ -18,10 +18,10 @@ from belong_mail.newsletters.service import InvalidState, is_draft
 Kind = type[Flyer] | type[Image]
 # Files of one issue.
 MAX_FILES: Final[dict[Kind, int]] = {Flyer: 5, Image: 10}
-# Characters of a flyer's title, and of what a picture shows.
+# Most characters of a flyer's title, and of a picture's description.
 MAX_TITLE: Final = 80
 MAX_DESCRIPTION: Final = 300
-# File name for a title without a single letter that every system knows.
+# File name for a title without ASCII letters and digits.
 NAMELESS: Final = "flyer"
 # Bytes of a MIME part besides its content, at most.
 HEAD: Final = 1500
@@ -53,9 +53,9 @@ def is_full(issue: Newsletter, kind: Kind) -> bool:
 
 
 def are_few(issue: Newsletter) -> bool:
-    """Return whether an issue has no more files, and no longer names for them, than forms take.
+    """Return whether the number of an issue's files and the length of their names are allowed.
 
-    The web may write any number of rows, of any length: none of them is loaded here.
+    An intruder in the web could write any rows, so none is loaded here.
     """
     session = object_session(issue)
     if session is None:

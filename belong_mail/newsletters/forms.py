@@ -112,7 +112,7 @@ class WriteForm(VersionedForm, LocalizedForm):
     )
 
     def say_what_tells(self, group: Group) -> None:
-        """Warn at a field of its words that identify the group; it may still be saved."""
+        """Warn at fields whose words identify the group; they may still be saved."""
         for field in (*self.fields_of("subject").values(), *self.fields_of("preheader").values()):
             word = identifying_word(group, rendering.fill_slots(field.data or "", group.name))
             if word:
@@ -143,7 +143,7 @@ class SearchForm(BaseForm):
     )
 
 
-# From now: a wrong digit in a year is noticed.
+# From now; longer is a mistyped year.
 LAST_RELEASE = timedelta(days=365)
 
 
@@ -173,7 +173,7 @@ class ReleaseForm(BaseForm):
     submit = SubmitField(_l("Send to members"))
 
     def validate_at(self, field: DateTimeLocalField) -> None:
-        """Check the time only if it is wanted."""
+        """Check the time only if “Later” is chosen."""
         field.errors = []  # type: ignore[assignment]
         if self.when.data != "later":
             raise StopValidation
@@ -195,7 +195,7 @@ class ReleaseForm(BaseForm):
             raise ValidationError(_("Choose a time within a year."))
 
     def is_before_end(self, group: Group) -> bool:
-        """Refuse a time after the group will have ended."""
+        """Return whether the time is before the group's end; otherwise set the field's error."""
         if not group.has_ended(self.due_at()):
             return True
         self.at.errors = (_("The group will have ended by then. Choose an earlier time."),)
@@ -208,12 +208,12 @@ class ReleaseForm(BaseForm):
         return now() + timedelta(minutes=int(self.minutes.data))
 
 
-# Bytes read of a form at most; more than a file may have, so that the field can refuse it.
+# Most bytes read of a request; more than a file's, so that the field can refuse it.
 MAX_BODY = 16 * 1024 * 1024
 
 
 def _remade(field: FileField, remake: Callable[[bytes], T], none: str) -> T:
-    """Re-encode an uploaded file, or set the field's error if there is none or it is refused."""
+    """Re-encode an uploaded file. Raises ValidationError if there is none, or it is refused."""
     if not isinstance(field.data, FileStorage):
         raise ValidationError(none)
     try:
@@ -262,7 +262,7 @@ class FlyerForm(BaseForm):
     clean: CleanFlyer | None = None
 
     def is_fit_for(self, group: Group, room: int) -> bool:
-        """Check a flyer for its group, and for the bytes that its issue has left."""
+        """Return whether the title fits the group, and the bytes `room`; otherwise set errors."""
         if word := identifying_word(group, self.title.data or ""):
             words = _(
                 "“%(named)s” names the group or says what it’s about, and inboxes show the title."

@@ -1,4 +1,4 @@
-"""Render an issue: Markdown, placeholders, meetings, images."""
+"""Render an issue's Markdown, placeholders and pictures, for an email or a page."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class IssueText:
         return cls(issue.subject, issue.text, issue.preheader, issue.flyers)
 
     def of(self, language: str) -> tuple[str, str, str]:
-        """Return the subject and text that a reader of a language gets, and what language it is."""
+        """Return the subject and text for a reader of a language, and the language they are in."""
         subject, text = self.subject.get(DEFAULT, ""), self.text.get(language, "")
         if language != DEFAULT and text.strip():
             return self.subject.get(language) or subject, text, language
@@ -58,10 +58,10 @@ def render(
     have_leads_replies: bool | None = None,
     copy_for: str = "",
 ) -> RenderedEmail:
-    """Render an issue for the readers of a language, with slots for what is each reader's own.
+    """Render an issue for the readers of a language, with slots for each reader's own values.
 
-    A copy for a `lead` or the `office` says so, and has no link to leave. Whether its replies go to
-    the leads, the worker decides; a preview goes by the group's row.
+    A copy for a `lead` or the `office` says so, and has no link to leave. The worker passes whether
+    replies go to the leaders, as verified; a preview relies on the group's row.
     """
     if have_leads_replies is None:
         have_leads_replies = group.wrapped_mailbox is not None
@@ -106,7 +106,7 @@ def bind(
     boundary: str,
     files: Sequence[AttachedFile] = (),
 ) -> MessageTemplate:
-    """Build the message, with the pictures that the words show."""
+    """Build the message, with the pictures to which the HTML refers."""
     pictures = [
         InlineFile(_cid(image), image.media_type, image.content)
         for image in images
@@ -158,10 +158,9 @@ def unknown_placeholders(text: str) -> list[str]:
 
 
 def fill_text(text: str, group: Group, language: str) -> str:
-    """Fill in a text's placeholders; a sentence calls a group “the Asian Belong Group”.
+    """Fill in a text's placeholders; {group} becomes, for example, “the Asian Belong Group”.
 
-    It fits the sentence: with a capital at its beginning, and without an article that someone typed
-    before it.
+    Its article has a capital at a sentence's start, and is left out after a typed article.
     """
     name = group_in_sentence(group.name, language)
     article, _, bare = name.partition(" ")

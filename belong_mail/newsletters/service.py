@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 OFFICE_COPY = "newsletter-copy"
 # Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
-# Members planned by one statement: PostgreSQL ends a longer one, and a million took half its time.
+# Members planned by one statement; a million took half of PostgreSQL's statement timeout.
 PLANNED_AT_ONCE = 100_000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
@@ -66,11 +66,11 @@ class GroupIsRetired(InvalidState):
 
 
 class ApprovalMissing(InvalidState):
-    """The issue's group asks for a second leader's approval, and these words have none."""
+    """The group requires a second leader's approval, and the issue's present content has none."""
 
 
 class InvalidNewsletter(Exception):
-    """Says what is missing or too long."""
+    """A draft's subject or text is missing, too long or invalid; the error says how."""
 
 
 def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter:
@@ -143,7 +143,7 @@ def is_draft(newsletter: Newsletter) -> bool:
 
 
 def version(newsletter: Newsletter) -> str:
-    """Return when a draft was last changed, so that two leads overwrite nothing unseen."""
+    """Return a draft's version, its time of change, by which concurrent edits are detected."""
     return newsletter.changed_at.isoformat()
 
 
@@ -208,9 +208,9 @@ def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ON
 
 
 def _chunks(newsletter: Newsletter, low: int, high: int, members: int) -> Select[Any]:
-    """Select contiguous ranges of ids, so that a member who rejoins in time is included.
+    """Select chunks as contiguous ranges of ids, to include a member who rejoins before sending.
 
-    They have so many members at most. The next one, in a part alone, only ends the last range.
+    They have so many members at most; one more is read, in a part alone, to end the last range.
     """
     number = func.row_number().over(order_by=Subscription.id)
     part = (number - 1) // CHUNK_MEMBERS + number // (members + 1)
@@ -282,8 +282,8 @@ COUNTS = _counts_query()
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    It is one statement, because between two a worker may turn a chunk into deliveries. A member who
-    joined unseen while it was queued, or by a late clock, was not planned and is one more.
+    A single statement is consistent while workers turn chunks into deliveries. A member whose
+    confirmation was committed during queueing, or has a slow clock's time, is added then.
     """
     counts = Counter[str]()
     is_queued = newsletter.queued_at is not None

@@ -1,4 +1,4 @@
-"""The worker's tasks: queue issues that are due, and do what pages asked for about one."""
+"""The worker's tasks about issues: queue those that are due, and perform pages' jobs."""
 
 import logging
 from collections.abc import Collection
@@ -24,22 +24,22 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 
 TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
-# Asks leaders to decide.
+# Kind of the email that asks leaders to decide.
 HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
-# After this a copy that was in hand has left, or has come back.
+# After this, a copy that a worker had claimed is sent or given back.
 COMES_BACK = timedelta(seconds=30)
-# Newsletters looked at in one transaction; other email leaves between two.
+# Newsletters queued in one transaction; other email is sent between two.
 DUE_AT_ONCE = 20
 log = logging.getLogger(__name__)
 
 
 @does(FollowIssue)
 def follow_issue(work: JobWork, asked: FollowIssue) -> None:
-    """Move an issue's copies as its marks say now; tell its leaders what the office did.
+    """Pause, resume or withdraw an issue's copies; email its leaders what the office did.
 
-    Copies that are in hand when an issue is stopped come back, and are looked for again, by the
-    same job with the group in its row.
+    After a stop, workers may give back copies that they had claimed, so the job is repeated, with
+    the group's id in its row, until none is claimed.
     """
     newsletter, job = _find(work, asked.issue), work.job
     release.move_copies(work.session, newsletter)
@@ -116,7 +116,7 @@ def _due() -> Select[int]:
 
 
 def queue_due(work: Work) -> list[Newsletter]:
-    """Queue some of the issues that are due, and return them: the web may make any number due.
+    """Queue at most DUE_AT_ONCE issues that are due, and return them.
 
     An issue that must not be sent without a decision is held, and its leads are asked; one of a
     retired group becomes a draft. A row that cannot be read is held as well.
@@ -151,13 +151,13 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
             )
         return False
     newsletters.queue(work.session, newsletter)
-    # In the same transaction, so that what was looked at is what leaves.
+    # In the same transaction, so that the checked content is sent.
     issue_mailer.render_issue(work.session, work.mailer, newsletter)
     return True
 
 
 def _why_held(work: Work, newsletter: Newsletter) -> str:
-    """Return, in a word, why a due issue must not be sent by itself; empty if it may."""
+    """Return, in a word, why a due issue must be held; empty if it may be sent."""
     if not issue_mailer.is_fit(work.mailer, newsletter):
         return "unfit"
     if not issue_mailer.may_go_out(work.keys.opener, work.session, newsletter):
@@ -183,7 +183,7 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
 
 
 def _find(work: Work, public_id: str) -> Newsletter:
-    """Find an issue and lock it; waits for a change of its marks."""
+    """Find and lock an issue; concurrent changes of its state are waited for. Raises Refused."""
     found = select(Newsletter).where(Newsletter.public_id == public_id)
     newsletter: Newsletter | None = work.session.scalar(lock_for_change(work.session, found))
     return required(newsletter, Refused)
