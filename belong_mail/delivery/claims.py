@@ -44,10 +44,10 @@ def claim_next(
     is_looking: bool,
     is_free: bool,
 ) -> tuple[list[int], list[tuple[int, Compose]] | None]:
-    """Claim what comes next: single messages if it is time to look for them, else a chunk.
+    """Claim what comes next: due deliveries if it is time to look for them, else a chunk.
 
-    Returns deliveries, or a chunk with its writer. A delivery at which workers died is claimed only
-    when nothing is in hand (`is_free`): a single email first of all, a copy of an issue last.
+    Returns ids, or a chunk's with functions that write its messages. Deliveries at which workers
+    died are claimed if nothing else is (`is_free`): single emails first, copies of issues last.
     """
     due = _kinds_due(session) if is_looking else set()
     if _SINGLE_SUSPECT in due:
@@ -67,7 +67,7 @@ def claim_next(
 
 
 def _kinds_due(session: Session) -> set[CompiledStatement]:
-    """Return which claiming statements would find anything, in one statement."""
+    """Return which statements of _ALL_DUE would find rows, by one query."""
     session.flush()
     [flags], _ = _LOOKING.run(session.connection(), {"at": now()})
     return {due for due, is_any in zip(_ALL_DUE, flags, strict=True) if is_any}
@@ -86,7 +86,7 @@ def claim_due(
 
 
 def claim_single(session: Session, owner: str, limit: int) -> list[int]:
-    """Take single messages alone."""
+    """Claim single messages only."""
     return claim_due(session, owner, limit, {_TRANSACTIONAL, _SINGLE} & _kinds_due(session))
 
 
@@ -105,10 +105,9 @@ def claim_poisoned(session: Session, owner: str) -> list[int]:
 def claim_chunk(
     session: Session, owner: str, members: MemberQuery, limit: int
 ) -> list[tuple[int, Compose]] | None:
-    """Turn the next chunk into deliveries and claim them; leave them due if they are too many.
+    """Insert the next chunk's deliveries and claim them; leave them due if they are too many.
 
-    Returns None if there is no chunk. The query for its members is not repeated in this
-    transaction.
+    Returns None if there is no chunk. Its members are read only once, when they are inserted.
     """
     connection = session.connection()
     found, _ = _NEXT_CHUNK.run(connection, {})
@@ -134,17 +133,17 @@ def has_at_once(session: Session, members: MemberQuery) -> bool:
 
 
 def at_once(members: MemberQuery, limit: int, lease: dict[str, Any]) -> tuple[Call, Call]:
-    """Return what claims the next chunk in one statement, and what looks for other deliveries.
+    """Return statements that claim the next chunk, and that look for other due deliveries.
 
-    The statement lists the deliveries on the lease, too, and returns the members, for `composers`.
-    It leaves a chunk alone that is too large, or of an issue that is not prepared.
+    The first also writes the lease with these claims, and returns rows for `composers`. It skips a
+    chunk that is too large, or of an issue that is not prepared.
     """
     entry = _entry(lease["owner"]) | lease | members.prepared | {"limit": limit}
     return (_take_and_insert(members.chosen), entry), (_LOOKING, {"at": now()})
 
 
 def _entry(owner: str | None) -> dict[str, Any]:
-    """Return the values of deliveries that an owner holds, or that are due."""
+    """Return the columns of new deliveries, claimed by an owner or else due."""
     state, at = State.QUEUED if owner is None else State.SENDING, now()
     due_at = at if owner is None else None
     return {"state": state.value, "claimed_by": owner, "created_at": at, "due_at": due_at}
@@ -194,7 +193,7 @@ def _insert_deliveries(
 
 @cache
 def _take_and_insert(chosen: ChunkMembers) -> CompiledStatement:
-    """Build the statement for `at_once`."""
+    """Build the statement that claims a chunk, inserts its deliveries and writes the lease."""
     following = _next(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
     chunk = following.cte("following").c
     fits = chunk.newsletter_id == bindparam("newsletter_id"), chunk.planned <= bindparam("limit")
@@ -216,7 +215,7 @@ def _insert_and_read(chosen: ChunkMembers) -> CompiledStatement:
 
 
 def _insert_each(members: CTE) -> tuple[CTE, Select[Any]]:
-    """Return the part that inserts deliveries, and what reads their ids and members."""
+    """Return a CTE that inserts deliveries, and a SELECT of their ids and members."""
     ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
     read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
     return ids, read.order_by(ids.c.id)
@@ -224,7 +223,7 @@ def _insert_each(members: CTE) -> tuple[CTE, Select[Any]]:
 
 @cache
 def _insert_then_read(chosen: ChunkMembers) -> tuple[CompiledStatement, CompiledStatement]:
-    """Build the same for SQLite, which numbers the rows of one statement in turn."""
+    """Build the same for SQLite, which gives consecutive ids to the rows of one statement."""
     members = chosen(*_ENDS)
     return CompiledStatement(_inserting(members.subquery())), CompiledStatement(members)
 
@@ -248,7 +247,7 @@ def _inserting(members: FromClause) -> Insert:
 
 
 def _next(*columns: Any) -> Select[Any]:
-    """Select the next chunk that no other worker is taking."""
+    """Select the next chunk that no other worker has locked."""
     is_next = Chunk.inserted.is_(None), Chunk.is_halted.is_(False), ~IS_MARKED
     found = select(*columns).where(*is_next).order_by(Chunk.id).limit(1)
     return found.with_for_update(skip_locked=True)
@@ -278,8 +277,8 @@ _WHICH = (
 _ALL_DUE = _TRANSACTIONAL, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tuple(
     _due(*which) for which in _WHICH
 )
-# One row in order, by an index: for `EXISTS`, PostgreSQL's plan for any time takes a third of all
-# deliveries as due, even of finished ones, and reads the whole table before each chunk.
+# The first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a third of all rows to
+# be due, even finished ones, and scans the whole table before each chunk.
 _FIRSTS = (_waiting(*which).order_by(Delivery.due_at, Delivery.id) for which in _WHICH)
 _ONE = literal_column("1", Integer)
 _LOOKING = CompiledStatement(

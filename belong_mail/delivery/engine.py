@@ -1,8 +1,8 @@
-"""The engine: claim what is due, have the connections send it, record what became of it.
+"""The engine: claim due deliveries, send them over the connections, and store the results.
 
-One thread talks to the database, in one transaction for many messages, and in between to the relay,
-over all connections. A delivery is claimed before its MAIL is sent, and its dot is in the journal
-before it leaves: after a crash it is known what may have arrived.
+One thread does it all: it stores and claims many deliveries in one transaction, and in between
+drives the connections. A claim is committed before the message's MAIL command, and its final dot is
+in the journal before it is sent: after a crash it is known what may have arrived.
 """
 
 import errno
@@ -44,26 +44,26 @@ from belong_mail.delivery.models import LEASE, Delivery
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
-# Seconds of work between looks at what else there is to do; more if these take long, because the
-# database is far away or the processor busy.
+# Seconds of a slice of work, between which the worker does its other tasks; more if these take
+# long, because the database is far away or the processor busy.
 WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
 WORK_SHARE = 12
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
-# Seconds after which single messages and second tries overtake the chunks of an issue.
+# Seconds after which single messages and retries are looked for, ahead of an issue's chunks.
 LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
 RECOVER_SHARE = 40
 RENEW_GAP_SECONDS = 15.0
-# Pause of issues when claiming one takes too long; shorter after a lock.
+# Seconds without issues after claiming one took too long; fewer if it waited for a lock.
 ISSUES_REST_SECONDS = 60.0
-# Seconds before the end of a lease in which nothing is sent any more: clocks differ.
+# Seconds before the end of a lease at which sending ends, as clocks differ.
 LEASE_MARGIN_SECONDS = 5.0
-# Start and end of a pause in which nothing is claimed; a clock that is set back ends it.
+# Start and end of a pause in claiming; a clock that is set back ends it, too.
 Span = tuple[datetime, datetime]
-# Called, in the transaction that records it, for a delivery that will never arrive.
+# Called, in the transaction that records it, for a permanent failure.
 Undelivered = Callable[[Session, int], None]
-# The writers of claimed deliveries, by id; None: nothing was there to claim.
+# Functions that write claimed deliveries, by id; None: none were due.
 Claimed = list[tuple[int, Compose]] | None
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Engine:
         undelivered: Undelivered,
         is_met: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Set up; `is_met` returns whether this may be the database that we knew."""
+        """Set up; `is_met` returns whether the database was checked since its newest connection."""
         self._sessions = sessions
         self._compose = compose
         self._members = members
@@ -92,24 +92,24 @@ class Engine:
         self._dispatcher = Dispatcher(lock.journal, self._limit)
         self._pool = ConnectionPool(transport, self._dispatcher, self._limit)
         self._has_failed = False
-        """The last transaction may have been made or not: we may hold what we do not know of."""
+        """Whether the last commit's outcome is unknown: the database may have other claims."""
         self._rest: Span | None = None
         self._paced: Span | None = None
         self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
-        """Whether a chunk of the same issue is next, and nothing else was due at the last look."""
+        """Whether the same issue's next chunk comes next, as nothing else was due."""
         self._too_slow: int | None = None
-        """A delivery whose reading outlasted the last transaction."""
+        """The delivery whose data took longer to read than a transaction may last."""
         self._left_at: float | None = None
         self._away = 0.0
-        """Seconds for which the connections were last left alone between two slices of work."""
+        """Seconds between the last two slices of work, when no connection was driven."""
         self.stopping = threading.Event()
         self._log = DeliveryLog()
         self.kinds_alone: tuple[str, ...] | None = None
-        """The kinds of single messages that may leave; None: everything."""
+        """The kinds of single messages that may be sent; None: everything."""
 
     def recover(self) -> None:
-        """Take over what dead workers left, if this is the database that we know."""
+        """Settle the claims of dead workers, if `is_met`."""
         began = time.monotonic()
         with self._sessions.begin() as session:
             session.connection()
@@ -123,7 +123,7 @@ class Engine:
         self._recover_at = at + max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
 
     def work(self) -> bool:
-        """Send for a while; return whether there is more to do now."""
+        """Send for a slice of time; return whether there is more to do now."""
         self._log.tell()
         at = time.monotonic()
         self._left_at = self._left_at or at
@@ -149,7 +149,7 @@ class Engine:
         return time.monotonic() > self._issues_at
 
     def _work_until(self, until: float, connection: Connection) -> bool:
-        """Send for so long, over one connection, without checking at each turn that it answers."""
+        """Send until then, over one database connection that is not checked at each turn."""
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)
@@ -171,7 +171,7 @@ class Engine:
                 return True
 
     def _drive(self, turn_seconds: float) -> None:
-        """Drive the connections until there are results, at least as long as the database took."""
+        """Drive the connections until there are results, or for as long as the last transaction."""
         at = time.monotonic()
         if self._left_at is not None:
             self._away, self._left_at = at - self._left_at, None
@@ -183,41 +183,41 @@ class Engine:
                 break
 
     def _let_leave(self, seconds: float) -> None:
-        """Send what would grow stale during a long transaction."""
+        """Send messages that would become stale during a transaction of so many seconds."""
         while not self.stopping.is_set() and self._dispatcher.grows_stale_within(seconds):
             self._pool.ensure_connections()
             self._pool.run(RESULT_WAIT_SECONDS)
 
     def rest(self, seconds: float) -> None:
-        """Drive open conversations for so many seconds, or until told to stop."""
+        """Drive the open connections for so many seconds, or until told to stop."""
         until = time.monotonic() + seconds
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.poll(left)
             self._left_at = time.monotonic()
 
     def retry(self) -> None:
-        """Try the relay now, ending its rest."""
+        """Try the relay now, ending the pause after its failure."""
         self._rest = None
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Claim and start nothing more."""
         self.stopping.set()
         self._pool.leave()
         self._pool.wake()
 
     def finish(self) -> None:
-        """Let the connections finish what is under way, and give everything else back."""
+        """Finish the messages under way, give all others back, and store the results."""
         self.stop_talking()
         if self._dispatcher.held or self._dispatcher.results():
             self._turn(is_last=True)
 
     def stop_talking(self) -> None:
-        """Let the connections finish what is under way, and begin nothing more."""
+        """Finish the messages under way, and start no others."""
         self._dispatcher.close()
         self._pool.join(self.stopping)
 
     def close(self) -> None:
-        """Finish and end; after an error, leave what is in hand for others to recover."""
+        """Finish, and delete the lease; after an error, others recover the claims."""
         self.finish()
         self._log.tell(is_last=True)
         with self._sessions.begin() as session:
@@ -225,14 +225,14 @@ class Engine:
         self._lock.end()
 
     def is_behind(self, session: Session) -> bool:
-        """Return whether the database lacks transactions that this folder's workers made."""
+        """Return whether the database lacks transactions that this folder's workers committed."""
         own = {self._lock.name: self._lock.journal.made}
         return delivery_results.is_database_behind(session, {**self._lock.committed(), **own})
 
     def restart(self) -> None:
-        """Restart on a database that has gone back: all that it says we hold may have left.
+        """Restart on a database that was set back: all that it lists as claimed may have been sent.
 
-        From here on it is known to lack something, and the marks of dead workers do not fit it.
+        It is known to lack transactions from here on, and dead workers' journals do not match it.
         """
         self.stop_talking()
         with self._sessions.begin() as session:
@@ -247,7 +247,7 @@ class Engine:
         self._has_failed = False
 
     def _turn(self, connection: Connection | None = None, *, is_last: bool = False) -> bool:
-        """Store results and claim what comes next; return whether there was any of it."""
+        """Store results and claim what comes next; return whether there were any of either."""
         self._consider_rest()
         results = self._dispatcher.results()
         limit = 0 if is_last else self._room(len(results))
@@ -263,11 +263,8 @@ class Engine:
         bind = {} if connection is None else {"bind": connection}
         with self._sessions(**bind) as session, session.begin():
             session.connection()
-            is_ours = (
-                not is_renewal
-                or delivery_results.renew_lease(session, owner)
-                or not self._dispatcher.held
-            )
+            is_ours = not is_renewal or delivery_results.renew_lease(session, owner)
+            is_ours |= not self._dispatcher.held
             accepted = self._settle(session, results)
             is_known = is_ours and self._is_met()
             if (had_failed and is_known) or is_last:
@@ -314,10 +311,10 @@ class Engine:
     def _commit(
         self, session: Session, accepted: list[int], claimed: Claimed, turn: int, at_once: int
     ) -> Claimed:
-        """Store acceptances, and on the lease what is held now; end the transaction.
+        """Store acceptances, and on the lease all present claims; end the transaction.
 
-        May claim the next chunk as well, of at most so many members (`at_once`), in the same round
-        trip. Returns what is claimed.
+        May also claim the next chunk of at most `at_once` members, in the same round trip. Returns
+        what is claimed.
         """
         held = self._dispatcher.held.union(each for each, _ in claimed or ())
         lease = throttle.lease_of(self._lock.name, held, turn)
@@ -337,7 +334,7 @@ class Engine:
         return claimed
 
     def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
-        """Continue after a transaction: forget stored results, and what is no longer ours."""
+        """After a transaction, forget the stored results, and all claims if the lease was lost."""
         self._dispatcher.written()
         if renewed_at is not None:
             self._renewed_at = renewed_at
@@ -349,7 +346,7 @@ class Engine:
             self._dispatcher.give_up()
 
     def _room(self, written: int) -> int:
-        """Return how many more deliveries may be in hand once results are stored."""
+        """Return how many more deliveries may be claimed, once these results are stored."""
         if self.stopping.is_set():
             return 0
         at = now()
@@ -364,9 +361,9 @@ class Engine:
         return room if room >= most * REFILL_SHARE else 0
 
     def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
-        """Claim what is due, within the relay's pace; None if nothing is.
+        """Claim due deliveries within the rate limits; return None if there are none.
 
-        Returns what writes it, which may be nothing of a chunk.
+        The list may be empty for a chunk, whose deliveries then stay due.
         """
         room = throttle.capacity(session, self._policy, limit)
         if room.until is not None:
@@ -399,7 +396,7 @@ class Engine:
             raise
 
     def _composers(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
-        """Read what deliveries need; remember one whose reading outlasts the transaction."""
+        """Read what deliveries need; note one that takes longer than the transaction may last."""
         read = 0
         try:
             for each in self._compose(session, ids):
@@ -410,9 +407,9 @@ class Engine:
             raise
 
     def _put_off(self, delivery_id: int) -> None:
-        """Let a delivery wait whose reading outlasted a transaction; others leave meanwhile.
+        """Postpone a delivery whose data took too long to read, so that others are sent.
 
-        It waits as long again as it has waited: a few such must not hold back all others in turn.
+        Its delay is as long as its age, so that a few such cannot hold back all others.
         """
         log.error("Delivery %d waits: its reading takes too long", delivery_id)
         which, at = Delivery.id == delivery_id, now()
@@ -430,7 +427,7 @@ class Engine:
             self._issues_at = time.monotonic() + rest
 
     def _send(self, composers: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
-        """Let the claimed messages leave, one by one at the relay's pace."""
+        """Hand the claimed messages to the connections, spaced by the rate limit."""
         self._dispatcher.hold(delivery_id for delivery_id, _ in composers)
         at = time.monotonic()
         first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
@@ -440,7 +437,7 @@ class Engine:
         )
 
     def _consider_rest(self) -> None:
-        """Leave the relay alone for a minute, or longer if it named a limit."""
+        """After a failure of the relay, pause for a minute, or longer if it named a limit."""
         if reasons := self._dispatcher.reasons:
             self._dispatcher.reasons = []
             at = now()

@@ -1,4 +1,4 @@
-"""Store what became of many deliveries at once, also for a dead worker."""
+"""Store the results of many deliveries at once, also for a dead worker."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 
-# A longer lease was given by a clock that ran ahead.
+# A lease that ends later was written by a clock that ran ahead.
 FARTHEST_LEASE = 2 * LEASE
 UNDELIVERED = (State.BOUNCED, State.FAILED)
 
@@ -26,9 +26,9 @@ def settle(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> tuple[list[int], list[int]]:
-    """Store results of deliveries that an owner still holds; leave others as they are.
+    """Store results of deliveries that an owner has still claimed; ignore others.
 
-    Returns the accepted ones, which `accept` stores, and those that will never arrive.
+    Returns the ids of accepted ones, which `accept` stores, and of permanent failures.
     """
     accepted, stale = list[int](), 0
     given_back: dict[timedelta | None, list[int]] = {}
@@ -56,7 +56,7 @@ def _apply_others(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> tuple[int, list[int]]:
-    """Store the other results one by one; return (number of dots, deliveries that never arrive)."""
+    """Store the other results one by one; return (final dots, ids of permanent failures)."""
     if not others:
         return 0, []
     found = select(Delivery).where(Delivery.id.in_(others), *_held_by(owner)).order_by(Delivery.id)
@@ -71,7 +71,7 @@ def _apply_others(
 
 
 def _give_back(session: Session, owner: str, ids: list[int], due_at: datetime | None) -> None:
-    """Let deliveries wait until a time, as they did before they were claimed."""
+    """Give claimed deliveries back, due at a time or at once."""
     answer = {"code": None, "enhanced": None, "phrase": None}
     again = requeued() | answer | ({"due_at": due_at} if due_at else {})
     giving = update(Delivery).where(Delivery.id.in_(ids), *_held_by(owner)).values(again)
@@ -79,7 +79,7 @@ def _give_back(session: Session, owner: str, ids: list[int], due_at: datetime | 
 
 
 def renew_lease(session: Session, owner: str) -> bool:
-    """Renew a worker's lease, for workers elsewhere; return whether there was one."""
+    """Extend a worker's lease, a sign of life for other hosts; return whether it existed."""
     until = _clock(session) + LEASE
     renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
     if session.scalar(renewed) is not None:
@@ -89,18 +89,18 @@ def renew_lease(session: Session, owner: str) -> bool:
 
 
 def is_database_behind(session: Session, made: dict[str, int]) -> bool:
-    """Return whether the database lacks transactions that workers are known to have made.
+    """Return whether the database lacks transactions that workers are known to have committed.
 
-    A worker without a lease may have been replaced.
+    Workers without a lease do not count, as others may have replaced them.
     """
     turns = select(Lease.owner, Lease.turn).where(Lease.owner.in_(made), Lease.turn > 0)
     return any(turn < made[owner] for owner, turn in session.execute(turns))
 
 
 def recover(session: Session, lock: WorkerLock, uncertain: timedelta | None) -> list[str]:
-    """Take over what dead or hanging workers held, and return their names.
+    """Settle the claims of dead or hanging workers, and return their names.
 
-    Their journals tell what may have left; without a journal all of it may have.
+    Their journals tell which messages may have been sent; without a journal, all may have been.
     """
     others = select(Lease).where(Lease.owner != lock.name)
     leases = session.scalars(others.with_for_update(skip_locked=True)).all()
@@ -124,7 +124,7 @@ def delete_lease(session: Session, owner: str) -> None:
 def take_over(
     session: Session, owner: str, marks: dict[int, JournalEntry] | None, uncertain: timedelta | None
 ) -> None:
-    """Settle what a dead worker held by its journal's marks; None: all of it may have left."""
+    """Settle a dead worker's claims by its journal's marks; None: all may have been sent."""
     held = _claimed(session, owner)
     ids = list(session.scalars(select(Delivery.id).where(*held).with_for_update()))
     if marks is None:
@@ -146,13 +146,13 @@ def take_over(
 
 
 def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back claims that an owner does not know of, because their commit's answer was lost."""
+    """Give back claims other than these: the reply to their commit was lost."""
     unknown = update(Delivery).where(*_claimed(session, owner), Delivery.id.not_in(ids))
     session.execute(unknown.values(requeued()))
 
 
 def _claimed(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
-    """Select what an owner holds: of the ids on its lease, or else of everything."""
+    """Match an owner's claims: the ids on its lease, or if it lists none, all with its name."""
     held = _held_by(owner)
     lease = session.get(Lease, owner, populate_existing=True)
     return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
@@ -174,14 +174,14 @@ def requeued() -> dict[str, object]:
 
 
 def _clock(session: Session) -> datetime:
-    """Return the database's time if several hosts share it: theirs may differ."""
+    """Return the database's time if several hosts share it, as their clocks may differ."""
     if session.connection().dialect.name == "sqlite":
         return now()
     return session.scalars(select(func.clock_timestamp(type_=UtcTime()))).one()
 
 
 def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> bool:
-    """Return whether a worker is to be replaced; for one elsewhere only the lease tells."""
+    """Return whether a worker is to be replaced; only its lease tells for one on another host."""
     is_gone = standing in {WorkerStatus.DEAD, WorkerStatus.STILL}
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 
@@ -191,8 +191,8 @@ def accept(
 ) -> list[list[Any]]:
     """Store acceptances and count them; return the rows of other statements (`run_together`).
 
-    Deliveries that were taken from the owner as uncertain are settled all the same. They were
-    counted then; that second query is rarely needed.
+    Deliveries that were taken from the owner as uncertain become accepted as well. They were
+    counted when they were taken; that second query is rarely needed.
     """
     session.flush()
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}

@@ -1,4 +1,4 @@
-"""Throttle: messages a minute, recipients a day, connections at once."""
+"""Limits for the relay: messages a minute, recipients a day, connections at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from belong_mail.core.statements import Call, CompiledStatement, in_ids, run_tog
 from belong_mail.delivery import retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
 
-# Deliveries in hand at most, which may be uncertain when a host is lost.
+# Most deliveries claimed by a worker; they may be uncertain if its host is lost.
 MAX_IN_HAND = 100
 # Members of an issue claimed at a time.
 CHUNK_MEMBERS = 70
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE_KEY = b"relay/minute"
-# Email that may leave within this time is claimed now, so that urgent email waits no longer.
+# Messages are claimed this long before they may be sent, so urgent email waits no longer.
 CLAIM_AHEAD = timedelta(seconds=1)
 # A wait shorter than this is skipped.
 CLAIM_TOLERANCE = timedelta(seconds=0.5)
@@ -29,7 +29,7 @@ CLAIM_TOLERANCE = timedelta(seconds=0.5)
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """Messages a minute and a day, or None; when to resend uncertain issues, or None (never)."""
+    """Messages a minute and a day, or None; when to resend uncertain copies, or None (never)."""
 
     send_rate: int | None
     daily_quota: int | None
@@ -70,7 +70,7 @@ def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
 
 
 def _used(session: Session, at: datetime) -> int:
-    """Count what left within a day, to the minute, and what is in hand and may leave.
+    """Count messages sent within a day, to the minute, and claimed ones, which may be sent.
 
     One statement counts both at one moment, because messages move from one to the other.
     """
@@ -89,7 +89,7 @@ def _used(session: Session, at: datetime) -> int:
 def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
     """Count messages that reached their final dot, for the relay's daily quota.
 
-    Also counts those that grew stale before their turn: if they are more, we are too slow.
+    Also counts those that became stale before their turn, which shows a worker that is too slow.
     """
     if dots or stale:
         connection = session.connection()
@@ -97,7 +97,7 @@ def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
 
 
 def left_within_a_day(session: Session, at: datetime) -> int:
-    """Count what left within the day before a moment, to the minute."""
+    """Count messages sent since a day before a moment, to the minute."""
     since = SentPerMinute.minute > at - DAY - MINUTES
     return session.scalar(select(func.sum(SentPerMinute.number)).where(since)) or 0
 
@@ -127,7 +127,7 @@ def _counting(dialect: str) -> CompiledStatement:
 
 
 def lease_of(owner: str, held: Iterable[int], turn: int = 0) -> dict[str, Any]:
-    """Return a lease's values: what the worker holds, and its last turn."""
+    """Return a lease's columns: the worker's claims, and the number of its last transaction."""
     listed = ",".join(map(str, held))
     return {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
 
@@ -143,14 +143,14 @@ def _holding(dialect: str) -> CompiledStatement:
 
 
 def listing(entered: CTE) -> Any:
-    """Build a part of a statement that also lists what another part inserts; for PostgreSQL."""
+    """Build a CTE that writes a lease, with claims that another CTE inserts; for PostgreSQL."""
     more = select(func.string_agg(cast(entered.c.id, String), ",")).scalar_subquery()
     held = func.concat_ws(",", bindparam("held", type_=String()), more)
     return _leasing("postgresql", held=held).returning(Lease.owner)
 
 
 def _leasing(dialect: str, **listed: Any) -> Any:
-    """Build the statement that writes a lease; an ended one begins anew."""
+    """Build the statement that inserts a lease or replaces it."""
     lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn).values(listed)
     again = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
     return lease.on_conflict_do_update(index_elements=[Lease.owner], set_=again)
@@ -162,14 +162,14 @@ def _entering(dialect: str, *columns: Any) -> Any:
 
 
 class SendSlots(NamedTuple):
-    """The wait before the first of some messages may leave, and between them."""
+    """The wait before the first of some messages, and between two of them."""
 
     wait: timedelta = timedelta(0)
     apart: timedelta = timedelta(0)
 
 
 def send_slots(session: Session, policy: SendPolicy, number: int) -> SendSlots:
-    """Count so many claimed messages, and return when they may leave."""
+    """Count so many claimed messages for the rate limit, and return when to send them."""
     if not policy.send_rate or not number:
         return SendSlots()
     at = now()
@@ -205,7 +205,7 @@ class ConcurrencyLimit:
         return before == delivery_id
 
     def must_rest(self) -> bool:
-        """Slow down; return whether nothing at all went well since the last time."""
+        """Use fewer connections; return whether no message was accepted since the last time."""
         is_hopeless = self._successes == 0
         self.allowed = 1 if is_hopeless else max(1, self.allowed // 2)
         self._successes, self._step = 0, retry.SUCCESSES_PER_CONNECTION
