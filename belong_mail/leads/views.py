@@ -105,16 +105,18 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
             public_page.change(session, group, form.page())
             _keep_mailbox(session, group, form)
             return redirect(url_for(".page", slug=group.slug, saved=1), 303)
-    asked_at, has_mailbox = mailbox.asked_at(session, group), mailbox.is_set(session, group)
-    shown = {
-        "form": form,
-        "newer": newer,
-        "asked_at": asked_at,
-        "has_mailbox": has_mailbox,
+    shown = {"form": form, "newer": newer, **_settings(session, group)}
+    return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
+
+
+def _settings(session: Session, group: Group) -> dict[str, object]:
+    """Return the settings that are shown beside the texts of a group's page."""
+    return {
+        "asked_at": mailbox.asked_at(session, group),
+        "has_mailbox": mailbox.is_set(session, group),
         "needs_approval": approval.is_wanted(session, group),
         "has_two": len(accounts.leads_of(session, group)) >= approval.TWO,
     }
-    return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
 
 
 @group_settings.post("/page/undo")
