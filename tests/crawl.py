@@ -101,7 +101,6 @@ def mailed_links(
         "not-me": link_to(asked, "not-me"),
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
-        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone),
         "welcome": page_of(services, "welcome", Purpose.WELCOME, gone),
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
@@ -250,9 +249,10 @@ def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     """Press each button, in an order in which each does something."""
     yield "confirm", visitor.press(links["confirm"])
     yield "forget-note", visitor.press(links["forget-note"])
-    yield "undo", visitor.press(links["undo"])
     until = f"{now() + timedelta(days=9):%Y-%m-%d}"
     leave, sheet = bare(links["leave"]), bare(links["my-groups"])
+    for verb in ("", "/undo"):
+        yield f"a newsletter's leave{verb}", visitor.press(f"{leave}{verb}")
     yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
     for wish in ("yes", "no"):
         yield "a newsletter's reminder", visitor.press(f"{leave}/remind", remind=wish)

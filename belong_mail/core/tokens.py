@@ -49,7 +49,6 @@ class Purpose(Enum):
     REFUSE = ("refuse", None)
     LEAVE = ("leave", None)
     ONE_CLICK = ("one-click", None)
-    UNDO_LEAVE = ("undo-leave", HOUR_SECONDS)
     SIGN_IN = ("sign-in", HOUR_SECONDS // 6)
     INVITATION = ("invitation", 7 * 24 * HOUR_SECONDS)
     KNOWN_BROWSER = ("known-browser", 400 * 24 * HOUR_SECONDS)

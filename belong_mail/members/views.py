@@ -243,7 +243,7 @@ def leave(session: Session, token: str) -> ResponseReturnValue:
     return redirect(url_for(".leave", token=token), 303)
 
 
-@subscriptions.post("/leave/<token>/<any(pause, resume, language, remind):press>")
+@subscriptions.post("/leave/<token>/<any(undo, pause, resume, language, remind):press>")
 @public
 @no_cookie
 def act(session: Session, token: str, press: str) -> ResponseReturnValue:
@@ -256,20 +256,6 @@ def act(session: Session, token: str, press: str) -> ResponseReturnValue:
     if press != "pause":
         abort(400)
     return _manage(members.get(session, public_id), 422, form)
-
-
-@subscriptions.route("/undo/<token>", methods=["GET", "POST"])
-@public
-@no_cookie
-def undo(session: Session, token: str) -> ResponseReturnValue:
-    public_id = services().tokens.read(Purpose.UNDO_LEAVE, token)
-    if request.method == "POST":
-        members.undo_leave(session, public_id)
-        return redirect(url_for(".undo", token=token), 303)
-    subscription = members.get(session, public_id)
-    if subscription.is_active:
-        return _page("back", subscription.group)
-    return _left_page(subscription)
 
 
 @subscriptions.route("/one-click/<token>", methods=["GET", "POST"])
@@ -291,14 +277,13 @@ def one_click(session: Session, token: str) -> ResponseReturnValue:
 
 def _left_page(subscription: Subscription, status: int = 200) -> Page:
     """Show that someone has left, and how to come back."""
-    undo = ""
-    if members.can_undo_leave(subscription):
-        undo = services().tokens.sign(Purpose.UNDO_LEAVE, subscription.public_id, now())
+    token = services().tokens.sign(Purpose.LEAVE, subscription.public_id, now())
     return _page(
         "left",
         subscription.group,
         status,
-        undo_token=undo,
+        token=token,
+        can_undo=members.can_undo_leave(subscription),
         can_join=subscription.group.is_open and not subscription.is_suppressed,
         has_bounced=subscription.is_unreachable,
         is_too_late=request.args.get("done") == TOO_LATE,
@@ -309,6 +294,8 @@ def _manage(subscription: Subscription, status: int = 200, form: PressForm | Non
     """Show what a newsletter's link can do, in this group only, as emails are forwarded."""
     if not subscription.is_active:
         return _left_page(subscription, status)
+    if request.args.get("done") == "undo":
+        return _page("back", subscription.group)
     return _page(
         "leave",
         subscription.group,

@@ -134,7 +134,6 @@ NEXT_STEPS = {
     "shared_mailbox.confirm": NAME_AGAIN,
     "sign_in.confirm": SIGN_IN,
     "subscriptions.leave": MY_GROUPS,
-    "subscriptions.undo": MY_GROUPS,
     "subscriptions.act": MY_GROUPS,
 }
 

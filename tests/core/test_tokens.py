@@ -55,7 +55,7 @@ def test_a_token_expires_to_the_second_and_a_way_out_never(purpose):
 
 def test_each_purpose_has_its_hours_and_a_way_out_has_no_end():
     assert {each.name: each.max_age and each.max_age / 3600 for each in Purpose} == {
-        "CONFIRM": 72, "REFUSE": None, "LEAVE": None, "ONE_CLICK": None, "UNDO_LEAVE": 1,
+        "CONFIRM": 72, "REFUSE": None, "LEAVE": None, "ONE_CLICK": None,
         "SIGN_IN": 1 / 6, "INVITATION": 168, "KNOWN_BROWSER": 9600,
         "CHANGE_ADDRESS": 24, "CONFIRM_MAILBOX": 72, "EMAIL_AGAIN": 72, "FORGET_NOTE": None,
         "MEMBER_CALENDAR": None, "CHECK_INBOX": 48, "WELCOME": 1, "STAFF_CODE": 4, "FORM": 24,

@@ -75,4 +75,4 @@ def test_without_its_name_the_page_still_helps(scenario):
         assert "Now check your inbox" in page.text
         assert "Village" not in page.text
     token = scenario.visitor.join(VILLAGE, ADA).location.rpartition("/")[2]
-    assert scenario.visitor.open(f"/undo/{token}").status_code == 404
+    assert scenario.visitor.open(f"/leave/{token}").status_code == 404

@@ -27,7 +27,7 @@ def links(scenario, slug: str = VILLAGE) -> tuple[str, str]:
 
 
 def undo_link(page: str) -> str:
-    return "/undo/" + page.partition('action="/undo/')[2].partition('"')[0]
+    return page.partition("<main")[2].partition('action="')[2].partition('"')[0]
 
 
 def states(scenario) -> dict[str, int]:
@@ -211,7 +211,6 @@ def test_leaving_can_be_undone_within_the_hour(scenario):
     _, link = links(scenario)
     undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=59)):
-        assert scenario.visitor.open(undo).status_code == 200
         for _ in range(2):
             assert "Good to have you back" in scenario.visitor.follow(undo).text
         assert scenario.is_member()
@@ -230,7 +229,7 @@ def test_after_the_hour_leaving_is_not_undone_though_it_was_pressed_late_again(s
         assert not scenario.is_member()
         again = scenario.visitor.follow(link)
         assert "You’ve left the group" in again.text
-        assert "/undo/" not in again.text
+        assert "/undo" not in again.text
 
 
 def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):

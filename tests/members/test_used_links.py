@@ -104,7 +104,7 @@ def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario):
     with time_machine.travel(now() + timedelta(days=2)):
         late = scenario.visitor.open(f"{link}?lang=es").text
         assert "Saliste del grupo" in late
-        assert "/undo/" not in late
+        assert "/undo" not in late
         assert f'href="/groups/{VILLAGE}/join?lang=es"' in late
     assert kept_of(scenario.services) == before
     with scenario.services.writing.begin() as session:
@@ -217,7 +217,6 @@ def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),
         ("/leave/x", "/my-groups"),
-        ("/undo/x", "/my-groups"),
         ("/confirm/x", "/groups/the-village"),
     ):
         page = visitor.open(path)
@@ -232,7 +231,6 @@ PAGES = {
     "confirm": Purpose.CONFIRM,
     "not-me": Purpose.REFUSE,
     "leave": Purpose.LEAVE,
-    "undo": Purpose.UNDO_LEAVE,
     "one-click": Purpose.ONE_CLICK,
 }
 
@@ -263,7 +261,7 @@ def test_a_token_of_another_purpose_or_thing_opens_no_page(scenario):
         if purpose is not right
     ]
     foreign.append(("confirm", Purpose.CONFIRM, member, 404))
-    foreign += [(page, PAGES[page], pending, 410) for page in ("not-me", "leave", "undo")]
+    foreign += [(page, PAGES[page], pending, 410) for page in ("not-me", "leave")]
     before = kept_of(scenario.services)
     for page, purpose, name, over in foreign:
         token = scenario.services.tokens.sign(purpose, name, now())

@@ -30,7 +30,7 @@ from tests.privacy.journey import (
 
 GROUPS = [group[key] for group in seeds.GROUPS for key in ("slug", "name")]
 TOKEN_PAGES = (
-    "/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/", "/my-groups/", "/change-address/",
+    "/confirm/", "/not-me/", "/leave/", "/one-click/", "/my-groups/", "/change-address/",
     "/sign-in/", "/forget-note/",
 )  # fmt: skip
 WANDERING = tuple(each.partition("@")[0] for each in (WANDERER, WANDERER_NEW, WAITING))

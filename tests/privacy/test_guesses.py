@@ -106,7 +106,6 @@ def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(visitor, service
         "not-me": Purpose.REFUSE,
         "leave": Purpose.LEAVE,
         "one-click": Purpose.ONE_CLICK,
-        "undo": Purpose.UNDO_LEAVE,
         "forget-note": Purpose.FORGET_NOTE,
     }
     names = [*guesses(), "1", "2", *(sha(guess) for guess in guesses())]

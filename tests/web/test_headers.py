@@ -22,7 +22,7 @@ from tests.district_names import HTTPS, NAMED
 OURS = "http://localhost:5000"
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTS = (
-    "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x",
+    "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/leave/x/undo",
     "/leave/x/pause", "/leave/x/language", "/leave/x/remind", "/my-groups/x/remind",
     "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
     "/email-me-again", "/email-me-again/x", "/my-groups/x/change-address", "/change-address/x",
