@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account, BrowserSession, Identity, Right
+from belong_mail.accounts.models import Account, Identity, Right
 from belong_mail.core.audit import Kind
 from belong_mail.worker.loop import make_worker
 from tests.accounts.district import trips
@@ -124,16 +124,6 @@ def test_every_refusal_reads_the_same_and_says_how_to_begin(linked, app, service
     sign_in()
     [page] = pages
     assert "get a sign-in link by email" in page
-
-
-def test_signing_in_replaces_the_session_that_the_browser_had(linked, browser, services):
-    """Session fixation: a token that somebody planted is none after signing in."""
-    seen = []
-    for _ in range(2):
-        trips.sign_in(browser)
-        with services.reading.begin() as session:
-            seen.append(set(session.scalars(select(BrowserSession.token_hash))))
-    assert len(seen[1] - seen[0]) == 1
 
 
 def test_the_worker_links_nobody_twice_whatever_the_web_asks(app, services, keyring, lead, worker):
