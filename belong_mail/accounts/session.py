@@ -44,7 +44,7 @@ def start_session(
     before, kept = current_account(session), {}
     if before is not None:
         session.execute(delete(BrowserSession).where(BrowserSession.id == current_session().id))
-    if before is account:
+    if before is account and is_proven:
         kept = {key: cookie[key] for key in KEPT_KEYS if key in cookie}
     token = secrets.token_urlsafe(32)
     started = BrowserSession(

@@ -87,6 +87,10 @@ def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     lead.act("/account/proof")
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
     assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
+    invite(cli, LEAD, "asian")
+    accepted = lead.press(link_to(scenario.mails(LEAD)[-1], "invitation"))
+    assert "done=accepted" in accepted.location
+    assert "/account/proof" not in accepted.location, "nobody asked to sign in again"
 
 
 def test_an_invitation_signs_nobody_in_who_has_a_passkey(scenario, cli, app):
