@@ -88,15 +88,12 @@ def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter
         raise InvalidNewsletter(f"The text must have words, and at most {MAX_TEXT:,} characters.")
     if markdown.has_too_many_marks(text):
         raise InvalidNewsletter("The text has too many marks, such as * or |.")
-    newsletter = Newsletter(group=group, subject={DEFAULT: subject}, text={DEFAULT: text})
-    session.add(newsletter)
-    session.flush()
-    return newsletter
+    return start_draft(session, group, subject={DEFAULT: subject}, text={DEFAULT: text})
 
 
-def start_draft(session: Session, group: Group) -> Newsletter:
-    """Create an empty draft."""
-    newsletter = Newsletter(group=group, subject={}, preheader={}, text={})
+def start_draft(session: Session, group: Group, **words: LocalizedText) -> Newsletter:
+    """Create a draft, empty or with words."""
+    newsletter = Newsletter(group=group, **words)
     session.add(newsletter)
     session.flush()
     return newsletter
