@@ -105,13 +105,6 @@ def settings(session: Session) -> ResponseReturnValue:
 people = Blueprint("people", __name__, url_prefix="/office/leads")
 
 
-@people.get("")
-@for_office
-def formerly() -> ResponseReturnValue:
-    """Redirect from a URL that older emails contain."""
-    return redirect(url_for("office_groups.listed"), 308)
-
-
 @people.route("/invite", methods=["GET", "POST"])
 @for_office
 @fresh_proof
