@@ -77,7 +77,7 @@ def _create_tables(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for index in (each for table in Base.metadata.tables.values() for each in table.indexes):
             rows = index.dialect_options["sqlite"]["where"]
-            if rows is not None:  # only in SQLite a boolean is a number
+            if rows is not None:  # `= 1` asks of a boolean, as only SQLite does
                 index.dialect_options["postgresql"]["where"] = text(str(rows).removesuffix(" = 1"))
         # A row is written anew when it changes: with room beside it no index hears of it.
         deliveries = Base.metadata.tables["deliveries"]

@@ -1,4 +1,4 @@
-"""The triggers of the tables: the audit trail refuses changes, and copies of issues are counted."""
+"""Create the triggers: on SQLite the audit trail refuses changes; copies of issues are counted."""
 
 from sqlalchemy import Connection, func, select
 

@@ -101,7 +101,10 @@ FIND_TRIGGERS = {
 
 
 def assert_as_the_models_say(engine: Engine) -> None:
-    """Compare tables, columns, types, foreign keys and indexes; checks and triggers by name."""
+    """Compare tables, columns, types, foreign keys and indexes; checks and triggers by name.
+
+    On PostgreSQL also the one option of a table, the room beside each delivery.
+    """
     assert schema.differences(engine) == []
     found = inspect(engine)
     assert set(found.get_table_names()) == {*Base.metadata.tables, "alembic_version"}
@@ -116,6 +119,9 @@ def assert_as_the_models_say(engine: Engine) -> None:
     kind = engine.dialect.name
     with engine.connect() as connection:
         assert set(connection.scalars(text(FIND_TRIGGERS[kind]))) == TRIGGERS[kind]
+        if kind == "postgresql":
+            options = "SELECT reloptions FROM pg_class WHERE relname = 'deliveries'"
+            assert connection.scalar(text(options)) == ["fillfactor=50"]
 
 
 def condition(index: Index) -> str:
