@@ -86,5 +86,5 @@ def localized(words: LocalizedText | None, language: str) -> TextIn:
 
 
 def _split(words: TextIn, at: str) -> list[TextIn]:
-    """Split a text into its nonempty parts, which know its language."""
+    """Split a text by a pattern into its nonempty parts, in the same language."""
     return [TextIn(part, words.language) for part in re.split(at, words) if part]

@@ -123,7 +123,7 @@ def erase_due(session: Session, opener: Opener, at: datetime) -> None:
 def leave_out(session: Session, opener: Opener, group: Group) -> None:
     """Delete a group's memberships that are being erased, before an issue is queued.
 
-    Also those that another worker has locked, which it would not delete before the issue.
+    Waits for other workers' locks, as they may delete their rows only after the issue.
     """
     rows = session.scalars(select(Erasure)).all()
     names = [name for row in rows for name in _read(opener, row).names]

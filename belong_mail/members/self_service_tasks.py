@@ -230,7 +230,7 @@ def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) ->
 def change_address(work: Work, asked: ChangeAddress) -> None:
     """Email a new address to confirm, within its own rate limit; nothing if it is suppressed.
 
-    Personal addresses can't change: one row would have both.
+    A change to or from a personal address is refused: one row would link it to the staff address.
     """
     session, keys, held = work.session, work.keys, read_permit(work, asked)
     identity = addresses.normalise(asked.new)

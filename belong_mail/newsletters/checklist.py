@@ -31,7 +31,7 @@ SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-dispo
 OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
 NAME: Final = "{first_name}"
-# A link whose address its writer meant to add.
+# An incomplete address, such as `https://`.
 NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
 # Bytes; beyond 102 KB Gmail cuts off the end, and the link to leave with it.

@@ -74,7 +74,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
 
 @writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead what the office did with an issue of their group, if that still holds."""
+    """Tell a lead what the office did with an issue of their group, if it is the last action."""
     to, said = read_posted(mailer.opener, delivery)
     if release.last_action(_issue(session, delivery)) != said["done"]:
         raise SkipDelivery(State.WITHDRAWN)
@@ -89,7 +89,7 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 
 def _about(mailer: Mailer, said: dict[str, Any], page: str = "releases.sending") -> dict[str, Any]:
-    """Return what each email about an issue says: its group, and where its reader acts."""
+    """Return the context of emails about an issue: its group, and the URL where its reader acts."""
     url = mailer.links.page(page, said["language"], public_id=said["newsletter"])
     return {"group": said["group"], "issue_url": url}
 

@@ -147,7 +147,7 @@ PLACEHOLDERS = ("first_name", "group")
 COLLEAGUE = gettext_noop("colleague")
 PLACEHOLDER = re.compile(r"(?<![{$%\\])\{([A-Za-z_][A-Za-z0-9_ ]{0,40})\}(?!\})")
 GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")
-# Characters looked at before a name; how they end where a line or a sentence begins.
+# Characters searched before a placeholder; how they end where a sentence begins.
 LOOKBACK = 40
 BEGINNING = re.compile(r"(?:\n|[.!?…]\s)[\s>#*_|\d.)(\[¿¡“\"-]*\Z")
 
@@ -176,9 +176,9 @@ def fill_text(text: str, group: Group, language: str) -> str:
 
 
 def fill_slots(text: str, group_name: str) -> str:
-    """Fill in the group's name, and a slot for each member's own name.
+    """Fill in the group's bare name, as for a subject, and a slot for each member's own name.
 
-    For texts that are not sentences, such as subjects. The gate stops a name in a link.
+    The gate refuses an issue with a member's name in a link.
     """
 
     def put(found: re.Match[str]) -> str:

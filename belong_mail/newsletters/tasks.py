@@ -96,7 +96,7 @@ def _proven_leads(work: Work, newsletter: Newsletter) -> list[Account]:
 
 
 def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: object) -> None:
-    """Email a lead about an issue; whom and in which words is decided now."""
+    """Email a lead about an issue; recipient and arguments are fixed now."""
     said |= {"group": newsletter.group.name_in_emails, "newsletter": newsletter.public_id}
     rows = Rows(about_id=newsletter.id)
     right_tasks.post_to(work.session, work.keys, kind, lead, rows=rows, **said)
@@ -168,7 +168,7 @@ def _why_held(work: Work, newsletter: Newsletter) -> str:
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     """Ask a group's proven leads what to do with an issue, unless such an email still waits.
 
-    Returns False if they were asked often lately: the web may cause it again and again.
+    Returns False beyond the rate limit, as the web can cause it repeatedly.
     """
     session, key = work.session, b"held/" + newsletter.public_id.encode()
     asked = select(Delivery.id).where(

@@ -68,7 +68,7 @@ class ImapConnection(imaplib.IMAP4):
         return self._take(end + 1)
 
     def send(self, data: Any) -> None:
-        """Send a command or a part of one; the next response has a new allowance."""
+        """Send a command or a part of one; its response may have MAX_ANSWER bytes."""
         self._allowance = MAX_ANSWER
         self.sock.settimeout(self._seconds_left())
         self.sock.sendall(data)

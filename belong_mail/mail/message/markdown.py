@@ -281,7 +281,7 @@ class PlainText:
         self._lines: list[str] = []
         self._margins: list[str] = []
         self._marks: dict[int, str] = {}
-        """Replaces the margin at a depth once, such as a list item's dash."""
+        """For a list item's first line: its dash or number, by depth, in place of the margin."""
         self._numbers: list[int | None] = []
         self._cells: list[str] | None = None
         self._gap_depth: int | None = None

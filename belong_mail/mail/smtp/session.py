@@ -83,7 +83,7 @@ class SmtpSession:
     def hear(self, commands: Sequence[bytes] = ()) -> SmtpSteps[Reply | None]:
         """Return the first refusal of MAIL, RCPT and DATA, or None if the body may follow.
 
-        Given commands are sent one by one; without any, all were sent before.
+        `commands` are sent one by one, each after a reply; empty if all were sent (pipelining).
         """
         refusal, is_invited = None, False
         for index, (verb, share) in enumerate(_VERBS):
