@@ -10,6 +10,7 @@ from belong_mail.accounts.models import Right
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.groups import mailbox as mailboxes
+from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription, WaitlistEntry
@@ -17,6 +18,7 @@ from belong_mail.members.tasks import make_note
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.office import group_retirement
 from belong_mail.office.tasks import find_locked_groups
 from tests.browser_client import Form, text_of
 from tests.clients import sign_in, signed_in
@@ -141,6 +143,21 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
     with scenario.services.reading.begin() as session:
         assert session.get_one(Newsletter, farewell.id).due_at is not None
         assert session.get_one(Newsletter, late.id).due_at is None
+
+
+def test_what_is_scheduled_for_the_very_end_is_a_draft(session):
+    issue = schedule(session, "At the end", days=9)
+    assert issue.due_at is not None
+    group_retirement.end_on(session, issue.group, issue.due_at)
+    session.refresh(issue)
+    assert issue.due_at is None
+
+
+def test_a_group_that_ends_is_not_started(session):
+    group = group_named(session, "autoimmune")
+    group_retirement.end_on(session, group, now() + timedelta(days=9))
+    with pytest.raises(groups.AlreadyLaunched):
+        groups.launch(group)
 
 
 def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):

@@ -35,7 +35,7 @@ def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, worker)
     past = lead.open(PAST).text
     assert past.count("/read") == 1
     assert f"{page}/read" in past
-    assert PAST in lead.open("/lead/").text
+    assert f'<a href="{PAST}"' in lead.open("/lead/").text
     assert f"{page}/read" in lead.open(f"{page}/sending").text
     shown = lead.open(f"{page}/read").text
     for words in (
