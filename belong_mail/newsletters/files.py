@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, object_session
 
 from belong_mail.accounts import service as accounts
@@ -61,12 +61,13 @@ def are_few(issue: Newsletter) -> bool:
     if session is None:
         return True
     named = (Flyer, Flyer.title, MAX_TITLE), (Image, Image.description, MAX_DESCRIPTION)
-    for kind, name, longest in named:
-        counted = select(func.count(kind.id), func.coalesce(func.max(func.length(name)), 0))
-        number, length = session.execute(counted.where(kind.newsletter_id == issue.id)).one()
-        if number > MAX_FILES[kind] or length > longest:
-            return False
-    return True
+    too_much = (
+        select(or_(func.count(kind.id) > MAX_FILES[kind], func.max(func.length(name)) > longest))
+        .where(kind.newsletter_id == issue.id)
+        .scalar_subquery()
+        for kind, name, longest in named
+    )
+    return not session.scalar(select(or_(*too_much)))
 
 
 def room(issue: Newsletter) -> int:
