@@ -137,6 +137,7 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, o
     scenario.visitor.press(link_to(mail, "invitation"))
     assert signed_in(app, scenario.keyring, COLLEAGUE).open(GROUPS).status_code == 200
     assert "Sam, East" in office.open("/office/settings").text
+    assert "You don’t lead a group." in office.open("/lead/").text
 
 
 @on_sqlite
@@ -146,7 +147,9 @@ def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, off
     assert "Leader of the Asian Belong Group" in asked
     assert "Which groups will they lead?" not in asked
     typed = {"name": "Sam, East", "email": NEW, "language": "en", "office": "y"}
-    assert office.send(page, **typed).status_code == 303
+    answer = office.send(page, **typed)
+    assert answer.location.startswith(f"{GROUPS}/asian?")
+    assert "We’ll email the invitation" in office.open(answer.location).text
     scenario.worker.drain()
     assert "Asian" in text_of(scenario.mails(NEW)[-1])
     assert scenario.right(NEW) is None

@@ -46,6 +46,18 @@ def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, worker)
         assert words in shown
 
 
+def test_a_leaders_home_lists_all_open_newsletters_and_the_three_that_ended_last(lead, services):
+    with services.writing.begin() as session:
+        for number in range(25):
+            newsletters.draft(session, group_named(session, "the-village"), f"Open {number}", "Tea")
+        for number in range(4):
+            issue = queue_issue(session, subject=f"Ended {number}")
+            issue.ended_at = issue.changed_at = now() + timedelta(minutes=number)
+    home = lead.open("/lead/").text
+    assert home.count(">Open ") == 25
+    assert re.findall(r">(Ended \d)<", home) == ["Ended 3", "Ended 2", "Ended 1"]
+
+
 def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
     lead, other_lead, app, services, keyring, worker
 ):
