@@ -8,13 +8,11 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from belong_mail.core import encryption
 from belong_mail.core.district import District
+from belong_mail.core.encryption import NONCE_OCTETS, derive_key
 
-NONCE_OCTETS = 12
 # Most unknown key ids remembered: an intruder who writes rows could invent any number.
 MAX_UNKNOWN_KEYS = 100
 
@@ -50,8 +48,7 @@ class Opener:
             key = encryption.private_key(text)
             key_id = encryption.key_id(key.public_key().public_bytes_raw())
             self._private[key_id] = key
-            derived = HKDF(SHA256(), 32, salt=None, info=encryption.associated_data("wrap"))
-            self._wrapping[key_id] = AESGCM(derived.derive(key.private_bytes_raw()))
+            self._wrapping[key_id] = AESGCM(derive_key(key.private_bytes_raw(), "wrap"))
             self._newest = key_id
 
     @property

@@ -65,23 +65,22 @@ class UnlockError(Exception):
 
 def encrypt_with_secret(secret: str, data: bytes, where: str) -> bytes:
     """Encrypt with AES-256-GCM, under a key derived from the secret by HKDF."""
-    nonce = os.urandom(NONCE_OCTETS)
-    return nonce + _cipher(secret, where).encrypt(nonce, data, associated_data(where))
+    nonce, cipher = os.urandom(NONCE_OCTETS), AESGCM(derive_key(secret.encode(), where))
+    return nonce + cipher.encrypt(nonce, data, associated_data(where))
 
 
 def decrypt_with_secret(secret: str, locked: bytes, where: str) -> bytes:
     """Decrypt data encrypted with the same secret and place. Raises UnlockError."""
     try:
-        return _cipher(secret, where).decrypt(
-            locked[:NONCE_OCTETS], locked[NONCE_OCTETS:], associated_data(where)
-        )
+        cipher = AESGCM(derive_key(secret.encode(), where))
+        return cipher.decrypt(locked[:NONCE_OCTETS], locked[NONCE_OCTETS:], associated_data(where))
     except (InvalidTag, ValueError) as error:
         raise UnlockError(where) from error
 
 
-def _cipher(secret: str, where: str) -> AESGCM:
-    derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where))
-    return AESGCM(derived.derive(secret.encode()))
+def derive_key(secret: bytes, where: str) -> bytes:
+    """Derive a key of 32 bytes for a place, by HKDF."""
+    return HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(secret)
 
 
 class BlockCipher:
@@ -91,8 +90,8 @@ class BlockCipher:
     """
 
     def __init__(self, secret: bytes, where: str) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(secret)
-        cipher = Cipher(algorithms.AES(derived), modes.ECB())  # noqa: S305 - each block stands alone
+        key = derive_key(secret, where)
+        cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - each block stands alone
         self.close = cipher.encryptor().update
         self.open = cipher.decryptor().update
 
@@ -101,8 +100,7 @@ class SecretKeyPair:
     """A key pair derived from a code, so that the code opens what was sealed to the public key."""
 
     def __init__(self, code: str, where: str) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(code.encode())
-        self._private = X25519PrivateKey.from_private_bytes(derived)
+        self._private = X25519PrivateKey.from_private_bytes(derive_key(code.encode(), where))
         self.public = self._private.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, where: str) -> bytes:
