@@ -21,7 +21,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core.db import Base, dialect_insert
 
-NO_WAIT = timedelta(0)
+# Most that an email waits for a rate limit that is used up, where it may wait at all.
+NO_WAIT, MAX_WAIT = timedelta(0), timedelta(days=1)
 # Rounding error of Unix times as floats.
 ROUNDING_SECONDS = 1e-3
 

@@ -14,9 +14,6 @@ from belong_mail.groups.presenters import localized
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 
-# Meetings listed in a welcome email.
-MEETINGS_SHOWN = 3
-
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
@@ -60,7 +57,7 @@ def welcome_sample(
     zone: ZoneInfo,
 ) -> dict[str, Any]:
     """Return the arguments of a sample welcome email, without a first name."""
-    coming = meetings.next_held(session, zone, at, MEETINGS_SHOWN, group)
+    coming = meetings.next_held(session, zone, at, meetings.NEXT, group)
     return {
         "group": group,
         "first_name": "",

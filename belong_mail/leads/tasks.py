@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -14,7 +14,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import MAILBOX_RATE
+from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
@@ -27,7 +27,6 @@ from belong_mail.mail.address import normalise
 
 ASKED, CHANGED = "confirm-mailbox", "mailbox-changed"
 CHANGE_COLUMN = "mailbox_changes.wrapped"
-MAX_WAIT = timedelta(days=1)
 
 
 RETENTION["mailbox proposals"] = in_batches(

@@ -41,8 +41,6 @@ from belong_mail.members.wrapped_fields import (
     rows_of,
 )
 
-# Meetings listed in a welcome.
-MEETINGS_SHOWN = 3
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 # By how much a permission outlives its link, as the worker may be down when it is used.
 TIME_FOR_THE_WORKER = timedelta(days=1)
@@ -74,7 +72,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     subscription = require_member(session, delivery)
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
     at = delivery.created_at
-    coming = meetings.next_held(session, mailer.zone, now(), MEETINGS_SHOWN, subscription.group)
+    coming = meetings.next_held(session, mailer.zone, now(), meetings.NEXT, subscription.group)
     return Email(
         to=recipient_address(session, mailer, subscription),
         language=language,

@@ -19,6 +19,7 @@ from belong_mail.core.rate_limits import (
     CHANGE_ADDRESS_RATE,
     COPY_RATE,
     EMAIL_AGAIN_RATE,
+    MAX_WAIT,
     MY_GROUPS_RATE,
 )
 from belong_mail.core.tokens import link_hash
@@ -51,10 +52,6 @@ from belong_mail.members.wrapped_fields import (
     wrap_address,
 )
 
-# How long a copy may wait; another request meanwhile is refused.
-COPY_WAIT = timedelta(days=1)
-# The same for an email to a new address.
-MAX_WAIT = timedelta(days=1)
 # Messages decrypted to find a person's, and bytes of each when sealed, more than a form allows.
 MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 PERMIT = "manage_sessions.slip"
@@ -111,7 +108,7 @@ def my_copy(work: Work, asked: SendCopy) -> None:
     """Queue a copy of someone's data, which is collected when the email is rendered."""
     address = address_of(work.keys, read_permit(work, asked)[0])
     key = work.keys.index.limited("my-copy", addresses.normalise(address))
-    work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, COPY_WAIT))
+    work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, MAX_WAIT))
 
 
 @does(Erase)

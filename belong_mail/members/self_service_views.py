@@ -28,8 +28,6 @@ from belong_mail.web.page import Page, page
 self_service = Blueprint("self_service", __name__)
 # When everything is erased, plus an hour in which the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
-# Meetings listed on each card.
-NEXT = 3
 # By verb: whether a result still holds, so that a reloaded page does not show an outdated one.
 IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "leave": lambda one: not one.is_active,
@@ -201,7 +199,7 @@ def _manage_page(
 
 def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:
     zone, language = services().settings.timezone, request_language()
-    coming = meetings.upcoming(session, zone, now(), NEXT, subscription.group)
+    coming = meetings.upcoming(session, zone, now(), meetings.NEXT, subscription.group)
     ended_at = subscription.ended_at
     return {
         "public_id": subscription.public_id,

@@ -21,6 +21,7 @@ from belong_mail.core.rate_limits import (
     CONFIRM_PERSON_RATE_ALL_SOURCES,
     CONFIRMATION_GAP,
     CONFIRMATION_GAP_RATE,
+    MAX_WAIT,
     REMOVAL_RATE,
 )
 from belong_mail.core.tokens import link_hash
@@ -63,7 +64,6 @@ REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
 NEVER = "never"
 # Kinds of email that ask to confirm a sign-up.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
-MAX_WAIT = timedelta(days=1)
 log = logging.getLogger(__name__)
 
 

@@ -22,10 +22,6 @@ from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
 
-# Seconds for opening the mailbox.
-MAILBOX_SECONDS = 30.0
-
-
 ADVICE = {
     "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
     "STARTTLS": (
@@ -107,7 +103,7 @@ def check_inbound(settings: Settings) -> Iterator[Finding]:
     if location is None:
         return
     try:
-        until = time.monotonic() + MAILBOX_SECONDS
+        until = time.monotonic() + probe.MAILBOX_SECONDS
         with open_mailbox(location, token_source(location), until) as mailbox:
             mailbox.select(is_read_only=True)
     except MailboxUnavailable as error:

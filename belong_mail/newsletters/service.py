@@ -26,7 +26,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.db import UtcTime, lock_for_change, now
+from belong_mail.core.db import UtcTime, lock_for_change, now, required
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
@@ -157,9 +157,7 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
         .options(joinedload(Newsletter.group, innerjoin=True))
     )
     newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
-    if newsletter is None:
-        raise accounts.NotFound
-    return newsletter
+    return required(newsletter, accounts.NotFound)
 
 
 def identifying_words(newsletter: Newsletter) -> list[tuple[str, str]]:

@@ -20,8 +20,6 @@ from belong_mail.web.page import Page, page
 # Validity of `security.txt`: under a year, as RFC 9116, 2.5.5, advises.
 PROMISED = timedelta(days=180)
 directory = Blueprint("directory", __name__)
-# Meetings on a group's page.
-NEXT = 3
 
 
 @directory.get("/")
@@ -42,7 +40,7 @@ def index(session: Session) -> Page:
 def group(session: Session, slug: str) -> Page:
     found = groups.find_even_retired(session, slug) or abort(404)
     language, zone = request_language(), services().settings.timezone
-    coming = meetings.upcoming(session, zone, now(), NEXT, found)
+    coming = meetings.upcoming(session, zone, now(), meetings.NEXT, found)
     shown = [formatting.meeting_view(each, language) for each in coming]
     return page("directory/group.html", meetings=shown, **page_view(found, language))
 
