@@ -75,22 +75,76 @@ class Change(NamedTuple):
     column: str
 
 
-CHANGES = [
-    Change(table, verb, column)
-    for table, rights in WEB.items()
-    for verb, columns in (
-        ("update", rights.update.split()),
-        ("delete", [""] if rights.may_delete else []),
-        ("insert", rights.insert.split()),
-    )
-    for column in columns
-]
+# What the web may write, by table; each of these is tried by itself.
+AT_DOORS = {
+    "accounts": "update language name",
+    "address_changes": "update confirmed_at",
+    "contact_messages": "insert reference group_id sealed received_at thread_id",
+    "groups": (
+        "update name summary mission activities audience note resources welcome before position"
+        " established_at is_discreet allows_personal_addresses identifying_words ends_at"
+        " approval_rule; insert public_id slug name summary mission activities audience note"
+        " resources welcome before wrapped_mailbox members_shown position created_at established_at"
+        " is_discreet allows_personal_addresses identifying_words known_names ends_at announced_end"
+        " announced_at emptied_at retired_at"
+    ),
+    "import_batches": "insert import_id size sealed failures",
+    "imports": (
+        "update started_at; delete; insert public_id group_id language created_at started_at report"
+    ),
+    "jobs": "delete; insert kind group_id subscription_id sealed created_at due_at failures",
+    "mailbox_changes": "delete",
+    "manage_sessions": "delete",
+    "pending_confirmations": "delete",
+    "rights": "update accepted_at ends_at",
+    "sign_ins": "update used_at",
+    "subscriptions": (
+        "update language confirmed_at ended_at is_unreachable paused_until is_reminded"
+    ),
+    "waitlist_entries": "delete",
+}
 # Tables that close no door, whatever stands in them: one case tries all of these.
 ASIDE = {
-    "approvals", "audit_entries", "browser_sessions", "flyers", "images", "limits",
-    "meeting_changes", "meetings", "newsletters", "passkeys", "questions", "site_settings",
-    "thread_entries", "threads",
-}  # fmt: skip
+    "approvals": (
+        "update approved_by; delete; insert newsletter_id asked_by asked_at due_at undo_minutes"
+        " digest approved_by"
+    ),
+    "audit_entries": "insert kind role actor browser_session group_slug newsletter account detail",
+    "browser_sessions": "delete; insert public_id account_id token_hash started_at proven_at",
+    "flyers": "delete; insert public_id newsletter_id title content size pages is_tagged",
+    "images": "delete; insert public_id newsletter_id description media_type content width height",
+    "limits": "update used_until; insert key used_until",
+    "meeting_changes": (
+        "update is_cancelled held_on starts_at ends_at place link; delete; insert meeting_id day"
+        " is_cancelled held_on starts_at ends_at place link"
+    ),
+    "meetings": (
+        "update title starts_on starts_at ends_at repeats until exceptions place link contact"
+        " is_open spoken access has_families sequence changed_at cancelled_at; insert public_id"
+        " group_id title starts_on starts_at ends_at repeats until exceptions place link contact"
+        " is_open spoken access has_families sequence changed_at cancelled_at"
+    ),
+    "newsletters": (
+        "update subject preheader text changed_at due_at released_by paused_at is_refused is_late"
+        " resumed_at stopped_at held_at; delete; insert public_id group_id subject preheader text"
+        " is_template changed_at due_at released_by queued_at paused_at is_refused is_late"
+        " resumed_at stopped_at held_at counted_at ended_at"
+    ),
+    "passkeys": (
+        "update counter used_at; delete; insert public_id account_id credential_id public_key"
+        " counter name created_at used_at"
+    ),
+    "questions": "delete; insert group_id position kind label options",
+    "site_settings": "update value; insert name value announced",
+    "thread_entries": "insert thread_id is_office sealed written_at",
+    "threads": "update last_at; insert reference receipt_key topic last_at",
+}
+CHANGES = [
+    Change(table, verb, column)
+    for table, entry in (AT_DOORS | ASIDE).items()
+    for verb, *columns in map(str.split, entry.split(";"))
+    for column in columns or [""]
+]
 # By type: what a column takes in any row, and the least and the most that it takes. Of a new type
 # somebody must say them. JSON may be anything.
 VALUES: dict[type, tuple[object, object, object]] = {
@@ -307,6 +361,21 @@ def require_loud(scenario: Scenario, changes: list[Change], rounds: int = 1) -> 
                 assert is_heard(scenario, door, person(door, who, which)) or not rows, (door, who)
 
 
+def test_each_column_that_the_web_may_write_has_an_entry_above():
+    """Whoever lets the web write a column says here whether a door depends on its table."""
+    granted = {
+        (table, verb, column)
+        for table, rights in WEB.items()
+        for verb, columns in (
+            ("update", rights.update.split()),
+            ("delete", [""] if rights.may_delete else []),
+            ("insert", rights.insert.split()),
+        )
+        for column in columns
+    }
+    assert set(CHANGES) == granted
+
+
 def test_a_row_is_made_up_in_each_table_that_the_web_fills(scene):
     """Else the extremes below would try nothing."""
     for table in sorted({change.table for change in CHANGES if change.verb == "insert"}):
@@ -354,7 +423,7 @@ def test_no_row_grows_too_long_by_values_that_are_compressed(scene):
                 write(session, columns[2], value)
 
 
-@pytest.mark.parametrize("table", sorted({change.table for change in CHANGES} - ASIDE))
+@pytest.mark.parametrize("table", AT_DOORS)
 def test_extremes_of_a_table_keep_no_guess_unheard(table, scene):
     require_loud(scene, [change for change in CHANGES if change.table == table])
 
