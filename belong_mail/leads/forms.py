@@ -188,6 +188,7 @@ class PageForm(SharedForm):
         validators=[Optional(), Length(max=254), staff_address],
     )
     without_mailbox = BooleanField(_l("Remove the shared inbox"))
+    second_ok = BooleanField(_l("Ask for a second OK, starting now"))
     submit = SubmitField(_l("Save"))
 
     def keeps_silent_about(self, group: Group) -> bool:

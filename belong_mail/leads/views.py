@@ -103,7 +103,7 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
             return _preview_welcome(session, group, form)
         if not newer:
             public_page.change(session, group, form.page())
-            _keep_mailbox(session, group, form)
+            _keep_settings(session, group, form)
             return redirect(url_for(".page", slug=group.slug, saved=1), 303)
     shown = {"form": form, "newer": newer, **_settings(session, group)}
     return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
@@ -151,7 +151,9 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
     return answer
 
 
-def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
+def _keep_settings(session: Session, group: Group, form: PageForm) -> None:
+    if form.second_ok.data:
+        approval.require_from_now_on(session, group)
     if form.without_mailbox.data:
         mailbox.remove_mailbox(session, group)
     elif form.mailbox.data:

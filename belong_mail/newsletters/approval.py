@@ -168,5 +168,12 @@ def choose(session: Session, group: Group, rule: str) -> None:
         audit.record(session, Kind.SETTING_CHANGED, group=group, detail=f"approval-{rule}")
 
 
+def require_from_now_on(session: Session, group: Group) -> None:
+    """Have a group's newsletters need approval; only the office ends that. Raises InvalidState."""
+    if len(accounts.leads_of(session, group)) < TWO:
+        raise InvalidState
+    choose(session, group, ALWAYS)
+
+
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -12,7 +12,6 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE, Limit
-from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
 from belong_mail.newsletters import approval, files
 from belong_mail.newsletters import preview as issue_preview
@@ -281,16 +280,6 @@ def approve(session: Session, issue: Newsletter) -> ResponseReturnValue:
 def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
     approval.decline(session, issue)
     return redirect(url_for("editor.write", public_id=issue.public_id), 303)
-
-
-@approvals.post("/groups/<slug>/second-ok")
-@for_leads(slug=accounts.group_for_lead)
-def setting(session: Session, group: Group) -> ResponseReturnValue:
-    """Require a second leader's approval of a group's newsletters; only the office ends that."""
-    if len(accounts.leads_of(session, group)) < approval.TWO:
-        raise newsletters.InvalidState
-    approval.choose(session, group, approval.ALWAYS)
-    return redirect(url_for("group_settings.page", slug=group.slug, done=1), 303)
 
 
 def _approval_page(session: Session, issue: Newsletter) -> Page:

@@ -61,7 +61,7 @@ WITHOUT_WORDS = {
     "office.resend", "office_groups.remove_question",
     "office_newsletters.act pause", "office_newsletters.act resume", "office_newsletters.act stop",
     "office_newsletters.send", "office_newsletters.act cancel", "editor.duplicate",
-    "approvals.approve", "approvals.decline", "approvals.setting", "office.approval_rule",
+    "approvals.approve", "approvals.decline", "office.approval_rule",
     "account.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
     "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.act undo",
     "releases.act pause", "releases.act resume", "releases.act stop", "group_settings.undo",
