@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
@@ -176,9 +176,9 @@ def renew(session: Session, by: Account, keys: list[str]) -> None:
             audit.record(session, Kind.RIGHT_RENEWED, account=right.person, group=right.group)
 
 
-def end_sessions(session: Session, person: Account) -> None:
-    """End all sessions of a person."""
-    session.execute(delete(BrowserSession).where(BrowserSession.account_id == person.id))
+def end_sessions(session: Session, person: Account, *which: ColumnElement[bool]) -> None:
+    """End a person's sessions: all, or those that meet the given conditions."""
+    session.execute(delete(BrowserSession).where(BrowserSession.account_id == person.id, *which))
     audit.record(session, Kind.SESSIONS_ENDED, account=person)
 
 

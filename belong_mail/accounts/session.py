@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
+from belong_mail.accounts.people import end_sessions
 from belong_mail.accounts.service import NotFound, has_right
 from belong_mail.accounts.signing_in import browser_proof
 from belong_mail.core import audit
@@ -127,11 +128,7 @@ def end_one(session: Session, account: Account, public_id: str) -> None:
 
 def end_others(session: Session, account: Account) -> None:
     """End all sessions of an account but this one."""
-    others = delete(BrowserSession).where(
-        BrowserSession.account_id == account.id, BrowserSession.id != current_session().id
-    )
-    session.execute(others)
-    audit.record(session, audit.Kind.SESSIONS_ENDED, account=account)
+    end_sessions(session, account, BrowserSession.id != current_session().id)
 
 
 def signed_in() -> Account:
