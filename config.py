@@ -21,6 +21,7 @@ from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation, parse_mailbox
+from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 
 # Required in production; development has these defaults.
@@ -288,6 +289,11 @@ class Config:
         """Return where email that comes back is read; None: nowhere."""
         url = self.inbound_url
         return parse_mailbox(url, ROOT, self.inbound_credentials) if url else None
+
+    @property
+    def relay(self) -> Relay:
+        """Return the mail relay; `mailbox:` is none. Raises InvalidRelay."""
+        return parse_relay(self.smtp_url, ehlo=self.mail_domain, credentials=self.smtp_credentials)
 
     @property
     def is_development(self) -> bool:

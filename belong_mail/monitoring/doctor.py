@@ -15,8 +15,7 @@ from belong_mail.core.services import Services, Settings
 from belong_mail.mail.authentication import Lookup
 from belong_mail.mail.authentication.records import dmarc_policy, dmarc_records, spf_records
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
-from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
-from belong_mail.mail.smtp.transport import parse_relay
+from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, connect
 from belong_mail.monitoring import probe, probe_report
 from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
@@ -76,7 +75,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
     if settings.smtp_url.startswith("mailbox:"):
         yield Finding("Email stays on this machine (mailbox:).")
         return
-    relay = relay_of(settings)
+    relay = settings.relay
     try:
         line = connect(relay)
     except RelayUnavailable as error:
@@ -149,7 +148,7 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
         return
     written, begun = probe.write_probe(services), time.monotonic()
     try:
-        refusal = probe.hand_over(relay_of(settings), written.envelope)
+        refusal = probe.hand_over(settings.relay, written.envelope)
     except (RelayUnavailable, ProtocolError, OSError):
         yield failure("The probe was not sent: the relay cannot be used, as said above.")
         return
@@ -175,12 +174,6 @@ def _judge_probe(settings: Settings, raw: bytes | None, seconds: float) -> Itera
         return
     yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
     yield from probe_report.judge(settings, raw)
-
-
-def relay_of(settings: Settings) -> Relay:
-    return parse_relay(
-        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
-    )
 
 
 def resolver(server: str = "") -> Lookup:

@@ -36,7 +36,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
+from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport
 from belong_mail.members import import_tasks, wrapped_fields
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
@@ -469,7 +469,4 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
 def make_transport(settings: Settings) -> Transport:
     if settings.smtp_url.startswith("mailbox:"):
         return FolderTransport(settings.state_folder / "mailbox")
-    relay = parse_relay(
-        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
-    )
-    return SmtpTransport(relay)
+    return SmtpTransport(settings.relay)
