@@ -10,7 +10,6 @@ from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, RESEND_RATE
 from belong_mail.delivery import suppressions
-from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.mail.address import normalise, untagged
@@ -37,8 +36,7 @@ def send_message(work: JobWork, asked: SendMessage) -> None:
     opened = keys.opener.open(message.sealed, service.MESSAGE_COLUMN)
     written = ContactData(**json.loads(opened))
     if keys.staff.admits(written.address) and _may_have_receipt(work, written):
-        to, language = written.address, written.language
-        post_to_address(session, keys, RECEIPT, to, language, reference=message.reference)
+        work.post(RECEIPT, written.address, written.language, reference=message.reference)
 
 
 def _may_have_receipt(work: Work, written: ContactData) -> bool:

@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -55,6 +55,8 @@ SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
+# Most difference between the clocks of two hosts.
+SKEW = timedelta(minutes=2)
 log = logging.getLogger(__name__)
 INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 

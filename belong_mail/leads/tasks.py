@@ -16,7 +16,6 @@ from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
-from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
@@ -63,7 +62,7 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     for identity, address in written.items():
         named = f"{proposal.public_id}.{links[identity]}"
         said: dict[str, Any] = {"group": group.names_in_emails, "named": named}
-        post_to_address(session, keys, ASKED, address, asked.language, due_at, **said)
+        work.post(ASKED, address, asked.language, due_at, **said)
 
 
 @does(RemoveMailbox)
@@ -102,7 +101,7 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
     for each in right_tasks.holders(session, keys.opener, group):
         right_tasks.post_to(session, keys, CHANGED, each, is_lead=True, **said)
     if old and normalise(old) != normalise(wanted["address"]):
-        post_to_address(session, keys, CHANGED, old, wanted["language"], is_lead=False, **said)
+        work.post(CHANGED, old, wanted["language"], is_lead=False, **said)
 
 
 def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:

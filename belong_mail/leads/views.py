@@ -33,8 +33,6 @@ from belong_mail.web.page import Page, page
 
 # The order on a leader's home: to be answered first, then unsent, drafts, ended.
 STATES = ("approve", "held", "paused", "asked", "scheduled", "sending", "draft", "stopped", "sent")
-# Meetings listed beside a group's newsletters.
-MEETINGS = 3
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")
 
@@ -54,7 +52,7 @@ def _group_at_home(session: Session, group: Group, language: str) -> dict[str, o
     """Return a group for the home page; an upcoming one has no newsletters yet."""
     card = group_view(group, language)
     issues = [] if card.is_upcoming else newsletters.latest(session, group)
-    coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
+    coming = meetings.next_held(session, services().settings.timezone, now(), meetings.NEXT, group)
     return {
         "card": card,
         "issues": sorted(

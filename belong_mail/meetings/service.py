@@ -21,7 +21,7 @@ from belong_mail.meetings.recurrence import Occurrence
 
 log = logging.getLogger(__name__)
 LISTED_AHEAD = timedelta(days=366)
-# Next days on a group's page, on a member's card, and in a welcome.
+# Next days on a group's pages and poster, on a member's card, and in a welcome.
 NEXT = 3
 # Meetings of groups that are not retired, with changes and groups loaded.
 MEETINGS = (

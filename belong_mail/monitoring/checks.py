@@ -10,6 +10,7 @@ from typing import Final
 
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs
+from belong_mail.core.db import SKEW
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import throttle
 from belong_mail.inbound import bounces
@@ -17,7 +18,7 @@ from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
 from belong_mail.ops import hold, outbox
 from belong_mail.ops.findings import Finding, failure
-from belong_mail.ops.hold import RECENT_WORK, SKEW
+from belong_mail.ops.hold import RECENT_WORK
 
 MINUTE, HOUR, MEGABYTE = 60, 3600, 1024 * 1024
 UNITS: Final = {"": 1, " minutes": MINUTE, " hours": HOUR, " MB": MEGABYTE}

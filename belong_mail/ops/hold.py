@@ -59,8 +59,6 @@ LACKING = (
     "when a worker last looked, the database lacked what that had done (an older copy was restored,"
     " or a standby took over), or something has changed back since"
 )
-# Most difference between the clocks of two hosts.
-SKEW = timedelta(minutes=2)
 # A clock further ahead would expire things.
 CLOCK_TOO_FAR = timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)

@@ -11,12 +11,11 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import UtcTime, now
+from belong_mail.core.db import SKEW, UtcTime, now
 from belong_mail.core.decryption import Keyring, Opener
 from belong_mail.core.services import Settings
 from belong_mail.ops import figures, grants, key_check, key_rotation
 from belong_mail.ops.findings import Finding, check_schema, failure
-from belong_mail.ops.hold import SKEW
 
 PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
 SERVERS_OWN = ("fsync", "full_page_writes", "synchronous_commit")

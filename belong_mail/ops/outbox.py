@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, updat
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, jobs
-from belong_mail.core.db import now
+from belong_mail.core.db import SKEW, now
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import (
     ALL_FORMS,
@@ -20,7 +20,7 @@ from belong_mail.delivery.retry import LONGEST_RETRY, RETRY_SPREAD
 from belong_mail.delivery.throttle import MINUTE_KEY
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops.hold import SKEW, Host
+from belong_mail.ops.hold import Host
 from belong_mail.ops.host_state import HostState
 
 RETRIED = b"office/retried"

@@ -24,7 +24,6 @@ from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language, speaking
 from belong_mail.web.page import Page, page
 
-MOST_DATES = 3
 onboarding = Blueprint("onboarding", __name__)
 
 
@@ -69,7 +68,7 @@ def poster(session: Session, slug: str) -> Page:
     language, zone = request_language(), services().settings.timezone
     group = groups.find(session, slug) or abort(404)
     entry = onboarding_entry(group, services().links)
-    coming = meetings.next_held(session, zone, now(), MOST_DATES, group)
+    coming = meetings.next_held(session, zone, now(), meetings.NEXT, group)
     dates = [meeting_view(each, language) for each in coming]
     return page("onboarding/poster.html", entry=entry, group=entry.said[language], dates=dates)
 
