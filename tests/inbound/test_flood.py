@@ -3,7 +3,9 @@
 import pytest
 from sqlalchemy import func, insert, select
 
+from belong_mail.core import jobs
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.inbound import pipe
 from belong_mail.worker.loop import RETURNED_AT_ONCE
 from tests.inbound.mail import bounce, hand_back
@@ -23,8 +25,12 @@ def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
     assert scenario.books(issue)["bounced"] == RETURNED_AT_ONCE
     scenario.worker.engine.finish()
     assert [mail["Subject"] for mail in scenario.relay.to(ADA)] != []
+    with scenario.services.reading.begin() as session:
+        read = session.get_one(WorkerLimit, jobs.FLOOD).used_until
     scenario.worker.drain()
     assert scenario.books(issue) == {"recipients": 110, "bounced": 110}
+    with scenario.services.reading.begin() as session:
+        assert session.get_one(WorkerLimit, jobs.FLOOD).used_until == read, "No flood of forms."
 
 
 @pytest.mark.parametrize(("waiting", "octets"), [(9_999, 1), (399, 250_000)], ids=["many", "large"])

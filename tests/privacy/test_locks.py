@@ -23,7 +23,7 @@ from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.markers import on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
-from tests.privacy.test_loud import FAILED, OPERATOR, alerted
+from tests.privacy.test_loud import FAILED, OPERATOR, alerted, hear
 from tests.scenario import VILLAGE, Scenario
 from tests.web_role import locked_by_web
 
@@ -89,6 +89,14 @@ def follow(scenario: Scenario, times: int = 1) -> None:
         said = FollowIssue(queue_issue(session).public_id)
         for _ in range(times):
             said.ask(session, scenario.services.sealer)
+
+
+@alerted
+def test_the_operator_hears_of_any_request_that_met_a_lock(scenario):
+    follow(scenario)
+    with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
+        scenario.worker._read_requests()
+    assert FAILED in hear(scenario)
 
 
 def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):

@@ -144,7 +144,7 @@ def test_a_worker_that_stops_has_noted_a_lookup_that_failed(scenario):
 
 @alerted
 @on_postgresql
-def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario):
+def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario, caplog):
     """It waits for a group that starts; the lock it meets tells a member, and then it is deleted.
 
     A note of somebody else after it does not wait.
@@ -158,6 +158,8 @@ def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario):
     before = len(scenario.relay.accepted)
     with locked_by_web(scenario.engine, "SELECT id FROM subscriptions FOR UPDATE"):
         scenario.worker.drain()
+    tries = [each for each in caplog.messages if each.startswith("Waiting-list entry")]
+    assert len(tries) == 1, "It rests, or each turn would wait for the lock."
     silence(scenario, "DELETE FROM waitlist_entries")
     assert FAILED in hear(scenario)
     told = {each.recipient for each in scenario.relay.accepted[before:]}
