@@ -6,17 +6,30 @@ from http.cookies import SimpleCookie
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
-from tests.browser_client import Visitor, link_to
+from belong_mail.core.db import now
+from belong_mail.core.tokens import MAX_TOKEN_CHARACTERS, Purpose
+from tests.browser_client import Visitor, link_to, links_in
 from tests.canary import stands_in
 from tests.crawl import bare, sign_in
 from tests.db_dump import Dump, dump_of
 from tests.factories import make_member
+from tests.privacy.doors import OFFICE, guess
 from tests.privacy.journey import cells_of
 
 ADA = "ada@dpsk12.org"
 GROUPS = ("the-village", "lgbtq", "asian")
 # Octets; two rows that have so many in common could be joined by them.
 COMMON = 8
+# Characters; a shorter secret could be guessed.
+LEAST = 16
+LEAD, NEW, MOVED = "lead@dpsk12.org", "new@dpsk12.org", "moved@dpsk12.org"
+# Emailed links that sign in or prove, with what the web signs of them, and who gets one below.
+SIGNED = {
+    "/sign-in/": (Purpose.SIGN_IN, OFFICE),
+    "/invitation/": (Purpose.INVITATION, LEAD),
+    "/confirm/": (Purpose.CONFIRM, NEW),
+    "/change-address/": (Purpose.CHANGE_ADDRESS, MOVED),
+}
 
 
 def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
@@ -32,6 +45,31 @@ def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
     assert len(sheet) >= 40
     assert not stands_in(rows, sheet)
     assert not stands_in(rows, token_of(app, lead))
+
+
+def test_what_the_database_and_the_webs_keys_tell_opens_no_emailed_link(scenario):
+    """A row has a hash of the link's secret, which stands in the email alone."""
+    scenario.invite_office(OFFICE)
+    guess(scenario, "invite", LEAD)
+    scenario.enter()
+    scenario.ask(NEW)
+    scenario.visitor.send("/sign-in", email=OFFICE)
+    scenario.visitor.send("/my-groups", email=ADA)
+    sheet = bare(link_to(scenario.mails()[-1], "my-groups"))
+    scenario.visitor.send(f"{sheet}/change-address", email=MOVED)
+    scenario.worker.drain()
+    assert scenario.visitor.open(sheet).status_code == 200
+    cells = cells_of([dump_of(scenario.services)])
+    names = {cell.decode() for cell in cells if cell.isascii()} | {cell.hex() for cell in cells}
+    names = {name for name in names if LEAST <= len(name) <= MAX_TOKEN_CHARACTERS}
+    paths = [f"/my-groups/{name}" for name in names]
+    for door, (purpose, to) in SIGNED.items():
+        links = [link for mail in scenario.relay.to(to) for link in links_in(mail)]
+        [genuine] = [link for link in links if door in link]
+        assert scenario.visitor.open(genuine).status_code == 200
+        sign = scenario.services.tokens.signer(purpose, now())
+        paths += [f"{door}{sign(name)}" for name in names]
+    assert [path for path in paths if scenario.visitor.open(path).status_code != 404] == []
 
 
 def token_of(app: Flask, lead: Visitor) -> str:
