@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery import claims, results, retry
+from belong_mail.delivery import claims, outcomes, results, retry
 from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import State
 from belong_mail.delivery.worker_lock import WorkerLock
@@ -19,7 +19,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
-from tests.markers import on_both
+from tests.markers import on_both, periodic_tasks
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
@@ -152,6 +152,23 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
     clock.shift(timedelta(days=3))
     with services.writing.begin() as session:
         release.act(session, session.get_one(Newsletter, issue), release.resume)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "deferred": 1}
+
+
+@periodic_tasks
+def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
+    clock, worker, services, keyring
+):
+    issue, engine = queue(services, keyring), worker.engine
+    with services.writing.begin() as session:
+        results.renew_lease(session, engine._lock.name)
+        assert engine._claim(session, 1, is_free=True)
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
+    [copy] = deliveries(services)
+    with services.writing.begin() as session:
+        engine._settle(session, [(copy.id, outcomes.TOO_SLOW)])
+    clock.shift(timedelta(days=3))
     worker.drain()
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 

@@ -154,6 +154,13 @@ def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
         assert contact.addressees(session) == []
 
 
+def test_a_proposal_that_is_taken_back_before_it_is_read_asks_nobody(lead, worker, relay):
+    lead.send(PAGE, **SUMMARY, mailbox=NEW)
+    lead.send(PAGE, **SUMMARY, without_mailbox="y")
+    worker.drain()
+    assert subjects(relay, NEW) == []
+
+
 def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
     lead, services, keyring, worker, relay
 ):
