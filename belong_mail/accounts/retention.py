@@ -48,7 +48,7 @@ def end_invitations(work: Work) -> None:
     """Delete invitations that were not accepted in time, and accounts without anything else.
 
     By proofs, not by columns: with these the web could delete a right without a notice, and keep an
-    invitation open.
+    invitation open. Raises UnknownKey.
     """
     session, since = work.session, work.at - INVITATION_AGE
     found = (

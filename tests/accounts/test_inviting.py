@@ -7,9 +7,12 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
+from belong_mail.accounts import invitations
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
+from belong_mail.core.decryption import Opener
+from belong_mail.core.encryption import new_keys
 from belong_mail.delivery import suppressions
 from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, html_of, link_to, text_of
@@ -263,6 +266,16 @@ def test_who_never_accepts_is_forgotten(scenario, cli):
         assert len(session.scalars(select(Right)).all()) == 1
         assert len(session.scalars(select(Account)).all()) == 1
     assert listed(cli) == "1"
+
+
+def test_a_right_whose_key_is_missing_is_not_forgotten(scenario):
+    """As where a rotation was broken off: nobody can tell yet that it was not accepted."""
+    scenario.invite_lead(LEAD)
+    with scenario.services.writing.begin() as session:
+        lost = Opener((new_keys()["private"],))
+        invitations.prove(lost, session.scalars(select(Right)).one(), now())
+    end_invitations(scenario)
+    assert scenario.rows("rights") == 1
 
 
 def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
