@@ -97,7 +97,11 @@ def _proven_leads(work: Work, newsletter: Newsletter) -> list[Account]:
 
 def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: object) -> None:
     """Email a lead about an issue; recipient and arguments are fixed now."""
-    said |= {"group": newsletter.group.name_in_emails, "newsletter": newsletter.public_id}
+    said |= {
+        "lead": lead.public_id,
+        "group": newsletter.group.name_in_emails,
+        "newsletter": newsletter.public_id,
+    }
     rows = Rows(about_id=newsletter.id)
     right_tasks.post_to(work.session, work.keys, kind, lead, rows=rows, **said)
 

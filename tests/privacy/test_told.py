@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
+from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -106,6 +107,21 @@ def test_no_mark_keeps_from_leaders_that_their_mailbox_changes(is_decided, scena
     silence(scenario, NOT_ACCEPTED if is_decided else others)
     subject = "A shared inbox was changed"
     assert told(scenario) == sorted((each, subject) for each in (LEAD, OTHER, OLD))
+
+
+def test_who_is_removed_reads_no_draft_that_was_written_after(scenario):
+    """Whose mailbox was full has the test copy wait for hours, and it shows the draft as it is."""
+    issue = begin(scenario)
+    other, _ = ids(scenario, OTHER)
+    scenario.relay.always("RCPT", "452 4.2.2 Mailbox full")
+    seal(scenario, SendTestCopies(issue, [other]))
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        village = group_named(session, VILLAGE)
+        assert invitations.remove(session, scenario.keyring.index, village, OTHER)
+    scenario.relay.usual()
+    with time_machine.travel(now() + timedelta(hours=6)):
+        assert told(scenario) == []
 
 
 @by_the_role
