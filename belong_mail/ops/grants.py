@@ -64,7 +64,7 @@ WEB = {
     "threads": Rights(
         "reference receipt_key topic last_at",
         update="last_at",
-        rows=(("UPDATE", f"last_at {LATELY}"),),
+        rows=tuple((command, f"last_at {LATELY}") for command in ("INSERT", "UPDATE")),
     ),
     "deliveries": READS,
     "flyers": Rights(

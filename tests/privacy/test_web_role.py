@@ -158,6 +158,10 @@ def test_the_web_writes_nothing_that_the_worker_would_delete_soon(services, keyr
         "threads SET last_at = 'infinity'",
     ):
         assert "violates row-level security" in refusal(web, f"UPDATE {mark}")
+    begun = (
+        "INSERT INTO threads (reference, receipt_key, topic, last_at) VALUES ('K', 'k', 'need', "
+    )
+    assert "violates row-level security" in refusal(web, f"{begun}'infinity')")
     assert refusal(web, ended := "UPDATE subscriptions SET ended_at = now()") == f"taken: {ended}"
 
 
