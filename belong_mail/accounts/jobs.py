@@ -22,6 +22,11 @@ class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
 
 
 @dataclass(frozen=True)
+class SignInAgain(SendSignInLink, kind="sign-in-again"):
+    """Email a link to the account that is signed in, without a lookup by address."""
+
+
+@dataclass(frozen=True)
 class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
     account: str
     # "added" or "removed".

@@ -43,8 +43,8 @@ def start_session(
     Its session until now ends. Without `is_proven`, actions that require a fresh proof ask for one.
     """
     before, kept = current_account(session), {}
-    if before is not None:
-        session.execute(delete(BrowserSession).where(BrowserSession.id == current_session().id))
+    token = cookie.get(TOKEN_KEY, "")
+    session.execute(delete(BrowserSession).where(BrowserSession.token_hash == browser_hash(token)))
     if before is account and is_proven:
         kept = {key: cookie[key] for key in KEPT_KEYS if key in cookie}
     token = secrets.token_urlsafe(32)

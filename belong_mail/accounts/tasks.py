@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, proven, signing_in
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.jobs import SendSignInLink, TellPasskeyChanged
+from belong_mail.accounts.jobs import SendSignInLink, SignInAgain, TellPasskeyChanged
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.right_tasks import post_to
 from belong_mail.core import rate_limits
@@ -40,6 +40,7 @@ MAX_WAIT = HOUR
 CHANGES = ("added", "removed")
 
 
+@does(SignInAgain)
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     """Email a link to an account that may sign in; nothing to others, or after MAX_WAIT.

@@ -15,7 +15,7 @@ from belong_mail.accounts import passkeys, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import OwnNameForm, PasskeyForm, PasskeySignInForm, SignInForm
-from belong_mail.accounts.jobs import SendSignInLink
+from belong_mail.accounts.jobs import SendSignInLink, SignInAgain
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
@@ -53,7 +53,7 @@ def ask(session: Session) -> ResponseReturnValue:
 
 def _ask_for_link(session: Session, address: str, account: str = "") -> None:
     """Have the worker email a link, to an address or to the account that signs in again."""
-    asking = SendSignInLink(
+    asking = (SignInAgain if account else SendSignInLink)(
         address=address,
         language=request_language(),
         browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),

@@ -57,7 +57,7 @@ def page_of_press() -> str:
     """
     path, referrer = request.path, request.referrer or ""
     if referrer.startswith(services().settings.base_url + "/"):
-        path = urlsplit(referrer).path
+        path = "/" + urlsplit(referrer).path.lstrip("/\\")
     adapter = current_app.url_map.bind("")
     while path.count("/") > 1:
         try:

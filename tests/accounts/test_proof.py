@@ -8,7 +8,9 @@ from sqlalchemy import delete, select
 
 from belong_mail.accounts.models import BrowserSession, Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.core import jobs
 from belong_mail.core.db import now
+from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.web.access import Access, endpoints
 from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
@@ -156,6 +158,27 @@ def test_the_session_of_before_ends_also_in_a_thiefs_hands(app, services, later,
     assert thief.open("/lead/").location == "/sign-in"
     with services.reading.begin() as session:
         assert len(session.scalars(select(BrowserSession)).all()) == 1
+
+
+def test_the_session_of_before_ends_also_when_its_owner_rested(app, lead, worker, relay):
+    """A copy of the cookie was kept awake meanwhile."""
+    thief, begun = Visitor(app.test_client()), now()
+    kept = lead.client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    thief.client.set_cookie(kept.key, kept.value)
+    with time_machine.travel(begun + timedelta(minutes=20)):
+        thief.open("/lead/")
+    with time_machine.travel(begun + timedelta(minutes=40)):
+        assert thief.open("/lead/").status_code == 200
+        lead.send("/sign-in", email=crawl.LEAD)
+        worker.drain()
+        lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in"))
+        assert thief.open("/lead/").location == "/sign-in"
+
+
+def test_signing_in_again_is_no_lookup_that_others_can_use_up(later, services, worker, relay):
+    with services.writing.begin() as session:
+        session.add(WorkerLimit(key=jobs.DAY, used_until=(now() + timedelta(days=1)).timestamp()))
+    assert later.press(ask(later, worker, relay)).status_code == 303
 
 
 def test_who_signs_in_as_another_keeps_nothing_of_who_was_signed_in(
