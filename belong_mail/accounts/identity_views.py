@@ -81,7 +81,7 @@ def init_district(app: Flask, settings: Settings) -> None:
 @public
 @no_cookie
 def begin() -> ResponseReturnValue:
-    """Send the browser to the provider, which asks again whoever is signed in here."""
+    """Send the browser to the provider; people signed in here have to sign in there again."""
     if not PublicForm().is_sent():
         return redirect(url_for("sign_in.ask"), 303)
     with transaction() as session:

@@ -28,7 +28,7 @@ class Account(PublicIdBase):
 
 
 class SignIn(PublicIdBase):
-    """An emailed link to sign in or for a proof: for ten minutes, in one browser, once."""
+    """An emailed link to sign in: for ten minutes, in one browser, once."""
 
     __tablename__ = "sign_ins"
 
@@ -51,7 +51,7 @@ class BrowserSession(PublicIdBase):
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
-    # The time of the last proof of identity; None if an invitation began the session.
+    # When its owner signed in; None if an invitation's link began the session.
     proven_at: Mapped[datetime | None]
 
     @property

@@ -154,7 +154,7 @@ def ending(session: Session, by: Account) -> list[Right]:
     """List the rights that this person may renew now, by their end, locked if they may change.
 
     No one renews their own right to work for the office, unless they are the only one. The lock
-    prevents that a renewal undoes a removal that it did not see.
+    keeps a renewal from undoing a removal that it did not see.
     """
     found = (
         select(Right)

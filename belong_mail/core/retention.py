@@ -57,7 +57,7 @@ MEETING_AGE = timedelta(days=90)
 # An audit entry: questions about last school year can be answered. A trigger of SQLite has the same
 # number of days in it, so another one needs a migration.
 AUDIT_AGE = timedelta(days=730)
-# A job that could not be read: an operator has a week to restore the key.
+# A job that could not be read, after it was due: an operator has a week to restore the key.
 UNREADABLE_AGE = timedelta(days=7)
 # Counts of messages in each minute, from which the relay's daily quota is computed.
 SENT_PER_MINUTE_AGE = timedelta(days=2)

@@ -143,7 +143,7 @@ def at_once(members: MemberQuery, limit: int, lease: dict[str, Any]) -> tuple[Ca
 
 
 def _entry(owner: str | None) -> dict[str, Any]:
-    """Return the columns of new deliveries, claimed by an owner or else due."""
+    """Return what new deliveries have in common: claimed by `owner`, or due without one."""
     state, at = State.QUEUED if owner is None else State.SENDING, now()
     due_at = at if owner is None else None
     return {"state": state.value, "claimed_by": owner, "created_at": at, "due_at": due_at}

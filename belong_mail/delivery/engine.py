@@ -363,7 +363,7 @@ class Engine:
     def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
         """Claim due deliveries within the rate limits; return None if there are none.
 
-        The list may be empty for a chunk, whose deliveries then stay due.
+        The list is empty if a chunk comes next of which nothing can be sent now.
         """
         room = throttle.capacity(session, self._policy, limit)
         if room.until is not None:

@@ -30,8 +30,7 @@ def post(
     """Queue a message of a kind (a file of `emails/`) to exactly one recipient.
 
     It is sent if and only if the transaction commits. `due_at` delays it, and its expiry counts
-    from then. Columns without a value are left out, because the web's database role may not fill
-    them (`ops.grants`).
+    from then. Columns without a value are left out, so that they get their defaults.
     """
     said = {
         "subscription_id": subscription_id,

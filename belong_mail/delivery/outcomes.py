@@ -154,7 +154,7 @@ def _before_try(delivery: Delivery) -> State:
 
 def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
     """Schedule a retry, or expire the delivery if its time would be over by then."""
-    # The web can write this column.
+    # On SQLite an intruder in the web can write any number.
     delivery.attempts = min(max(delivery.attempts, 0), MAX_ATTEMPTS) + 1
     due_at = at + retry.retry_wait(
         delivery.kind,

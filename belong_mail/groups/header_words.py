@@ -95,7 +95,7 @@ def needs_no_mark(group: Group) -> bool:
 def identifying_word(group: Group, text: str) -> str:
     """Return the word in a header that identifies its group, or "".
 
-    A text too long for a header is refused as a whole, as comparing it would take long.
+    The beginning of a text too long for a header is returned: comparing it would take long.
     """
     if len(text) > MAX_HEADER:
         return text[:MAX_CHARACTERS]

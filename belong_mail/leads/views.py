@@ -31,7 +31,7 @@ from belong_mail.web.context import services, services_as_set, throttle
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
-# The order on a leader's home: to be answered first, then unsent, drafts, ended.
+# The order on a leader's home: to be answered, to be sent, being sent, drafts, ended.
 STATES = ("approve", "held", "paused", "asked", "scheduled", "sending", "draft", "stopped", "sent")
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")

@@ -180,7 +180,7 @@ def _begin(meeting: Meeting, day: date, zone: ZoneInfo) -> datetime:
 
 
 def _written(calendar: Calendar) -> bytes:
-    """Write a calendar. Raises ValueError for a control character, over which readers stumble."""
+    """Write a calendar. Raises ValueError for a control character, which some programs refuse."""
     content = bytes(calendar.to_ical())
     if CONTROL.search(content):
         raise ValueError

@@ -47,7 +47,7 @@ class Occurrence:
 
 
 def nth(day: date) -> int:
-    """Return which of its weekday in the month a date is: 1 for the first Tuesday."""
+    """Return a date's place among the same weekdays of its month: 1 for a first Tuesday."""
     return (day.day - 1) // 7 + 1
 
 

@@ -195,7 +195,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 @writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Email the link that lifts a suppression, the only email to a suppressed address."""
+    """Email the link that lifts a suppression; the suppression does not stop this email."""
     to, said = read_posted(mailer.opener, delivery)
     at = delivery.created_at
     until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)

@@ -37,7 +37,7 @@ def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
 def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Match subscriptions that ended long ago, are suppressed, or were never confirmed.
 
-    The latter are kept while a confirmation is pending.
+    All but the suppressed are kept while a confirmation is pending.
     """
     is_pending = exists().where(PendingConfirmation.subscription_id == Subscription.id)
     is_asked_for = exists().where(Job.subscription_id == Subscription.id)

@@ -50,7 +50,7 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return a confirmation's id, the hash of the link's secret, and the token to refuse it."""
+    """Return a confirmation's id (the hash of its link's secret) and the token to refuse it."""
     if len(name) != 3 * PUBLIC_ID_LENGTH:
         return link_hash(name), ""
     return link_hash(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]

@@ -56,7 +56,7 @@ Measure = Callable[[Site], float | None]
 
 
 def of_worker(ask: Callable[[Session, datetime], bool]) -> Measure:
-    """Return a measure of 1 or 0 by a condition; None in the web, which cannot read its table."""
+    """Return a measure of 1 or 0 by a condition; None in the web, which cannot read its rows."""
     return lambda site: None if site.is_web else float(ask(site.session, site.at))
 
 

@@ -205,7 +205,7 @@ def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ON
 def _chunks(newsletter: Newsletter, low: int, high: int, members: int) -> Select[Any]:
     """Select chunks as contiguous ranges of ids, to include a member who rejoins before sending.
 
-    They have so many members at most; one more is read, in a part alone, to end the last range.
+    They cover the next `members` members. One more is read, to know where the last range ends.
     """
     number = func.row_number().over(order_by=Subscription.id)
     part = (number - 1) // CHUNK_MEMBERS + number // (members + 1)
@@ -277,8 +277,8 @@ COUNTS = _counts_query()
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    A single statement is consistent while workers turn chunks into deliveries. A member whose
-    confirmation was committed during queueing, or has a slow clock's time, is added then.
+    A single statement is consistent while workers turn chunks into deliveries. Recipients are more
+    than were planned if a confirmation was committed meanwhile, or timed by a slow clock.
     """
     counts = Counter[str]()
     is_queued = newsletter.queued_at is not None

@@ -148,7 +148,6 @@ WEB = {
     "questions": Rights(
         "group_id position kind label options", may_delete=True
     ),
-    # The worker alone adds a row, after it has sent the link.
     "jobs": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
@@ -159,6 +158,7 @@ WEB = {
         update="value",
         rows=(("INSERT", "announced IS NULL"),),
     ),
+    # The worker alone adds a row, before it sends the link.
     "manage_sessions": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),
     "subscriptions": Rights(

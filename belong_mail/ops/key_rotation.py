@@ -13,7 +13,7 @@ from belong_mail.delivery.work import WRAPPED_ROWS, WrappedColumn
 from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
 SOON = "the worker wraps them again, hundreds a minute"
-# Other encrypted values are kept for a few days more, or for as long as an email that was sent.
+# No other encrypted value is kept for longer than the delivery of a single email.
 LATER = f"deleted at most {DELIVERY_AGE.days} days after they were sent or answered"
 
 

@@ -1,6 +1,6 @@
 """Delete old deliveries and jobs.
 
-Rooms above may still need some deliveries, so that the rules are here.
+The rules stand above the rooms, one of which (`contact`) still needs some deliveries.
 """
 
 from datetime import datetime

@@ -77,9 +77,9 @@ def _create_tables(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for index in (each for table in Base.metadata.tables.values() for each in table.indexes):
             rows = index.dialect_options["sqlite"]["where"]
-            if rows is not None:  # `= 1` asks of a boolean, as only SQLite does
+            if rows is not None:  # PostgreSQL does not compare a boolean with 1
                 index.dialect_options["postgresql"]["where"] = text(str(rows).removesuffix(" = 1"))
-        # A row is written anew when it changes: with room beside it no index hears of it.
+        # An update writes the row anew; where the new one fits beside the old, no index changes.
         deliveries = Base.metadata.tables["deliveries"]
         deliveries.dialect_options["postgresql"]["with"] = {"fillfactor": 50}
     Base.metadata.create_all(connection, checkfirst=False)
@@ -110,7 +110,7 @@ def downgrade(engine: Engine) -> str:
         if step is None:
             raise CannotGoBack(UNKNOWN)
         if step.down_revision is None:
-            raise CannotGoBack(f"Step {step.revision} is the first: nothing would be left.")
+            raise CannotGoBack(f"Step {step.revision} is the first: there is none before it.")
         grants.drop_policies(connection)
         command.downgrade(config, str(step.down_revision))
         return str(step.down_revision)

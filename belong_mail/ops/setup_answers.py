@@ -149,7 +149,7 @@ def lines(given: Mapping[str, str]) -> str:
 def _quoted(value: str) -> str:
     """Quote a value so that nothing in it is expanded.
 
-    A value with a single quote goes into double quotes, as systemd needs quotes around both.
+    A value with a single quote goes into double quotes, as systemd reads none outside of quotes.
     """
     if PLAIN.fullmatch(value):
         return value

@@ -137,7 +137,7 @@ def test_the_first_step_is_not_undone(empty):
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     refused = command(empty, "db", "downgrade")
     assert refused.exit_code == 1
-    assert refused.output == "Error: Step 1.0 is the first: nothing would be left.\n"
+    assert refused.output == "Error: Step 1.0 is the first: there is none before it.\n"
     assert command(empty, "db", "check").exit_code == 0
 
 
