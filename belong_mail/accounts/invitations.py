@@ -1,6 +1,7 @@
 """Invite leaders and office staff, and prove their rights with the worker's keys."""
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.accounts.service import find_right, has_not_ended, has_right
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
@@ -153,18 +154,15 @@ def prove(
 
 
 def opened_proof(opener: Opener, right: Right) -> dict[str, Any] | None:
-    """Return the contents of a right's proof, or None if it has no valid one. Raises UnknownKey."""
+    """Return the contents of a right's proof, or None if it has no valid one."""
     if "/" in right.person.public_id:
         return None  # no worker made it; in `Right.key` it could pass for another right
-    try:
+    with suppress(DecryptionError):
         said: dict[str, Any] = json.loads(
             opener.unwrap(right.wrapped_proof or b"", PROOF, right.key)
         )
-    except UnknownKey:
-        raise
-    except DecryptionError:
-        return None
-    return said
+        return said
+    return None
 
 
 def is_accepted(opener: Opener, right: Right) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from belong_mail.accounts.invitations import INVITATION, is_accepted
+from belong_mail.accounts.invitations import INVITATION, opened_proof
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.retention import (
@@ -48,7 +48,7 @@ def end_invitations(work: Work) -> None:
     """Delete invitations that were not accepted in time, and accounts without anything else.
 
     By proofs, not by columns: with these the web could delete a right without a notice, and keep an
-    invitation open. Raises UnknownKey.
+    invitation open. A proof that does not open may be of a key that this worker lacks.
     """
     session, since = work.session, work.at - INVITATION_AGE
     found = (
@@ -58,7 +58,8 @@ def end_invitations(work: Work) -> None:
     )
     over = set()
     for right in session.scalars(found).all():
-        if not is_accepted(work.keys.opener, right):
+        said = opened_proof(work.keys.opener, right)
+        if right.is_pending if said is None else said["begins"] is None:
             over.add(right.account_id)
             session.delete(right)
     if not over:

@@ -269,7 +269,7 @@ def test_who_never_accepts_is_forgotten(scenario, cli):
 
 
 def test_a_right_whose_key_is_missing_is_not_forgotten(scenario):
-    """As where a rotation was broken off: nobody can tell yet that it was not accepted."""
+    """As at a worker that a rotation has not reached: it cannot tell whether it was accepted."""
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         lost = Opener((new_keys()["private"],))
