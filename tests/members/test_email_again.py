@@ -113,6 +113,15 @@ def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_a
     assert is_alone(alone)
 
 
+def test_a_link_that_was_used_in_time_counts_though_the_worker_was_down_meanwhile(alone):
+    url = link(alone)
+    with time_machine.travel(now() + timedelta(hours=71)):
+        alone.visitor.follow(url)
+    with time_machine.travel(now() + timedelta(hours=90)):
+        alone.worker.drain()
+    assert not is_alone(alone)
+
+
 def test_a_break_in_to_the_web_lifts_nothing(alone):
     """It has the secret key, knows every index in the database, and may ask the worker anything."""
     url = link(alone)
