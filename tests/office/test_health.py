@@ -141,6 +141,14 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, se
     assert "Another reason" not in words(office)
 
 
+def test_the_newest_month_of_addresses_left_alone_stands_first(services):
+    with services.writing.begin() as session:
+        for month in ("2025-12", "2026-02", "2026-01"):
+            figures.note(session, f"{figures.SUPPRESSED}asked/{month}")
+        found = figures.suppressions(session)
+    assert [f"{month:%Y-%m}" for _, month, _ in found] == ["2026-02", "2026-01", "2025-12"]
+
+
 @on_both("races")
 def test_two_workers_note_the_same_figure_at_once(services):
     do_twice_at_once(services, lambda session: figures.note(session, figures.COUNTED, 1))
