@@ -46,7 +46,9 @@ def test_every_answer_is_guarded_by_its_headers(app, visitor, worker, relay, ser
         headers = answer.headers
         assert "Set-Cookie" not in headers, name
         assert headers["X-Content-Type-Options"] == "nosniff", name
-        assert headers["Referrer-Policy"] == "same-origin", name
+        for policy in ("Referrer", "Cross-Origin-Opener", "Cross-Origin-Resource"):
+            assert headers[f"{policy}-Policy"] == "same-origin", name
+        assert "camera=()" in headers["Permissions-Policy"], name
         assert headers["Strict-Transport-Security"].startswith("max-age=31536000"), name
         assert not any(header.startswith("Access-Control") for header, _ in headers), name
         if not is_mail:
