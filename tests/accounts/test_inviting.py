@@ -13,6 +13,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Opener
 from belong_mail.core.encryption import new_keys
+from belong_mail.core.i18n import format_date
 from belong_mail.delivery import suppressions
 from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, html_of, link_to, text_of
@@ -196,6 +197,9 @@ def test_the_invitation_is_quiet_and_in_the_leads_language(scenario, cli, langua
     link = link_to(mail, "invitation")
     assert link.endswith(f"?lang={language}")
     assert "lgbtq" not in link.lower()
+    last_day = now() + timedelta(days=7)
+    shown = format_date(last_day, language, scenario.services.settings.timezone)
+    assert shown in " ".join(text_of(mail).split())
 
 
 def test_an_invitation_ends_after_a_week_and_can_be_sent_again(scenario, cli):
