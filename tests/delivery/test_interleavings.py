@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, throttle
 from belong_mail.delivery import results as settling
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute, State
 from belong_mail.delivery.work import Work
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members import service as members
@@ -72,6 +72,13 @@ class Issues:
             self.claim("one")(session)
             session.flush()
             session.get_one(Lease, "one").until = now() - timedelta(hours=1)
+
+    def begin_deferred(self) -> None:
+        """Queue an issue whose copies are due for a second try."""
+        self.begin_claimed()
+        again = {"state": State.DEFERRED, "claimed_by": None, "due_at": now()}
+        with self._services.writing.begin() as session:
+            session.execute(update(Delivery).values(again))
 
     def begin_due(self) -> None:
         """Release an issue that has not been queued yet."""
@@ -152,6 +159,20 @@ def test_of_two_claims_one_has_the_chunk(gated, issues):
     for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.claim("two")):
         assert issues.books() == {"recipients": MEMBERS, "sending": MEMBERS}, order
         assert issues.holders() in ({"one"}, {"two"}), order
+
+
+def test_of_two_that_claim_second_tries_one_has_each(gated, issues):
+    claimed: dict[str, list[int]] = {}
+
+    def claim(owner: str) -> Actor:
+        def claim_due(session: Session) -> None:
+            claimed[owner] = claims.claim_due(session, owner, MEMBERS)
+
+        return claim_due
+
+    for order in in_every_order(gated, issues.begin_deferred, claim("one"), claim("two")):
+        both = claimed["one"] + claimed["two"]
+        assert len(set(both)) == len(both) == MEMBERS, order
 
 
 def test_an_issue_that_is_stopped_during_a_claim_adds_up(gated, issues):

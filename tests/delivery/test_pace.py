@@ -13,6 +13,7 @@ from tests.delivery.factories import books, end_lease, hold, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.ops.troubles import once
+from tests.processes import SECONDS, started
 
 pytestmark = on_both("one statement of each dialect shares the pace")
 
@@ -119,3 +120,12 @@ def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, service
     relay.on("after DOT", lambda _: worker.engine.stopping.set())
     worker.drain()
     assert books(services, issue) == {"recipients": 2, "accepted": 1, "queued": 1}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
+def test_workers_of_several_processes_share_the_rate(environment, worker, relay, services, keyring):
+    queue(services, keyring, 2)
+    with started(environment, "worker"):
+        relay.wait_for(1, SECONDS)
+        worker._turn()
+    assert len(relay.accepted) == 1

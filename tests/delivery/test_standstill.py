@@ -58,9 +58,9 @@ def stand_still(worker: Worker) -> None:
 
 
 @one_connection
-@pytest.mark.parametrize("verb", ["MAIL", "DATA"])
+@pytest.mark.parametrize(("verb", "has_heard"), [("MAIL", True), ("DATA", True), ("DATA", False)])
 def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_nothing_more(
-    verb, gate, worker, relay,
+    verb, has_heard, gate, worker, relay,
     services, keyring
 ):  # fmt: skip
     """A message before its final dot has certainly not left, and never does.
@@ -80,6 +80,9 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     if verb == "MAIL":
         relay.script("RCPT", "450 4.2.1 Later")
     may_go_on.set()
+    if not has_heard:
+        worker.engine._drive(1.0)
+        assert len(relay.accepted) == 3, "nor before the database tells it"
     worker.drain()
     relief.close()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}

@@ -23,13 +23,22 @@ AT_ONCE = 2.0
 
 @on_both("claims and leases")
 def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
-    """It was killed, and its folder is gone with it; only its lease tells the others."""
+    """It was killed, and its folder is gone with it; only its lease tells the others.
+
+    The other has looked for lost hosts before it claims, which its own lease shows.
+    """
+
+    def leases() -> int:
+        with scene.services.reading.begin() as session:
+            return len(session.scalars(select(Lease)).all())
+
     issue = scene.queue(30)
     scene.kill_worker("DATA", 5, "--drain")
     elsewhere = scene.on_another_host()
     elsewhere.finish()
     assert scene.books(issue)["sending"] > 0
     with elsewhere.worker() as worker:
+        wait_until(lambda: leases() == 2, worker.said)
         with scene.services.writing.begin() as session:
             for lease in session.scalars(select(Lease)):
                 assert lease.until <= now() + timedelta(minutes=1)
