@@ -98,6 +98,8 @@ class Engine:
         self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
         """Whether the same issue's next chunk comes next, as nothing else was due."""
+        self._is_job_due = False
+        """Whether a job was due at the last look, so that a slice of work should end soon."""
         self._too_slow: int | None = None
         """The delivery whose data took longer to read than a transaction may last."""
         self._left_at: float | None = None
@@ -120,7 +122,8 @@ class Engine:
             if self._lock.status_of(name) not in {WorkerStatus.ALIVE, WorkerStatus.STILL}:
                 self._lock.remove_worker_files(name)
         at = time.monotonic()
-        self._recover_at = at + max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
+        gap = max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
+        self._recover_at = at + min(RENEW_GAP_SECONDS, gap)
 
     def work(self) -> bool:
         """Send for a slice of time; return whether there is more to do now."""
@@ -131,10 +134,10 @@ class Engine:
         slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, share))
         if at > self._recover_at:
             self.recover()
-        had_issues = self._has_issues
+        had_issues, self._is_job_due = self._has_issues, False
         try:
             with self._sessions.kw["bind"].connect() as connection:
-                return self._work_until(time.monotonic() + slice_seconds, connection)
+                return self._work_for(slice_seconds, connection)
         except NO_DATABASE:
             if self._too_slow is not None:
                 self._put_off(self._too_slow)
@@ -148,8 +151,12 @@ class Engine:
         """Return whether issues may be claimed as well."""
         return time.monotonic() > self._issues_at
 
-    def _work_until(self, until: float, connection: Connection) -> bool:
-        """Send until then, over one database connection that is not checked at each turn."""
+    def _work_for(self, seconds: float, connection: Connection) -> bool:
+        """Send for a slice of time, over one database connection that is not checked at each turn.
+
+        The slice is as short as any once a job is due, whose email someone may be waiting for.
+        """
+        started = time.monotonic()
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)
@@ -164,7 +171,8 @@ class Engine:
                 return True
             turn_seconds = time.monotonic() - began
             self._drive(turn_seconds)
-            is_over = time.monotonic() >= until
+            slice_seconds = WORK_SLICE_SECONDS if self._is_job_due else seconds
+            is_over = time.monotonic() >= started + slice_seconds
             self._let_leave(self._away if is_over else turn_seconds)
             if is_over:
                 self._left_at = time.monotonic()
@@ -328,8 +336,8 @@ class Engine:
                 self._rest_issues(error)
             raise
         if at_once:
-            rows, [is_due] = found
-            self._is_chunk_next = bool(rows) and not any(is_due)
+            rows, [(*are_due, self._is_job_due)] = found
+            self._is_chunk_next = bool(rows) and not any(are_due)
             claimed = list(self._members.composers(session, rows)) or None
         return claimed
 
