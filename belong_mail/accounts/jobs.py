@@ -9,7 +9,6 @@ from belong_mail.core.jobs import SealedJob
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
     """Email a link to sign in."""
 
-    # As typed; empty if someone signs in again.
     address: str
     language: str
     # SHA-256, in hexadecimal, of the secret in the browser's cookie.
@@ -17,13 +16,17 @@ class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
     source: str = ""
     # Proof that the account has signed in in this browser before (`signing_in.is_known_browser`).
     known_as: str = ""
-    # The account that is signed in there, and signs in again.
-    account: str = ""
 
 
 @dataclass(frozen=True)
-class SignInAgain(SendSignInLink, kind="sign-in-again"):
-    """Email a link to the account that is signed in, without a lookup by address."""
+class SignInAgain(SealedJob, kind="sign-in-again"):
+    """The same for an account that is signed in: the web knows it, so this is no lookup."""
+
+    account: str
+    language: str
+    browser_hash: str
+    source: str
+    known_as: str
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce
+from sqlalchemy import ColumnElement, Exists, delete, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.accounts.invitations import INVITATION, opened_proof
+from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
 from belong_mail.core.audit import AuditEntry
+from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.retention import (
     AUDIT_AGE,
     INVITATION_AGE,
@@ -48,12 +50,16 @@ def end_invitations(work: Work) -> None:
     """Delete invitations that were not accepted in time, and accounts without anything else.
 
     By proofs, not by columns: with these the web could delete a right without a notice, and keep an
-    invitation open. A proof that does not open may be of a key that this worker lacks.
+    invitation open. A proof that does not open may be of a key that this worker lacks, and where
+    one is marked as accepted, a job that says so may still wait.
     """
     session, since = work.session, work.at - INVITATION_AGE
+    is_waiting = Job.due_at <= work.at, Job.failures < MAX_FAILURES
+    unread = exists().where(Job.kind == AcceptRights.kind, *is_waiting)
     found = (
         select(Right)
         .where(Right.since < since, ~_is_waiting(Right.account_id))
+        .where(or_(Right.accepted_at.is_(None), ~unread))
         .with_for_update(skip_locked=True)
     )
     over = set()

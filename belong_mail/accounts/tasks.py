@@ -1,6 +1,6 @@
 """The worker's functions to email links for sign-in, and changes of passkeys."""
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, proven, signing_in
@@ -40,9 +40,22 @@ MAX_WAIT = HOUR
 CHANGES = ("added", "removed")
 
 
-@does(SignInAgain)
 @does(SendSignInLink)
 def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
+    """Email a link to the account with a typed address."""
+    index = work.keys.index.account(address.normalise(asked.address))
+    _email_link(work, asked, Account.address_index == index)
+
+
+@does(SignInAgain)
+def receive_sign_in_again(work: JobWork, asked: SignInAgain) -> None:
+    """Email a link to an account that is signed in."""
+    _email_link(work, asked, Account.public_id == asked.account)
+
+
+def _email_link(
+    work: JobWork, asked: SendSignInLink | SignInAgain, which: ColumnElement[bool]
+) -> None:
     """Email a link to an account that may sign in; nothing to others, or after MAX_WAIT.
 
     Accounts that sign in by the district get none, so that a mailbox alone is not enough.
@@ -55,7 +68,7 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     session, keys = work.session, work.keys
     # Parsed before any lookup: an error for known accounts only would reveal them.
     browser_hash = bytes.fromhex(asked.browser_hash)
-    account = _asking(session, keys.index, asked)
+    account = session.scalar(select(Account).where(which))
     if account is None or not (
         accounts.may_sign_in(session, account)
         or invitations.proven_rights(session, keys.opener, account)
@@ -78,16 +91,8 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
     work.post(SIGN_IN, to, asked.language, None, rows, secret=secret)
 
 
-def _asking(session: Session, index: BlindIndex, asked: SendSignInLink) -> Account | None:
-    """Find the account that asks: by a typed address, or by itself if it signs in again."""
-    found = Account.public_id == asked.account
-    if not asked.account:
-        found = Account.address_index == index.account(address.normalise(asked.address))
-    return session.scalar(select(Account).where(found))
-
-
 def _uses(
-    index: BlindIndex, account: Account, identity: str, asked: SendSignInLink
+    index: BlindIndex, account: Account, identity: str, asked: SendSignInLink | SignInAgain
 ) -> list[tuple[bytes, rate_limits.Rate]]:
     """Return the rate limits of a link; a known browser has its own."""
     if signing_in.is_known_browser(asked.known_as, account):

@@ -46,20 +46,19 @@ sign_in = Blueprint("sign_in", __name__)
 def ask(session: Session) -> ResponseReturnValue:
     form = SignInForm()
     if form.is_sent():
-        _ask_for_link(session, form.email.data or "")
+        _ask_for_link(session, SendSignInLink, form.email.data or "")
         return redirect(url_for(".sent"), 303)
     return page("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
 
 
-def _ask_for_link(session: Session, address: str, account: str = "") -> None:
+def _ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], whom: str) -> None:
     """Have the worker email a link, to an address or to the account that signs in again."""
-    asking = (SignInAgain if account else SendSignInLink)(
-        address=address,
-        language=request_language(),
-        browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),
-        source=asking_source(),
-        known_as=browsers.known_as(),
-        account=account,
+    asking = kind(
+        whom,
+        request_language(),
+        browsers.browser_hash(browsers.asking_browser()).hex(),
+        asking_source(),
+        browsers.known_as(),
     )
     asking.ask(session, services().sealer, due_at=throttle(session, known_as=asking.known_as))
 
@@ -163,7 +162,7 @@ def confirm_identity(session: Session) -> ResponseReturnValue:
     """Show how to sign in again, or that it is done; on POST queue a link."""
     way = proof.way(session, services().settings, signed_in())
     if BaseForm().validate_on_submit() and way is Way.EMAIL:
-        _ask_for_link(session, "", signed_in().public_id)
+        _ask_for_link(session, SignInAgain, signed_in().public_id)
         audit.record(session, audit.Kind.PROOF_ASKED)
         return redirect(url_for(".confirm_identity", asked=1), 303)
     shown = {"is_fresh": proof.is_fresh(), "back": proof.page_to_go_back_to()}

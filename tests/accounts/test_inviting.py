@@ -282,6 +282,17 @@ def test_a_right_whose_key_is_missing_is_not_forgotten(scenario):
     assert scenario.rows("rights") == 1
 
 
+def test_an_acceptance_that_waits_behind_other_requests_is_not_forgotten(scenario, cli):
+    """As after a day without a worker."""
+    invite(cli)
+    link = link_to(scenario.mails(LEAD)[-1], "invitation")
+    with time_machine.travel(now() + timedelta(days=6)):
+        assert scenario.visitor.send(link, name="Ada").status_code == 303
+    end_invitations(scenario)
+    scenario.worker.drain()
+    assert listed(cli) == "1"
+
+
 def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
     invite(cli)
     end_invitations(scenario)
