@@ -188,7 +188,7 @@ def _written(calendar: Calendar) -> bytes:
 
 
 def _calendar(zone: ZoneInfo, name: str) -> Calendar:
-    calendar, name = Calendar(), "".join(filter(str.isprintable, name))
+    calendar, name = Calendar(), re.sub(r"[\x00-\x1f\x7f]", "", name)
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")

@@ -3,7 +3,7 @@ const PAUSE = 2;
 // Seconds until the next try, while nothing answers or somebody is signed out.
 const RETRIES = [2, 5, 10, 20, 60];
 // Seconds for an answer: some networks take what is sent and never answer.
-const PATIENCE = 20;
+const PATIENCE = 30;
 
 export function autosave(form, { saved, notSaved, offer, onSaved }) {
   const key = form.dataset.save;
