@@ -40,10 +40,10 @@ def _sheet(page: Page, sheet: str) -> Iterator[str]:
     press(page, "main a[href*=leave-all]")
     yield "leave-all"
     page.goto(sheet)
-    press(page, "main button[form=main-form]")
+    press(page, "main form.pausing button")
     yield "sheet-with-errors"
     page.locator("input[name$=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
-    press(page, "main button[form=main-form]")
+    press(page, "main form.pausing button")
     yield "sheet-paused"
     press(page, "main form[action*=leave] button")
     yield "sheet-left"

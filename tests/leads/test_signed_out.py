@@ -115,6 +115,7 @@ def test_what_was_typed_is_saved_after_signing_in_again(
         refused = lead.press(path, **sent)
         assert refused.status_code == 403
         assert "You were signed out" in refused.text
+        assert '<a href="/sign-in" target="_blank"' in refused.text
         kept = assert_shown(refused, typed)
         assert lead.press(path, **kept).status_code == 403, "still signed out"
         again(lead)
@@ -122,7 +123,8 @@ def test_what_was_typed_is_saved_after_signing_in_again(
         shown = lead.press(Form(refused.text).action, **kept)
         assert shown.status_code == 400
         assert "<title>Not saved yet: " in shown.text
-        assert "Nothing has been saved yet" in shown.text
+        [notice] = re.findall(r"<div([^>]*)>\s*<p><strong>Nothing has been saved yet", shown.text)
+        assert " autofocus" in notice
         assert not [name for name in typed if f'type="hidden" name="{name}"' in shown.text]
         ready = assert_shown(shown, typed)
         assert kept_of(services) == before

@@ -171,7 +171,9 @@ def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_sam
 
 def test_the_buttons_say_where_they_lead(lead):
     page = begin(lead)
-    for button, place in (("pictures", "/pictures"), ("release", "/release")):
+    for button in ("pictures", "flyers", "meetings", "template", "release"):
+        assert f' name="{button}"' in lead.open(page).text
+    for button in ("pictures", "flyers", "release"):
         answer = lead.send(page, subject="Tea", text="Kept", **{button: "1"})
-        assert answer.location.endswith(place)
+        assert answer.location.endswith(f"/{button}")
         assert "Kept" in lead.open(page).text

@@ -75,6 +75,8 @@ def test_a_group_leads_to_its_form_if_it_can_be_joined_and_says_who_can_see_that
         table = page.partition("Who can see that I joined?")[2].partition("</section>")[0]
         said = dict(WHO_SEES.findall(table))
         assert said | WHO_CAN_SEE == said, path
+        assert not re.search(r"<(?:table|thead|tbody|tr|th|td)\b(?![^>]* role=)", page), path
+        assert page.count("<caption") == page.count("<table"), path
 
 
 def test_a_group_that_never_was_is_not_there(visitor):

@@ -115,6 +115,7 @@ def test_the_summary_of_errors_takes_the_focus_without_a_script(visitor):
         [summary] = re.findall(r'<div class="problem"[^>]*>', answer.text)
         assert 'tabindex="-1"' in summary
         assert " autofocus" in summary
+        assert 'aria-labelledby="problem"' in summary
         assert answer.text.count("autofocus") == 1
         assert "<title>Problem: " in answer.text
 

@@ -17,10 +17,12 @@ from belong_mail.web.access import (
     no_cookie,
     public,
 )
+from tests import crawl
 from tests.clients import sign_in, sign_in_office
 from tests.district_names import NAMED
 from tests.factories import group_named
 from tests.markers import on_sqlite
+from tests.web.rights.table import PART, rights_table
 
 PAGE = "a page that may be secret"
 
@@ -114,3 +116,16 @@ def test_form_without_a_cookie_has_a_link_or_a_signed_time(app, visitor, service
         if rule.endpoint in waived and not {"token", "secret"} & rule.arguments:
             path = rule.rule.replace("<slug>", "asian")
             assert visitor.client.post(path).status_code == 422, rule
+
+
+@on_sqlite
+def test_no_form_of_another_site_is_taken_and_no_head_of_a_stranger_answered(app, keyring, visitor):
+    lead, elsewhere = crawl.sign_in(app, keyring), {"Sec-Fetch-Site": "cross-site"}
+    for route in rights_table(app):
+        address = PART.sub("1", route.address)
+        if Access.PUBLIC in route.marks:
+            continue
+        if route.method == "POST":
+            assert lead.client.post(address, headers=elsewhere).status_code == 403, route
+        else:
+            assert visitor.client.head(address).location == "/sign-in", route

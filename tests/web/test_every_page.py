@@ -1,7 +1,12 @@
 """All pages: each is shown somewhere, refused to whom it is not for, and changes nothing by GET."""
 
-from jinja2 import Environment, meta
+import re
+from contextlib import suppress
 
+from jinja2 import Environment, meta
+from werkzeug.exceptions import HTTPException
+
+from belong_mail.web.access import Access, endpoints
 from tests.browser_client import path_of
 from tests.crawl import (
     all_of_a_lead,
@@ -54,6 +59,22 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
         source = (ROOT / "templates" / name).read_text()
         found |= {str(each) for each in meta.find_referenced_templates(environment.parse(source))}
     return found
+
+
+@on_sqlite
+def test_every_page_of_leads_and_of_the_office_is_linked_from_another(app, services, keyring):
+    """The others are opened by a button, an email, a script, or an issue that is being sent."""
+    lead, urls, linked = sign_in(app, keyring), app.url_map.bind("localhost"), set[str]()
+    for page in all_of_a_lead(lead, services):
+        for path in re.findall(r'(?:href|src|action)="(/[^"?#]*)', page.text):
+            with suppress(HTTPException):
+                linked |= {urls.match(path, "GET")[0]} - {urls.match(page.request.path, "GET")[0]}
+    wanted = endpoints(app, Access.LEADS | Access.OFFICE | Access.ACCOUNTS)
+    wanted &= {each.endpoint for each in app.url_map.iter_rules() if "GET" in each.methods}
+    assert wanted - linked == {
+        "account.confirm_identity", "approvals.approve", "flyers.add", "office_newsletters.ask",
+        "releases.ask", "releases.release", "releases.state",
+    }  # fmt: skip
 
 
 @on_sqlite

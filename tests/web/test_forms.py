@@ -60,6 +60,7 @@ def test_what_is_wrong_is_announced_and_leads_to_its_field(visitor):
     assert values("href", summary) == ["#email", "#language-0"]
     for name in ("email", "language"):
         assert f"{name}-error" in values("aria-describedby", page)
+    assert 'aria-describedby="email-hint email-error"' in page
     named = {each.removeprefix("#") for each in values("href", summary)}
     assert named | {*values("aria-describedby", page)} <= {*values("id", page)}
     wrong = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
@@ -71,6 +72,7 @@ def test_a_button_for_enter_alone_is_neither_seen_nor_heard_nor_reached(visitor)
     unseen = re.findall(r'<button class="unseen"[^>]*>', page)
     assert len(unseen) == 2
     assert re.search(r'</button>\s*<button class="language"', page), "Enter leaves the language."
+    assert '<div class="unseen" aria-hidden="true"><label ' in page, "The trap is for robots."
     asks = visitor.open("/my-groups").text
     assert re.search(r'<input [^>]*autocomplete="email"[^>]* inputmode="email"', asks)
     assert all('tabindex="-1" aria-hidden="true"' in each for each in unseen)
@@ -80,6 +82,8 @@ def test_the_link_to_where_one_is_says_so_and_one_in_spanish_is_read_so(visitor)
     for path, words in PLACES.items():
         page = visitor.open(path).text
         assert set(re.findall(r'aria-current="page">([^<]+)<', page)) == {words}
+        assert '<nav aria-label="Main">' in page
+        assert not re.search(r'<svg(?![^>]* aria-hidden="true")', page), "a drawing is read"
         assert re.search(r' lang="es">Español<', page)
 
 
