@@ -26,7 +26,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
-from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.statements import Call, CompiledStatement
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, MemberQuery
@@ -70,7 +69,7 @@ def claim_next(
 def _kinds_due(session: Session) -> set[CompiledStatement]:
     """Return which statements of _ALL_DUE would find rows, by one query."""
     session.flush()
-    [(*flags, _)], _ = _LOOKING.run(session.connection(), {"at": now()})
+    [flags], _ = _LOOKING.run(session.connection(), {"at": now()})
     return {due for due, is_any in zip(_ALL_DUE, flags, strict=True) if is_any}
 
 
@@ -282,11 +281,6 @@ _ALL_DUE = _TRANSACTIONAL, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tupl
 # be due, even finished ones, and scans the whole table before each chunk.
 _FIRSTS = (_waiting(*which).order_by(Delivery.due_at, Delivery.id) for which in _WHICH)
 _ONE = literal_column("1", Integer)
-_FIRST_JOB = (
-    select(Job.id)
-    .where(Job.due_at <= bindparam("at", type_=UtcTime()), Job.failures < MAX_FAILURES)
-    .order_by(Job.due_at)
-)
 _LOOKING = CompiledStatement(
-    select(*(each.limit(_ONE).scalar_subquery().is_not(None) for each in (*_FIRSTS, _FIRST_JOB)))
+    select(*(first.limit(_ONE).scalar_subquery().is_not(None) for first in _FIRSTS))
 )

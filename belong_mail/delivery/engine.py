@@ -47,7 +47,7 @@ from belong_mail.mail.smtp.transport import Transport
 # Seconds of a slice of work, between which the worker does its other tasks; more if these take
 # long, because the database is far away or the processor busy.
 WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
-WORK_SHARE = 12
+WORK_SHARE = 4
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
 # Seconds after which single messages and retries are looked for, ahead of an issue's chunks.
@@ -98,8 +98,6 @@ class Engine:
         self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
         """Whether the same issue's next chunk comes next, as nothing else was due."""
-        self._is_job_due = False
-        """Whether a job was due at the last look, so that a slice of work should end soon."""
         self._too_slow: int | None = None
         """The delivery whose data took longer to read than a transaction may last."""
         self._left_at: float | None = None
@@ -134,10 +132,10 @@ class Engine:
         slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, share))
         if at > self._recover_at:
             self.recover()
-        had_issues, self._is_job_due = self._has_issues, False
+        had_issues = self._has_issues
         try:
             with self._sessions.kw["bind"].connect() as connection:
-                return self._work_for(slice_seconds, connection)
+                return self._work_until(time.monotonic() + slice_seconds, connection)
         except NO_DATABASE:
             if self._too_slow is not None:
                 self._put_off(self._too_slow)
@@ -151,12 +149,8 @@ class Engine:
         """Return whether issues may be claimed as well."""
         return time.monotonic() > self._issues_at
 
-    def _work_for(self, seconds: float, connection: Connection) -> bool:
-        """Send for a slice of time, over one database connection that is not checked at each turn.
-
-        The slice is as short as any once a job is due, whose email someone may be waiting for.
-        """
-        started = time.monotonic()
+    def _work_until(self, until: float, connection: Connection) -> bool:
+        """Send until then, over one database connection that is not checked at each turn."""
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)
@@ -171,8 +165,7 @@ class Engine:
                 return True
             turn_seconds = time.monotonic() - began
             self._drive(turn_seconds)
-            slice_seconds = WORK_SLICE_SECONDS if self._is_job_due else seconds
-            is_over = time.monotonic() >= started + slice_seconds
+            is_over = time.monotonic() >= until
             self._let_leave(self._away if is_over else turn_seconds)
             if is_over:
                 self._left_at = time.monotonic()
@@ -336,8 +329,8 @@ class Engine:
                 self._rest_issues(error)
             raise
         if at_once:
-            rows, [(*are_due, self._is_job_due)] = found
-            self._is_chunk_next = bool(rows) and not any(are_due)
+            rows, [is_due] = found
+            self._is_chunk_next = bool(rows) and not any(is_due)
             claimed = list(self._members.composers(session, rows)) or None
         return claimed
 

@@ -1,6 +1,5 @@
 """A database that is far away, or a relay that is slow: what is claimed has its chance."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -9,10 +8,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import make_engine, now
 from belong_mail.delivery import claims, results, throttle
-from belong_mail.delivery.engine import MAX_SLICE_SECONDS
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND
-from belong_mail.members.jobs import FinishConfirmation
 from tests.delivery.factories import books, queue
 from tests.markers import on_both
 from tests.processes import run
@@ -58,19 +55,6 @@ def test_a_chunk_costs_one_round_trip_to_the_database(
         connection.invalidate()  # closes it
     assert min(asked[3:]) == 1, "the first ones render the issue"
     assert len(ids) == CHUNK_MEMBERS
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_long_slice_of_work_ends_soon_once_a_job_is_due(worker, relay, services, keyring):
-    """Somebody may wait for its email; only the other tasks' time makes a slice long."""
-    queue(services, keyring, 30 * CHUNK_MEMBERS)
-    relay.delay = 0.02
-    with services.writing.begin() as session:
-        FinishConfirmation("unknown").ask(session, services.sealer)
-    worker.engine._left_at = began = time.monotonic()
-    worker.engine._left_at -= MAX_SLICE_SECONDS
-    assert worker.engine.work(), "there is more to do"
-    assert time.monotonic() - began < MAX_SLICE_SECONDS - 2
 
 
 @on_both("an upsert counts")
