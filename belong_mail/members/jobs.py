@@ -50,9 +50,10 @@ class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
 
 @dataclass(frozen=True)
 class FinishConfirmation(SealedJob, kind="granted"):
-    """Finish a confirmation that started a membership."""
+    """Finish a confirmation; `is_new` if it started a membership."""
 
     confirm_id: str
+    is_new: bool = True
 
 
 @dataclass(frozen=True)

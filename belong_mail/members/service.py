@@ -100,20 +100,22 @@ def get_for_update(session: Session, public_id: str) -> Subscription:
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
-    """Confirm a sign-up, so that the person is a member. Confirming twice changes nothing.
+    """Confirm a sign-up, so that the person is a member. Confirming twice changes nothing more.
 
     It is read again under the lock, in case they leave at that moment. The worker moves the wrapped
     name and introduction, which the web cannot write, and sends the welcome email.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
-    if not subscription.is_active:
+    is_new = not subscription.is_active
+    if is_new:
         subscription.confirmed_at = now()
         subscription.ended_at = None
         subscription.language = pending.language
         subscription.paused_until = None
         subscription.is_reminded = False
-        FinishConfirmation(confirm_id).ask(session, sealer, subscription_id=subscription.id)
+    if is_new or pending.wrapped_introduction:
+        FinishConfirmation(confirm_id, is_new).ask(session, sealer, subscription_id=subscription.id)
     return subscription
 
 

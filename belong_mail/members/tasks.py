@@ -164,7 +164,7 @@ def start_subscription(
 
 @does(FinishConfirmation)
 def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
-    """Store the name of a sign-up that started a membership, and introduce the member.
+    """Store the name of a sign-up that started a membership, and introduce the member if asked to.
 
     Does nothing if the member has left meanwhile.
     """
@@ -176,9 +176,10 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
     if pending is None or not pending.subscription.is_active:
         raise Refused
     subscription = pending.subscription
-    subscription.wrapped_name = pending.wrapped_name
-    rate_limits.forget(session, *_own_keys(work.keys, _mailbox(work.keys, subscription)))
-    outbox.post(session, "welcome-member", subscription_id=subscription.id)
+    if asked.is_new:
+        subscription.wrapped_name = pending.wrapped_name
+        rate_limits.forget(session, *_own_keys(work.keys, _mailbox(work.keys, subscription)))
+        outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = right_tasks.holders(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:

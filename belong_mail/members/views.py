@@ -172,10 +172,10 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 def _confirmation_page(
     subscription: Subscription, refusal: str, *, is_introduced: bool = False
 ) -> Page:
-    """Ask whether to join, or show a member that they are in."""
+    """Ask whether to join, or whether to introduce a member; show others that they are in."""
     refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
-        "already" if subscription.is_active else "confirm",
+        "already" if subscription.is_active and not is_introduced else "confirm",
         subscription.group,
         action=url_for(".confirm", **(request.view_args or {})),
         is_introduced=is_introduced,

@@ -100,6 +100,21 @@ def test_without_the_tick_the_answers_are_never_stored(scenario):
     assert kept_answers(scenario) == 0
 
 
+def test_a_member_is_introduced_by_a_later_link_that_says_so(scenario):
+    scenario.invite_lead(LEAD)
+    plain = scenario.confirm_link()
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        with_tick = scenario.confirm_link(**TYPED)
+        scenario.visitor.follow(plain)
+        assert scenario.mails(LEAD) == []
+        assert TOLD in scenario.visitor.open(with_tick).text
+        for _ in range(2):
+            scenario.visitor.follow(with_tick)
+            assert len(scenario.mails(LEAD)) == 1
+    assert kept_answers(scenario) == 0
+    assert scenario.subjects().count("Welcome! You’re in.") == 1
+
+
 def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
