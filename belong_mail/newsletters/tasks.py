@@ -22,6 +22,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
+from belong_mail.newsletters.service import MAX_SUBJECT
 
 TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
 # Kind of the email that asks leaders to decide.
@@ -47,7 +48,8 @@ def follow_issue(work: JobWork, asked: FollowIssue) -> None:
         due_at, group_id = work.at + COMES_BACK, newsletter.group_id
         asked.write(work.session, sealed=job.sealed, due_at=due_at, group_id=group_id)
     if asked.by and job.group_id is None:
-        subject = IssueText.from_issue(newsletter).subject
+        words = IssueText.from_issue(newsletter).subject
+        subject = {language: each[:MAX_SUBJECT] for language, each in words.items()}
         _post(work, OFFICE_ACTED, newsletter, but=asked.by, done=asked.done, subject=subject)
 
 

@@ -11,6 +11,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
+from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads.jobs import ProposeMailbox
 from belong_mail.newsletters import approval
@@ -85,6 +86,21 @@ def test_no_mark_keeps_from_leaders_what_others_do_with_a_newsletter(what, scena
     seal(scenario, wanted)
     silence(scenario, NOT_ACCEPTED)
     assert told(scenario) == [(OTHER, subject)]
+
+
+def test_what_the_office_did_is_kept_with_a_short_subject_alone(scenario):
+    """An intruder in the web can write one of megabytes, and have it stored for each leader."""
+    issue = begin(scenario, "T" * 200)
+    with scenario.services.writing.begin() as session:
+        found = session.query(Newsletter).one()
+        found.queued_at = found.stopped_at = now()
+        found.subject = {"en": "T" * 100_000}
+    seal(scenario, FollowIssue(issue, ids(scenario, LEAD)[0], "stopped"))
+    scenario.worker._read_requests()
+    with scenario.services.reading.begin() as session:
+        [kept] = session.scalars(select(Delivery.sealed_arguments))
+    assert len(kept or b"") < 2000
+    assert told(scenario) == [(OTHER, "The Belong office stopped your newsletter")]
 
 
 @pytest.mark.parametrize("is_decided", [False, True])
