@@ -26,7 +26,7 @@ def end_on(session: Session, group: Group, ends_at: datetime) -> None:
     _change(session, group, ~IS_ENDING, ends_at=ends_at)
     later = _scheduled(group).where(Newsletter.due_at >= ends_at)
     drafts = update(Newsletter).where(Newsletter.id.in_(later))
-    session.execute(drafts.values(due_at=None, released_by=None))
+    session.execute(drafts.values(due_at=None))
     audit.record(session, audit.Kind.GROUP_END_SET, group=group)
 
 
