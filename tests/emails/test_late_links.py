@@ -1,19 +1,24 @@
 """After an outage no dead link leaves: it is signed anew, or its email has expired."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
+from belong_mail.core.i18n import format_date
+from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
-from tests.browser_client import link_to
+from tests.browser_client import link_to, text_of
 from tests.clients import sign_in
 from tests.factories import make_member
 from tests.scenario import VILLAGE
 
+DENVER = ZoneInfo("America/Denver")
 SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
 MAILBOX, INVITED = "village-leads@dpsk12.org", "invited@dpsk12.org"
 DOWN = "535 5.7.8 Authentication credentials invalid"
@@ -40,6 +45,11 @@ def ask(about: str, scenario, seat, cli) -> None:
         visitor.join("asian", SOMEBODY)
     elif about == "sign-in":
         seat.send("/sign-in", email=LEAD)
+    elif about == "email-me-again":
+        with scenario.services.writing.begin() as session:
+            reason, index = suppressions.BY_REQUEST, scenario.keyring.index
+            suppressions.suppress(session, index, SOMEBODY, reason)
+        visitor.send("/email-me-again", email=SOMEBODY)
     elif about == "confirm-mailbox":
         typed = {"summary_en": "Standing by our students.", "mailbox": MAILBOX}
         assert seat.send(f"/lead/groups/{VILLAGE}/page", **typed).status_code == 303
@@ -80,6 +90,32 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(about, hours, sc
             scenario.purge()
             reader = seat if about == "sign-in" else scenario.visitor
             assert reader.open(link_to(mails[0], about)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("about", "to"),
+    [
+        ("change-address", NEW),
+        ("confirm-mailbox", MAILBOX),
+        ("invitation", INVITED),
+        ("email-me-again", SOMEBODY),
+    ],
+)
+def test_a_link_works_until_the_time_that_its_email_says(about, to, scenario, seat, cli):
+    ask(about, scenario, seat, cli)
+    mail = scenario.mails(to)[-1]
+    [said] = re.findall(r"until (\w+, \w+ \d+, \d+, \d+:\d+.[AP]M)", text_of(mail))
+    said = said.replace("\u202f", " ")
+    until = datetime.strptime(said, "%A, %B %d, %Y, %I:%M %p").replace(tzinfo=DENVER)
+    for minutes, status in ((-1, 200), (3, 404)):
+        with time_machine.travel(until + timedelta(minutes=minutes)):
+            assert scenario.visitor.open(link_to(mail, about)).status_code == status
+
+
+def test_a_confirmation_says_the_day_on_which_its_link_ends(scenario, seat, cli):
+    ask("confirm", scenario, seat, cli)
+    last = format_date(now() + timedelta(hours=72), "en", DENVER)
+    assert f"until {last}." in text_of(scenario.mails(SOMEBODY)[-1])
 
 
 def test_a_confirmation_is_kept_as_long_as_its_late_link_works(scenario, seat, cli):
