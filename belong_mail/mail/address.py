@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Final
 
 import idna
@@ -12,10 +13,8 @@ from email_validator import EmailNotValidError, validate_email
 MAX_LOCAL: Final = 64
 # Bytes, RFC 5321 4.5.3.1; a path of 256 includes two brackets.
 MAX_ADDRESS: Final = 254
-# Most typing mistakes in a domain that is still recognized.
-MAX_SLIPS: Final = 2
-# Letters of a domain for each mistake allowed: short domains resemble many others.
-LETTERS_PER_SLIP: Final = 4
+# Most letters more or less in a domain that is still recognized, and how similar it must be.
+MAX_SLIPS, ALIKE = 2, 0.8
 # Before the @, RFC 5322 3.2.3 allows what it calls atext, and dots.
 _ENVELOPE = re.compile(rf"[!#-'*+./0-9=?A-Z^-~-]{{1,{MAX_LOCAL}}}@(?![.-])[A-Za-z0-9.-]+(?<![.-])")
 
@@ -95,35 +94,22 @@ def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
     """
     local, _, host = typed.strip().rpartition("@")
     host = host.lower()
-    near = {each: _edits(host, each) for each in domains if _looks_like(host, each)}
-    if not near or 0 in near.values():
+    alike = {each: _likeness(host, each) for each in domains}
+    meant = max(alike, key=lambda each: alike[each], default=host)
+    if host in alike or alike.get(meant, 0.0) < ALIKE:
         return None
     try:
-        return check(f"{local}@{min(near, key=lambda each: near[each])}")
+        return check(f"{local}@{meant}")
     except InvalidAddress:
         return None
 
 
-def _looks_like(host: str, meant: str) -> bool:
-    """Return whether two domains differ by up to two typing mistakes, or after the last dot."""
-    if abs(len(host) - len(meant)) > MAX_SLIPS:
-        return host == meant.rpartition(".")[0]
-    same_stem = host.rpartition(".")[0] == meant.rpartition(".")[0]
-    return same_stem or _edits(host, meant) <= min(MAX_SLIPS, len(meant) // LETTERS_PER_SLIP)
-
-
-def _edits(one: str, other: str) -> int:
-    """Return the edit distance: letters more, less or wrong, and adjacent letters swapped."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        older, before, row = before, row, [i]
-        for j, there in enumerate(other, 1):
-            slips = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != there))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == there:
-                slips = min(slips, older[j - 2] + 1)
-            row.append(slips)
-    return row[-1]
+def _likeness(host: str, meant: str) -> float:
+    """Return how similar two domains are, to 1, where only the last label is wrong or missing."""
+    if meant.rpartition(".")[0] in (host, host.rpartition(".")[0]):
+        return 1.0
+    is_near = abs(len(host) - len(meant)) <= MAX_SLIPS
+    return SequenceMatcher(None, host, meant).ratio() if is_near else 0.0
 
 
 @dataclass(frozen=True, slots=True)
