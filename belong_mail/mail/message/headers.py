@@ -1,10 +1,10 @@
 """Format message headers; the standard library allows injection in some (CVE-2024-6923)."""
 
 import re
-from base64 import b64encode
 from binascii import Error as BadBase64
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
+from email.header import Header
 from typing import Final
 
 from belong_mail.mail.address import InvalidAddress, check_envelope
@@ -26,7 +26,6 @@ PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"=\?([^?*]*)(?:\*[^?]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)
-_Q_PLAIN = re.compile(r"[A-Za-z0-9!*+/-]")
 _QUOTED = r'"(?:[^"\\@]|\\["\\])+"'
 _ENCODED = r"=\?utf-8\?[bq]\?[^? ]+\?="
 _MAILBOX = re.compile(
@@ -62,7 +61,7 @@ def format_mailbox(display_name: str, address: str) -> str:
     if "@" in display_name:
         raise InvalidHeader("mailbox", "its display name holds an @")
     quoted = re.sub(r'(["\\])', r"\\\1", display_name)
-    name = f'"{quoted}"' if _is_plain(display_name) else " ".join(_split_words(display_name))
+    name = f'"{quoted}"' if _is_plain(display_name) else _encoded(display_name)
     return f"{name} <{address}>"
 
 
@@ -75,7 +74,7 @@ def format_header(name: str, value: str) -> bytes:
     kind = name.lower()
     if kind == "subject":
         reject_controls(name, value)
-        value = value if _is_plain(value) else " ".join(_split_words(value))
+        value = value if _is_plain(value) else _encoded(value)
     elif not _is_printable(value):
         raise InvalidHeader(name, "it is empty or not printable ASCII")
     elif kind in _ADDRESS_HEADERS:
@@ -153,37 +152,12 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def _split_words(text: str) -> Iterator[str]:
-    """Yield encoded words (RFC 2047) that split no character, in the shorter of both encodings."""
+def _encoded(text: str) -> str:
+    """Return encoded words (RFC 2047) that split no character, in the shorter of both encodings."""
     if not text:
         raise InvalidHeader("of text", "it is empty")
-    quoted = [_quote(character) for character in text]
-    is_quoted = sum(map(len, quoted)) <= len(text.encode()) * 4 / 3 + 4
-    room = _MAX_WORD - len("=?utf-8?q??=")
-    if is_quoted:
-        for chunk in _chunks(quoted, [len(piece) for piece in quoted], room):
-            yield f"=?utf-8?q?{chunk}?="
-    else:
-        for chunk in _chunks(list(text), [len(c.encode()) for c in text], room // 4 * 3):
-            yield f"=?utf-8?b?{b64encode(chunk.encode()).decode()}?="
-
-
-def _quote(character: str) -> str:
-    if character == " ":
-        return "_"
-    if _Q_PLAIN.fullmatch(character):
-        return character
-    return "".join(f"={octet:02X}" for octet in character.encode())
-
-
-def _chunks(pieces: list[str], sizes: list[int], room: int) -> Iterator[str]:
-    start = used = 0
-    for index, size in enumerate(sizes):
-        if used + size > room:
-            yield "".join(pieces[start:index])
-            start, used = index, 0
-        used += size
-    yield "".join(pieces[start:])
+    words = Header(text, "utf-8", maxlinelen=_MAX_WORD, continuation_ws="")
+    return words.encode(linesep=" ")
 
 
 def _fold(name: str, value: str) -> str:
