@@ -2,13 +2,10 @@
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.inbound.scenario import BounceScenario
-from tests.servers.smtp import Server
+from tests.scenario import Scenario
 
 
 @pytest.fixture
-def scenario(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> BounceScenario:
-    return BounceScenario(worker, relay, services, keyring)
+def scenario(scenario: Scenario) -> BounceScenario:
+    return BounceScenario(**vars(scenario))

@@ -1,53 +1,43 @@
 """A group whose mail may come back, and days that go by."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import WorkerLimit
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import service as newsletters
-from belong_mail.ops import rooms
-from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books
 from tests.factories import make_member, members_of, queue_issue
 from tests.inbound.mail import UNKNOWN, bounce, hand_back
-from tests.servers.smtp import Accepted, Server
+from tests.scenario import Scenario
+from tests.servers.smtp import Accepted
 
 ADA = "ada@dpsk12.org"
 VILLAGE = "the-village"
 
 
-@dataclass
-class BounceScenario:
-    worker: Worker
-    relay: Server
-    services: Services
-    keyring: Keyring
-
-    def enter(self, *addresses: str, slug: str = VILLAGE) -> None:
+class BounceScenario(Scenario):
+    def add(self, *addresses: str, slug: str = VILLAGE) -> None:
         with self.services.writing.begin() as session:
             for address in addresses:
                 make_member(session, self.keyring, address, slug)
 
-    def issue(self, slug: str = VILLAGE) -> str:
+    def issue(self, slug: str = VILLAGE) -> int:
         """Send an issue; return its id."""
         with self.services.writing.begin() as session:
-            issue = queue_issue(session, slug).public_id
+            issue = queue_issue(session, slug).id
         self.worker.drain()
         return issue
 
-    def books(self, issue: str) -> dict[str, int]:
-        """Return what is not 0 in an issue's books."""
-        with self.services.reading.begin() as session:
-            found = newsletters.find(session, issue)
-            assert found is not None
-            books = newsletters.report(session, found)
-        return {name: number for name, number in books.items() if number}
+    def one_copy(self, *addresses: str) -> tuple[int, str]:
+        """Make Ada and others members, and send an issue; return its id and her return path."""
+        self.add(ADA, *addresses)
+        return self.issue(), self.copies()[-1].return_path
+
+    def books(self, issue: int) -> dict[str, int]:
+        return books(self.services, issue)
 
     def copies(self, address: str = ADA) -> list[Accepted]:
         return [each for each in self.relay.accepted if each.recipient == address]
@@ -97,8 +87,3 @@ class BounceScenario:
         """Return when the relay took each delivery."""
         with self.services.reading.begin() as session:
             return {each.id: each.finished_at for each in session.query(Delivery)}
-
-    def purge(self) -> int:
-        """Run the retention clock; return how many memberships it removed."""
-        with self.services.writing.begin() as session:
-            return rooms.purge_all(session)["subscriptions"]

@@ -70,7 +70,7 @@ class Returned:
 @pytest.fixture
 def copy(scenario: BounceScenario) -> Accepted:
     """Ada's copy of an issue that Ben got as well."""
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     scenario.issue()
     return scenario.copies()[0]
 
@@ -96,7 +96,7 @@ def bounces_of(scenario: BounceScenario, days: tuple[float, ...], **forged: obje
 
 
 def test_an_address_that_does_not_exist_ends_its_membership_though_the_path_was_rewritten(scenario):
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     bounces_of(scenario, (0, 7), returned=lambda _: head_of(scenario.copies()[-1]))
     assert scenario.members() == 1
     assert states(scenario).count(State.BOUNCED) == 2
@@ -145,7 +145,7 @@ OFFICE = "dps-belong@example.org"
 @pytest.mark.parametrize("column", ["subscription_id", "account_id", "sealed_to"])
 def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(column, scenario, visitor):
     """The web names somebody in a row whose email goes to a mailbox that it reads."""
-    scenario.enter(ADA)
+    scenario.add(ADA)
     wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
     visitor.send("/contact", topic="concern", message="Hello.")
     with scenario.services.writing.begin() as session:
@@ -205,7 +205,7 @@ def lookups_left(scenario: BounceScenario) -> int:
 @on_sqlite
 def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(scenario):
     """They know the Message-ID and whose it was, not the way out in the message's head."""
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     for returned in (lambda _: "", lambda copy: f"Message-ID: {message_id(copy)}\nTo: {ADA}"):
         bounces_of(
             scenario,
@@ -252,7 +252,7 @@ def test_a_complaint_whose_path_was_rewritten_ends_the_membership_if_it_has_the_
 
 @on_sqlite
 def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.relay.script("DOT", drop())
     scenario.issue()
     report = Returned(head_of(scenario.copies()[0]), action="delivered", why=("2.1.5", "250 Ok"))
@@ -282,7 +282,7 @@ def test_a_confirmation_email_is_found_as_well(scenario, visitor):
 
 @on_sqlite
 def test_a_message_keeps_its_id_when_it_is_tried_again(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.relay.script("DOT", "451 4.3.0 Later")
     scenario.issue()
     scenario.pass_days(0)

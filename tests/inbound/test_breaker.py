@@ -22,7 +22,7 @@ ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}]
 
 
 def enter(scenario: BounceScenario, number: int, domain: str = "dpsk12.org") -> None:
-    scenario.enter(*(f"member{each}@{domain}" for each in range(number)))
+    scenario.add(*(f"member{each}@{domain}" for each in range(number)))
 
 
 def refuse_all(scenario: BounceScenario, *days: float) -> None:
@@ -111,7 +111,7 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 
 @on_sqlite
 def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.come_back(0, 1)
     enter(scenario, 2, "schools.example.org")
     refuse_all(scenario)
@@ -156,9 +156,7 @@ def test_the_operator_hears_of_it_once(scenario):
 def test_the_operator_hears_that_mail_comes_back_because_of_us_and_of_no_other(
     to, why, heard, scenario, caplog
 ):
-    scenario.enter(ADA)
-    scenario.issue()
-    path = scenario.copies()[0].return_path
+    _, path = scenario.one_copy()
     scenario.take(path, bounce(path, to, why))
     alarm = "More emails bounce than usual, or they bounce because of our setup"
     assert [mail["Subject"] for mail in told(scenario)] == [alarm] * heard
@@ -168,7 +166,7 @@ def test_the_operator_hears_that_mail_comes_back_because_of_us_and_of_no_other(
 
 @on_both("times")
 def test_the_office_undoes_what_happened_since_a_time(scenario):
-    scenario.enter(ADA, "ben@dpsk12.org", "cleo@dpsk12.org")
+    scenario.add(ADA, "ben@dpsk12.org", "cleo@dpsk12.org")
     for day in (0, 1):
         scenario.pass_days(day)
         scenario.issue()
@@ -183,10 +181,10 @@ def test_the_office_undoes_what_happened_since_a_time(scenario):
 
 def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
     """It was planned without them, and its books must stay right; the next one comes."""
-    scenario.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
+    scenario.add("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
     scenario.come_back(0, 1)
     with scenario.services.writing.begin() as session:
-        issue = queue_issue(session).public_id
+        issue = queue_issue(session).id
     bring_back(scenario, timedelta(days=1))
     assert scenario.members() == 3
     scenario.worker.drain()
@@ -196,7 +194,7 @@ def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
 
 @on_sqlite
 def test_who_left_is_not_brought_back_by_the_office(scenario, visitor):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.come_back(0, 1)
     assert scenario.members() == 0
     visitor.follow(link_to(scenario.copies()[0].message, "leave"))

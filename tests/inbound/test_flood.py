@@ -16,7 +16,7 @@ from tests.processes import feed
 
 @on_sqlite
 def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
-    scenario.enter(*(f"member{number}@dpsk12.org" for number in range(110)))
+    scenario.add(*(f"member{number}@dpsk12.org" for number in range(110)))
     issue = scenario.issue()
     for each in scenario.relay.accepted:
         hand_back(scenario.services, each.return_path, bounce(each.return_path, each.recipient))
@@ -53,9 +53,7 @@ def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
     environment, scenario, cli
 ):
     """A stranger without email of ours cannot fill the disk; the mail server says: no such user."""
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    path = scenario.copies()[0].return_path
+    issue, path = scenario.one_copy()
     forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"
     done = feed(environment, bounce(forged, ADA), "inbound", forged)
     assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")

@@ -30,7 +30,7 @@ PERSONAL = "ada@personal.example.com"
 
 
 def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     scenario.come_back(0)
     assert scenario.members() == 2
     scenario.come_back(7)
@@ -56,10 +56,10 @@ def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
 def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothing(
     why, days, short, scenario
 ):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.come_back(*short, why=why)
     assert scenario.members() == 1
-    scenario.enter(BEN)
+    scenario.add(BEN)
     scenario.come_back(*days[:-1], why=why, address=BEN)
     assert scenario.members() == 2
     scenario.come_back(days[-1], why=why, address=BEN)
@@ -67,7 +67,7 @@ def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothin
 
 
 def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.come_back(0)
     scenario.pass_days(7)
     scenario.issue()
@@ -79,7 +79,7 @@ def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario):
 
 @on_sqlite
 def test_a_mail_that_left_late_counts_from_when_it_left(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     for _ in range(2):
         scenario.issue()
     with scenario.services.writing.begin() as session:
@@ -93,7 +93,7 @@ def test_a_mail_that_left_late_counts_from_when_it_left(scenario):
 
 @on_sqlite
 def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     for day in (0, 7):
         scenario.pass_days(day)
         scenario.issue()
@@ -108,7 +108,7 @@ def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario):
 
 
 def test_a_refusal_at_once_counts_as_one_that_comes_later(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.relay.always(f"RCPT {ADA}", "550 5.1.1 User unknown")
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
@@ -134,7 +134,7 @@ def test_the_address_that_was_tried_last_is_the_one_that_failed(scenario, tried,
 
     A report may name that address alone, or the member's as well.
     """
-    scenario.enter(ADA)
+    scenario.add(ADA)
     for day in (0, 7):
         scenario.pass_days(day)
         issue = scenario.issue()
@@ -166,8 +166,8 @@ def test_a_report_tells_no_domain_of_a_personal_address(scenario, failed):
 @on_sqlite
 def test_two_memberships_of_one_person_are_weighed_apart(scenario):
     """One person's acts in two groups meet nowhere: not even that they are unknown."""
-    scenario.enter(ADA)
-    scenario.enter(ADA, slug="asian")
+    scenario.add(ADA)
+    scenario.add(ADA, slug="asian")
     scenario.come_back(0, 7)
     assert (scenario.members(), scenario.members("asian")) == (0, 1)
     scenario.issue("asian")
@@ -176,7 +176,7 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario):
 
 @on_sqlite
 def test_who_was_lost_can_join_again_like_anybody(scenario, visitor):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.come_back(0, 7)
     visitor.join(VILLAGE, ADA)
     scenario.worker.drain()

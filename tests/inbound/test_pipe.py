@@ -114,7 +114,7 @@ def test_a_file_may_have_any_name(cli, tmp_path):
 
 @on_sqlite
 def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(cli, scenario):
-    scenario.enter(ADA, "ben@dpsk12.org")
+    scenario.add(ADA, "ben@dpsk12.org")
     issue = scenario.issue()
     ada, ben = (scenario.copies(one)[0].return_path for one in (ADA, "ben@dpsk12.org"))
     cli.invoke(args=["inbound", ada], input=bounce(ben, "ben@dpsk12.org", UNKNOWN))

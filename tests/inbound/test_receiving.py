@@ -23,7 +23,7 @@ BEN = "ben@dpsk12.org"
 
 @pytest.mark.parametrize("why", [UNKNOWN, FULL, SPAM, BROKEN_LIMIT])
 def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
     before = scenario.handed_over()
@@ -36,7 +36,7 @@ def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
 
 
 def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(scenario):
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     issue = scenario.issue()
     with scenario.services.writing.begin() as session:
         newsletters.log_endings(session, now())
@@ -49,16 +49,14 @@ def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(scenario):
 @on_sqlite
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
 def test_what_is_late_or_there_has_not_bounced(action, scenario):
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    path = scenario.copies()[0].return_path
+    issue, path = scenario.one_copy()
     scenario.take(path, bounce(path, ADA, ("4.4.1", "450 4.4.1 No answer"), action))
     assert scenario.books(issue) == {"recipients": 1, "accepted": 1}
 
 
 @on_both("an insert of each dialect")
 def test_a_report_that_comes_twice_counts_once(scenario):
-    scenario.enter(ADA)
+    scenario.add(ADA)
     issue = scenario.issue()
     scenario.send_back()
     before = kept_of(scenario.services)
@@ -69,9 +67,7 @@ def test_a_report_that_comes_twice_counts_once(scenario):
 
 @on_sqlite
 def test_the_messages_own_headers_tell_where_no_return_path_is_given(scenario):
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    path = scenario.copies()[0].return_path
+    issue, path = scenario.one_copy()
     scenario.take("", bounce(path.upper(), ADA))
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
 
@@ -79,9 +75,7 @@ def test_the_messages_own_headers_tell_where_no_return_path_is_given(scenario):
 @on_sqlite
 @pytest.mark.parametrize("write", [bounce, complaint])
 def test_a_forged_report_about_somebodys_address_changes_nothing(write, scenario):
-    scenario.enter(ADA)
-    scenario.issue()
-    path = scenario.copies()[0].return_path
+    _, path = scenario.one_copy()
     digit = "0" if path[20] != "0" else "1"
     before = kept_of(scenario.services)
     for forged in ("", ADA, "b+@example.org", path[:20] + digit + path[21:], path[:30]):
@@ -96,7 +90,7 @@ GUESSES = tuple(f"guess{number}@dpsk12.org" for number in range(20))
 @pytest.mark.parametrize("why", [UNKNOWN, SPAM])
 def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(why, scenario):
     """A thief of the web's secret can sign any return path, and may read the database live."""
-    scenario.enter(ADA, BEN)
+    scenario.add(ADA, BEN)
     for day in (0, 7, 7):
         scenario.pass_days(day)
         scenario.issue()
@@ -121,7 +115,7 @@ def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(why
 @on_both("claims")
 def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(scenario, services):
     """Its first copy came back while the second was under way."""
-    scenario.enter(ADA)
+    scenario.add(ADA)
     issue = scenario.issue()
     with services.writing.begin() as session:
         [delivery] = session.scalars(select(Delivery))
@@ -143,7 +137,7 @@ def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(s
 @pytest.mark.parametrize(("action", "state"), [("failed", "bounced"), ("delivered", "accepted")])
 def test_what_comes_back_settles_what_was_uncertain(action, state, scenario):
     """A report proves that the message had left: nothing is sent a second time."""
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scenario.relay.script("DOT", drop())
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 1, "uncertain": 1}
@@ -160,8 +154,8 @@ def test_what_comes_back_settles_what_was_uncertain(action, state, scenario):
 @on_sqlite
 @pytest.mark.parametrize("write", [complaint, apple])
 def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenario):
-    scenario.enter(ADA, BEN)
-    scenario.enter(ADA, slug="asian")
+    scenario.add(ADA, BEN)
+    scenario.add(ADA, slug="asian")
     scenario.issue()
     path = scenario.copies()[0].return_path
     scenario.take(path, write(path))
@@ -174,9 +168,7 @@ def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenar
 @on_sqlite
 @pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "miscategorized", "virus", "dmarc"])
 def test_who_does_not_complain_about_us_stays(kind, scenario):
-    scenario.enter(ADA)
-    scenario.issue()
-    path = scenario.copies()[0].return_path
+    _, path = scenario.one_copy()
     scenario.take(path, complaint(path, kind))
     assert scenario.members() == 1
 
@@ -211,18 +203,14 @@ def test_who_complains_of_being_asked_is_never_asked_again(
 
 @on_sqlite
 def test_nothing_that_comes_back_is_answered(scenario):
-    scenario.enter(ADA)
-    scenario.issue()
-    path = scenario.copies()[0].return_path
+    _, path = scenario.one_copy()
     for message in (bounce(path, ADA), complaint(path), apple(path), b"Subject: Hello\n\nAda?\n"):
         scenario.take(path, message)
     assert len(scenario.relay.accepted) == 1
 
 
 def test_what_cannot_be_read_is_put_aside_and_stops_nothing(scenario, caplog):
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    path = scenario.copies()[0].return_path
+    issue, path = scenario.one_copy()
     with scenario.services.writing.begin() as session:
         session.add(Job(kind="return", sealed=b"not sealed"))
     for junk in (b"", b"\x00" * 1000, b"Content-Type: multipart/report\n" * 500, bytes(range(256))):

@@ -5,7 +5,7 @@ import pytest
 from belong_mail.core.db import now
 from belong_mail.inbound import bounces
 from belong_mail.newsletters import release
-from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
 from tests.inbound.scenario import BounceScenario
 from tests.markers import on_sqlite
 
@@ -23,13 +23,12 @@ REFUSALS = pytest.mark.parametrize(
 
 
 def enter(scenario: BounceScenario, number: int) -> None:
-    scenario.enter(*(f"member{each}@dpsk12.org" for each in range(number)))
+    scenario.add(*(f"member{each}@dpsk12.org" for each in range(number)))
 
 
-def go_on(scenario: BounceScenario, issue: str) -> None:
+def go_on(scenario: BounceScenario, issue: int) -> None:
     with scenario.services.writing.begin() as session:
-        found = newsletters.find(session, issue)
-        assert found is not None
+        found = session.get_one(Newsletter, issue)
         assert found.is_refused
         release.act(session, found, release.resume)
         assert not found.is_refused

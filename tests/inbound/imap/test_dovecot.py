@@ -25,7 +25,7 @@ HUMAN = b"From: ada@dpsk12.org\r\nTo: b@example.org\r\nSubject: Lunch?\r\n\r\nAt
 
 def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(scenario, inbox):
     """Twice, days apart, for an address that does not exist: the membership ends."""
-    scenario.enter(ADA, "ben@dpsk12.org")
+    scenario.add(ADA, "ben@dpsk12.org")
     for _ in range(2):
         issue = scenario.issue()
         path = scenario.copies(ADA)[-1].return_path
@@ -39,9 +39,8 @@ def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(scenario, inbox):
 
 def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(scenario, inbox):
     """Ada complains, is a member again, and the server is restored with what it had."""
-    scenario.enter(ADA)
-    scenario.issue()
-    message = complaint(scenario.copies()[-1].return_path)
+    _, path = scenario.one_copy()
+    message = complaint(path)
     inbox.put(message)
     poll(scenario.worker)
     assert scenario.members() == 0
@@ -58,9 +57,8 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
 
 @on_sqlite
 def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(scenario, inbox):
-    scenario.enter(ADA)
-    issue = scenario.issue()
-    report = bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN)
+    issue, path = scenario.one_copy()
+    report = bounce(path, ADA, UNKNOWN)
     inbox.put(b"Subject: The folder is there now\r\n\r\n")
     file = inbox.imap.maildir(inbox.user) / "new" / "1.large.example.org"
     with file.open("wb") as large:

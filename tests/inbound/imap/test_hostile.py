@@ -136,7 +136,7 @@ def drip(conversation: Conversation, _tag: str) -> bool:
 def test_a_server_that_hangs_or_drips_holds_up_no_email(scenario, scripted, action, verb):
     intake: Any = scenario.worker._intake
     intake.poll_seconds = 3.0
-    scenario.enter(ADA)
+    scenario.add(ADA)
     scripted.put(message(1))
     scripted.script[verb] = action
     intake.poll_at = 0.0
