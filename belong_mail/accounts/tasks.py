@@ -23,15 +23,9 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.tokens import Purpose, link_hash
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import (
-    Email,
-    Mailer,
-    Rows,
-    read_posted,
-    signed_from,
-)
+from belong_mail.delivery.mailer import Email, Mailer, Rows, signed_from
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import JobWork, Refused, Work, does, writes
+from belong_mail.delivery.work import JobWork, Refused, Work, as_posted, does, writes
 from belong_mail.mail import address
 
 SIGN_IN, PASSKEY_CHANGED = "sign-in", "passkey-changed"
@@ -113,13 +107,13 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
     It is valid from now; after MAX_WAIT the email expires unsent.
     """
-    to, said = read_posted(mailer.opener, delivery)
+    letter, at = as_posted(session, mailer, delivery), signed_from(delivery, Purpose.SIGN_IN)
     if now() > delivery.created_at + MAX_WAIT:
         raise SkipDelivery(State.EXPIRED)
-    at, language = signed_from(delivery, Purpose.SIGN_IN), said["language"]
     update_if_free(session, SignIn, SignIn.id == delivery.about_id, created_at=at)
-    link = mailer.links.signed("sign_in.confirm", Purpose.SIGN_IN, said["secret"], at, language)
-    return Email(to=to, language=language, context={"link_url": link})
+    secret, language = letter.context["secret"], letter.language
+    url = mailer.links.signed("sign_in.confirm", Purpose.SIGN_IN, secret, at, language)
+    return letter.saying(link_url=url)
 
 
 @does(TellPasskeyChanged)
@@ -134,12 +128,3 @@ def receive_change(work: Work, asked: TellPasskeyChanged) -> None:
         raise Refused
     work.use(b"passkey/" + account.public_id.encode(), PASSKEY_CHANGED_RATE)
     post_to(work.session, work.keys, PASSKEY_CHANGED, account, what=asked.what)
-
-
-@writes(PASSKEY_CHANGED)
-def change_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Notify someone that their passkeys have changed, and what to do about it."""
-    to, said = read_posted(mailer.opener, delivery)
-    url = mailer.links.page("contact.write", said["language"])
-    context = {"is_added": said["what"] == "added", "contact_url": url}
-    return Email(to, said["language"], context)

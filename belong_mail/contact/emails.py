@@ -15,13 +15,11 @@ from belong_mail.contact.service import (
 )
 from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core import i18n
-from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, read_posted
+from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import writes
+from belong_mail.delivery.work import unless_suppressed, writes
 from belong_mail.groups import mailbox as mailboxes
-from belong_mail.mail.address import normalise
 
 
 @writes(KIND)
@@ -46,9 +44,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
         reply_to=written.address,
         context={
             "reference": reference,
-            "answer_url": mailer.links.page("office.thread", language, reference=reference)
-            if thread
-            else "",
+            "is_thread": thread is not None,
             "topic": mailer.renderer.words(language, TOPICS.get(written.topic, FURTHER_MESSAGE)),
             "leads_of": group.name_in_emails if group else "",
             "is_with_leads": mailbox != "",
@@ -60,10 +56,4 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     )
 
 
-@writes(RECEIPT)
-def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Confirm to a writer with a staff address that we have the message, in fixed words."""
-    to, said = read_posted(mailer.opener, delivery)
-    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
-        raise SkipDelivery(State.WITHDRAWN)
-    return Email(to, said["language"], {"reference": said["reference"]})
+writes(RECEIPT)(unless_suppressed)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from jinja2.runtime import Macro
 from belong_mail.core import i18n
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
+from belong_mail.core.links import Links
 
 EMAILS = RESOURCES / "emails"
 # The same colors as in static/colors.css and static/logo.svg.
@@ -68,11 +69,12 @@ class RenderedEmail:
 
 
 class Renderer:
-    """Renders emails with what they share: names, postal address, help lines, office inbox."""
+    """Renders emails with what they share: names, links, postal address, help lines, inbox."""
 
     def __init__(
         self,
         names: Names,
+        links: Links,
         mail_from: str,
         postal_address: str,
         office_inbox: str,
@@ -81,6 +83,7 @@ class Renderer:
         # Loaded first, so that later allocations reuse the memory that loading takes.
         for code in i18n.NAMES:
             i18n.catalog(code)
+        self._links = links
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
         # Values that the office has changed meanwhile, by template variable.
         self._changed: dict[str, object] = {}
@@ -100,7 +103,8 @@ class Renderer:
 
     def render(self, email: str, language: str, /, **context: object) -> RenderedEmail:
         """Render a template of `emails/`. Raises UndefinedError for a missing variable."""
-        said = self._changed | context
+        page = partial(self._links.page, language=language)
+        said = {"page": page} | self._changed | context
         html, _ = self._fill("html", email, language, said)
         text, head = self._fill("txt", email, language, said)
         return RenderedEmail(

@@ -45,6 +45,7 @@ def make_services(settings: Settings) -> Services:
     """Make the services that the settings ask for."""
     use_names(settings.names)
     tokens = Tokens(settings.secret_keys)
+    links = Links(settings.base_url, tokens)
     engine = make_engine(settings.database_url)
     return Services(
         settings=settings,
@@ -52,9 +53,10 @@ def make_services(settings: Settings) -> Services:
         reading=sessionmaker(engine.execution_options(is_reading=True), expire_on_commit=False),
         tokens=tokens,
         sealer=Sealer(settings.public_keys),
-        links=Links(settings.base_url, tokens),
+        links=links,
         renderer=Renderer(
             settings.names,
+            links,
             settings.mail_from,
             settings.postal_address,
             settings.contact_inbox,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,8 +43,12 @@ class Email:
 
     to: str
     language: str
-    context: Mapping[str, object] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
     reply_to: str = ""
+
+    def saying(self, **more: Any) -> "Email":
+        """Return the email with further template arguments."""
+        return replace(self, context={**self.context, **more})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,18 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import NO_WAIT, Rate
 from belong_mail.core.retention import Rule
-from belong_mail.delivery.mailer import NO_ROWS, Email, Mailer, Rows, post_to_address
-from belong_mail.delivery.models import Delivery
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import (
+    NO_ROWS,
+    Email,
+    Mailer,
+    Rows,
+    post_to_address,
+    read_posted,
+)
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail.address import normalise
 
 V = TypeVar("V")
 K = TypeVar("K", bound=JobKind)
@@ -136,6 +146,20 @@ RETENTION = Declared[Rule]()
 WRAPPED_COLUMNS: list[WrappedColumn] = []
 
 writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
+
+
+def as_posted(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Return an email with nothing but what `post_to_address` fixed."""
+    to, said = read_posted(mailer.opener, delivery)
+    return Email(to, said["language"], said)
+
+
+def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Return the same. Raises SkipDelivery if its recipient wants no email."""
+    letter = as_posted(session, mailer, delivery)
+    if suppressions.is_suppressed(session, mailer.index, normalise(letter.to)):
+        raise SkipDelivery(State.SUPPRESSED)
+    return letter
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:

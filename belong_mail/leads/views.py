@@ -142,7 +142,7 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
     language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
     zone = services().settings.timezone
     said = public_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)
-    links = dict.fromkeys(("calendar_url", "leave_url", "groups_url"), nowhere)
+    links = dict.fromkeys(("calendar_url", "leave_url"), nowhere)
     renderer = services_as_set(session).renderer
     answer = Response(renderer.render("welcome-member", language, **said, **links).html)
     answer.headers["Content-Security-Policy"] = EMAIL_POLICY

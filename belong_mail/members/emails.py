@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,9 +15,9 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import IssuePaused, SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
+from belong_mail.delivery.mailer import Email, Mailer, signed_from
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import writes
+from belong_mail.delivery.work import as_posted, unless_suppressed, writes
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.meetings import formatting
@@ -59,11 +58,10 @@ def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 @writes("already-member")
 def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a member who signed up again that they are a member."""
-    letter, said = plain(session, mailer, delivery)
-    at, language = delivery.created_at, letter.language
-    leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, said["member"], at, language)
-    context = {"group": said["group"], "leave_url": leave}
-    return Email(letter.to, language, context)
+    letter, at = unless_suppressed(session, mailer, delivery), delivery.created_at
+    member, language = letter.context["member"], letter.language
+    leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, member, at, language)
+    return letter.saying(leave_url=leave)
 
 
 @writes("welcome-member")
@@ -85,7 +83,6 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
             ],
             "calendar_url": link("own_calendar.feed", Purpose.MEMBER_CALENDAR, own, at, language),
             "leave_url": leave_link(mailer, subscription, delivery),
-            "groups_url": mailer.links.page("directory.index", language),
         },
     )
 
@@ -157,8 +154,8 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
 @writes(import_tasks.INVITED, import_tasks.INVITED_AGAIN)
 def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a person of an imported list to join; all links expire when the address is deleted."""
-    _, said = read_posted(mailer.opener, delivery)
-    at = datetime.fromtimestamp(said["asked_at"], UTC)
+    asked_at = as_posted(session, mailer, delivery).context["asked_at"]
+    at = datetime.fromtimestamp(asked_at, UTC)
     if at + CONFIRM_WITHIN <= now():
         raise SkipDelivery(State.EXPIRED)
     return _asking(session, mailer, delivery, at)
@@ -166,99 +163,72 @@ def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
 
 def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) -> Email:
     """Return an email that asks to confirm, with links valid from `at`."""
-    letter, said = plain(session, mailer, delivery)
-    language, link, public_id = letter.language, mailer.links.signed, said["member"]
+    letter = unless_suppressed(session, mailer, delivery)
+    language, link, public_id = letter.language, mailer.links.signed, letter.context["member"]
     never = mailer.index.link_secret(tasks.NEVER, f"{public_id}/{normalise(letter.to)}")
-    name = said["secret"] + public_id + never
-    context = {
-        "group": said["group"],
-        "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
-        "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id + never, at, language),
-        "expires": at + CONFIRM_WITHIN,
-        "join_url": mailer.links.page("subscriptions.join", language, slug=said["slug"]),
-    }
-    return Email(letter.to, language, context)
+    name = letter.context["secret"] + public_id + never
+    return letter.saying(
+        confirm_url=link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
+        not_me_url=link("subscriptions.not_me", Purpose.REFUSE, public_id + never, at, language),
+        expires=at + CONFIRM_WITHIN,
+    )
 
 
 @writes("my-groups")
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email the link to “My groups”, whose half hour starts now."""
-    letter, said = plain(session, mailer, delivery)
+    letter = notes_email(session, mailer, delivery)
     if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
-    own, until = ManageSession.secret_hash == digest(said["secret"]), now() + LINK_MAX_AGE
-    update_if_free(session, ManageSession, own, expires_at=until)
-    url = mailer.links.page("self_service.manage", letter.language, secret=said["secret"])
-    context = {"sheet_url": url, "notes": _waitlist(mailer, delivery, letter.language, said)}
-    return Email(letter.to, letter.language, context)
+    own = ManageSession.secret_hash == digest(letter.context["secret"])
+    update_if_free(session, ManageSession, own, expires_at=now() + LINK_MAX_AGE)
+    return letter
 
 
 @writes("email-again")
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email the link that lifts a suppression; the suppression does not stop this email."""
-    to, said = read_posted(mailer.opener, delivery)
-    at = delivery.created_at
+    letter, at = as_posted(session, mailer, delivery), delivery.created_at
     until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)
     permission = suppressions.lift_permission(
-        session, mailer.index, normalise(to), until + TIME_FOR_THE_WORKER
+        session, mailer.index, normalise(letter.to), until + TIME_FOR_THE_WORKER
     )
     if permission is None:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.signed(
-        "self_service.email_again", Purpose.EMAIL_AGAIN, permission, at, said["language"]
+        "self_service.email_again", Purpose.EMAIL_AGAIN, permission, at, letter.language
     )
-    return Email(to, said["language"], {"again_url": url, "expires": until})
+    return letter.saying(again_url=url, expires=until)
 
 
 @writes("no-groups")
-def no_groups_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    letter, said = plain(session, mailer, delivery)
-    url = mailer.links.page("directory.index", letter.language)
-    context = {"directory_url": url, "notes": _waitlist(mailer, delivery, letter.language, said)}
-    return Email(letter.to, letter.language, context)
-
-
-@writes("erased")
-def erasure_receipt_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    return plain(session, mailer, delivery)[0]
+def notes_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell somebody for which groups they wait, each with a link that withdraws the request."""
+    letter = unless_suppressed(session, mailer, delivery)
+    link, at, language = mailer.links.signed, delivery.created_at, letter.language
+    return letter.saying(
+        notes=[
+            (name, link("waiting_list.forget", Purpose.FORGET_NOTE, public_id, at, language))
+            for name, public_id in letter.context["notes"]
+        ]
+    )
 
 
 @writes("my-copy")
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email people a copy of the data stored about them."""
-    letter, _said = plain(session, mailer, delivery)
-    keyring = mailer.keys
+    letter, keyring = unless_suppressed(session, mailer, delivery), mailer.keys
     identity = normalise(letter.to)
     rows = rows_of(session, keyring, Subscription, identity)
-    context = {
-        "address": letter.to,
-        "held": [_status_text(keyring, each, letter.language) for each in rows],
-        "notes": [
+    return letter.saying(
+        address=letter.to,
+        held=[_status_text(keyring, each, letter.language) for each in rows],
+        notes=[
             (each.group.name_in_emails, noon_utc(each.kept_until))
             for each in rows_of(session, keyring, WaitlistEntry, identity)
         ],
-        "messages": messages_of(session, mailer.opener, identity),
-    }
-    return Email(letter.to, letter.language, context)
-
-
-def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, Any]]:
-    """Return an email without template arguments, and the wrapped arguments of its delivery."""
-    to, said = read_posted(mailer.opener, delivery)
-    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
-        raise SkipDelivery(State.SUPPRESSED)
-    return Email(to, said["language"]), said
-
-
-def _waitlist(
-    mailer: Mailer, delivery: Delivery, language: str, said: dict[str, Any]
-) -> list[tuple[str, str]]:
-    """Return the groups someone waits for, each with a link that withdraws the request."""
-    link, at = mailer.links.signed, delivery.created_at
-    return [
-        (name, link("waiting_list.forget", Purpose.FORGET_NOTE, public_id, at, language))
-        for name, public_id in said["notes"]
-    ]
+        messages=messages_of(session, mailer.opener, identity),
+    )
 
 
 def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> dict[str, object]:
@@ -279,41 +249,25 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
 @writes("change-address")
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask to confirm a new address; neither the old one nor a group is named."""
-    letter, said = plain(session, mailer, delivery)
-    at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
+    letter = unless_suppressed(session, mailer, delivery)
+    at, secret = signed_from(delivery, Purpose.CHANGE_ADDRESS), letter.context["secret"]
     own = AddressChange.id == delivery.about_id, AddressChange.created_at < at
     update_if_free(session, AddressChange, *own, created_at=at)
     url = mailer.links.signed(
-        "address_change.confirm", Purpose.CHANGE_ADDRESS, said["secret"], at, letter.language
+        "address_change.confirm", Purpose.CHANGE_ADDRESS, secret, at, letter.language
     )
-    context = {"confirm_url": url, "expires": at + CHANGE_WITHIN}
-    return Email(letter.to, letter.language, context)
-
-
-@writes(tasks.REMOVED, "address-changed")
-def changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Notify an address that it was removed or replaced, and how to object.
-
-    It names neither the new address nor, if replaced, a group.
-    """
-    letter, said = plain(session, mailer, delivery)
-    url = mailer.links.page("contact.write", letter.language)
-    context = {"group": said.get("group"), "contact_url": url}
-    return Email(letter.to, letter.language, context)
-
-
-@writes(tasks.BAR_CHANGED)
-def bar_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Notify the office's inbox that an address was barred or let in again."""
-    to, said = read_posted(mailer.opener, delivery)
-    return Email(to, said["language"], {"group": said["group"], "is_barred": said["is_barred"]})
+    return letter.saying(confirm_url=url, expires=at + CHANGE_WITHIN)
 
 
 @writes(staff_code_tasks.CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a staff code; the email neither names a group nor links to the page."""
-    letter, said = plain(session, mailer, delivery)
-    expires = datetime.fromtimestamp(int(said["until"]), UTC)
+    letter = unless_suppressed(session, mailer, delivery)
+    expires = datetime.fromtimestamp(int(letter.context["until"]), UTC)
     if expires < now():
         raise SkipDelivery(State.EXPIRED)
-    return Email(letter.to, letter.language, {"code": in_fours(said["code"]), "expires": expires})
+    return letter.saying(code=in_fours(letter.context["code"]), expires=expires)
+
+
+writes("erased", tasks.REMOVED, "address-changed")(unless_suppressed)
+writes(tasks.BAR_CHANGED)(as_posted)

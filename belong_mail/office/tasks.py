@@ -15,9 +15,9 @@ from belong_mail.accounts import right_tasks
 from belong_mail.core import audit, site_settings
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
-from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
+from belong_mail.delivery.mailer import Email, Mailer, post_to_address
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import StillLocked, Work, each_minute, writes
+from belong_mail.delivery.work import StillLocked, Work, as_posted, each_minute, writes
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import last_moment
 from belong_mail.members import erasure
@@ -93,21 +93,17 @@ def _empty(session: Session, group: Group, at: datetime) -> int:
 
 
 @writes(GROUP_ENDS)
-def group_ends_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a leader or the office when a group ends, or that it goes on."""
-    to, said = read_posted(mailer.opener, delivery)
+    letter = as_posted(session, mailer, delivery)
     last_day, kept_until = (
         last_moment(each and datetime.fromisoformat(each))
-        for each in (said["ends_at"], said["kept_until"])
+        for each in (letter.context["ends_at"], letter.context["kept_until"])
     )
-    context = {
-        "group": said["group"],
-        "last_day": last_day,
-        "has_ended": said["has_ended"],
-        "kept_until": kept_until,
-        "home_url": mailer.links.page("lead.home", said["language"]),
-    }
-    return Email(to, said["language"], context)
+    return letter.saying(last_day=last_day, kept_until=kept_until)
+
+
+writes(SETTINGS_CHANGED)(as_posted)
 
 
 @each_minute("Changed settings are not used")
@@ -128,11 +124,3 @@ def apply_changes(work: Work) -> None:
         for one in right_tasks.holders(session, keys.opener, None):
             right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()
-
-
-@writes(SETTINGS_CHANGED)
-def settings_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Email the office's inbox or a proven member of the office where to see the settings."""
-    to, said = read_posted(mailer.opener, delivery)
-    url = mailer.links.page("office.settings", said["language"])
-    return Email(to, said["language"], {"settings_url": url, "is_office": said["is_office"]})

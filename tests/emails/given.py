@@ -9,6 +9,8 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.core import i18n
 from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import Renderer
+from belong_mail.core.links import Links
+from belong_mail.core.tokens import Tokens
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import markdown
 from belong_mail.meetings.formatting import MeetingView
@@ -29,7 +31,8 @@ PHONES_AND_SITES = frozenset((
 
 def renderer() -> Renderer:
     """Return one that needs no database."""
-    return Renderer(i18n.names(), "DPS Belong", "1860 Lincoln St, Denver", "o@example.org", HELP)
+    links, address = Links(ROOT, Tokens(("a key",))), "1860 Lincoln St, Denver"
+    return Renderer(i18n.names(), links, "DPS Belong", address, "o@example.org", HELP)
 
 
 def contexts(say=str) -> Contexts:
@@ -53,7 +56,7 @@ def url(name: str) -> str:
 def _of_members(say) -> Contexts:
     group, led = say(VILLAGE), Group(name=say(VILLAGE))
     asking = {"group": group, "confirm_url": url("confirm"), "not_me_url": url("not-me")}
-    joined = {**asking, "expires": AT, "join_url": url("join")}
+    joined = {**asking, "expires": AT, "slug": "the-village"}
     answers = [[say("What can you bring?"), say("Tea.\n  And cake.")], [say("Since?"), say("May")]]
     return {
         "confirm-subscription": [joined],
@@ -65,7 +68,7 @@ def _of_members(say) -> Contexts:
             {"group": led, "address": "ada@example.org", "first_name": name, "answers": answered}
             for name, answered in ((say("Ada"), answers), ("", []))
         ],
-        "removed-by-office": [{"group": group, "contact_url": url("contact")}],
+        "removed-by-office": [{"group": group}],
     }
 
 
@@ -81,8 +84,8 @@ def _of_self_service(say) -> Contexts:
     written = [ContactMessage(reference=name, received_at=AT) for name in ("5K2F", "7Q3D")]
     kept = {"address": "ada@example.org", "held": held, "messages": written}
     return {
-        "my-groups": [{"sheet_url": url("mine"), "notes": each} for each in (notes, [])],
-        "no-groups": [{"directory_url": url(""), "notes": each} for each in (notes, [])],
+        "my-groups": [{"secret": "x1" * 21, "notes": each} for each in (notes, [])],
+        "no-groups": [{"notes": each} for each in (notes, [])],
         "my-copy": [
             {**kept, "notes": [(say(VILLAGE), AT), (say(ASIAN), AT)]},
             {"address": "ada@example.org", "held": [], "messages": [], "notes": []},
@@ -90,7 +93,7 @@ def _of_self_service(say) -> Contexts:
         "email-again": [{"again_url": url("again"), "expires": AT}],
         "erased": [{}],
         "change-address": [{"confirm_url": url("confirm"), "expires": AT}],
-        "address-changed": [{"contact_url": url("contact")}],
+        "address-changed": [{}],
         "staff-code": [{"code": "ABCD-EFGH", "expires": AT}],
     }
 
@@ -111,7 +114,7 @@ def _of_meetings(say) -> Contexts:
     full = _meeting(say, place=say("Library"), contact=say("Grace"), link=url("meet"))
     group = Group(name=say(VILLAGE))
     shown = {"group": group, "leave_url": url("leave")}
-    welcome = {**shown, "calendar_url": url("calendar"), "groups_url": url("")}
+    welcome = {**shown, "calendar_url": url("calendar")}
     return {
         "meeting-reminder": [{**shown, "meeting": each} for each in (full, _meeting(say))],
         "welcome-member": [
@@ -127,13 +130,12 @@ def _of_meetings(say) -> Contexts:
 
 
 def _of_sign_in(say) -> Contexts:
-    contact = {"contact_url": url("contact")}
     return {
         "sign-in": [{"link_url": url("sign-in")}],
-        "identity-linked": [contact],
-        "passkey-changed": [{**contact, "is_added": each} for each in (True, False)],
+        "identity-linked": [{}],
+        "passkey-changed": [{"what": each} for each in ("added", "removed")],
         "let-in": [
-            {**contact, "is_own": is_own, "name": name}
+            {"is_own": is_own, "name": name}
             for is_own, name in ((True, ""), (False, say("Ada")), (False, ""))
         ],
     }
@@ -156,11 +158,9 @@ def _of_rights(say) -> Contexts:
             {**invited, "groups": [], "is_for_office": True},
         ],
         "rights-changed": [*changed, {**changed[0], "groups": [], "what": "invited"}],
-        "right-ends": [{"people_url": url("people")}],
+        "right-ends": [{}],
         "bar-changed": [{"group": say(VILLAGE), "is_barred": each} for each in (True, False)],
-        "settings-changed": [
-            {"settings_url": url("settings"), "is_office": each} for each in (True, False)
-        ],
+        "settings-changed": [{"is_office": each} for each in (True, False)],
         "alert": [
             {"trouble": "Email waits", "words": say("For 20 minutes."), "todo": "Look.",
              "seen_at": AT},
@@ -171,7 +171,7 @@ def _of_rights(say) -> Contexts:
 def _of_leaders(say) -> Contexts:
     group = Group(name=say(VILLAGE))
     issue = {"group": say(VILLAGE), "issue_url": url("issue")}
-    home = {"group": say(VILLAGE), "home_url": url("home"), "kept_until": AT}
+    home = {"group": say(VILLAGE), "kept_until": AT}
     return {
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [
@@ -187,10 +187,7 @@ def _of_leaders(say) -> Contexts:
             for last_day, has_ended in ((None, False), (AT, True), (AT, False))
         ],
         "confirm-mailbox": [{"group": say(VILLAGE), "confirm_url": url("c"), "expires": AT}],
-        "mailbox-changed": [
-            {"group": say(VILLAGE), "is_lead": each, "contact_url": url("contact")}
-            for each in (True, False)
-        ],
+        "mailbox-changed": [{"group": say(VILLAGE), "is_lead": each} for each in (True, False)],
         "newsletter": list(_newsletters(say, group)),
     }  # fmt: skip
 
@@ -209,7 +206,7 @@ def _newsletters(say, group: Group) -> list[dict[str, Any]]:
 
 def _of_contact(say) -> Contexts:
     message = {
-        "reference": "5K2F", "answer_url": "", "topic": "I need something", "leads_of": "",
+        "reference": "5K2F", "is_thread": False, "topic": "I need something", "leads_of": "",
         "is_with_leads": False, "writer_name": say("Ada"), "writer_address": "ada@example.org",
         "message": say("Hello,\n\n  [tea](https://example.org)?\n\nAda"), "received_at": AT,
     }  # fmt: skip
@@ -217,7 +214,7 @@ def _of_contact(say) -> Contexts:
     return {
         "contact-message": [
             message,
-            {**message, **anonymous, "answer_url": url("thread")},
+            {**message, **anonymous, "is_thread": True},
             {**message, **anonymous, "leads_of": say(VILLAGE)},
             {**message, "leads_of": say(VILLAGE), "is_with_leads": True},
         ],
