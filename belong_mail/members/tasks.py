@@ -101,16 +101,22 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
         erasure.forget_subscriptions(session, [subscription])
         subscription = None
     if subscription is None:
-        _post_confirmation(work, start_subscription(session, keys, group, wanted), wanted, kind)
-        return
-    if subscription.is_suppressed:
+        subscription = start_subscription(session, keys, group, wanted)
+        session.flush()
+    elif subscription.is_suppressed:
         _reset(subscription)
-    if subscription.is_active:
-        _say_already(work, subscription, wanted.source)
+    is_member = subscription.is_active
+    waiting = outbox.waiting(
+        session, (ALREADY,) if is_member else CONFIRMATION_KINDS, subscription.id
+    )
+    if waiting is not None and (is_member or _join_waiting(work, subscription, wanted)):
+        _ask_sooner(work, subscription, wanted.source, waiting)
         return
-    waiting = outbox.waiting(session, CONFIRMATION_KINDS, subscription.id)
-    if waiting is None or not _join_waiting(work, subscription, wanted, waiting):
-        _post_confirmation(work, subscription, wanted, kind)
+    due_at = _when_to_ask(work, subscription, wanted.source)
+    if is_member:
+        _post_to_member(work, subscription, ALREADY, subscription.language, due_at)
+    else:
+        _post_confirmation(work, subscription, wanted, kind, due_at)
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
@@ -178,7 +184,8 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
     subscription = pending.subscription
     if asked.is_new:
         subscription.wrapped_name = pending.wrapped_name
-        rate_limits.forget(session, *_own_keys(work.keys, _mailbox(work.keys, subscription)))
+        [gap], _of_source, [of_member, _of_person] = _limits(work.keys, subscription, "")
+        rate_limits.forget(session, gap[0], of_member[0])
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = right_tasks.holders(session, work.keys.opener, subscription.group)
@@ -222,19 +229,10 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
         each.is_suppressed = True
 
 
-def _say_already(work: Work, subscription: Subscription, source: str) -> None:
-    """Email a member that they are one, which no page may say, as often as others confirm."""
-    waiting = outbox.waiting(work.session, (ALREADY,), subscription.id)
-    if waiting is not None:
-        _ask_sooner(work, subscription, source, waiting)
-        return
-    due_at = _when_to_ask(work, subscription, source)
-    _post_to_member(work, subscription, ALREADY, subscription.language, due_at)
-
-
-def _post_confirmation(work: Work, subscription: Subscription, signup: Signup, kind: str) -> None:
+def _post_confirmation(
+    work: Work, subscription: Subscription, signup: Signup, kind: str, due_at: datetime
+) -> None:
     """Store a pending confirmation, and queue its email."""
-    due_at = _when_to_ask(work, subscription, signup.source)
     secret = new_public_id()
     pending = PendingConfirmation(subscription=subscription, confirm_id=link_hash(secret))
     _fill(work.keys, pending, signup)
@@ -275,9 +273,7 @@ def _post_to_member(
     work.post(kind, to, language, due_at, rows, **said)
 
 
-def _join_waiting(
-    work: Work, subscription: Subscription, signup: Signup, waiting: Delivery
-) -> bool:
+def _join_waiting(work: Work, subscription: Subscription, signup: Signup) -> bool:
     """Replace the sign-up of an unsent confirmation; return False if there is none."""
     found = select(PendingConfirmation).where(
         PendingConfirmation.subscription_id == subscription.id
@@ -286,7 +282,6 @@ def _join_waiting(
     if pending is None:
         return False
     _fill(work.keys, pending, signup)
-    _ask_sooner(work, subscription, signup.source, waiting)
     return True
 
 
@@ -304,68 +299,55 @@ def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> Non
         setattr(pending, column, wrapped)
 
 
+Uses = list[tuple[bytes, rate_limits.Rate]]
+
+
+def _limits(keyring: Keyring, subscription: Subscription, source: str) -> tuple[Uses, Uses, Uses]:
+    """Return the limits of a confirmation with their keys: its gap, of a source, and of all.
+
+    Addresses are untagged, so that plus tags evade no limit.
+    """
+    person = address.untagged(address.normalise(address_of(keyring, subscription)))
+    group, key = subscription.group.public_id, keyring.index.limited
+    gap = [(key("confirm-gap", group, person), CONFIRMATION_GAP_RATE)]
+    of_source = [
+        (key("confirm-from", source, group, person), CONFIRM_MEMBER_RATE),
+        (key("confirm-person-from", source, person), CONFIRM_PERSON_RATE),
+    ]
+    of_all = [
+        (key("confirm", group, person), CONFIRM_MEMBER_RATE_ALL_SOURCES),
+        (key("confirm-person", person), CONFIRM_PERSON_RATE_ALL_SOURCES),
+    ]
+    return gap, of_source, of_all
+
+
 def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
     """Count a confirmation in all limits; return when it may be sent."""
-    session, mailbox = work.session, _mailbox(work.keys, subscription)
+    session, at = work.session, work.at
+    [gap], of_source, of_all = _limits(work.keys, subscription, source)
     due_at = max(
-        *(
-            rate_limits.record_use(session, key, rate, work.at)
-            for key, rate in _source_allowances(work.keys, mailbox, source)
-        ),
-        _use_overall_allowance(work, mailbox),
+        *(rate_limits.record_use(session, key, rate, at) for key, rate in of_source),
+        _use_overall_allowance(work, of_all),
     )
-    gap, _ = _own_keys(work.keys, mailbox)
     # At most an hour: emails to other plus tags of the mailbox may wait for weeks.
-    rate, most_wait = CONFIRMATION_GAP_RATE, timedelta(hours=1)
-    return rate_limits.try_use(session, gap, rate, due_at, most_wait) or due_at
-
-
-def _own_keys(keyring: Keyring, mailbox: tuple[str, str]) -> tuple[bytes, bytes]:
-    """Return the keys of a membership's limits: between two emails, and for all sources."""
-    limited = keyring.index.limited
-    return limited("confirm-gap", *mailbox), limited("confirm", *mailbox)
-
-
-def _mailbox(keyring: Keyring, subscription: Subscription) -> tuple[str, str]:
-    """Return group and untagged address of a membership, so that plus tags evade no limit."""
-    identity = address.normalise(address_of(keyring, subscription))
-    return subscription.group.public_id, address.untagged(identity)
+    return rate_limits.try_use(session, *gap, due_at, timedelta(hours=1)) or due_at
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
     """Advance an unsent email if this source's limits allow it; others' may have delayed it."""
-    mailbox = _mailbox(work.keys, subscription)
-    allowances = _source_allowances(work.keys, mailbox, source)
+    _gap, of_source, of_all = _limits(work.keys, subscription, source)
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
-    if not is_held or not rate_limits.try_uses(work.session, allowances, work.at):
+    if not is_held or not rate_limits.try_uses(work.session, of_source, work.at):
         return
-    due_at = _use_overall_allowance(work, mailbox)
+    due_at = _use_overall_allowance(work, of_all)
     if due_at < waiting.created_at:
         waiting.due_at = waiting.created_at = due_at
 
 
-def _source_allowances(
-    keyring: Keyring, mailbox: tuple[str, str], source: str
-) -> list[tuple[bytes, rate_limits.Rate]]:
-    """Return the limits of a source for one membership and for one person, with their keys."""
-    group, person = mailbox
-    name = keyring.index.limited
-    return [
-        (name("confirm-from", source, group, person), CONFIRM_MEMBER_RATE),
-        (name("confirm-person-from", source, person), CONFIRM_PERSON_RATE),
-    ]
-
-
-def _use_overall_allowance(work: Work, mailbox: tuple[str, str]) -> datetime:
+def _use_overall_allowance(work: Work, of_all: Uses) -> datetime:
     """Count a confirmation for all sources; one that would wait for over a day is not counted."""
-    keyring, at = work.keys, work.at
-    _, of_member = _own_keys(keyring, mailbox)
-    of_person = keyring.index.limited("confirm-person", mailbox[1])
-    uses = (
-        (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
-        (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),
-    )
-    due = (rate_limits.try_use(work.session, key, rate, at, MAX_WAIT) for key, rate in uses)
+    session, at = work.session, work.at
+    due = (rate_limits.try_use(session, key, rate, at, MAX_WAIT) for key, rate in of_all)
     return max(each or at + MAX_WAIT for each in due)
 
 
