@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import tokenize
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOG = Path(__file__).with_name("catalog.toml")
+CATALOG = Path(__file__).with_name("catalog.txt")
 # Compiled files are copied along: it is as old as its source, which keeps its age.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", ".hypothesis")
 # Pytest's exit status when tests have failed; any other says that they did not run.
@@ -47,17 +46,19 @@ class Token:
 
 @dataclass(frozen=True)
 class Sabotage:
-    """The smallest change that switches a guard off, and the tests that must notice.
+    """The smallest change that switches a guard off, and the test that must notice.
 
     `where` is a function, a class or a constant of the product, wherever that stands, or a file.
     `old` is what is replaced there, however its lines are broken.
     """
 
-    name: str
+    test: str
     where: str
     old: str
     new: str
-    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.test} {self.where}: {self.old} → {self.new}"
 
     def place(self, root: Path) -> Place | None:
         """Return where the text to replace stands, if it does so exactly once."""
@@ -65,7 +66,8 @@ class Sabotage:
         if scope is None:
             return None
         text = scope.file.read_text()[scope.begin : scope.end]
-        found = (_by_tokens if scope.file.suffix == ".py" else _by_letters)(text, self.old)
+        found = _by_tokens(text, self.old) if scope.file.suffix == ".py" else []
+        found = found or _by_letters(text, self.old)
         if len(found) != 1:
             return None
         [(begin, end)] = found
@@ -86,13 +88,16 @@ class Sabotage:
 
 
 def read_catalog() -> list[Sabotage]:
-    """Read all guards; those of any subject have a name of their own."""
-    subjects = tomllib.loads(CATALOG.read_text()).values()
-    return [
-        Sabotage(name, where, old, new, tuple(f"tests/{each}" for each in tests))
-        for subject in subjects
-        for name, (where, old, new, *tests) in subject.items()
-    ]
+    """Read all guards: below each test, indented, what it watches."""
+    found, test = [], ""
+    for line in CATALOG.read_text().splitlines():
+        if line.startswith("  "):
+            where, _, change = line.strip().replace("⏎", "\n").partition(": ")
+            old, _, new = change.partition(" →")
+            found.append(Sabotage(test, where, old, new.removeprefix(" ")))
+        else:
+            test = f"tests/{line}"
+    return found
 
 
 def scope_of(root: Path, where: str) -> Place | None:
@@ -194,12 +199,12 @@ def copied_checkout() -> Iterator[Path]:
 
 
 def trial(root: Path, sabotage: Sabotage) -> str:
-    """Run a sabotage's tests with the sabotage in place; say what came of it."""
+    """Run a sabotage's test with the sabotage in place; say what came of it."""
     place = sabotage.place(root)
     if place is None:
         return "does not apply any more"
     with sabotage.applied(place):
-        code = run(root, sabotage.tests).returncode
+        code = run(root, (sabotage.test,)).returncode
     return "red" if code == RED else f"NOT NOTICED (pytest answered {code})"
 
 
