@@ -3,63 +3,39 @@
 import re
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
+from lxml.html import document_fromstring, fromstring
 from werkzeug.test import TestResponse
 
 
-class Form(HTMLParser):
+class Form:
     """A page's main form, else its last: what a browser would send if nothing were typed."""
 
     def __init__(self, page: str) -> None:
-        super().__init__()
+        root = document_fromstring(page)
+        forms = [*root.xpath("//form[@id='main-form']"), *root.forms[::-1], fromstring("<form>")]
+        self.action = forms[0].get("action", "")
         self.fields: dict[str, Any] = {}
-        self.action = ""
-        self._is_inside = False
-        self._is_found = False
-        self._select = ""
-        self._text = ""
-        self.feed(page)
+        for each in [*forms[0].inputs, *root.xpath("//*[@form='main-form']")]:
+            self._add(each)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name, value = given.get("name"), given.get("value") or ""
-        if tag == "form" and not self._is_found:
-            self._is_inside = True
-            self._is_found = given.get("id") == "main-form"
-            self.fields, self.action = {}, given.get("action") or ""
-        elif not self._is_inside and given.get("form") != "main-form":
+    def _add(self, given: Any) -> None:
+        name, value = given.get("name"), given.get("value", "")
+        if name is None or given.tag == "button":
             return
-        elif tag == "select":
-            self._select = name or ""
-        elif tag == "option" and self._select:
-            if "selected" in given or self._select not in self.fields:
-                self.fields[self._select] = value
-        elif tag == "input" and name:
-            is_choice = given.get("type") in {"checkbox", "radio"}
-            if is_choice and "checked" in given and name in self.fields:
-                self.fields[name] = [*_listed(self.fields[name]), value]
-            elif not is_choice or "checked" in given:
-                self.fields[name] = value
-        elif tag == "textarea" and name:
-            self._text = name
-            self.fields[name] = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._text:
-            self.fields[self._text] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "select":
-            self._select = ""
-        if tag == "textarea":
-            self.fields[self._text] = self.fields[self._text].lstrip("\r\n")
-            self._text = ""
-        if tag == "form":
-            self._is_inside = False
+        if given.tag == "textarea":
+            value = (given.text or "").lstrip("\r\n")
+        elif given.tag == "select":
+            value = given.value or ""
+        elif given.get("type") in {"checkbox", "radio"}:
+            if "checked" not in given.attrib:
+                return
+            if name in self.fields:
+                value = [*_listed(self.fields[name]), value]
+        self.fields[name] = value
 
 
 @dataclass
@@ -115,6 +91,11 @@ def text_of(mail: EmailMessage) -> str:
 def html_of(mail: EmailMessage) -> str:
     body = mail.get_body(("html",))
     return "" if body is None else str(body.get_content())
+
+
+def links_of(page: str) -> set[str]:
+    """Return where a page or an email in HTML links."""
+    return {each.get("href", "") for each in document_fromstring(page).iter("a")}
 
 
 def links_in(mail: EmailMessage) -> list[str]:

@@ -2,10 +2,8 @@
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
 
 MAX_LINE = 998
-FETCHING = {"src", "href", "background", "srcset", "poster", "data", "action"}
 
 
 def header_lines(data: bytes) -> list[tuple[str, str]]:
@@ -30,33 +28,3 @@ def check_form(data: bytes) -> dict[str, str]:
     assert max(names.values()) == 1, names
     assert "bcc" not in names
     return dict(headers)
-
-
-class Page(HTMLParser):
-    """An HTML part: where it links, and whatever a reader's machine would fetch by itself."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.links: set[str] = set()
-        self.fetched: list[str] = []
-        self.tags: Counter[str] = Counter()
-        self._is_style = False
-        self.feed(markup)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self._is_style = tag == "style"
-        for name, value in attrs:
-            if tag == "a" and name == "href":
-                self.links.add(value or "")
-            elif name in FETCHING or name.startswith("on"):
-                self.fetched.append(f"{tag} {name}")
-            elif name == "style":
-                self.fetched += re.findall(r"url\(|@import", value or "")
-
-    def handle_data(self, data: str) -> None:
-        if self._is_style:
-            self.fetched += re.findall(r"url\(|@import", data)
-
-    def handle_endtag(self, _tag: str) -> None:
-        self._is_style = False

@@ -2,15 +2,19 @@
 
 import re
 from functools import cache
-from html.parser import HTMLParser
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
+from lxml.html import document_fromstring
 
 from belong_mail.core import i18n
 
+READ = (
+    "//text()[not(parent::style or parent::code)] | //@aria-label | //@title | //@alt"
+    " | //@placeholder | //@content"
+)
 KEYWORDS = {**DEFAULT_KEYWORDS, "_l": None, "gettext_noop": None, "lazy_gettext": None}
 
 
@@ -40,32 +44,14 @@ def forms(words: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words or ())
 
 
-class Reader(HTMLParser):
+class Reader:
     """Reads a page as a person or a screen reader would: texts, labels, titles."""
 
     def __init__(self, page: str) -> None:
-        super().__init__()
-        self.pieces: list[str] = []
-        self.language = ""
-        self._hidden = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "html":
-            self.language = given.get("lang") or ""
-        if tag in {"style", "code"}:
-            self._hidden = tag
-        shown = ("aria-label", "title", "alt", "placeholder", "content")
-        self.pieces += [given[name] or "" for name in shown if name in given]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = ""
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and not self._hidden:
-            self.pieces.append(" ".join(data.split()))
+        root = document_fromstring(page)
+        self.language = root.get("lang", "")
+        found = (" ".join(words.split()) for words in root.xpath(READ))
+        self.pieces = [words for words in found if words]
 
 
 def english_in(pieces: list[str]) -> list[str]:

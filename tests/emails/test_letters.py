@@ -8,11 +8,12 @@ from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.worker.registry import compose_deliveries
-from tests.browser_client import html_of, link_to, links_in, text_of
+from tests.browser_client import html_of, link_to, links_in, links_of, text_of
 from tests.markers import on_sqlite
+from tests.remote_content import remote_content
 from tests.scenario import ADA, VILLAGE
 from tests.servers.smtp import drop
-from tests.smtp_raw import Page, check_form
+from tests.smtp_raw import check_form
 
 LEAD = "lead@dpsk12.org"
 INBOX = "dps-belong@example.org"
@@ -43,8 +44,8 @@ def check_letter(one, names: list[str]) -> dict[str, str]:
     quiet = " ".join(value for name, value in headers.items() if name not in {"To", "Reply-To"})
     assert "village" not in quiet.lower()
     assert "ada@" not in quiet.lower()
-    assert Page(html_of(one.message)).fetched == []
-    web = {link for link in Page(html_of(one.message)).links if link.startswith("http")}
+    assert remote_content(html_of(one.message)) == []
+    web = {link for link in links_of(html_of(one.message)) if link.startswith("http")}
     assert web == set(links_in(one.message))
     return headers
 
