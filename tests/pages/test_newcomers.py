@@ -31,7 +31,7 @@ def test_numbers_that_nobody_printed_lead_to_a_kind_page(visitor, services):
     for number in ("2", "0", "11", "99999", "100000", "9" * 40, "-1", "x", "1.5"):
         answer = visitor.open(f"/g/{number}")
         assert answer.status_code == 404, number
-        assert "See all groups" in answer.text
+        assert "Are you looking for one of these?" in answer.text
 
 
 @on_sqlite
