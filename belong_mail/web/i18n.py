@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -97,19 +97,23 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
     def spoken(say: Callable[..., str], *more: object) -> Callable[[Any], str]:
         return lambda value: say(value, request_language(), *more)
 
-    def short_date(moment: datetime) -> str:
-        day = moment.astimezone(zone).date()
+    def short_date(moment: datetime | date) -> str:
+        day = moment.astimezone(zone).date() if isinstance(moment, datetime) else moment
         width = "short" if day.year == today().year else "long"
         return i18n.format_day(day, request_language(), width)
 
     def clock(moment: datetime) -> str:
         return i18n.format_clock(moment.astimezone(zone).time(), request_language())
 
+    def short_time(moment: datetime) -> str:
+        return f"{short_date(moment)}, {clock(moment)}"
+
     app.jinja_env.filters |= {
         "local_time": spoken(i18n.format_time, zone),
         "local_date": spoken(i18n.format_date, zone),
         "local_clock": clock,
         "short_date": short_date,
+        "short_time": short_time,
         "local_day": spoken(i18n.format_day, "long"),
         "local_month": spoken(i18n.format_month),
         "local_weekday": spoken(i18n.format_weekday),

@@ -260,7 +260,7 @@ def _office(page: Page) -> Iterator[str]:
     reference, code = page.locator("code").all_inner_texts()
     page.goto("/office")
     yield "office"
-    page.locator("main .issues a", has_text=reference).click()
+    page.locator("main .issues li", has_text=reference).locator("a").click()
     yield "office-thread"
     press(page, "#main-form .button")
     yield "office-thread-with-errors"

@@ -124,7 +124,7 @@ def test_the_office_sees_threads_and_never_their_words(
     assert 'href="/office"' in office.open("/lead/").text
     page = office.open("/office").text
     assert reference in page
-    assert "Waiting for an answer" in page
+    assert "Needs an answer" in page
     answer(office, worker, relay)
     for path in ("/office", f"/office/threads/{reference}"):
         page = office.open(path).text

@@ -261,12 +261,11 @@ def test_list_and_page_say_when_a_group_last_wrote_and_meets_next_and_show_no_dr
     page = office.open("/office/groups").text
     assert page.count('href="/office/groups/') == 10
     [asian] = [row for row in page.split('<tr role="row"') if 'id="asian"' in row]
-    assert "September 9, 2026" in asian
     assert "Until December 31</span>" in page, "short, or a phone shows the list too wide"
     page = office.open(PAGE).text
     for shown in (asian, page):
-        assert f"{moved:%B} {moved.day}, {moved.year}" in shown
-        assert "September 9, 2026" in shown
+        assert f"{moved:%B} {moved.day}" in shown
+        assert "September 9" in shown
     waiting = page.partition("<h2>Waiting</h2>")[2].partition("<h2>")[0]
     assert "For later" in waiting
     assert "Not yet" not in page

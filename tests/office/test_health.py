@@ -46,7 +46,7 @@ def test_all_is_said_to_be_well_when_it_is_and_a_hold_and_a_backup_are_told(
         assert sentence in said
     assert "Try sending now" not in said
     assert "Todo está bien: los correos salen" in words(office, f"{PAGE}?lang=es")
-    assert "Site status : All is well: email goes out" in words(office, TODAY)
+    assert "Site status All is well: email goes out" in words(office, TODAY)
     made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
     assert made.exit_code == 0, made.output
     with services.writing.begin() as session:

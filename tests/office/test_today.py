@@ -16,14 +16,14 @@ def test_who_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, s
     assert "Nothing is waiting for you." in office.open(PAGE).text
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     page = office.open(PAGE).text
-    assert "Request support. Waiting since" in page
+    assert "Request support" in page
     assert "We need a room" not in page
     with services.writing.begin() as session:
         [thread] = session.scalars(select(Thread))
         for entry in thread_entries(session, thread):
-            entry.written_at = datetime(2026, 3, 3, 23, 5, tzinfo=UTC)
+            entry.written_at = datetime(2025, 3, 3, 23, 5, tzinfo=UTC)
         reference = thread.reference
-    waiting = "Request support. Waiting since Tuesday, March 3, 2026, 4:05 PM"
+    waiting = "Since March 3, 2025, 4:05 PM"
     for page in (PAGE, f"/office/threads/{reference}"):
         assert waiting in office.open(page).text
 
