@@ -63,6 +63,8 @@ def paths_in(words: str) -> Iterator[str]:
 def test_paths_exist(document):
     named = {path for words in quoted(document) for path in paths_in(words)}
     named |= set(re.findall(r"\btests/[\w/]+\.py\b", DOCUMENTS[document]))
+    short = re.findall(r"(?<![\w/])((?:[a-z_]+/)+test_\w+)\b(?!\.py)", DOCUMENTS[document])
+    named |= {f"tests/{each}.py" for each in short}
     assert {path for path in named if not exists(path)} == set()
 
 

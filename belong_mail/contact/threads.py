@@ -18,7 +18,7 @@ from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
 from belong_mail.core.retention import THREAD_MAX_AGE
 
-# Characters of a code: 98 bits.
+# Characters of a code: 95 bits.
 CODE_LENGTH = 20
 KEY_COLUMN, ENTRY_COLUMN = "threads.receipt_key", "thread_entries.sealed"
 

@@ -109,7 +109,7 @@ def test_codes_differ_hold_enough_and_are_easy_to_copy(visitor):
     assert len(codes) == 200
     letters = set("".join(codes)) - {"-"}
     assert not letters & set("01OILU"), "letters that look alike"
-    assert len(letters) ** threads.CODE_LENGTH > 2**80
+    assert len(letters) ** threads.CODE_LENGTH > 2**95
     code = write(visitor)
     for typed in (code.lower(), f"  {code.replace('-', ' ')} ", code.replace("-", "")):
         assert ASKED in visitor.send("/contact/answer", code=typed).text

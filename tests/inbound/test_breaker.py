@@ -110,6 +110,23 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 
 
 @on_sqlite
+def test_false_reports_about_ones_own_address_open_its_domains_breaker(scenario):
+    """An intruder sees by which memberships then count again who was lost there within the hour."""
+    eve, ben = "eve@home.example", "ben@home.example"
+    scenario.add(eve, slug="asian")
+    scenario.add(ben, ADA)
+    refuse_all(scenario, 0, 1)
+    assert scenario.members() == 0
+    for named, lost in ((eve, 2), ("nobody@dpsk12.org", 1)):
+        for _ in range(20):
+            scenario.issue("asian")
+            path = scenario.copies(eve)[-1].return_path
+            scenario.take(path, bounce(path, named))
+        assert is_ignoring(scenario) is (lost == 1)
+        assert scenario.members() == 2 - lost
+
+
+@on_sqlite
 def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
     scenario.add(ADA)
     scenario.come_back(0, 1)

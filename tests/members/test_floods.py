@@ -1,6 +1,6 @@
 """A flood of forms: its own source waits, then everybody a little, and nothing fills up."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import Limit
+from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as groups
 from belong_mail.monitoring import alerts
@@ -54,6 +54,12 @@ def requests(scenario):
         return list(session.scalars(select(Job.due_at).order_by(Job.id)))
 
 
+def kept_until(scenario, table: rate_limits.Table):
+    """Tell when the last count of a table is over."""
+    with scenario.services.reading.begin() as session:
+        return datetime.fromtimestamp(session.scalar(select(func.max(table.used_until))), UTC)
+
+
 def fill_up(scenario, number: int) -> None:
     """Let so many requests wait, as if the worker had not run for a day."""
     later = {"kind": "join", "due_at": now() + timedelta(days=1), "failures": 0}
@@ -82,6 +88,7 @@ def test_one_sources_flood_delays_nobody_elses_confirmation(app, scenario):
             assert said.lower() in text.lower()
             assert kept in text
         assert max(requests(scenario)) - now() <= LONGEST_WAIT
+        assert kept_until(scenario, Limit) - now() <= timedelta(minutes=30)
         assert post(app, QUIET, fields)[0] == 303
         assert requests(scenario)[-1] <= now()
         assert len(requests(scenario)) == FORMS_OF_A_SOURCE + 1
@@ -255,6 +262,7 @@ def test_strangers_everywhere_delay_a_confirmation_by_a_day_at_most(scenario):
         with scenario.services.reading.begin() as session:
             [latest] = session.scalars(select(func.max(Delivery.due_at)))
         assert now() < latest <= now() + timedelta(days=1)
+        assert kept_until(scenario, WorkerLimit) <= now() + timedelta(days=9)
     with time_machine.travel(begun + timedelta(hours=31)):
         before = len(scenario.relay.to(ADA))
         assert len(scenario.mails()) > before

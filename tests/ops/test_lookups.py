@@ -60,10 +60,12 @@ def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(services, wo
             clock.shift(timedelta(minutes=1, seconds=1))
 
 
-def use_all_but(services: Services, key: bytes, left: timedelta) -> None:
-    """Use up an allowance of a day, but for what comes back in some time."""
+def use_all_but(
+    services: Services, key: bytes, left: timedelta, of: timedelta = timedelta(days=1)
+) -> None:
+    """Use up an allowance of a day or so, but for what comes back in some time."""
     with services.writing.begin() as session:
-        until = now() + timedelta(days=1) - left
+        until = now() + of - left
         session.add(WorkerLimit(key=key, used_until=until.timestamp()))
 
 
@@ -75,6 +77,19 @@ def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
             worker.drain()
             assert left(services) == expected
             clock.shift(timedelta(minutes=2))
+
+
+@ALARM
+@pytest.mark.parametrize(("a_day", "told"), [(285, 0), (290, 1)])
+def test_285_guesses_a_day_are_never_told(a_day, told, services, worker, relay):
+    """As many of a week's are free again each day."""
+    use_all_but(services, jobs.WEEK_NOTICE, timedelta(days=1, minutes=15), of=timedelta(days=7))
+    for day in range(3):
+        with time_machine.travel(now() + timedelta(days=day), tick=False):
+            with services.writing.begin() as session:
+                jobs.count_lookups(session, a_day, now())
+            worker.drain()
+    assert len(relay.to(OPERATOR)) == told
 
 
 @ALARM

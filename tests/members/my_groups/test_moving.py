@@ -20,7 +20,9 @@ NEW = "ada.king@dpsk12.org"
 
 @on_both("journeys")
 def test_groups_move_once_the_new_address_has_confirmed(mine):
-    url = mine.ask_to_move(mine.sheet(), NEW)
+    sheet = mine.sheet()
+    assert "All your groups move at the same moment." in mine.open(f"{sheet}/change-address").text
+    url = mine.ask_to_move(sheet, NEW)
     [asked] = mine.relay.to(NEW)
     for words in (str(asked["Subject"]), text_of(asked), html_of(asked)):
         assert "Village" not in words
