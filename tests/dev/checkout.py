@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
+
+
+
+def pythons() -> list[str]:
+    """Return this Python and, where the system has another that serves, that one too."""
+    own = sys.version_info.minor
+    other = [f"/usr/bin/python3.{minor}" for minor in range(11, 20) if minor != own]
+    found = [python for python in other if Path(python).exists()]
+    return [str(Path(sys.base_prefix) / "bin" / f"python3.{own}"), *found][:2]
+
 
 SITE = """
 import os, sys

@@ -2,33 +2,23 @@
 
 import os
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import Checkout, copy_dev_alone
-from tests.dev.pythons import pythons, without_ensurepip
+from tests.dev.checkout import Checkout, copy_dev_alone, pythons
 from tests.dev.wheels import make_wheels
 
 NewCheckout = Callable[..., Checkout]
-Bare = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
-    """Turn a Python into one without ensurepip."""
-    return cache(lambda python: without_ensurepip(python, tmp_path_factory.mktemp("python")))
-
-
-@pytest.fixture(scope="session")
-def new_checkout(tmp_path_factory: pytest.TempPathFactory, bare: Bare) -> NewCheckout:
+def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> NewCheckout:
     """Make checkouts with dev.py, locks of three small packages, and no network."""
     wheels = tmp_path_factory.mktemp("wheels")
     locks = make_wheels(wheels)
 
     def make(python: str = pythons()[0]) -> Checkout:
-        checkout = Checkout(tmp_path_factory.mktemp("machine"), bare(python))
+        checkout = Checkout(tmp_path_factory.mktemp("machine"), python)
         copy_dev_alone(checkout, locks)
         checkout.env |= {
             "PIP_CONFIG_FILE": os.devnull,
@@ -58,9 +48,3 @@ def ready(_ready: Checkout) -> Checkout:
     """Return a checkout that is set up; do it no harm."""
     _ready.forget()
     return _ready
-
-
-@pytest.fixture
-def stranger(tmp_path: Path, bare: Bare) -> Callable[[str], Checkout]:
-    """Make somebody's machine, with a Python that lacks ensurepip, and nothing of ours yet."""
-    return lambda python: Checkout(tmp_path, bare(python))

@@ -8,8 +8,7 @@ import urllib.request
 
 import pytest
 
-from tests.dev.checkout import Checkout, copy_project, end, words_until
-from tests.dev.pythons import pythons
+from tests.dev.checkout import Checkout, copy_project, end, pythons, words_until
 from tests.markers import night
 from tests.servers.ports import free_port
 
@@ -35,8 +34,8 @@ def serve(checkout: Checkout) -> str:
 @night("installations")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", pythons())
-def test_it_serves_and_installs_only_the_first_time(stranger, python):
-    checkout = stranger(python)
+def test_it_serves_and_installs_only_the_first_time(tmp_path, python):
+    checkout = Checkout(tmp_path, python)
     copy_project(checkout)
     checkout.env |= {
         name: value for name, value in os.environ.items() if name.upper().startswith(INDEX_SETTINGS)

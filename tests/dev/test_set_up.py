@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, is_alive
-from tests.dev.pythons import pythons
+from tests.dev.checkout import ROOT, Checkout, is_alive, pythons
 from tests.markers import night, one_by_day
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
@@ -23,7 +22,10 @@ def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
 @one_by_day("installations")
 @pytest.mark.parametrize("python", pythons())
 def test_python3_and_pip_are_enough(new_checkout, python):
-    assert is_set_up_anew(new_checkout(python).dev("test", "-x"))
+    """The environment has no pip of its own: that would take ensurepip, which Debian leaves out."""
+    checkout = new_checkout(python)
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    assert list((checkout.root / ".venv/bin").glob("pip*")) == []
 
 
 def test_the_second_time_nothing_is_installed_and_nobody_asked(ready):
@@ -70,9 +72,9 @@ def test_whatever_became_of_the_environment_it_is_made_whole(checkout):
 
 
 @night("installations")
-def test_the_environment_is_of_the_python_that_was_called(checkout, bare):
+def test_the_environment_is_of_the_python_that_was_called(checkout):
     for python in pythons():
-        checkout.python = bare(python)
+        checkout.python = python
         answer = checkout.dev("test", "-x")
         assert is_set_up_anew(answer)
         version = subprocess.check_output([python, "-V"], text=True).split()[1]
