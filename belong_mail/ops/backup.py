@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,16 +25,14 @@ from sqlalchemy.exc import DatabaseError
 
 from belong_mail.core import encrypted_file
 from belong_mail.core.db import create, make_engine, schema_step
-from belong_mail.ops import backup_retention, schema
+from belong_mail.ops import schema
 
 # Puts a restored database on hold.
 BackupMark = Callable[[Engine], None]
-# Prefix of temporary folders with an unencrypted copy.
-SCRATCH_PREFIX = "copy-"
+# Prefix of temporary folders with an unfinished or unencrypted copy.
+SCRATCH_PREFIX = ".belong-unfinished-"
 # A younger one may be in use, as systemd lets a backup run for six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
-# SQLite's files beside one that it writes to.
-BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
 # For PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
@@ -66,18 +65,17 @@ def exit_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def sweep(scratch: Path, copies: Path | None) -> None:
-    """Delete what killed commands left in `scratch` and in the folder of backups."""
-    parts = copies.glob(backup_retention.PARTS) if copies else ()
-    for left in (*scratch.glob(f"{SCRATCH_PREFIX}*"), *parts):
+def sweep(*folders: Path) -> None:
+    """Delete the temporary folders that killed commands left in these folders."""
+    for left in chain.from_iterable(folder.glob(f"{SCRATCH_PREFIX}*") for folder in folders):
         with suppress(FileNotFoundError):
             if left.lstat().st_mtime < time.time() - LEFT_AFTER_SECONDS:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                shutil.rmtree(left)
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Yield a new folder (mode 0700) in this one, and remove it."""
+    """Yield a new folder (mode 0700) in the state folder, and remove it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH_PREFIX) as name:
         yield Path(name)
@@ -231,24 +229,19 @@ def _put_in_place(part: Path, engine: Engine) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """Create a new file, whole or not at all, without replacing one."""
-    part = file.with_name(f"{file.name}.part")
+    """Create a new file, whole or not at all, without replacing one.
+
+    It is written in a temporary folder beside it, where SQLite's other files are as well.
+    """
     try:
-        _empty_file(part)
-    except OSError as error:
-        why = "already exists" if isinstance(error, FileExistsError) else "cannot be written"
-        raise InvalidBackup(f"{part} {why}.") from error
-    try:
-        if file.exists():
-            raise InvalidBackup(f"{file} already exists. It was not overwritten.")
-        yield part
-        if part.exists():
-            os.link(part, file)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=SCRATCH_PREFIX) as folder:
+            if file.exists():
+                raise InvalidBackup(f"{file} already exists. It was not overwritten.")
+            yield (part := _empty_file(Path(folder) / "copy"))
+            if part.exists():
+                os.link(part, file)
     except OSError as error:
         raise InvalidBackup(f"{file} cannot be written ({type(error).__name__}).") from error
-    finally:
-        for left in (part, *(part.with_name(part.name + end) for end in BESIDE)):
-            left.unlink(missing_ok=True)
 
 
 def _sqlite(file: str | Path) -> sqlite3.Connection:

@@ -11,8 +11,6 @@ from belong_mail.core import encrypted_file
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
 # The least time for which the last backup of each schema version is kept. We promise none longer.
 STEP_AGE = timedelta(days=30)
-# Unfinished backups, and SQLite's files beside them.
-PARTS = "belong-*.backup.part*"
 FORM = "%Y%m%dT%H%M%SZ"
 # Magic bytes of SQLite and of pg_dump's output.
 PLAIN = (b"SQLite format 3\0", b"PGDMP")

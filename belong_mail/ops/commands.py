@@ -128,7 +128,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     if is_folder:
         with services().engine.connect() as connection:
             place /= backup_retention.file_name(now(), schema_step(connection))
-    database_backup.sweep(given.state_folder, file if is_folder else None)
+    database_backup.sweep(given.state_folder, place.parent)
     with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, key, given.state_folder)
     with suppress(DBAPIError), transaction() as session:

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
 
 
-
 def pythons() -> list[str]:
     """Return this Python and, where the system has another that serves, that one too."""
     own = sys.version_info.minor

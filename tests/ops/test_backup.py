@@ -228,7 +228,7 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
     assert "Traceback" not in wrong.stderr
     assert dump_of(services) == before
     assert relay.accepted == []
-    assert not list(Path(given["BELONG_STATE_FOLDER"]).glob("copy-*"))
+    assert not list(Path(given["BELONG_STATE_FOLDER"]).glob(f"{database_backup.SCRATCH_PREFIX}*"))
     if into:
         engine = make_engine(into[1])
         assert inspect(engine).get_table_names() == []
