@@ -259,6 +259,8 @@ def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
     assert backup_retention.kept(moments, 1, 0) == {NOON}
     both_years = {NOON, NOON - timedelta(weeks=52)}
     assert backup_retention.kept(both_years, 0, 4) == both_years, "The week's number is the same."
+    old = {NOON - timedelta(days=400 + n) for n in range(3)}
+    assert backup_retention.kept(old, 3, 0) == old, "When backups stop, the last ones stay."
 
 
 def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
@@ -275,8 +277,3 @@ def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path
     (tmp_path / later).write_bytes(b"SQLite format 3\0")
     backup_retention.delete_old(tmp_path, 1, 0)
     assert [left.name for left in tmp_path.iterdir()] == [later]
-
-
-def test_when_backups_stop_the_last_ones_stay():
-    old = {NOON - timedelta(days=400 + n) for n in range(3)}
-    assert backup_retention.kept(old, 3, 0) == old

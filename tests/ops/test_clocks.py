@@ -24,7 +24,7 @@ from belong_mail.ops.host_state import HostStateFile
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both
 from tests.ops.troubles import once
 from tests.servers.smtp import Server, drop
 
@@ -152,34 +152,6 @@ def test_a_clock_that_is_right_after_all_is_released(
     worker.drain()
     worker_with(keyring).drain()
     assert len(relay.accepted) == 1
-
-
-@on_sqlite
-def test_an_hour_that_comes_again_sends_nothing_again(clock, worker, relay, services, keyring):
-    queue(services, keyring, 3)
-    worker.drain()
-    for _ in range(4):
-        clock.shift(-HOUR)
-        worker.drain()
-    clock.shift(2 * DAY)
-    worker.drain()
-    assert len(relay.accepted) == len(deliveries(services)) == 3
-
-
-@on_sqlite
-def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(cli, services, tmp_path):
-    """02:30 that does not exist is 03:30; of 01:30 that comes twice it is the first."""
-    file = tmp_path / "issue.md"
-    file.write_text("Hello")
-    command = ["newsletter", "send", "asian", str(file), "--subject", "Hi", "--at"]
-    for local in ("2026-03-08T02:30:00", "2026-11-01T01:30:00"):
-        assert cli.invoke(args=[*command, local]).exit_code == 0
-    with services.reading.begin() as session:
-        due = list(session.scalars(select(Newsletter.due_at).order_by(Newsletter.id)))
-    assert due == [
-        datetime(2026, 3, 8, 9, 30, tzinfo=UTC),
-        datetime(2026, 11, 1, 7, 30, tzinfo=UTC),
-    ]
 
 
 AHEAD = pytest.mark.parametrize("ahead", [HOUR, 20 * DAY], ids=str)

@@ -60,9 +60,10 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
     assert impatient
     form = Form(visitor.open("/contact").text).fields | TYPED
     with trouble:
-        answer = visitor.client.post("/contact", data=form)
+        answer = visitor.client.post("/contact?lang=es", data=form)
         assert answer.status_code == 503
-        assert "We couldn’t store your message." in answer.text
+        assert answer.headers["Content-Language"] == "es"
+        assert "No pudimos guardar tu mensaje." in answer.text
         assert f"{WORDS}</textarea>" in answer.text
         assert visitor.join("asian", "ada@dpsk12.org").status_code == 503
     assert visitor.client.post("/contact", data=form).status_code == 303

@@ -24,7 +24,7 @@ from tests.factories import group_named, make_members
 from tests.markers import on_both, periodic_tasks
 from tests.monitoring.looking import doctor
 from tests.processes import run
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA
 
 pytestmark = periodic_tasks
 
@@ -118,44 +118,24 @@ def test_what_changes_meanwhile_stays_changed(services, keyring):
         assert session.scalars(select(Subscription.wrapped_address)).one() == b"new"
 
 
-def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
-    both, worker_with, visitor, worker, services, keyring, relay
+def test_leads_mailboxes_and_those_who_wait_stay_when_the_old_key_is_gone(
+    scenario, both, worker_with, services, keyring
 ):
-    Scenario(visitor, worker, relay, services, keyring).wait_for()
-    with services.writing.begin() as session:
-        mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
-    assert left(services, both) >= 2
-    worker_with(Keyring(both, keyring.index)).drain()
-    new = Keyring(Opener((NEW["private"],)), keyring.index)
-    with services.reading.begin() as session:
-        assert mailbox.mailbox_of(new.opener, group_named(session, "the-village")) == SHARED
-        [note] = session.scalars(select(WaitlistEntry))
-        assert address_of(new, note) == ADA
-
-
-def test_who_leads_still_leads_when_the_old_key_is_gone(both, worker_with, services, keyring):
+    scenario.wait_for()
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lead = invitations.invite(session, keyring.opener, keyring.index, village, SHARED)
+        mailbox.wrap_mailbox(keyring.opener, village, SHARED)
     worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
+    new = Keyring(Opener((NEW["private"],)), keyring.index)
     with services.reading.begin() as session:
-        assert invitations.is_proven(session, Opener((NEW["private"],)), lead, village)
+        village = group_named(session, "the-village")
+        assert invitations.is_proven(session, new.opener, lead, village)
         assert not invitations.is_proven(session, keyring.opener, lead, village)
-
-
-def test_what_still_needs_an_older_key_is_explained(environment, visitor, cli):
-    """A message to the office and its mails stay under the key of their day, for a month."""
-    typed = {"message": "Where is the library?", "topic": "need", "email": ADA}
-    assert visitor.send("/contact", **typed).status_code == 303
-    printed = cli.invoke(args=["keys", "rotate"]).stdout
-    given = {**environment, **dict(line.split("=", 1) for line in printed.splitlines())}
-    assert run(given, "worker", "--drain").returncode == 0
-    counted = still_needed(given)
-    assert {words.partition(":")[0] for words in counted} == {
-        "1 contact_messages.sealed",
-    }
-    assert all("deleted" in words for words in counted)
+        assert mailbox.mailbox_of(new.opener, village) == SHARED
+        [note] = session.scalars(select(WaitlistEntry))
+        assert address_of(new, note) == ADA
 
 
 # Deleted at most thirty days after they were sent or answered.
@@ -178,8 +158,9 @@ def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_deleted_soon():
 
 
 def test_the_commands_print_lists_that_fit_together_and_say_what_is_left(
-    environment, services, keyring, cli
+    environment, services, keyring, visitor, cli
 ):
+    """A message to the office stays under the key of its day, for a month."""
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
     printed = cli.invoke(args=["keys", "rotate"])
@@ -190,3 +171,8 @@ def test_the_commands_print_lists_that_fit_together_and_say_what_is_left(
     assert run(given, "worker", "--drain").returncode == 0
     assert still_needed(given) == []
     assert any("Nothing here needs an older private key" in words for words in doctor(given)[1])
+    typed = {"message": "Where is the library?", "topic": "need", "email": ADA}
+    assert visitor.send("/contact", **typed).status_code == 303
+    assert run(given, "worker", "--drain").returncode == 0
+    [said] = still_needed(given)
+    assert said.startswith("1 contact_messages.sealed: deleted")

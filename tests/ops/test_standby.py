@@ -158,28 +158,6 @@ def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_
     assert states["accepted"] + states.get("uncertain", 0) == MANY
 
 
-def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
-    environment, long_issue, relay, services, servers
-):
-    """The worker has died with its server; only its state folder knows what it had done."""
-    with lagging(environment, relay, servers.part) as process:
-        process.kill()
-        process.communicate(timeout=SECONDS)
-    servers.fail_over()
-    assert run(environment, "worker", "--drain").returncode == 1
-    is_held(environment, TOOK_OVER)
-    have_left = len(relay.accepted)
-    assert run(environment, "hold", "release", "--doubt").stdout.startswith(
-        "Newsletters paused: 1."
-    )
-    assert run(environment, "worker", "--drain").returncode == 0
-    assert len(relay.accepted) == have_left
-    assert doubled(relay) == 0
-    states = books(services, long_issue)
-    assert states["uncertain"] > 0
-    assert states.get("accepted", 0) < have_left
-
-
 def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_released(
     environment, long_issue, relay, services, servers, tmp_path
 ):

@@ -26,14 +26,19 @@ def app(environment: dict[str, str]):
 
 @pytest.mark.usefixtures("relay")
 def test_a_page_says_that_it_cannot_do_it_right_now_and_not_where_the_database_is(visitor, caplog):
-    for path in ("/", "/groups/asian", "/groups/asian/join"):
-        answer = visitor.open(path)
+    read = [visitor.open(path) for path in ("/", "/groups/asian", "/groups/asian/join")]
+    sent = visitor.send("/my-groups", email="ada@dpsk12.org")
+    for answer in (*read, sent):
         assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
         assert "We can’t do this right now" in answer.text
         assert "Nothing was saved" in answer.text
+        assert "ada@" not in answer.text
         for word in ("secret", "nowhere", "127.0.0.1", "sqlite", "psycopg", "Traceback"):
             assert word not in answer.text
             assert word not in caplog.text
+    assert all("nothing was lost." in answer.text for answer in read)
+    assert "what you typed isn’t lost. Reload this page" in sent.text
     assert "The database cannot be used" in caplog.text
     assert visitor.open("/privacy").status_code == 200
 
@@ -44,15 +49,3 @@ def test_who_watches_the_site_reads_one_sentence(visitor, caplog):
     assert answer.text == "The database does not answer, or takes no changes.\n"
     assert "The database cannot be used" in caplog.text
     assert visitor.open("/healthz").status_code == 200, "the process is live"
-
-
-def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(visitor, relay):
-    token = visitor.open("/contact").text.partition('name="csrf_token"')[2]
-    token = token.partition('value="')[2].partition('"')[0]
-    fields = {"csrf_token": token, "topic": "need", "message": "We need an interpreter."}
-    answer = visitor.client.post("/contact?lang=es", data=fields)
-    assert answer.status_code == 503
-    assert answer.headers["Content-Language"] == "es"
-    assert "No pudimos guardar tu mensaje." in answer.text
-    assert "We need an interpreter.</textarea>" in answer.text
-    assert relay.accepted == []

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import request
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import TooManyRequests
 
 from belong_mail.groups.seeds import GROUPS
@@ -87,18 +86,6 @@ def test_too_many_requests_say_when_to_come_back(app, visitor, language, time):
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "90"
     assert time in " ".join(answer.text.split())
-
-
-def test_a_database_that_fails_says_that_nothing_was_lost_and_how_to_send_again(app, visitor):
-    raises(app, OperationalError(None, None, Exception()))
-    read, sent = visitor.open("/contact"), visitor.press("/contact", message="Hello")
-    for answer in (read, sent):
-        assert answer.status_code == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert "Nothing was saved" in answer.text
-    assert "nothing was lost." in read.text
-    assert "what you typed isn’t lost. Reload this page" in sent.text
-    assert "Hello" not in sent.text
 
 
 def test_a_link_or_button_that_cannot_be_used_says_so_in_plain_words(visitor):
