@@ -81,6 +81,7 @@ def of_links(html: str, *typed: str) -> list[Problem]:
         "https://www.google.com/url?q=https://dpsk12.org", "https://u1.ct.sendgrid.net/ls/click?x",
         "https://urldefense.com/v3/__https://x", "https://l.facebook.com/l.php?u=x",
         "https://dps.us1.list-manage.com/track/click?u=1", "HTTPS://TinyURL.com/abc",
+        "https://bit。ly/3", "https://ⓑit．ly/3", "https://b\u00adit.ly/3",
     ],
 )  # fmt: skip
 def test_a_link_through_a_site_that_counts_who_follows_is_a_problem(target):

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.header import decode_header, make_header
 from email.message import Message
@@ -204,7 +205,7 @@ def is_ours(target: str, root: str) -> bool:
 def is_redirected(target: str) -> bool:
     """Return whether a link goes through a site that records who follows it."""
     address = split_link(target)
-    host = unquote(address.hostname or "").lower().rstrip(".")
+    host = _ascii(unquote(address.hostname or ""))
     page = f"{host}/{address.path.lstrip('/')}".lower()
     if _SHARING_LINK.match(page):
         return False
@@ -219,11 +220,10 @@ def _visible(words: str) -> str:
 
 
 def _ascii(host: str) -> str:
-    """Return a host name in ASCII (RFC 5891), or in lower case if that is impossible."""
-    try:
-        return host.lower().rstrip(".").encode("idna").decode()
-    except UnicodeError:
-        return host.lower()
+    """Return a host name in ASCII as browsers do (RFC 5891), or as it is if that is impossible."""
+    with suppress(UnicodeError):
+        host = host.encode("idna").decode()
+    return host.lower().rstrip(".")
 
 
 def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
