@@ -390,7 +390,7 @@ def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     for place in (*places, f"/office/groups/{ended_group(services)}", "/office/groups?order=1"):
         yield lead.open(place)
     [release] = [place for place in places if place.endswith("/release")]
-    yield lead.send(release, when="now", minutes="10")
+    yield lead.send(release, when="10")
     for place in places:
         yield lead.open(place)
     token = Form(lead.open("/sign-in").text).fields["csrf_token"]
@@ -404,14 +404,11 @@ def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestRe
     """Press what wants a fresh proof, a while after signing in, and prove who it is by a link."""
     with time_machine.travel(now() + FRESH_PROOF_AGE):
         token = Form(lead.open("/lead/").text).fields["csrf_token"]
-        yield lead.press(
-            "/office/settings", csrf_token=token, video_url="https://video.example.org"
-        )
-        yield lead.open("/account/proof")
-        yield lead.press("/account/proof", csrf_token=token)
+        sent = {"csrf_token": token, "video_url": "https://video.example.org"}
+        yield lead.press("/office/settings", **sent)
+        yield lead.press("/office/settings", **sent, email_link="1")
         worker.drain()
         link = link_to(relay.to(LEAD)[-1], "sign-in")
-        yield lead.open("/account/proof?asked=1")
         yield lead.open(link)
         yield lead.press(link)
         yield lead.open("/account/proof")

@@ -13,12 +13,23 @@ from flask import session as cookie
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import signing_in
+from belong_mail.accounts.jobs import SendSignInLink, SignInAgain
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.session import BACK_KEY, current_session
+from belong_mail.accounts.session import (
+    BACK_KEY,
+    asking_browser,
+    browser_hash,
+    current_session,
+    known_as,
+    signed_in,
+)
 from belong_mail.core.db import now
 from belong_mail.core.services import Settings
-from belong_mail.web.context import page_of_press
+from belong_mail.web.context import asking_source, page_of_press, services, throttle
+from belong_mail.web.language import request_language
 
+# The field of a form whose page said that its button also emails a link.
+LINK_FIELD = "email_link"
 # Long enough to read a newsletter again and send it, or to invite some leaders; shorter than the
 # idle timeout of half an hour.
 FRESH_PROOF_AGE = timedelta(minutes=15)
@@ -43,6 +54,23 @@ def way(session: Session, settings: Settings, account: Account) -> Way:
     if signing_in.uses_district(session, settings, account):
         return Way.DISTRICT
     return Way.PASSKEY if signing_in.has_passkey(session, account) else Way.EMAIL
+
+
+def wants_link(session: Session) -> bool:
+    """Return whether an action needs an emailed link first."""
+    return not is_fresh() and way(session, services().settings, signed_in()) is Way.EMAIL
+
+
+def ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], whom: str) -> None:
+    """Have the worker email a link, to an address or to the account that signs in again."""
+    asking = kind(
+        whom,
+        request_language(),
+        browser_hash(asking_browser()).hex(),
+        asking_source(),
+        known_as(),
+    )
+    asking.ask(session, services().sealer, due_at=throttle(session, known_as=asking.known_as))
 
 
 def remember_page() -> None:

@@ -158,7 +158,7 @@ def go_home(account: Account, done: str | None = None) -> Response:
     account's owner rate limits for sign-in links that strangers cannot use up.
     """
     home = "office.home" if g.is_office else "lead.home"
-    home = "account.confirm_identity" if BACK_KEY in cookie else home
+    home = "account.proven" if BACK_KEY in cookie else home
     answer = make_response(redirect(url_for(home, done=done), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(

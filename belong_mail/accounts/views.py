@@ -15,26 +15,23 @@ from belong_mail.accounts import passkeys, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import OwnNameForm, PasskeyForm, PasskeySignInForm, SignInForm
-from belong_mail.accounts.jobs import SendSignInLink, SignInAgain
+from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
-from belong_mail.core import audit, rate_limits
+from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.i18n import NAMES
 from belong_mail.core.tokens import BadToken, Purpose, link_hash
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import (
-    asking_source,
     read_transaction,
     services,
     throttle,
     transaction,
 )
-from belong_mail.web.forms import BaseForm, PublicForm
 from belong_mail.web.language import gettext as _
-from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page, unrecorded
 
 sign_in = Blueprint("sign_in", __name__)
@@ -46,21 +43,9 @@ sign_in = Blueprint("sign_in", __name__)
 def ask(session: Session) -> ResponseReturnValue:
     form = SignInForm()
     if form.is_sent():
-        _ask_for_link(session, SendSignInLink, form.email.data or "")
+        proof.ask_for_link(session, SendSignInLink, form.email.data or "")
         return redirect(url_for(".sent"), 303)
     return page("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
-
-
-def _ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], whom: str) -> None:
-    """Have the worker email a link, to an address or to the account that signs in again."""
-    asking = kind(
-        whom,
-        request_language(),
-        browsers.browser_hash(browsers.asking_browser()).hex(),
-        asking_source(),
-        browsers.known_as(),
-    )
-    asking.ask(session, services().sealer, due_at=throttle(session, known_as=asking.known_as))
 
 
 @sign_in.get("/sign-in/sent")
@@ -156,17 +141,12 @@ def out(session: Session) -> Response:
 account = Blueprint("account", __name__, url_prefix="/account")
 
 
-@account.route("/proof", methods=["GET", "POST"])
+@account.get("/proof")
 @for_accounts
-def confirm_identity(session: Session) -> ResponseReturnValue:
-    """Show how to sign in again, or that it is done; on POST queue a link."""
-    way = proof.way(session, services().settings, signed_in())
-    if BaseForm().validate_on_submit() and way is Way.EMAIL:
-        _ask_for_link(session, SignInAgain, signed_in().public_id)
-        audit.record(session, audit.Kind.PROOF_ASKED)
-        return redirect(url_for(".confirm_identity", asked=1), 303)
-    shown = {"is_fresh": proof.is_fresh(), "back": proof.page_to_go_back_to()}
-    return page("account/proof.html", form=PublicForm(formdata=None), way=way, **shown)
+def proven() -> ResponseReturnValue:
+    """Say that the proof is given, and where to go on."""
+    back = proof.page_to_go_back_to() or url_for("lead.home")
+    return page("account/proof.html", back=back) if proof.is_fresh() else redirect(back, 303)
 
 
 @account.route("", methods=["GET", "POST"], endpoint="page")

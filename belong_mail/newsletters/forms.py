@@ -136,30 +136,27 @@ class SearchForm(BaseForm):
         csrf = False
 
     words = line_field(
-        _l("Words"),
+        _l("Words in subject or text"),
         Optional(),
         Length(max=100, message=_l("Use at most 100 characters.")),
-        _l("In the subject or the text, in any language."),
     )
 
 
 # From now; longer is a mistyped year.
 LAST_RELEASE = timedelta(days=365)
+LATER = "later"
 
 
 class ReleaseForm(BaseForm):
+    # Minutes from now, or LATER.
     when = RadioField(
         _l("When should it be sent?"),
-        choices=lambda: [SelectChoice("now", _("Now")), SelectChoice("later", _("Later"))],
-        default="now",
-    )
-    minutes = RadioField(
-        _l("Time to undo"),
-        description=_l("How long you have to undo before it’s sent."),
+        description=_l("Until then, you can undo it."),
         choices=lambda: [
-            SelectChoice(str(UNDO_MINUTES[0]), _("1 minute")),
-            SelectChoice(str(UNDO_MINUTES[1]), _("10 minutes")),
-            SelectChoice(str(UNDO_MINUTES[2]), _("1 hour")),
+            SelectChoice(str(UNDO_MINUTES[0]), _("In 1 minute")),
+            SelectChoice(str(UNDO_MINUTES[1]), _("In 10 minutes")),
+            SelectChoice(str(UNDO_MINUTES[2]), _("In 1 hour")),
+            SelectChoice(LATER, _("Later")),
         ],
         default=str(UNDO_MINUTES[1]),
     )
@@ -175,7 +172,7 @@ class ReleaseForm(BaseForm):
     def validate_at(self, field: DateTimeLocalField) -> None:
         """Check the time only if “Later” is chosen."""
         field.errors = []  # type: ignore[assignment]
-        if self.when.data != "later":
+        if self.when.data != LATER:
             raise StopValidation
         if field.data is None:
             raise StopValidation(_("Choose a date and time."))
@@ -203,9 +200,9 @@ class ReleaseForm(BaseForm):
 
     def due_at(self) -> datetime:
         """Return when the issue is to be sent."""
-        if self.when.data == "later":
+        if self.when.data == LATER:
             return local_moment(self.at.data, services().settings.timezone)
-        return now() + timedelta(minutes=int(self.minutes.data))
+        return now() + timedelta(minutes=int(self.when.data))
 
 
 # Most bytes read of a request; more than a file's, so that the field can refuse it.
@@ -248,13 +245,13 @@ class FlyerForm(BaseForm):
         _l("Title"),
         DataRequired(_l("Give the flyer a title.")),
         Length(max=MAX_TITLE, message=_l("Use at most 80 characters.")),
-        _l("Readers see it in the email, and the file is named after it. Example: Tea on Friday."),
+        _l("Readers see it in the email. Example: Tea on Friday."),
     )
     flyer = FileField(
         _l("Flyer"),
         description=_l(
-            "A PDF with up to 20 pages. All flyers of a newsletter can total 5 MB. We make it"
-            " again from what its pages show, so it doesn’t say who made it or when."
+            "A PDF of up to 20 pages; all flyers of a newsletter can total 5 MB. We remove who made"
+            " it and when. Black bars don’t remove the words below them: delete those first."
         ),
     )
     submit = SubmitField(_l("Add flyer"))

@@ -19,7 +19,7 @@ from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
-from belong_mail.newsletters.forms import ReleaseForm
+from belong_mail.newsletters.forms import LATER, ReleaseForm
 from belong_mail.newsletters.jobs import AskForApproval
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, Verb, find_released, issue_status
@@ -85,8 +85,8 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
     """Schedule an issue, or ask for the approval that it needs; return the next page."""
     session.flush()
     if approval.is_needed(session, issue):
-        later = form.due_at() if form.when.data == "later" else None
-        minutes = int(form.minutes.data or UNDO_MINUTES[1])
+        later = form.due_at() if form.when.data == LATER else None
+        minutes = UNDO_MINUTES[1] if later else int(form.when.data)
         key = limit_key(f"approve/{issue.group.public_id}")
         approval.ask(session, issue, signed_in(), later, minutes)
         if rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now(), table=Limit) is not None:
@@ -104,13 +104,12 @@ def test(session: Session, issue: Newsletter) -> ResponseReturnValue:
         require_rendered_fit(issue, services().renderer, services().links)
     except UnfitIssue:
         return redirect(url_for(".release", public_id=issue.public_id), 303)
-    whom = request.form.get("to", "me")
-    others = approval.others(session, issue, signed_in())
-    readers = [*([signed_in()] if whom != "others" else []), *(others if whom != "me" else [])]
-    is_allowed = _may_test(session, issue, has_others=whom != "me")
+    is_for_all = request.form.get("to") == "all"
+    others = approval.others(session, issue, signed_in()) if is_for_all else []
+    is_allowed = _may_test(session, issue, has_others=is_for_all)
     if is_allowed:
-        issue_release.ask_for_test(session, services().sealer, issue, readers)
-    tested = whom if is_allowed else "later"
+        issue_release.ask_for_test(session, services().sealer, issue, [signed_in(), *others])
+    tested = ("all" if is_for_all else "me") if is_allowed else "later"
     return redirect(url_for(".release", public_id=issue.public_id, tested=tested), 303)
 
 

@@ -73,8 +73,7 @@ REFUSALS = {
 
 
 NAME_HINT = _l(
-    "A first name or initials and a school. Other leaders of the group see it. Unlike the email"
-    " address, it’s stored unencrypted."
+    "A first name or initials, and a school. Other leaders see it, and it’s stored unencrypted."
 )
 
 

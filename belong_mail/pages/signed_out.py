@@ -6,25 +6,35 @@ earlier session's token is shown again, filled in, but never acted on.
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
 from belong_mail.accounts import proof
+from belong_mail.accounts.jobs import SignInAgain
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in, was_signed_in
+from belong_mail.core import audit
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut
-from belong_mail.web.context import only_read, read_transaction, services, show_again
+from belong_mail.web.context import (
+    only_read,
+    read_transaction,
+    services,
+    show_again,
+    transaction,
+)
 from belong_mail.web.forms import LANGUAGE_SWITCH, PublicForm
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
+NOT_KEPT = {CSRF_FIELD, LANGUAGE_SWITCH, proof.LINK_FIELD}
 SHOWN, WRONG = 200, 422
 
 
@@ -33,6 +43,7 @@ def register_signed_out_pages(app: Flask) -> None:
     app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(ProofNeeded, ask_for_proof)
     app.register_error_handler(OriginHidden, origin_hidden)
+    app.jinja_env.globals["wants_link"] = wants_link
 
 
 def signed_out(error: SignedOut) -> ResponseReturnValue:
@@ -69,10 +80,9 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask to sign in again in another tab, on a page that keeps the form.
 
     First the page's own view runs, while the database refuses to write: if the form is invalid, or
-    only changes its language, its own page is shown instead.
+    only changes its language, its own page is shown instead. A button that said so emails a link.
     """
-    only_read()
-    with suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
+    with only_read(), suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())
         is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
         if is_turned or shown.status_code == WRONG:
@@ -80,8 +90,31 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     with read_transaction() as session:
         way = proof.way(session, services().settings, signed_in())
     proof.remember_page()
-    form = PublicForm(formdata=None)
-    return _kept_page("account/proof_needed.html", form=form, way=way), error.code or 403
+    is_asked = way is proof.Way.EMAIL and proof.LINK_FIELD in request.form
+    shown_as: dict[str, Any] = {
+        "form": PublicForm(formdata=None),
+        "way": way,
+        "back": proof.page_to_go_back_to(),
+        "asked": _ask_for_link() if is_asked else "",
+    }
+    return _kept_page("account/proof_needed.html", **shown_as), error.code or 403
+
+
+def wants_link() -> bool:
+    """Return whether a button needs an emailed link first, so that its page can say so."""
+    with read_transaction() as session:
+        return proof.wants_link(session)
+
+
+def _ask_for_link() -> str:
+    """Ask for a link by which the signed-in person proves who they are; say what came of it."""
+    try:
+        with transaction() as session:
+            proof.ask_for_link(session, SignInAgain, signed_in().public_id)
+            audit.record(session, audit.Kind.PROOF_ASKED)
+    except (TooManyRequests, ServiceUnavailable):
+        return "later"
+    return "now"
 
 
 def _is_small() -> bool:
@@ -89,12 +122,10 @@ def _is_small() -> bool:
     return (request.content_length or 0) <= usual
 
 
-def _kept_page(
-    name: str = "errors/signed_out.html", *, is_read: bool = True, **shown: object
-) -> str:
+def _kept_page(name: str = "errors/signed_out.html", *, is_read: bool = True, **shown: Any) -> str:
     """Return a page with a copy of the form, but without its files."""
     given = request.form.items(multi=True) if is_read else ()
-    typed = [each for each in given if each[0] not in {CSRF_FIELD, LANGUAGE_SWITCH}]
+    typed = [each for each in given if each[0] not in NOT_KEPT]
     query = request.query_string.decode("ascii", "replace")
     return render_template(
         name,

@@ -61,3 +61,16 @@ function attend(form) {
 // The style sheet shows what goes with it, before this runs where a browser tells that it has script.
 document.documentElement.dataset.passkeys = window.PublicKeyCredential ? "yes" : "no";
 if (window.PublicKeyCredential) document.querySelectorAll("form[data-passkey]").forEach(attend);
+
+// A form that waits for a proof goes on when another tab has it, while the link of its page counts.
+const LINK_MS = 600_000;
+const channel = new BroadcastChannel("belong-proof");
+const proven = document.querySelector("[data-proven]");
+const waiting = document.querySelector("form[data-waits-for]");
+if (proven) channel.postMessage(proven.dataset.proven);
+if (waiting) {
+  const since = Date.now();
+  channel.addEventListener("message", ({ data }) => {
+    if (data === waiting.dataset.waitsFor && Date.now() - since < LINK_MS) waiting.submit();
+  });
+}

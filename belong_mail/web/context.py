@@ -78,9 +78,12 @@ def is_shown_again() -> bool:
     return bool(g.get("is_shown_again", False))
 
 
-def only_read() -> None:
-    """Make the database refuse to write for the rest of the request, as in GET."""
+@contextmanager
+def only_read() -> Iterator[None]:
+    """Make the database refuse to write within the block, as in GET."""
     g.is_only_read = True
+    yield
+    g.is_only_read = False
 
 
 def is_only_read() -> bool:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from belong_mail.accounts.models import BrowserSession, Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core import jobs
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.rate_limits import SIGN_IN_KNOWN_BROWSER_RATE, Limit, WorkerLimit
 from belong_mail.web.access import Access, endpoints
 from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
@@ -20,7 +20,7 @@ from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import on_sqlite
 
 pytestmark = on_sqlite
-ASK = "/account/proof"
+PROVEN = "/account/proof"
 NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
 MARKED = {
@@ -50,11 +50,12 @@ def pages(app, services) -> dict[str, str]:
     return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
 
 
-def ask(browser: Visitor, worker, relay, address: str = crawl.LEAD) -> str:
-    """Have a link emailed, and return it."""
-    assert browser.act(ASK).location.startswith(f"{ASK}?asked=1")
+def ask(browser: Visitor, worker, relay) -> str:
+    """Press what needs a proof, have a link emailed, and return it."""
+    asked = browser.act("/account/passkeys/remove", passkey="x", email_link="1")
+    assert "Now check your inbox" in asked.text
     worker.drain()
-    return link_to(relay.to(address)[-1], "sign-in")
+    return link_to(relay.to(crawl.LEAD)[-1], "sign-in")
 
 
 def test_these_presses_want_a_fresh_proof_and_no_others(app):
@@ -72,16 +73,19 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
         sent = {**Form(lead.open("/lead/").text).fields, **typed}
         if endpoint in FORMS:
             sent = fill_in(lead, path, typed)
+        sent.pop("email_link", None)
         before = kept_of(services)
         asked = lead.press(path, **sent)
         assert asked.status_code == 403
         assert NEEDED in asked.text
         assert kept_of(services) == before
         kept = form_of(asked.text, path)
-        assert {name: kept.get(name) for name in typed} == typed
+        assert {name: kept.get(name) for name in typed} == {
+            name: words.replace("\r\n", "\n") for name, words in typed.items()
+        }
         assert lead.press(path, **kept).status_code == 403, "not proved yet"
-        assert lead.press(ask(lead, worker, relay)).location.startswith(ASK)
-        shown = lead.open(ASK).text
+        assert lead.press(ask(lead, worker, relay)).location.startswith(PROVEN)
+        shown = lead.open(PROVEN).text
         assert "Thank you, you’re confirmed" in shown
         assert lead.open(page_in(shown)).status_code == 200
         answer = lead.press(path, **kept)
@@ -109,6 +113,39 @@ def test_what_is_wrong_is_said_before_a_proof_is_asked_for(
     assert kept_of(services) == before
 
 
+@pytest.mark.parametrize("endpoint", ["releases.release", "people.invite"])
+def test_a_button_that_says_so_emails_the_link_itself(endpoint, app, lead, pages, worker, relay):
+    path, said = pages[endpoint], "First we’ll email you a link"
+    assert said not in lead.open(path).text, "no proof is needed yet"
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
+        assert said in lead.open(path).text
+        asked = lead.press(path, **fill_in(lead, path, FORMS[endpoint]))
+        assert "Now check your inbox" in asked.text
+        kept, before = form_of(asked.text, path), len(relay.to(crawl.LEAD))
+        assert lead.press(path, **kept).status_code == 403, "not proved yet, and no second link"
+        worker.drain()
+        assert len(relay.to(crawl.LEAD)) == before + 1
+        assert lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in")).location.startswith(PROVEN)
+        assert f'data-proven="{path}"' in lead.open(PROVEN).text
+        assert f'data-waits-for="{path}"' in asked.text
+        assert lead.press(path, **kept).status_code == 303
+
+
+def test_links_are_emailed_no_more_often_than_for_a_sign_in(later, pages, services, worker, relay):
+    """The form is kept also then."""
+    path, typed = pages["people.invite"], FORMS["people.invite"]
+    before, sent = len(relay.to(crawl.LEAD)), fill_in(later, path, typed)
+    for _ in range(SIGN_IN_KNOWN_BROWSER_RATE.burst + 1):
+        assert "Now check your inbox" in later.press(path, **sent).text
+    worker.drain()
+    assert len(relay.to(crawl.LEAD)) == before + SIGN_IN_KNOWN_BROWSER_RATE.burst
+    with services.writing.begin() as session:
+        session.execute(update(Limit).values(used_until=(now() + timedelta(hours=1)).timestamp()))
+    answer = later.press(path, **sent)
+    assert "You’ve requested many links." in answer.text
+    assert form_of(answer.text, path)["email"] == typed["email"]
+
+
 def form_of(page: str, path: str) -> dict[str, str]:
     """Return what the form of a page sends that goes to a path."""
     start = page.index('<form id="main-form"')
@@ -118,7 +155,7 @@ def form_of(page: str, path: str) -> dict[str, str]:
 
 
 def page_in(shown: str) -> str:
-    return shown.partition('<a class="button " href="')[2].partition('"')[0]
+    return shown.partition('<a class="button quiet" href="')[2].partition('"')[0]
 
 
 def test_a_sign_in_lasts_a_quarter_of_an_hour(lead, pages, worker, relay):
@@ -197,7 +234,7 @@ def test_who_signs_in_as_another_keeps_nothing_of_who_was_signed_in(
 
 def test_who_lost_every_right_meanwhile_gets_no_link(later, worker, relay, services):
     before = len(relay.to(crawl.LEAD))
-    later.send(ASK)
+    later.act("/account/passkeys/remove", passkey="x", email_link="1")
     with services.writing.begin() as session:
         session.execute(delete(Right))
     worker.drain()

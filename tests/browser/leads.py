@@ -113,8 +113,6 @@ def _write(page: Page) -> Iterator[str]:
     page.set_input_files("[name=picture]", PICTURE)
     page.fill("#main-form [name=description]", "The directory of groups")
     press(page)
-    yield "pictures-added"
-    press(page, ".back a")
     yield "write-with-picture"
 
 
@@ -125,7 +123,7 @@ def _release(page: Page, site: Served) -> Iterator[str]:
     page.check("[value=later]")
     press(page, "#main-form .button")
     yield "release-with-errors"
-    page.check("[name=when][value=now]")
+    page.check("[name=when][value='1']")
     press(page, "#main-form .button")
     yield "scheduled"
     site.let_time_pass(timedelta(hours=2))

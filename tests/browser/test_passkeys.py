@@ -1,5 +1,6 @@
 """A lead's passkey in Chromium, whose virtual authenticator makes it and signs with it."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -90,6 +91,28 @@ def test_without_script_the_page_says_what_works(browser, site):
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
     expect(page.get_by_text("Passkeys need JavaScript")).to_be_visible()
     context.close()
+
+
+@night("journeys in a browser")
+def test_a_newsletter_is_sent_in_three_presses_when_a_proof_is_due(context, site):
+    """What waits in another tab for another newsletter stays where it is."""
+    first, last, third = (context.new_page() for _ in range(3))
+    sign_in(first, site)
+    let_proofs_age(site)
+    before = site.links_to(LEAD, "sign-in")
+    for tab in (first, last):
+        tab.goto("/lead/")
+        tab.get_by_role("button", name="Write a newsletter").first.click()
+        tab.fill("[name=subject]", "Tea on Friday")
+        tab.fill("[name=text]", "Come.")
+        tab.locator("[name=release]").click()
+        tab.get_by_role("button", name="Send to members").click()
+        expect(tab.locator("h1")).to_have_text("Now check your inbox")
+    site.wait_for(lambda: len(site.links_to(LEAD, "sign-in")) == len(before) + 2)
+    third.goto(site.links_to(LEAD, "sign-in")[0])
+    third.get_by_role("button", name="Sign in", exact=True).click()
+    expect(last).to_have_url(re.compile("/sending"))
+    expect(first.locator("h1")).to_have_text("Now check your inbox")
 
 
 def let_proofs_age(site: Site) -> None:

@@ -138,12 +138,12 @@ def release(hands: Hands, say: Say, *, is_later: bool) -> None:
     """Release for tomorrow, or now with one minute to undo."""
     page = hands.page
     if is_later:
-        hands.press(page.get_by_role("radio", name=say("Now")), "ArrowDown")
+        hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowDown", "ArrowDown")
         tomorrow = now() + timedelta(days=1)
         field = page.get_by_label(say("Date and time, if you chose “Later”"))
         hands.type(field, f"{tomorrow:%m%d%Y}", "ArrowRight", "0500PM")
     else:
-        hands.press(page.get_by_role("radio", name=say("10 minutes")), "ArrowUp")
+        hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowUp")
     hands.press(page.get_by_role("button", name=say("Send to members")))
     state(page, say("Scheduled. Nothing has been sent yet, so you can still undo it."))
 

@@ -27,7 +27,7 @@ FORMS: dict[str, dict[str, Any]] = {
     },
     "lead_meetings.change": {"title_en": "Tea for all", "place": "Room 5, downstairs"},
     "lead_meetings.change_day": {"place": "Room 6, this once"},
-    "releases.release": {"when": "now", "minutes": "60"},
+    "releases.release": {"when": "60"},
     "pictures.add": {"description": "Twelve people around a table"},
     "flyers.add": {"title": "Tea on Friday"},
     "office_groups.new": {
@@ -53,7 +53,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
-    "office_groups.listed", "people.do", "account.end", "account.confirm_identity",
+    "office_groups.listed", "people.do", "account.end",
     "office_imports.start", "office_imports.discard",
     "passkey.options", "passkey.remove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
@@ -63,7 +63,7 @@ WITHOUT_WORDS = {
     "office_newsletters.send", "office_newsletters.act cancel", "editor.duplicate",
     "approvals.approve", "approvals.decline", "office.approval_rule",
     "account.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
-    "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.act undo",
+    "editor.delete", "releases.test", "releases.act undo",
     "releases.act pause", "releases.act resume", "releases.act stop", "group_settings.undo",
     "group_settings.stop_leading",
     "lead_meetings.cancel", "lead_meetings.cancel_day",

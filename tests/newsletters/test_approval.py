@@ -44,7 +44,7 @@ class Room(Scenario):
     def asked_for(self, **words: str) -> str:
         """Write a newsletter and ask for the approval of the other leader; return its page."""
         page = write(self.lead, **words)
-        answer = self.lead.send(f"{page}/release", when="now", minutes="10")
+        answer = self.lead.send(f"{page}/release", when="10")
         assert answer.status_code == 303
         assert answer.location == f"{page}/approve"
         self.worker.drain()
@@ -105,7 +105,7 @@ def test_nobody_approves_their_own_newsletter_or_fills_an_inbox_by_asking(room):
     assert "Approve and send" not in room.lead.open(f"{page}/approve").text
     room.approve(page, room.lead, seen, 409)
     for _ in range(8):
-        again = room.lead.send(f"{page}/release", when="now", minutes="1")
+        again = room.lead.send(f"{page}/release", when="1")
         assert again.location.endswith("/approve")
     assert not room.is_sent()
     assert room.subjects(SECOND).count(SUBJECT) == 6
@@ -193,7 +193,7 @@ def test_the_worker_holds_what_the_rows_alone_release(room):
     assert "the site was down" not in shown
     held = room.relay.to(SECOND)[-1]
     assert "it needs a second leader’s OK" in text_of(held)
-    answer = room.lead.send(f"{page}/release", when="now", minutes="1")
+    answer = room.lead.send(f"{page}/release", when="1")
     assert answer.location.endswith("/approve")
     room.approve(page)
     assert room.is_sent()
@@ -252,7 +252,7 @@ def test_an_operators_command_needs_no_approval_until_its_words_change(room, app
     page = f"/lead/newsletters/{done.output.strip()}"
     act(room.lead, page, "undo")
     room.lead.send(page, text="Other words.")
-    answer = room.lead.send(f"{page}/release", when="now", minutes="1")
+    answer = room.lead.send(f"{page}/release", when="1")
     assert answer.location.endswith("/approve")
     assert not room.is_sent()
     assert runner.invoke(args=command).exit_code == 0
@@ -291,4 +291,4 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services
         assert lead.act(office, approval_rule=rule).status_code == status
     page_of_group = lead.open("/office/groups/the-village").text
     assert "never" in re.findall(r'<input checked[^>]* value="(\w+)"', page_of_group)
-    assert lead.send(f"{page}/release", when="now", minutes="1").location.endswith("/sending")
+    assert lead.send(f"{page}/release", when="1").location.endswith("/sending")

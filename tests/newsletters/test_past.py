@@ -84,7 +84,7 @@ def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
 
 def test_what_was_undone_or_sent_by_a_command_is_nobodys(lead, services, worker):
     page = write(lead)
-    assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303
+    assert lead.send(f"{page}/release", when="60").status_code == 303
     assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
     act(lead, page, "undo")
     assert "draft" in lead.open(f"{page}/sending").text

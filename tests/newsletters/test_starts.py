@@ -86,7 +86,7 @@ def test_a_template_never_goes_out(lead, services, members, worker, relay):
     for page in ("release", "sending", "read"):
         assert lead.open(f"{template}/{page}").status_code == 404
     act(lead, template, "test", 404)
-    pressed = lead.act(f"{template}/release", when="now", minutes="1")
+    pressed = lead.act(f"{template}/release", when="1")
     assert pressed.status_code == 404
     with services.writing.begin() as session:
         found = session.scalars(select(Newsletter).where(Newsletter.is_template)).one()
@@ -99,7 +99,7 @@ def test_a_template_never_goes_out(lead, services, members, worker, relay):
 
 def test_the_first_page_shows_first_what_goes_out(lead):
     scheduled = write(lead, subject="Sooner")
-    assert lead.send(f"{scheduled}/release", when="now", minutes="60").status_code == 303
+    assert lead.send(f"{scheduled}/release", when="60").status_code == 303
     write(lead, subject="Later")
     empty = begin(lead)
     rows = lead.open("/lead/").text.partition('<ul class="issues"')[2].partition("</ul>")[0]

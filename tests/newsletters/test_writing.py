@@ -81,7 +81,7 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
 def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, verb, status):
     page = write(lead)
     mine = Form(lead.open(page).text).fields | {"text": "Words of mine & more"}
-    assert lead.send(f"{page}/{verb}", when="now", minutes="10").status_code == 303
+    assert lead.send(f"{page}/{verb}", when="10").status_code == 303
     told = lead.press(page, **mine)
     assert told.status_code == status
     assert '<p class="verbatim">Words of mine &amp; more</p>' in told.text
@@ -166,7 +166,7 @@ def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_sam
     page = write(lead, preheader="Cake", subject_es="Té", text_es="Vengan.")
     checklist = lead.open(f"{page}/release").text
     assert said not in checklist
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    assert lead.send(f"{page}/release", when="1").status_code == 303
 
 
 def test_the_buttons_say_where_they_lead(lead):

@@ -23,12 +23,12 @@ def act(lead, page: str, verb: str, status: int = 303) -> None:
 
 def release(lead, page: str, worker) -> None:
     """Send an issue; the time to undo it passes."""
-    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    assert lead.send(f"{page}/release", when="1").status_code == 303
     drain_in(worker, minutes=2)
 
 
 def refused(lead, page: str) -> str:
     """Try to send an issue in vain; return the page that says why."""
-    answer = lead.act(f"{page}/release", when="now", minutes="1")
+    answer = lead.act(f"{page}/release", when="1")
     assert answer.status_code == 422
     return answer.text

@@ -69,7 +69,7 @@ def in_the_middle_of_an_issue(stage: Stage, page: Page) -> Iterator[None]:
     page.fill("[name=subject]", "Tea again")
     page.fill("[name=text]", "Come to tea.")
     press(page, "#main-form [name=release]")
-    page.check("[name=when][value=now]")
+    page.check("[name=when][value='1']")
     press(page, "#main-form .button")
     has_come, may_answer = threading.Event(), threading.Event()
 

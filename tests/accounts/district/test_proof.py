@@ -57,9 +57,9 @@ def test_a_sign_in_of_before_proves_nothing(lie, linked, provider):
 
 
 def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
-    assert "Sign in to DPS again" in linked.open("/account/proof").text
+    assert "Sign in to DPS again" in linked.act(OPTIONS).text
     before = len(relay.to(LEAD))
-    assert linked.act("/account/proof").status_code == 200
+    assert linked.act(OPTIONS, email_link="1").status_code == 403
     worker.drain()
     assert len(relay.to(LEAD)) == before
 

@@ -42,7 +42,7 @@ def listed(office: Visitor, query: str = "") -> list[str]:
 
 def test_office_reads_who_did_what_when_and_from_which_session(office, services):
     page = write(office)
-    office.send(f"{page}/release", when="now", minutes="10")
+    office.send(f"{page}/release", when="10")
     newest, *_rest = listed(office)
     account = str(trail_of(services)[0].actor)
     assert "Newsletter sent or scheduled The Village" in newest
