@@ -92,11 +92,11 @@ def _own_words(label: str, _choices: list[SelectChoice]) -> Any:
 
 # By `Question.kind`, in the order in which the office sees them.
 QUESTION_TYPES = {
-    "text": QuestionType(gettext_noop("An answer in their own words"), _own_words),
+    "text": QuestionType(gettext_noop("In their own words"), _own_words),
     "choice": QuestionType(gettext_noop("One of a list"), _one_of, has_options=True),
     "choices": QuestionType(gettext_noop("Any of a list"), _any_of, has_options=True),
     "consent": QuestionType(
-        gettext_noop("Checkbox (agree or not)"), lambda label, _choices: BooleanField(label)
+        gettext_noop("A checkbox"), lambda label, _choices: BooleanField(label)
     ),
 }
 

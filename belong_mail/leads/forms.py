@@ -141,7 +141,6 @@ class PageForm(SharedForm):
         TextAreaField,
         gettext_noop("Your group in one line"),
         *LINE_VALIDATORS,
-        hint=_l("For the list of groups and the top of your page."),
         needed=_l("Say in one line what your group is for."),
         clean=in_one_line,
     )
@@ -149,9 +148,7 @@ class PageForm(SharedForm):
         TextAreaField,
         gettext_noop("Your mission"),
         *MISSION_VALIDATORS,
-        hint=_l(
-            "Why the group exists, in a paragraph or a few. Leave an empty line between paragraphs."
-        ),
+        hint=_l("Leave an empty line between paragraphs."),
         clean=with_newlines,
     )
     activities = words_field(
@@ -159,7 +156,7 @@ class PageForm(SharedForm):
         gettext_noop("What you do"),
         plain_text,
         few_short_lines,
-        hint=_l("A list of up to 10 lines. Each line becomes one point."),
+        hint=_l("Each line becomes one point, up to 10."),
         clean=one_a_line,
     )
     note = words_field(
@@ -168,7 +165,7 @@ class PageForm(SharedForm):
         Length(max=60, message=_l("Use at most 60 characters.")),
         one_line,
         other=gettext_noop("The note in %(language)s"),
-        hint=_l("A few words of news, like “Writing our charter now,” for the card."),
+        hint=_l("A few words of news, like “Writing our charter now.”"),
     )
     welcome = words_field(
         TextAreaField,

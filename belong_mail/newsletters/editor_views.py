@@ -140,6 +140,7 @@ def _act_on(session: Session, issue: Newsletter) -> None:
     if "meetings" in request.form:
         added = _next_meetings(session, issue)
         newsletters.update_draft(issue, text=_at_the_end(issue.text, added))
+    files.remove(session, issue, request.form.get("remove", ""))
     if "template" in request.form and not issue.is_template:
         archive.save_as_template(session, issue)
 
@@ -186,9 +187,10 @@ def add(public_id: str) -> ResponseReturnValue:
         if request.accept_mimetypes.best == "application/json":
             return _said(form, file)
         if file:
-            return redirect(url_for(".add", public_id=public_id, added=1), 303)
-        name, status = f"{request.blueprint}/add.html", 422 if form.is_submitted() else 200
-        return group_page(name, issue.group, status, issue=issue, form=form, is_full=is_full)
+            return redirect(url_for("editor.write", public_id=public_id, added=1), 303)
+        status = 422 if form.is_submitted() else 200
+        shown = {"issue": issue, "form": form, "is_full": is_full}
+        return group_page("editor/attach.html", issue.group, status, **shown)
 
 
 @pictures.get("/<picture_id>")
@@ -197,15 +199,6 @@ def add(public_id: str) -> ResponseReturnValue:
 def show(_session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
     """Return a picture or a flyer of a draft to a lead; emails carry their own."""
     return files.shown(files.find(issue, **named))
-
-
-@pictures.post("/<picture_id>/remove")
-@flyers.post("/<flyer_id>/remove")
-@for_leads(public_id=newsletters.find_for_lead)
-@unrecorded(newsletters.UNRECORDED_DRAFT)
-def remove(session: Session, issue: Newsletter, **named: str) -> ResponseReturnValue:
-    files.remove(session, issue, files.find(issue, **named))
-    return redirect(url_for(".add", public_id=issue.public_id, removed=1), 303)
 
 
 def _added(

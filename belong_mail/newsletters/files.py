@@ -13,7 +13,6 @@ from belong_mail.accounts import service as accounts
 from belong_mail.mail.message.mime import AttachedFile, clean_text
 from belong_mail.newsletters.confinement import MAX_FILE, CleanFlyer, EncodedImage
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
-from belong_mail.newsletters.service import InvalidState, is_draft
 
 Kind = type[Flyer] | type[Image]
 # Files of one issue.
@@ -97,11 +96,11 @@ def shown(file: Image | Flyer) -> tuple[bytes, dict[str, str]]:
     }
 
 
-def remove(session: Session, issue: Newsletter, file: Image | Flyer) -> None:
-    """Remove a picture or a flyer from a draft. Raises InvalidState."""
-    if not is_draft(issue):
-        raise InvalidState
-    session.delete(file)
+def remove(session: Session, issue: Newsletter, public_id: str) -> None:
+    """Remove a picture or a flyer from a draft, unless it is gone already."""
+    for file in (*issue.images, *issue.flyers):
+        if file.public_id == public_id:
+            session.delete(file)
 
 
 def octets(flyer: Flyer) -> int:

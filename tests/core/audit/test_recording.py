@@ -37,7 +37,7 @@ LEAD = "lead-of-the-village@dpsk12.org"
 # Pages that change something, and have a reason not to record it: whoever adds one means it.
 UNRECORDED = {
     "belong_mail/accounts/views.py": 1,
-    "belong_mail/newsletters/editor_views.py": 6,
+    "belong_mail/newsletters/editor_views.py": 5,
     "belong_mail/office/group_views.py": 1,
 }
 

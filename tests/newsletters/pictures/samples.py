@@ -50,7 +50,7 @@ def outcome(make, content: bytes, *command):
 
 def code_of(lead, page: str) -> str:
     """Return the code that shows the first picture of a draft in its text."""
-    return lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    return lead.open(page).text.partition("<code>")[2].partition("</code>")[0]
 
 
 def attach(lead, page: str, content: bytes, title: str = "Tea on Friday", name: str = "ada.pdf"):

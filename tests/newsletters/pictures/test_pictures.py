@@ -47,7 +47,7 @@ def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, services
     )
     assert add(lead, page, picture(), says="Not shown").status_code == 303
     [image, _unused] = added(services)
-    listed = lead.open(f"{page}/pictures").text
+    listed = lead.open(page).text
     assert f"(picture:{image.public_id})" in listed
     write(lead, page, f"Look:\n\n{image.source}\n\n![gone](https://example.org/pixel.gif)")
     checklist = lead.open(f"{page}/release").text
@@ -129,7 +129,6 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lea
         assert "That file is too large" in refused.text
         assert f'href="{page}/{kind}">Open the page again' in refused.text
         assert announce(f"{page}/{kind}", MAX_BODY).status_code == 400, "without the page’s token"
-        assert announce(f"{page}/{kind}/x/remove", 300_000).status_code == 413
     for other in (page, f"{page}/save", f"{page}/preview"):
         assert announce(other, 300_000).status_code == 413
     assert added(services) == []
@@ -153,7 +152,7 @@ def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
         assert told(picture())[0] == 200
     full = "A newsletter can have up to 10 pictures. Remove one to add another."
     assert told(picture()) == (422, {"problem": full})
-    act(lead, page, f"pictures/{added(services)[-1].public_id}/remove")
+    assert lead.send(page, remove=added(services)[-1].public_id).status_code == 303
     assert told(picture())[0] == 200
     write(lead, page, answered[1]["source"])
     assert "A picture has no description" in lead.open(f"{page}/release").text
