@@ -19,6 +19,7 @@ STATES = (
     "brand-new", "requested", "is-member", "has-ended", "left-once", "never-you", "is-barred",
     "has-noted",
 )  # fmt: skip
+MESSAGE = {"topic": "need", "message": "Hello."}
 JOIN, PERSONAL = f"/groups/{VILLAGE}/join", f"/groups/{VILLAGE}/join/personal"
 
 
@@ -69,10 +70,13 @@ def seen_by_a_stranger(answer, nonce: str) -> tuple[object, ...]:
     return answer.status_code, text, headers
 
 
-@pytest.mark.parametrize("page", [JOIN, PERSONAL, TELL_ME, "/my-groups", "/email-me-again"])
+@pytest.mark.parametrize(
+    "page", [JOIN, PERSONAL, TELL_ME, "/my-groups", "/email-me-again", "/contact"]
+)
 def test_nobody_learns_from_the_page_or_the_statements_who_belongs(page, town):
-    fields = Form(town.visitor.open(page).text).fields
-    town.visitor.open(town.visitor.send(page, email="somebody@dpsk12.org").location)
+    more = MESSAGE if page == "/contact" else {}
+    fields = Form(town.visitor.open(page).text).fields | more
+    town.visitor.open(town.visitor.send(page, email="somebody@dpsk12.org", **more).location)
     typed = [address(state) for state in STATES]
     if not page.startswith("/groups/"):
         typed.append("elsewhere@other1.org")  # it may have joined once
