@@ -6,9 +6,7 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask.testing import FlaskClient
 from lxml.html import document_fromstring, fromstring
-from werkzeug.test import TestResponse
 
 
 class Form:
@@ -42,35 +40,36 @@ class Form:
 class Visitor:
     """A browser without script and cookies."""
 
-    client: FlaskClient
+    # A FlaskClient, or a `Browser` of tests/servers/site.py.
+    client: Any
     headers: dict[str, str] = field(default_factory=dict)
 
-    def open(self, url: str) -> TestResponse:
+    def open(self, url: str) -> Any:
         """Open a page by path or by a mailed link."""
         return self.client.get(path_of(url), headers=self.headers)
 
-    def press(self, url: str, **fields: Any) -> TestResponse:
+    def press(self, url: str, **fields: Any) -> Any:
         """Press the button of a page that a mailed link opened."""
         return self.client.post(path_of(url), data=fields, headers=self.headers)
 
-    def act(self, path: str, **fields: Any) -> TestResponse:
+    def act(self, path: str, **fields: Any) -> Any:
         """Press a button as somebody who is signed in, with the token of their pages."""
         token = Form(self.open("/account").text).fields["csrf_token"]
         return self.press(path, csrf_token=token, **fields)
 
-    def follow(self, url: str, **fields: Any) -> TestResponse:
+    def follow(self, url: str, **fields: Any) -> Any:
         """Press the button of a page, and open the page that says what came of it."""
         pressed = self.press(url, **fields)
         return self.open(pressed.location) if pressed.status_code == 303 else pressed
 
-    def send(self, url: str, **typed: Any) -> TestResponse:
+    def send(self, url: str, **typed: Any) -> Any:
         """Open a page, fill in its form and send it as it stands there."""
         form = Form(self.open(url).text)
         return self.client.post(
             path_of(form.action or url), data={**form.fields, **typed}, headers=self.headers
         )
 
-    def join(self, slug: str, email: str, **typed: Any) -> TestResponse:
+    def join(self, slug: str, email: str, **typed: Any) -> Any:
         return self.send(f"/groups/{slug}/join", email=email, **typed)
 
 

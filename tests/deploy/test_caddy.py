@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import caddy
-from tests.production.client import Client
 from tests.servers.pages import serving
 from tests.servers.ports import free_port
+from tests.servers.site import Browser
 from tests.servers.tls import Authority
 
 SECRET = "geheim-und-lang-genug"
@@ -54,15 +54,15 @@ def authority(tmp_path: Path) -> Authority:
     return Authority.make(tmp_path)
 
 
-def client(running: caddy.Caddy, authority: Authority) -> Client:
-    return Client(running.port, ssl.create_default_context(cafile=authority.file))
+def client(running: caddy.Caddy, authority: Authority) -> Browser:
+    return Browser(running.port, ssl.create_default_context(cafile=authority.file))
 
 
 def test_the_web_hears_who_asks_from_caddy_alone(web, authority, tmp_path):
     lies = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "gopher", "Forwarded": "for=me"}
     lies |= {name.replace("-", "_"): value for name, value in lies.items()}
     with caddy.running(tmp_path, authority, web.port) as running:
-        answer = client(running, authority).open("GET", "/groups/asian", None, lies)
+        answer = client(running, authority).get("/groups/asian", lies)
         assert answer.status_code == 200
         [(path, headers)] = web.requests
         assert path == "/groups/asian"
@@ -76,7 +76,7 @@ def test_the_web_hears_who_asks_from_caddy_alone(web, authority, tmp_path):
 def test_pages_are_compressed_by_the_web_alone(web, authority, tmp_path):
     asks = {"Accept-Encoding": "gzip, zstd, br"}
     with caddy.running(tmp_path, authority, web.port) as running:
-        answer = client(running, authority).open("GET", "/", None, asks)
+        answer = client(running, authority).get("/", asks)
     assert answer.headers["Content-Encoding"] is None
     assert "Caddy" not in str(answer.headers)
 
@@ -84,9 +84,9 @@ def test_pages_are_compressed_by_the_web_alone(web, authority, tmp_path):
 def test_flyers_pass_and_what_is_larger_does_not(web, authority, tmp_path):
     with caddy.running(tmp_path, authority, web.port) as running:
         visitor = client(running, authority)
-        assert visitor.open("POST", "/flyers", "x" * (15 * MEGABYTE)).status_code == 200
+        assert visitor.open("/flyers", "POST", "x" * (15 * MEGABYTE)).status_code == 200
         announced = {"Content-Length": str(17 * MEGABYTE)}
-        assert visitor.open("POST", "/flyers?lang=es", "x", announced).status_code == 200
+        assert visitor.open("/flyers?lang=es", "POST", "x", announced).status_code == 200
     path, headers = web.requests[-1]
     assert (path, headers["Content-Length"]) == ("/too-long?lang=es", None)
 

@@ -1,12 +1,12 @@
 """A canary goes through every journey of a real site, and everything it left is gathered."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import JSON, type_coerce, update
 
@@ -21,7 +21,7 @@ from tests.crawl import bare
 from tests.db_dump import Dump, dump_of
 from tests.factories import launch_an_hour_ago, queue_issue
 from tests.inbound.mail import SPAM, UNKNOWN, bounce, hand_back
-from tests.servers.site import Answer, Browser, Site, running
+from tests.servers.site import Site, running
 from tests.servers.smtp import Accepted, Server
 from tests.waiting import wait_until
 
@@ -95,34 +95,12 @@ def cells_of(rows: list[Dump]) -> list[bytes]:
     ]
 
 
-@dataclass
-class Seat:
-    """A browser that keeps its cookie, as a signed-in lead's does."""
-
-    browser: Browser
-    cookies: list[str] = field(default_factory=list)
-
-    def get(self, url: str, headers: dict[str, str]) -> Answer:
-        return self._kept(self.browser.get(url, self._with_cookie(headers)))
-
-    def post(self, url: str, data: dict[str, object], headers: dict[str, str]) -> Answer:
-        return self._kept(self.browser.post(url, data, self._with_cookie(headers)))
-
-    def _with_cookie(self, headers: dict[str, str]) -> dict[str, str]:
-        return {**headers, "Cookie": self.cookies[-1]} if self.cookies else headers
-
-    def _kept(self, answer: Answer) -> Answer:
-        given = answer.headers.get_all("Set-Cookie") or []
-        self.cookies += [each.partition(";")[0] for each in given]
-        return answer
-
-
 class Walk:
     """The journeys, one after the other, on a running site."""
 
     def __init__(self, site: Site, relay: Server, services: Services, evidence: Evidence) -> None:
         self.site, self.relay, self.services, self.evidence = site, relay, services, evidence
-        self.visitor = Visitor(cast("Any", site.browser))
+        self.visitor = Visitor(site.browser)
 
     def note(self) -> None:
         """Keep what the tables hold now."""
@@ -195,8 +173,8 @@ class Walk:
 
     def lead_writes_tests_and_releases(self) -> None:
         """A lead signs in and looks at every page, with a member who must not show there."""
-        seat = Seat(self.site.browser)
-        lead = Visitor(cast("Any", seat))
+        seat = replace(self.site.browser, keeps_cookies=True)
+        lead = Visitor(seat)
         lead.send("/sign-in", email=LEAD)
         lead.press(link_to(self.mail(LEAD, 2), "sign-in"))
         token = {"csrf_token": Form(lead.open("/lead/").text).fields["csrf_token"]}
@@ -215,7 +193,7 @@ class Walk:
         for page in (f"{issue}/sending", "/lead/", f"/lead/groups/{MAIN}/page"):
             assert lead.open(page).status_code == 200, page
         lead.press("/sign-out", **token, everywhere="y")
-        self.evidence.cookies += seat.cookies
+        self.evidence.cookies += seat.given
         self.note()
 
     def my_groups(self) -> None:

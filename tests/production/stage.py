@@ -15,20 +15,22 @@ from urllib.parse import quote
 
 from belong_mail.pages.dev_mailbox import StoredMail
 from tests.browser.site import SLUG, Served
-from tests.browser_client import html_of, text_of
+from tests.browser_client import Visitor, html_of, text_of
 from tests.dev.checkout import is_alive
 from tests.production import nginx
-from tests.production.client import Client
 from tests.production.installation import Installation
 from tests.production.units import Unit
 from tests.production.users import WORKER, User, give
 from tests.servers.desk import Accepted
 from tests.servers.ports import free_port
+from tests.servers.site import Browser
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
 USER, PASSWORD = "belong", "pa55/w0rd"
 SECONDS_TO_END = 60
+# Chromium's headers with a form of a page that forbids a Referer: no origin either.
+OUR_OWN_FORM = {"Origin": "null", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 
 
 class Stage(Served):
@@ -76,7 +78,7 @@ class Stage(Served):
             self._start_nginx()
             self.start("web")
             self.start("worker")
-            self.wait_for(lambda: self.client().get("/readyz").status_code == 200)
+            self.wait_for(lambda: self.visitor().open("/readyz").status_code == 200)
             self._ends = ends.pop_all()
         return self
 
@@ -84,9 +86,10 @@ class Stage(Served):
         with self._ends:
             assert self.end("worker") == 0, self.words().decode()
 
-    def client(self) -> Client:
+    def visitor(self, port: int = 0) -> Visitor:
         """Return a browser of somebody's own, which trusts our authority alone."""
-        return Client(self.port, ssl.create_default_context(cafile=self.authority.file))
+        context = ssl.create_default_context(cafile=self.authority.file)
+        return Visitor(Browser(port or self.port, context, keeps_cookies=True), {**OUR_OWN_FORM})
 
     def unit(self, name: str) -> Unit:
         services = self.folder / "etc" / "systemd" / "system"

@@ -15,7 +15,7 @@ from tests.markers import night
 from tests.processes import ROOT
 from tests.production import debian
 from tests.production.booted import Booted, booted
-from tests.production.client import OUR_OWN_FORM
+from tests.production.stage import OUR_OWN_FORM
 
 pytestmark = [night("installations"), pytest.mark.timeout(2 * debian.SECONDS)]
 PAGES = ROOT / "docs" / "operators"

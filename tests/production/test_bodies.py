@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import func, select
 
 from belong_mail.contact.models import ContactMessage
+from tests.browser_client import Form, Visitor
 from tests.deploy import caddy
 from tests.markers import night, one_by_day
-from tests.production.client import OUR_OWN_FORM, Client
-from tests.production.stage import Stage
+from tests.production.stage import OUR_OWN_FORM, Stage
 
 pytestmark = pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
 UNFINISHED = 400
@@ -44,8 +44,8 @@ class Proxied:
         self.stage, self.port = stage, port
         self.context = ssl.create_default_context(cafile=stage.authority.file)
 
-    def client(self) -> Client:
-        return Client(self.port, self.context)
+    def visitor(self) -> Visitor:
+        return self.stage.visitor(self.port)
 
     def connect(self, words: str) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), 60)
@@ -69,10 +69,10 @@ def messages(stage: Stage) -> int:
         return session.scalar(select(func.count(ContactMessage.id))) or 0
 
 
-def write(client: Client) -> int:
+def write(visitor: Visitor) -> int:
     """Send the contact form; tell how it was answered."""
     form = {"topic": "need", "message": "Where? ¿Dónde?"}
-    return client.send("/contact", **form).status_code
+    return int(visitor.send("/contact", **form).status_code)
 
 
 @night("installations")
@@ -83,10 +83,10 @@ def test_forms_whose_bodies_never_end_keep_nobody_out(proxied):
             length = 5 * MEGABYTE if number % 2 else 100
             words = HALF_A_FORM.format(length=length, body="message=x")
             all_open.enter_context(proxied.connect(words))
-        visitor = proxied.client()
+        visitor = proxied.visitor()
         for path in ("/", "/groups/the-village/join", "/static/belong.css"):
             begun = time.monotonic()
-            assert visitor.get(path).status_code == 200
+            assert visitor.open(path).status_code == 200
             assert time.monotonic() - begun < PROMPT
         proxied.stage.forget_limits()
         assert write(visitor) in {200, 303}
@@ -138,14 +138,13 @@ def exchange(connection: ssl.SSLSocket, left: int) -> bytes:
 @one_by_day("a second proxy")
 def test_a_form_that_is_cut_short_does_nothing(proxied):
     before = messages(proxied.stage)
-    token = proxied.client().get("/contact").text.partition('name="csrf_token"')[2]
-    token = token.partition('value="')[2].partition('"')[0]
+    token = Form(proxied.visitor().open("/contact").text).fields["csrf_token"]
     body = f"csrf_token={token}&topic=need&message=half+of+"
     for _ in range(3):
         with proxied.connect(HALF_A_FORM.format(length=len(body) + 20, body=body)) as connection:
             connection.shutdown(socket.SHUT_RDWR)
     proxied.stage.forget_limits()
-    assert write(proxied.client()) in {200, 303}
+    assert write(proxied.visitor()) in {200, 303}
     assert messages(proxied.stage) == before + 1
 
 
@@ -155,7 +154,7 @@ def test_a_request_that_runs_at_sigterm_ends_well(proxied):
     stage, answers = proxied.stage, []
     before = messages(stage)
     stage.forget_limits()
-    visitor = proxied.client()
+    visitor = proxied.visitor()
     file = stage.database_url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -171,6 +170,6 @@ def test_a_request_that_runs_at_sigterm_ends_well(proxied):
         assert stage.processes["web"].wait(30) == 0
     finally:
         stage.start("web")
-        stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
+        stage.wait_for(lambda: stage.visitor().open("/readyz").status_code == 200)
     assert answers[0] in {200, 303}
     assert messages(stage) == before + 1

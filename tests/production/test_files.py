@@ -69,7 +69,7 @@ def test_the_proxy_keeps_what_people_type_in_memory(stage):
     """A file of a form would change the folder that the proxy makes it in."""
     folder = stage.folder / "nginx" / "body"
     before = folder.stat().st_mtime_ns
-    answer = stage.client().send("/contact", message="x" * 200_000)
+    answer = stage.visitor().send("/contact", message="x" * 200_000)
     assert answer.status_code == 422
     assert folder.stat().st_mtime_ns == before
 
@@ -87,8 +87,7 @@ def test_sqlites_file_is_what_web_and_worker_share(stage):
 def test_what_comes_back_passes_the_pipe_line(stage, server):
     """As that mail server runs it: one user, one group, hardly an environment."""
     address = f"{server}.{stage.port}@dpsk12.org"
-    client = stage.client()
-    client.send(f"/groups/{SLUG}/join", email=address)
+    stage.visitor().send(f"/groups/{SLUG}/join", email=address)
     stage.mail_to(address)
     [return_path] = [one.return_path for one in stage.relay.accepted if one.recipient == address]
     before = bounced(stage)

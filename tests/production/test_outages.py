@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.site import SLUG
+from tests.browser_client import Visitor
 from tests.markers import night
-from tests.production.client import OUR_OWN_FORM, Client
 from tests.production.stage import Stage
 from tests.production.users import IS_ROOT
 
@@ -37,11 +37,11 @@ def reading(stage: Stage) -> Iterator[Counter[int]]:
     answers: Counter[int] = Counter()
     is_over = threading.Event()
 
-    def read(client: Client) -> None:
+    def read(visitor: Visitor) -> None:
         while not is_over.is_set():
-            answers[client.get(f"/groups/{SLUG}").status_code] += 1
+            answers[visitor.open(f"/groups/{SLUG}").status_code] += 1
 
-    readers = [threading.Thread(target=read, args=(stage.client(),)) for _ in range(READERS)]
+    readers = [threading.Thread(target=read, args=(stage.visitor(),)) for _ in range(READERS)]
     for reader in readers:
         reader.start()
     try:
@@ -103,16 +103,15 @@ def outage(stage: Stage) -> Iterator[Stage]:
     stage.kill("web")
     yield stage
     stage.start("web")
-    stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
+    stage.wait_for(lambda: stage.visitor().open("/readyz").status_code == 200)
 
 
 def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage):
-    client = outage.client()
-    came_from = {**OUR_OWN_FORM, "Referer": f"https://localhost/my-groups/{SECRET}"}
+    visitor = outage.visitor()
+    visitor.headers["Referer"] = f"https://localhost/my-groups/{SECRET}"
     for _ in range(3):
-        assert client.get(f"/my-groups/{SECRET}").status_code == 502
-        typed = {"email": SECRET}
-        assert client.post(f"/my-groups/{SECRET}/leave", typed, came_from).status_code == 502
+        assert visitor.open(f"/my-groups/{SECRET}").status_code == 502
+        assert visitor.press(f"/my-groups/{SECRET}/leave", email=SECRET).status_code == 502
     told = (outage.installation.logs / "belong.log").read_text()
     assert set(re.findall(r"^\S+ (status=\d+) seconds=\S+$", told, re.MULTILINE)) == {"status=502"}
     logs = [*outage.log.glob("*"), *outage.installation.logs.glob("*")]
@@ -146,7 +145,7 @@ def standstill(stage: Stage) -> Iterator[Stage]:
     stage.flask("hold", "release")  # for this host the copy was the newer one
     stage.start("web")
     stage.start("worker")
-    stage.wait_for(lambda: stage.client().get("/readyz").status_code == 200)
+    stage.wait_for(lambda: stage.visitor().open("/readyz").status_code == 200)
 
 
 @night("installations")
@@ -166,8 +165,8 @@ def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(s
 def is_ready_and_takes_a_form(stage: Stage) -> bool:
     """Start the web; ask whether it is ready, and see that it is right about that."""
     stage.start("web")
-    stage.wait_for(lambda: stage.client().get("/healthz").status_code == 200)
-    is_ready = stage.client().get("/readyz").status_code == 200
-    answer = stage.client().send(f"/groups/{SLUG}/join", email="restored@dpsk12.org")
+    stage.wait_for(lambda: stage.visitor().open("/healthz").status_code == 200)
+    is_ready = stage.visitor().open("/readyz").status_code == 200
+    answer = stage.visitor().send(f"/groups/{SLUG}/join", email="restored@dpsk12.org")
     assert answer.status_code == (303 if is_ready else 503)
     return is_ready

@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,11 +37,15 @@ class Answer:
 
 @dataclass
 class Browser:
-    """Talks to a port; keeps no cookie, follows no redirect, remembers where it went."""
+    """Visits a port, by TLS if it has a context; follows no redirect, remembers where it went."""
 
     port: int
+    context: ssl.SSLContext | None = None
+    keeps_cookies: bool = False
     visited: list[str] = field(default_factory=list)
     pages: list[bytes] = field(default_factory=list)
+    # Cookies that it was given, each as often as it was.
+    given: list[str] = field(default_factory=list)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         return self.open(url, "GET", headers=headers)
@@ -60,9 +65,9 @@ class Browser:
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = self._connect()
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
-        given = {"Host": f"localhost:{self.port}", **form, **(headers or {})}
+        given = {"Host": f"localhost:{self.port}", **form, **self._cookies(), **(headers or {})}
         try:
             connection.request(method, url, body, given)
             response = connection.getresponse()
@@ -71,7 +76,19 @@ class Browser:
             connection.close()
         self.visited += [url, answer.location, str(answer.headers["Refresh"] or "")]
         self.pages.append(answer.data)
+        set_cookies = answer.headers.get_all("Set-Cookie", [])
+        self.given += [each.partition(";")[0] for each in set_cookies]
         return answer
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self.context is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=60, context=self.context)
+
+    def _cookies(self) -> dict[str, str]:
+        kept = dict(each.split("=", 1) for each in self.given) if self.keeps_cookies else {}
+        said = "; ".join(f"{name}={value}" for name, value in kept.items())
+        return {"Cookie": said} if said else {}
 
 
 class Site:
