@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from flask.cli import main
 from belong_mail.core import memory
 from belong_mail.ops.launcher import worker_arguments
 from dev import end_with_parent
-from tests.waiting import wait_until
+from tests.waiting import ENDS_WITH_US, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60
@@ -33,8 +32,6 @@ FORKS.set_forkserver_preload(
     ["belong_mail.app", "belong_mail.worker.process", "belong_mail.core.postgresql", "config",
      "tests.processes", "tests.warm"]
 )  # fmt: skip
-# A test process that crashes ends what it started: the kernel tells it (util-linux).
-ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 # `multiprocessing` reads how a child ended once: two threads that ask at a time see code 255.
 ONE_ASKS = threading.Lock()
 

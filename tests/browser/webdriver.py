@@ -7,17 +7,17 @@ no geckodriver, which would translate.
 import json
 import os
 import shutil
-import subprocess
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
-from socket import create_connection, socket
+from socket import create_connection
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from tests.browser.site import PATIENCE
 from tests.servers.ports import free_port
+from tests.waiting import daemon, wait_until
 
 # The commands over HTTP.
 PATHS = {
@@ -72,22 +72,10 @@ class Driven:
         """Give a command by the name that it has in Marionette, and return its value."""
         raise NotImplementedError
 
-    def run(self, *program: str, **settings: str) -> None:
+    def run(self, *program: str, ports: tuple[int, ...] = (), **settings: str) -> None:
         """Start a program, which ends with us."""
-        process = subprocess.Popen(
-            program, env=os.environ | settings | {"HOME": self.home}, stderr=subprocess.DEVNULL
-        )
-        self.ends.callback(process.wait)
-        self.ends.callback(process.terminate)
-
-    def connect(self) -> socket:
-        """Wait until the port answers."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with suppress(ConnectionRefusedError):
-                return create_connection(("127.0.0.1", self.port))
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        env = os.environ | settings | {"HOME": self.home}
+        self.ends.enter_context(daemon(*program, ports=ports, env=env))
 
     def go(self, url: str) -> None:
         self.command("Navigate", url=url)
@@ -127,9 +115,14 @@ class Firefox(Driven):
     def start(self) -> None:
         Path(self.home, "user.js").write_text(f'user_pref("marionette.port", {self.port});\n')
         self.run("firefox-esr", "--headless", "--marionette", "--profile", self.home)
-        self._wire = self.ends.enter_context(self.connect()).makefile("rwb")
+        wait_until(self._connect)
         self._answer()
         self.command("NewSession", acceptInsecureCerts=True)
+
+    def _connect(self) -> bool:
+        wire = create_connection(("127.0.0.1", self.port))
+        self._wire = self.ends.enter_context(wire).makefile("rwb")
+        return True
 
     def command(self, name: str, **arguments: Any) -> Any:
         asked = json.dumps([0, 0, f"WebDriver:{name}", arguments]).encode()
@@ -152,8 +145,8 @@ class WebKit(Driven):
         # A screen that nobody looks at; the next free number is no display of others.
         number = f":{self.port}"
         self.run("Xvfb", number, "-nolisten", "tcp")
-        self.run("WebKitWebDriver", f"--port={self.port}", DISPLAY=number)
-        self.connect().close()
+        driver = "WebKitWebDriver", f"--port={self.port}"
+        self.run(*driver, ports=(self.port,), DISPLAY=number)
         self._session = ""
         self._session = f"session/{self.command('NewSession', capabilities=TRUSTING)['sessionId']}/"
         self.ends.callback(self._ask, "DELETE", self._session[:-1])

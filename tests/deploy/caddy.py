@@ -1,9 +1,8 @@
 """The other TLS proxy: Debian's Caddy, with the Caddyfile that we ship, before any upstream."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from tests.deploy.programs import program
 from tests.processes import ROOT
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
-from tests.waiting import listens, wait_until
+from tests.waiting import daemon
 
 FILE = ROOT / "deploy" / "Caddyfile"
 SITE = "{$BELONG_BASE_URL:https://belong.example.org} {\n"
-SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -36,19 +34,7 @@ def running(folder: Path, authority: Authority, upstream: int) -> Iterator[Caddy
     )
     ours = f"https://localhost:{caddy.port} {{\n\ttls {pair} {pair}\n"
     (folder / "Caddyfile").write_text(text.replace(SITE, ours))
-    with caddy.log.open("wb") as log:
-        process = subprocess.Popen(
-            [program("caddy"), "run", "--config", folder / "Caddyfile"],
-            env={"HOME": str(folder), "BELONG_UPSTREAM": f"127.0.0.1:{upstream}"},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        ports = (caddy.port, caddy.plain_port)
-        wait_until(lambda: all(map(listens, ports)), caddy.log.read_text, SECONDS)
+    command = program("caddy"), "run", "--config", folder / "Caddyfile"
+    env = {"HOME": str(folder), "BELONG_UPSTREAM": f"127.0.0.1:{upstream}"}
+    with daemon(*command, ports=(caddy.port, caddy.plain_port), log=caddy.log, env=env):
         yield caddy
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS)
-        process.kill()
-        process.wait()

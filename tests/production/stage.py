@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,7 @@ from tests.servers.ports import free_port
 from tests.servers.site import Browser
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
+from tests.waiting import daemon
 
 USER, PASSWORD = "belong", "pa55/w0rd"
 SECONDS_TO_END = 60
@@ -75,7 +76,7 @@ class Stage(Served):
             self.installation.make(f"smtp://{name}@localhost:{self.relay.port}?{query}")
             self.log.mkdir()
             ends.callback(self._kill)
-            self._start_nginx()
+            ends.enter_context(self._nginx())
             self.start("web")
             self.start("worker")
             self.wait_for(lambda: self.visitor().open("/readyz").status_code == 200)
@@ -124,7 +125,7 @@ class Stage(Served):
         for name in self.processes:
             self.kill(name)
 
-    def _start_nginx(self) -> None:
+    def _nginx(self) -> AbstractContextManager[object]:
         folder, tls = self.folder / "nginx", self.folder / "etc" / "ssl" / "belong"
         folder.mkdir()
         tls.mkdir(parents=True)
@@ -138,12 +139,9 @@ class Stage(Served):
         etc = self.folder / "etc" / "nginx"
         main.write_text(nginx.MAIN.format(folder=folder, logs=self.installation.logs, etc=etc))
         options = ["-p", str(folder), "-c", str(main), "-e", str(folder / "log")]
-        with (self.log / "nginx.log").open("ab") as log:
-            self.processes["nginx"] = subprocess.Popen(
-                [nginx.PATH or "nginx", *options],
-                env=self.surroundings, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, **User("nginx").options(),
-            )  # fmt: skip
+        command, log = [nginx.PATH or "nginx", *options], self.log / "nginx.log"
+        env, user = self.surroundings, User("nginx").options()
+        return daemon(*command, ports=(self.port,), log=log, env=env, **user)
 
     def flask(self, *arguments: str) -> str:
         """Run a command of the operator's as the worker's user does."""

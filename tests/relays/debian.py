@@ -5,12 +5,11 @@ They ask for users of their own: within a mount namespace of theirs, /etc/passwd
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.waiting import listens, wait_until
+from tests.waiting import daemon
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "relays"
 ROOT = FOLDER / "root"
@@ -28,7 +27,6 @@ ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LD_LIBRARY_PATH": ":".join(map(str, LIBRARIES)),
 }
-SECONDS = 20
 IS_REQUIRED = os.environ.get("REQUIRE_RELAYS") == "1"
 
 
@@ -47,21 +45,8 @@ def why_not() -> str:
 def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
     """Run a server until the block is left; it has to answer on the port."""
     _write_accounts(folder)
-    process = subprocess.Popen(
-        _with_accounts(folder, command),
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until(lambda: listens(port), seconds=SECONDS)
+    with daemon(*_with_accounts(folder, command), ports=(port,), env=ENVIRONMENT):
         yield
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS)
-        process.kill()
-        process.wait()
 
 
 def _with_accounts(folder: Path, command: Sequence[str | Path]) -> list[str]:

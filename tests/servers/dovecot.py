@@ -6,20 +6,20 @@
 import imaplib
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
-from tests.waiting import listens, wait_until
+from tests.waiting import daemon
 
 PROGRAM = shutil.which("dovecot", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 IS_REQUIRED = os.environ.get("REQUIRE_DOVECOT") == "1"
@@ -132,6 +132,7 @@ def dovecot(passdb: str = "") -> Iterator[Dovecot]:
         certificate = authority.leaf()
         for made in (folder / "run", folder / "home"):
             made.mkdir()
+        (folder / "log").touch()
         is_root = os.geteuid() == 0
         user, group = ("nobody", "nogroup") if is_root else (folder.owner(), folder.group())
         port, tls_port = free_port(), free_port()
@@ -147,24 +148,9 @@ def dovecot(passdb: str = "") -> Iterator[Dovecot]:
         for each in (folder, *folder.rglob("*")):
             if is_root:
                 shutil.chown(each, user, group)
-        process = subprocess.Popen(
-            [str(PROGRAM), "-F", "-c", str(config)],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            user=user if is_root else None,
-            group=group if is_root else None,
-            extra_groups=[] if is_root else None,
+        owner: dict[str, Any] = (
+            {"user": user, "group": group, "extra_groups": []} if is_root else {}
         )
-        try:
-            wait_until(lambda: listens(port), (folder / "log").read_text, SECONDS)
+        command = PROGRAM, "-F", "-c", config
+        with daemon(*command, ports=(port, tls_port), log=folder / "log", **owner):
             yield Dovecot(folder, port, tls_port, authority.file)
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(SECONDS)
-    process.kill()
-    process.wait()

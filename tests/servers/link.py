@@ -5,9 +5,7 @@ socket. The file gets a byte for each round trip: the near side speaks after an 
 """
 
 import asyncio
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import make_url
 
 from tests.servers.ports import free_port
-from tests.waiting import listens, wait_until
+from tests.waiting import daemon
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,13 +113,9 @@ def far_database(url: str, round_trip: float, trips: Path | None = None) -> Iter
     is_file = folder.startswith("/")
     target = f"{folder}/.s.PGSQL.{near.port or 5432}" if is_file else str(near.port or 5432)
     running = command(port, target, round_trip) + ([str(trips)] if trips else [])
-    with subprocess.Popen(running, cwd=ROOT, env=os.environ) as link:
-        try:
-            wait_until(lambda: listens(port))
-            far = near.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
-            yield far.render_as_string(hide_password=False)
-        finally:
-            link.kill()
+    with daemon(*running, ports=(port,), cwd=ROOT):
+        far = near.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
+        yield far.render_as_string(hide_password=False)
 
 
 if __name__ == "__main__":

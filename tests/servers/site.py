@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.processes import ENDS_WITH_US, ROOT, flask, is_ready_to_end, surroundings
-from tests.waiting import wait_until
+from tests.processes import ROOT, flask, is_ready_to_end, surroundings
+from tests.waiting import ENDS_WITH_US, wait_until
 
 SECONDS_TO_END = 60
 
