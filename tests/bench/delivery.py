@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ PAGE = tools.ROOT / "docs" / "performance.md"
 @click.option(
     "--quick", is_flag=True, help="A few messages: does it run? Its figures mean nothing."
 )
-@click.option("--messages", type=click.IntRange(100), help="Recipients of an issue; else 50,000.")
-@click.option("--many", type=click.IntRange(200), help="Of a large issue; else 1,000,000.")
 @click.option(
     "--only", default="", help=f"Some parts, such as core,far: {', '.join(rounds.PARTS)}."
 )
@@ -37,22 +34,21 @@ PAGE = tools.ROOT / "docs" / "performance.md"
 @click.option("--write-docs", is_flag=True, help="Put the table into docs/, if all went well.")
 @click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
 def main(
-    number: int, messages: int | None, many: int | None, only: str, peers: str, folder: Path,
-    *, quick: bool, write_docs: bool,
-) -> None:  # fmt: skip
+    number: int, only: str, peers: str, folder: Path, *, quick: bool, write_docs: bool
+) -> None:
     """Measure the delivery of newsletters beside smtp-source, nodemailer, Mailman and mlmmj."""
     if write_docs and (quick or number < ENOUGH):
         raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
     parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)
     for peer in _chosen(peers, tools.INSTALLERS) if peers else ():
         tools.INSTALLERS[peer]()
-    plan = _plan(rounds.QUICK if quick else rounds.FULL, messages, many)
+    plan = rounds.QUICK if quick else rounds.FULL
     trouble: dict[str, str] = {}
     measured: list[dict[str, float]] = []
     about = machine()
     with own_folder(folder) as place, postgresql() as url:
         click.echo("Writing the letter …")
-        bench = rounds.prepare(place, plan, url, is_exact=not quick)
+        bench = rounds.prepare(place, plan, url)
         about["octets"] = bench.letter.octets
         for each in range(number):
             click.echo(f"Round {each + 1} of {number}")
@@ -60,7 +56,7 @@ def main(
             about |= {"protections": bench.protections, "trouble": trouble}
             kept = {"about": about, "rounds": measured}
             (folder / "delivery.json").write_text(json.dumps(kept, indent=2))
-    click.echo(f"\n{figures.as_text(measured)}\n")
+    click.echo(f"\n{figures.as_markdown(measured)}\n")
     complaints = [f"{name}: {words}" for name, words in trouble.items()]
     complaints += [
         f"The {name} was not at work: these are not the figures of what is shipped."
@@ -82,7 +78,7 @@ def _round(
         click.echo(f"  {name} …")
         try:
             measured |= rounds.PARTS[name](bench)
-        except (tools.NotHere, Failed) as error:
+        except (tools.NotHere, Failed, OSError) as error:
             trouble[name] = str(error)
             click.echo(f"  {error}", err=True)
     return measured
@@ -94,17 +90,6 @@ def _write_page(measured: list[dict[str, float]], about: dict[str, Any]) -> None
         f" {about['python']}; {len(measured)} rounds; {about['octets']:,} octets a message."
     )
     figures.put_between_marks(PAGE, f"{said}\n\n{figures.as_markdown(measured)}")
-
-
-def _plan(plan: rounds.Plan, messages: int | None, many: int | None) -> rounds.Plan:
-    few = min(plan.few, messages or plan.few)
-    return replace(
-        plan,
-        messages=messages or plan.messages,
-        few=few,
-        many=many or plan.many,
-        traced=min(plan.traced, few),
-    )
 
 
 def _chosen(names: str, known: Any) -> tuple[str, ...]:

@@ -44,15 +44,11 @@ def test_a_round_measures_us_as_shipped_beside_the_others(tmp_path):
 
 
 def test_a_figure_is_judged_by_its_median_and_what_was_not_measured_is_said():
-    by_name = {each.figure.measure + each.figure.to: each for each in figures.results(ROUNDS)}
-    sqlite = by_name["sqlite.cpusource.cpu"]
-    assert sqlite.values == (1.2, 0.9, 2.0)
-    assert sqlite.spread() == ("0.90 ×", "1.20 ×", "2.00 ×")
-    assert (sqlite.is_held, sqlite.is_reached) == (True, False)
-    mailman = by_name["mailman.cpusqlite.cpu"]
-    assert (mailman.median, mailman.is_held, mailman.is_reached) == (150, True, False)
-    assert by_name["many.peak"].is_held is False
-    [row] = [line for line in figures.as_text(ROUNDS).splitlines() if "PostgreSQL, to" in line]
-    assert "not measured" in row
-    assert "✓" not in row
-    assert "✗" not in row
+    lines = figures.as_markdown(ROUNDS).splitlines()
+    for line in (
+        "CPU a message, SQLite, to smtp-source | 0.90 × | 1.20 × | 2.00 × | ≤ 1 × ✗ | ≤ 1.4 × ✓",
+        "CPU a message, GNU Mailman 3 to ours | 120 × | 150 × | 200 × | ≥ 200 × ✗ | ≥ 120 × ✓",
+        "Peak memory of a worker | 70.0 MB | 90.0 MB | 95.0 MB | ≤ 60 MB ✗ | ≤ 80 MB ✗",
+        "CPU a message, PostgreSQL, to smtp-source | – | not measured | – | ≤ 1.25 × | ≤ 1.7 ×",
+    ):
+        assert f"| {line} |" in lines

@@ -3,7 +3,6 @@
 import os
 import re
 import resource
-import signal
 import subprocess
 import tempfile
 import time
@@ -11,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from tests.bench.rig.tools import ROOT
+from tests.waiting import daemon, end
 
 # Seconds between two looks at a process.
 LOOK_EVERY = 0.02
-# Seconds that a process has to end.
-PATIENCE = 20.0
 # Cores: the one that is measured has its own, where there are two.
 SENDER, SINK = 1, 0
 
@@ -53,13 +51,15 @@ def run(
     """Run a command to its good end and measure it; `look` is called while it runs."""
     with tempfile.TemporaryFile() as words:
         began = time.perf_counter()
-        process = _start(command, env, words)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=words, stderr=words,
+            start_new_session=True,
+        )  # fmt: skip
         try:
             pin(process.pid, SENDER)
             peak, status, usage = _watch(process.pid, began + limit, look)
         except BaseException:
-            _kill(process)
-            process.wait()
+            end(process)
             raise
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -88,24 +88,13 @@ def _watch(
 
 @contextmanager
 def running(
-    command: Sequence[str],
-    env: Mapping[str, str],
-    *,
-    core: int | None = None,
-    output: IO[bytes] | None = None,
+    command: Sequence[str], env: Mapping[str, str], *, core: int | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command until the block ends, then ask it to end, and in vain kill it."""
-    process = _start(command, env, output)
-    try:
+    """Run a server on a core until the block ends."""
+    with daemon(*command, env=env, cwd=ROOT, **options) as process:
         if core is not None:
             pin(process.pid, core)
         yield process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
-        _kill(process)
-        process.wait()
 
 
 def peak_of(process_id: int) -> int:
@@ -120,22 +109,3 @@ def cpu_of(process_id: int) -> float:
     """Return the seconds of CPU that a running process has used."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _start(
-    command: Sequence[str], env: Mapping[str, str], output: IO[bytes] | None
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=output or subprocess.DEVNULL,
-        stderr=output or subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -79,73 +79,26 @@ FIGURES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A figure over all rounds."""
-
-    figure: Figure
-    values: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-    @property
-    def is_held(self) -> bool:
-        return self.figure.holds(self.median, self.figure.bound)
-
-    @property
-    def is_reached(self) -> bool:
-        return self.figure.holds(self.median, self.figure.aim)
-
-    def spread(self) -> tuple[str, str, str]:
-        """Write the least, the median and the most."""
-        numbers = (min(self.values), self.median, max(self.values))
-        least, median, most = (self.figure.written(number) for number in numbers)
-        return least, median, most
-
-
-def results(rounds: Sequence[Round]) -> list[Result]:
-    """Take each figure from every round that measured it."""
-    found = []
-    for figure in FIGURES:
-        values = (figure.of(each) for each in rounds)
-        found.append(Result(figure, tuple(value for value in values if value is not None)))
-    return found
-
-
-def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
-    """Write each figure: name, least, median, most, aim, bound, with a mark where it is kept."""
-    written: list[tuple[str, ...]] = []
-    for each in results(rounds):
-        figure = each.figure
-        least, median, most = each.spread() if each.values else ("–", "not measured", "–")
-        aim, bound = figure.limit(figure.aim), figure.limit(figure.bound)
-        if each.values:
-            aim += " ✓" if each.is_reached else " ✗"
-            bound += " ✓" if each.is_held else " ✗"
-        written.append((figure.name, least, median, most, aim, bound))
-    return written
-
-
 HEAD = ("figure", "minimum", "median", "maximum", "aim", "bound")
 
 
-def as_text(rounds: Sequence[Round]) -> str:
-    """Write the table for a terminal."""
-    table = [HEAD, *rows(rounds)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
-    lines = []
-    for row in table:
-        first, *rest = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join([first, *rest]).rstrip())
-    return "\n".join(lines)
+def row(figure: Figure, rounds: Sequence[Round]) -> tuple[str, ...]:
+    """Write a figure over all rounds; a mark says whether its median keeps the aim, the bound."""
+    found = (figure.of(each) for each in rounds)
+    values = [value for value in found if value is not None]
+    limits = [figure.limit(figure.aim), figure.limit(figure.bound)]
+    if not values:
+        return (figure.name, "–", "not measured", "–", *limits)
+    median = statistics.median(values)
+    marked = zip(limits, (figure.aim, figure.bound), strict=True)
+    kept = (f"{words} {'✓' if figure.holds(median, limit) else '✗'}" for words, limit in marked)
+    return (figure.name, *map(figure.written, (min(values), median, max(values))), *kept)
 
 
 def as_markdown(rounds: Sequence[Round]) -> str:
-    """Write the table for a page."""
-    lines = [HEAD, ("---", *["--:"] * (len(HEAD) - 1)), *rows(rounds)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+    """Write the table for a page or a terminal."""
+    lines = [HEAD, ("---", *["--:"] * (len(HEAD) - 1)), *(row(each, rounds) for each in FIGURES)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def put_between_marks(page: Path, words: str) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from tests.bench.rig import child, product
 
-# Octets on the wire, about.
-SIZE = 12_288
-FEW, MANY = 4, 12
+# Paragraphs, which make some 12,288 octets on the wire.
+NUMBER = 10
 PARAGRAPHS = Path(__file__).with_suffix(".md").read_text().split("\n\n")
 
 
@@ -32,15 +31,12 @@ class Letter:
         return str(found.get_content())
 
 
-def write(folder: Path, make: Callable[[Path], bytes], *, is_exact: bool) -> Letter:
-    """Write an issue whose message has about SIZE octets; `make` sends one and returns it."""
-    issue, number = folder / "issue.md", MANY
-    message = _try(issue, number, make)
-    if is_exact:
-        each = (len(message) - len(_try(issue, FEW, make))) / (MANY - FEW)
-        number = max(1, MANY + round((SIZE - len(message)) / each))
-        message = _try(issue, number, make)
-    eml = folder / "message.eml"
+def write(folder: Path, make: Callable[[Path], bytes]) -> Letter:
+    """Write an issue; `make` sends one and returns the message."""
+    issue, eml = folder / "issue.md", folder / "message.eml"
+    paragraphs = (PARAGRAPHS[each % len(PARAGRAPHS)] for each in range(NUMBER))
+    issue.write_text("\n\n".join(["## What the spring brings", *paragraphs]))
+    message = make(issue)
     eml.write_bytes(message.replace(b"\r\n", b"\n"))
     return Letter(issue, eml, len(message))
 
@@ -58,9 +54,3 @@ def sent_by(house: product.House) -> Callable[[Path], bytes]:
         return message
 
     return make
-
-
-def _try(issue: Path, number: int, make: Callable[[Path], bytes]) -> bytes:
-    paragraphs = (PARAGRAPHS[each % len(PARAGRAPHS)] for each in range(number))
-    issue.write_text("\n\n".join(["## What the spring brings", *paragraphs]))
-    return make(issue)

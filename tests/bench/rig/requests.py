@@ -1,52 +1,22 @@
 """Sign-up forms, as fast as a few visitors send them, while issues go out."""
 
 import http.client
-import re
 import secrets
-import threading
 import time
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import urlencode
 
+from belong_mail.ops.launcher import WORKER_ALONE
 from tests.bench.rig import child
 from tests.bench.rig.product import GROUP, House
+from tests.browser_client import Form
 from tests.processes import flask, wait_until_served
 from tests.servers.ports import free_port
 
 VISITORS = 2
 JOIN = f"/groups/{GROUP}/join"
-WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
-
-
-@dataclass
-class Visitor:
-    """Keeps one connection open, and sends the form again and again as somebody new."""
-
-    port: int
-    number: int
-    waits: list[float] = field(default_factory=list)
-    trouble: str = ""
-
-    def send(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Host": f"localhost:{self.port}"}
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        try:
-            token = _token(connection, headers)
-            for _ in range(self.number):
-                typed = {"csrf_token": token, "language": "en"}
-                typed["email"] = f"{secrets.token_hex(8)}@dpsk12.org"
-                began = time.perf_counter()
-                connection.request("POST", JOIN, urlencode(typed), headers)
-                answer = connection.getresponse()
-                answer.read()
-                self.waits.append(time.perf_counter() - began)
-                if answer.status != http.client.SEE_OTHER:
-                    self.trouble = f"{JOIN} was answered with {answer.status}."
-        except (OSError, http.client.HTTPException, child.Failed) as error:
-            self.trouble = f"{type(error).__name__}: {error}"
-        finally:
-            connection.close()
+HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def waits_while_sending(house: House, posts: int) -> list[float]:
@@ -59,30 +29,26 @@ def waits_while_sending(house: House, posts: int) -> list[float]:
     ):
         wait_until_served(port)
         house.wait_until_sending()
-        waits = _send(port, posts)
+        with ThreadPoolExecutor(VISITORS) as pool:
+            waits = [*pool.map(_send, [port] * VISITORS, [posts // VISITORS] * VISITORS)]
         if worker.poll() is not None:
             raise child.Failed("The worker was done before the visitors were; more members!")
+    return [wait for each in waits for wait in each]
+
+
+def _send(port: int, number: int) -> list[float]:
+    """Keep one connection open, and send the form again and again as somebody new."""
+    waits = []
+    with closing(http.client.HTTPConnection("localhost", port, timeout=60)) as connection:
+        connection.request("GET", JOIN)
+        fields = Form(connection.getresponse().read().decode()).fields
+        for _ in range(number):
+            typed = urlencode(fields | {"email": f"{secrets.token_hex(8)}@dpsk12.org"})
+            began = time.perf_counter()
+            connection.request("POST", JOIN, typed, HEADERS)
+            answer = connection.getresponse()
+            answer.read()
+            waits.append(time.perf_counter() - began)
+            if answer.status != http.client.SEE_OTHER:
+                raise child.Failed(f"{JOIN} was answered with {answer.status}.")
     return waits
-
-
-def _token(connection: http.client.HTTPConnection, headers: dict[str, str]) -> str:
-    """Return what the form carries beside what is typed."""
-    connection.request("GET", JOIN, headers=headers)
-    page = connection.getresponse().read().decode()
-    signed = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-    if signed is None:
-        raise child.Failed("The form has no signed time.")
-    return signed[1]
-
-
-def _send(port: int, posts: int) -> list[float]:
-    """Let visitors send so many forms in all; return how many seconds each answer took."""
-    visitors = [Visitor(port, posts // VISITORS) for _ in range(VISITORS)]
-    threads = [threading.Thread(target=each.send) for each in visitors]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    if trouble := next((each.trouble for each in visitors if each.trouble), ""):
-        raise child.Failed(trouble)
-    return [wait for each in visitors for wait in each.waits]

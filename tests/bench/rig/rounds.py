@@ -89,10 +89,10 @@ Measures = dict[str, float]
 Part = Callable[[Bench], Measures]
 
 
-def prepare(folder: Path, plan: Plan, postgresql_url: str, *, is_exact: bool) -> Bench:
+def prepare(folder: Path, plan: Plan, postgresql_url: str) -> Bench:
     """Write the email that everybody sends."""
     small = product.build(1, folder / "building", f"sqlite:///{folder}/letter.db")
-    letter = write(folder, sent_by(small), is_exact=is_exact)
+    letter = write(folder, sent_by(small))
     return Bench(folder, plan, letter, postgresql_url)
 
 
@@ -174,7 +174,7 @@ def away(bench: Bench) -> Measures:
     measured = {}
     for milliseconds in AWAY:
         with (
-            bench.opened(bench.plan.few, "postgresql") as (here, _),
+            bench.opened(bench.plan.messages, "postgresql") as (here, _),
             far_database(here.database_url, milliseconds / MILLI) as url,
         ):
             sent = replace(here, database_url=url).send(bench.letter.issue)

@@ -10,7 +10,6 @@ from tests.bench.rig import child, tools
 from tests.servers import link
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
-from tests.waiting import listens, wait_until
 
 CONNECTIONS = 10
 STUNNEL = """\
@@ -54,11 +53,11 @@ def plain(folder: Path, *, is_counting: bool = False) -> Iterator[Sink]:
     port, count = free_port(), folder / "taken"
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     counting = ["-c"] if is_counting else []
-    with count.open("wb") as file:
-        command = [program.path, *counting, *user, f"127.0.0.1:{port}", "1024"]
-        with child.running(command, program.environment(), core=child.SINK, output=file):
-            wait_until(lambda: listens(port))
-            yield Sink(port, count)
+    count.write_bytes(b"")
+    command = [program.path, *counting, *user, f"127.0.0.1:{port}", "1024"]
+    env = program.environment()
+    with child.running(command, env, core=child.SINK, ports=(port,), log=count):
+        yield Sink(port, count)
 
 
 @contextmanager
@@ -71,8 +70,8 @@ def behind_tls(sink: Sink, folder: Path) -> Iterator[Sink]:
     [certificate] = set(folder.glob("*.pem")) - {authority.file}
     settings.write_text(STUNNEL.format(port=port, sink=sink.port, certificate=certificate))
     relay = f"smtps://localhost:{{port}}?ca={authority.file}&connections={{connections}}"
-    with child.running([program.path, str(settings)], program.environment(), core=child.SINK):
-        wait_until(lambda: listens(port))
+    command, env = [program.path, str(settings)], program.environment()
+    with child.running(command, env, core=child.SINK, ports=(port,)):
         yield Sink(port, sink.count, relay)
 
 
@@ -81,6 +80,5 @@ def far_away(sink: Sink, round_trip: float) -> Iterator[Sink]:
     """Put a link in front of a sink that takes so many seconds there and back."""
     port = free_port()
     command = link.command(port, str(sink.port), round_trip)
-    with child.running(command, dict(os.environ), core=child.SINK):
-        wait_until(lambda: listens(port))
+    with child.running(command, os.environ, core=child.SINK, ports=(port,)):
         yield Sink(port, sink.count)
