@@ -36,7 +36,7 @@ def photograph() -> bytes:
     return file(image, "JPEG", exif=exif, comment=b"Ada", quality=95, icc_profile=b"Ada" * 99)
 
 
-def add(lead, page: str, content: bytes, name: str = "tea.png", says: str = "Tea"):
+def add(lead, page: str, content: bytes, says: str = "Tea", name: str = "tea.png"):
     return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
 
 

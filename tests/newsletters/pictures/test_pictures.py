@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from belong_mail.newsletters import files
 from belong_mail.newsletters.confinement import EncodedImage
 from belong_mail.newsletters.forms import MAX_BODY
-from belong_mail.newsletters.models import Image, Newsletter
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from tests.browser_client import Form, html_of, text_of
 from tests.markers import on_both
-from tests.newsletters.pictures.samples import HTML, SVG, add, file, photograph, picture
+from tests.newsletters.flyers.samples import REFUSED, flyer
+from tests.newsletters.pictures.samples import HTML, SVG, add, attach, file, photograph, picture
 from tests.newsletters.writing import act, begin, refused
 
 
@@ -42,9 +43,8 @@ def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, servic
 @on_both("octets")
 def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, services, worker, relay):
     page = begin(lead)
-    assert (
-        add(lead, page, photograph(), "me at home.jpg", "Two [people] & *tea*").status_code == 303
-    )
+    added_one = add(lead, page, photograph(), "Two [people] & *tea*", "me at home.jpg")
+    assert added_one.status_code == 303
     assert add(lead, page, picture(), says="Not shown").status_code == 303
     [image, _unused] = added(services)
     listed = lead.open(page).text
@@ -85,32 +85,44 @@ def test_another_groups_picture_is_not_shown_in_a_text(lead, other_lead, service
     assert "<img" not in preview
 
 
-@pytest.mark.parametrize(
-    ("content", "name", "says", "problem"),
-    [
-        (SVG, "tea.svg", "Tea", "Upload a JPEG, PNG or WebP"),
-        (SVG, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
-        (HTML, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
-        (b"", "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
-        (photograph()[:300], "tea.jpg", "Tea", "damaged"),
-        (picture() + b"\0" * 5_000_000, "tea.png", "Tea", "larger than 5 MB"),
-        (picture(), "", "Tea", "Choose a picture."),
-        (picture(), "tea.png", " ", "Describe what the picture shows."),
-        (picture(), "tea.png", "x" * 301, "Use at most 300 characters."),
-        (picture(), "tea.png", "two\nlines", "a character we can’t read"),
-        (picture(), "tea.png", "hidden \u202e words", "a character we can’t read"),
-    ],
-    ids=["svg", "svg.png", "html.png", "empty", "truncated", "large", "none", "mute", "long",
-         "lines", "hidden"],
-)  # fmt: skip
+WRONG_KIND = "Upload a JPEG, PNG or WebP"
+# Who adds a picture or a flyer, its file, description or title, and what is wrong.
+BAD = {
+    "svg": (add, SVG, "Tea", WRONG_KIND),
+    "html": (add, HTML, "Tea", WRONG_KIND),
+    "empty": (add, b"", "Tea", WRONG_KIND),
+    "truncated": (add, photograph()[:300], "Tea", "damaged"),
+    "large": (add, picture() + b"\0" * 5_000_000, "Tea", "larger than 5 MB"),
+    "no picture": (add, None, "Tea", "Choose a picture."),
+    "mute": (add, picture(), " ", "Describe what the picture shows."),
+    "long": (add, picture(), "x" * 301, "Use at most 300 characters."),
+    "lines": (add, picture(), "two\nlines", "a character we can’t read"),
+    "hidden": (add, picture(), "hidden \u202e words", "a character we can’t read"),
+    "no PDF": (attach, b"Tea on Friday", "Tea", "This file isn’t a PDF"),
+    "no flyer": (attach, None, "Tea", "Choose a PDF."),
+    "locked": (attach, REFUSED["locked"][0], "Tea", "protected by a password"),
+    "script": (attach, REFUSED["a script at the start"][0], "Tea", "can do things by itself"),
+    "comment": (attach, REFUSED["a comment"][0], "Tea", "comments, added text boxes"),
+    "large PDF": (attach, REFUSED["large"][0], "Tea", "can total 5 MB"),
+    "mute PDF": (attach, flyer(), " ", "Give the flyer a title."),
+    "long title": (attach, flyer(), "x" * 81, "Use at most 80 characters."),
+    "title of lines": (attach, flyer(), "two\nlines", "a character we can’t read"),
+    "identifying": (attach, flyer(), "Tea of The Village", "“the village” names the group"),
+    "hidden title": (attach, flyer(), "hidden \u202e words", "a character we can’t read"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_bad_files_and_descriptions_are_explained_beside_the_field(
-    lead, services, content, name, says, problem
-):
-    answer = add(lead, begin(lead), content, name, says)
+def test_bad_files_and_words_are_explained_and_what_was_typed_stays(lead, services, name):
+    send, content, words, problem = BAD[name]
+    answer = send(lead, begin(lead), content or b"", words, "" if content is None else "tea")
     assert answer.status_code == 422
     assert problem in answer.text
-    assert added(services) == []
+    assert f'value="{words.strip()}"' in answer.text or "\n" in words or not words.strip()
+    with services.reading.begin() as session:
+        kept = (session.scalar(select(func.count(kind.id))) for kind in (Image, Flyer))
+        assert list(kept) == [0, 0]
     del answer
     gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
 
