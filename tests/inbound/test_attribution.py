@@ -20,12 +20,10 @@ from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.members.models import Subscription
-from tests.browser_client import link_to
 from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
 from tests.inbound.scenario import ADA, BounceScenario
 from tests.markers import on_sqlite
-from tests.servers.actions import drop
 from tests.servers.smtp import Accepted
 
 BEN = "ben@dpsk12.org"
@@ -251,16 +249,6 @@ def test_a_complaint_whose_path_was_rewritten_ends_the_membership_if_it_has_the_
 
 
 @on_sqlite
-def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(scenario):
-    scenario.add(ADA)
-    scenario.relay.script("DOT", drop())
-    scenario.issue()
-    report = Returned(head_of(scenario.copies()[0]), action="delivered", why=("2.1.5", "250 Ok"))
-    scenario.take("", report.write())
-    assert states(scenario) == [State.ACCEPTED]
-
-
-@on_sqlite
 def test_our_return_path_counts_before_any_message_id(copy, scenario):
     """Ben writes to his own return path, and names Ada's message."""
     bens = scenario.copies(BEN)[-1].return_path
@@ -268,29 +256,3 @@ def test_our_return_path_counts_before_any_message_id(copy, scenario):
     with scenario.services.reading.begin() as session:
         [bounced] = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED))
     assert names_of(scenario).read(bens) == bounced.id
-
-
-@on_sqlite
-def test_a_confirmation_email_is_found_as_well(scenario, visitor):
-    visitor.join("the-village", ADA)
-    scenario.worker.drain()
-    [asked] = scenario.copies()
-    assert link_to(asked.message, "confirm")
-    scenario.take("", Returned(head_of(asked)).write())
-    assert states(scenario) == [State.BOUNCED]
-
-
-@on_sqlite
-def test_a_message_keeps_its_id_when_it_is_tried_again(scenario):
-    scenario.add(ADA)
-    scenario.relay.script("DOT", "451 4.3.0 Later")
-    scenario.issue()
-    scenario.pass_days(0)
-    with scenario.services.writing.begin() as session:
-        [delivery] = session.scalars(select(Delivery))
-        assert delivery.due_at is not None
-        delivery.due_at -= timedelta(hours=1)
-        made = names_of(scenario).message_id(delivery.id, ADA)
-    scenario.worker.drain()
-    [copy] = scenario.copies()
-    assert message_id(copy) == made

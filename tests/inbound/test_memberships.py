@@ -29,17 +29,6 @@ BEN = "ben@dpsk12.org"
 PERSONAL = "ada@personal.example.com"
 
 
-def test_who_is_unknown_on_two_days_is_a_member_no_more(scenario):
-    scenario.add(ADA, BEN)
-    scenario.come_back(0)
-    assert scenario.members() == 2
-    scenario.come_back(7)
-    assert scenario.members() == 1
-    scenario.issue()
-    assert len(scenario.copies()) == 2
-    assert len(scenario.copies(BEN)) == 3
-
-
 @on_sqlite
 @pytest.mark.parametrize(
     ("why", "days", "short"),
@@ -105,16 +94,6 @@ def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario):
     with scenario.services.reading.begin() as session:
         states = list(session.scalars(select(Delivery.state)))
     assert states == ["bounced"] * 4
-
-
-def test_a_refusal_at_once_counts_as_one_that_comes_later(scenario):
-    scenario.add(ADA)
-    scenario.relay.always(f"RCPT {ADA}", "550 5.1.1 User unknown")
-    issue = scenario.issue()
-    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
-    scenario.pass_days(7)
-    scenario.issue()
-    assert scenario.members() == 0
 
 
 @on_sqlite

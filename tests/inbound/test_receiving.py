@@ -9,9 +9,7 @@ from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import service as newsletters
 from tests.browser_client import link_to
-from tests.counts import count_faults
 from tests.db_dump import kept_of
 from tests.inbound.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
 from tests.inbound.scenario import ADA
@@ -35,17 +33,6 @@ def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
         assert (bounced.enhanced, bounced.due_at) == (why[0], None)
 
 
-def test_what_comes_back_once_its_issue_is_settled_is_in_its_counts(scenario):
-    scenario.add(ADA, BEN)
-    issue = scenario.issue()
-    with scenario.services.writing.begin() as session:
-        newsletters.log_endings(session, now())
-    scenario.send_back()
-    assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
-    with scenario.services.reading.begin() as session:
-        assert count_faults(session) == []
-
-
 @on_sqlite
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
 def test_what_is_late_or_there_has_not_bounced(action, scenario):
@@ -62,13 +49,6 @@ def test_a_report_that_comes_twice_counts_once(scenario):
     before = kept_of(scenario.services)
     scenario.send_back()
     assert kept_of(scenario.services) == before
-    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
-
-
-@on_sqlite
-def test_the_messages_own_headers_tell_where_no_return_path_is_given(scenario):
-    issue, path = scenario.one_copy()
-    scenario.take("", bounce(path.upper(), ADA))
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
 
 
