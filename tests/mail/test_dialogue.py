@@ -338,15 +338,6 @@ def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(serve
     hand.close()
 
 
-@pytest.mark.parametrize("goodbye", [drop(), reset, drop(b"421 4.4.2 Idle for too long\r\n")])
-def test_a_connection_that_died_meanwhile_is_opened_anew(server, transport, note, goodbye):
-    transport.send(ENVELOPE, note)
-    server.script("MAIL", goodbye)
-    assert transport.send(ENVELOPE, note).code == 250
-    assert len(server.accepted) == 2
-    assert server.connections == 2
-
-
 def test_a_relay_that_hangs_up_at_once_is_tried_once(server, transport, note):
     transport.send(ENVELOPE, note)
     server.always("MAIL", drop())

@@ -150,14 +150,6 @@ def test_a_subject_may_hold_a_slot():
     assert parse(message)["Subject"] == "For Zoë 👩"
 
 
-@pytest.mark.parametrize(
-    "values", [kept(VALUES), {**VALUES, "surplus": "x"}, {}, {**kept(VALUES), "last_name": "x"}]
-)
-def test_each_slot_has_exactly_one_value(values):
-    with pytest.raises(InvalidMessage):
-        wire().fill(values)
-
-
 def test_a_value_is_never_a_template():
     value = f"{slot('leave')} {{{{ config }}}} %(leave)s {{0.__class__}} ${{env:HOME}}"
     assert parts(wire().fill({**VALUES, "first_name": value}))[0].startswith(f"Hello {value},")

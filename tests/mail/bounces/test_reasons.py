@@ -102,17 +102,6 @@ def test_a_reason_keeps_the_basic_code():
     assert classify_bounce("it took 550 seconds", "5.1.1").code is None
 
 
-def test_what_is_kept_of_our_quota_is_no_full_mailbox():
-    assert classify_bounce("554 5.7.1 mail quota exceeded", "").phrase == "relay limit"
-    assert classify_bounce("550 5.7.1 recipient's mail quota exceeded", "").phrase == "mailbox full"
-
-
-def test_permanence_is_the_class_of_the_status():
-    assert classify_bounce("", "5.2.2").permanence == "permanent"
-    assert classify_bounce("", "4.2.2").permanence == "temporary"
-    assert classify_bounce("", "").permanence is None
-
-
 def test_an_address_is_no_word_of_the_server():
     assert classify_bounce("550 <user.unknown@example.org> refused", "").phrase == ""
     assert classify_bounce("550 <spam@example.org>: no such user", "").verdict is REFUSED
