@@ -124,8 +124,11 @@ class SharedForm(VersionedForm, LocalizedForm):
     def newer(self, said: Any) -> list[tuple[str, str | bool]]:
         """Return label and text of fields that someone else changed; sent again, the form wins."""
         words = json.dumps(asdict(said), sort_keys=True)
-        if not self.is_stale(hashlib.sha256(words.encode()).hexdigest()):
-            return []
+        is_stale = self.is_stale(hashlib.sha256(words.encode()).hexdigest())
+        return self.differing(said) if is_stale else []
+
+    def differing(self, said: Any) -> list[tuple[str, str | bool]]:
+        """Return label and stored text of the fields in which something else is typed."""
         stored = type(self)(formdata=None)
         stored.show(said)
         pairs = zip(self.fields_of_words(), stored.fields_of_words(), strict=True)
@@ -198,6 +201,10 @@ class PageForm(SharedForm):
         )
         self.mailbox.errors = (said,)
         return False
+
+    def refuse_second_ok(self) -> None:
+        said = _("The group needs at least two leaders before you can turn this on.")
+        self.second_ok.errors = (said,)
 
     def page(self) -> GroupPage:
         """Return the input."""

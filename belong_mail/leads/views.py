@@ -94,14 +94,16 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
     newer = form.newer(stored)
     if request.method != "POST":
         form.show(stored)
+    elif "undo" in request.form:
+        if not form.differing(stored):
+            public_page.undo(session, group)
+            return redirect(url_for(".page", slug=group.slug, undone=1), 303)
     elif form.validate_on_submit() and form.keeps_silent_about(group):
         if "preview" in request.form:
             return _preview(group, form)
         if "welcome" in request.form:
             return _preview_welcome(session, group, form)
-        if not newer:
-            public_page.change(session, group, form.page())
-            _keep_settings(session, group, form)
+        if not newer and _keep(session, group, form):
             return redirect(url_for(".page", slug=group.slug, saved=1), 303)
     shown = {"form": form, "newer": newer, **_settings(session, group)}
     return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
@@ -115,13 +117,6 @@ def _settings(session: Session, group: Group) -> dict[str, object]:
         "needs_approval": approval.is_wanted(session, group),
         "has_two": len(accounts.leads_of(session, group)) >= approval.TWO,
     }
-
-
-@group_settings.post("/page/undo")
-@for_leads(slug=accounts.group_for_lead)
-def undo(session: Session, group: Group) -> ResponseReturnValue:
-    public_page.undo(session, group)
-    return redirect(url_for(".page", slug=group.slug, undone=1), 303)
 
 
 def _preview(group: Group, form: PageForm) -> Page:
@@ -149,14 +144,21 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
     return answer
 
 
-def _keep_settings(session: Session, group: Group, form: PageForm) -> None:
-    if form.second_ok.data:
-        approval.require_from_now_on(session, group)
+def _keep(session: Session, group: Group, form: PageForm) -> bool:
+    """Store the input; return False, with an error, if no one could give a second OK."""
+    try:
+        if form.second_ok.data:
+            approval.require_from_now_on(session, group)
+    except newsletters.InvalidState:
+        form.refuse_second_ok()
+        return False
+    public_page.change(session, group, form.page())
     if form.without_mailbox.data:
         mailbox.remove_mailbox(session, group)
     elif form.mailbox.data:
         address, language = form.mailbox.data, request_language()
         mailbox.propose_mailbox(session, services().sealer, group, signed_in(), address, language)
+    return True
 
 
 @group_settings.post("/stop-leading")

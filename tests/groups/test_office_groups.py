@@ -220,7 +220,7 @@ def test_what_the_office_changes_of_a_group_is_in_the_trail_personal_addresses_t
     office.send(page)
     office.send(page, summary_en="Other words")
     assert read(services, "asian").summary["en"] == "Other words"
-    office.act("/lead/groups/asian/page/undo")
+    office.send("/lead/groups/asian/page", undo="1")
     assert read(services, "asian").summary == old, "a leader can undo it"
     office.send(page, name="Lotus", is_discreet="y")
     office.send(page, **{mark: "y"})

@@ -64,7 +64,7 @@ WITHOUT_WORDS = {
     "approvals.approve", "approvals.decline", "office.approval_rule",
     "account.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
     "editor.delete", "releases.test", "releases.act undo",
-    "releases.act pause", "releases.act resume", "releases.act stop", "group_settings.undo",
+    "releases.act pause", "releases.act resume", "releases.act stop",
     "group_settings.stop_leading",
     "lead_meetings.cancel", "lead_meetings.cancel_day",
     "lead_meetings.restore_day",
