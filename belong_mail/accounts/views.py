@@ -23,7 +23,7 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.i18n import NAMES
-from belong_mail.core.tokens import BadToken, Purpose, link_hash
+from belong_mail.core.tokens import Purpose, link_hash
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import (
     read_transaction,
@@ -89,16 +89,13 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @no_cookie
 def accept(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST accept the invitation, and sign in."""
-    try:
-        secret = services().tokens.read(Purpose.INVITATION, token)
-        with transaction() as session:
-            rights = accounts.find_invitation(session, secret)
-            account = rights[0].person
-            form = OwnNameForm(account)
-            if form.is_sent():
-                return _accept_and_enter(session, secret, form, account)
-    except BadToken:
-        return page("sign_in/no_invitation.html", 404)
+    secret = services().tokens.read(Purpose.INVITATION, token)
+    with transaction() as session:
+        rights = accounts.find_invitation(session, secret)
+        account = rights[0].person
+        form = OwnNameForm(account)
+        if form.is_sent():
+            return _accept_and_enter(session, secret, form, account)
     shown = {"form": form, "rights": rights, "action": url_for(".accept", token=token)}
     return page("sign_in/invitation.html", **shown)
 

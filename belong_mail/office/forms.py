@@ -182,8 +182,8 @@ class ImportForm(BaseForm):
         _l("CSV file"),
         description=_l(
             "A Google Form’s responses or a Google Group’s members, up to 50,000 rows and 8 MB. We"
-            " read the email addresses, and nothing else: no names and no answers. Someone who"
-            " answered “No” in another column is asked too, so remove those rows first."
+            " read the email addresses and nothing else, so first remove the rows of people who"
+            " answered “No.”"
         ),
     )
     language = language_field(_l("Language of the emails"), lambda: DEFAULT)
@@ -268,9 +268,8 @@ class SettingsForm(BaseForm):
     help_lines = TextAreaField(
         _l("Help lines"),
         description=_l(
-            "On the contact page and in its email. One per line: its name, phone number and web"
-            " address, like 988 Lifeline 988 https://988lifeline.org. The last one is for anyone in"
-            " a crisis, those before it are for students’ safety."
+            "On the contact page and in its email. One per line: name, phone number, web address."
+            " The last is for anyone in a crisis, those before it for students’ safety."
         ),
         filters=[one_a_line],
         validators=[
@@ -287,9 +286,8 @@ class SettingsForm(BaseForm):
     words = TextAreaField(
         _l("Words that discreet groups’ emails don’t show"),
         description=_l(
-            "One word or phrase per line, in English, Spanish or both. The names of discreet groups"
-            " and many words about them are on the list already. A star at the end stands for all"
-            " words that begin this way, as in “sunris*”."
+            "One per line, in any language, beside the names of discreet groups and many words"
+            " about them. A star stands for any ending, as in “sunris*”."
         ),
         filters=[one_a_line],
         validators=[

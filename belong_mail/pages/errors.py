@@ -130,8 +130,17 @@ NAME_AGAIN = (
     "lead.home",
     gettext_noop("Groups I lead"),
 )
+INVITED = (
+    gettext_noop(
+        "Invitations work for 7 days, or until a newer one arrives. Look for a newer email, or ask"
+        " the %(program_name)s office to invite you again."
+    ),
+    "contact.write",
+    gettext_noop("Write to us"),
+)
 NEXT_STEPS = {
     "shared_mailbox.confirm": NAME_AGAIN,
+    "sign_in.accept": INVITED,
     "sign_in.confirm": SIGN_IN,
     "subscriptions.leave": MY_GROUPS,
     "subscriptions.act": MY_GROUPS,
