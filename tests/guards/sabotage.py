@@ -2,18 +2,16 @@
 
 import ast
 import compileall
-import io
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,10 +20,6 @@ CATALOG = Path(__file__).with_name("catalog.txt")
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", ".hypothesis")
 # Pytest's exit status when tests have failed; any other says that they did not run.
 RED = 1
-LAYOUT = {
-    tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT,
-    tokenize.ENDMARKER,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,13 +27,6 @@ class Place:
     """A piece of a file: from one character to another."""
 
     file: Path
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Token:
-    text: str
     begin: int
     end: int
 
@@ -66,8 +53,7 @@ class Sabotage:
         if scope is None:
             return None
         text = scope.file.read_text()[scope.begin : scope.end]
-        found = _by_tokens(text, self.old) if scope.file.suffix == ".py" else []
-        found = found or _by_letters(text, self.old)
+        found = [each.span() for each in re.finditer(_however_broken(self.old), text)]
         if len(found) != 1:
             return None
         [(begin, end)] = found
@@ -142,47 +128,15 @@ def _begins_of_lines(text: str) -> list[int]:
     return [0, *accumulate(map(len, text.splitlines(keepends=True)))]
 
 
-def _by_letters(text: str, old: str) -> list[tuple[int, int]]:
-    return [(found.start(), found.end()) for found in re.finditer(re.escape(old), text)]
+def _however_broken(old: str) -> str:
+    """Write the pattern of a piece of code, wherever its lines are broken and end with a comma."""
 
+    def pattern(token: str) -> str:
+        if token in ")]}":
+            return rf",?\s*\{token}"
+        return rf"\b{token}\b" if re.match(r"\w", token) else re.escape(token)
 
-def _by_tokens(text: str, old: str) -> list[tuple[int, int]]:
-    """Find a piece as it is, or else whatever comma stands before a bracket that closes."""
-    there, wanted = tokens(text), tokens(old)
-    return _find(there, wanted) or _find(_without_last_commas(there), _without_last_commas(wanted))
-
-
-def _find(there: list[Token], wanted: list[Token]) -> list[tuple[int, int]]:
-    length, words = len(wanted), [each.text for each in wanted]
-    texts = [each.text for each in there]
-    return [
-        (there[number].begin, there[number + length - 1].end)
-        for number in range(len(there) - length + 1)
-        if texts[number : number + length] == words
-    ]
-
-
-def _without_last_commas(found: list[Token]) -> list[Token]:
-    following = [*(after.text for _, after in pairwise(found)), ""]
-    return [
-        each
-        for each, after in zip(found, following, strict=True)
-        if each.text != "," or after not in {")", "]", "}"}
-    ]
-
-
-def tokens(text: str) -> list[Token]:
-    """Split a piece of Python, however its lines are broken."""
-    lines = _begins_of_lines(text)
-    found = []
-    try:
-        for each in tokenize.generate_tokens(io.StringIO(text).readline):
-            if each.type not in LAYOUT:
-                (row, column), (last, end) = each.start, each.end
-                found.append(Token(each.string, lines[row - 1] + column, lines[last - 1] + end))
-    except (tokenize.TokenError, IndentationError):
-        pass  # a piece need not end what it begins
-    return found
+    return r"\s*".join(map(pattern, re.findall(r"\w+|[^\w\s]", old)))
 
 
 @contextmanager
