@@ -1,4 +1,4 @@
-"""A small identity provider that speaks OpenID Connect, in a process of its own.
+"""A small identity provider that speaks OpenID Connect.
 
 It signs for real, and checks what a client must do right: the exact address to go back to, PKCE,
 its secret, a code used once. A test says who signs in, and how it is to lie: `Provider.set`.
@@ -9,21 +9,18 @@ import hashlib
 import hmac
 import json
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from joserfc import jws, jwt
 from joserfc.jwk import RSAKey
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers.pages import answer, form_of, serving
+
 CLIENT_ID, CLIENT_SECRET = "belong", "the-client's-secret-%of-36-characters"
 # Values that `set` changes, as they begin.
 DEFAULTS: dict[str, Any] = {
@@ -57,8 +54,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-class State:
-    """A provider's knowledge."""
+class Provider:
+    """A provider's knowledge; it runs within `identity_provider`."""
 
     def __init__(self) -> None:
         self.issuer = ""
@@ -68,6 +65,25 @@ class State:
         self.asked: list[str] = []
         self.key = self._new_key()
         self.former = self.key
+
+    def set(self, *, redirect_uri: str = "", rotate: bool = False, **said: Any) -> list[str]:
+        """Say how it behaves from now on; return the paths that it was asked for so far."""
+        self.redirect_uri = redirect_uri or self.redirect_uri
+        if rotate:
+            self.rotate()
+        assert said.keys() <= DEFAULTS.keys()
+        self.said |= said
+        return [*self.asked]
+
+    def reset(self) -> None:
+        self.set(**DEFAULTS)
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "BELONG_OIDC_ISSUER": self.issuer,
+            "BELONG_OIDC_CLIENT_ID": CLIENT_ID,
+            "BELONG_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+        }
 
     def rotate(self) -> None:
         """Sign with a new key, and list that alone."""
@@ -115,11 +131,7 @@ def _encoded(octets: bytes) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    state: State
-    protocol_version = "HTTP/1.0"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    provider: Provider
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -128,40 +140,28 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/.well-known/openid-configuration":
             self._say(200, self._metadata())
         elif parts.path == "/keys":
-            self._say(200, {"keys": [self.state.key.as_dict(private=False)]})
+            self._say(200, {"keys": [self.provider.key.as_dict(private=False)]})
         elif parts.path == "/authorize":
             self._authorize(dict(parse_qsl(parts.query)))
         else:
             self._say(404, {})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        if self.path == "/control":
-            self._control(json.loads(body))
-        elif not self._has_trouble(self.path):
-            self._token({name: each[0] for name, each in parse_qs(body).items()})
-
-    def _control(self, said: dict[str, Any]) -> None:
-        if "redirect_uri" in said:
-            self.state.redirect_uri = said.pop("redirect_uri")
-        if said.pop("rotate", False):
-            self.state.rotate()
-        unknown = said.keys() - DEFAULTS.keys()
-        assert not unknown, unknown
-        self.state.said |= said
-        self._send(200, {"asked": self.state.asked})
+        given = form_of(self)
+        if not self._has_trouble(self.path):
+            self._token(given)
 
     def _has_trouble(self, path: str) -> bool:
         """Answer as a test has said that this path answers, if it has."""
-        self.state.asked.append(path)
-        time.sleep(self.state.said["pause"])
-        status = self.state.said["status"].get(path)
+        self.provider.asked.append(path)
+        time.sleep(self.provider.said["pause"])
+        status = self.provider.said["status"].get(path)
         if status is not None:
-            self._say(status, {"error": "server_error"}, self.state.said["location"])
+            self._say(status, {"error": "server_error"}, self.provider.said["location"])
         return status is not None
 
     def _metadata(self) -> dict[str, Any]:
-        issuer = self.state.issuer
+        issuer = self.provider.issuer
         return {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize",
@@ -170,14 +170,14 @@ class Handler(BaseHTTPRequestHandler):
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            **self.state.said["metadata"],
+            **self.provider.said["metadata"],
         }
 
     def _authorize(self, asked: dict[str, str]) -> None:
         """Sign somebody in without a question; refuse what a provider refuses."""
         is_right = (
             asked.get("client_id") == CLIENT_ID
-            and asked.get("redirect_uri") == self.state.redirect_uri
+            and asked.get("redirect_uri") == self.provider.redirect_uri
             and asked.get("response_type") == "code"
             and asked.get("scope") == "openid"
             and asked.get("code_challenge_method") == "S256"
@@ -187,14 +187,15 @@ class Handler(BaseHTTPRequestHandler):
             self._say(400, {"error": "invalid_request"})
             return
         code = secrets.token_urlsafe(16)
-        self.state.codes[code] = asked
-        back = {"code": code, "state": asked["state"], **self.state.said["extra"]}
+        self.provider.codes[code] = asked
+        back = {"code": code, "state": asked["state"], **self.provider.said["extra"]}
         self._say(302, {}, f"{asked['redirect_uri']}?{urlencode(back)}")
 
     def _token(self, given: dict[str, str]) -> None:
-        find = self.state.codes.get if self.state.said["is_forgetful"] else self.state.codes.pop
+        codes, said = self.provider.codes, self.provider.said
+        find = codes.get if said["is_forgetful"] else codes.pop
         asked = find(given.get("code", ""), None)
-        methods = self.state.said["metadata"].get("token_endpoint_auth_methods_supported")
+        methods = said["metadata"].get("token_endpoint_auth_methods_supported")
         basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
         shown = CLIENT_SECRET if methods else f"Basic {basic}"
         digest = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
@@ -210,83 +211,15 @@ class Handler(BaseHTTPRequestHandler):
             self._say(400, {"error": "invalid_grant"})
             return
         token = {"access_token": "opaque", "token_type": "Bearer", "expires_in": 300}
-        self._say(200, {**token, "id_token": self.state.id_token(asked)})
+        self._say(200, {**token, "id_token": self.provider.id_token(asked)})
 
     def _say(self, status: int, said: Mapping[str, Any], location: str = "") -> None:
-        self._send(status, said, location, self.state.said["drip"])
-
-    def _send(
-        self, status: int, said: Mapping[str, Any], location: str = "", drip: float = 0.0
-    ) -> None:
-        body = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        if drip:
-            for octet in body:
-                self.wfile.write(bytes([octet]))
-                self.wfile.flush()
-                time.sleep(drip)
-        else:
-            self.wfile.write(body)
-
-
-class Provider:
-    """A provider that runs, as a test holds it."""
-
-    def __init__(self, issuer: str) -> None:
-        self.issuer = issuer
-
-    def set(self, **said: Any) -> list[str]:
-        """Say how it behaves from now on; return the paths that it was asked for so far."""
-        parts = urlsplit(self.issuer)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
-        connection.request("POST", "/control", json.dumps(said))
-        asked: list[str] = json.load(connection.getresponse())["asked"]
-        connection.close()
-        return asked
-
-    def reset(self) -> None:
-        self.set(**DEFAULTS)
-
-    def settings(self) -> dict[str, str]:
-        return {
-            "BELONG_OIDC_ISSUER": self.issuer,
-            "BELONG_OIDC_CLIENT_ID": CLIENT_ID,
-            "BELONG_OIDC_CLIENT_SECRET": CLIENT_SECRET,
-        }
+        answer(self, status, said, location, self.provider.said["drip"])
 
 
 @contextmanager
 def identity_provider() -> Iterator[Provider]:
-    """Run a provider in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers.identity_provider"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield Provider(process.stdout.readline().strip())
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def serve() -> None:
-    """Serve until whoever started us ends us, and say where."""
-    state = State()
-    handler = type("OurHandler", (Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    state.issuer = f"http://127.0.0.1:{server.server_port}"
-    print(state.issuer, flush=True)  # noqa: T201 - our parent reads it
-    server.serve_forever()
-
-
-if __name__ == "__main__":
-    serve()
+    provider = Provider()
+    with serving(type("OurHandler", (Handler,), {"provider": provider})) as port:
+        provider.issuer = f"http://127.0.0.1:{port}"
+        yield provider

@@ -4,9 +4,8 @@ import json
 import secrets
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
-from tests.servers.pages import serving
+from tests.servers.pages import answer, form_of, serving
 
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "belong", "client's secret", "1//refresh"
 SCOPE = "https://mail.google.com/"
@@ -66,36 +65,17 @@ class Handler(BaseHTTPRequestHandler):
     endpoint: TokenEndpoint
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        given = dict(parse_qsl(body))
+        given = form_of(self)
         if self.path == "/introspect":
             user = self.endpoint.tokens.get(given.get("token", ""))
-            self._say(200, {"active": user is not None, "email": user or "", "scope": SCOPE})
+            answer(self, 200, {"active": user is not None, "email": user or "", "scope": SCOPE})
         elif self.endpoint.trouble is not None:
-            status, raw = self.endpoint.trouble
-            self._send(status, raw)
+            answer(self, *self.endpoint.trouble)
+        elif (user := self.endpoint.grant(given)) is None:
+            answer(self, 400, {"error": "invalid_grant"})
         else:
-            self._token(given)
-
-    def _token(self, given: dict[str, str]) -> None:
-        try:
-            user = self.endpoint.grant(given)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it
-            user = None
-        if user is None:
-            self._say(400, {"error": "invalid_grant"})
-            return
-        token = secrets.token_urlsafe(900)  # as long as Google's may be
-        self.endpoint.tokens[token] = user
-        life = self.endpoint.life
-        self._say(200, {"access_token": token, "token_type": "Bearer", "expires_in": life})
-
-    def _say(self, status: int, said: dict[str, Any]) -> None:
-        self._send(status, json.dumps(said).encode())
-
-    def _send(self, status: int, raw: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
+            token = secrets.token_urlsafe(900)  # as long as Google's may be
+            self.endpoint.tokens[token] = user
+            life = self.endpoint.life
+            said = {"access_token": token, "token_type": "Bearer", "expires_in": life}
+            answer(self, 200, said)

@@ -1,4 +1,4 @@
-"""A provider in its own process, and a lead who has linked the district's sign-in."""
+"""An identity provider, and a lead who has linked the district's sign-in."""
 
 from collections.abc import Iterator
 
