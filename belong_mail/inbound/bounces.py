@@ -28,7 +28,7 @@ REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
-# The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain.
+# The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain, or none for reports.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
 # Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
 DomainHash = Callable[[Subscription | None], bytes]
@@ -37,8 +37,9 @@ DomainHash = Callable[[Subscription | None], bytes]
 def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
-    Each domain has a circuit breaker: many unknown addresses at once mean that its mail system is
-    at fault. Then no membership there ends, and those that ended within the hour are restored.
+    Each domain has a circuit breaker, and all reports share one: many unknown addresses at once
+    mean that its mail system is at fault. Then no membership there ends, and those that ended
+    within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)

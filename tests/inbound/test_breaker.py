@@ -110,20 +110,18 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 
 
 @on_sqlite
-def test_false_reports_about_ones_own_address_open_its_domains_breaker(scenario):
-    """An intruder sees by which memberships then count again who was lost there within the hour."""
-    eve, ben = "eve@home.example", "ben@home.example"
-    scenario.add(eve, slug="asian")
-    scenario.add(ben, ADA)
+def test_false_reports_tell_no_domain_by_who_is_brought_back(scenario):
+    """An intruder in the web signs return paths, and has lost an address at each provider."""
+    others, victim = ("eve@one.example", "eve@two.example"), "ada@one.example"
+    scenario.add(*others)
     refuse_all(scenario, 0, 1)
-    assert scenario.members() == 0
-    for named, lost in ((eve, 2), ("nobody@dpsk12.org", 1)):
-        for _ in range(20):
-            scenario.issue("asian")
-            path = scenario.copies(eve)[-1].return_path
-            scenario.take(path, bounce(path, named))
-        assert is_ignoring(scenario) is (lost == 1)
-        assert scenario.members() == 2 - lost
+    scenario.add(victim)
+    for _ in range(20):
+        scenario.issue()
+    for copy in scenario.copies(victim):
+        scenario.take(copy.return_path, bounce(copy.return_path, "nobody@dpsk12.org"))
+    assert is_ignoring(scenario)
+    assert scenario.members() == 1 + len(others)
 
 
 @on_sqlite
