@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 
-from sqlalchemy import ForeignKey, Index, event, text
+from sqlalchemy import ForeignKey, Index, bindparam, event, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from belong_mail.core import logs, rate_limits
@@ -69,6 +69,9 @@ class Job(IdBase):
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
     # Failed attempts to read it.
     failures: Mapped[int] = mapped_column(default=0)
+
+
+IS_DUE = Job.due_at <= bindparam("at"), Job.failures < MAX_FAILURES
 
 
 @event.listens_for(Job, "after_insert")

@@ -1,6 +1,7 @@
 """Timeouts for PostgreSQL, so that a silent server or frozen host blocks no one long."""
 
 import datetime as dt
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT
 
 # Seconds in which a pooled connection must answer a ping before it is reused.
 PING_SECONDS = 3.0
+# Seconds in which a pooled connection is reused without a ping, unless the server has closed it.
+FRESH_SECONDS = 1.0
 # Seconds after a timeout in which callers fail at once.
 REST_SECONDS = 3.0
 # A session's timeouts. The server's limit for a statement is shorter than ours, so that the session
@@ -121,6 +124,16 @@ class Impatient(Connection[Any]):
     breaker: CircuitBreaker
     # Seconds for each statement; None: no limit.
     patience: float | None = STATEMENT_SECONDS
+    # The monotonic time at which it was last given back to the pool.
+    used_at = float("-inf")
+
+    def is_fresh(self) -> bool:
+        """Return whether it was just in use and has nothing to read, such as the server's end."""
+        if time.monotonic() > self.used_at + FRESH_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer; after a timeout the transaction's outcome is unknown."""
@@ -154,7 +167,12 @@ class Impatient(Connection[Any]):
 
 def configure_engine(engine: Engine) -> None:
     """Set an engine's timeouts: for connecting, pings, statements, locks and transactions."""
-    breaker = CircuitBreaker()
+    breaker, ping = CircuitBreaker(), engine.dialect.do_ping
+
+    def ping_unless_fresh(connection: Any) -> bool:
+        return connection.is_fresh() or ping(connection)
+
+    engine.dialect.do_ping = ping_unless_fresh  # type: ignore[assignment, method-assign]
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, given: Any, options: dict[str, Any]) -> Impatient:
@@ -195,6 +213,7 @@ def _limit(connection: Impatient, _record: Any) -> None:
 def _expect_a_ping(connection: Impatient | None, _record: Any) -> None:
     if connection is not None:
         connection.patience = PING_SECONDS
+        connection.used_at = time.monotonic()
 
 
 def _begin(connection: Any) -> None:

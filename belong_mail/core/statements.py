@@ -3,7 +3,17 @@
 from contextlib import nullcontext
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, String, bindparam
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    literal_column,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -79,6 +89,16 @@ class CompiledStatement:
         }
         options = {} if dialect.positional else {"binary": True}
         return str(made), made.params, processors, made.positiontup, options
+
+
+def any_of(*queries: Select[Any]) -> CompiledStatement:
+    """Build a statement that tells of each query whether it finds a row.
+
+    It reads the first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a third of
+    all rows to match, even finished ones, and scans the whole table.
+    """
+    firsts = (each.limit(literal_column("1", Integer)).scalar_subquery() for each in queries)
+    return CompiledStatement(select(*(each.is_not(None) for each in firsts)))
 
 
 Call = tuple[CompiledStatement, dict[str, Any]]

@@ -17,7 +17,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     not_,
     or_,
     select,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
-from belong_mail.core.statements import Call, CompiledStatement
+from belong_mail.core.statements import Call, CompiledStatement, any_of
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, MemberQuery
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State
@@ -277,10 +276,4 @@ _WHICH = (
 _ALL_DUE = _TRANSACTIONAL, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tuple(
     _due(*which) for which in _WHICH
 )
-# The first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a third of all rows to
-# be due, even finished ones, and scans the whole table before each chunk.
-_FIRSTS = (_waiting(*which).order_by(Delivery.due_at, Delivery.id) for which in _WHICH)
-_ONE = literal_column("1", Integer)
-_LOOKING = CompiledStatement(
-    select(*(first.limit(_ONE).scalar_subquery().is_not(None) for first in _FIRSTS))
-)
+_LOOKING = any_of(*(_waiting(*which).order_by(Delivery.due_at, Delivery.id) for which in _WHICH))

@@ -1,7 +1,6 @@
 """Email people on an imported list: a few at a time, each once, with one reminder."""
 
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -69,20 +68,29 @@ def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
     return pace
 
 
-def next_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> int | None:
-    """Return the id of the next batch to ask, or None.
+BATCHES = (
+    select(ImportBatch.id)
+    .join(Import)
+    .where(Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES)
+    .order_by(ImportBatch.id)
+)
 
-    Operators are told even if asking fails, as a failure may also reveal who is a member.
+
+def take_batch(session: Session, pace: list[tuple[bytes, Rate]], at: datetime) -> int | None:
+    """Count the next batch to ask and return its id, or None.
+
+    It is counted, and operators are told, in a transaction of its own: failing to ask may also
+    reveal who is a member.
     """
-    found = select(ImportBatch.id).join(Import)
-    which = Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES
-    batch = session.scalar(found.where(*which).order_by(ImportBatch.id).limit(1))
+    batch = session.scalar(BATCHES.limit(1))
     if batch is None:
         return None
     room = min(rate_limits.remaining(session, key, rate, at) for key, rate in pace)
     if room < BATCH_SIZE or _backlog(session) >= MAX_BACKLOG:
         return None
     rate_limits.try_use(session, ASKED_NOTICE, NOTICE_RATE, at)
+    for key, rate in pace:
+        rate_limits.record_use(session, key, rate, at, BATCH_SIZE)
     return batch
 
 
@@ -94,12 +102,6 @@ def _backlog(session: Session) -> int:
     )
     counted = select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())
     return session.scalar(counted) or 0
-
-
-def count_batch(session: Session, pace: Iterable[tuple[bytes, Rate]], at: datetime) -> None:
-    """Count a batch in a transaction of its own, as a failure may also reveal who is a member."""
-    for key, rate in pace:
-        rate_limits.record_use(session, key, rate, at, BATCH_SIZE)
 
 
 def ask_batch(work: Work, batch_id: int) -> None:

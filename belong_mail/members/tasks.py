@@ -5,7 +5,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, right_tasks
@@ -427,18 +427,22 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
     )
 
 
-def notes_to_tell(session: Session, most: int) -> list[int]:
-    """List requests whose group has started and can no longer undo that, in random order.
-
-    So one that fails each time does not block the others.
-    """
-    started = and_(
-        Group.established_at <= now() - UNDO_LAUNCH,
+# Requests whose group has started, and can no longer undo that UNDO_LAUNCH later.
+STARTED = (
+    select(WaitlistEntry.id)
+    .join(Group)
+    .where(
+        Group.established_at <= bindparam("launched_by"),
         Group.ends_at.is_(None),
         Group.retired_at.is_(None),
     )
-    found = select(WaitlistEntry.id).join(Group).where(started).order_by(func.random())
-    return list(session.scalars(found.limit(most)))
+)
+
+
+def notes_to_tell(session: Session, most: int) -> list[int]:
+    """List requests of STARTED in random order, so that one that always fails blocks no others."""
+    some = STARTED.order_by(func.random()).limit(most)
+    return list(session.scalars(some, {"launched_by": now() - UNDO_LAUNCH}))
 
 
 def tell_launched(work: Work, note_id: int) -> None:

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import Select, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select, update
 
 from belong_mail.accounts import right_tasks
 from belong_mail.accounts.models import Account
@@ -108,17 +107,15 @@ def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: 
     right_tasks.post_to(work.session, work.keys, kind, lead, rows=rows, **said)
 
 
-def is_any_due(session: Session) -> bool:
-    """Return whether any issue is due."""
-    return session.scalar(select(_due().exists())) is True
-
-
-def _due() -> Select[int]:
-    return select(Newsletter.id).where(
+DUE = (
+    select(Newsletter.id)
+    .where(
         Newsletter.queued_at.is_(None),
-        Newsletter.due_at <= now(),
+        Newsletter.due_at <= bindparam("at"),
         Newsletter.is_template.is_(False),
     )
+    .order_by(Newsletter.due_at)
+)
 
 
 def queue_due(work: Work) -> list[Newsletter]:
@@ -128,8 +125,8 @@ def queue_due(work: Work) -> list[Newsletter]:
     retired group becomes a draft. A row that cannot be read is held as well.
     """
     session, queued = work.session, []
-    some = _due().order_by(Newsletter.due_at).limit(DUE_AT_ONCE)
-    for number in session.scalars(some.with_for_update(skip_locked=True)).all():
+    some = DUE.limit(DUE_AT_ONCE).with_for_update(skip_locked=True)
+    for number in session.scalars(some, {"at": work.at}).all():
         try:
             with session.begin_nested():
                 newsletter = session.get_one(Newsletter, number)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, event, select
@@ -27,12 +28,14 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services, Settings
+from belong_mail.core.statements import any_of, run_together
 from belong_mail.delivery.engine import Engine
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
@@ -43,7 +46,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.tasks import is_any_due, queue_due
+from belong_mail.newsletters.tasks import DUE, queue_due
 from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
@@ -76,6 +79,13 @@ LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
 WRONG_KEYS = "keys"
 # Tasks of a turn, by the text that is logged when they fail.
 Tasks = dict[str, Callable[[], bool]]
+# Tells whether a job is due, and whether there is something to do for each other task of a turn.
+LOOK = any_of(
+    select(Job.id).where(*jobs.IS_DUE).order_by(Job.due_at),
+    members_tasks.STARTED,
+    import_tasks.BATCHES,
+    DUE,
+)
 log = logging.getLogger(__name__)
 
 
@@ -306,18 +316,23 @@ class Worker:
         return [each for each in requests if self._read_request(each)], tasks
 
     def _look(self) -> tuple[list[int], Tasks]:
-        """Find what is due in one transaction, as the database may be far away."""
-        at, tasks = now(), Tasks()
+        """Find what is due; if nothing is, in one round trip to the database."""
+        at, requests = now(), list[int]()
         self._note_failed_lookup()
         with self._sessions.begin() as session:
-            requests = self._waiting(session, at)
-            if entries := members_tasks.notes_to_tell(session, STARTS_AT_ONCE):
-                tasks["Nobody is told of a start"] = partial(self._tell_of_starts, entries)
-            if (batch := import_tasks.next_batch(session, self._import_pace, at)) is not None:
-                tasks["Nobody of a list is asked"] = partial(self._ask_imported, batch)
-            if is_any_due(session):
-                tasks["No newsletter is queued"] = self._queue_due
-        return requests, tasks
+            look = LOOK, {"at": at, "launched_by": at - UNDO_LAUNCH}
+            [([(is_any_job_due, *are_due)], _)] = run_together(
+                session.connection(), look, is_last=True
+            )
+        if is_any_job_due:
+            with self._sessions.begin() as session:
+                requests = self._waiting(session, at)
+        others: Tasks = {
+            "Nobody is told of a start": self._tell_of_starts,
+            "Nobody of a list is asked": self._ask_imported,
+            "No newsletter is queued": self._queue_due,
+        }
+        return requests, dict(compress(others.items(), are_due))
 
     def _note_failed_lookup(self) -> None:
         """Record that a lookup failed, for an alert: a failure may reveal whose address it is."""
@@ -329,18 +344,18 @@ class Worker:
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List jobs to read now; those that look up an address within their rate limit."""
         is_lookup = Job.kind.in_(LOOKUPS)
-        due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
-        due = due.where(Job.failures < jobs.MAX_FAILURES)
+        due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(*jobs.IS_DUE)
         # By due time, so that postponed jobs come after newer ones.
         in_turn = due.order_by(Job.kind == pipe.RETURNED, Job.due_at, Job.id)
         people_first = in_turn.limit(JOBS_AT_ONCE)
-        found = list(session.execute(people_first))
+        found = list(session.execute(people_first, {"at": at}))
         asking = [row for row in found if row[1]]
         room = jobs.remaining_lookups(session, at) if asking else 0
         jobs.count_lookups(session, min(room, len(asking)), at)
         if room < len(asking):
             jobs.note_excess(session, at)
-            found = asking[:room] + list(session.execute(people_first.where(~is_lookup)))
+            others = session.execute(people_first.where(~is_lookup), {"at": at})
+            found = asking[:room] + list(others)
         people = [number for number, _, is_returned in found if not is_returned]
         jobs.count_read(session, len(people), at)
         returned = [number for number, _, is_returned in found if is_returned]
@@ -353,12 +368,14 @@ class Worker:
                     newsletters.send_copy(session, newsletter)
         return True
 
-    def _tell_of_starts(self, entries: list[int]) -> bool:
+    def _tell_of_starts(self) -> bool:
         """Notify people who wait for a group that has started, each in a transaction.
 
         A lock error is raised only at the end, and then pauses the whole task.
         """
         told, locked = 0, None
+        with self._sessions.begin() as session:
+            entries = members_tasks.notes_to_tell(session, STARTS_AT_ONCE)
         for entry_id in entries:
             try:
                 with self._sessions.begin() as session:
@@ -374,10 +391,12 @@ class Worker:
             raise locked
         return told > 0
 
-    def _ask_imported(self, batch_id: int) -> bool:
+    def _ask_imported(self) -> bool:
         """Ask a batch of an imported list's people to join, in one transaction."""
         with self._sessions.begin() as session:
-            import_tasks.count_batch(session, self._import_pace, now())
+            batch_id = import_tasks.take_batch(session, self._import_pace, now())
+        if batch_id is None:
+            return False
         try:
             with self._sessions.begin() as session:
                 import_tasks.ask_batch(self._work(session), batch_id)

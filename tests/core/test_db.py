@@ -181,6 +181,19 @@ def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(s
         assert [tuple(row) for row in ONE.run(session.connection(), {})[0]] == [(1,)]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_that_the_server_has_just_closed_is_replaced(services):
+    """Though it was in use a moment ago, and so would need no ping."""
+    ask = text("SELECT pg_backend_pid()")
+    with services.reading.begin() as other:
+        other.connection()
+        with services.writing.begin() as session:
+            number = session.scalar(ask)
+        other.execute(text(f"SELECT pg_terminate_backend({number}, 5000)"))
+        with services.writing.begin() as session:
+            assert session.scalar(ask) != number
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_is_committed_is_on_the_disk(services):
     """A power cut must not take back that somebody joined, nor that a worker has a mail in hand."""

@@ -1,5 +1,6 @@
 """A database that is far away, or a relay that is slow: what is claimed has its chance."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -55,6 +56,31 @@ def test_a_chunk_costs_one_round_trip_to_the_database(
         connection.invalidate()  # closes it
     assert min(asked[3:]) == 1, "the first ones render the issue"
     assert len(ids) == CHUNK_MEMBERS
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_look_that_finds_nothing_costs_one_round_trip(database_url, worker, tmp_path):
+    """The connection was just in use, so it needs no ping."""
+    trips, asked, near = tmp_path / "trips", list[int](), worker._sessions.kw["bind"]
+    with far_database(database_url, 0.1, trips) as url:
+        far = make_engine(url)
+        worker._sessions.configure(bind=far)
+        for _ in range(3):
+            assert worker._look() == ([], {})
+            asked.append(trips.stat().st_size)
+        far.dispose()
+    worker._sessions.configure(bind=near)
+    assert asked[2] - asked[1] == 1
+
+
+def test_email_gets_as_much_time_as_the_other_tasks_took(worker, services, keyring, relay):
+    """A flood of forms, or a database that is far away, must not stop an issue."""
+    queue(services, keyring, 20 * CHUNK_MEMBERS)
+    relay.delay = 0.02
+    worker.engine._left_at = began = time.monotonic()
+    worker.engine._left_at -= 2.0
+    assert worker.engine.work(), "there is more to do"
+    assert time.monotonic() - began > 1.5
 
 
 @on_both("an upsert counts")
