@@ -44,16 +44,13 @@ from belong_mail.delivery.models import LEASE, Delivery
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
-# Seconds of a slice of work, between which the worker does its other tasks; more if these take
-# long, because the database is far away or the processor busy.
-WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
-WORK_SHARE = 4
+# Seconds of a slice of work, between which the worker does its other tasks.
+WORK_SLICE_SECONDS = 0.5
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
 # Seconds after which single messages and retries are looked for, ahead of an issue's chunks.
 LOOK_GAP_SECONDS = 0.2
-RECOVER_GAP_SECONDS = 1.0
-RECOVER_SHARE = 40
+RECOVER_GAP_SECONDS = 5.0
 RENEW_GAP_SECONDS = 15.0
 # Seconds without issues after claiming one took too long; fewer if it waited for a lock.
 ISSUES_REST_SECONDS = 60.0
@@ -100,9 +97,8 @@ class Engine:
         """Whether the same issue's next chunk comes next, as nothing else was due."""
         self._too_slow: int | None = None
         """The delivery whose data took longer to read than a transaction may last."""
-        self._left_at: float | None = None
-        self._away = 0.0
-        """Seconds between the last two slices of work, when no connection was driven."""
+        self._left_at = time.monotonic()
+        """The time of the last work or rest; no connection is driven after it."""
         self.stopping = threading.Event()
         self._log = DeliveryLog()
         self.kinds_alone: tuple[str, ...] | None = None
@@ -110,7 +106,6 @@ class Engine:
 
     def recover(self) -> None:
         """Settle the claims of dead workers, if `is_met`."""
-        began = time.monotonic()
         with self._sessions.begin() as session:
             session.connection()
             if not self._is_met():
@@ -119,23 +114,17 @@ class Engine:
         for name in dead:
             if self._lock.status_of(name) not in {WorkerStatus.ALIVE, WorkerStatus.STILL}:
                 self._lock.remove_worker_files(name)
-        at = time.monotonic()
-        gap = max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
-        self._recover_at = at + min(RENEW_GAP_SECONDS, gap)
+        self._recover_at = time.monotonic() + RECOVER_GAP_SECONDS
 
     def work(self) -> bool:
         """Send for a slice of time; return whether there is more to do now."""
         self._log.tell()
-        at = time.monotonic()
-        self._left_at = self._left_at or at
-        share = WORK_SHARE * (at - self._left_at)
-        slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, share))
-        if at > self._recover_at:
+        if time.monotonic() > self._recover_at:
             self.recover()
         had_issues = self._has_issues
         try:
             with self._sessions.kw["bind"].connect() as connection:
-                return self._work_until(time.monotonic() + slice_seconds, connection)
+                return self._work_for_as_long(connection)
         except NO_DATABASE:
             if self._too_slow is not None:
                 self._put_off(self._too_slow)
@@ -143,14 +132,18 @@ class Engine:
             if not had_issues or self._has_issues:
                 raise
             return self.work()  # of all but issues, before other tasks meet locks too
+        finally:
+            self._left_at = time.monotonic()
 
     @property
     def _has_issues(self) -> bool:
         """Return whether issues may be claimed as well."""
         return time.monotonic() > self._issues_at
 
-    def _work_until(self, until: float, connection: Connection) -> bool:
-        """Send until then, over one database connection that is not checked at each turn."""
+    def _work_for_as_long(self, connection: Connection) -> bool:
+        """Send for as long as the other tasks took, at least for WORK_SLICE_SECONDS."""
+        away = time.monotonic() - self._left_at
+        until = time.monotonic() + max(WORK_SLICE_SECONDS, away)
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)
@@ -166,17 +159,13 @@ class Engine:
             turn_seconds = time.monotonic() - began
             self._drive(turn_seconds)
             is_over = time.monotonic() >= until
-            self._let_leave(self._away if is_over else turn_seconds)
+            self._let_leave(turn_seconds + (away if is_over else 0.0))
             if is_over:
-                self._left_at = time.monotonic()
                 return True
 
     def _drive(self, turn_seconds: float) -> None:
         """Drive the connections until there are results, or for as long as the last transaction."""
-        at = time.monotonic()
-        if self._left_at is not None:
-            self._away, self._left_at = at - self._left_at, None
-        until = at + min(STALE_SECONDS, max(RESULT_WAIT_SECONDS, turn_seconds))
+        until = time.monotonic() + min(STALE_SECONDS, max(RESULT_WAIT_SECONDS, turn_seconds))
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.ensure_connections()
             is_expecting = self._dispatcher.held or self._paced  # else no one has results for us
