@@ -136,7 +136,7 @@ class Dispatcher:
 
     @property
     def _refill_below(self) -> float:
-        return self.most * (1 - REFILL_SHARE)
+        return self.most - self.most * REFILL_SHARE
 
     def put(self, messages: Iterable[PendingMessage]) -> None:
         """Queue messages for sending, or give them back if the relay must rest."""
