@@ -13,6 +13,7 @@ from typing import Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 from belong_mail.mail.message.mime import SURROGATE
@@ -137,8 +138,7 @@ def words_of(image: Token) -> str:
 
 def _tokens(source: str, pictures: Images) -> Iterator[Token]:
     above: list[str] = []
-    parsed = parse(source)
-    for token in _with_buttons(parsed) if "[[" in source else parsed:
+    for token in parse(source):
         if token.type in _WITH_DIRECTION:
             token.attrs["dir"] = "auto"
         if token.type == "th_open":
@@ -147,50 +147,35 @@ def _tokens(source: str, pictures: Images) -> Iterator[Token]:
             above = [*(tag for tag in above if tag < token.tag), token.tag]
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(len(above) + 1, 6)}"
-        token.children = list(_sanitized(token.children or [], pictures))
+        children = token.children or []
+        if {"link_open", "image"} & {child.type for child in children}:
+            token.children = list(_sanitized(children, pictures))
         yield token
 
 
-def _with_buttons(tokens: list[Token]) -> Iterator[Token]:
-    """Put each button into a paragraph of its own."""
-    for at, token in enumerate(tokens):
-        opened = tokens[at - 1]
-        children = token.children or []
-        is_plain = "link_open" not in [child.type for child in children]
-        if is_plain or opened.type != "paragraph_open" or opened.hidden:
-            yield token
-            continue
-        for number, part in enumerate(_parted(children)):
-            if number:
-                yield Token("paragraph_close", "p", -1, block=True)
-                yield Token("paragraph_open", "p", 1, block=True)
-            yield Token("inline", "", 0, children=part, block=True)
-
-
-def _parted(children: list[Token]) -> Iterator[list[Token]]:
-    """Split a paragraph at its buttons."""
-    lines: list[list[Token]] = [[]]
-    for child in children:
-        if child.type in BREAKS:
-            lines.append([])
-        lines[-1].append(child)
-    part: list[Token] = []
-    for line in lines:
-        button = line[1:] if line and line[0].type in BREAKS else line
-        if _is_button(button):
-            if part:
-                yield part
-            yield _button(button)
-            part = []
-        else:
-            part += line if part else button
-    if part:
-        yield part
+def _parse_button(state: StateBlock, line: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - its place
+    """Parse a line that is one link in two brackets as a paragraph; in a list it is no button."""
+    begin = state.bMarks[line] + state.tShift[line]
+    if state.blkIndent or state.src[begin : begin + 2] != "[[":
+        return False
+    [inline] = state.md.parseInline(state.src[begin : state.eMarks[line]].rstrip(), state.env)
+    words = inline.children or []
+    if not _is_button(words):
+        return False
+    if not silent:
+        words[0].attrs = {"class": "button", "href": words[0].attrs["href"]}
+        words[1].content = words[1].content[1:]
+        words[-2].content = words[-2].content[:-1]
+        state.push("paragraph_open", "p", 1)
+        state.push("inline", "", 0).children = words
+        state.push("paragraph_close", "p", -1)
+        state.line = line + 1
+    return True
 
 
 def _is_button(line: list[Token]) -> bool:
     """Return whether a line consists of one link whose text is in brackets."""
-    if len(line) < len(("opens", "words", "closes")) or line[0].level:
+    if len(line) < len(("opens", "words", "closes")):
         return False
     opens, *words, closes = line
     return (
@@ -202,12 +187,8 @@ def _is_button(line: list[Token]) -> bool:
     )
 
 
-def _button(line: list[Token]) -> list[Token]:
-    opens, *words, _closes = line
-    opens.attrs = {"class": "button", "href": opens.attrs["href"]}
-    words[0].content = words[0].content[1:]
-    words[-1].content = words[-1].content[:-1]
-    return line
+for each in (_PARSER, _WITHOUT_LINKIFY):
+    each.block.ruler.before("paragraph", "button", _parse_button, {"alt": ["paragraph"]})
 
 
 def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
