@@ -1,6 +1,5 @@
 """Pausing, going on and stopping act at once, and nobody gets an issue twice."""
 
-import re
 import threading
 import time
 from collections import Counter
@@ -156,7 +155,10 @@ def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyrin
 
 
 @on_both("locks")
-def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services, keyring, worker):
+@pytest.mark.parametrize("verb", [release.pause, release.stop])
+def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_it(
+    verb, services, keyring, worker
+):
     mailer = worker._issue_mailer
     issue = start_issue(services, keyring, 2)
     with services.writing.begin() as session:
@@ -165,7 +167,7 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(services
     assert len(ids) == 2
     with services.writing.begin() as session:
         assert [write().recipient for _, write in mailer.read(session, ids)] != []
-        release.act(session, session.get_one(Newsletter, issue.id), release.pause)
+        release.act(session, session.get_one(Newsletter, issue.id), verb)
     with services.writing.begin() as session:
         for _, write in mailer.read(session, ids):
             with pytest.raises(IssuePaused):
@@ -198,32 +200,3 @@ def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
     assert books(services, issue.id)[State.WITHDRAWN] == len(ids) == 2
     assert relay.accepted == []
     assert worker.waiting() == {}
-
-
-@on_both("claims")
-def test_a_stopped_issue_withdraws_the_rest_for_good(lead, services, keyring, worker, relay):
-    issue = start_issue(services, keyring)
-    with under_way(worker, relay):
-        assert "Stop for good?" in lead.open(f"/lead/newsletters/{issue.public_id}/stop").text
-        assert press(lead, issue, "stop") == 303
-        stopped_at = time.time()
-    time.sleep(2.1)
-    worker.drain()
-    assert sent_after(relay, stopped_at) == []
-    found = books(services, issue.id)
-    assert found[State.ACCEPTED] + found[State.WITHDRAWN] == MEMBERS
-    assert found[State.WITHDRAWN] > MEMBERS // 2
-    page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
-    for words, number in (
-        (r"Sent to about ([\d,]+) members\.", found[State.ACCEPTED]),
-        (
-            r"It wasn’t sent to about ([\d,]+) members, because it was stopped",
-            found[State.WITHDRAWN],
-        ),
-    ):
-        [said] = re.findall(words, page)
-        assert abs(int(said.replace(",", "")) - number) <= MEMBERS / 20
-    assert press(lead, issue, "resume") == 409
-    with services.reading.begin() as session:
-        standing = release.issue_status(session, session.get_one(Newsletter, issue.id))
-    assert standing.state == "stopped"
