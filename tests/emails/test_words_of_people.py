@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email import message_from_bytes
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -108,17 +108,6 @@ def check(kind: str, language: str, written: str, harmless) -> None:
         assert page.tags == expected.tags, kind
         assert page.words == expected.words.replace("Ada", as_it_is), kind
         assert text == before.text.replace("Ada", as_it_is), kind
-
-
-def test_a_message_arrives_as_those_characters():
-    case = contexts(lambda _: "")["contact-message"][0]
-    for words in HOSTILE:
-        email = renderer().render("contact-message", "en", **{**case, "message": words})
-        text, html = parts_of(email)
-        as_it_is = words.replace("\r\n", "\n")
-        assert f"\n\n{as_it_is}" in text
-        assert escape(as_it_is, quote=False).replace("\u00a0", "&nbsp;") in html
-        assert EVIL not in str(Page(html).tags)
 
 
 def test_each_sentence_of_an_email_is_in_some_case_of_it():
