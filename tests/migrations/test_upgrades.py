@@ -53,7 +53,10 @@ def test_what_waits_in_a_released_database_leaves_once_and_is_read(
     assert books(services, begun.id) == {"recipients": 3, "accepted": 3}
 
 
-def test_what_is_wrapped_in_a_released_database_opens(services, keyring):
+def test_a_released_database_becomes_what_the_models_say_and_what_is_wrapped_opens(
+    services, keyring
+):
+    assert_as_the_models_say(services.engine)
     with services.reading.begin() as session:
         members = session.scalars(select(Subscription).order_by(Subscription.id))
         assert [address_of(keyring, one) for one in members] == [*make.MEMBERS, make.READ]
@@ -70,10 +73,6 @@ def test_a_database_of_the_newest_step_stays_as_it_is(released_url):
     schema.upgrade(engine)
     assert dump(engine) == before
     engine.dispose()
-
-
-def test_a_released_database_becomes_what_the_models_say(upgraded, services):
-    assert_as_the_models_say(services.engine)
 
 
 def test_each_step_has_a_database():

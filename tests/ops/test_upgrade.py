@@ -104,6 +104,7 @@ def require_upgraded(machine: Machine) -> None:
 
 
 def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(machine, capfd):
+    """The second time it brings up to date, starts and asks the doctor."""
     assert machine.run() == 0
     require_upgraded(machine)
     assert len(machine.calls) == CALLS
@@ -117,10 +118,6 @@ def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(mac
     said = capfd.readouterr().out
     assert f"Installed: 1.0.0. Newest: v1.0.1, from {machine.home.parent / 'origin'}." in said
     assert "8 of 8. Ask the doctor …" in said
-
-
-def test_the_second_time_it_brings_up_to_date_starts_and_asks_the_doctor(machine):
-    assert machine.run() == 0
     assert machine.run() == 0
     require_upgraded(machine)
     assert not [call for call in machine.calls if "stop" in call or "backup" in call]

@@ -119,6 +119,8 @@ def test_entries_go_after_two_years(services):
     kept = written(services, AUDIT_AGE - timedelta(minutes=2))
     with services.writing.begin() as session:
         assert rooms.purge_all(session)["audit entries"] == 1
+    with time_machine.travel(now() + 2 * AUDIT_AGE), services.writing.begin() as session:
+        assert rooms.purge_all(session)["audit entries"] == 0, "a clock that runs ahead"
     assert [entry.id for entry in trail(services)] == [kept]
 
 
@@ -134,10 +136,3 @@ def test_in_postgresql_a_broken_in_web_writes_neither_as_another_nor_for_another
             Session(web) as session,
         ):
             session.execute(insert(AuditEntry).values(kind="signed in", **values))
-
-
-def test_a_worker_whose_clock_runs_ahead_deletes_nothing(services):
-    written(services)
-    with time_machine.travel(now() + 2 * AUDIT_AGE), services.writing.begin() as session:
-        assert rooms.purge_all(session)["audit entries"] == 0
-    assert len(trail(services)) == 1
