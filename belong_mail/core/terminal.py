@@ -48,12 +48,6 @@ def say(words: str) -> None:
         click.echo(words)
 
 
-def confirm(question: str, *, is_sure: bool) -> None:
-    """Ask before a step that cannot be undone, if a person is at the terminal."""
-    if not is_sure and sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
-
-
 def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
     """Declare an argument that is prompted for or piped in, to keep it out of histories."""
 
@@ -69,13 +63,17 @@ def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
 
 
 def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Ask a question, which may contain `{argument}`, before a command runs, unless --yes."""
+    """Ask a person at the terminal, unless --yes, before a step that cannot be undone.
+
+    The question may contain `{argument}`.
+    """
 
     def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--yes", "is_sure", is_flag=True, help="Do not ask first.")
         @wraps(callback)
         def asking(*args: Any, is_sure: bool, **kwargs: Any) -> Any:
-            confirm(question.format(**kwargs), is_sure=is_sure)
+            if not is_sure and sys.stdin.isatty():
+                click.confirm(question.format(**kwargs), abort=True, err=True)
             return callback(*args, **kwargs)
 
         return asking

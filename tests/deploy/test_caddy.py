@@ -54,49 +54,47 @@ def authority(tmp_path: Path) -> Authority:
     return Authority.make(tmp_path)
 
 
+@pytest.fixture
+def proxy(web: Web, authority: Authority, tmp_path: Path) -> Iterator[caddy.Caddy]:
+    with caddy.running(tmp_path, authority, web.port) as running:
+        yield running
+
+
 def client(running: caddy.Caddy, authority: Authority) -> Browser:
     return Browser(running.port, ssl.create_default_context(cafile=authority.file))
 
 
-def test_the_web_hears_who_asks_from_caddy_alone(web, authority, tmp_path):
+def test_the_web_hears_who_asks_from_caddy_alone_and_compresses_pages_itself(web, proxy, authority):
     lies = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "gopher", "Forwarded": "for=me"}
     lies |= {name.replace("-", "_"): value for name, value in lies.items()}
-    with caddy.running(tmp_path, authority, web.port) as running:
-        answer = client(running, authority).get("/groups/asian", lies)
-        assert answer.status_code == 200
-        [(path, headers)] = web.requests
-        assert path == "/groups/asian"
-        assert headers["X-Forwarded-For"] == "127.0.0.1"
-        assert headers["X-Forwarded-Proto"] == "https"
-        assert headers["Host"] == f"localhost:{running.port}"
-        assert headers["Forwarded"] is None
-        assert not any("_" in name for name in headers)
-
-
-def test_pages_are_compressed_by_the_web_alone(web, authority, tmp_path):
     asks = {"Accept-Encoding": "gzip, zstd, br"}
-    with caddy.running(tmp_path, authority, web.port) as running:
-        answer = client(running, authority).get("/", asks)
+    answer = client(proxy, authority).get("/groups/asian", lies | asks)
+    assert answer.status_code == 200
     assert answer.headers["Content-Encoding"] is None
     assert "Caddy" not in str(answer.headers)
+    [(path, headers)] = web.requests
+    assert path == "/groups/asian"
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert headers["Host"] == f"localhost:{proxy.port}"
+    assert headers["Forwarded"] is None
+    assert not any("_" in name for name in headers)
 
 
-def test_flyers_pass_and_what_is_larger_does_not(web, authority, tmp_path):
-    with caddy.running(tmp_path, authority, web.port) as running:
-        visitor = client(running, authority)
-        assert visitor.open("/flyers", "POST", "x" * (15 * MEGABYTE)).status_code == 200
-        announced = {"Content-Length": str(17 * MEGABYTE)}
-        assert visitor.open("/flyers?lang=es", "POST", "x", announced).status_code == 200
+def test_flyers_pass_and_what_is_larger_does_not(web, proxy, authority):
+    visitor = client(proxy, authority)
+    assert visitor.open("/flyers", "POST", "x" * (15 * MEGABYTE)).status_code == 200
+    announced = {"Content-Length": str(17 * MEGABYTE)}
+    assert visitor.open("/flyers?lang=es", "POST", "x", announced).status_code == 200
     path, headers = web.requests[-1]
     assert (path, headers["Content-Length"]) == ("/too-long?lang=es", None)
 
 
-def test_plain_http_leads_to_https(web, authority, tmp_path):
-    with caddy.running(tmp_path, authority, web.port) as running:
-        connection = http.client.HTTPConnection("127.0.0.1", running.plain_port, timeout=60)
-        connection.request("GET", "/my-groups/x?y=z", headers={"Host": "localhost"})
-        answer = connection.getresponse()
-        connection.close()
+def test_plain_http_leads_to_https(web, proxy):
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.plain_port, timeout=60)
+    connection.request("GET", "/my-groups/x?y=z", headers={"Host": "localhost"})
+    answer = connection.getresponse()
+    connection.close()
     assert answer.status == 308
     assert answer.headers["Location"] == "https://localhost/my-groups/x?y=z"
     assert web.requests == []

@@ -179,21 +179,13 @@ def test_the_figures_are_totals_and_name_no_group(visitor):
 
 
 @on_sqlite
-@WITH_TOKEN
-@pytest.mark.parametrize(
-    "given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"]
-)
-def test_without_the_token_there_is_no_such_page(visitor, given):
-    headers = {} if given is None else {"Authorization": given}
-    answer = visitor.client.get("/metrics", headers=headers)
-    assert answer.status_code == 404
-    assert "belong_" not in answer.text
-
-
-@on_sqlite
-def test_where_no_token_is_set_none_opens_the_figures(visitor):
-    for given in ("Bearer ", "Bearer", ""):
-        assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
+@pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}, {}], ids=["set", "none"])
+def test_without_the_token_or_where_none_is_set_there_is_no_such_page(visitor):
+    wrong = ("", "Bearer", "Bearer ", "Bearer no", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x")
+    for headers in ({}, *({"Authorization": given} for given in wrong)):
+        answer = visitor.client.get("/metrics", headers=headers)
+        assert answer.status_code == 404, headers
+        assert "belong_" not in answer.text
 
 
 @on_sqlite

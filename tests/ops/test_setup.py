@@ -168,25 +168,20 @@ def test_what_is_missing_is_made_and_keys_stay(root):
     assert {name: after[name][3] for name in after} == {name: before[name][3] for name in before}
 
 
-def test_who_is_not_root_is_told_so():
-    os.seteuid(NOBODY)
-    try:
-        refused = setup(Path("/"))
-    finally:
-        os.seteuid(0)
-    assert (refused.exit_code, "sudo" in refused.output) == (1, True)
-    assert not Path(ETC).exists()
-
-
 def test_where_users_or_folders_are_missing_nothing_is_made(root):
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     refuse(root, "docs/operators/install.md")
 
 
-def test_where_the_program_is_not_in_its_place_nothing_is_made():
-    refused = setup(Path("/"))
-    assert (refused.exit_code, PROGRAM in refused.output) == (1, True)
-    assert not Path(ETC).exists()
+def test_who_is_not_root_or_has_no_program_in_its_place_makes_nothing():
+    for user, words in ((NOBODY, "sudo"), (0, PROGRAM)):
+        os.seteuid(user)
+        try:
+            refused = setup(Path("/"))
+        finally:
+            os.seteuid(0)
+        assert (refused.exit_code, words in refused.output) == (1, True)
+        assert not Path(ETC).exists()
 
 
 @pytest.mark.parametrize("lost", encryption.KINDS)
@@ -227,29 +222,26 @@ def test_it_asks_what_it_needs_and_a_password(root):
     assert str(worker.help_lines) == SAFE_TIP.replace(", ", "\n")
 
 
-def test_a_script_gives_the_relays_password_in_a_file(root, tmp_path):
-    (tmp_path / "password").write_text("pa55/w0rd\n")
-    given = {"relay": "sam@relay.example.org", "relay_password_file": str(tmp_path / "password")}
-    assert "w0rd" not in done(setup(root, **given))
-    worker = Config.read(environment(root, "worker"))
-    assert worker.smtp_url == "smtp://sam:pa55%2Fw0rd@relay.example.org"
-    assert worker.mail_domain == "example.org", "where the office's address is"
-
-
 def test_who_says_no_gets_nothing(root):
     before = standing(root)
     assert setup(root, answers=typed(FLAGS, "n")).exit_code == 1
     assert standing(root) == before
 
 
-def test_with_postgresql_each_has_a_url_of_its_own(root, tmp_path):
-    file = tmp_path / "url"
+def test_a_script_gives_passwords_in_files_and_with_postgresql_each_has_a_url_of_its_own(
+    root, tmp_path
+):
+    file, password = tmp_path / "url", tmp_path / "password"
     file.write_text(POSTGRESQL.format("belong_worker") + "\n")
+    password.write_text("pa55/w0rd\n")
     web_url = POSTGRESQL.format("belong_web")
-    assert "pa55" not in done(setup(root, database=str(file), web_database=web_url))
+    given = {"relay": "sam@relay.example.org", "relay_password_file": str(password)}
+    assert "pa55" not in done(setup(root, database=str(file), web_database=web_url, **given))
     web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
     assert worker.database_url == POSTGRESQL.format("belong_worker")
     assert (web.database_url, worker.web_database_role) == (web_url, "belong_web")
+    assert worker.smtp_url == "smtp://sam:pa55%2Fw0rd@relay.example.org"
+    assert worker.mail_domain == "example.org", "where the office's address is"
     for name, mode in (("database", 0o400), ("web-database", 0o640)):
         assert stat.S_IMODE((root / "etc/belong-mail/keys" / name).stat().st_mode) == mode
 
