@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count, repeat
 from types import MappingProxyType
 from typing import Final
 
@@ -75,7 +76,7 @@ def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
 def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, str]:
     """Return what `to_html` and `to_text` do, parsing the source once."""
     tokens = list(_tokens(source, pictures))
-    return _clean_html(tokens, pictures), PlainText(picture).write(tokens)
+    return _clean_html(tokens, pictures), _plain_text(tokens, picture)
 
 
 def _clean_html(tokens: list[Token], pictures: Images) -> str:
@@ -102,7 +103,7 @@ def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture")
 
     `picture` is the word for an image in the text's language.
     """
-    return PlainText(picture).write(_tokens(source, pictures))
+    return _plain_text(_tokens(source, pictures), picture)
 
 
 def parse(source: str) -> list[Token]:
@@ -248,96 +249,60 @@ def _links_and_images(source: str) -> tuple[Pairs, Pairs]:
     return tuple(links), tuple(images)
 
 
-_ENDS_A_BLOCK: Final = {
-    "blockquote_close", "bullet_list_close", "heading_close", "ordered_list_close",
-    "paragraph_close", "table_close",
-}  # fmt: skip
+# Blocks that an empty line follows; a paragraph of a tight list is hidden.
+_APART: Final = {"blockquote_open", "heading_open", "paragraph_open", "table_open"}
+_LISTS: Final = {"bullet_list_open", "ordered_list_open"}
+_NO_MARKS: Final = repeat("")
 
 
-class PlainText:
-    """Writes tokens as text; keeps the prefix of nested lists and quotes for each line."""
+def _plain_text(tokens: Iterable[Token], picture: str) -> str:
+    lines, _ = _blocks(iter(tokens), picture)
+    return "".join([f"{line.rstrip()}\n" for line in lines])
 
-    def __init__(self, picture: str) -> None:
-        self._picture = picture
-        self._lines: list[str] = []
-        self._margins: list[str] = []
-        self._marks: dict[int, str] = {}
-        """For a list item's first line: its dash or number, by depth, in place of the margin."""
-        self._numbers: list[int | None] = []
-        self._cells: list[str] | None = None
-        self._gap_depth: int | None = None
-        self._width = 0
 
-    def write(self, tokens: Iterable[Token]) -> str:
-        """Return the text of the tokens."""
-        for token in tokens:
-            if token.type == "inline":
-                self._inline(token)
-            elif token.type in ("fence", "code_block", "hr"):
-                self._put(token.content.rstrip("\n") if token.content else "* * *")
-                self._gap()
-            elif token.nesting > 0:
-                self._enter(token)
-            else:
-                self._leave(token)
-        return "".join(f"{line}\n" for line in self._lines)
+def _blocks(
+    tokens: Iterator[Token], picture: str, lists: int = 0, marks: Iterator[str] = _NO_MARKS
+) -> tuple[list[str], bool]:
+    """Write blocks, each behind its mark, until the block ends that contains them.
 
-    def _enter(self, token: Token) -> None:
-        if token.type == "bullet_list_open":
-            self._numbers.append(None)
-        elif token.type == "ordered_list_open":
-            self._numbers.append(int(token.attrs.get("start", 1)))
-        elif token.type == "list_item_open":
-            number = self._numbers[-1]
-            mark = "- " if number is None else f"{number}. "
-            if number is not None:
-                self._numbers[-1] = number + 1
-            self._marks[len(self._margins)] = mark
-            self._margins.append(" " * len(mark))
-        elif token.type == "blockquote_open":
-            self._margins.append("> ")
-        elif token.type == "tr_open":
-            self._cells = []
+    `lists` is the number of lists around them. Returns the lines, and whether a gap follows.
+    """
+    lines, has_gap = list[str](), False
+    for token in tokens:
+        if token.nesting < 0:
+            break
+        block, is_apart = _block(token, tokens, picture, lists)
+        mark = next(marks)
+        indent = " " * len(mark)
+        if has_gap and lines and block:
+            lines.append("")
+        lines += [f"{indent if at else mark}{line}" for at, line in enumerate(block)]
+        has_gap = is_apart or (has_gap and not block)
+    return lines, has_gap
 
-    def _leave(self, token: Token) -> None:
-        if token.type in ("list_item_close", "blockquote_close"):
-            self._margins.pop()
-            self._marks.pop(len(self._margins), None)
-        elif token.type in ("bullet_list_close", "ordered_list_close"):
-            self._numbers.pop()
-        elif token.type == "tr_close":
-            cells, self._cells = self._cells or [], None
-            self._put(" | ".join(cells))
-        elif token.type == "heading_close":
-            self._put(("=" if token.tag == "h2" else "-") * self._width)
-        if (
-            token.type in _ENDS_A_BLOCK
-            and not token.hidden
-            and not (token.type.endswith("list_close") and self._numbers)
-        ):
-            self._gap()
 
-    def _inline(self, token: Token) -> None:
-        text = _text_of(token.children or [], self._picture)
-        if self._cells is not None:
-            self._cells.append(text.replace("\n", " "))
-            return
-        self._width = max(map(len, text.split("\n")))
-        self._put(text)
-
-    def _put(self, text: str) -> None:
-        if self._gap_depth is not None and self._lines:
-            self._lines.append("".join(self._margins[: self._gap_depth]).rstrip())
-        self._gap_depth = None
-        for line in text.split("\n"):
-            margins = enumerate(self._margins)
-            start = "".join(self._marks.pop(depth, margin) for depth, margin in margins)
-            self._lines.append(f"{start}{line}".rstrip())
-
-    def _gap(self) -> None:
-        """Put an empty line before the next text, with the prefix that both neighbors share."""
-        depth = len(self._margins)
-        self._gap_depth = depth if self._gap_depth is None else min(depth, self._gap_depth)
+def _block(
+    token: Token, tokens: Iterator[Token], picture: str, lists: int
+) -> tuple[list[str], bool]:
+    """Write the block that a token begins, taking its other tokens; return as `_blocks` does."""
+    if token.type == "inline":
+        return _text_of(token.children or [], picture).split("\n"), False
+    if not token.nesting:
+        return (token.content.rstrip("\n") if token.content else "* * *").split("\n"), True
+    if token.type in _LISTS:
+        start = int(token.attrs.get("start", 1))
+        numbers = (f"{number}. " for number in count(start))
+        marks = numbers if token.type == "ordered_list_open" else repeat("- ")
+        lines, has_gap = _blocks(tokens, picture, lists + 1, marks)
+        return lines, has_gap or not lists
+    lines, has_gap = _blocks(tokens, picture, lists)
+    if token.type == "heading_open":
+        lines.append(("=" if token.tag == "h2" else "-") * max(map(len, lines)))
+    elif token.type == "blockquote_open":
+        lines = [f"> {line}" for line in lines]
+    elif token.type in ("tr_open", "th_open", "td_open"):
+        lines = [(" | " if token.type == "tr_open" else " ").join(lines)]
+    return lines, has_gap or (token.type in _APART and not token.hidden)
 
 
 def _text_of(tokens: Iterable[Token], picture: str) -> str:
