@@ -117,6 +117,7 @@ for (const button of views) {
     if (event.isTrusted && !frame(WIDE).hidden) frame(WIDE).scrollIntoView();
   });
 }
+form.classList.add("saves-itself");
 autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
 for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();

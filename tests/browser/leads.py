@@ -100,10 +100,10 @@ def _write(page: Page) -> Iterator[str]:
     yield "write"
     page.fill("[name=subject]", "Tea {who} on Friday")
     page.fill("[name=text]", TEXT)
-    press(page, "#main-form .bar .button")
+    press(page, "#main-form [name=release]")
     yield "write-with-errors"
     page.fill("[name=subject]", "Tea on Friday")
-    press(page, "#main-form .bar .button")
+    expect(page.locator("#saved")).not_to_be_empty()
     expect(page.frame_locator("iframe.phone").get_by_role("heading").first).to_be_visible()
     yield "write-saved"
     page.goto(f"{page.url.partition('?')[0]}/pictures")
