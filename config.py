@@ -1,15 +1,12 @@
 """The settings: read once from the environment, frozen, every error at once.
 
-`python3 dev.py docs` writes them down for operators: `.env.example`.
+`.env.example` says what each is for, and its default, by those who read it.
 """
 
 import re
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,13 +45,6 @@ NO_NEW_KEYS = (
 )
 # Identity providers where anyone can have an account.
 ANYONES = {"accounts.google.com"}
-PREAMBLE = """\
-# Every setting, written by `python3 dev.py docs` from config.py: change it there. Each may also be
-# given as NAME_FILE, the name of a file that holds the value; an empty value counts as none.
-# The value after a name is its default; if required in production, for development only.
-# Relative paths start at the project's root. `belong keys new` prints a key of each kind.
-# The office may change the video, the help lines and the postal line on its page.
-"""
 
 
 class InvalidSettings(Exception):
@@ -66,213 +56,64 @@ class InvalidSettings(Exception):
         )
 
 
-class UsedBy(Enum):
-    """The readers of a setting in production, as headings of `.env.example`."""
-
-    BOTH = "Web and worker"
-    WEB = "Only the web"
-    WORKER = "Only the worker and the operator's commands"
-
-
-def setting(
-    read: Callable[[str], Any],
-    default: str | None,
-    about: str,
-    used_by: UsedBy = UsedBy.BOTH,
-) -> Any:
+def setting(read: Callable[[str], Any], default: str | None) -> Any:
     """Describe a setting; None as default: production must give it."""
-    return field(metadata={"read": read, "default": default, "about": about, "used_by": used_by})
-
-
-web_setting = partial(setting, used_by=UsedBy.WEB)
-worker_setting = partial(setting, used_by=UsedBy.WORKER)
+    return field(metadata={"read": read, "default": default})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Every setting of `.env.example`; `read` makes one from an environment."""
 
-    env: str = setting(
-        settings.one_of("development", "production"),
-        "development",
-        "development: for this machine only; production: no default keys, no /dev, https only",
-    )
-    base_url: str = setting(settings.web_address, None, "the start of every emailed link")
-    site_name: str = setting(
-        settings.name, "DPS Belong", "what the site is called, such as “Lakeside Together”"
-    )
-    district_name: str = setting(
-        settings.name,
-        "Denver Public Schools",
-        "the district's whole name, such as “Lakeside Public Schools”",
-    )
-    district_short: str = setting(
-        settings.name, "DPS", "what sentences call the district, as in “your LPS address”"
-    )
-    program_name: str = setting(
-        settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
-    )
-    database_url: str = setting(
-        settings.database,
-        "sqlite:///var/belong.db",
-        "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; also the default in production",
-    )
-    web_database_role: str = worker_setting(
-        settings.role,
-        "",
-        "the web's role in PostgreSQL; `db upgrade` gives it exactly the rights it needs",
-    )
-    smtp_url: str = setting(
-        str.strip,  # `parse_relay` reads it, with the name that we say in EHLO
-        None,
-        "the mail relay: smtp://user:password@host:587, smtps://… or lmtp://…; mailbox: keeps email"
-        " in var/ and shows it at /dev/mailbox",
-    )
-    smtp_credentials: str = worker_setting(
-        settings.secret,
-        "",
-        "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of an authorized user (a refresh"
-        " token) or of an app, or a token; docs/operators/relays.md says how to get one",
-    )
-    secret_keys: tuple[str, ...] = setting(
-        settings.secrets_list,
-        None,
-        "keys that sign links and forms; oldest first, separated by commas",
-    )
-    public_keys: tuple[str, ...] = setting(
-        settings.some_words,
-        None,
-        "keys that seal what people type; oldest first, separated by commas",
-    )
-    private_keys: tuple[str, ...] = worker_setting(
-        settings.words, "", "keys that open what was sealed; never give them to the web"
-    )
-    index_keys: tuple[str, ...] = worker_setting(
-        settings.words, "", "the one key that indexes addresses; never give it to the web"
-    )
-    backup_recipient: str = worker_setting(
-        settings.recipient,
-        "",
-        "the age public key that `db backup` encrypts to; `keys backup` makes it, and the private"
-        " key that opens the copies and stays off this machine; empty: copies are not encrypted",
-    )
-    mail_domain: str = setting(
-        settings.domain, None, "the domain of From, Message-ID, return paths and List-Id"
-    )
-    mail_from: str = setting(
-        settings.sender, "", "the sender's name on our email; empty: BELONG_SITE_NAME"
-    )
-    postal_address: str = setting(
-        settings.text, None, "the postal address in the footer of our email"
-    )
-    contact_inbox: str = setting(
-        settings.inbox,
-        None,
-        "the office's inbox: receives messages to the office, and replies to newsletters of groups"
-        " without a shared inbox",
-    )
+    env: str = setting(settings.one_of("development", "production"), "development")
+    base_url: str = setting(settings.web_address, None)
+    site_name: str = setting(settings.name, "DPS Belong")
+    district_name: str = setting(settings.name, "Denver Public Schools")
+    district_short: str = setting(settings.name, "DPS")
+    program_name: str = setting(settings.name, "Belong")
+    database_url: str = setting(settings.database, "sqlite:///var/belong.db")
+    # `parse_relay` reads it, with the name that we say in EHLO.
+    smtp_url: str = setting(str.strip, None)
+    secret_keys: tuple[str, ...] = setting(settings.secrets_list, None)
+    public_keys: tuple[str, ...] = setting(settings.some_words, None)
+    mail_domain: str = setting(settings.domain, None)
+    mail_from: str = setting(settings.sender, "")
+    postal_address: str = setting(settings.text, None)
+    contact_inbox: str = setting(settings.inbox, None)
     help_lines: HelpLines = setting(
         settings.help_lines,
         "Safe2Tell 877-542-7233 https://safe2tell.org, 988 Lifeline 988 https://988lifeline.org",
-        "lines to call, on the contact page and in its email: name, phone number and web address of"
-        " each, with commas between them; the last is for anyone in a crisis, those before it for a"
-        " student's safety",
     )
-    copy_to_office: bool = setting(
-        settings.yes_or_no,
-        "yes",
-        "whether to send a copy of each newsletter to the office's inbox; yes or no",
-    )
-    allowed_domains: tuple[str, ...] = setting(
-        settings.domains, "dpsk12.org", "the email domains of people who may join"
-    )
-    refused_local_parts: re.Pattern[str] | None = setting(
-        settings.pattern, "", "a pattern for addresses that are not staff, such as students'"
-    )
-    timezone: ZoneInfo = setting(
-        settings.zone,
-        "America/Denver",
-        "the time zone of displayed times, called after its city (“Chicago time”), and of `--at`",
-    )
-    send_rate: int | None = setting(
-        settings.number, "", "messages a minute that the relay accepts; empty: no limit"
-    )
-    daily_quota: int | None = worker_setting(
-        settings.number, "", "recipients a day that the relay accepts; empty: no limit"
-    )
-    uncertain: timedelta | None = setting(
-        settings.waiting_time,
-        "15m",
-        "how long to wait before resending a newsletter whose delivery is unknown; 0: at once,"
-        " hold: never",
-    )
-    proxies: int = web_setting(
-        settings.count, "0", "how many reverse proxies are in front of the web"
-    )
-    trusted_networks: tuple[Network, ...] = web_setting(
-        settings.networks, "127.0.0.0/8,::1/128", "networks that may send ten times as many forms"
-    )
-    state_folder: Path = worker_setting(
-        settings.path,
-        "var",
-        "where the worker keeps its locks, its journal and the last known state of the database; in"
-        " development also the mailbox",
-    )
-    log_format: str = setting(
-        settings.one_of(*logs.FORMATS),
-        "text",
-        "how web and worker log: text; json: one object a line",
-    )
-    metrics_token: str = web_setting(
-        settings.token, "", "the token that opens /metrics; empty: no such page"
-    )
-    alert_address: tuple[str, ...] = worker_setting(
-        settings.inboxes,
-        "",
-        "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
-        " over 15 minutes; may list two addresses, with a comma; empty: no one",
-    )
-    inbound_url: str = worker_setting(
-        settings.secret,
-        "",
-        "the mailbox that email comes back to, which the worker reads each minute:"
-        " imaps://user:password@host/folder; empty: a mail server hands it over",
-    )
-    inbound_credentials: str = worker_setting(
-        settings.secret,
-        "",
-        "with auth=xoauth2 in BELONG_INBOUND_URL: the JSON key of an authorized user (a refresh"
-        " token) or of an app, or a token; docs/operators/bounces.md says how to get one",
-    )
-    inbound_pipe: bool = worker_setting(
-        settings.yes_or_no,
-        "no",
-        "whether a mail server hands over what comes to b+… at the mail domain; yes or no. With"
-        " yes, or with BELONG_INBOUND_URL, newsletters can also be left by email",
-    )
-    video_url: str = web_setting(
-        settings.optional(settings.web_address), "", "the link to the office's video; empty: hidden"
-    )
+    copy_to_office: bool = setting(settings.yes_or_no, "yes")
+    allowed_domains: tuple[str, ...] = setting(settings.domains, "dpsk12.org")
+    refused_local_parts: re.Pattern[str] | None = setting(settings.pattern, "")
+    timezone: ZoneInfo = setting(settings.zone, "America/Denver")
+    send_rate: int | None = setting(settings.number, "")
+    uncertain: timedelta | None = setting(settings.waiting_time, "15m")
+    log_format: str = setting(settings.one_of(*logs.FORMATS), "text")
+    oidc_issuer: str = setting(settings.optional(settings.issuer), "")
 
-    oidc_issuer: str = setting(
-        settings.optional(settings.issuer),
-        "",
-        "the district's identity provider (OpenID Connect), exactly as it names itself; empty:"
-        " people sign in by emailed links alone",
-    )
-    oidc_client_id: str = web_setting(
-        settings.ascii_text,
-        "",
-        "how the provider calls us; docs/operators/sign-in.md says how to register",
-    )
-    oidc_client_secret: str = web_setting(
-        settings.ascii_text, "", "the secret that the provider gave us"
-    )
-    oidc_required_claim: str = web_setting(
-        settings.claim,
-        "",
-        "NAME=VALUE that each proof must have, such as hd=example.org with Google",
-    )
+    # Only the web reads these in production.
+    proxies: int = setting(settings.count, "0")
+    trusted_networks: tuple[Network, ...] = setting(settings.networks, "127.0.0.0/8,::1/128")
+    metrics_token: str = setting(settings.token, "")
+    video_url: str = setting(settings.optional(settings.web_address), "")
+    oidc_client_id: str = setting(settings.ascii_text, "")
+    oidc_client_secret: str = setting(settings.ascii_text, "")
+    oidc_required_claim: str = setting(settings.claim, "")
+
+    # Only the worker and the operator's commands read these in production.
+    web_database_role: str = setting(settings.role, "")
+    smtp_credentials: str = setting(settings.secret, "")
+    private_keys: tuple[str, ...] = setting(settings.words, "")
+    index_keys: tuple[str, ...] = setting(settings.words, "")
+    backup_recipient: str = setting(settings.recipient, "")
+    daily_quota: int | None = setting(settings.number, "")
+    state_folder: Path = setting(settings.path, "var")
+    alert_address: tuple[str, ...] = setting(settings.inboxes, "")
+    inbound_url: str = setting(settings.secret, "")
+    inbound_credentials: str = setting(settings.secret, "")
+    inbound_pipe: bool = setting(settings.yes_or_no, "no")
 
     @property
     def names(self) -> Names:
@@ -317,7 +158,7 @@ class Config:
             if not raw and not is_kept_out:
                 raw = defaults.get(name, default)
             if raw is None:
-                complaints.append(f"{name} is missing: {each.metadata['about']}.")
+                complaints.append(f"{name} is missing; .env.example says what it is for.")
                 continue
             try:
                 values[each.name] = each.metadata["read"](raw)
@@ -331,25 +172,6 @@ class Config:
 
 
 SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
-
-
-def example() -> str:
-    """Write `.env.example`: what each setting is for, and its default, by those who read it."""
-    parts = [PREAMBLE]
-    for used_by in UsedBy:
-        parts.append(f"# ---- {used_by.value} ----\n")
-        theirs = (each for each in SETTINGS.items() if each[1].metadata["used_by"] is used_by)
-        parts += [_paragraph(name, each) for name, each in theirs]
-    return "\n".join(parts)
-
-
-def _paragraph(name: str, each: Field[Any]) -> str:
-    default = each.metadata["default"]
-    value = DEVELOPMENT.get(name, "") if default is None else default
-    needed = " (required in production)" if default is None else ""
-    quoted = f"'{value}'" if " " in value else value
-    about = textwrap.fill(f"{each.metadata['about']}{needed}", 98, break_on_hyphens=False)
-    return f"{textwrap.indent(about, '# ')}\n#{name}={quoted}\n"
 
 
 def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
@@ -474,7 +296,3 @@ def _odd_provider(values: Mapping[str, Any], *, is_production: bool) -> Iterator
                 "BELONG_OIDC_REQUIRED_CLAIM must be hd=YOUR-DOMAIN with Google: anyone can have an"
                 " account there."
             )
-
-
-if __name__ == "__main__":
-    (ROOT / ".env.example").write_text(example())

@@ -295,15 +295,6 @@ def bench(name: str = "", *arguments: str) -> int:
     return become("-m", f"tests.bench.{name}", *arguments)
 
 
-# ---- Write ----
-
-
-def docs() -> int:
-    """Write `.env.example` anew from config.py."""
-    set_up("run")
-    return become("config.py")
-
-
 # ---- Lock ----
 
 
@@ -364,7 +355,6 @@ def commands() -> argparse.ArgumentParser:
     )
     named.add_parser("lint", help="run only the checks").set_defaults(command=lint)
     named.add_parser("bench", help="run a benchmark by its name, or list them")
-    named.add_parser("docs", help="write .env.example from config.py").set_defaults(command=docs)
     named.add_parser("lock", help="renew requirements/ from pyproject.toml").set_defaults(
         command=lock
     )

@@ -9,7 +9,7 @@ import click
 
 from belong_mail.groups import seeds
 from belong_mail.ops import cli, hold
-from config import Config
+from tests.processes import ROOT
 
 # Left out before words are judged: placeholders, tags, web addresses, and names of commands.
 NOT_WORDS = re.compile(r"%\(\w+\)\w|\{+\s*\w+\s*\}+|<[^>]+>|https?://\S*|`[^`]*`|\[[^\]]*\]\(")
@@ -108,7 +108,8 @@ def operators_words() -> Iterator[str]:
     for name, entry in cli.ENTRIES.items():
         yield from _help_of(cli.load(name))
         yield entry.words
-    yield from (each.metadata["about"] for each in Config.__dataclass_fields__.values())
+    said = re.findall(r"(?:^# .*\n)+", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    yield from (each.replace("\n# ", " ").removeprefix("# ") for each in said)
     yield from hold.REASONS.values()
 
 

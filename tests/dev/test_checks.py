@@ -1,4 +1,4 @@
-"""`dev.py lint`, `test`, `bench` and `docs`."""
+"""`dev.py lint`, `test` and `bench`."""
 
 import re
 import tomllib
