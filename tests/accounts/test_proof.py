@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
-from belong_mail.accounts.models import BrowserSession, Right
+from belong_mail.accounts.models import Right
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core import jobs
 from belong_mail.core.db import now
@@ -180,36 +180,6 @@ def test_pages_are_read_and_newsletters_written_without_a_proof(later, pages):
     answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
     assert answer.status_code == 400
     assert NEEDED not in answer.text
-
-
-def test_the_session_of_before_ends_also_in_a_thiefs_hands(app, services, later, worker, relay):
-    """Whoever copied the cookie is signed out, and the owner is not: neither is raised by it."""
-    thief = Visitor(app.test_client())
-    kept = later.client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-    thief.client.set_cookie(kept.key, kept.value)
-    assert thief.open("/lead/").status_code == 200
-    link = ask(later, worker, relay)
-    assert later.press(link).status_code == 303
-    assert later.press(link).status_code == 404
-    assert later.open("/lead/").status_code == 200
-    assert thief.open("/lead/").location == "/sign-in"
-    with services.reading.begin() as session:
-        assert len(session.scalars(select(BrowserSession)).all()) == 1
-
-
-def test_the_session_of_before_ends_also_when_its_owner_rested(app, lead, worker, relay):
-    """A copy of the cookie was kept awake meanwhile."""
-    thief, begun = Visitor(app.test_client()), now()
-    kept = lead.client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-    thief.client.set_cookie(kept.key, kept.value)
-    with time_machine.travel(begun + timedelta(minutes=20)):
-        thief.open("/lead/")
-    with time_machine.travel(begun + timedelta(minutes=40)):
-        assert thief.open("/lead/").status_code == 200
-        lead.send("/sign-in", email=crawl.LEAD)
-        worker.drain()
-        lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in"))
-        assert thief.open("/lead/").location == "/sign-in"
 
 
 def test_signing_in_again_is_no_lookup_that_others_can_use_up(later, services, worker, relay):

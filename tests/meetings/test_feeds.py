@@ -248,14 +248,6 @@ def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(visitor, se
     assert visitor.open(f"/meetings/nobody/{TUESDAY}.ics").status_code == 404
 
 
-def test_no_browser_keeps_a_calendar(visitor, services):
-    public_id = stored(services, repeats="weekly")
-    for path in ("/calendar", "/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
-        answer = visitor.open(path)
-        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
-        assert not {"ETag", "Last-Modified", "Set-Cookie"} & {*answer.headers.keys()}, path
-
-
 def test_a_feed_is_well_formed_private_and_names_no_person(visitor, services):
     stored(services, title={"en": "Tea, cake; and\\more", "es": "Té"}, is_open=True)
     answer = visitor.open(FEED)

@@ -207,13 +207,6 @@ def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, cloc
     assert not found.is_reminded
 
 
-def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(scenario):
-    scenario.visitor.send("/my-groups", email=ADA)
-    sheet = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
-    scenario.visitor.press(f"{sheet}/copy")
-    assert "Gets an email before meetings" in text_of(scenario.mails()[-1])
-
-
 def test_the_worker_itself_looks_and_a_reminder_speaks_the_members_language(scenario, clock):
     change(scenario, language="es")
     clock.shift(HOUR)

@@ -243,9 +243,13 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(scenario, visitor):
     visitor.follow(link_to(scenario.mails(new)[-1], "change-address"))
     path = sheet(new)
     assert scenario.rows("waitlist_entries") == 1, "two of one person became one"
+    scenario.wait_for(new, "people-with-disabilities")
     visitor.follow(f"{path}/erase")
     scenario.worker.drain()
     visitor.send("/my-groups", email=new)
     assert notes_in(text_of(scenario.mails(new)[-1])) == []
+    got = len(scenario.mails(new))
+    scenario.launch()
+    assert (scenario.rows("waitlist_entries"), len(scenario.mails(new))) == (1, got), "no one hears"
     drain_in(scenario.worker, days=2, minutes=2)
     assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (0, 0)

@@ -32,7 +32,7 @@ from belong_mail.members.self_service_tasks import (
     messages_of,
 )
 from tests.browser_client import html_of, link_to, text_of
-from tests.factories import launch_an_hour_ago, queue_issue
+from tests.factories import queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, drain_in
 
@@ -58,12 +58,14 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine):
     path = mine.link()
     day = str((now() + timedelta(9)).date())
     mine.press(f"{path}/pause", membership=village, until=day)
+    mine.press(f"{path}/remind", membership=village, remind="yes")
     assert "We’re emailing you the copy." in mine.follow(f"{path}/copy").text
     words = text_of(mine.mails()[-1])
     assert ADA in words
     assert "First name: Ada" in words
     assert "Language: English" in words
     assert "Paused until" in words
+    assert "Gets an email before meetings" in words
     assert "Not confirmed yet" in words
     assert "The Village" in words
     assert "LGBTQ" not in words
@@ -335,17 +337,3 @@ def test_who_joins_again_while_the_rest_is_being_erased_stays(mine):
         [kept] = session.scalars(select(Subscription))
         assert kept.is_active
         assert kept.group.slug == "the-village"
-
-
-def test_a_note_about_an_upcoming_group_is_erased_too_and_tells_nobody(mine):
-    mine.send("/groups/autoimmune/tell-me", email=ADA)
-    path = mine.sheet()
-    mine.drain()
-    mine.follow(f"{path}/erase")
-    mine.drain()
-    assert mine.count(WaitlistEntry) == 1
-    with mine.services.writing.begin() as session:
-        launch_an_hour_ago(session, "autoimmune")
-    mine.drain()
-    assert mine.count(WaitlistEntry) == 0
-    assert mine.relay.to(ADA)[-1]["Subject"] == "We deleted your information"

@@ -20,7 +20,7 @@ from belong_mail.core.db import now, required
 from belong_mail.core.district import District
 from belong_mail.groups.models import Group
 from config import Config
-from tests.browser_client import Form, Visitor
+from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in, sign_in_office, signed_in
 from tests.db_dump import kept_of
 from tests.scenario import Scenario
@@ -48,11 +48,11 @@ class Copy:
 
     def replay(self) -> tuple[int, int]:
         """Ask for the page and press the button with the cookie; say what was answered."""
-        opened = self._browser().open(self.page).status_code
-        pressed = self._browser().press(self.button, csrf_token=self.token, **self.typed)
+        opened = self.browser().open(self.page).status_code
+        pressed = self.browser().press(self.button, csrf_token=self.token, **self.typed)
         return opened, pressed.status_code
 
-    def _browser(self) -> Visitor:
+    def browser(self) -> Visitor:
         client = self.app.test_client()
         client.set_cookie("belong", self.cookie)
         return Visitor(client)
@@ -95,6 +95,11 @@ class World:
     def press(self, browser: Visitor, path: str, **fields: Any) -> None:
         assert browser.act(path, **fields).status_code == 303
         self.scenario.worker.drain()
+
+    def ask_to_sign_in(self) -> str:
+        """Have a link emailed to the owner's browser, and return it."""
+        self.browser.send("/sign-in", email=LEAD)
+        return link_to(self.scenario.mails(LEAD)[-1], "sign-in")
 
     def by_office(self, verb: str, role: str = "") -> None:
         self.press(self.office, f"/office/leads/{self.account(LEAD).public_id}/{verb}", role=role)
@@ -155,6 +160,26 @@ def sign_in_by_the_district_from_now_on(world: World) -> None:
     assert world.phone.open(PAGE).status_code == 200
 
 
+def sign_in_again(world: World) -> None:
+    link = world.ask_to_sign_in()
+    assert world.browser.press(link).status_code == 303
+    assert world.browser.press(link).status_code == 404
+    assert world.browser.open(PAGE).status_code == 200
+
+
+@contextmanager
+def sign_in_after_a_rest(world: World) -> Iterator[None]:
+    """Meanwhile the copy is kept awake."""
+    begun, thief = now(), world.old.browser()
+    with time_machine.travel(begun + timedelta(minutes=20)):
+        assert thief.open(PAGE).status_code == 200
+    with time_machine.travel(begun + timedelta(minutes=40)):
+        world.old.cookie = cookie_of(thief)
+        assert world.old.replay()[0] == 200
+        world.browser.press(world.ask_to_sign_in())
+        yield
+
+
 EVENTS: dict[str, Callable[[World], AbstractContextManager[Any] | None]] = {
     "sign out": lambda world: world.press(world.browser, "/sign-out"),
     "sign out everywhere": lambda world: world.press(world.phone, "/sign-out", everywhere="1"),
@@ -169,6 +194,8 @@ EVENTS: dict[str, Callable[[World], AbstractContextManager[Any] | None]] = {
     "rest": lambda _world: time_machine.travel(now() + timedelta(minutes=31)),
     "come back for half a day": come_back_for_half_a_day,
     "replace the key": replace_the_key,
+    "sign in again": sign_in_again,
+    "sign in again after a rest": sign_in_after_a_rest,
     "sign in by the district from now on": sign_in_by_the_district_from_now_on,
 }
 # The session goes on, and has no right to the group any more.
