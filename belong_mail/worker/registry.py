@@ -19,7 +19,7 @@ from belong_mail.delivery.work import Work
 from belong_mail.groups import service as groups
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import reminders
-from belong_mail.members.counts import MemberCounts
+from belong_mail.members.counts import count_watched
 from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause
@@ -46,7 +46,7 @@ def periodic_tasks(
             Site(session, settings, now()), mailer.keys, mailer.operators
         ),
         "Names of groups are not kept": groups.note_names,
-        "Leads see old numbers": MemberCounts().go_on,
+        "Leads see old numbers": count_watched,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
         "Late issues leave": partial(
             work, partial(auto_pause.pause_late, daily_quota=policy.daily_quota)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.members.counts import MemberCounts
+from belong_mail.members.counts import count_watched
 from belong_mail.newsletters.release import InvalidLocalTime, local_moment
 from tests.browser_client import Form, html_of, text_of
 from tests.clients import sign_in
@@ -25,7 +25,7 @@ from tests.scenario import drain_in
 def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay):
     members(12)
     with services.writing.begin() as session:
-        MemberCounts().go_on(session)
+        count_watched(session)
     page = write(lead)
     shown = lead.open(f"{page}/release").text
     assert "about 10 members" in shown
