@@ -136,16 +136,22 @@ def test_an_answer_that_is_not_honest_signs_nobody_in(owner, device, phone, app)
     assert sign_in_by(phone, device).status_code == 303
 
 
-def test_a_passkey_that_was_not_made_here_is_not_added(lead, services):
+def test_a_passkey_that_was_not_made_here_is_not_added(lead, device, services):
+    """Nor what is no attestation."""
     for lie in [*LIES.values()][:6]:
-        device = Authenticator()
-        vars(device).update(lie)
-        given = add(lead, device)
+        liar = Authenticator()
+        vars(liar).update(lie)
+        given = add(lead, liar)
         assert given.status_code == 422, lie
         assert "That didn’t work" in given.text
+    for octets in (b"", b"\xa3\x63fmt", b"\xa1\x19\x01", b"\x81" * 9000):
+        answer = json.loads(device.create(options_to_add(lead)))
+        answer["response"]["attestationObject"] = encoded(octets)
+        assert add(lead, device, answer=json.dumps(answer)).status_code == 422, octets
     assert count(services) == 0
 
 
+PROOF = "/account/proof"
 AUTHENTICATOR = bytes(32) + b"\x85" + bytes(4)
 
 
@@ -174,15 +180,6 @@ def test_a_bent_or_late_answer_signs_nobody_in(owner, device, phone):
         assert finish(phone, answer).status_code == 403
     assert not is_in(phone)
     assert sign_in_by(phone, device).status_code == 303
-
-
-def test_what_is_no_attestation_is_not_added(lead, device, services):
-    for octets in (b"", b"\xa3\x63fmt", b"\xa1\x19\x01", b"\x81" * 9000):
-        answer = json.loads(device.create(options_to_add(lead)))
-        answer["response"]["attestationObject"] = encoded(octets)
-        given = lead.act(PAGE, name="My phone", answer=json.dumps(answer))
-        assert given.status_code == 422
-    assert count(services) == 0
 
 
 def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
@@ -311,3 +308,19 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
     before = len(relay.to(LEAD))
     worker.drain()
     assert len(relay.to(LEAD)) - before == 20 - 1
+
+
+def test_a_passkey_proves_who_is_signed_in_and_no_mailbox_does(owner, device, worker, relay):
+    """A quarter of an hour after they signed in."""
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
+        asked = owner.act(PAGE, name="My other phone")
+        assert asked.status_code == 403
+        assert "Use my passkey" in asked.text
+        assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"
+        assert "Email me a link" not in asked.text
+        before = len(relay.accepted)
+        assert owner.act(PAGE, name="My other phone", email_link="1").status_code == 403
+        worker.drain()
+        assert len(relay.accepted) == before
+        assert sign_in_by(owner, device).location == PROOF
+        assert owner.act(PAGE, name="Mine").status_code != 403

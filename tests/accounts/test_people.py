@@ -281,7 +281,9 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     assert "This is you." not in page
     assert "This is you." in office.open(f"{PAGE}/{known(scenario, OFFICE).public_id}").text
     assert "Someone who hasn’t signed in yet" in office.open(GROUPS).text
+    assert press(office, scenario, LEAD, "remove").status_code == 400, "no role is named"
     assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
+    assert office.open(f"{PAGE}/{known(scenario, LEAD).public_id}").status_code == 404
     assert lead.open("/lead/").status_code == 302, "the session is over"
     assert waiting.press(link).status_code == 404
     scenario.enter(ADA, first_name="Ada", introduce_me="y")
@@ -362,17 +364,6 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, of
         assert len(accounts.leads_of(session, group_named(session, VILLAGE))) == 1
     invite(office, scenario, LEAD, VILLAGE)
     assert link_to(scenario.mails(LEAD)[-1], "invitation")
-
-
-def test_what_is_no_role_is_neither_removed_nor_there(scenario, office):
-    scenario.invite_lead(LEAD)
-    for role in ("asian", "nowhere"):
-        assert press(office, scenario, LEAD, "remove", role).status_code == 404
-    assert press(office, scenario, LEAD, "remove").status_code == 400
-    person = f"{PAGE}/{known(scenario, LEAD).public_id}"
-    press(office, scenario, LEAD, "remove", VILLAGE)
-    assert office.open(person).status_code == 404
-    assert office.open(f"{PAGE}/nobody").status_code == 404
 
 
 def test_a_row_that_says_office_invites_no_one(scenario, office):

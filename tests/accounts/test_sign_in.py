@@ -213,17 +213,6 @@ def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(ap
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
 
 
-def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(app, scenario):
-    """From everywhere at once, and the lead's browser is new: a link is there all the same."""
-    flood_from_everywhere(app, scenario)
-    lead = browser(app)
-    assert not gets_a_link(scenario, lead)
-    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
-    assert browser(app).press(link).status_code == 403, "who has not asked may not"
-    assert lead.press(link).status_code == 303
-    assert lead.open("/lead/").status_code == 200
-
-
 def test_a_link_comes_before_the_one_before_it_has_ended():
     for rate in (
         rate_limits.SIGN_IN_BROWSER_RATE,

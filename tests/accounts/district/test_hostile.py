@@ -59,10 +59,6 @@ def test_a_proof_that_is_none_is_refused(lie, provider):
         subject_by(fresh(provider))
 
 
-def test_an_honest_proof_says_who_it_is(provider):
-    assert subject_by(fresh(provider)) == "person-1"
-
-
 def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider):
     methods = ["private_key_jwt", "client_secret_post", "client_secret_basic"]
     provider.set(metadata={"token_endpoint_auth_methods_supported": methods})

@@ -3,16 +3,13 @@
 import io
 import re
 
-import time_machine
 from flask import request
 
-from belong_mail.core.db import now
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.import_tasks import INVITED
 from tests.browser_client import Form
 from tests.canary import found_in
-from tests.db_dump import dump_of, kept_of
+from tests.db_dump import dump_of
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.office.conftest import office
@@ -40,6 +37,9 @@ def press(office, what: str, page: str = ""):
 
 def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario):
     assert "Our email list is moving" not in office.open(PAGE).text
+    refused = upload(office, b"PK\x03\x04xl")
+    assert (refused.status_code, scenario.rows("imports")) == (422, 0)
+    assert "save it as comma-separated values (.csv)" in refused.text
     answer = upload(office, f"Email address\n{CANARY}\n{ADA}\nx@gmail.com\noops\n", language="es")
     assert answer.status_code == 303
     page = office.open(answer.location).text
@@ -82,23 +82,6 @@ def test_a_stopped_file_leaves_nobody_to_be_asked(office, scenario):
     assert scenario.rows("imports") == scenario.rows("import_batches") == 0
     kinds = [row[2] for row in dump_of(scenario.services)["audit_entries"]]
     assert {"list of addresses imported", "import of addresses stopped"} <= set(kinds)
-
-
-def test_starting_needs_a_fresh_proof_and_checking_does_not(office, scenario):
-    with time_machine.travel(now().timestamp() + 16 * 60, tick=True):
-        assert upload(office, ADA).status_code == 303
-        before = kept_of(scenario.services)["imports"]
-        assert press(office, "start").status_code == 403
-        assert kept_of(scenario.services)["imports"] == before
-        scenario.worker.drain()
-    assert not [row for row in dump_of(scenario.services)["deliveries"] if row[1] == INVITED]
-
-
-def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(office, scenario):
-    answer = upload(office, b"PK\x03\x04xl")
-    assert answer.status_code == 422
-    assert "save it as comma-separated values (.csv)" in answer.text
-    assert scenario.rows("imports") == 0
 
 
 def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario):
