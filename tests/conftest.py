@@ -72,8 +72,13 @@ def migrated_postgresql() -> Iterator[Engine]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated database without a row: everything is tried on both."""
+    return new_database(request, tmp_path)
+
+
+def new_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Empty the database of the kind that is asked for; return its URL."""
     if request.param == "sqlite":
-        file = tmp_path / "belong.db"
+        file = folder / "belong.db"
         shutil.copy(request.getfixturevalue("blank_sqlite"), file)
         return f"sqlite:///{file}"
     engine: Engine = request.getfixturevalue("migrated_postgresql")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.relays.debian import unpack
+
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "deploy"
 UNPACKED = FOLDER / "root"
 PACKAGES = ("caddy", "mmdebstrap", "promtool")
@@ -22,15 +24,9 @@ def base(suite: str) -> Path:
 
 def fetch() -> None:
     """Download and unpack what is not there, and make a bare Debian; nothing starts."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     missing = [each for each in PACKAGES if not (UNPACKED / "usr/bin" / each).exists()]
     if missing:
-        subprocess.run(
-            ["apt-get", "-o", "Acquire::Retries=5", "download", *missing], cwd=FOLDER, check=True
-        )
-    for package in FOLDER.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, UNPACKED], check=True)
-        package.unlink()
+        unpack(UNPACKED, *missing)
     for suite in BASES.values():
         if not base(suite).exists():
             part = base(f"{suite}.part")

@@ -1,38 +1,25 @@
 """One walk through every journey for each database; the proofs look at what it left."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from belong_mail.accounts import invitations
 from belong_mail.app import create_app
 from belong_mail.core.decryption import worker_keys
 from belong_mail.groups import service as groups
 from config import Config
-from tests.conftest import settings_for
+from tests.conftest import new_database, settings_for
 from tests.factories import group_named
-from tests.postgres import empty
 from tests.privacy.journey import LEAD, MAIN, Evidence, gather
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def walked_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def walked_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A migrated, empty database."""
-    if request.param == "sqlite":
-        file: Path = tmp_path_factory.mktemp("walk") / "belong.db"
-        shutil.copy(request.getfixturevalue("blank_sqlite"), file)
-        yield f"sqlite:///{file}"
-        return
-    engine: Engine = request.getfixturevalue("migrated_postgresql")
-    empty(engine)
-    yield engine.url.render_as_string(hide_password=False)
+    return new_database(request, tmp_path_factory.mktemp("walk"))
 
 
 @pytest.fixture(scope="session")

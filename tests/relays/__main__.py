@@ -7,19 +7,11 @@ Nothing is installed: the packages are unpacked, and each server runs from there
 import subprocess
 import sys
 
-from tests.relays.debian import FOLDER, PACKAGES, ROOT
-
-
-def fetch() -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", "download", *PACKAGES], cwd=FOLDER, check=True)
-    for package in FOLDER.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, ROOT], check=True)
-
+from tests.relays.debian import PACKAGES, ROOT, unpack
 
 if __name__ == "__main__":
     if not (ROOT / "usr/sbin/opendkim").exists():
-        fetch()
+        unpack(ROOT, *PACKAGES)
     if sys.argv[1:] == ["fetch"]:
         sys.exit()
     pytest = [sys.executable, "-m", "pytest", "tests/relays", "-v", "-n", "0", "--night"]

@@ -5,14 +5,15 @@ They ask for users of their own: within a mount namespace of theirs, /etc/passwd
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.waiting import daemon
 
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "relays"
-ROOT = FOLDER / "root"
+ROOT = Path(__file__).resolve().parents[2] / "var" / "relays" / "root"
 LIBRARIES = (ROOT / "usr/lib/postfix", ROOT / "usr/lib/x86_64-linux-gnu", ROOT / "usr/lib")
 PACKAGES = (
     "postfix", "exim4-daemon-light", "libtlsrpt0", "libnsl2", "libicu76", "libsasl2-2",
@@ -28,6 +29,16 @@ ENVIRONMENT = {
     "LD_LIBRARY_PATH": ":".join(map(str, LIBRARIES)),
 }
 IS_REQUIRED = os.environ.get("REQUIRE_RELAYS") == "1"
+
+
+def unpack(folder: Path, *packages: str) -> None:
+    """Fetch packages and unpack them: no script of theirs runs, and nothing of theirs starts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as place:
+        fetch = ["apt-get", "-o", "Acquire::Retries=5", "download", *packages]
+        subprocess.run(fetch, cwd=place, check=True)
+        for file in Path(place).glob("*.deb"):
+            subprocess.run(["dpkg", "-x", file, folder], check=True)
 
 
 def why_not() -> str:

@@ -3,14 +3,12 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.relays.debian import IS_REQUIRED
+from tests.relays.debian import IS_REQUIRED, unpack
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 FOLDER = ROOT / "var" / "bench"
@@ -64,20 +62,13 @@ def require(*places: str) -> None:
 
 
 def _unpack(name: str, packages: tuple[str, ...]) -> None:
-    """Fetch packages and unpack them: no script of theirs runs, nothing of theirs starts."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise NotHere(f"{name} is missing. Install {packages[0]} here, or run this on Debian.")
-    DEBIAN.mkdir(parents=True, exist_ok=True)
-    for package in packages:
-        with _cleared(DEBIAN.parent / "fetched") as fetched:
-            answer = _run("apt-get", "download", package, folder=fetched)
-            files = list(fetched.glob("*.deb"))
-            if not files:
-                raise NotHere(
-                    f"apt-get could not fetch {package}, for {name}. Is this machine online? "
-                    f"Try `apt-get update`, or install {package}.\n{answer[-400:]}"
-                )
-            _run("dpkg", "-x", str(files[0]), str(DEBIAN))
+    try:
+        unpack(DEBIAN, *packages)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotHere(
+            f"{name} is missing, and apt-get did not fetch it. Try `apt-get update`, or install"
+            f" {packages[0]} here: {error}"
+        ) from error
 
 
 def nodemailer() -> Path | None:
@@ -129,13 +120,3 @@ def _run(*command: str, folder: Path = ROOT) -> str:
         check=False,
     )
     return answer.stdout
-
-
-@contextmanager
-def _cleared(folder: Path) -> Iterator[Path]:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
