@@ -1,16 +1,40 @@
-"""The audit: what the relay wrote down against the books of an issue."""
+"""The audit: what the relay took against the books of an issue."""
 
+import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from belong_mail.delivery.models import State
-from tests.servers.ledger import Copy
+from tests.servers.desk import Accepted
 
 AT_WORK = (State.QUEUED, State.SENDING, State.DEFERRED)
 EXPLAINED = (
     State.BOUNCED, State.FAILED, State.SUPPRESSED, State.WITHDRAWN, State.EXPIRED, State.UNCERTAIN,
 )  # fmt: skip
+
+
+MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One message that was taken for one recipient."""
+
+    recipient: str
+    return_path: str
+    message_id: str
+    # SHA-256 of the message's bytes.
+    digest: str = ""
+    at: float = 0.0
+
+    @classmethod
+    def of(cls, taken: Accepted) -> "Copy":
+        found = MESSAGE_ID.search(taken.data)
+        message_id = found[1].decode("ascii", "replace") if found else ""
+        digest = hashlib.sha256(taken.data).hexdigest()
+        return cls(taken.recipient, taken.return_path, message_id, digest, taken.at)
 
 
 @dataclass(frozen=True)

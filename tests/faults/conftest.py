@@ -1,7 +1,6 @@
-"""Shared by tests of faults: a relay that keeps a ledger, and a scene around it."""
+"""Shared by tests of faults: a relay, and a scene around it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,19 +8,11 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.faults.scene import Scene
-from tests.servers.ledger import Ledger
 from tests.servers.manners import EXTENSIONS
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
 USER, PASSWORD = "belong", "s3cret"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "ledger.jsonl")
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
@@ -43,15 +34,13 @@ def its_authority(request: pytest.FixtureRequest, *, is_secure: bool) -> Authori
 
 
 @pytest.fixture
-def relay(
-    ledger: Ledger, extensions: tuple[str, ...], its_authority: Authority | None
-) -> Iterator[Server]:
+def relay(extensions: tuple[str, ...], its_authority: Authority | None) -> Iterator[Server]:
     """A relay, which wants TLS and a password where an authority vouches for it."""
     secure: dict[str, Any] = {}
     if its_authority is not None:
         context, users = its_authority.server(), {USER: PASSWORD}
         secure = {"tls": "starttls", "context": context, "users": users}
-    with Server(extensions=extensions, ledger=ledger, **secure) as server:
+    with Server(extensions=extensions, **secure) as server:
         yield server
 
 
@@ -79,6 +68,6 @@ def environment(
 
 @pytest.fixture
 def scene(
-    relay: Server, environment: dict[str, str], services: Services, keyring: Keyring, ledger: Ledger
+    relay: Server, environment: dict[str, str], services: Services, keyring: Keyring
 ) -> Scene:
-    return Scene(relay, environment, services, keyring, ledger.file)
+    return Scene(relay, environment, services, keyring)

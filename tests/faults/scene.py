@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import select, update
 
@@ -19,9 +18,8 @@ from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
 from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
-from tests.faults.audit import Expected, audit, imbalance
+from tests.faults.audit import Copy, Expected, audit, imbalance
 from tests.processes import SECONDS, Forked, drain, run, running
-from tests.servers.ledger import Copy, read
 from tests.servers.smtp import Server
 
 # From here on members are made in bulk, and their addresses are not member0@dpsk12.org …
@@ -34,7 +32,6 @@ class Scene:
     settings: Mapping[str, str]
     services: Services
     keyring: Keyring
-    ledger: Path
     # Recipients of each issue, by its id.
     issues: dict[str, int] = field(default_factory=dict)
 
@@ -128,7 +125,7 @@ class Scene:
             session.execute(update(Job).where(Job.due_at > then).values(due_at=then))
 
     def copies(self) -> list[Copy]:
-        return read(self.ledger)
+        return [Copy.of(each) for each in [*self.relay.accepted]]
 
     def complaints(
         self,

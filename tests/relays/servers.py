@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.audit import Copy
 from tests.relays.debian import IDS, ROOT, running
-from tests.servers.ledger import Copy
 from tests.servers.ports import free_port
 
 POSTFIX = """\
@@ -168,9 +168,9 @@ def _read_postfix(log: str) -> list[Copy]:
     names = dict(re.findall(r"cleanup\[\d+\]: (\w+): message-id=(\S+)", log))
     senders = dict(re.findall(r"qmgr\[\d+\]: (\w+): from=<(\S*)>", log))
     taken = re.findall(r"discard\[\d+\]: (\w+): to=<(\S+)>.*status=sent", log)
-    return [Copy(to, senders[each], names[each], "", 0.0) for each, to in taken]
+    return [Copy(to, senders[each], names[each]) for each, to in taken]
 
 
 def _read_exim(log: str) -> list[Copy]:
     taken = re.findall(r" <= (\S+) .* id=(\S+) for (\S+)$", log, re.MULTILINE)
-    return [Copy(to, sender, f"<{name}>", "", 0.0) for sender, name, to in taken]
+    return [Copy(to, sender, f"<{name}>") for sender, name, to in taken]

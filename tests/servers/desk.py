@@ -11,7 +11,6 @@ from email.parser import BytesParser
 from functools import cached_property
 
 from tests.servers.actions import Action, Say
-from tests.servers.ledger import Copy, Ledger
 from tests.servers.listening import Listener
 from tests.waiting import wait_until
 
@@ -31,7 +30,7 @@ class Accepted:
 class Desk(Listener):
     """Scripts and records of a server, shared by its conversations."""
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.accepted: list[Accepted] = []
         self.breaks = 0
@@ -41,7 +40,6 @@ class Desk(Listener):
         """What a strict server would not have taken."""
         self.delay = 0.0
         """Seconds before each usual answer to the final dot."""
-        self._ledger = ledger
         self._scripts: dict[str, deque[Action | None]] = defaultdict(deque)
         self._habits: dict[str, Action] = {}
         self._hooks: dict[str, Callable[[str], None]] = {}
@@ -82,8 +80,6 @@ class Desk(Listener):
 
     def take(self, return_path: str, recipient: str, data: bytes, *, is_answered: bool) -> None:
         """Write down a message, before anybody hears that it was taken."""
-        if self._ledger is not None:
-            self._ledger.add([Copy.of(recipient, return_path, data)])
         with self._lock:
             self.accepted.append(Accepted(return_path, recipient, data, time.time()))
             self.breaks += not is_answered

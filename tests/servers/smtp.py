@@ -8,7 +8,6 @@ from typing import Literal
 from tests.servers.actions import Say, drip, drop, hang, reset, write
 from tests.servers.conversation import Conversation
 from tests.servers.desk import Accepted, Desk
-from tests.servers.ledger import Ledger
 from tests.servers.manners import EXTENSIONS, Manners
 
 __all__ = ["Accepted", "Say", "Server", "drip", "drop", "hang", "reset", "write"]
@@ -26,9 +25,8 @@ class Server(Desk):
         users: dict[str, str] | None = None,
         mechanisms: str = "PLAIN LOGIN",
         bearers: Mapping[str, str] | None = None,
-        ledger: Ledger | None = None,
     ) -> None:
-        super().__init__(ledger)
+        super().__init__()
         self.manners = Manners(tls, context, extensions, users or {}, mechanisms, bearers)
 
     def keep_little(self) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tests.faults.disk.library import Disk
 from tests.faults.disk.site import Site
-from tests.servers.ledger import Ledger
 from tests.servers.smtp import Server
 
 VISITORS = ("ada@dpsk12.org", "bob@dpsk12.org")
@@ -18,9 +17,8 @@ FAULTS = ((errno.EIO, False), (errno.ENOSPC, True))
 
 def main(folder: Path, step: int) -> None:
     """Print what is wrong, a line a finding, then how many faults were tried."""
-    ledger = Ledger(folder / "ledger.jsonl")
-    with Server(ledger=ledger) as relay:
-        site = Site(folder, relay, ledger.file)
+    with Server() as relay:
+        site = Site(folder, relay)
         disk = Disk(site.file)
         for error, for_good in FAULTS:
             number, is_reached = 1, True
@@ -53,8 +51,8 @@ def wrong(site: Site, taken: Counter[str]) -> list[str]:
     got = Counter(copy.recipient for copy in site.scene.copies())
     found = [f"{each} was taken and got no email" for each in taken if taken[each] > got[each]]
     found += [f"{each} got {got[each]} emails" for each in taken if got[each] > 1]
-    of_members = [copy for copy in site.scene.copies() if copy.recipient not in VISITORS]
-    site.scene.ledger.write_text("".join(f"{copy.line()}\n" for copy in of_members))
+    taken_by = site.scene.relay.accepted
+    taken_by[:] = [each for each in taken_by if each.recipient not in VISITORS]
     found += site.scene.complaints(site.issue)
     with closing(sqlite3.connect(site.file)) as connection:
         [(sound,)] = connection.execute("PRAGMA integrity_check").fetchall()

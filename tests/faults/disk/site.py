@@ -37,7 +37,7 @@ ENVIRONMENT = {
 class Site:
     """An issue that waits for members, visitors who want to join, a worker, and a mail server."""
 
-    def __init__(self, folder: Path, relay: Server, ledger: Path) -> None:
+    def __init__(self, folder: Path, relay: Server) -> None:
         self.file, self._blank = folder / "belong.db", folder / "blank"
         self._state = folder / "state"
         made = encryption.new_keys()
@@ -58,7 +58,7 @@ class Site:
         keyring = Keyring(
             *worker_keys(services.settings.private_keys, services.settings.index_keys)
         )
-        self.scene = Scene(relay, environment, services, keyring, ledger)
+        self.scene = Scene(relay, environment, services, keyring)
         self.issue = self.scene.queue(MEMBERS)
         self._settle()
         shutil.copy(self.file, self._blank)
@@ -70,7 +70,7 @@ class Site:
             leftover.unlink()
         shutil.copy(self._blank, self.file)
         shutil.rmtree(self._state, ignore_errors=True)
-        self.scene.ledger.write_text("")
+        self.scene.relay.accepted.clear()
 
     def join(self, address: str) -> bool:
         """Ask to join; tell whether the page said that this was taken."""
