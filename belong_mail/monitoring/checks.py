@@ -172,6 +172,7 @@ CHECKS: Final = (
         wrong="More than 10,000 requests are waiting",
         unit="",
         todo="See “Floods of forms” in the operators’ guide.",
+        emails=True,
     ),
     Check(
         name="unreadable_requests",

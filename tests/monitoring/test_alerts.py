@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 import time_machine
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -88,6 +88,17 @@ def test_the_operator_hears_that_requests_wait(services, keyring, relay):
     work(services, keyring)
     subjects = [mail["Subject"] for mail in relay.to(OPERATOR)]
     assert "Requests have been waiting to be read for more than 15 minutes" in subjects
+
+
+@ALARM
+def test_the_operator_hears_of_requests_that_are_due_in_years(services, keyring, relay):
+    """An intruder in the web keeps everyone's forms out by twice as many."""
+    with services.writing.begin() as session:
+        years = {"kind": "join", "due_at": now() + timedelta(days=2000)}
+        session.execute(insert(Job), [years] * 10_001)
+    work(services, keyring)
+    [mail] = relay.to(OPERATOR)
+    assert mail["Subject"] == "More than 10,000 requests are waiting"
 
 
 @ALARM
