@@ -73,5 +73,5 @@ def test_what_came_of_a_press_is_in_the_title(app, keyring):
     assert "<title>Saved: " not in lead.open(page).text
     saved = lead.send(page, summary_en="Tea for everyone")
     assert "<title>Saved: " in lead.open(saved.location).text
-    undone = lead.act(f"{page}/undo")
+    undone = lead.send(page, undo="1")
     assert "<title>Done: " in lead.open(undone.location).text
