@@ -34,7 +34,7 @@ from belong_mail.pages.errors import register_error_pages
 from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, request_log, security_headers
-from belong_mail.web.access import Access, ProofNeeded, SignedOut
+from belong_mail.web.access import Access, SignedOut
 from belong_mail.web.context import SAFE, OwnRequest, transaction
 from belong_mail.web.page import init_views
 
@@ -137,7 +137,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
     @app.before_request
     def require_fresh_proof() -> None:
         is_press = request.method not in SAFE
-        if is_press and access.has_access(Access.FRESH_PROOF) and not proof.is_fresh():
-            raise ProofNeeded
+        if is_press and access.has_access(Access.FRESH_PROOF):
+            proof.require_fresh()
 
     return csrf

@@ -25,6 +25,7 @@ from belong_mail.accounts.session import (
 )
 from belong_mail.core.db import now
 from belong_mail.core.services import Settings
+from belong_mail.web.access import ProofNeeded
 from belong_mail.web.context import asking_source, page_of_press, services, throttle
 from belong_mail.web.language import request_language
 
@@ -39,6 +40,12 @@ def is_fresh() -> bool:
     """Return whether this session has a fresh proof."""
     proven_at = current_session().proven_at
     return proven_at is not None and now() - proven_at < FRESH_PROOF_AGE
+
+
+def require_fresh() -> None:
+    """Raise ProofNeeded if this session has no fresh proof."""
+    if not is_fresh():
+        raise ProofNeeded
 
 
 class Way(StrEnum):

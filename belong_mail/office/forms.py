@@ -7,7 +7,6 @@ from babel.support import LazyProxy
 from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
 from wtforms import (
-    BooleanField,
     Field,
     Form,
     RadioField,
@@ -19,7 +18,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.accounts.forms import name_field
@@ -42,7 +41,6 @@ from belong_mail.members.address_list import (
     read_addresses,
 )
 from belong_mail.members.service import BAR, LET_IN, REMOVE
-from belong_mail.newsletters import approval
 from belong_mail.office.group_forms import short_list
 from belong_mail.web.context import services
 from belong_mail.web.forms import (
@@ -93,14 +91,10 @@ class InviteForm(BaseForm):
     )
     groups = SelectMultipleField(
         _l("Which groups will they lead?"),
+        description=_l("People of the office have these pages, as you do."),
         widget=ListWidget(prefix_label=False),
         option_widget=CheckboxInput(),
-    )
-    office = BooleanField(
-        _l("Work for the %(program_name)s office"),
-        description=_l(
-            "They’ll have these pages, as you do: groups, leaders, and messages to the office."
-        ),
+        validators=[DataRequired(_l("Choose at least one group, or the office."))],
     )
     language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
     submit = SubmitField(_l("Send the invitation"))
@@ -111,46 +105,27 @@ class InviteForm(BaseForm):
     def about(cls, groups: list[Group], slug: str) -> "InviteForm":
         """Build the form, with the group of this slug as the only one, if any."""
         form = cls()
-        form.groups.choices = [SelectChoice(each.public_id, each.name) for each in groups]
+        office = SelectChoice(OFFICE, _("Work for the %(program_name)s office"))
+        led = [SelectChoice(each.public_id, each.name) for each in groups]
+        form.groups.choices = [*led, office]
         form.only = next((each for each in groups if each.slug == slug), None)
         if form.only:
-            del form.groups, form.office
+            del form.groups
         return form
 
-    def validate_groups(self, field: Field) -> None:
-        if not field.data and not self.office.data:
-            raise ValidationError(_("Choose at least one group, or the office."))
-
     def asked(self, by: Account) -> InviteColleague:
-        if self.only:
-            rights = [self.only.public_id]
-        else:
-            rights = [*(self.groups.data or []), *([OFFICE] if self.office.data else [])]
         return InviteColleague(
             by=by.public_id,
             name=self.name.data or "",
             address=self.email.data or "",
             language=self.language.data or DEFAULT,
-            rights=rights,
+            rights=[self.only.public_id] if self.only else self.groups.data or [],
         )
 
 
 class AnswerForm(BaseForm):
     answer = message_field(_l("Your answer"), DataRequired(_l("Write your answer.")))
     submit = SubmitField(_l("Post your answer"))
-
-
-class ApprovalForm(BaseForm):
-    approval_rule = RadioField(
-        _l("When do newsletters need a second leader’s OK?"),
-        choices=lambda: [
-            SelectChoice(approval.AUTO, _("If the group is discreet and has two leaders or more")),
-            SelectChoice(approval.ALWAYS, _("Always")),
-            SelectChoice(approval.NEVER, _("Never")),
-        ],
-        validators=[InputRequired(_l("Choose one."))],
-    )
-    submit = SubmitField(_l("Save this rule"))
 
 
 class RemovalForm(BaseForm):

@@ -30,6 +30,7 @@ from belong_mail.leads.forms import (
     one_a_line,
     with_newlines,
 )
+from belong_mail.newsletters import approval
 from belong_mail.office.groups import Described
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text, strip
@@ -134,6 +135,22 @@ class GroupForm(SharedForm):
     def refuse_name(self) -> None:
         said = _("Another group has this name, or had it. Choose a different name.")
         self.name.errors = (said,)
+
+
+class ChangeGroupForm(GroupForm):
+    approval_rule = RadioField(
+        _l("When do newsletters need a second leader’s OK?"),
+        description=_l(
+            "One leader asks, another approves exactly these words, and only then is a newsletter"
+            " sent."
+        ),
+        choices=lambda: [
+            SelectChoice(approval.AUTO, _("If the group is discreet and has two leaders or more")),
+            SelectChoice(approval.ALWAYS, _("Always")),
+            SelectChoice(approval.NEVER, _("Never")),
+        ],
+        validators=[InputRequired(_l("Choose one."))],
+    )
 
 
 class EndForm(BaseForm):

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import people
+from belong_mail.accounts import people, proof
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now, required
@@ -21,12 +21,18 @@ from belong_mail.meetings.formatting import meeting_view
 from belong_mail.members import imports
 from belong_mail.members.imports import announcement
 from belong_mail.members.service import people_waiting
-from belong_mail.newsletters import release
+from belong_mail.newsletters import approval, release
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
-from belong_mail.office.forms import MAX_BODY, ApprovalForm, ImportForm
-from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
+from belong_mail.office.forms import MAX_BODY, ImportForm
+from belong_mail.office.group_forms import (
+    ChangeGroupForm,
+    EndForm,
+    GroupForm,
+    NewGroupForm,
+    QuestionForm,
+)
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
 from belong_mail.web.language import request_language
@@ -68,12 +74,13 @@ def new(session: Session) -> ResponseReturnValue:
 def group(session: Session, slug: str) -> ResponseReturnValue:
     if (ended := service.find_ended_group(session, slug)) is not None:
         return _ended(ended)
-    form, found = GroupForm(), service.find_group(session, slug)
+    form, found = ChangeGroupForm(), service.find_group(session, slug)
     group_service.lock(session, found)
     stored = office.described(found)
     newer = form.newer(stored)
     if request.method != "POST":
         form.show(stored)
+        form.approval_rule.data = found.approval_rule
     elif form.validate_on_submit() and not newer and _stored(session, form, found) is not None:
         return redirect(url_for(".group", slug=slug, done="saved"), 303)
     shown = {"form": form, "newer": newer, **_at_a_glance(session, found)}
@@ -95,7 +102,6 @@ def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
         "undo_until": group_service.launch_undo_until(group),
         "is_discreet": is_discreet(group),
         "is_fixed": needs_no_mark(group),
-        "approval": ApprovalForm(data={"approval_rule": group.approval_rule}),
     }
 
 
@@ -168,7 +174,11 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
     """Store a group, new or changed, and return it; None with a form error if its name is taken."""
     try:
         if found is not None:
-            return office.describe(session, found, form.described())
+            office.describe(session, found, form.described())
+            if form["approval_rule"].data != found.approval_rule:
+                proof.require_fresh()
+                approval.choose(session, found, form["approval_rule"].data)
+            return found
         return office.add(session, form.described(), is_upcoming=form["starts"].data != "now")
     except office.NameTaken:
         form.refuse_name()

@@ -18,14 +18,11 @@ from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.groups import header_words
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
 from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
-from belong_mail.newsletters import approval
 from belong_mail.office import service, trail
 from belong_mail.office.forms import (
     AnswerForm,
-    ApprovalForm,
     InviteForm,
     NameForm,
     RemovalForm,
@@ -56,18 +53,6 @@ def thread(session: Session, found: Thread) -> ResponseReturnValue:
 def resend(session: Session) -> ResponseReturnValue:
     contact.ask_to_resend(session)
     return redirect(url_for(".home", done="resent"), 303)
-
-
-@office.post("/groups/<slug>/second-ok")
-@for_office(slug=service.find_group)
-@fresh_proof
-def approval_rule(session: Session, group: Group) -> ResponseReturnValue:
-    """Set when a group's newsletters need a second leader's approval."""
-    form = ApprovalForm()
-    if not form.validate():
-        abort(400)
-    approval.choose(session, group, form.approval_rule.data)
-    return redirect(url_for("office_groups.group", slug=group.slug, done="rule"), 303)
 
 
 @office.route("/addresses", methods=["GET", "POST"])

@@ -24,7 +24,7 @@ PROVEN = "/account/proof"
 NEEDED = "Please confirm that it’s you"
 # Presses that send a newsletter, change rights or settings, or how somebody signs in.
 MARKED = {
-    "releases.release", "approvals.approve", "office_newsletters.send", "office.approval_rule",
+    "releases.release", "approvals.approve", "office_newsletters.send",
     "people.invite", "people.do", "office_groups.listed", "office.settings",
     "account.page", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
@@ -62,13 +62,24 @@ def test_these_presses_want_a_fresh_proof_and_no_others(app):
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
 
 
+def test_a_groups_words_want_no_proof_and_its_second_ok_does(later):
+    page = "/office/groups/asian"
+    assert later.send(page, summary_en="Other words").status_code == 303
+    asked = later.send(page, summary_en="Newest words", approval_rule="always")
+    assert asked.status_code == 403
+    assert NEEDED in asked.text
+    assert "Newest words" in asked.text
+    stored = Form(later.open(page).text).fields
+    assert (stored["summary_en"], stored["approval_rule"]) == ("Other words", "auto")
+
+
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
 def test_what_was_entered_waits_for_the_proof_and_then_counts(
     endpoint, app, lead, pages, services, worker, relay
 ):
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
     path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
-    typed = FORMS.get(endpoint, {"role": "the-village", "approval_rule": "always"})
+    typed = FORMS.get(endpoint, {"role": "the-village"})
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         sent = {**Form(lead.open("/lead/").text).fields, **typed}
         if endpoint in FORMS:

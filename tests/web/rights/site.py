@@ -82,7 +82,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "subscriptions.one_click": {"List-Unsubscribe": "One-Click"},
     "self_service.act": {"remind": "yes"},
     "account.set_language": {"language": "es"},
-    "office.approval_rule": {"approval_rule": "always"},
     "office_groups.move": {"to": "up"},
     "office_health.undo": {"days": "7"},
     "people.do": {"role": OWN},
