@@ -21,7 +21,7 @@ from tests.browser_client import Form
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_both, on_postgresql, on_sqlite, one_by_day
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.ops.copies import Settings, refused
 from tests.ops.troubles import LITTLE, cut, down, end, full, is_said, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
@@ -46,12 +46,15 @@ def impatient(environment: Settings, database_url: str) -> Settings:
     return environment
 
 
-@pytest.fixture
-def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
-    """A database that nobody can use for a while: locked, or down."""
+@pytest.fixture(params=[down])
+def trouble(
+    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    """A database that nobody can use for a while: locked, or down, or read-only as a standby is."""
     if database_url.startswith("sqlite"):
         return locked(tmp_path / "belong.db")
-    return down(database_url)
+    found: AbstractContextManager[None] = request.param(database_url)
+    return found
 
 
 def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
@@ -71,6 +74,7 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
     assert relay.accepted == []
 
 
+@pytest.mark.parametrize("trouble", [down, read_only], indirect=True)
 def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
     impatient, relay, services, keyring, trouble
 ):
@@ -149,20 +153,6 @@ def test_a_database_that_takes_no_change_is_not_ready_and_asking_changes_nothing
         assert visitor.open("/groups/asian").status_code == 200
         assert visitor.open("/readyz").status_code == 503
     assert visitor.open("/readyz").text == "ok\n"
-
-
-@on_postgresql
-def test_a_standby_that_cannot_write_makes_the_worker_wait(
-    environment, relay, services, keyring, database_url
-):
-    issue = queue(services, keyring, 2)
-    with running(environment, "worker") as process:
-        relay.wait_for(2, SECONDS)
-        wait_until(lambda: books(services, issue).get("accepted") == 2)
-        with read_only(database_url):
-            is_said(process, "Database or state folder cannot be used")
-        assert process.poll() is None
-    assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
 def finish(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +9,13 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po, write_po
 
+from tests.guards.sabotage import copied_checkout
 from tests.markers import night
 from tests.words import forms
 
 CODE, NAME = "eo", "Esperanto"
 LIST_OF_LANGUAGES = "belong_mail/core/i18n.py"
 LAST_OF_LIST = '"es": "Español"}'
-COPIED = ("belong_mail", "templates", "emails", "translations", "tests")
 # Before each sentence, so that a page shows which language it is from.
 MARK = "Ĵ "
 SENSITIVE_WORDS = {
@@ -34,28 +33,18 @@ RUNS = (
     ["tests/core/third_language/journey.py"],
     ["tests/core/test_languages.py", "-k", f"{CODE} and (sentence or translations)"],
 )
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @night("a third language")
 @pytest.mark.timeout(600)
-def test_a_third_language_needs_one_line_and_a_folder(tmp_path):
+def test_a_third_language_needs_one_line_and_a_folder():
     """The journey is another process's: the list of languages is read once, as it starts."""
-    copy_product(ROOT, tmp_path)
-    add_language(tmp_path)
-    for chosen in RUNS:
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *chosen]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-def copy_product(root: Path, copy: Path) -> None:
-    """Copy what the product and its tests are made of, and what is compiled of that."""
-    ignored = shutil.ignore_patterns("schemas", "samples", "relays")
-    for name in COPIED:
-        shutil.copytree(root / name, copy / name, ignore=ignored)
-    for file in (*root.glob("*.py"), root / "pyproject.toml"):
-        shutil.copy(file, copy / file.name)
+    with copied_checkout() as copy:
+        add_language(copy)
+        for chosen in RUNS:
+            command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *chosen]
+            ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def add_language(copy: Path) -> None:
