@@ -1,7 +1,7 @@
 """Compose MIME messages (RFC 5322, 2045) with images (RFC 2387) and attachments (RFC 2183)."""
 
 import re
-from base64 import b64encode
+from base64 import encodebytes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -190,8 +190,6 @@ def _compare(
         raise InvalidMessage("The finished bytes do not say what was written.")
 
 
-# Bytes of a base64 line of 76 characters (RFC 2045 6.8).
-_BASE64_LINE: Final = 57
 _FILES: Final = {"image/jpeg": "picture.jpg", "image/png": "picture.png"}
 _ATTACHED: Final = frozenset(("application/pdf",))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,120}\.[a-z]{1,5}")
@@ -202,28 +200,21 @@ def inline_part(picture: InlineFile) -> bytes:
     """Return an image's part: headers and base64. Raises InvalidMessage."""
     if picture.media_type not in _FILES or not _CID.fullmatch(picture.cid) or not picture.content:
         raise InvalidMessage("A picture is a JPEG or PNG with a plain name.")
-    file = _FILES[picture.media_type]
-    head = (
-        f'Content-Type: {picture.media_type}; name="{file}"\r\n'
-        "Content-Transfer-Encoding: base64\r\n"
-        f"Content-ID: <{picture.cid}>\r\n"
-        f'Content-Disposition: inline; filename="{file}"\r\n\r\n'
-    )
-    return head.encode() + _in_base64(picture.content)
-
-
-def _in_base64(content: bytes) -> bytes:
-    lines = (content[at : at + _BASE64_LINE] for at in range(0, len(content), _BASE64_LINE))
-    return b"\r\n".join(map(b64encode, lines))
+    way = f"Content-ID: <{picture.cid}>\r\nContent-Disposition: inline"
+    return _file_part(picture, _FILES[picture.media_type], way)
 
 
 def attached_part(file: AttachedFile) -> bytes:
     """Return an attachment's part: headers and base64. Raises InvalidMessage."""
     if file.media_type not in _ATTACHED or not _NAME.fullmatch(file.name) or not file.content:
         raise InvalidMessage("An attached file is a PDF with a plain name.")
+    return _file_part(file, file.name, "Content-Disposition: attachment")
+
+
+def _file_part(file: InlineFile | AttachedFile, name: str, way: str) -> bytes:
     head = (
-        f'Content-Type: {file.media_type};\r\n name="{file.name}"\r\n'
+        f'Content-Type: {file.media_type};\r\n name="{name}"\r\n'
         "Content-Transfer-Encoding: base64\r\n"
-        f'Content-Disposition: attachment;\r\n filename="{file.name}"\r\n\r\n'
+        f'{way};\r\n filename="{name}"\r\n\r\n'
     )
-    return head.encode() + _in_base64(file.content)
+    return head.encode() + encodebytes(file.content).rstrip().replace(b"\n", b"\r\n")
