@@ -5,7 +5,7 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.servers.tls import Authority
 Tls = Literal["starttls", "implicit"]
 DAY = timedelta(days=1)
 PASSWORD = "canary-password"
+USERS = {"belong": PASSWORD}
 
 
 @pytest.fixture
@@ -42,13 +43,24 @@ def greet(server: Server, relay: Relay) -> None:
     line.close()
 
 
+def refusal(
+    relay: Relay, verb: str = "", answer: Action | str = "", **server: Any
+) -> tuple[RelayUnavailable, list[str]]:
+    """Greet in vain a server that answers so to a verb; return why, and what it heard."""
+    with Server(**server) as standing:
+        if answer:
+            standing.always(verb, answer)
+        with pytest.raises(RelayUnavailable) as unreachable:
+            greet(standing, relay)
+    return unreachable.value, standing.commands
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "CRAM-MD5 PLAIN", "login plain"])
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 def test_a_verified_relay_gets_the_password(authority, relay, tls, mechanisms, host):
-    users = {"belong": PASSWORD}
     context = authority.server()
-    with Server(tls=tls, context=context, users=users, mechanisms=mechanisms) as server:
+    with Server(tls=tls, context=context, users=USERS, mechanisms=mechanisms) as server:
         greet(server, replace(relay, tls=tls, host=host))
         verbs = [command.split(" ")[0].upper() for command in server.commands]
     assert verbs[: verbs.index("AUTH")] == (
@@ -70,15 +82,11 @@ def test_a_certificate_that_proves_nothing_is_refused(authority, relay, tls, kin
     context = authority.server(**CERTIFICATES.get(kind, {}))  # type: ignore[arg-type]
     if kind == "of an unknown authority":
         relay = replace(relay, ca=None)
-    with (
-        Server(tls=tls, context=context, users={"belong": PASSWORD}) as server,
-        pytest.raises(RelayUnavailable) as unreachable,
-    ):
-        greet(server, replace(relay, tls=tls))
-    assert "certificate" in str(unreachable.value)
+    error, heard = refusal(replace(relay, tls=tls), tls=tls, context=context, users=USERS)
+    assert "certificate" in str(error)
     step = "STARTTLS" if tls == "starttls" else "CONNECT"
-    assert re.fullmatch(rf"{step} \(.*certificate.*\)", unreachable.value.place)
-    assert "AUTH" not in "".join(server.commands).upper()
+    assert re.fullmatch(rf"{step} \(.*certificate.*\)", error.place)
+    assert "AUTH" not in "".join(heard).upper()
 
 
 def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(authority, relay, tmp_path):
@@ -87,7 +95,7 @@ def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(authority, rel
     other = Authority.make(tmp_path / "other")
     trusted = tmp_path / "trusted.pem"
     relay = replace(relay, tls="implicit", ca=str(trusted))
-    with Server(tls="implicit", context=authority.server(), users={"belong": PASSWORD}) as server:
+    with Server(tls="implicit", context=authority.server(), users=USERS) as server:
         for known in (authority, other, authority):
             trusted.write_bytes(known.file.read_bytes())
             if known is authority:
@@ -106,7 +114,7 @@ def test_what_the_machine_trusts_is_read_again_after_a_refusal(
     trusted.write_bytes(Authority.make(tmp_path / "other").file.read_bytes())
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     relay = replace(relay, tls="implicit", ca=None)
-    with Server(tls="implicit", context=authority.server(), users={"belong": PASSWORD}) as server:
+    with Server(tls="implicit", context=authority.server(), users=USERS) as server:
         with pytest.raises(RelayUnavailable, match="certificate"):
             greet(server, relay)
         trusted.write_bytes(authority.file.read_bytes())
@@ -119,22 +127,13 @@ def test_old_tls_is_refused(authority, relay):
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with (
-        Server(tls="implicit", context=context) as server,
-        pytest.raises(RelayUnavailable) as unreachable,
-    ):
-        greet(server, replace(relay, tls="implicit"))
-    assert unreachable.value.phase == "CONNECT"
+    error, _ = refusal(replace(relay, tls="implicit"), tls="implicit", context=context)
+    assert error.phase == "CONNECT"
 
 
 def test_a_relay_without_starttls_gets_nothing(relay):
-    with (
-        Server(users={"belong": PASSWORD}) as server,
-        pytest.raises(RelayUnavailable) as unreachable,
-    ):
-        greet(server, relay)
-    assert unreachable.value.phase == "STARTTLS"
-    assert len(server.commands) == 1
+    error, heard = refusal(relay, users=USERS)
+    assert (error.phase, len(heard)) == ("STARTTLS", 1)
 
 
 INJECTED = b"220 Go ahead\r\n250-INJECTED\r\n250 AUTH PLAIN\r\n"
@@ -157,22 +156,18 @@ STARTTLS_FAULTS: dict[str, Action | str] = {
 def test_without_tls_there_is_no_password(authority, relay, fault):
     began = time.monotonic()
     timeout = 2.0 if fault in ("hang", "drip") else PATIENCE
-    users = {"belong": PASSWORD}
-    with Server(tls="starttls", context=authority.server(), users=users) as server:
-        server.script("STARTTLS", STARTTLS_FAULTS[fault])
-        with pytest.raises(RelayUnavailable) as unreachable:
-            greet(server, replace(relay, timeout=timeout))
-        assert unreachable.value.phase == "STARTTLS"
-        assert "AUTH" not in "".join(server.commands).upper()
-        assert time.monotonic() - began < 10, "who hangs or drips does so for twenty seconds"
+    tls = {"tls": "starttls", "context": authority.server(), "users": USERS}
+    hasty = replace(relay, timeout=timeout)
+    error, heard = refusal(hasty, "STARTTLS", STARTTLS_FAULTS[fault], **tls)
+    assert time.monotonic() - began < 10, "who hangs or drips does so for twenty seconds"
+    assert error.phase == "STARTTLS"
+    assert "AUTH" not in "".join(heard).upper()
 
 
 def test_a_handshake_that_never_ends_is_given_up(relay, authority):
-    with Server(tls="none") as server:
-        server.script("CONNECT", hang(20))
-        with pytest.raises(RelayUnavailable) as unreachable:
-            greet(server, replace(relay, tls="implicit", timeout=1.0))
-    assert unreachable.value.phase == "CONNECT"
+    hasty = replace(relay, tls="implicit", timeout=1.0)
+    error, _ = refusal(hasty, "CONNECT", hang(20), tls="none")
+    assert error.phase == "CONNECT"
     assert authority.file.exists()
 
 
@@ -187,17 +182,15 @@ def test_a_handshake_that_never_ends_is_given_up(relay, authority):
     ],
 )
 def test_a_refused_password_is_tried_once_and_named_nowhere(authority, relay, answer, verdict):
-    users = {"belong": PASSWORD}
-    with Server(tls="implicit", context=authority.server(), users=users) as server:
-        server.script("AUTH", f"{answer}: {PASSWORD} is wrong")
-        with pytest.raises(RelayUnavailable) as unreachable:
-            greet(server, replace(relay, tls="implicit"))
-        assert [line[:4] for line in server.commands].count("AUTH") == 1
-    assert unreachable.value.phase == "AUTH"
-    assert unreachable.value.reply is not None
-    assert classify_reply(unreachable.value.reply) is verdict
-    assert PASSWORD not in str(unreachable.value) + repr(unreachable.value) + repr(relay)
-    assert unreachable.value.__cause__ is None
+    tls = {"tls": "implicit", "context": authority.server(), "users": USERS}
+    words = f"{answer}: {PASSWORD} is wrong"
+    error, heard = refusal(replace(relay, tls="implicit"), "AUTH", words, **tls)
+    assert [line[:4] for line in heard].count("AUTH") == 1
+    assert error.phase == "AUTH"
+    assert error.reply is not None
+    assert classify_reply(error.reply) is verdict
+    assert PASSWORD not in str(error) + repr(error) + repr(relay)
+    assert error.__cause__ is None
 
 
 @pytest.mark.parametrize(
@@ -210,10 +203,7 @@ def test_a_refused_password_is_tried_once_and_named_nowhere(authority, relay, an
 def test_a_relay_that_wants_another_log_in_or_asks_strangely_is_unreachable(
     authority, relay, mechanisms, challenge
 ):
-    users, context = {"belong": PASSWORD}, authority.server()
-    with Server(tls="implicit", context=context, users=users, mechanisms=mechanisms) as server:
-        if challenge:
-            server.always("AUTH", challenge)
-        with pytest.raises(RelayUnavailable) as unreachable:
-            greet(server, replace(relay, tls="implicit"))
-    assert unreachable.value.phase == "AUTH"
+    tls = {"tls": "implicit", "context": authority.server(), "users": USERS}
+    asked = replace(relay, tls="implicit")
+    error, _ = refusal(asked, "AUTH", challenge or "", mechanisms=mechanisms, **tls)
+    assert error.phase == "AUTH"
