@@ -159,12 +159,6 @@ def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(
     assert Rule.PERSONAL in rules(message(html, text))
 
 
-def test_a_slot_of_another_name_is_a_problem_wherever_it_stands():
-    assert rules(message(f"<p>{slot('number')}</p>")) == {Rule.PERSONAL}
-    further = ("X-Number", slot("number"))
-    assert rules(message("", "x", further)) == {Rule.PERSONAL}
-
-
 def tells(_header: str, words: str) -> str:
     return "tea" if "tea for two" in words.lower() else ""
 
