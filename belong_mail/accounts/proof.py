@@ -21,7 +21,6 @@ from belong_mail.accounts.session import (
     browser_hash,
     current_session,
     known_as,
-    signed_in,
 )
 from belong_mail.core.db import now
 from belong_mail.core.services import Settings
@@ -61,11 +60,6 @@ def way(session: Session, settings: Settings, account: Account) -> Way:
     if signing_in.uses_district(session, settings, account):
         return Way.DISTRICT
     return Way.PASSKEY if signing_in.has_passkey(session, account) else Way.EMAIL
-
-
-def wants_link(session: Session) -> bool:
-    """Return whether an action needs an emailed link first."""
-    return not is_fresh() and way(session, services().settings, signed_in()) is Way.EMAIL
 
 
 def ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], whom: str) -> None:

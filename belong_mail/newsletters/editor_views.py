@@ -19,7 +19,7 @@ from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import for_leads, for_leads_with_file
 from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 from belong_mail.web.language import gettext as _
-from belong_mail.web.page import Page, page, unrecorded
+from belong_mail.web.page import Page, unrecorded
 
 editor = Blueprint("editor", __name__, url_prefix="/lead")
 pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
@@ -106,16 +106,13 @@ def preview(session: Session, issue: Newsletter) -> Response:
     return answer
 
 
-@editor.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
+@editor.post("/newsletters/<public_id>/delete")
 @for_leads(public_id=newsletters.find_for_lead)
 def delete(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    """Confirm on GET; delete a draft on POST."""
     if not newsletters.is_draft(issue):
         abort(404)
-    if request.method == "POST":
-        newsletters.delete_draft(session, issue)
-        return redirect(url_for("lead.home", done="deleted"), 303)
-    return page("editor/delete.html", issue=issue)
+    newsletters.delete_draft(session, issue)
+    return redirect(url_for("lead.home", done="deleted"), 303)
 
 
 def _next(public_id: str) -> str:

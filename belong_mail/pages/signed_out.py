@@ -87,8 +87,7 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
         is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
         if is_turned or shown.status_code == WRONG:
             return shown
-    with read_transaction() as session:
-        way = proof.way(session, services().settings, signed_in())
+    way = _way()
     proof.remember_page()
     is_asked = way is proof.Way.EMAIL and proof.LINK_FIELD in request.form
     shown_as: dict[str, Any] = {
@@ -102,8 +101,13 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
 
 def wants_link() -> bool:
     """Return whether a button needs an emailed link first, so that its page can say so."""
+    return not proof.is_fresh() and _way() is proof.Way.EMAIL
+
+
+def _way() -> proof.Way:
+    """Return how the signed-in person can prove who they are."""
     with read_transaction() as session:
-        return proof.wants_link(session)
+        return proof.way(session, services().settings, signed_in())
 
 
 def _ask_for_link() -> str:

@@ -147,9 +147,9 @@ def state(page: Page, word: str) -> None:
 def _group(page: Page) -> Iterator[str]:
     page.goto("/lead/")
     press(page, "main form[action*=newsletters] button")
-    press(page, ".away a")
+    page.locator("main > details summary").click()
     yield "delete"
-    press(page)
+    press(page, "main > details .button")
     yield "lead-with-issues"
     page.goto(f"/lead/groups/{SLUG}/page")
     yield "group-edit"

@@ -73,7 +73,7 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, service
         [only] = session.scalars(select(Newsletter).where(Newsletter.is_template))
         assert only.default_subject == "Lunch"
     template = template_of(lead)
-    assert "Delete the group’s template?" in lead.open(f"{template}/delete").text
+    assert "Delete the group’s template …" in lead.open(template).text
     assert "Deleted." in lead.open(lead.act(f"{template}/delete").location).text
     assert "Start from the group’s template" not in lead.open("/lead/").text
     assert words_of(lead, start(lead))["subject"] == ""

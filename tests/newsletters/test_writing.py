@@ -81,7 +81,7 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
 def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, verb, status):
     page = write(lead)
     mine = Form(lead.open(page).text).fields | {"text": "Words of mine & more"}
-    assert lead.send(f"{page}/{verb}", when="10").status_code == 303
+    assert lead.act(f"{page}/{verb}", when="10").status_code == 303
     told = lead.press(page, **mine)
     assert told.status_code == status
     assert '<p class="verbatim">Words of mine &amp; more</p>' in told.text
