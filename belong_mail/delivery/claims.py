@@ -40,29 +40,22 @@ def claim_next(
     members: MemberQuery,
     limit: int,
     *,
-    is_looking: bool,
     is_free: bool,
 ) -> tuple[list[int], list[tuple[int, Compose]] | None]:
-    """Claim what comes next: due deliveries if it is time to look for them, else a chunk.
+    """Claim what comes next: due deliveries, else a chunk.
 
     Returns ids, or a chunk's with functions that write its messages. Deliveries at which workers
     died are claimed if nothing else is (`is_free`): single emails first, copies of issues last.
     """
-    due = _kinds_due(session) if is_looking else set()
+    due = _kinds_due(session)
     if _SINGLE_SUSPECT in due:
         return (claim_poisoned(session, owner) if is_free else []), None
-    ids = claim_due(session, owner, limit, due) if is_looking else []
-    if ids:
+    if ids := claim_due(session, owner, limit, due):
         return ids, None
     chunk = claim_chunk(session, owner, members, limit)
-    if chunk:
-        return [], chunk
-    if not is_looking:
-        due = _kinds_due(session)
-        ids = claim_due(session, owner, limit, due)
-    if is_free and not ids and chunk is None and due:
-        ids = claim_poisoned(session, owner)
-    return ids, chunk
+    if is_free and chunk is None and due:
+        return claim_poisoned(session, owner), None
+    return [], chunk
 
 
 def _kinds_due(session: Session) -> set[CompiledStatement]:

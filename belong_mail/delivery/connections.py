@@ -69,8 +69,8 @@ class ConnectionPool:
         source.on_wakeup = self.wake
 
     def ensure_connections(self) -> None:
-        """Open a connection if messages wait, all are busy, and the limit allows one more."""
-        is_needed = self._source.has_backlog and not self._idle
+        """Open a connection if a message is due, all are busy, and the limit allows one more."""
+        is_needed = not self._idle and self._source.due_in() == 0
         if is_needed and len(self._threads) < self._limit.allowed:
             thread = threading.Thread(target=self._converse, daemon=True)
             self._threads.add(thread)
@@ -149,7 +149,7 @@ class ConnectionPool:
 
     def _start_conversations(self) -> None:
         """Give messages to idle conversations, or end these if there will be none."""
-        while self._idle and (outgoing := self._source.next_message(0)) is not None:
+        while self._idle and (outgoing := self._source.next_message()) is not None:
             self._step(self._idle.pop(), outgoing)
         while self._idle and not self._source.is_open:
             self._step(self._idle.pop())

@@ -114,11 +114,9 @@ class Dispatcher:
         self._results: deque[tuple[int, Outcome]] = deque()
         self._unwritten: list[tuple[int, Outcome]] = []
         self._lock = threading.Lock()
-        self._condition = threading.Condition(self._lock)
         self._has_news = self._has_rung = self._had_trouble = False
         self.is_open = False
         self.on_wakeup: Callable[[], object] = bool
-        self._idle = 0
         self.most = MAX_IN_HAND
         """How many may be claimed at a time: no more than can be sent within STALE_SECONDS."""
         self.held: set[int] = set()
@@ -146,7 +144,6 @@ class Dispatcher:
                 return
             self.is_open = True
             self._waiting.extend(messages)
-            self._condition.notify(min(self._idle, len(self._waiting)))
 
     def close(self) -> None:
         """Hand out no more messages, and give back those that wait."""
@@ -154,17 +151,11 @@ class Dispatcher:
             self.is_open = False
             self._results.extend((pending.id, GIVE_BACK) for pending in self._waiting)
             self._waiting.clear()
-            self._condition.notify_all()
 
     def give_up(self) -> None:
         """Forget deliveries that other workers have taken over, so that they are not sent here."""
         self.close()
         self.held.intersection_update(delivery_id for delivery_id, _ in self._results)
-
-    @property
-    def has_backlog(self) -> bool:
-        """Return whether a message waits while all connections are busy."""
-        return bool(self._waiting) and not self._idle
 
     def results(self) -> list[tuple[int, Outcome]]:
         """Return the results to store; `written` removes them."""
@@ -195,11 +186,11 @@ class Dispatcher:
             self._first(at)
             return bool(self._waiting) and at + seconds - self._waiting[0].made_at > STALE_SECONDS
 
-    def next_message(self, patience: float) -> OutgoingMessage | None:
-        while (pending := self._next(patience)) is not None:
+    def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
+        while (pending := self._next()) is not None:
             self._journal.note(pending.id, JournalEntry.TAKEN)
             written = compose_message(pending)
-            if patience:  # A connection is opened next; a crash meanwhile is not its fault.
+            if is_opening:  # A crash meanwhile is not its fault.
                 self._journal.note(pending.id, JournalEntry.CLAIMED)
             if isinstance(written, Envelope):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
@@ -261,21 +252,11 @@ class Dispatcher:
         log.warning("The relay could not be used, at %s.", error.place if error else "work")
         self._trouble(error.reply if error else None)
 
-    def _next(self, patience: float) -> PendingMessage | None:
-        """Return the next message to render, or None after so many seconds without one."""
-        until = time.monotonic() + patience
+    def _next(self) -> PendingMessage | None:
+        """Return the next message to render, or None if none may be sent now."""
         with self._lock:
-            while self.is_open:
-                at = time.monotonic()
-                delay = self._first(at)
-                if delay == 0:
-                    return self._waiting.popleft()
-                if at >= until:
-                    return None
-                self._idle += 1
-                self._condition.wait(until - at if delay is None else min(delay, until - at))
-                self._idle -= 1
-        return None
+            is_due = self.is_open and self._first(time.monotonic()) == 0
+            return self._waiting.popleft() if is_due else None
 
     def _first(self, at: float) -> float | None:
         """Return the seconds until the first message may be sent, or None if there is none."""

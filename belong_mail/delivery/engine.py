@@ -48,8 +48,6 @@ from belong_mail.mail.smtp.transport import Transport
 WORK_SLICE_SECONDS = 0.5
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
-# Seconds after which single messages and retries are looked for, ahead of an issue's chunks.
-LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 5.0
 RENEW_GAP_SECONDS = 15.0
 # Seconds without issues after claiming one took too long; fewer if it waited for a lock.
@@ -92,7 +90,7 @@ class Engine:
         """Whether the last commit's outcome is unknown: the database may have other claims."""
         self._rest: Span | None = None
         self._paced: Span | None = None
-        self._recover_at = self._renewed_at = self._looked_at = self._issues_at = float("-inf")
+        self._recover_at = self._renewed_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
         """Whether the same issue's next chunk comes next, as nothing else was due."""
         self._too_slow: int | None = None
@@ -366,19 +364,13 @@ class Engine:
         if self.kinds_alone is not None:
             ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
             return list(self._composers(session, ids)) if ids else None
-        is_looking = (
-            room.limit < throttle.CHUNK_MEMBERS  # what did not fit waits, as single messages
-            or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
-        )
         taking = session, self._lock.name, self._members, room.limit
         try:
             if self._has_issues:
-                ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+                ids, chunk = claims.claim_next(*taking, is_free=is_free)
             else:
                 ids, chunk = claims.claim_single(session, self._lock.name, room.limit), None
             self._is_chunk_next = bool(chunk) and claims.has_at_once(session, self._members)
-            if ids or chunk is not None:
-                self._looked_at = time.monotonic() if is_looking else self._looked_at
             self._lock.journal.claim(ids)
             return list(self._composers(session, ids)) if ids else chunk
         except NO_DATABASE as error:

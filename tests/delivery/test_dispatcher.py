@@ -36,7 +36,7 @@ def claim(dispatcher: Dispatcher, too_late: int = 0, first: int = 0) -> None:
 def send(dispatcher: Dispatcher, number: int) -> None:
     """Let so many leave."""
     for _ in range(number):
-        outgoing = dispatcher.next_message(0)
+        outgoing = dispatcher.next_message()
         assert outgoing is not None
         dispatcher.record_reply(outgoing, WELCOME)
 
@@ -68,11 +68,11 @@ def test_each_success_allows_one_more_connection_and_trouble_halves_them():
 
 def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
-    taken = dispatcher.next_message(0)
+    taken = dispatcher.next_message()
     assert taken is not None
     assert not dispatcher.record_reply(taken, Reply(421, "4.7.0 Slow down", "RCPT"))
     dispatcher.put([PendingMessage(2, lambda: LETTER, made_at=float("inf"))])
-    assert dispatcher.next_message(0) is None
+    assert dispatcher.next_message() is None
     assert dispatcher.results()[-1] == (2, GIVE_BACK)
 
 
@@ -84,7 +84,7 @@ def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limi
     text, state, dispatcher
 ):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
-    taken = dispatcher.next_message(0)
+    taken = dispatcher.next_message()
     for _ in range(2):
         dispatcher.record_reply(taken, Reply(421, text, "RCPT"))
     _, outcome = dispatcher.results()[-1]
@@ -93,7 +93,7 @@ def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limi
 
 def test_what_no_conversation_can_carry_fails(dispatcher):
     claim(dispatcher)
-    outgoing = dispatcher.next_message(0)
+    outgoing = dispatcher.next_message()
     assert outgoing is not None
     dispatcher.fail_unrenderable(outgoing)
     assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
@@ -123,15 +123,15 @@ def test_a_connection_that_finds_nothing_is_no_news(dispatcher):
     claim(dispatcher)
     dispatcher.hold([MAX_IN_HAND])
     for _ in range(MAX_IN_HAND):
-        assert dispatcher.next_message(0)
-    assert dispatcher.next_message(0) is None
+        assert dispatcher.next_message()
+    assert dispatcher.next_message() is None
     assert not dispatcher.pop_wakeup()
 
 
 def test_no_more_is_claimed_than_left_in_time(dispatcher):
     claim(dispatcher, too_late=70)
     send(dispatcher, 30)
-    assert dispatcher.next_message(0) is None
+    assert dispatcher.next_message() is None
     results = dispatcher.results()
     assert [outcome for _, outcome in results].count(STALE) == 70
     settle(dispatcher)

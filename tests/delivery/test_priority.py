@@ -90,12 +90,12 @@ def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_i
         earlier = now() - timedelta(minutes=1)
         session.execute(update(Delivery).where(Delivery.id == older).values(due_at=earlier))
         expected = ([older, newer], None)
-        assert claims.claim_next(*taking, is_looking=True, is_free=False) == expected
+        assert claims.claim_next(*taking, is_free=False) == expected
         session.execute(update(Delivery).values(deaths=1, due_at=earlier, state=State.DEFERRED))
         for issue in (Delivery.newsletter_id, None):
             session.execute(update(Delivery).values(newsletter_id=issue))
-            assert claims.claim_next(*taking, is_looking=True, is_free=False) == ([], None)
-        assert claims.claim_next(*taking, is_looking=True, is_free=True) == ([suspect], None)
+            assert claims.claim_next(*taking, is_free=False) == ([], None)
+        assert claims.claim_next(*taking, is_free=True) == ([suspect], None)
 
 
 @on_sqlite

@@ -30,7 +30,6 @@ class Hand:
     """A feed for one connection; what is handed back unsaid is given out again."""
 
     on_wakeup: Callable[[], object]
-    has_backlog = False
 
     def __init__(self, relay: Relay, *, idle: float = MAX_IDLE_SECONDS) -> None:
         self._transport = SmtpTransport(relay)
@@ -99,8 +98,8 @@ class Hand:
             self._pool.poll(1.0)
             self.between()
 
-    def next_message(self, patience: float) -> OutgoingMessage | None:
-        if not patience:
+    def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
+        if not is_opening:
             try:
                 return self._dispatcher.get_nowait()
             except queue.Empty:

@@ -40,18 +40,14 @@ class MessageSource(Protocol):
     def is_open(self) -> bool:
         """Whether there may be more messages."""
 
-    @property
-    def has_backlog(self) -> bool:
-        """Whether a message waits while no connection does."""
-
     def pop_wakeup(self) -> bool:
         """Return whether it is time to store results, and reset that."""
 
     def due_in(self) -> float | None:
         """Return the seconds until a message may be sent, or None if none waits."""
 
-    def next_message(self, patience: float) -> OutgoingMessage | None:
-        """Return the next message, or None after so many seconds without one."""
+    def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
+        """Return the next message, for a connection that is opened for it or is open; or None."""
 
     def record_start(self, outgoing: OutgoingMessage) -> None:
         """Record that a connection for this message is open."""

@@ -306,12 +306,12 @@ class SmtpPipeline:
 
     def _next(self) -> OutgoingMessage | None:
         """Return the next message if the connection may carry another."""
-        return self._source.next_message(0) if self._dialogue.is_open else None
+        return self._source.next_message() if self._dialogue.is_open else None
 
     def _prefetch(self) -> tuple[OutgoingMessage | None, bytes]:
         """Return the next message and its commands, if the connection may carry it."""
         if self._dialogue.is_pipelining and self._dialogue.room() > 0:
-            while (outgoing := self._source.next_message(0)) is not None:
+            while (outgoing := self._source.next_message()) is not None:
                 if words := self._words(outgoing):
                     return outgoing, words
         return None, b""

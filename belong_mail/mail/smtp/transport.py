@@ -19,8 +19,6 @@ from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
 
 SMTP_CREDENTIALS: Final = "BELONG_SMTP_CREDENTIALS"
-# Seconds that a thread waits for a message before it opens a connection.
-WORK_WAIT_SECONDS: Final = 60.0
 _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
 _QUERY: Final = frozenset((
     "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "cert", "key", "auth",
@@ -98,7 +96,7 @@ class SmtpTransport:
 
         Raises RelayUnavailable if none can be opened; the message that waited is requeued.
         """
-        while (outgoing := source.next_message(WORK_WAIT_SECONDS)) is not None:
+        while (outgoing := source.next_message(is_opening=True)) is not None:
             try:
                 smtp_session = SmtpSession.open(self._relay)
             except BaseException:
@@ -185,8 +183,8 @@ class FolderTransport:
         self._folder = folder
 
     def converse(self, source: MessageSource, _drive: RunSession, /) -> None:
-        """Store messages until none comes for WORK_WAIT_SECONDS."""
-        while (outgoing := source.next_message(WORK_WAIT_SECONDS)) is not None:
+        """Store the messages that wait."""
+        while (outgoing := source.next_message(is_opening=True)) is not None:
             try:
                 self.keep(outgoing.envelope, partial(source.record_dot, outgoing))
             except BaseException:
