@@ -24,6 +24,8 @@ OF_WORDS = frozenset(("style", "title", "alt"))
 # The part that Outlook for Windows alone reads.
 FOR_OUTLOOK = re.compile(r"\[if mso\]>(.*)<!\[endif\]", re.DOTALL)
 OUTLOOK_TAGS = frozenset(("xml", "o:officedocumentsettings", "o:pixelsperinch"))
+# Beginnings of what is no tag, no comment and no doctype.
+ODD = re.compile(r"<(?![a-z/]|!--|!doctype html>|!\[endif\]-->)", re.IGNORECASE)
 # Parts of a style that may fetch something, or say so in disguise.
 ACTIVE_STYLE = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
 
@@ -32,7 +34,7 @@ def remote_content(
     page: str, cids: Collection[str] = (), further: Collection[str] = ()
 ) -> list[str]:
     """Return what is not known to be harmless; pictures that travel along have these ids."""
-    found: list[str] = []
+    found = ODD.findall(page)
     for each in document_fromstring(page).xpath("/descendant::node()[not(self::text())]"):
         within = FOR_OUTLOOK.fullmatch(each.text or "")
         if not isinstance(each.tag, str) and within:
