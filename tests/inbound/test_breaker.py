@@ -8,7 +8,7 @@ import pytest
 from belong_mail.core.db import now
 from belong_mail.inbound import bounces
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import link_to, text_of
+from tests.browser_client import link_to
 from tests.factories import queue_issue
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, BounceScenario
@@ -148,17 +148,6 @@ def test_the_office_says_that_they_do_not_exist(scenario, ended, *, comes_again)
     assert accept(scenario) == ended
     assert scenario.members() == 30 - ended
     assert not is_ignoring(scenario)
-
-
-@ALARM
-@on_sqlite
-def test_the_operator_hears_of_it_once(scenario):
-    enter(scenario, MANY)
-    refuse_all(scenario)
-    told(scenario)
-    [mail] = told(scenario)
-    assert "no one is removed" in text_of(mail)
-    assert "dpsk12.org" not in mail.as_string()
 
 
 @ALARM
