@@ -254,6 +254,7 @@ def test_a_day_that_cannot_be_moved_so_says_why(lead, page, services):
     day = f"{page}/2026-12-08"
     for typed, expected in (
         ({"held_on": "2026-11-30"}, "This day is over."),
+        ({"held_on": "2099-01-01"}, "Choose a date before 2038."),
         ({"ends_at": "15:00"}, "The end time must be later than the start time."),
         (
             {"held_on": "2027-03-14", "starts_at": "02:30", "ends_at": "05:00"},
