@@ -25,7 +25,7 @@ from belong_mail.core.tokens import Purpose, link_hash
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, Rows, signed_from
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import JobWork, Refused, Work, as_posted, does, writes
+from belong_mail.delivery.work import JobWork, Refused, Work, as_posted, does, with_link, writes
 from belong_mail.mail import address
 
 SIGN_IN, PASSKEY_CHANGED = "sign-in", "passkey-changed"
@@ -111,9 +111,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     if now() > delivery.created_at + MAX_WAIT:
         raise SkipDelivery(State.EXPIRED)
     update_if_free(session, SignIn, SignIn.id == delivery.about_id, created_at=at)
-    secret, language = letter.context["secret"], letter.language
-    url = mailer.links.signed("sign_in.confirm", Purpose.SIGN_IN, secret, at, language)
-    return letter.saying(link_url=url)
+    return with_link(mailer, letter, "sign_in.confirm", Purpose.SIGN_IN, at)
 
 
 @does(TellPasskeyChanged)

@@ -16,6 +16,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import NO_WAIT, Rate
 from belong_mail.core.retention import Rule
+from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import (
@@ -160,6 +161,15 @@ def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> E
     if suppressions.is_suppressed(session, mailer.index, normalise(letter.to)):
         raise SkipDelivery(State.SUPPRESSED)
     return letter
+
+
+def with_link(
+    mailer: Mailer, letter: Email, endpoint: str, purpose: Purpose, at: datetime, secret: str = ""
+) -> Email:
+    """Return an email with the URL of a link from a time on, of its own secret, and its end."""
+    secret = secret or letter.context["secret"]
+    url = mailer.links.signed(endpoint, purpose, secret, at, letter.language)
+    return letter.saying(url=url, expires=at + timedelta(seconds=purpose.max_age or 0))
 
 
 def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:

@@ -17,7 +17,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, signed_from
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import as_posted, unless_suppressed, writes
+from belong_mail.delivery.work import as_posted, unless_suppressed, with_link, writes
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.meetings import formatting
@@ -43,7 +43,6 @@ from belong_mail.members.wrapped_fields import (
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 # By how much a permission outlives its link, as the worker may be down when it is used.
 TIME_FOR_THE_WORKER = timedelta(days=1)
-CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
 
 
 @writes(*tasks.CONFIRMATION_KINDS)
@@ -189,16 +188,12 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email the link that lifts a suppression; the suppression does not stop this email."""
     letter, at = as_posted(session, mailer, delivery), delivery.created_at
-    until = at + timedelta(seconds=Purpose.EMAIL_AGAIN.max_age or 0)
-    permission = suppressions.lift_permission(
-        session, mailer.index, normalise(letter.to), until + TIME_FOR_THE_WORKER
-    )
+    purpose = Purpose.EMAIL_AGAIN
+    until = at + timedelta(seconds=purpose.max_age or 0) + TIME_FOR_THE_WORKER
+    permission = suppressions.lift_permission(session, mailer.index, normalise(letter.to), until)
     if permission is None:
         raise SkipDelivery(State.WITHDRAWN)
-    url = mailer.links.signed(
-        "self_service.email_again", Purpose.EMAIL_AGAIN, permission, at, letter.language
-    )
-    return letter.saying(again_url=url, expires=until)
+    return with_link(mailer, letter, "self_service.email_again", purpose, at, permission)
 
 
 @writes("no-groups")
@@ -250,13 +245,10 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask to confirm a new address; neither the old one nor a group is named."""
     letter = unless_suppressed(session, mailer, delivery)
-    at, secret = signed_from(delivery, Purpose.CHANGE_ADDRESS), letter.context["secret"]
+    at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
     own = AddressChange.id == delivery.about_id, AddressChange.created_at < at
     update_if_free(session, AddressChange, *own, created_at=at)
-    url = mailer.links.signed(
-        "address_change.confirm", Purpose.CHANGE_ADDRESS, secret, at, letter.language
-    )
-    return letter.saying(confirm_url=url, expires=at + CHANGE_WITHIN)
+    return with_link(mailer, letter, "address_change.confirm", Purpose.CHANGE_ADDRESS, at)
 
 
 @writes(staff_code_tasks.CODE)

@@ -90,9 +90,9 @@ def _of_self_service(say) -> Contexts:
             {**kept, "notes": [(say(VILLAGE), AT), (say(ASIAN), AT)]},
             {"address": "ada@example.org", "held": [], "messages": [], "notes": []},
         ],
-        "email-again": [{"again_url": url("again"), "expires": AT}],
+        "email-again": [{"url": url("again"), "expires": AT}],
         "erased": [{}],
-        "change-address": [{"confirm_url": url("confirm"), "expires": AT}],
+        "change-address": [{"url": url("confirm"), "expires": AT}],
         "address-changed": [{}],
         "staff-code": [{"code": "ABCD-EFGH", "expires": AT}],
     }
@@ -131,7 +131,7 @@ def _of_meetings(say) -> Contexts:
 
 def _of_sign_in(say) -> Contexts:
     return {
-        "sign-in": [{"link_url": url("sign-in")}],
+        "sign-in": [{"url": url("sign-in")}],
         "identity-linked": [{}],
         "passkey-changed": [{"what": each} for each in ("added", "removed")],
         "let-in": [
@@ -143,7 +143,7 @@ def _of_sign_in(say) -> Contexts:
 
 def _of_rights(say) -> Contexts:
     groups = [say(VILLAGE), say(ASIAN)]
-    invited = {"accept_url": url("accept"), "expires": AT}
+    invited = {"url": url("accept"), "expires": AT}
     of_both = {"groups": groups, "is_for_office": True}
     changed = [
         {**of_both, "what": what, "name": name, "is_you": is_you}
