@@ -45,7 +45,7 @@ from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
 # Seconds of a slice of work, between which the worker does its other tasks.
-WORK_SLICE_SECONDS = 0.5
+WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
 # Seconds after which results are stored, however few.
 RESULT_WAIT_SECONDS = 0.05
 RECOVER_GAP_SECONDS = 5.0
@@ -139,9 +139,9 @@ class Engine:
         return time.monotonic() > self._issues_at
 
     def _work_for_as_long(self, connection: Connection) -> bool:
-        """Send for as long as the other tasks took, at least for WORK_SLICE_SECONDS."""
+        """Send for as long as the other tasks took, but neither for moments nor for minutes."""
         away = time.monotonic() - self._left_at
-        until = time.monotonic() + max(WORK_SLICE_SECONDS, away)
+        until = time.monotonic() + min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, away))
         while True:
             began = time.monotonic()
             has_moved = self._turn(connection)

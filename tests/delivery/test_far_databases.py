@@ -73,14 +73,17 @@ def test_a_look_that_finds_nothing_costs_one_round_trip(database_url, worker, tm
     assert asked[2] - asked[1] == 1
 
 
-def test_email_gets_as_much_time_as_the_other_tasks_took(worker, services, keyring, relay):
-    """A flood of forms, or a database that is far away, must not stop an issue."""
+@pytest.mark.parametrize(("away", "least", "most"), [(2.0, 1.5, 4.5), (60.0, 4.5, 10.0)])
+def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
+    worker, services, keyring, relay, away, least, most
+):
+    """A flood of forms must not stop an issue, nor a task of minutes the forms after it."""
     queue(services, keyring, 20 * CHUNK_MEMBERS)
     relay.delay = 0.02
     worker.engine._left_at = began = time.monotonic()
-    worker.engine._left_at -= 2.0
+    worker.engine._left_at -= away
     assert worker.engine.work(), "there is more to do"
-    assert time.monotonic() - began > 1.5
+    assert least < time.monotonic() - began < most
 
 
 @on_both("an upsert counts")
