@@ -8,6 +8,7 @@ from wtforms import (
     BooleanField,
     Field,
     Form,
+    HiddenField,
     RadioField,
     SelectChoice,
     StringField,
@@ -138,6 +139,8 @@ class GroupForm(SharedForm):
 
 
 class ChangeGroupForm(GroupForm):
+    # The rule when the page was opened.
+    shown_rule = HiddenField()
     approval_rule = RadioField(
         _l("When do newsletters need a second leader’s OK?"),
         description=_l(

@@ -80,7 +80,7 @@ def group(session: Session, slug: str) -> ResponseReturnValue:
     newer = form.newer(stored)
     if request.method != "POST":
         form.show(stored)
-        form.approval_rule.data = found.approval_rule
+        form.approval_rule.data = form.shown_rule.data = found.approval_rule
     elif form.validate_on_submit() and not newer and _stored(session, form, found) is not None:
         return redirect(url_for(".group", slug=slug, done="saved"), 303)
     shown = {"form": form, "newer": newer, **_at_a_glance(session, found)}
@@ -175,7 +175,7 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
     try:
         if found is not None:
             office.describe(session, found, form.described())
-            if form["approval_rule"].data != found.approval_rule:
+            if form["approval_rule"].data not in (form["shown_rule"].data, found.approval_rule):
                 proof.require_fresh()
                 approval.choose(session, found, form["approval_rule"].data)
             return found

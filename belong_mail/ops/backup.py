@@ -70,7 +70,7 @@ def sweep(*folders: Path) -> None:
     for left in chain.from_iterable(folder.glob(f"{SCRATCH_PREFIX}*") for folder in folders):
         with suppress(FileNotFoundError):
             if left.lstat().st_mtime < time.time() - LEFT_AFTER_SECONDS:
-                shutil.rmtree(left)
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from belong_mail.core.db import now
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter
-from tests.browser_client import Visitor, html_of, text_of
+from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.db_dump import trail
 from tests.factories import group_named, make_members
@@ -289,8 +289,10 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         session.add(Right(person=accounts.leads_of(session, group)[0], accepted_at=now()))
+    older = Form(lead.open(office).text).fields | {"summary_en": "Come to chai."}
     for rule, status in (("never", 303), ("perhaps", 422), ("", 422)):
         assert lead.send(office, approval_rule=rule).status_code == status
+    assert lead.press(office, **older).status_code == 303, "the rule as it was, in an older tab"
     page_of_group = lead.open("/office/groups/the-village").text
     assert "never" in re.findall(r'<input checked[^>]* value="(\w+)"', page_of_group)
     assert lead.send(f"{page}/release", when="1").location.endswith("/sending")
