@@ -14,6 +14,8 @@ import pytest
 from tests.guards.sabotage import copied_checkout
 from tests.markers import night
 
+ROOT = Path(__file__).parents[1]
+
 
 class Line(NamedTuple):
     """Lines that are added behind a text which stands in a file once."""
@@ -21,6 +23,12 @@ class Line(NamedTuple):
     file: str
     behind: str
     added: str
+
+    def put_into(self, root: Path) -> str:
+        """Return the file's text with them."""
+        before = (root / self.file).read_text() if self.behind else ""
+        assert not self.behind or before.count(self.behind) == 1, self[:2]
+        return before.replace(self.behind, self.behind + self.added) if before else self.added
 
 
 RECIPES = {
@@ -49,12 +57,8 @@ RECIPES = {
     "email": [
         Line(
             "belong_mail/contact/emails.py",
-            "from belong_mail.mail.address import normalise\n",
-            "from belong_mail.delivery.mailer import read_posted\n\n\n"
-            '@writes("hello")\n'
-            "def hello_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:\n"
-            "    to, said = read_posted(mailer.opener, delivery)\n"
-            '    return Email(to, said["language"])\n',
+            "writes(RECEIPT)(unless_suppressed)\n",
+            'writes("hello")(unless_suppressed)\n',
         ),
         Line(
             "emails/hello.jinja",
@@ -80,7 +84,7 @@ RECIPES = {
         ),
         Line(
             "belong_mail/accounts/tasks.py",
-            "from sqlalchemy import select\n",
+            "from sqlalchemy.orm import Session\n",
             "from belong_mail.accounts.jobs import CloseGroup\n"
             "from belong_mail.groups.models import Group\n",
         ),
@@ -134,8 +138,8 @@ RECIPES = {
     "setting": [
         Line(
             "config.py",
-            'None, "the start of every emailed link")\n',
-            '    greeting: str = web_setting(settings.text, "Good morning", "the first words")\n',
+            "    base_url: str = setting(settings.web_address, None)\n",
+            '    greeting: str = setting(settings.text, "Good morning")\n',
         ),
         Line(
             "belong_mail/pages/directory.py",
@@ -250,16 +254,15 @@ def test_recipe_touches_its_room_and_two_lines_elsewhere(name):
         if line and not line.startswith("#")
     ]
     assert len(elsewhere) <= 2
+    assert all(each.added in each.put_into(ROOT) for each in RECIPES[name])
 
 
 @night("recipes in a copy")
 @pytest.mark.timeout(240)
 def test_recipes_are_all_that_it_takes():
     with copied_checkout() as root:
-        for file, behind, added in (line for lines in RECIPES.values() for line in lines):
-            before = (root / file).read_text() if behind else ""
-            assert not behind or before.count(behind) == 1, (file, behind)
-            (root / file).write_text(before.replace(behind, behind + added) if behind else added)
+        for each in (line for lines in RECIPES.values() for line in lines):
+            (root / each.file).write_text(each.put_into(root))
         (root / "tests/test_tried.py").write_text(TRIED)
         command = [sys.executable, "-B", "-m", "pytest", "-q", "--tb=short", "tests/test_tried.py"]
         tried = subprocess.run(
