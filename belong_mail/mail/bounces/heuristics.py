@@ -176,6 +176,7 @@ def is_automatic_reply(message: Message) -> bool:
         or message.fields.keys() & _AUTOMATIC_FIELDS
         or precedence == "auto_reply"
         or message.text_of(RECEIPT) is not None
+        or (message.has_null_path and is_said("away_in_words", message.written()[:2_000]))
     )
 
 
