@@ -344,9 +344,11 @@ class Engine:
             self._dispatcher.close()
             return 0
         self._rest = self._paced = None
-        most = self._dispatcher.most
-        room = most - (len(self._dispatcher.held) - written)
-        return room if room >= most * REFILL_SHARE else 0
+        most, in_hand = self._dispatcher.most, len(self._dispatcher.held) - written
+        room = max(0, most - in_hand)
+        # With two messages each, all connections are busy; some may hang at theirs for minutes.
+        is_any_idle = in_hand < 2 * self._limit.allowed
+        return room if is_any_idle or room >= most * REFILL_SHARE else 0
 
     def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
         """Claim due deliveries within the rate limits; return None if there are none.

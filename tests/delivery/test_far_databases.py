@@ -14,6 +14,7 @@ from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND
 from tests.delivery.factories import books, queue
 from tests.markers import on_both
 from tests.processes import run
+from tests.servers.actions import drip
 from tests.servers.link import far_database
 
 MEMBERS = 200
@@ -84,6 +85,18 @@ def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
     worker.engine._left_at -= away
     assert worker.engine.work(), "there is more to do"
     assert least < time.monotonic() - began < most
+
+
+def test_messages_at_which_a_relay_hangs_hold_up_no_others(worker, services, keyring, relay):
+    """But one behind each; few are in hand, and all connections but one wait four seconds."""
+    queue(services, keyring, 40)
+    worker.engine._dispatcher.most, relay.delay = 10, 0.05
+    for number in range(9, 13):
+        relay.always(f"DOT member{number}@dpsk12.org", drip("250 Ok", 0.5))
+    worker.drain()
+    came = {each.recipient: each.at for each in relay.accepted}
+    assert len(came) == 40
+    assert sorted(came.values())[31] - came["member9@dpsk12.org"] < 3.0
 
 
 @on_both("an upsert counts")
