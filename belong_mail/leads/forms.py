@@ -202,6 +202,11 @@ class PageForm(SharedForm):
         self.mailbox.errors = (said,)
         return False
 
+    def is_unsaved(self, said: GroupPage) -> bool:
+        """Return whether something is typed or ticked that is not stored."""
+        settings = self.mailbox, self.without_mailbox, self.second_ok
+        return bool(self.differing(said) or any(each.data for each in settings))
+
     def refuse_second_ok(self) -> None:
         said = _("The group needs at least two leaders before you can turn this on.")
         self.second_ok.errors = (said,)

@@ -95,7 +95,7 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
     if request.method != "POST":
         form.show(stored)
     elif "undo" in request.form:
-        if not form.differing(stored):
+        if not form.is_unsaved(stored):
             public_page.undo(session, group)
             return redirect(url_for(".page", slug=group.slug, undone=1), 303)
     elif form.validate_on_submit() and form.keeps_silent_about(group):
