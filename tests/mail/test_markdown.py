@@ -203,6 +203,8 @@ def test_a_link_in_two_brackets_on_its_line_is_a_button():
         "Bring a friend.\n\nCome to tea:\nhttps://example.org/a?b=1&c=2\n\nSee you there.\n\n"
         "Write:\neva@example.org\n"
     )
+    below_a_quote = to_html("> We meet.\n[[tea]](https://example.org)")
+    assert '</blockquote>\n<p dir="auto"><a class="button"' in below_a_quote
 
 
 @pytest.mark.parametrize(

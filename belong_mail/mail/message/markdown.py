@@ -157,7 +157,7 @@ def _tokens(source: str, pictures: Images) -> Iterator[Token]:
 def _parse_button(state: StateBlock, line: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - its place
     """Parse a line that is one link in two brackets as a paragraph; in a list it is no button."""
     begin = state.bMarks[line] + state.tShift[line]
-    if state.blkIndent or state.src[begin : begin + 2] != "[[":
+    if state.blkIndent or state.is_code_block(line) or state.src[begin : begin + 2] != "[[":
         return False
     [inline] = state.md.parseInline(state.src[begin : state.eMarks[line]].rstrip(), state.env)
     words = inline.children or []
@@ -189,7 +189,9 @@ def _is_button(line: list[Token]) -> bool:
 
 
 for each in (_PARSER, _WITHOUT_LINKIFY):
-    each.block.ruler.before("paragraph", "button", _parse_button, {"alt": ["paragraph"]})
+    each.block.ruler.before(
+        "paragraph", "button", _parse_button, {"alt": ["paragraph", "blockquote"]}
+    )
 
 
 def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
