@@ -1,6 +1,6 @@
 """The settings: read once from the environment, frozen, every error at once.
 
-`.env.example` says what each is for, and its default, by those who read it.
+`.env.example` says what each is for, and its default, grouped by who reads it.
 """
 
 import re

@@ -96,7 +96,7 @@ class Engine:
         self._too_slow: int | None = None
         """The delivery whose data took longer to read than a transaction may last."""
         self._left_at = time.monotonic()
-        """The time of the last work or rest; no connection is driven after it."""
+        """The end of the last work or rest; since then, no connection was driven."""
         self.stopping = threading.Event()
         self._log = DeliveryLog()
         self.kinds_alone: tuple[str, ...] | None = None

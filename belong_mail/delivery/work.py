@@ -156,7 +156,7 @@ def as_posted(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
 
 def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Return the same. Raises SkipDelivery if its recipient wants no email."""
+    """Return what `as_posted` does. Raises SkipDelivery if its recipient wants no email."""
     letter = as_posted(session, mailer, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(letter.to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -166,7 +166,7 @@ def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> E
 def with_link(
     mailer: Mailer, letter: Email, endpoint: str, purpose: Purpose, at: datetime, secret: str = ""
 ) -> Email:
-    """Return an email with the URL of a link from a time on, of its own secret, and its end."""
+    """Add a link that is valid from `at` on, and its end; without `secret`, the email has it."""
     secret = secret or letter.context["secret"]
     url = mailer.links.signed(endpoint, purpose, secret, at, letter.language)
     return letter.saying(url=url, expires=at + timedelta(seconds=purpose.max_age or 0))

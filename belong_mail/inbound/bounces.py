@@ -37,9 +37,9 @@ DomainHash = Callable[[Subscription | None], bytes]
 def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
-    Each domain has a circuit breaker, and all reports share one: many unknown addresses at once
-    mean that its mail system is at fault. Then no membership there ends, and those that ended
-    within the hour are restored.
+    Refusals count by domain, and all reports together, each in a circuit breaker: many unknown
+    addresses at once mean that a mail system is at fault. Then no such bounce ends a membership,
+    and those that ended within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)
@@ -126,7 +126,7 @@ def _is_believed(session: Session, domain_of: DomainHash, member: Subscription |
         return False
     wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
     if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
-        log.warning("Too many addresses of a domain are said not to exist: no membership ends.")
+        log.warning("Too many addresses are said not to exist at once: no membership ends.")
         lost = bounced_members(session, at - HOUR)
         restore(each for each in lost if domain_of(each) == domain)
     return not wait

@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 MAX_LOCAL: Final = 64
 # Bytes, RFC 5321 4.5.3.1; a path of 256 includes two brackets.
 MAX_ADDRESS: Final = 254
-# Most letters more or less in a domain that is still recognized, and how similar it must be.
+# A mistyped domain is recognized if it is at most this much longer or shorter, and this similar.
 MAX_SLIPS, ALIKE = 2, 0.8
 # Before the @, RFC 5322 3.2.3 allows what it calls atext, and dots.
 _ENVELOPE = re.compile(rf"[!#-'*+./0-9=?A-Z^-~-]{{1,{MAX_LOCAL}}}@(?![.-])[A-Za-z0-9.-]+(?<![.-])")
@@ -105,7 +105,7 @@ def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
 
 
 def _likeness(host: str, meant: str) -> float:
-    """Return how similar two domains are, to 1, where only the last label is wrong or missing."""
+    """Return from 0 to 1 how similar domains are; 1 if only the last label is wrong or missing."""
     if meant.rpartition(".")[0] in (host, host.rpartition(".")[0]):
         return 1.0
     is_near = abs(len(host) - len(meant)) <= MAX_SLIPS

@@ -19,7 +19,7 @@ def count_watched(session: Session) -> None:
 
 
 def count_members(session: Session, group: Group) -> None:
-    """Count the people of a group; plus tags of one address, and that without one, are one person.
+    """Count the people of a group; an address and all its plus tags are one person.
 
     0 stands for “a few”. The shown number changes only once it is off by ten, so that no one's
     joining or leaving can be seen, even by a leader who joins and leaves to test it.

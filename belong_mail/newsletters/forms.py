@@ -136,7 +136,7 @@ class SearchForm(BaseForm):
         csrf = False
 
     words = line_field(
-        _l("Words in subject or text"),
+        _l("Words in the subject or text"),
         Optional(),
         Length(max=100, message=_l("Use at most 100 characters.")),
     )

@@ -261,8 +261,8 @@ class SettingsForm(BaseForm):
     words = TextAreaField(
         _l("Words that discreet groups’ emails don’t show"),
         description=_l(
-            "One per line, in any language, beside the names of discreet groups and many words"
-            " about them. A star stands for any ending, as in “sunris*”."
+            "One per line, in any language, in addition to the names of discreet groups and many"
+            " words about them. A star stands for any ending, as in “sunris*”."
         ),
         filters=[one_a_line],
         validators=[

@@ -80,7 +80,8 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask to sign in again in another tab, on a page that keeps the form.
 
     First the page's own view runs, while the database refuses to write: if the form is invalid, or
-    only changes its language, its own page is shown instead. A button that said so emails a link.
+    only changes its language, its own page is shown instead. A link is emailed if the button said
+    so.
     """
     with only_read(), suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())

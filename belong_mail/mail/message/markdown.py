@@ -265,7 +265,7 @@ def _plain_text(tokens: Iterable[Token], picture: str) -> str:
 def _blocks(
     tokens: Iterator[Token], picture: str, lists: int = 0, marks: Iterator[str] = _NO_MARKS
 ) -> tuple[list[str], bool]:
-    """Write blocks, each behind its mark, until the block ends that contains them.
+    """Write blocks, each behind its mark, up to the end of the block around them.
 
     `lists` is the number of lists around them. Returns the lines, and whether a gap follows.
     """

@@ -47,7 +47,7 @@ class MessageSource(Protocol):
         """Return the seconds until a message may be sent, or None if none waits."""
 
     def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
-        """Return the next message, for a connection that is opened for it or is open; or None."""
+        """Return the next message, or None; with `is_opening` its connection is not open yet."""
 
     def record_start(self, outgoing: OutgoingMessage) -> None:
         """Record that a connection for this message is open."""
