@@ -87,15 +87,14 @@ def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
 @sign_in.route("/invitation/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def accept(token: str) -> ResponseReturnValue:
+def accept(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET; on POST accept the invitation, and sign in."""
     secret = services().tokens.read(Purpose.INVITATION, token)
-    with transaction() as session:
-        rights = accounts.find_invitation(session, secret)
-        account = rights[0].person
-        form = OwnNameForm(account)
-        if form.is_sent():
-            return _accept_and_enter(session, secret, form, account)
+    rights = accounts.find_invitation(session, secret)
+    account = rights[0].person
+    form = OwnNameForm(account)
+    if form.is_sent():
+        return _accept_and_enter(session, secret, form, account)
     shown = {"form": form, "rights": rights, "action": url_for(".accept", token=token)}
     return page("sign_in/invitation.html", **shown)
 
