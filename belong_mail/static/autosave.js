@@ -105,6 +105,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
     if (!kept) return;
     const differ = words().some((field) => field.name in kept.typed && field.value.trim() !== kept.typed[field.name].trim());
+    // Shown again, and still not saved: the copy stays.
+    if (!differ && edits) return;
     if (!differ || (kept.isSent && kept.seen !== form.elements.seen.value)) {
       sessionStorage.removeItem(key);
       return;

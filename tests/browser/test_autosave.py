@@ -117,6 +117,25 @@ def test_after_signing_in_in_another_tab_it_saves_again(page, site):
     expect(page.locator("[name=text]")).to_have_value(WORDS)
 
 
+@pytest.mark.expected(400, 403)
+def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(page, site):
+    page.on("dialog", lambda dialog: dialog.accept())
+    draft, other = page.url, page.context.new_page()
+    sign_out(other)
+    page.locator("[name=text]").press_sequentially("Mine.")
+    page.get_by_role("button", name="Send or schedule").click()
+    page.get_by_role("heading", name="You were signed out").wait_for()
+    sign_in(other, site)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("[name=text]")).to_have_value("Mine.")
+    page.locator("[name=text]").click()
+    with page.expect_event("dialog"):
+        page.goto(draft)
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("[name=text]")).to_have_value("Mine.")
+    is_saved(page)
+
+
 def test_a_page_that_comes_out_of_the_cache_of_back_is_loaded_anew(page):
     """WebKit gives it back with empty fields; under its driver it has no such cache."""
     page.fill("[name=text]", WORDS)
