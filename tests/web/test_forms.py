@@ -21,7 +21,17 @@ PLACES = {
     "/new-colleagues": "New colleagues", "/privacy": "Privacy", "/accessibility": "Accessibility",
 }  # fmt: skip
 # Fields of one line that are compared with something, and never stored.
-COMPARED = {"trap", "seen", "answer", "code", "state", "is_open", "reference", "words"}
+COMPARED = {
+    "trap",
+    "seen",
+    "answer",
+    "code",
+    "state",
+    "is_open",
+    "reference",
+    "words",
+    "shown_rule",
+}
 
 
 def values(attribute: str, page: str) -> list[str]:
