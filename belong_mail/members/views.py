@@ -179,6 +179,7 @@ def _confirmation_page(
         subscription.group,
         action=url_for(".confirm", **(request.view_args or {})),
         is_introduced=is_introduced,
+        is_member=subscription.is_active,
         not_me_url=url_for(".not_me", token=refuse),
     )
 
