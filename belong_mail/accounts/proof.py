@@ -6,6 +6,7 @@ district's sign-in, or by a passkey. With one of the latter two, email does not 
 mailbox alone is not enough.
 """
 
+import secrets
 from datetime import timedelta
 from enum import StrEnum
 
@@ -75,8 +76,11 @@ def ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], who
 
 
 def remember_page() -> None:
-    """Store the page that required the proof in the browser's signed cookie."""
-    cookie[BACK_KEY] = page_of_press()
+    """Store the page that required the proof in the browser's signed cookie.
+
+    Its fragment tells two tabs with this page apart: only the last may go on by itself.
+    """
+    cookie[BACK_KEY] = f"{page_of_press()}#{secrets.token_urlsafe(6)}"
 
 
 def page_to_go_back_to() -> str | None:
