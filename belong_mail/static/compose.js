@@ -4,15 +4,20 @@ import { markdownOf } from "./paste.js";
 import { pictureAdder } from "./pictures.js";
 
 const form = document.getElementById("main-form");
-const WIDE = "preview-wide";
 const views = [...document.querySelectorAll("button[formtarget]")];
 const byId = (id) => document.getElementById(id);
 let view = views[0];
 let writing = form.elements.text;
 const pictures = pictureAdder(form, byId("adding"), insert);
 
-function frame(name) {
-  return document.querySelector(`iframe[name="${name}"]`);
+// Shows one frame, and all anew: what an old one opens would be one more step for “back”, and while
+// one of them loads, Firefox sends nothing else of the form.
+function show(name) {
+  for (const old of document.querySelectorAll("iframe[name]")) {
+    const fresh = old.cloneNode();
+    fresh.hidden = old.name !== name;
+    old.replaceWith(fresh);
+  }
 }
 
 function put(area, text) {
@@ -109,17 +114,16 @@ for (const button of views) {
   button.addEventListener("click", (event) => {
     view = button;
     for (const each of views) each.setAttribute("aria-pressed", each === button);
-    // A new frame: what an old one opens would be one more step for “back”.
-    const old = frame(button.formTarget);
-    old.replaceWith(old.cloneNode());
-    frame(WIDE).hidden = button.formTarget !== WIDE;
-    // It stands below the page; autosave presses too, and must not move what is read.
-    if (event.isTrusted && !frame(WIDE).hidden) frame(WIDE).scrollIntoView();
+    show(button.formTarget);
+    // The wide one stands below the page; autosave presses too, and must not move what is read.
+    if (event.isTrusted) document.querySelector("iframe.desktop:not([hidden])")?.scrollIntoView();
   });
 }
 form.classList.add("saves-itself");
 autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
 for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();
-frame(WIDE).hidden = true;
+form.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented && !event.submitter?.formTarget) show(view.formTarget);
+});
 view.click();
