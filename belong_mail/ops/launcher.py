@@ -34,6 +34,9 @@ SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
 # Time that requests have at SIGTERM, as a form may wait ten seconds for SQLite's lock. Then
 # processes are killed, even if granian missed the signal during startup.
 WEB_PATIENCE = "15s"
+# Time that a new process has to start, at a reload, until the one that it replaces is told to stop.
+# On a busy host a start takes ten seconds, and granian does not look whether it has ended.
+RELOAD_SECONDS = 15
 # Threads of each process: few, as pages wait for the database and not for slow clients.
 THREADS = 2
 # Most connections of a web process, including idle ones.
@@ -125,7 +128,8 @@ def exec_web_server(host: str, port: int, workers: int, settings: "Settings") ->
         f"--interface wsgi --factory --http 1 --no-ws --blocking-threads {THREADS}"
         f" --backpressure {CONNECTIONS}"
         f" --http1-header-read-timeout {HEADER_MILLISECONDS} --workers-kill-timeout {WEB_PATIENCE}"
-        f" --workers {workers} --respawn-failed-workers --no-access-log --log-level warning"
+        f" --workers {workers} --respawn-failed-workers"
+        f" --respawn-interval {RELOAD_SECONDS} --no-access-log --log-level warning"
     )
     address = ["--host", host, "--port", str(port), "--log-config", str(SERVER_LOGS)]
     server = "granian" if settings.is_development else "belong_mail.web.server"
