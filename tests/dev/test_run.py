@@ -36,14 +36,14 @@ def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready):
     said = words_until(process, "Ctrl-C ends it.")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
         assert answer.status == 200
+    facts = {name: ready.noted(name) for name in ("prepare", "web", "worker")}
     end(process)
     assert f"http://localhost:{port}/\n" in said
     assert f"http://localhost:{port}/dev/mailbox\n" in said
     assert "Sign in as the sample lead." in said
-    assert ready.noted("web")["port"] == port
-    for name in ("prepare", "web", "worker"):  # so mailed links lead here
-        settings = ready.noted(name)["settings"]
-        assert settings["BELONG_BASE_URL"] == f"http://localhost:{port}"
+    assert facts["web"]["port"] == port
+    for each in facts.values():  # so mailed links lead here
+        assert each["settings"]["BELONG_BASE_URL"] == f"http://localhost:{port}"
 
 
 def test_mailed_links_lead_to_where_the_environment_says(ready):
