@@ -62,6 +62,7 @@ class Site:
         self.issue = self.scene.queue(MEMBERS)
         self._settle()
         shutil.copy(self.file, self._blank)
+        gc.freeze()  # all that stands by now need not be looked through after each worker
 
     def put_back(self) -> None:
         """Begin anew: the database as it was at first, and no worker has been here."""
