@@ -24,7 +24,7 @@ from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
 from tests.inbound.scenario import ADA, BounceScenario
 from tests.markers import on_sqlite
-from tests.servers.smtp import Accepted
+from tests.servers.smtp import Accepted, drop
 
 BEN = "ben@dpsk12.org"
 REWRITTEN = "relay+bounce-4711@relay.example.net"
@@ -246,6 +246,15 @@ def test_a_complaint_whose_path_was_rewritten_ends_the_membership_if_it_has_the_
     for head, left in ((without, 2), (head_of(copy), 1)):
         scenario.take("", Returned(head, kind="feedback-report").write())
         assert scenario.members() == left
+
+
+@on_sqlite
+def test_a_delivery_that_was_uncertain_is_settled_by_its_message_id(scenario):
+    scenario.relay.script("DOT", drop())
+    scenario.one_copy()
+    named = f"Message-ID: {message_id(scenario.copies()[0])}"
+    scenario.take("", Returned(named, action="delivered").write())
+    assert states(scenario) == [State.ACCEPTED]
 
 
 @on_sqlite

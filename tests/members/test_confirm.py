@@ -79,6 +79,7 @@ def test_the_link_works_for_three_days(scenario):
     with time_machine.travel(asked_at + timedelta(hours=71, minutes=59)):
         page = scenario.visitor.open(link)
         assert (page.status_code, page.text.count("<button")) == (200, 1)
+        assert '<meta name="robots" content="noindex">' in page.text
         assert "The Village" not in page.text.partition("</title>")[0]
     with time_machine.travel(asked_at + timedelta(hours=72, minutes=2)):
         assert is_over(scenario.visitor.open(link))

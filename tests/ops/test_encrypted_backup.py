@@ -108,6 +108,7 @@ def test_another_key_or_a_plain_copy_in_its_place_is_refused(given, services, ke
     assert services
     copy, other = tmp_path / "copy", tmp_path / "usb" / "other"
     succeed(given, "db", "backup", str(copy))
+    succeed(given, "db", "drill", str(copy), "--key-file", str(key_file))
     assert "already exists" in refused(given, "keys", "backup", str(key_file))
     succeed(given, "keys", "backup", str(other))
     assert "another key" in refused(given, "db", "restore", str(copy), "--key-file", str(other))
