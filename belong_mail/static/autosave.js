@@ -6,7 +6,8 @@ const RETRIES = [2, 5, 10, 20, 60];
 const PATIENCE = 30;
 
 export function autosave(form, { saved, notSaved, offer, onSaved }) {
-  const key = form.dataset.save;
+  // One copy for each draft, whatever language its page is opened in.
+  const key = location.pathname;
   let edits = "unsaved" in form.dataset ? 1 : 0;
   let onServer = 0;
   let tries = 0;
@@ -28,7 +29,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     const sent = edits;
     unanswered.push(typed());
     const signal = AbortSignal.timeout?.(1000 * PATIENCE);
-    const answer = await fetch(key, { method: "POST", body: new FormData(form), signal }).catch(() => null);
+    const answer = await fetch(form.dataset.save, { method: "POST", body: new FormData(form), signal }).catch(() => null);
     // A network that wants to be signed in to answers in our place.
     const seen = answer?.ok ? (await answer.json().catch(() => null))?.seen : "";
     isSaving = false;

@@ -120,7 +120,7 @@ def test_after_signing_in_in_another_tab_it_saves_again(page, site):
 @pytest.mark.expected(400, 403)
 def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(page, site):
     page.on("dialog", lambda dialog: dialog.accept())
-    draft, other = page.url, page.context.new_page()
+    draft, other = page.url.partition("?")[0], page.context.new_page()
     sign_out(other)
     page.locator("[name=text]").press_sequentially("Mine.")
     page.get_by_role("button", name="Send or schedule").click()
@@ -130,7 +130,7 @@ def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(pag
     expect(page.locator("[name=text]")).to_have_value("Mine.")
     page.locator("[name=text]").click()
     with page.expect_event("dialog"):
-        page.goto(draft)
+        page.goto(f"{draft}?lang=en")
     page.get_by_role("button", name="Bring them back").click()
     expect(page.locator("[name=text]")).to_have_value("Mine.")
     is_saved(page)
