@@ -143,7 +143,7 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, o
 def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, office):
     page = f"{PAGE}/invite?group=asian"
     asked = office.open(page).text
-    assert "Invite a leader of the Asian Belong Group" in asked
+    assert "Invite someone to lead the Asian Belong Group" in asked
     assert "Which groups will they lead?" not in asked
     typed = {"name": "Sam, East", "email": NEW, "language": "en", "groups": [PLACE]}
     answer = office.send(page, **typed)
