@@ -241,3 +241,9 @@ def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario):
     assert scenario.is_member()
     assert scenario.visitor.follow(link).status_code == 200
     assert not scenario.is_member()
+
+
+def test_whoever_presses_a_button_of_an_email_reads_of_it_in_the_emails_language(scenario):
+    leave = link_to(scenario.issue_to(language="es"), "leave")
+    reminded = scenario.visitor.follow(leave.replace("?", "/remind?"), remind="yes")
+    assert reminded.headers["Content-Language"] == "es"
