@@ -69,6 +69,8 @@ def _explain_sqlite(driver: Any, statement: str, parameters: Any) -> str:
 
 
 def _explain_postgresql(driver: Any, statement: str, parameters: Any) -> str:
+    if FEW_BY_KEY.search(statement) and "JOIN" not in statement:
+        return ""  # by the primary key, or whole if there are no more rows than the limit
     [[plan]] = driver.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchall()
     return ", ".join(_whole(plan[0]["Plan"]))
 
