@@ -1,7 +1,7 @@
 """Render an email for its recipient, and wrap its arguments in the delivery."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from belong_mail.core.district import District
 from belong_mail.core.email_templates import Renderer
 from belong_mail.core.i18n import known_language
 from belong_mail.core.links import Links
-from belong_mail.core.services import Settings
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
@@ -72,8 +71,6 @@ class Mailer:
     zone: ZoneInfo
     # The identity provider of the district.
     district: District
-    # Returns the settings, with the changes by the office that it has been notified of.
-    site: Callable[[Session], Settings]
     # Whether email to our own return paths comes back to the worker.
     has_inbound: bool = False
 

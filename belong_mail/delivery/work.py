@@ -16,6 +16,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import NO_WAIT, Rate
 from belong_mail.core.retention import Rule
+from belong_mail.core.services import Settings
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
@@ -43,10 +44,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A task's collaborators: one transaction, the keys, the mailer, and the time."""
+    """A task's collaborators: one transaction, the keys, the mailer, the settings, and the time."""
 
     session: Session
     mailer: Mailer
+    settings: Settings
     at: datetime
 
     @property

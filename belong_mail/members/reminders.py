@@ -1,7 +1,6 @@
 """Remind members the day before a meeting."""
 
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,7 +10,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import writes
+from belong_mail.delivery.work import Work, each_minute, writes
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting, Reminder
@@ -24,8 +23,10 @@ REMINDER = "meeting-reminder"
 HOUR = time(9)
 
 
-def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
+@each_minute("Nobody is reminded")
+def queue_due(work: Work) -> None:
     """Queue reminders of tomorrow's meetings, and of today's that were missed."""
+    session, zone, at = work.session, work.mailer.zone, work.at
     local = at.astimezone(zone)
     last = local.date() + timedelta(days=local.time() >= HOUR)
     for occurrence in meetings.held_between(session, zone, local.date(), last):

@@ -28,11 +28,12 @@ from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import outbox, suppressions
 from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import JobWork, Refused, Work, does
+from belong_mail.delivery.work import JobWork, Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.mail import address
 from belong_mail.members import erasure
+from belong_mail.members.counts import count_watched
 from belong_mail.members.jobs import (
     FinishConfirmation,
     Join,
@@ -65,6 +66,7 @@ NEVER = "never"
 # Kinds of email that ask to confirm a sign-up.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 log = logging.getLogger(__name__)
+each_minute("Leads see old numbers")(lambda work: count_watched(work.session))
 
 
 @does(Join)

@@ -8,17 +8,19 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
 from belong_mail.core.database_errors import NO_DATABASE, error_name, is_too_slow
-from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.decryption import DecryptionError
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import ALERT_RATE
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
+from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.work import writes
+from belong_mail.delivery.work import Work, each_minute, writes
 from belong_mail.monitoring.checks import CHECKS, Check
 from belong_mail.monitoring.measures import Site
 
 ALERT = "alert"
+# The complaint when no check can be measured.
+NO_ALERT = "No alert is sent"
 log = logging.getLogger(__name__)
 # The only alert of a worker that has the wrong keys, and so does nothing else.
 WRONG_KEYS = Check(
@@ -44,31 +46,27 @@ EMAILED = tuple(check for check in CHECKS if check.emails)
 BY_NAME = {check.name: check for check in (*CHECKS, WRONG_KEYS, UNMEASURED)}
 
 
-def send_alerts(
-    site: Site,
-    keyring: Keyring,
-    addresses: Sequence[str],
-    checks: Sequence[Check] = EMAILED,
-) -> None:
-    """Queue an email to each address about each check that fails or raises.
+def send_alerts(work: Work, checks: Sequence[Check] = EMAILED) -> None:
+    """Queue an email to each operator about each check that fails or raises.
 
     An alert repeats after six hours at the earliest, and not while an earlier one is unsent.
     """
-    session = site.session
+    session, at, addresses = work.session, work.at, work.mailer.operators
     if not addresses or session.scalar(_UNTOLD) is not None:
         return
     keys = {b"alert/" + check.name.encode(): check for check in checks}
-    told = rate_limits.used_up(session, keys, site.at)
+    told = rate_limits.used_up(session, keys, at)
     untold = {key: check for key, check in keys.items() if key not in told}
-    for key, about, words in _troubles(site, untold):
-        if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
+    for key, about, words in _troubles(Site(session, work.settings, at), untold):
+        if rate_limits.record_use(session, key, ALERT_RATE, at) > at:
             continue  # Another worker has just sent it.
         rate_limits.forget(session, b"notice/" + untold[key].name.encode())
         log.error("%s Run `doctor`.", words)
         for address in addresses:
-            post_to_address(
-                session, keyring, ALERT, address, DEFAULT, check=about.name, words=words
-            )
+            work.post(ALERT, address, DEFAULT, check=about.name, words=words)
+
+
+each_minute(NO_ALERT)(send_alerts)
 
 
 def _troubles(site: Site, checks: Mapping[bytes, Check]) -> list[tuple[bytes, Check, str]]:

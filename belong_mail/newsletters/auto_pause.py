@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.delivery import retry, throttle
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
-from belong_mail.delivery.work import Work
+from belong_mail.delivery.work import Work, each_minute
 from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from belong_mail.newsletters import release
@@ -69,13 +69,14 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
 
-def pause_late(work: Work, daily_quota: int | None) -> None:
+@each_minute("Late issues leave")
+def pause_late(work: Work) -> None:
     """Pause each issue with untried copies, if no email was sent for an hour.
 
     Either the relay or the worker was down. If a daily quota, ours or the relay's, is used up, an
     issue may wait for a day. Deferred copies older than `retry.GIVE_UP_AFTER` expire.
     """
-    session, at = work.session, work.at
+    session, at, daily_quota = work.session, work.at, work.settings.daily_quota
     under_way = select(Newsletter.id).where(
         Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None)
     )

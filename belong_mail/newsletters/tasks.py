@@ -15,7 +15,7 @@ from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import JobWork, Refused, Work, does
+from belong_mail.delivery.work import JobWork, Refused, Work, does, each_minute
 from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
@@ -32,6 +32,9 @@ COMES_BACK = timedelta(seconds=30)
 # Newsletters queued in one transaction; other email is sent between two.
 DUE_AT_ONCE = 20
 log = logging.getLogger(__name__)
+each_minute("No end of an issue is logged")(
+    lambda work: newsletters.log_endings(work.session, work.at)
+)
 
 
 @does(FollowIssue)

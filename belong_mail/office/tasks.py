@@ -18,6 +18,7 @@ from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import StillLocked, Work, as_posted, each_minute, writes
+from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import last_moment
 from belong_mail.members import erasure
@@ -104,6 +105,7 @@ def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
 
 
 writes(SETTINGS_CHANGED)(as_posted)
+each_minute("Names of groups are not kept")(lambda work: groups.note_names(work.session))
 
 
 @each_minute("Changed settings are not used")
@@ -113,7 +115,8 @@ def apply_changes(work: Work) -> None:
     A change is applied a minute after its announcement, which has committed by then. The office's
     inbox gets it, too: the web could make it look as if no one works for the office.
     """
-    session, keys, current = work.session, work.keys, work.mailer.site(work.session)
+    session, keys = work.session, work.keys
+    current = site_settings.as_announced(session, work.settings)
     work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
     changed = site_settings.unannounced(session)
     for each in changed:

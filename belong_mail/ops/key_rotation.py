@@ -9,7 +9,7 @@ from belong_mail.core.db import Base
 from belong_mail.core.decryption import DecryptionError, Opener
 from belong_mail.core.encryption import HEAD_OCTETS, SEALED, WRAPPED
 from belong_mail.core.retention import DELIVERY_AGE
-from belong_mail.delivery.work import WRAPPED_ROWS, WrappedColumn
+from belong_mail.delivery.work import WRAPPED_ROWS, WrappedColumn, each_minute
 from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
 SOON = "the worker wraps them again, hundreds a minute"
@@ -28,6 +28,9 @@ def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
         for wrapped in WRAPPED_COLUMNS:
             done += _rewrap(session, opener, wrapped, min(wrapped.batch_rows, most - done))
     return done
+
+
+each_minute("Older keys stay in use")(lambda work: bool(rewrap(work.session, work.keys.opener)))
 
 
 def rows_left(session: Session, opener: Opener) -> dict[str, int]:

@@ -24,6 +24,7 @@ import belong_mail.members.emails
 import belong_mail.members.reminders
 import belong_mail.members.retention
 import belong_mail.members.self_service_tasks
+import belong_mail.newsletters.auto_pause
 import belong_mail.newsletters.emails
 import belong_mail.newsletters.retention
 import belong_mail.office.tasks

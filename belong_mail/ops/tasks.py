@@ -1,10 +1,15 @@
 """The worker's functions for what the office asks of operations."""
 
 from belong_mail.core.rate_limits import RETRY_RATE
-from belong_mail.delivery.work import Work, does
+from belong_mail.delivery.work import Work, does, each_minute
 from belong_mail.inbound import bounces
 from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.ops import figures, outbox
+
+each_minute("The office sees old numbers")(lambda work: figures.count_suppressions(work.session))
+each_minute("The office does not see that many bounces are not believed")(
+    lambda work: figures.note_breaker(work.session)
+)
 
 
 @does(outbox.RetryEmail)

@@ -13,7 +13,7 @@ from sqlalchemy import case, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from belong_mail.core import jobs, logs, site_settings
+from belong_mail.core import jobs, logs
 from belong_mail.core.database_errors import (
     LOCK_REST_SECONDS,
     NO_DATABASE,
@@ -43,7 +43,6 @@ from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Tran
 from belong_mail.members import import_tasks, wrapped_fields
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
-from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import DUE, queue_due
@@ -103,10 +102,10 @@ class Worker:
         self._mailer = mailer
         self._keyring = mailer.keys
         self._tasks = dict(TASKS)
-        self._services = services
+        self._settings = services.settings
         self._sessions = sessions = services.writing
         self._backoff = Backoff(self._require_database)
-        tasks = registry.periodic_tasks(mailer, services.settings, policy)
+        tasks = registry.periodic_tasks(self.work_in)
         self._periodic_tasks = PeriodicTasks(sessions, tasks, self._backoff)
         self._intake = intake
         self._state_file = state_file
@@ -235,9 +234,7 @@ class Worker:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:
-            site = Site(session, self._services.settings, now())
-            to = self._mailer.operators
-            alerts.send_alerts(site, self._keyring, to, (alerts.WRONG_KEYS,))
+            alerts.send_alerts(self.work_in(session), (alerts.WRONG_KEYS,))
         self.engine.kinds_alone = (alerts.ALERT,)
         try:
             while self.engine.work() and not self.engine.stopping.is_set():
@@ -363,8 +360,8 @@ class Worker:
 
     def _queue_due(self) -> bool:
         with self._sessions.begin() as session:
-            for newsletter in queue_due(self._work(session)):
-                if self._services.settings.copy_to_office:
+            for newsletter in queue_due(self.work_in(session)):
+                if self._settings.copy_to_office:
                     newsletters.send_copy(session, newsletter)
         return True
 
@@ -379,7 +376,7 @@ class Worker:
         for entry_id in entries:
             try:
                 with self._sessions.begin() as session:
-                    members_tasks.tell_launched(self._work(session), entry_id)
+                    members_tasks.tell_launched(self.work_in(session), entry_id)
                 told += 1
             except Exception as error:  # It is retried, and must not stop the others.
                 self._has_failed = True
@@ -399,7 +396,7 @@ class Worker:
             return False
         try:
             with self._sessions.begin() as session:
-                import_tasks.ask_batch(self._work(session), batch_id)
+                import_tasks.ask_batch(self.work_in(session), batch_id)
         except Exception as error:  # a poisoned row must not stop the others
             self._has_failed = True
             if isinstance(error, NO_DATABASE):
@@ -409,8 +406,9 @@ class Worker:
                 import_tasks.put_aside(session, batch_id)
         return True
 
-    def _work(self, session: Session) -> Work:
-        return Work(session=session, mailer=self._mailer, at=now())
+    def work_in(self, session: Session) -> Work:
+        """Return a task's collaborators in this transaction."""
+        return Work(session=session, mailer=self._mailer, settings=self._settings, at=now())
 
     def _read_request(self, request_id: int) -> bool:
         """Do one job in a transaction; count a failure if it cannot be read.
@@ -424,7 +422,10 @@ class Worker:
                 if request is None:
                     return False
                 kind = request.kind
-                work = JobWork(session=session, mailer=self._mailer, at=now(), job=request)
+                mailer, settings = self._mailer, self._settings
+                work = JobWork(
+                    session=session, mailer=mailer, settings=settings, at=now(), job=request
+                )
                 with suppress(Refused):
                     self._tasks[request.kind](work)
                 session.delete(request)
@@ -469,7 +470,6 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
         staff=Staff(settings.allowed_domains, settings.refused_local_parts),
         zone=settings.timezone,
         district=District(settings.oidc_issuer, settings.secret_keys),
-        site=partial(site_settings.as_announced, settings=settings),
         has_inbound=settings.inbound_pipe or bool(settings.inbound_url),
     )
     policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)

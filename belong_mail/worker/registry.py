@@ -7,58 +7,32 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+import belong_mail.ops.key_rotation  # noqa: F401 - declares a periodic task
 from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
-from belong_mail.core.db import now
-from belong_mail.core.services import Settings
 from belong_mail.core.statements import in_ids
 from belong_mail.delivery.dispatcher import Compose, IssuePaused
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import Work
-from belong_mail.groups import service as groups
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.members import reminders
-from belong_mail.members.counts import count_watched
-from belong_mail.monitoring.alerts import send_alerts
-from belong_mail.monitoring.measures import Site
-from belong_mail.newsletters import auto_pause
-from belong_mail.newsletters import service as newsletters
+from belong_mail.monitoring.alerts import NO_ALERT
 from belong_mail.newsletters.issue_mailer import IssueMailer, envelope_of
-from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import COPIES, EMAILS, PERIODIC_TASKS, RETENTION
 from belong_mail.worker.periodic_tasks import PeriodicTask
 
 log = logging.getLogger(__name__)
 
 
-def periodic_tasks(
-    mailer: Mailer, settings: Settings, policy: SendPolicy
-) -> dict[str, PeriodicTask]:
+def periodic_tasks(work_in: Callable[[Session], Work]) -> dict[str, PeriodicTask]:
     """Return the periodic tasks, by the text that is logged when they fail."""
 
-    def work(do: Callable[[Work], object], session: Session) -> object:
-        return do(Work(session=session, mailer=mailer, at=now()))
+    def run(do: Callable[[Work], object], session: Session) -> object:
+        return do(work_in(session))
 
-    found: dict[str, PeriodicTask] = {
-        # Alerts come first: rows that the web wrote may make any other task slow.
-        "No alert is sent": lambda session: send_alerts(
-            Site(session, settings, now()), mailer.keys, mailer.operators
-        ),
-        "Names of groups are not kept": groups.note_names,
-        "Leads see old numbers": count_watched,
-        "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "Late issues leave": partial(
-            work, partial(auto_pause.pause_late, daily_quota=policy.daily_quota)
-        ),
-        "The office sees old numbers": figures.count_suppressions,
-        "The office does not see that many bounces are not believed": figures.note_breaker,
-        "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
-    }
-    found |= {complaint: partial(work, do) for complaint, do in PERIODIC_TASKS.items()}
-    found |= {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
-    found["No end of an issue is logged"] = lambda session: newsletters.log_endings(session, now())
-    return found
+    # Alerts come first: rows that the web wrote may make any other task slow.
+    in_turn = sorted(PERIODIC_TASKS.items(), key=lambda entry: entry[0] != NO_ALERT)
+    found: dict[str, PeriodicTask] = {complaint: partial(run, do) for complaint, do in in_turn}
+    return found | {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
 
 
 def compose_deliveries(

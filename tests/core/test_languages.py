@@ -4,6 +4,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -302,7 +303,8 @@ def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
     with scenario.services.writing.begin() as session:
         session.execute(update(Subscription).values(is_reminded=True))
         plan_meeting(session, starts_on=now().astimezone(DENVER).date() + timedelta(days=1))
-        reminders.queue_due(session, DENVER, now() + timedelta(hours=12))
+        later = replace(scenario.worker.work_in(session), at=now() + timedelta(hours=12))
+        reminders.queue_due(later)
         queue_issue(session, subject="Hola a todos", text="Nos vemos **pronto**.")
     scenario.worker.drain()
     visitor.send("/my-groups", email=ADA)

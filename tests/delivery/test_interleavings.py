@@ -89,7 +89,7 @@ class Issues:
             session.get_one(Newsletter, self.id).due_at = now()
 
     def work(self, session: Session) -> Work:
-        return self._worker._work(session)
+        return self._worker.work_in(session)
 
     def claim(self, owner: str) -> Actor:
         """Claim the chunk in one statement, as when one of the same issue was claimed before."""

@@ -56,7 +56,7 @@ def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
 
     def ask() -> None:
         with scene.services.writing.begin() as session:
-            import_tasks.ask_batch(worker._work(session), batch)
+            import_tasks.ask_batch(worker.work_in(session), batch)
 
     def is_unchanged() -> None:
         assert kept_of(scene.services) == before

@@ -48,7 +48,7 @@ def scenario(clock, scenario):
 def due(scenario) -> None:
     """Let the worker look for reminders, as it does every minute."""
     with scenario.services.writing.begin() as session:
-        reminders.queue_due(session, scenario.services.settings.timezone, datetime.now(UTC))
+        reminders.queue_due(scenario.worker.work_in(session))
 
 
 def mails(scenario, address: str = ADA):
@@ -108,7 +108,7 @@ def test_two_workers_at_once_remind_once(scenario, clock):
     clock.shift(HOUR)
     other = Thread(target=due, args=(scenario,))
     with scenario.services.writing.begin() as session:
-        reminders.queue_due(session, scenario.services.settings.timezone, datetime.now(UTC))
+        reminders.queue_due(scenario.worker.work_in(session))
         other.start()
     other.join()
     assert len(states(scenario)) == 1

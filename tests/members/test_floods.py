@@ -14,7 +14,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as groups
 from belong_mail.monitoring import alerts
 from belong_mail.monitoring.checks import CHECKS
-from belong_mail.monitoring.measures import Site
 from belong_mail.web.context import LONGEST_WAIT
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.markers import on_both
@@ -23,7 +22,6 @@ from tests.scenario import ADA, VILLAGE
 JOIN = f"/groups/{VILLAGE}/join"
 FLOODING, QUIET, INSIDE = "203.0.113.7", "198.51.100.1", "127.0.0.1"
 LEAD = "lead@dpsk12.org"
-OPERATOR = "operator@example.org"
 FLOODED = next(check for check in CHECKS if check.name == "flooded")
 
 
@@ -142,12 +140,12 @@ def test_a_lead_who_is_known_signs_in_through_any_flood(app, scenario):
     assert len(scenario.mails(LEAD)) == 2
 
 
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": "operator@example.org"}])
 def test_the_operator_hears_of_a_flood(scenario):
     with scenario.services.writing.begin() as session:
-        site = Site(session, scenario.services.settings, now())
         for read, told in ((1_000, 0), (3_000, 1)):
             jobs.count_read(session, read, now())
-            alerts.send_alerts(site, scenario.keyring, [OPERATOR], [FLOODED])
+            alerts.send_alerts(scenario.worker.work_in(session), [FLOODED])
             found = select(func.count(Delivery.id)).where(Delivery.kind == alerts.ALERT)
             assert session.scalar(found) == told
 

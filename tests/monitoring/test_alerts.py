@@ -26,7 +26,6 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_TO, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.monitoring import alerts
-from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
@@ -134,10 +133,9 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, r
 
 @ALARM
 @on_both("races")
-def test_of_two_workers_in_one_minute_one_tells(services, keyring):
+def test_of_two_workers_in_one_minute_one_tells(services, worker):
     def tell(session: Session) -> None:
-        site = Site(session, services.settings, now())
-        alerts.send_alerts(site, keyring, [OPERATOR], (alerts.WRONG_KEYS,))
+        alerts.send_alerts(worker.work_in(session), (alerts.WRONG_KEYS,))
 
     do_twice_at_once(services, tell)
     assert [each.kind for each in deliveries(services)] == [alerts.ALERT]
