@@ -52,7 +52,7 @@ BLUEPRINTS = (
 
 def create_app(settings: Settings) -> Flask:
     """Create the Flask app with its services, views, guards and error pages."""
-    app = Flask(__name__, template_folder=str(RESOURCES / "templates"))
+    app = i18n.LocalizedFlask(__name__, template_folder=str(RESOURCES / "templates"))
     app.request_class = OwnRequest
     app.config.update(
         SECRET_KEY=settings.secret_keys[-1],

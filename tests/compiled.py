@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from werkzeug.routing import Rule
 
+from belong_mail.core import i18n
+
 PATHS: dict[tuple[object, ...], dict[str, Any]] = {}
 BUILDERS: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 STATEMENTS: dict[Any, Any] = {}
@@ -30,17 +32,21 @@ def compile_once() -> None:
 
 
 class Templates(BytecodeCache):
-    """In memory, by name and source: a template that a test changes is compiled anew."""
+    """In memory, by name, source, language and the site's names, which its words contain."""
 
     def __init__(self) -> None:
-        self._code: dict[tuple[str, str], CodeType] = {}
+        self._code: dict[tuple[object, ...], CodeType | None] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
+        bucket.code = self._code.get(_key(bucket))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        if bucket.code is not None:
-            self._code[bucket.key, bucket.checksum] = bucket.code
+        self._code[_key(bucket)] = bucket.code
+
+
+def _key(bucket: Bucket) -> tuple[object, ...]:
+    language = vars(bucket.environment)["language"]
+    return bucket.key, bucket.checksum, language, i18n.names()
 
 
 class Url(Rule):

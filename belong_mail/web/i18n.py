@@ -8,7 +8,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, g, has_request_context, request
+from flask.templating import Environment
+from jinja2 import nodes
+from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
+from werkzeug.utils import cached_property
 
 from belong_mail.core import i18n
 from belong_mail.core.services import Settings
@@ -16,6 +20,7 @@ from belong_mail.web.context import is_shown_again, today
 from belong_mail.web.language import (
     chosen_language,
     format_number,
+    marked_up,
     page_gettext,
     page_ngettext,
     request_language,
@@ -24,6 +29,51 @@ from belong_mail.web.language import (
 # Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
 CACHEABLE_STATUSES = {200, 206, 304}
+
+
+class _Words(NodeTransformer):
+    """Replaces each text of a template by its words in one language, if it contains no values."""
+
+    def __init__(self, language: str) -> None:
+        self._catalog = i18n.catalog(language)
+
+    def visit_Call(self, call: nodes.Call) -> nodes.Node:  # noqa: N802 - Jinja's name
+        match self.generic_visit(call):
+            case nodes.Call(
+                node=nodes.Name(name="_" | "gettext"), args=[nodes.Const(value=text)], kwargs=[]
+            ):
+                return nodes.Const(marked_up(self._catalog.gettext(text), {}), lineno=call.lineno)
+        return call
+
+
+class PageTemplates(Environment):
+    """Compiles templates for one language, so that no page looks up words that never change."""
+
+    language = i18n.DEFAULT
+
+    def _generate(self, source: nodes.Template, *args: Any, **named: Any) -> str:
+        return super()._generate(_Words(self.language).visit(source), *args, **named)
+
+
+class LocalizedFlask(Flask):
+    """Renders each page by the templates of the request's language."""
+
+    jinja_environment = PageTemplates
+
+    @cached_property
+    def _templates(self) -> dict[str, PageTemplates]:
+        shared: Any = self.create_jinja_environment()
+        shared.add_extension("jinja2.ext.i18n")
+        shared.newstyle_gettext = True
+        found = {code: shared.overlay() for code in i18n.NAMES}
+        for code, each in found.items():
+            each.language = code
+        return found
+
+    @property
+    def jinja_env(self) -> PageTemplates:
+        """The templates of the request's language; all have the same filters and globals."""
+        return self._templates[request_language()]
 
 
 def init_i18n(app: Flask, settings: Settings) -> None:
@@ -56,8 +106,6 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
     """Add the names in settings, language helpers, and `_`, `ngettext` and `trans`."""
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
     app.jinja_env.globals |= {
         "_": page_gettext,
         "gettext": page_gettext,

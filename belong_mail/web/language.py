@@ -64,18 +64,18 @@ def format_number(number: int) -> str:
 
 def page_gettext(message: str, **values: object) -> Markup:
     """Translate for a page; the text may have markup, which is escaped in values."""
-    return _marked_up(_catalog().gettext(message), values)
+    return marked_up(_catalog().gettext(message), values)
 
 
 def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
     """Translate for a number of things, as `page_gettext` does."""
-    return _marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
+    return marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
 
 
 def _catalog() -> catalogs.NullTranslations:
     return i18n.catalog(request_language())
 
 
-def _marked_up(words: str, values: dict[str, object]) -> Markup:
+def marked_up(words: str, values: dict[str, object]) -> Markup:
     """Fill values in; the catalogs double literal percent signs only where there are values."""
     return Markup(words) % values if "%" in words else Markup(words)  # noqa: S704 - our own words
