@@ -29,8 +29,6 @@ from belong_mail.web.access import ProofNeeded
 from belong_mail.web.context import asking_source, page_of_press, services, throttle
 from belong_mail.web.language import request_language
 
-# The field of a form whose page said that its button also emails a link.
-LINK_FIELD = "email_link"
 # Long enough to read a newsletter again and send it, or to invite some leaders; shorter than the
 # idle timeout of half an hour.
 FRESH_PROOF_AGE = timedelta(minutes=15)

@@ -139,10 +139,13 @@ account = Blueprint("account", __name__, url_prefix="/account")
 
 @account.get("/proof")
 @for_accounts
-def proven() -> ResponseReturnValue:
-    """Say that the proof is given, and where to go on."""
+def proven(session: Session) -> ResponseReturnValue:
+    """Say that the proof is given, and where to go on; offer a passkey to skip the email."""
     back = proof.page_to_go_back_to() or url_for("lead.home")
-    return page("account/proof.html", back=back) if proof.is_fresh() else redirect(back, 303)
+    if not proof.is_fresh():
+        return redirect(back, 303)
+    way = proof.way(session, services().settings, signed_in())
+    return page("account/proof.html", back=back, is_by_email=way is Way.EMAIL)
 
 
 @account.route("", methods=["GET", "POST"], endpoint="page")

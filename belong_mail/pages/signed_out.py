@@ -34,7 +34,7 @@ from belong_mail.web.forms import LANGUAGE_SWITCH, PublicForm
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
-NOT_KEPT = {CSRF_FIELD, LANGUAGE_SWITCH, proof.LINK_FIELD}
+NOT_KEPT = {CSRF_FIELD, LANGUAGE_SWITCH}
 SHOWN, WRONG = 200, 422
 
 
@@ -43,7 +43,6 @@ def register_signed_out_pages(app: Flask) -> None:
     app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(ProofNeeded, ask_for_proof)
     app.register_error_handler(OriginHidden, origin_hidden)
-    app.jinja_env.globals["wants_link"] = wants_link
 
 
 def signed_out(error: SignedOut) -> ResponseReturnValue:
@@ -80,46 +79,44 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask to sign in again in another tab, on a page that keeps the form.
 
     First the page's own view runs, while the database refuses to write: if the form is invalid, or
-    only changes its language, its own page is shown instead. A link is emailed if the button said
-    so.
+    only changes its language, its own page is shown instead. If email is the way to prove it, a
+    link is asked for at once.
     """
     with only_read(), suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())
         is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
         if is_turned or shown.status_code == WRONG:
             return shown
-    way = _way()
+    with read_transaction() as session:
+        way = proof.way(session, services().settings, signed_in())
     proof.remember_page()
-    is_asked = way is proof.Way.EMAIL and proof.LINK_FIELD in request.form
     shown_as: dict[str, Any] = {
         "form": PublicForm(formdata=None),
         "way": way,
         "back": proof.page_to_go_back_to(),
-        "asked": _ask_for_link() if is_asked else "",
+        "is_asked": way is proof.Way.EMAIL and (_has_asked() or _ask_for_link()),
     }
     return _kept_page("account/proof_needed.html", **shown_as), error.code or 403
 
 
-def wants_link() -> bool:
-    """Return whether a button needs an emailed link first, so that its page can say so."""
-    return not proof.is_fresh() and _way() is proof.Way.EMAIL
+def _has_asked() -> bool:
+    """Return whether another request asks for the link.
+
+    The page is only shown in another language, or it is our script's, which sends the form next.
+    """
+    is_script = request.accept_mimetypes.best == "application/json"
+    return LANGUAGE_SWITCH in request.form or is_script
 
 
-def _way() -> proof.Way:
-    """Return how the signed-in person can prove who they are."""
-    with read_transaction() as session:
-        return proof.way(session, services().settings, signed_in())
-
-
-def _ask_for_link() -> str:
-    """Ask for a link by which the signed-in person proves who they are; say what came of it."""
+def _ask_for_link() -> bool:
+    """Ask for a link by which the signed-in person proves who they are; False if too many wait."""
     try:
         with transaction() as session:
             proof.ask_for_link(session, SignInAgain, signed_in().public_id)
             audit.record(session, audit.Kind.PROOF_ASKED)
     except (TooManyRequests, ServiceUnavailable):
-        return "later"
-    return "now"
+        return False
+    return True
 
 
 def _is_small() -> bool:

@@ -22,7 +22,9 @@ function write({ id, rawId, type, response }) {
 
 // What the server refuses it says on a page of its own: then the form is sent as it is.
 async function ask(form) {
-  const asked = await fetch(form.dataset.options, { method: "POST", body: new FormData(form) });
+  const asked = await fetch(form.dataset.options, {
+    method: "POST", headers: { Accept: "application/json" }, body: new FormData(form),
+  });
   if (!asked.ok || asked.redirected) return form.submit();
   const options = read(await asked.json());
   const made = await navigator.credentials[form.dataset.passkey](options);
