@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people as verbs
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import OFFICE, Account
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
@@ -94,13 +94,26 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @for_office
 @fresh_proof
 def invite(session: Session) -> ResponseReturnValue:
-    form = InviteForm.about(groups.listed(session), request.args.get("group", ""))
+    place = request.args.get("group", "")
+    form = InviteForm.about(groups.listed(session), place)
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
-        if (group := form.only) is not None:
-            return redirect(url_for("office_groups.group", slug=group.slug, done="invited"), 303)
-        return redirect(url_for("office_groups.listed", done="invited"), 303)
-    return page("office/invite.html", form=form)
+        return redirect(_team_page(place, done="invited"), 303)
+    return page(
+        "office/invite.html", form=form, back=_team_page(place), from_settings=place == OFFICE
+    )
+
+
+def _team_page(place: str, done: str | None = None) -> str:
+    """Return the address of the page that lists a group's leaders or the office's people.
+
+    `place` is the group's slug or “office”; without one it is the page of all groups.
+    """
+    if place == OFFICE:
+        return url_for("office.settings", done=done)
+    if place:
+        return url_for("office_groups.group", slug=place, done=done)
+    return url_for("office_groups.listed", done=done)
 
 
 @people.route("/<account_id>", methods=["GET", "POST"])
@@ -121,20 +134,21 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
 @for_office(account_id=verbs.find_person)
 @fresh_proof
 def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
-    """Do what the pressed button says."""
-    done = verb
+    """Do what the pressed button says; back to the team that someone is no longer in."""
+    done, group = verb, accounts.rights_of(session, found)[0].group
+    place = request.form.get("role") or (group.slug if group else OFFICE)
     try:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
-    if not accounts.rights_of(session, found):
-        return redirect(url_for("office_groups.listed", done=done), 303)
+    if done == "remove" or not accounts.rights_of(session, found):
+        return redirect(_team_page(place, done), 303)
     return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
     """Run the verb; “remove” is for one role, a group's slug or “office”."""
-    by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
+    by, sealer, slug = signed_in(), services().sealer, None if role == OFFICE else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
         "withdraw": partial(verbs.withdraw, session, found),

@@ -238,7 +238,7 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert "/withdraw" in page
     link = link_to(scenario.mails(NEW)[-1], "invitation")
     assert 'name="accept" value="office"' in scenario.visitor.open(link).text
-    assert press(office, scenario, NEW, "withdraw").location == f"{GROUPS}?done=withdraw"
+    assert press(office, scenario, NEW, "withdraw").location == f"{VILLAGE_PAGE}?done=withdraw"
     assert "Sam, East" not in office.open(VILLAGE_PAGE).text
     assert scenario.visitor.press(link).status_code == 404
     invite(office, scenario, NEW, VILLAGE)
@@ -281,7 +281,9 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     assert "This is you." in office.open(f"{PAGE}/{known(scenario, OFFICE).public_id}").text
     assert "Someone who hasn’t signed in yet" in office.open(GROUPS).text
     assert press(office, scenario, LEAD, "remove").status_code == 400, "no role is named"
-    assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
+    removed = press(office, scenario, LEAD, "remove", VILLAGE).location
+    assert removed == f"{VILLAGE_PAGE}?done=remove"
+    assert "It takes effect right away" in office.open(removed).text
     for nobody in (known(scenario, LEAD).public_id, "nobody"):
         assert office.open(f"{PAGE}/{nobody}").status_code == 404
     assert lead.open("/lead/").status_code == 302, "the session is over"
