@@ -4,14 +4,12 @@ from urllib.parse import urlsplit
 
 from flask import Flask, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
-from sqlalchemy.orm import Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from belong_mail.accounts import proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.views import account, passkey, sign_in
 from belong_mail.contact.views import contact
@@ -91,13 +89,13 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _may_open(session: Session, account: Account) -> bool:
-    """Return whether an account may open the requested page, by its view's marks."""
+def _may_open() -> bool:
+    """Return whether the signed-in person may open the requested page, by its view's marks."""
     marks = access.asked_for()
     if Access.OFFICE in marks:
         return bool(g.is_office)
     if Access.LEADS in marks:
-        return accounts.leads_any(session, account)
+        return bool(g.leads_any)
     return Access.ACCOUNTS in marks
 
 
@@ -121,14 +119,14 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             return None
         with transaction() as session:
             account = browsers.current_account(session)
-            may_open = account is not None and _may_open(session, account)
+            g.leads_any = account is not None and accounts.leads_any(session, account)
             g.is_on_hold = hold.is_on(session)
         if account is None and request.method in SAFE:
             return redirect(url_for("sign_in.ask"))
         if account is None:
             raise SignedOut
         g.account = account
-        if not may_open:
+        if not _may_open():
             raise NotFound
         return None
 

@@ -100,6 +100,7 @@ def home(session: Session) -> Page:
         undelivered=contact.undelivered(session),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
         few=people.short_of_leaders(session),
+        bounced=bounces.count_bounced(session, now() - timedelta(days=7)),
         wrong=_wrong_for_office(session),
     )
 

@@ -121,9 +121,19 @@ SIGN_IN = (
     gettext_noop("Sign in"),
 )
 MY_GROUPS = (
-    gettext_noop("On “My groups” you can leave a group, pause it, or come back."),
+    gettext_noop(
+        "On “My groups” you can leave a group, pause it, or come back. Its email has a new link to"
+        " cancel a notification."
+    ),
     "self_service.ask",
     gettext_noop("My groups"),
+)
+NOT_ME = (
+    gettext_noop(
+        "You don’t need to do anything. If no one confirms a request, we delete it after 7 days. If"
+        " someone did, you can leave the group on “My groups.”"
+    ),
+    *MY_GROUPS[1:],
 )
 NAME_AGAIN = (
     gettext_noop("Enter the inbox again on your group’s page. We’ll email it a new link."),
@@ -142,8 +152,12 @@ NEXT_STEPS = {
     "shared_mailbox.confirm": NAME_AGAIN,
     "sign_in.accept": INVITED,
     "sign_in.confirm": SIGN_IN,
-    "subscriptions.leave": MY_GROUPS,
     "subscriptions.act": MY_GROUPS,
+    "subscriptions.leave": MY_GROUPS,
+    "subscriptions.not_me": NOT_ME,
+    "subscriptions.one_click": MY_GROUPS,
+    "subscriptions.welcome": MY_GROUPS,
+    "waiting_list.forget": MY_GROUPS,
 }
 
 

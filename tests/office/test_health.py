@@ -195,6 +195,7 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
     said = words(office)
     assert "No more email bounces than usual." in said
     assert "because their email bounced: about 10." in said
+    assert "because their email bounced: about 10." in office.open("/office").text
     assert "gone1@" not in office.open(PAGE).text
     assert office.act(f"{PAGE}/bounces/accept").status_code == 409
     assert office.act(f"{PAGE}/bounces/undo", days="2").status_code == 400

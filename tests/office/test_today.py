@@ -17,6 +17,7 @@ def test_who_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, s
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     page = office.open(PAGE).text
     assert "Request support" in page
+    assert "Groups I lead" not in page, "someone who leads none"
     assert "We need a room" not in page
     with services.writing.begin() as session:
         [thread] = session.scalars(select(Thread))

@@ -72,7 +72,22 @@ def test_what_is_not_at_the_desk_leads_back_to_the_desk_of_who_asks(visitor, lea
         assert re.findall(r'class="button[^>]*(href="[^"]*".*?)</a>', said)[0].startswith(start)
         assert "/groups/asian" not in said
         assert ("Sign out" in answer.text) is (who is not visitor)
-    assert "Enter the inbox again on your group’s page" in visitor.open("/confirm-mailbox/x").text
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/confirm/x", "Choose your group and fill in the form again"),
+        ("/confirm-mailbox/x", "Enter the inbox again on your group’s page"),
+        ("/forget-note/x", "Its email has a new link to cancel a notification"),
+        ("/invitation/x", "Invitations work for 7 days"),
+        ("/leave/x", "On “My groups” you can leave a group"),
+        ("/not-me/x", "You don’t need to do anything"),
+        ("/sign-in/x", "Ask for a new link"),
+    ],
+)
+def test_a_bent_link_speaks_to_whom_it_was_for(path, words, visitor):
+    assert words in visitor.open(path).text
 
 
 @pytest.mark.parametrize(
