@@ -179,6 +179,8 @@ NOTICE_RATE = Rate(1, DAY)
 OUR_FAULT_RATE = Rate(1, HOUR)
 # Addresses reported unknown; beyond this, reports are ignored for a while (Gmail, December 2020).
 BOUNCE_BREAKER_RATE = Rate(19, HOUR)
+# The same membership among them: anyone can make their own emails count as come back.
+BOUNCE_MEMBER_RATE = Rate(1, HOUR)
 # No limit: counting only locks the key's row until the transaction ends.
 LOCKING_RATE = Rate(1, NO_WAIT)
 

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, HOUR, OUR_FAULT_RATE, WorkerLimit
+from belong_mail.core.rate_limits import (
+    BOUNCE_BREAKER_RATE,
+    BOUNCE_MEMBER_RATE,
+    HOUR,
+    OUR_FAULT_RATE,
+    WorkerLimit,
+)
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.hard_bounces import BounceRule, rule_of
 from belong_mail.inbound.jobs import AcceptBounces
@@ -28,10 +34,11 @@ REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
+MEMBER_KEY: Final = b"returns/member/"
 # The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain, or none for reports.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
 # Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
-DomainHash = Callable[[Subscription | None], bytes]
+DomainHash = Callable[[Subscription], bytes]
 
 
 def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
@@ -46,8 +53,8 @@ def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> 
     if rule is None:
         return
     member = session.get(Subscription, delivery.subscription_id or 0)
-    if member is not None and member.confirmed_at is None:
-        return  # Mistyped, or of an old list.
+    if member is None or member.confirmed_at is None:
+        return  # No membership, or one that is mistyped or of an old list.
     if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 
@@ -118,12 +125,19 @@ def is_alarming(session: Session, at: datetime) -> bool:
     )
 
 
-def _is_believed(session: Session, domain_of: DomainHash, member: Subscription | None) -> bool:
-    """Count an unknown address; return whether its domain's breaker is closed."""
+def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) -> bool:
+    """Count an unknown address; return whether its domain's breaker is closed.
+
+    It counts once an hour for each membership, so that one reader's reports do not open a breaker.
+    """
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
-    if rate_limits.available_at(session, key, at) > at + LONG_AGO:
+    counted_as = MEMBER_KEY + (member.counted_index or member.address_index)
+    until = rate_limits.available_at(session, key, at)
+    if until > at + LONG_AGO:
         return False
+    if rate_limits.try_use(session, counted_as, BOUNCE_MEMBER_RATE, at) is None:
+        return until <= at + HOUR
     wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
     if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
         log.warning("Too many addresses are said not to exist at once: no membership ends.")

@@ -130,9 +130,8 @@ def wrap_address(
     return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
 
 
-def domain_hash(keyring: Keyring, member: Subscription | None) -> bytes:
+def domain_hash(keyring: Keyring, member: Subscription) -> bytes:
     """Return a keyed hash of a member's email domain, or b"" if the address cannot be decrypted."""
     with suppress(DecryptionError, InvalidAddress):
-        if member is not None:
-            return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
+        return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
     return b""

@@ -13,6 +13,7 @@ from tests.factories import queue_issue
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, BounceScenario
 from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.servers.smtp import Accepted
 
 pytestmark = periodic_tasks
 
@@ -32,6 +33,12 @@ def refuse_all(scenario: BounceScenario, *days: float) -> None:
         scenario.relay.always("RCPT", "550 5.1.1 User unknown")
         scenario.issue()
         scenario.relay.usual()
+
+
+def forge(scenario: BounceScenario, copies: list[Accepted]) -> None:
+    """Report each copy, as its reader can, and who signs return paths."""
+    for each in copies:
+        scenario.take(each.return_path, bounce(each.return_path, "nobody@dpsk12.org"))
 
 
 def told(scenario: BounceScenario) -> list[EmailMessage]:
@@ -112,16 +119,26 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 @on_sqlite
 def test_false_reports_tell_no_domain_by_who_is_brought_back(scenario):
     """An intruder in the web signs return paths, and has lost an address at each provider."""
-    others, victim = ("eve@one.example", "eve@two.example"), "ada@one.example"
+    others = "eve@one.example", "eve@two.example"
     scenario.add(*others)
     refuse_all(scenario, 0, 1)
-    scenario.add(victim)
-    for _ in range(20):
-        scenario.issue()
-    for copy in scenario.copies(victim):
-        scenario.take(copy.return_path, bounce(copy.return_path, "nobody@dpsk12.org"))
+    enter(scenario, 20, "one.example")
+    scenario.issue()
+    forge(scenario, scenario.relay.accepted[-20:])
     assert is_ignoring(scenario)
-    assert scenario.members() == 1 + len(others)
+    assert scenario.members() == 20 + len(others)
+
+
+@on_sqlite
+def test_one_readers_reports_open_no_breaker(scenario):
+    """Anyone can make their own emails count as come back; plus tags are one reader."""
+    own = [f"ada+{each}@dpsk12.org" for each in range(20)]
+    scenario.add(*own, "ben@dpsk12.org")
+    scenario.issue()
+    forge(scenario, [copy for address in own for copy in scenario.copies(address)])
+    assert not is_ignoring(scenario)
+    scenario.come_back(0, 1, address="ben@dpsk12.org")
+    assert scenario.members() == 20
 
 
 @on_sqlite
