@@ -159,6 +159,11 @@ def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(
     assert Rule.PERSONAL in rules(message(html, text))
 
 
+def test_the_readers_name_stands_in_no_header_but_the_subject():
+    template = message("", "x", ("X-Campaign", f"For {slot('first_name')}"))
+    assert lint(template, Expected(ROOT, silent)) == [Problem(Rule.PERSONAL, "{first_name}")]
+
+
 def tells(_header: str, words: str) -> str:
     return "tea" if "tea for two" in words.lower() else ""
 

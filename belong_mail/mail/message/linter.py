@@ -56,6 +56,8 @@ class Expected:
 GREETING: Final = "Zqgreetingzq"
 TOKEN: Final = "Zqtokenzq"  # noqa: S105 - it opens nothing
 READER: Final = "zqreaderzq@example.org"
+# How a problem names each of them.
+_OWN: Final = {READER: "to", GREETING: "{first_name}", TOKEN: "token"}
 MESSAGE_ID: Final = f"<{'0' * 20}@example.org>"
 _DATE: Final = "Thu, 01 Jan 1970 00:00:00 +0000"
 _SAMPLES: Final = {
@@ -133,9 +135,9 @@ def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
             if told := expected.tells(kind, words):
                 yield Problem(Rule.HEADER, told)
         allowed = {"to": READER, "subject": GREETING, "list-unsubscribe": TOKEN}.get(kind, "")
-        for own in (READER, GREETING, TOKEN):
+        for own, named in _OWN.items():
             if own in decoded and own != allowed:
-                yield Problem(Rule.PERSONAL, name)
+                yield Problem(Rule.PERSONAL, named)
 
 
 def _texts_to_check(part: Message, kind: str, value: str) -> list[str]:
@@ -229,16 +231,16 @@ def _ascii(host: str) -> str:
 def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
     """Find placeholders outside of the greeting and our own links."""
     if READER in words:
-        yield Problem(Rule.PERSONAL, "to")
+        yield Problem(Rule.PERSONAL, _OWN[READER])
     # A pattern around a word would take quadratic time on a long line.
     runs = re.split(r'[\s"<>]', words) if is_html else words.split()
     ours = (unescape(each) if is_html else each for each in runs if TOKEN in each)
     if not all(is_ours(each, expected.root) for each in ours):
-        yield Problem(Rule.PERSONAL, "token")
+        yield Problem(Rule.PERSONAL, _OWN[TOKEN])
     in_tag = is_html and any(GREETING in tag for tag in re.findall(r"<[^<>]*>", words))
     named = (each for each in runs if GREETING in each)
     if in_tag or any(_LIKE_A_LINK.search(each) for each in named):
-        yield Problem(Rule.PERSONAL, "{first_name}")
+        yield Problem(Rule.PERSONAL, _OWN[GREETING])
 
 
 @dataclass(slots=True)
