@@ -40,6 +40,8 @@ ALGORITHMS = ["RS256", "PS256", "ES256"]
 # Seconds by which clocks may differ, and the oldest token accepted.
 CLOCK_SKEW_SECONDS, MAX_TOKEN_AGE_SECONDS = 60, 600
 MAX_SUBJECT = 255
+# A year: the provider need not ask again, but says when it did (`auth_time`, OIDC Core 3.1.2.1).
+ANY_AGE_SECONDS = "31536000"
 WELL_KNOWN = "/.well-known/openid-configuration"
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 HTTP_OK = 200
@@ -110,18 +112,19 @@ class IdentityProvider:
             code_challenge=create_s256_code_challenge(pending.verifier),
             code_challenge_method="S256",
             prompt=prompt,
-            # Makes the provider include `auth_time`.
-            max_age="0" if prompt is Prompt.LOGIN else None,
+            max_age="0" if prompt is Prompt.LOGIN else ANY_AGE_SECONDS,
             # Makes Google offer only accounts of this domain.
             hd=claim.get("hd"),
         )
         return url
 
-    def subject_of(self, code: str, pending: AuthorizationRequest, since: int | None = None) -> str:
-        """Exchange a code for an ID token; return its subject.
+    def subject_of(
+        self, code: str, pending: AuthorizationRequest, since: int = 0
+    ) -> tuple[str, bool | None]:
+        """Exchange a code for an ID token; return its subject, and whether the provider asked them.
 
-        `since` is the earliest accepted `auth_time`, as Unix time. Raises ProviderUnavailable, and
-        ProofRefused for anything that does not verify.
+        It asked if `auth_time` is not before `since`, a Unix time; None: it does not say. Raises
+        ProviderUnavailable, and ProofRefused for anything that does not verify.
         """
         ours, about = self.registration, self._about()
         body = prepare_token_request(
@@ -144,8 +147,8 @@ class IdentityProvider:
             raise ProofRefused
         return self._checked(token, pending.nonce, since)
 
-    def _checked(self, token: str, nonce: str, since: int | None) -> str:
-        """Return the subject of an ID token (OIDC Core 3.1.3.7), or raise ProofRefused."""
+    def _checked(self, token: str, nonce: str, since: int) -> tuple[str, bool | None]:
+        """Verify an ID token (OIDC Core 3.1.3.7), or raise ProofRefused; return as `subject_of`."""
         ours = self.registration
         try:
             decoded = jwt.decode(token, self._key_for, algorithms=ALGORITHMS)
@@ -165,11 +168,10 @@ class IdentityProvider:
             raise ProofRefused
         if ours.required_claim and claims.get(ours.required_claim[0]) != ours.required_claim[1]:
             raise ProofRefused
-        if since is not None and not _is_time_since(claims.get("auth_time"), since):
-            raise ProofRefused
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
             raise ProofRefused
-        return subject
+        said = claims.get("auth_time")
+        return subject, None if said is None else _is_time_since(said, since)
 
     def _key_for(self, token: Any) -> RSAKey | ECKey:
         """Return the key that a token names; fetch the keys again if it is unknown."""

@@ -115,8 +115,12 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
         if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             return _refused()
     try:
-        subject = _provider().subject_of(code, pending, begun if purpose == AGAIN else None)
-        return _link(subject) if purpose == LINK else _sign_in(subject)
+        subject, was_asked = _provider().subject_of(code, pending, begun)
+        if purpose == AGAIN and not was_asked:
+            return _note_refusal("proof")
+        # A provider that does not say when it asked is believed.
+        is_proven = was_asked is not False
+        return _link(subject) if purpose == LINK else _sign_in(subject, is_proven=is_proven)
     except ProviderUnavailable:
         return _unavailable()
     except ProofRefused:
@@ -125,10 +129,10 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
         return _note_refusal("unknown")
 
 
-def _sign_in(subject: str) -> Response:
+def _sign_in(subject: str, *, is_proven: bool) -> Response:
     with transaction() as session:
         account = signing_in.account_of(session, _district(), subject)
-        browsers.start_session(session, account, "district")
+        browsers.start_session(session, account, "district", is_proven=is_proven)
     return browsers.go_home(account)
 
 

@@ -51,7 +51,8 @@ class BrowserSession(PublicIdBase):
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
-    # When its owner signed in; None if an invitation's link began the session.
+    # When its owner signed in; None if an invitation's link began the session, or the district's
+    # provider, without asking.
     proven_at: Mapped[datetime | None]
 
     @property

@@ -28,9 +28,14 @@ def linked(linked, services):
     return linked
 
 
+def asked_at(left) -> dict[str, list[str]]:
+    """Return what the page that leaves to the provider asks of it."""
+    return parse_qs(urlsplit(left.headers["Refresh"].partition("url=")[2]).query)
+
+
 def test_the_provider_is_to_ask_although_it_knows_the_browser(linked):
     left = trips.begin(linked)
-    asked = parse_qs(urlsplit(left.headers["Refresh"].partition("url=")[2]).query)
+    asked = asked_at(left)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
     assert trips.finish(linked, trips.at_provider(left)).location == "/account/proof"
     assert "Thank you, you’re confirmed" in linked.open("/account/proof").text
@@ -54,6 +59,27 @@ def test_a_sign_in_of_before_proves_nothing(lie, linked, provider):
     provider.set(**lie)
     assert trips.sign_in(linked).status_code == 403
     assert linked.act(OPTIONS).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ({}, 200),
+        ({"moments": {"auth_time": -900}}, 403),
+        ({"claims": {"auth_time": True}}, 403),
+        ({"claims": {"auth_time": None}}, 200),
+    ],
+    ids=str,
+)
+def test_who_signed_out_signs_in_unasked_and_has_proved_nothing(said, answer, linked, provider):
+    """A provider that does not say when it asked is believed, or nobody could prove anything."""
+    provider.set(**said)
+    linked.act("/sign-out")
+    left = trips.begin(linked)
+    assert "prompt" not in asked_at(left)
+    assert asked_at(left)["max_age"] != ["0"]
+    assert trips.finish(linked, trips.at_provider(left)).status_code == 303
+    assert linked.act(OPTIONS).status_code == answer
 
 
 def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
