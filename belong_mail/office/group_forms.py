@@ -185,15 +185,8 @@ class EndForm(BaseForm):
 
 
 class NewGroupForm(GroupForm):
-    starts = RadioField(
-        _l("When can people join?"),
-        choices=lambda: [
-            SelectChoice("upcoming", _("Not yet: people can ask to be notified when it starts")),
-            SelectChoice("now", _("Now")),
-        ],
-        default="upcoming",
-        validators=[InputRequired(_l("Choose one."))],
-    )
+    """Its page shows the first fields alone; the rest follows on the group's own page."""
+
     submit = SubmitField(_l("Add the group"))
 
 

@@ -179,7 +179,7 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
                 proof.require_fresh()
                 approval.choose(session, found, form["approval_rule"].data)
             return found
-        return office.add(session, form.described(), is_upcoming=form["starts"].data != "now")
+        return office.add(session, form.described())
     except office.NameTaken:
         form.refuse_name()
     return None

@@ -86,13 +86,13 @@ def described(group: Group) -> Described:
     return replace(said, is_discreet=is_discreet(group))
 
 
-def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
-    """Add a group at the end of the directory. Raises NameTaken."""
+def add(session: Session, said: Described) -> Group:
+    """Add an upcoming group at the end of the directory. Raises NameTaken."""
     if not groups.is_name_free(session, said.name):
         raise NameTaken
     try:
         slug = groups.slug_for(said.name)
-        group = groups.add(session, slug, said.name, "", is_upcoming=is_upcoming)
+        group = groups.add(session, slug, said.name, "", is_upcoming=True)
     except groups.InvalidSlug as error:
         raise NameTaken from error
     for each in fields(said):

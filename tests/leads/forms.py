@@ -33,8 +33,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "office_groups.new": {
         "name": "Night shift",
         "summary_en": "For the night",
-        "starts": "upcoming",
-        "identifying_words_en": "late\r\nmoon",
+        "summary_es": "Para la noche",
     },
     "office_groups.end": {"last_day": SOON},
     "office_imports.add": {"language": "es"},

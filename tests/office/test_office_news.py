@@ -14,13 +14,14 @@ def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
     app, office, visitor, scenario, services
 ):
     described = {"summary_en": "News of the office.", "summary_es": "Noticias de la oficina."}
-    answer = office.send("/office/new-group", name="Office News", starts="now", **described)
+    answer = office.send("/office/new-group", name="Office News", **described)
     assert answer.location == f"/office/groups/{SLUG}?done=added"
     with services.reading.begin() as session:
         group = session.scalars(select(Group).where(Group.slug == SLUG)).one().public_id
     invited = {"name": "Sam, office", "email": OFFICE, "groups": [group], "language": "en"}
     assert office.send("/office/leads/invite", **invited).status_code == 303
     visitor.press(link_to(scenario.mails(OFFICE)[-1], "invitation"))
+    assert office.act(f"{answer.location.partition('?')[0]}/launch").status_code == 303
     scenario.enter(READER, SLUG)
 
     written = office.act("/lead/groups/office-news/newsletters").location
