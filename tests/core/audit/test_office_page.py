@@ -60,7 +60,7 @@ def test_person_is_called_as_the_office_does(office, services):
     own, about = listed(office)[:2]
     assert "Sam Rivera (you)" in own
     assert "To whom" not in own
-    assert "To whom: Sam Rivera (you)." in about
+    assert "To whom: Sam Rivera (you)" in about
 
 
 def test_details_are_told_in_words_and_ids_to_nobody(office, services):
