@@ -30,7 +30,7 @@ PATHS = {
     "sign_in.confirm": "/sign-in/<token>",
     "subscriptions.confirm": "/confirm/<token>",
     "subscriptions.join": "/groups/<slug>/join",
-    "subscriptions.leave": "/leave/<token>",
+    "subscriptions.manage": "/leave/<token>",
     "subscriptions.not_me": "/not-me/<token>",
     "subscriptions.one_click": "/one-click/<token>",
 }

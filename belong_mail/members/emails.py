@@ -59,7 +59,7 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     """Tell a member who signed up again that they are a member."""
     letter, at = unless_suppressed(session, mailer, delivery), delivery.created_at
     member, language = letter.context["member"], letter.language
-    leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, member, at, language)
+    leave = mailer.links.signed("subscriptions.manage", Purpose.LEAVE, member, at, language)
     return letter.saying(leave_url=leave)
 
 
@@ -131,7 +131,7 @@ def require_group(subscription: Subscription) -> None:
 
 def leave_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -> str:
     return mailer.links.signed(
-        "subscriptions.leave",
+        "subscriptions.manage",
         Purpose.LEAVE,
         subscription.public_id,
         delivery.created_at,

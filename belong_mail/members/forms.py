@@ -25,6 +25,7 @@ from belong_mail.groups.questions import answer_in_words, asked, field_for
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.jobs import Join, JoinByCode, Signup, WaitForGroup
+from belong_mail.members.models import Subscription
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
@@ -260,24 +261,24 @@ class PressForm(BaseForm):
         if field.data is not None and not self.first <= field.data <= self.last:
             raise ValidationError(_("Choose a date after today and within a year."))
 
-    def act(self, session: Session, public_id: str) -> None:
-        """Apply the button to a membership. Raises BadToken if that is no longer possible."""
+    def act(self, session: Session, one: Subscription) -> None:
+        """Apply the button to a locked membership; one that has ended can only be restored."""
         match self.verb:
             case "leave":
-                members.leave(session, public_id)
+                members.leave(session, one.public_id)
             case "undo":
-                members.undo_leave(session, public_id)
+                members.undo_leave(one)
+            case _ if not one.is_active:
+                pass
             case "pause":
                 day = cast("date", self.until.data)
-                until = datetime.combine(day, time(), services().settings.timezone)
-                members.pause(session, public_id, until)
+                one.paused_until = datetime.combine(day, time(), services().settings.timezone)
             case "resume":
-                members.resume(session, public_id)
+                members.resume(one)
             case "language":
-                members.active_member(session, public_id).language = self.language.data
+                one.language = self.language.data
             case "remind":
-                is_wanted = self.remind.data == "yes"
-                members.active_member(session, public_id).is_reminded = is_wanted
+                one.is_reminded = self.remind.data == "yes"
 
 
 def _in_months(months: int) -> date:

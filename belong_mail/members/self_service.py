@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -112,27 +110,10 @@ def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
     return public_ids
 
 
-def change_each(
-    session: Session, public_ids: list[str], change: Callable[[Session, str], object]
-) -> list[str]:
-    """Apply a change to each membership; return the public ids of those that changed.
-
-    Skips memberships for which it is no longer possible. All are locked in one order, so that two
-    requests at once do not deadlock.
-    """
+def lock(session: Session, public_ids: list[str]) -> list[Subscription]:
+    """Return memberships, locked for update; in one order, so that two requests do not deadlock."""
     rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
-    before = {
-        each: _state(each)
-        for each in session.scalars(rows.order_by(Subscription.id).with_for_update())
-    }
-    for each in before:
-        with suppress(BadToken):
-            change(session, each.public_id)
-    return [each.public_id for each, state in before.items() if _state(each) != state]
-
-
-def _state(one: Subscription) -> tuple[object, ...]:
-    return one.is_active, one.pause, one.language, one.is_reminded
+    return list(session.scalars(rows.order_by(Subscription.id).with_for_update()))
 
 
 def ask_worker(

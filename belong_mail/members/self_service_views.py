@@ -19,6 +19,8 @@ from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
 from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, SendMyGroups
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service import ALL, choose
+from belong_mail.members.views import TOO_LATE, subscriptions
+from belong_mail.members.views import manage as manage_one
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import services, throttle
 from belong_mail.web.language import gettext as _
@@ -89,8 +91,26 @@ def email_again(session: Session, token: str) -> ResponseReturnValue:
 
 @self_service.get("/my-groups/<secret>")
 @public
-def manage(session: Session, secret: str) -> Page:
-    return _manage_page(session, secret)
+def manage(session: Session, secret: str, form: PressForm | None = None) -> Page:
+    """Show the list; `form` has a wrong day for one membership, or for ALL."""
+    listed = members_self_service.open_session(session, secret)
+    found = members_self_service.list_memberships(session, listed)
+    wrong, empty = request.form.get("membership", ""), PressForm("pause", formdata=None)
+    forms, is_so = {wrong: form or empty}, IS_SO.get(request.args.get("done", ""))
+    of = [wrong] if wrong else request.args.getlist("of")
+    told = [one for one in found if one.public_id in of]
+    first = [one for one in found if one.is_active][:1]
+    return page(
+        "self_service/manage.html",
+        form=forms[wrong],
+        held=[_card(session, each, forms.get(each.public_id, empty)) for each in found],
+        all_form=forms.get(ALL, empty),
+        opened=[one.public_id for one in told or first],
+        told_of=[one.public_id for one in told if is_so and is_so(one)],
+        secret=secret,
+        link={"secret": secret},
+        listed=listed,
+    )
 
 
 @self_service.get(
@@ -114,22 +134,29 @@ def leave_all(session: Session, secret: str) -> ResponseReturnValue:
     return page("self_service/leave_all.html", secret=secret, held=held)
 
 
+@subscriptions.post("/leave/<token>", defaults={"press": "leave"})
+@subscriptions.post("/leave/<token>/<any(undo, pause, resume, language, remind):press>")
 @self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
 @public
 @no_cookie
-def act(session: Session, secret: str, press: str) -> ResponseReturnValue:
-    """Apply a button to the memberships in its form, in one transaction."""
-    form, named = PressForm(press), request.form.getlist("membership")
-    meant = choose(session, secret, named)
-    if press == "pause" and not form.is_sent():
-        return _manage_page(session, secret, named[0], form)
+def act(session: Session, press: str, **link: Any) -> ResponseReturnValue:
+    """Apply a button to a newsletter's membership, or to those that the form of a list names."""
+    form, meant = PressForm(press), _meant(session, **link)
     if not form.is_sent():
-        abort(400)
-    changed = members_self_service.change_each(session, meant, form.act)
-    said: dict[str, Any] = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
-    if changed:
-        said = {"done": press, "of": changed, "_anchor": "done"}
-    return redirect(url_for(".manage", secret=secret, **said), 303)
+        show = manage if "secret" in link else manage_one
+        return show(session, **link, form=form) if press == "pause" else abort(400)
+    held = members_self_service.lock(session, meant)
+    for one in held:
+        form.act(session, one)
+    done = press if any(map(IS_SO[press], held)) else TOO_LATE
+    return redirect(url_for(".manage", **link, done=done, of=meant, _anchor="done"), 303)
+
+
+def _meant(session: Session, token: str = "", secret: str = "") -> list[str]:
+    """Return the memberships that a button is about. Raises BadToken."""
+    if token:
+        return [services().tokens.read(Purpose.LEAVE, token)]
+    return choose(session, secret, request.form.getlist("membership"))
 
 
 @self_service.post("/my-groups/<secret>/copy")
@@ -175,26 +202,6 @@ def _ask(
         asked.ask(session, services().sealer, due_at=throttle(session))
         return redirect(url_for(sent), 303)
     return page(f"self_service/{name}.html", form=form)
-
-
-def _manage_page(
-    session: Session, secret: str, wrong: str = "", form: PressForm | None = None
-) -> Page:
-    """Show the list; `form` has a wrong day for one membership, or for ALL."""
-    listed = members_self_service.open_session(session, secret)
-    found = members_self_service.list_memberships(session, listed)
-    forms, empty = {wrong: form} if form else {}, PressForm("pause", formdata=None)
-    done, of = request.args.get("done", ""), [wrong] if wrong else request.args.getlist("of")
-    is_so, told = IS_SO.get(done), [one for one in found if one.public_id in of]
-    first = [one for one in found if one.is_active][:1]
-    shown: dict[str, Any] = {
-        "held": [_card(session, each, forms.get(each.public_id, empty)) for each in found],
-        "all_form": forms.get(ALL, empty),
-        "opened": [one.public_id for one in told or first],
-        "told_of": [one.public_id for one in told if is_so and is_so(one)],
-    }
-    shown |= {"secret": secret, "listed": listed, "done": done, "is_wrong": bool(wrong)}
-    return page("self_service/manage.html", 422 if wrong else 0, **shown)
 
 
 def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:

@@ -24,10 +24,6 @@ from belong_mail.members.models import PendingConfirmation, Subscription, Waitli
 UNDO_WINDOW = timedelta(hours=1)
 
 
-class NotAMember(BadToken):
-    """The link's owner has left, or has not joined yet."""
-
-
 def ask_to_join(
     session: Session, sealer: Sealer, group: Group, signup: Signup, due_at: datetime
 ) -> None:
@@ -157,28 +153,14 @@ def leave_if_there(session: Session, public_id: str) -> None:
         leave(session, public_id)
 
 
-def pause(session: Session, public_id: str, until: datetime) -> None:
-    """Pause a member's issues until a time. Raises NotAMember if they have left."""
-    active_member(session, public_id).paused_until = until
-
-
-def resume(session: Session, public_id: str) -> None:
-    """End a pause. Raises NotAMember if the member has left.
+def resume(subscription: Subscription) -> None:
+    """End a pause.
 
     Issues queued during the pause do not come: their chunks and counts were planned without the
     member.
     """
-    subscription = active_member(session, public_id)
     if subscription.pause is not None:
         subscription.paused_until = now()
-
-
-def active_member(session: Session, public_id: str) -> Subscription:
-    """Find a member, locked for update. Raises NotAMember if they have left."""
-    subscription = get_for_update(session, public_id)
-    if not subscription.is_active:
-        raise NotAMember
-    return subscription
 
 
 def can_undo_leave(subscription: Subscription) -> bool:
@@ -191,18 +173,14 @@ def can_undo_leave(subscription: Subscription) -> bool:
     )
 
 
-def undo_leave(session: Session, public_id: str) -> Subscription:
-    """Restore a membership that was just left. Raises BadToken if it is too late.
+def undo_leave(subscription: Subscription) -> None:
+    """Restore a membership that was just left; after UNDO_WINDOW it stays ended.
 
     Issues queued meanwhile do not come, as after a pause.
     """
-    subscription = get_for_update(session, public_id)
     if can_undo_leave(subscription):
         subscription.ended_at = None
         subscription.paused_until = max(now(), subscription.paused_until or now())
-    if not subscription.is_active:
-        raise BadToken
-    return subscription
 
 
 REMOVE, BAR, LET_IN = "remove", "bar", "let-in"

@@ -42,15 +42,8 @@ from belong_mail.web.page import Page, page
 subscriptions = Blueprint("subscriptions", __name__)
 # The page says so if an email is sent later than this.
 SOON = timedelta(minutes=1)
-# The value of `done` for a member's button that was used after leaving.
+# The value of `done` for a member's button that came too late.
 TOO_LATE = "too-late"
-
-
-@subscriptions.errorhandler(members.NotAMember)
-def too_late(_error: members.NotAMember) -> ResponseReturnValue:
-    """Redirect a button used after leaving to the page that says so."""
-    token = (request.view_args or {})["token"]
-    return redirect(url_for(".leave", token=token, done=TOO_LATE), 303)
 
 
 @subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
@@ -233,30 +226,12 @@ def _rejected_page(session: Session, subscription: Subscription) -> Page:
     return page("subscriptions/not_me_done.html", choice=choice)
 
 
-@subscriptions.route("/leave/<token>", methods=["GET", "POST"])
+@subscriptions.get("/leave/<token>")
 @public
-@no_cookie
-def leave(session: Session, token: str) -> ResponseReturnValue:
+def manage(session: Session, token: str, form: PressForm | None = None) -> Page:
+    """Show what a newsletter's link can do; `form` has a wrong day."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
-    if request.method != "POST":
-        return _manage(members.get(session, public_id))
-    members.leave(session, public_id)
-    return redirect(url_for(".leave", token=token), 303)
-
-
-@subscriptions.post("/leave/<token>/<any(undo, pause, resume, language, remind):press>")
-@public
-@no_cookie
-def act(session: Session, token: str, press: str) -> ResponseReturnValue:
-    """Apply a button of a newsletter's page, to this group's membership only."""
-    public_id = services().tokens.read(Purpose.LEAVE, token)
-    form = PressForm(press)
-    if form.is_sent():
-        form.act(session, public_id)
-        return redirect(url_for(".leave", token=token, done=press), 303)
-    if press != "pause":
-        abort(400)
-    return _manage(members.get(session, public_id), 422, form)
+    return _manage(members.get(session, public_id), form=form)
 
 
 @subscriptions.route("/one-click/<token>", methods=["GET", "POST"])
@@ -273,17 +248,16 @@ def one_click(session: Session, token: str) -> ResponseReturnValue:
     if request.method == "POST" and said == "One-Click":
         members.leave_if_there(session, public_id)
         return "", 204
-    return _manage(members.get(session, public_id), 400 if request.method == "POST" else 200)
+    return _manage(members.get(session, public_id), 400 if request.method == "POST" else 0)
 
 
-def _left_page(subscription: Subscription, status: int = 200) -> Page:
+def _left_page(subscription: Subscription, status: int = 0) -> Page:
     """Show that someone has left, and how to come back."""
-    token = services().tokens.sign(Purpose.LEAVE, subscription.public_id, now())
     return _page(
         "left",
         subscription.group,
         status,
-        token=token,
+        link={"token": services().tokens.sign(Purpose.LEAVE, subscription.public_id, now())},
         can_undo=members.can_undo_leave(subscription),
         can_join=subscription.group.is_open and not subscription.is_suppressed,
         has_bounced=subscription.is_unreachable,
@@ -291,7 +265,7 @@ def _left_page(subscription: Subscription, status: int = 200) -> Page:
     )
 
 
-def _manage(subscription: Subscription, status: int = 200, form: PressForm | None = None) -> Page:
+def _manage(subscription: Subscription, status: int = 0, form: PressForm | None = None) -> Page:
     """Show what a newsletter's link can do, in this group only, as emails are forwarded."""
     if not subscription.is_active:
         return _left_page(subscription, status)
@@ -301,12 +275,11 @@ def _manage(subscription: Subscription, status: int = 200, form: PressForm | Non
         "leave",
         subscription.group,
         status,
-        token=services().tokens.sign(Purpose.LEAVE, subscription.public_id, now()),
+        link={"token": services().tokens.sign(Purpose.LEAVE, subscription.public_id, now())},
         form=form or PressForm("pause", formdata=None),
         paused_until=subscription.pause,
         mail_language=subscription.language,
         is_reminded=subscription.is_reminded,
-        done=request.args.get("done"),
     )
 
 

@@ -125,7 +125,7 @@ def render_each(newsletter: Newsletter, renderer: Renderer, links: Links) -> lis
     written = {words.of(language)[2]: language for language in NAMES if words.text.get(DEFAULT)}
     made = []
     for language in written.values():
-        leave_url = slot("leave").join(links.frame("subscriptions.leave", language))
+        leave_url = slot("leave").join(links.frame("subscriptions.manage", language))
         rendered = rendering.render(
             renderer, newsletter.group, words, language, newsletter.images, leave_url
         )

@@ -140,7 +140,7 @@ def build(
     if is_long or not files.are_few(newsletter):
         raise UnfitIssue(())  # no form accepts it, and some checks take quadratic time
     words = IssueText.from_issue(newsletter)
-    leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
+    leave_url = slot("leave").join(mailer.links.frame("subscriptions.manage", language))
     replies_to = mailbox.reply_address(mailer.opener, newsletter.group)
     rendered = render(
         mailer.renderer,

@@ -153,7 +153,7 @@ NEXT_STEPS = {
     "sign_in.accept": INVITED,
     "sign_in.confirm": SIGN_IN,
     "subscriptions.act": MY_GROUPS,
-    "subscriptions.leave": MY_GROUPS,
+    "subscriptions.manage": MY_GROUPS,
     "subscriptions.not_me": NOT_ME,
     "subscriptions.one_click": MY_GROUPS,
     "subscriptions.welcome": MY_GROUPS,

@@ -38,7 +38,7 @@ def test_a_link_begins_with_the_base_url_and_is_the_same_for_every_try(services)
     ):
         links = Links(base_url, services.tokens)
         link, again = (
-            links.signed("subscriptions.leave", Purpose.LEAVE, "some-id", AT, "es")
+            links.signed("subscriptions.manage", Purpose.LEAVE, "some-id", AT, "es")
             for _ in range(2)
         )
         assert link == again

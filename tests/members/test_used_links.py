@@ -137,7 +137,7 @@ def test_when_the_row_is_gone_every_link_explains(scenario):
         path = leave.partition("?")[0]
         answers = [scenario.visitor.open(each) for each in (leave, link_to(mail, "not-me"))]
         answers += [scenario.visitor.open(link_to(mail, "confirm"))]
-        answers += [scenario.visitor.press(f"{path}/remind", remind="yes")]
+        answers += [scenario.visitor.follow(f"{path}/remind", remind="yes")]
         for answer in answers:
             assert answer.status_code == 410
             assert "This link is no longer needed" in answer.text

@@ -113,7 +113,7 @@ def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(worker, services,
         if comes == "confirms":
             late.confirmed_at = None
         else:
-            subscriptions.pause(session, late.public_id, now() + timedelta(days=7))
+            late.paused_until = now() + timedelta(days=7)
         issue = queue_issue(session).id
         before = now() - timedelta(seconds=5)
     with services.writing.begin() as session, time_machine.travel(before, tick=False):
@@ -123,7 +123,7 @@ def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(worker, services,
             session.flush()
             subscriptions.confirm(session, services.sealer, pending.confirm_id)
         else:
-            subscriptions.resume(session, late.public_id)
+            subscriptions.resume(session.get_one(Subscription, late.id))
     assert books(services, issue) == {"recipients": 2, "queued": 2}
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
