@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from belong_mail.core import encryption
 from belong_mail.core.district import District
-from belong_mail.core.encryption import NONCE_OCTETS, derive_key
+from belong_mail.core.encryption import HEAD_OCTETS, NONCE_OCTETS, derive_key
 
 # Most unknown key ids remembered: an intruder who writes rows could invent any number.
 MAX_UNKNOWN_KEYS = 100
@@ -48,7 +48,8 @@ class Opener:
             key = encryption.private_key(text)
             key_id = encryption.key_id(key.public_key().public_bytes_raw())
             self._private[key_id] = key
-            self._wrapping[key_id] = AESGCM(derive_key(key.private_bytes_raw(), "wrap"))
+            secret = derive_key(key.private_bytes_raw(), "wrap")
+            self._wrapping[encryption.WRAPPED + key_id] = AESGCM(secret)
             self._newest = key_id
 
     @property
@@ -63,7 +64,7 @@ class Opener:
 
     def has(self, made: bytes) -> bool:
         """Return whether the key of a ciphertext is here."""
-        return made[1 : encryption.HEAD_OCTETS] in self._private
+        return made[1:HEAD_OCTETS] in self._private
 
     def dismiss(self, key_id: bytes) -> None:
         """Treat data with this key id as corrupt from now on."""
@@ -88,15 +89,15 @@ class Opener:
 
         Sealed data is refused: otherwise an intruder in the web could write in the worker's name.
         """
-        kind, key_id, rest = encryption.split_head(wrapped)
-        if kind != encryption.WRAPPED:
-            raise DecryptionError(where)
-        if (key := self._wrapping.get(key_id)) is None:
-            if key_id not in self._dismissed and len(self.unknown) < MAX_UNKNOWN_KEYS:
+        if (key := self._wrapping.get(wrapped[:HEAD_OCTETS])) is None:
+            kind, key_id, _ = encryption.split_head(wrapped)
+            is_ours = kind == encryption.WRAPPED and key_id not in self._dismissed
+            if is_ours and len(self.unknown) < MAX_UNKNOWN_KEYS:
                 self.unknown.add(key_id)
                 raise UnknownKey(where)
             raise DecryptionError(where)
         try:
+            rest = wrapped[HEAD_OCTETS:]
             place = encryption.associated_data(f"{where}/{row}")
             return encryption.unpad(key.decrypt(rest[:NONCE_OCTETS], rest[NONCE_OCTETS:], place))
         except (InvalidTag, ValueError) as error:
@@ -104,10 +105,9 @@ class Opener:
 
     def wrap(self, data: bytes, where: str, row: str) -> bytes:
         """Wrap data, bound to this place and row as associated data."""
-        nonce = os.urandom(NONCE_OCTETS)
+        head, nonce = encryption.WRAPPED + self._newest, os.urandom(NONCE_OCTETS)
         place = encryption.associated_data(f"{where}/{row}")
-        wrapped = self._wrapping[self._newest].encrypt(nonce, encryption.pad(data), place)
-        return encryption.WRAPPED + self._newest + nonce + wrapped
+        return head + nonce + self._wrapping[head].encrypt(nonce, encryption.pad(data), place)
 
 
 class BlindIndex:
