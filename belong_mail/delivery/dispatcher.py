@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.database_errors import error_name, is_too_slow
 from belong_mail.core.decryption import UnknownKey
-from belong_mail.delivery import outcomes
-from belong_mail.delivery.journal import Journal, JournalEntry
+from belong_mail.delivery import journal, outcomes
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, Outcome
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
@@ -107,7 +106,7 @@ REFILL_SHARE = CHUNK_MEMBERS / MAX_IN_HAND
 class Dispatcher:
     """A thread-safe queue of messages for connections, and of their results."""
 
-    def __init__(self, journal: Journal, limit: ConcurrencyLimit) -> None:
+    def __init__(self, journal: journal.Journal, limit: ConcurrencyLimit) -> None:
         self._journal = journal
         self._limit = limit
         self._waiting: deque[PendingMessage] = deque()
@@ -188,32 +187,32 @@ class Dispatcher:
 
     def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
         while (pending := self._next()) is not None:
-            self._journal.note(pending.id, JournalEntry.TAKEN)
+            self._journal.note(pending.id, journal.TAKEN)
             written = compose_message(pending)
             if is_opening:  # A crash meanwhile is not its fault.
-                self._journal.note(pending.id, JournalEntry.CLAIMED)
+                self._journal.note(pending.id, journal.CLAIMED)
             if isinstance(written, Envelope):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
             self._record(pending.id, written)
         return None
 
     def record_start(self, outgoing: OutgoingMessage) -> None:
-        self._journal.note(outgoing.id, JournalEntry.TAKEN)
+        self._journal.note(outgoing.id, journal.TAKEN)
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
         """Record a final dot, or raise if the lease ended; a worker that hangs here may send it."""
         try:
-            self._journal.write(outgoing.id, JournalEntry.DOT)
+            self._journal.write(outgoing.id, journal.DOT)
         except OSError as error:
             raise RelayUnavailable("JOURNAL", type(error).__name__) from error
         if time.monotonic() > self.is_ours_until or outgoing.id not in self.held:
-            self._journal.note(outgoing.id, JournalEntry.CLAIMED)
+            self._journal.note(outgoing.id, journal.CLAIMED)
             raise RelayUnavailable("LEASE", "stood still")
 
     def record_reply(self, outgoing: OutgoingMessage, reply: Reply) -> bool:
         outcome = outcomes.ACCEPTED if reply is WELCOME else outcomes.outcome_of(reply)
         if outcome is outcomes.ACCEPTED:
-            self._record(outgoing.id, outcome, JournalEntry.ACCEPTED)
+            self._record(outgoing.id, outcome, journal.ACCEPTED)
             self._limit.record_success()
             if self._had_trouble:
                 self._had_trouble = False
@@ -221,7 +220,7 @@ class Dispatcher:
             return True
         if outcomes.may_concern_recipient(outcome, reply) and self._limit.is_stuck_at(outgoing.id):
             outcome = replace(outcome, state=State.DEFERRED)
-        self._record(outgoing.id, outcome, JournalEntry.REFUSED if reply.verb == "DOT" else None)
+        self._record(outgoing.id, outcome, journal.REFUSED if reply.verb == "DOT" else None)
         if not outcome.is_about_us:
             return True
         log.warning("The relay takes nothing now: %d %s.", reply.code, outcome.phrase)
@@ -271,12 +270,14 @@ class Dispatcher:
                 return max(0.0, first.not_before - at)
         return None
 
-    def _record(self, delivery_id: int, outcome: Outcome, mark: JournalEntry | None = None) -> None:
+    def _record(
+        self, delivery_id: int, outcome: Outcome, mark: journal.JournalEntry | None = None
+    ) -> None:
         if mark is not None:
             self._journal.note(delivery_id, mark)
         self._results.append((delivery_id, outcome))
         left = len(self.held) - len(self._unwritten) - len(self._results)
-        if left <= 0 or (left <= self._refill_below and not self._has_rung):
+        if left <= 0 or (not self._has_rung and left <= self._refill_below):
             self._has_rung = True
             self._tell()
 
