@@ -33,7 +33,7 @@ class ConnectionTask:
     line: SmtpConnection
     steps: SmtpSteps[None]
     file: int = -1
-    wait: WaitFor = WaitFor.READ
+    wait: WaitFor = "read"
     idle_at: float = 0.0
     error: Exception | None = None
     end: threading.Event = field(default_factory=threading.Event)
@@ -163,7 +163,7 @@ class ConnectionPool:
 
     def _go_on(self, task: ConnectionTask) -> None:
         """Continue a conversation after an event; an idle one ends."""
-        if task.wait is WaitFor.MESSAGE:
+        if task.wait == "message":
             self._idle.remove(task)
         self._step(task)
 
@@ -173,9 +173,9 @@ class ConnectionPool:
         self._look_at = at + LOOK_GAP_SECONDS
         for talk in list(self._talks.values()):
             until = talk.line.deadline if talk.line.now == "DOT" else self._leave_at
-            if talk.wait is not WaitFor.MESSAGE and min(until, talk.line.deadline) <= at:
+            if talk.wait != "message" and min(until, talk.line.deadline) <= at:
                 self._step(talk, is_late=True)
-            elif talk.wait is WaitFor.MESSAGE and at - talk.idle_at > self._most_idle:
+            elif talk.wait == "message" and at - talk.idle_at > self._most_idle:
                 self._go_on(talk)
 
     def _step(
@@ -193,15 +193,15 @@ class ConnectionPool:
         except Exception as error:  # noqa: BLE001 - raised where the conversation came from
             task.error = error
             return self._end(task)
-        if wait is not task.wait or wait is WaitFor.MESSAGE:
+        if wait != task.wait or wait == "message":
             self._change(task, wait)
         return None
 
     def _change(self, task: ConnectionTask, wait: WaitFor) -> None:
-        if WaitFor.WRITE in (wait, task.wait):
-            event = select.EPOLLOUT if wait is WaitFor.WRITE else select.EPOLLIN
+        if "write" in (wait, task.wait):
+            event = select.EPOLLOUT if wait == "write" else select.EPOLLIN
             self._poll.modify(task.file, event)
-        if wait is WaitFor.MESSAGE:
+        if wait == "message":
             task.idle_at = time.monotonic()
             self._idle.append(task)
         task.wait = wait

@@ -27,7 +27,7 @@ class Envelope:
     return_path: str
     recipient: str
     message: bytes
-    # Whether its pieces were checked when they were made, so that it is not checked again.
+    # Whether all but the recipient was checked when it was made, and is not checked again.
     is_verified: bool = False
     # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
     end: bytes = b""

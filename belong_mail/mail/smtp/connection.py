@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -34,15 +33,9 @@ class ProtocolError(Exception):
 T = TypeVar("T")
 
 
-class WaitFor(Enum):
-    """The event for which a conversation waits."""
-
-    READ = "read"
-    WRITE = "write"
-    # It is idle: `send` gives it the next message, or None to end it.
-    MESSAGE = "message"
-
-
+# The event for which a conversation waits. At "message" it is idle: `send` gives it the next
+# message, or None to end it.
+WaitFor = Literal["read", "write", "message"]
 # A coroutine, resumed after the event it waits for; TimeoutError is thrown in at the deadline.
 SmtpSteps = Generator[WaitFor, Any, T]
 
@@ -146,7 +139,7 @@ class SmtpConnection(smtplib.SMTP):
     def continue_sending(self, rest: memoryview) -> SmtpSteps[None]:
         """Send the rest whenever the socket can take more."""
         while rest:
-            yield WaitFor.WRITE
+            yield "write"
             with suppress(*_WOULD_BLOCK):
                 rest = rest[self._open_socket().send(rest) :]
 
@@ -196,7 +189,7 @@ class SmtpConnection(smtplib.SMTP):
     def _receive_more(self) -> SmtpSteps[None]:
         self._acknowledge()
         while True:
-            yield WaitFor.READ
+            yield "read"
             try:
                 return self._receive()
             except _WOULD_BLOCK:

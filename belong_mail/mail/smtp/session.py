@@ -15,7 +15,6 @@ from belong_mail.mail.smtp.connection import (
     RelayUnavailable,
     SmtpConnection,
     SmtpSteps,
-    WaitFor,
     connect,
     network_reason,
 )
@@ -119,7 +118,7 @@ class SmtpSession:
                 self.line.phase("body", _BLOCK_SHARE)
                 yield from self.line.say(part[begin : begin + _BLOCK])
         if sum(map(len, body)) > ONE_SEND_OCTETS:
-            yield WaitFor.WRITE
+            yield "write"
         self.line.expect_silence()
 
     def _forget(self, refusal: Reply) -> SmtpSteps[None]:
@@ -158,18 +157,17 @@ class SmtpSession:
         return self._most - self.sent
 
 
-def require_valid(envelope: Envelope) -> bytes:
-    """Return the body with its dots stuffed (RFC 5321, 4.5.2), so that no line ends it early.
+def require_valid(envelope: Envelope) -> Envelope:
+    """Return the envelope with its body's dots stuffed (RFC 5321, 4.5.2): no line ends it early.
 
-    The output of `MessageTemplate.fill` was checked piece by piece and is returned as it is. Raises
-    InvalidAddress and InvalidMessage.
+    One that is verified stays as it is. Raises InvalidAddress and InvalidMessage.
     """
     check_envelope(envelope.recipient)
+    if envelope.is_verified:
+        return envelope
+    body = envelope.message
     if envelope.return_path:
         check_envelope(envelope.return_path)
-    body = envelope.message
-    if envelope.is_verified:
-        return body
     if envelope.end:
         raise InvalidMessage("What was not verified has no end in common with others.")
     ends = body.count(b"\r\n")
@@ -179,7 +177,7 @@ def require_valid(envelope: Envelope) -> bytes:
         raise InvalidMessage("The message is not finished, or not ASCII.")
     if body.startswith(b"."):
         body = b"." + body
-    return body.replace(b"\r\n.", b"\r\n..")
+    return replace(envelope, message=body.replace(b"\r\n.", b"\r\n.."))
 
 
 def reply_to(verb: str, code: int, text: bytes) -> Reply:
@@ -194,7 +192,7 @@ def xtext(address: str) -> str:
     return address.replace("+", "+2B").replace("=", "+3D")
 
 
-_PIPELINE_OK, _DATA_READY = rb"250 [^\r\n]{0,506}\r\n", rb"354 [^\r\n]{0,506}\r\n"
+_PIPELINE_OK, _DATA_READY = rb"250 .{0,506}\r\n", rb"354 .{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
 # The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
@@ -224,7 +222,7 @@ class SmtpPipeline:
             while following is not None and (self._is_invited or self._dialogue.is_open):
                 following = yield from self._send(following)
                 if following is None and self._dialogue.is_open:
-                    following = yield WaitFor.MESSAGE
+                    following = yield "message"
         except (OSError, ProtocolError) as error:
             self._give_up(RelayUnavailable(self._line.now, network_reason(error)))
         except RelayUnavailable as error:
@@ -284,7 +282,7 @@ class SmtpPipeline:
         if rest := self._line.start_sending(body, b".\r\n", words):
             yield from self._line.continue_sending(rest)
         if self._line.is_silent():
-            yield WaitFor.READ
+            yield "read"
         return following
 
     def _receive_end(
@@ -318,25 +316,23 @@ class SmtpPipeline:
 
     def _words(self, outgoing: OutgoingMessage) -> bytes:
         """Return MAIL, RCPT and DATA, or record why the message cannot be sent, and return b""."""
-        envelope, smtp_session = outgoing.envelope, self._dialogue
+        smtp_session = self._dialogue
         try:
-            body = require_valid(envelope)
+            envelope = outgoing.envelope = require_valid(outgoing.envelope)
         except (InvalidAddress, InvalidMessage):
             self._source.fail_unrenderable(outgoing)
             return b""
-        if too_large := smtp_session.too_large(len(body) + len(envelope.end)):
+        if too_large := smtp_session.too_large(envelope.size):
             self._source.record_reply(outgoing, too_large)
             return b""
         smtp_session.sent += 1
-        if body is not envelope.message:
-            envelope = outgoing.envelope = replace(envelope, message=body)
         return smtp_session.words(envelope)
 
     def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
         """Read the replies to an envelope."""
         self._dialogue.start()
         if self._line.is_silent():
-            yield WaitFor.READ
+            yield "read"
         if self._line.hears(_CONTINUE):
             self._is_invited = True
         else:
