@@ -314,15 +314,17 @@ class IssueMailer:
             self._writers.clear()
         for row in rows:
             key = (row[1], row[2] or DEFAULT)
-            if key not in self._writers or isinstance(self._writers[key], UnknownKey):
+            template = self._writers.get(key)
+            if template is None or isinstance(template, UnknownKey):
                 try:
                     with session.begin_nested():
-                        self._writers[key] = self._writer(session, *key)
+                        template = self._writer(session, *key)
                 except Exception as error:
                     if isinstance(error, (*NO_DATABASE, OSError)) and not is_too_slow(error):
                         raise
-                    self._writers[key] = error  # its copies wait or fail, and other email goes on
-            yield row[0], partial(self._write, row, self._writers[key])
+                    template = error  # its copies wait or fail, and other email goes on
+                self._writers[key] = template
+            yield row[0], partial(self._write, row, template)
 
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
         """Write one member's copy.
