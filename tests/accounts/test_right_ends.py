@@ -64,7 +64,7 @@ def test_two_workers_in_the_same_minute_tell_once(scenario, services):
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
         do_twice_at_once(
             services,
-            lambda session: right_tasks.tell_what_ends(scenario.worker._work(session)),
+            lambda session: right_tasks.tell_what_ends(scenario.worker.work_in(session)),
         )
         assert on_day(scenario, now(), INBOX) == [SOON]
 

@@ -362,4 +362,4 @@ def test_an_end_in_infinity_is_told_and_no_task_fails_of_it_for_ever(scenario, l
     scenario.worker.drain()
     assert ENDING in subjects(scenario)
     with scenario.services.reading.begin() as session:
-        find_locked_groups(scenario.worker._work(session))
+        find_locked_groups(scenario.worker.work_in(session))

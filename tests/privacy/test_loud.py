@@ -363,7 +363,7 @@ def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
     silence(scenario, NOT_ACCEPTED)
     # A lock may keep what tells of it from the row, so this may come first.
     with scenario.services.writing.begin() as session:
-        end_invitations(scenario.worker._work(session))
+        end_invitations(scenario.worker.work_in(session))
     silence(scenario, "UPDATE rights SET accepted_at = CURRENT_TIMESTAMP")
     assert is_proven(scenario, LEAD)
     assert is_proven(scenario, OFFICE, None)
