@@ -19,7 +19,7 @@ def sign_in(app: Flask, keyring: Keyring, slug: str, address: str = "") -> Visit
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
         group = group_named(session, slug)
-        invitations.invite(session, keyring.opener, keyring.index, group, address)
+        invitations.invite(session, keyring, group, address)
     return signed_in(app, keyring, address)
 
 

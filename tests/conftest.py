@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.app import create_app
 from belong_mail.core import encryption
@@ -235,6 +235,6 @@ def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
     """The lead, who works for the office besides."""
     with services.writing.begin() as session:
         [account] = session.scalars(select(Account))
-        address = invitations.account_address(keyring.opener, keyring.index, account)
+        address = proven.address(keyring, account)
         let_work_for_office(session, keyring, address)
     return lead

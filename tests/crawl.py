@@ -291,7 +291,7 @@ def invite(services: Services, keyring: Keyring) -> None:
     """Let somebody lead the group through which the walk goes."""
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
-        invitations.invite(session, keyring.opener, keyring.index, group, LEAD)
+        invitations.invite(session, keyring, group, LEAD)
         let_work_for_office(session, keyring, LEAD)
 
 

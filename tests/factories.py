@@ -28,7 +28,7 @@ def group_named(session: Session, slug: str) -> Group:
 
 def let_work_for_office(session: Session, keyring: Keyring, address: str) -> None:
     """Let an address work for the office, as if it had accepted an invitation."""
-    invitations.invite(session, keyring.opener, keyring.index, None, address)
+    invitations.invite(session, keyring, None, address)
 
 
 def launch_an_hour_ago(session: Session, slug: str) -> None:

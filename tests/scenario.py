@@ -106,7 +106,7 @@ class Scenario:
     def invite_lead(self, address: str, slug: str = VILLAGE) -> None:
         with self.services.writing.begin() as session:
             group = group_named(session, slug)
-            invitations.invite(session, self.keyring.opener, self.keyring.index, group, address)
+            invitations.invite(session, self.keyring, group, address)
 
     def invite_office(self, address: str) -> None:
         with self.services.writing.begin() as session:

@@ -9,10 +9,10 @@ import json
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, proven, right_tasks
+from belong_mail.accounts import proven, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import LetIn, LinkIdentity
-from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, SignIn
+from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, Right, SignIn
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener, UnknownKey
@@ -47,7 +47,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
     account = proven.account(work, asked.account)
     if not accounts.may_sign_in(session, account):
         raise Refused
-    invitations.account_address(keys.opener, keys.index, account)
+    proven.address(keys, account)
     verify(work)
     taken = Identity.name.in_(keys.district.subject_hashes(asked.subject))
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
@@ -85,7 +85,7 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
     DecryptionError if the account's row was forged.
     """
     opener = keyring.opener
-    invitations.account_address(opener, keyring.index, account)
+    proven.address(keyring, account)
     gone = [
         session.execute(delete(each).where(each.account_id == account.id).returning(each.id)).all()
         for each in (Identity, Passkey)
@@ -96,8 +96,8 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
     audit.record(session, audit.Kind.LET_IN, account=account)
     name = right_tasks.plain_name(account.name)
     post_to_address(session, keyring, LET_IN, inbox, DEFAULT, is_own=False, name=name)
-    led = [each.group for each in invitations.proven_rights(session, opener, account)]
-    for one in dict.fromkeys((account, *right_tasks.concerned(session, opener, led))):
+    led = [each.group for each in proven.rights(session, opener, Right.account_id == account.id)]
+    for one in dict.fromkeys((account, *proven.concerned(session, opener, led))):
         right_tasks.post_to(session, keyring, LET_IN, one, is_own=one is account, name=name)
     return True
 

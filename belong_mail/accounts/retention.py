@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Exists, delete, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from belong_mail.accounts.invitations import INVITATION, opened_proof
+from belong_mail.accounts import proven
+from belong_mail.accounts.invitations import INVITATION
 from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
 from belong_mail.core.audit import AuditEntry
@@ -64,7 +65,7 @@ def end_invitations(work: Work) -> None:
     )
     over = set()
     for right in session.scalars(found).all():
-        said = opened_proof(work.keys.opener, right)
+        said = proven.opened_proof(work.keys.opener, right)
         if right.is_pending if said is None else said["begins"] is None:
             over.add(right.account_id)
             session.delete(right)

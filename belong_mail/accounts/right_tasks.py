@@ -5,7 +5,7 @@ provably work for the office, only staff are invited, the number in a day is lim
 office is notified of each right.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, Invit
 from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.decryption import DecryptionError, Keyring, Opener
+from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.rate_limits import (
@@ -49,12 +49,12 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
     """
     by = proven.office(work, asked.by)
     work.require_staff(asked.address)
-    session, opener = work.session, work.keys.opener
+    session = work.session
     wanted = _places(session, asked.rights)
     if not wanted:
         raise Refused  # Otherwise a new account would show that the address had none.
     work.use(b"rights/invitations", INVITATIONS_RATE)
-    account = invitations.get_account(session, opener, work.keys.index, asked.address)
+    account = invitations.get_account(session, work.keys, asked.address)
     rights = select(Right.id).where(Right.account_id == account.id)
     if session.scalar(rights.limit(1)) is None and asked.language in LANGUAGES:
         account.language = asked.language
@@ -116,41 +116,20 @@ def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]
     A person who has just accepted is not emailed. Proofs decide who works for the office and who
     leads, as the web could write rows. Leaders read only of groups that they lead.
     """
-    session, keys, inbox = work.session, work.keys, work.mailer.office
-    said: dict[str, Any] = {"what": what, "name": plain_name(account.name)}
-    said |= {"is_for_office": None in groups, "is_you": False}
-    names = _names(groups)
-    post_to_address(session, keys, CHANGED, inbox, DEFAULT, None, groups=names, **said)
-    told = {account.id}
-    for one in holders(session, keys.opener, None):
-        if one.id not in told:
-            post_to(session, keys, CHANGED, one, groups=names, **said)
-            told.add(one.id)
-    of_lead: dict[int, tuple[Account, list[Group | None]]] = {}
+    session, keys = work.session, work.keys
+    said: dict[str, Any] = {"what": what, "name": plain_name(account.name), "is_you": False}
+    work.post(CHANGED, work.mailer.office, DEFAULT, **said, **_named(groups))
+    of_office = proven.holders(session, keys.opener, None)
+    told: dict[Account, list[Group | None]] = {one: [*groups] for one in of_office}
     for group in groups:
-        for lead in holders(session, keys.opener, group):
-            if lead.id not in told:
-                of_lead.setdefault(lead.id, (lead, []))[1].append(group)
-    for lead, led in of_lead.values():
-        post_to(session, keys, CHANGED, lead, groups=_names(led), **said | {"is_for_office": False})
+        for lead in proven.holders(session, keys.opener, group):
+            if lead not in of_office:
+                told.setdefault(lead, []).append(group)
+    told.pop(account, None)
+    for one, read in told.items():
+        post_to(session, keys, CHANGED, one, **said, **_named(read))
     if what not in ASKED_OR_ACCEPTED:
-        post_to(session, keys, CHANGED, account, groups=names, **said | {"is_you": True})
-
-
-def concerned(session: Session, opener: Opener, groups: Iterable[Group | None]) -> list[Account]:
-    """List everyone who provably works for the office or leads one of these groups."""
-    found = (one for each in (None, *groups) for one in holders(session, opener, each))
-    return list(dict.fromkeys(found))
-
-
-def holders(session: Session, opener: Opener, group: Group | None) -> list[Account]:
-    """List everyone who provably accepted a right, whatever the web has written.
-
-    Without a group, it is the right to work for the office.
-    """
-    found = select(Right).where(Right.group_id == (group.id if group else None))
-    rights = session.scalars(found.order_by(Right.account_id)).all()
-    return [right.person for right in rights if invitations.is_accepted(opener, right)]
+        post_to(session, keys, CHANGED, account, **said | {"is_you": True}, **_named(groups))
 
 
 @each_minute("Rights go on")
@@ -170,7 +149,7 @@ def end_rights(work: Work) -> None:
             right.ends_at = min(right.ends_at or latest, latest)
             continue
         account, group = right.person, right.group
-        is_proven = invitations.is_accepted(work.keys.opener, right)
+        is_proven = proven.is_accepted(work.keys.opener, right)
         what = "removed" if right.is_pending else "ended"
         work.session.delete(right)
         work.session.flush()
@@ -208,7 +187,7 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
 def _is_invitation(work: Work, right: Right) -> bool:
     """Return whether a right is an open invitation, by its proof."""
     is_open = right.is_pending and not right.is_over
-    return is_open and not invitations.is_accepted(work.keys.opener, right)
+    return is_open and not proven.is_accepted(work.keys.opener, right)
 
 
 @each_minute("Rights end unseen")
@@ -246,7 +225,7 @@ def _ask(work: Work, account: Account, group: Group | None) -> bool:
 
     The proof decides, as an invitation would replace it.
     """
-    if invitations.has_accepted(work.session, work.keys.opener, account, group):
+    if proven.has_accepted(work.session, work.keys.opener, account, group):
         return False
     return invitations.ask_account(work.session, work.keys.opener, account, group).is_pending
 
@@ -256,7 +235,7 @@ def _begin(work: Work, account: Account, group: Group | None, invited_as: str) -
     right = accounts.find_right(work.session, account, group)
     if right is None or right.is_pending:
         return False
-    said = invitations.opened_proof(work.keys.opener, right)
+    said = proven.opened_proof(work.keys.opener, right)
     if said is None or said["begins"] is not None:
         return False
     if said["invited_as"] != invited_as:
@@ -264,16 +243,18 @@ def _begin(work: Work, account: Account, group: Group | None, invited_as: str) -
             right.accepted_at = right.ends_at = None
         return False
     wait = timedelta(0) if said["is_trusted"] else invitations.WAIT_AFTER_ACCEPTING
-    invitations.prove(work.keys.opener, right, work.at + wait)
+    proven.prove(work.keys.opener, right, work.at + wait)
     return True
 
 
-def _names(groups: Iterable[Group | None]) -> list[str]:
-    return [each.names_in_emails for each in groups if each]
+def _named(groups: Sequence[Group | None]) -> dict[str, Any]:
+    """Return the arguments by which an email names rights."""
+    names = [each.names_in_emails for each in groups if each]
+    return {"groups": names, "is_for_office": None in groups}
 
 
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
     """Queue an email to an account's owner; skip an account whose row was forged."""
     with suppress(DecryptionError):
-        address = invitations.account_address(keyring.opener, keyring.index, account)
+        address = proven.address(keyring, account)
         post_to_address(session, keyring, kind, address, account.language, None, **said)

@@ -3,10 +3,10 @@
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identity_tasks, invitations, proven, signing_in
+from belong_mail.accounts import identity_tasks, proven, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import SendSignInLink, SignInAgain, TellPasskeyChanged
-from belong_mail.accounts.models import Account, SignIn
+from belong_mail.accounts.models import Account, Right, SignIn
 from belong_mail.accounts.right_tasks import post_to
 from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now, update_if_free
@@ -65,14 +65,14 @@ def _email_link(
     account = session.scalar(select(Account).where(which))
     if account is None or not (
         accounts.may_sign_in(session, account)
-        or invitations.proven_rights(session, keys.opener, account)
+        or proven.rights(session, keys.opener, Right.account_id == account.id)
     ):
         why = "no-right" if account else "no-account"
         signing_in.record_refusal(session, account, why, WorkerLimit)
         raise Refused
     if identity_tasks.is_linked(session, keys, account):
         raise Refused
-    to, secret = invitations.account_address(keys.opener, keys.index, account), new_public_id()
+    to, secret = proven.address(keys, account), new_public_id()
     link = SignIn(public_id=link_hash(secret), account_id=account.id, browser_hash=browser_hash)
     session.add(link)
     session.flush()

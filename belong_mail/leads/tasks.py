@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from belong_mail.accounts import invitations, proven, right_tasks
-from belong_mail.accounts.models import Account
+from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id
 from belong_mail.core.decryption import Keyring
@@ -37,16 +36,17 @@ RETENTION["mailbox proposals"] = in_batches(
 def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     """Email a link to the mailbox, and one to the leader who proposed it; both must be used.
 
-    An intruder in the web can propose a mailbox of theirs, but cannot read the leader's email. A
+    An intruder in the web can propose a mailbox of theirs, but cannot read the leader's email. The
+    leader's right must be a day old, as members will reply to that mailbox. A
     mailbox whose name identifies a discreet group is refused, as headers would show it.
     """
     session, keys = work.session, work.keys
-    group, lead = _parties(work, asked.group, asked.lead)
+    group, lead = proven.lead(work, asked.group, asked.lead)
     work.require_staff(asked.address)
     if tells_by_address(group, asked.address):
         raise Refused
     written = {normalise(asked.address): asked.address}
-    of_lead = invitations.account_address(keys.opener, keys.index, lead)
+    of_lead = proven.address(keys, lead)
     written.setdefault(normalise(of_lead), of_lead)
     limited = (keys.index.limited(ASKED, group.public_id, each) for each in written)
     due_at = max(work.use(key, MAILBOX_RATE, MAX_WAIT) for key in limited)
@@ -93,29 +93,15 @@ def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
 def _change(work: Work, wanted: dict[str, str]) -> None:
     """Set a group's mailbox; notify its proven leaders and the old mailbox, without the address."""
     session, keys = work.session, work.keys
-    group, lead = _parties(work, wanted["group"], wanted["lead"])
+    group, lead = proven.lead(work, wanted["group"], wanted["lead"])
     old = mailbox.mailbox_of(keys.opener, group)
     mailbox.wrap_mailbox(keys.opener, group, wanted["address"])
     audit.record(session, audit.Kind.MAILBOX_CONFIRMED, actor=lead, group=group)
     said: dict[str, Any] = {"group": group.names_in_emails}
-    for each in right_tasks.holders(session, keys.opener, group):
+    for each in proven.holders(session, keys.opener, group):
         right_tasks.post_to(session, keys, CHANGED, each, is_lead=True, **said)
     if old and normalise(old) != normalise(wanted["address"]):
         work.post(CHANGED, old, wanted["language"], is_lead=False, **said)
-
-
-def _parties(work: Work, group_id: str, lead_id: str) -> tuple[Group, Account]:
-    """Find the group and the leader who proposed its mailbox, or raise Refused.
-
-    A leader's right must be a day old, as members will reply to that mailbox.
-    """
-    group = work.session.scalar(select(Group).where(Group.public_id == group_id))
-    lead = proven.account(work, lead_id)
-    if group is None or not invitations.may_meet_members(
-        work.session, work.keys.opener, lead, group
-    ):
-        raise Refused
-    return group, lead
 
 
 def _keep(keyring: Keyring, proposal: MailboxChange, wanted: dict[str, object]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import find_right
 from belong_mail.contact.service import in_fours
@@ -95,7 +95,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     if subscription.wrapped_introduction is None:
         raise SkipDelivery(State.WITHDRAWN)
-    if not invitations.may_meet_members(session, mailer.opener, lead, subscription.group):
+    if not proven.may_meet_members(session, mailer.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
     right = find_right(session, lead, subscription.group)
     if right is not None and right.is_over:
@@ -106,7 +106,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     )
     own = recipient_address(session, mailer, subscription)
     return Email(
-        to=invitations.account_address(mailer.opener, mailer.index, lead),
+        to=proven.address(mailer.keys, lead),
         language=lead.language,
         reply_to=own,
         context={"group": subscription.group, "address": own, **json.loads(opened)},

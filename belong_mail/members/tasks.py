@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
-from belong_mail.accounts.models import Account
+from belong_mail.accounts import proven
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, UnknownKey
@@ -190,20 +189,20 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         rate_limits.forget(session, gap[0], of_member[0])
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
-    leads = right_tasks.holders(session, work.keys.opener, subscription.group)
+    leads = proven.holders(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:
         return
     subscription.wrapped_introduction = introduction
     for lead in leads:
-        due_at = _when_to_introduce(work, lead, subscription.group)
-        about = subscription.id
-        outbox.post(session, "introduce-member", account_id=lead.id, about_id=about, due_at=due_at)
-
-
-def _when_to_introduce(work: Work, lead: Account, group: Group) -> datetime | None:
-    """Return when a leader may be introduced: a day after accepting, or None for now."""
-    begins = invitations.introduced_from(work.session, work.keys.opener, lead, group)
-    return begins if begins and begins > work.at else None  # or it is withdrawn when its turn comes
+        begins = proven.introduced_from(session, work.keys.opener, lead, subscription.group)
+        outbox.post(
+            session,
+            "introduce-member",
+            account_id=lead.id,
+            about_id=subscription.id,
+            # A day after accepting.
+            due_at=begins if begins and begins > work.at else None,
+        )
 
 
 @does(NeverMail)

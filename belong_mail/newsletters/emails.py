@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import right_tasks
+from belong_mail.accounts import proven
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day
 from belong_mail.core.translatable import gettext_noop
@@ -29,7 +29,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy
     """Send a lead of its group the issue as it is now, in the requested language."""
     newsletter = _issue(session, delivery)
     to, said = read_posted(mailer.opener, delivery)
-    leads = right_tasks.holders(session, mailer.opener, newsletter.group)
+    leads = proven.holders(session, mailer.opener, newsletter.group)
     if said["lead"] not in {each.public_id for each in leads}:
         raise SkipDelivery(State.WITHDRAWN)
     language = said["written"] or said["language"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
@@ -92,7 +92,7 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
         return True
     both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
     return all(
-        each is not None and invitations.is_proven(session, opener, each, newsletter.group)
+        each is not None and proven.is_proven(session, opener, each, newsletter.group)
         for each in both
     )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, select, update
 
-from belong_mail.accounts import right_tasks
+from belong_mail.accounts import proven, right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.database_errors import NO_DATABASE
@@ -96,7 +96,7 @@ def _post(
 
 
 def _proven_leads(work: Work, newsletter: Newsletter) -> list[Account]:
-    return right_tasks.holders(work.session, work.keys.opener, newsletter.group)
+    return proven.holders(work.session, work.keys.opener, newsletter.group)
 
 
 def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: object) -> None:

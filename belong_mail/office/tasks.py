@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import right_tasks
+from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit, site_settings
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
@@ -77,7 +77,7 @@ def _announce(work: Work, group: Group) -> None:
         "has_ended": group.has_ended(work.at),
     }
     post_to_address(session, keys, GROUP_ENDS, work.mailer.office, DEFAULT, **said)
-    for one in right_tasks.concerned(session, keys.opener, [group]):
+    for one in proven.concerned(session, keys.opener, [group]):
         right_tasks.post_to(session, keys, GROUP_ENDS, one, **said)
 
 
@@ -124,6 +124,6 @@ def apply_changes(work: Work) -> None:
     if changed:
         inbox = work.mailer.office
         post_to_address(session, keys, SETTINGS_CHANGED, inbox, DEFAULT, is_office=False)
-        for one in right_tasks.holders(session, keys.opener, None):
+        for one in proven.holders(session, keys.opener, None):
             right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()

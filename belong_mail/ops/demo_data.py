@@ -94,7 +94,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
     village = groups.find(session, "the-village")
     if village is None:
         return
-    invitations.invite(session, keyring.opener, keyring.index, village, DEMO_LEAD)
+    invitations.invite(session, keyring, village, DEMO_LEAD)
     newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
     newsletters.queue(session, issue)

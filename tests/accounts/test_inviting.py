@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -251,7 +251,7 @@ def test_a_right_whose_key_is_missing_is_not_forgotten(scenario):
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         lost = Opener((new_keys()["private"],))
-        invitations.prove(lost, session.scalars(select(Right)).one(), now())
+        proven.prove(lost, session.scalars(select(Right)).one(), now())
     end_invitations(scenario)
     assert scenario.rows("rights") == 1
 

@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, people
+from belong_mail.accounts import people, proven
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, InviteColleague
 from belong_mail.accounts.models import OFFICE as PLACE
@@ -441,7 +441,7 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario
     def introduced_from():
         with scenario.services.writing.begin() as session:
             group, account = group_named(session, VILLAGE), known(scenario, NEW)
-            return invitations.introduced_from(session, scenario.keyring.opener, account, group)
+            return proven.introduced_from(session, scenario.keyring.opener, account, group)
 
     before = introduced_from()
     groups = [group_id(scenario, VILLAGE)]

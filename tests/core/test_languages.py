@@ -216,7 +216,7 @@ def test_words_that_are_in_another_language_than_their_page_say_in_which(
         group = group_named(session, "the-village")
         group.summary, group.note = {"en": "Tea for all", "es": ""}, {"en": "Come in"}
         plan_meeting(session, "the-village", title={"en": "Cup of tea"})
-        invitations.invite(session, keyring.opener, keyring.index, group, LEAD)
+        invitations.invite(session, keyring, group, LEAD)
         own = [{"en": "Black"}, {"en": "Green", "es": "Verde"}]
         add_question(session, group, "choice", {"en": "Which tea?"}, own)
     marked = {

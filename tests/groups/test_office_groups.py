@@ -62,7 +62,7 @@ def test_a_group_is_added_in_both_languages_and_launched_once_after_a_rounded_qu
     assert press(office, launch) == 409
     with services.writing.begin() as session:
         group = group_named(session, "muslim-educators")
-        invitations.invite(session, keyring.opener, keyring.index, group, "a@dpsk12.org")
+        invitations.invite(session, keyring, group, "a@dpsk12.org")
         group.summary, words = {}, group.summary
     assert press(office, launch) == 409, "nothing says what it is for"
     with services.writing.begin() as session:

@@ -147,7 +147,7 @@ def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(column, sce
     wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
     visitor.send("/contact", topic="concern", message="Hello.")
     with scenario.services.writing.begin() as session:
-        account = get_account(session, scenario.keyring.opener, scenario.keyring.index, ADA)
+        account = get_account(session, scenario.keyring, ADA)
         session.flush()
         member = session.scalars(select(Subscription.id)).one()
         named = {"subscription_id": member, "account_id": account.id, "sealed_to": wrapped}

@@ -73,7 +73,7 @@ def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goe
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         mailboxes.wrap_mailbox(keyring.opener, group, OLD)
-        invitations.invite(session, keyring.opener, keyring.index, group, OTHER)
+        invitations.invite(session, keyring, group, OTHER)
     for link in propose(lead, worker, relay):
         assert relay.to(OLD) == []
         lead.press(link)

@@ -6,7 +6,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import make_engine
 from belong_mail.core.jobs import Job
@@ -61,7 +61,7 @@ def test_a_released_database_becomes_what_the_models_say_and_what_is_wrapped_ope
         members = session.scalars(select(Subscription).order_by(Subscription.id))
         assert [address_of(keyring, one) for one in members] == [*make.MEMBERS, make.READ]
         [lead] = session.scalars(select(Account))
-        assert invitations.account_address(keyring.opener, keyring.index, lead) == make.LEAD
+        assert proven.address(keyring, lead) == make.LEAD
         [entry] = session.scalars(select(WaitlistEntry))
         assert entry.group.slug == make.UPCOMING
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, proven
 from belong_mail.core import encryption
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring, Opener
@@ -124,15 +124,15 @@ def test_leads_mailboxes_and_those_who_wait_stay_when_the_old_key_is_gone(
     scenario.wait_for()
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
-        lead = invitations.invite(session, keyring.opener, keyring.index, village, SHARED)
+        lead = invitations.invite(session, keyring, village, SHARED)
         mailbox.wrap_mailbox(keyring.opener, village, SHARED)
     worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
     new = Keyring(Opener((NEW["private"],)), keyring.index)
     with services.reading.begin() as session:
         village = group_named(session, "the-village")
-        assert invitations.is_proven(session, new.opener, lead, village)
-        assert not invitations.is_proven(session, keyring.opener, lead, village)
+        assert proven.is_proven(session, new.opener, lead, village)
+        assert not proven.is_proven(session, keyring.opener, lead, village)
         assert mailbox.mailbox_of(new.opener, village) == SHARED
         [note] = session.scalars(select(WaitlistEntry))
         assert address_of(new, note) == ADA

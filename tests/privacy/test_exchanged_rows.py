@@ -13,9 +13,10 @@ import time_machine
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.invitations import find_account, has_accepted
+from belong_mail.accounts.invitations import find_account
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, Right
+from belong_mail.accounts.proven import has_accepted
 from belong_mail.accounts.service import find_right
 from belong_mail.contact import service as contact
 from belong_mail.core.db import Base, new_public_id, now, required

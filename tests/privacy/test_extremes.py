@@ -331,7 +331,7 @@ def scene(scenario: Scenario) -> Scenario:
                 suppressions.suppress(session, keys.index, known, suppressions.BY_REQUEST)
             elif door in {"sign-in", "invite"}:
                 led = group if door == "sign-in" else group_named(session, OTHER)
-                invite(session, keys.opener, keys.index, led, known)
+                invite(session, keys, led, known)
             else:
                 make_member(session, keys, known)
     return scenario

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, text, update
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import proven
 from belong_mail.accounts.jobs import AcceptRights, InviteAgain, InviteColleague
 from belong_mail.accounts.models import OFFICE as PLACE
 from belong_mail.accounts.models import Account, Right
@@ -224,7 +224,7 @@ def ids(scenario: Scenario, address: str) -> tuple[str, str]:
 def is_proven(scenario: Scenario, address: str, slug: str | None = VILLAGE) -> bool:
     with scenario.services.reading.begin() as session:
         account, group = account_of(scenario, address), slug and group_named(session, slug)
-        return invitations.is_proven(session, scenario.keyring.opener, account, group or None)
+        return proven.is_proven(session, scenario.keyring.opener, account, group or None)
 
 
 def invite_quietly(scenario: Scenario) -> None:
@@ -287,11 +287,11 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
     scenario.worker.drain()
     account = ids(scenario, NEW)[0]
     newest = scenario.invitation_secret(scenario.relay.to(NEW)[-1])
-    for secret, proven in ((seen, False), (newest, True)):
+    for secret, is_theirs in ((seen, False), (newest, True)):
         silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
         seal(scenario, AcceptRights(account, [other, PLACE], secret))
         scenario.worker._read_requests()
-        assert is_proven(scenario, NEW, OTHER) == is_proven(scenario, NEW, None) == proven
+        assert is_proven(scenario, NEW, OTHER) == is_proven(scenario, NEW, None) == is_theirs
 
 
 def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):

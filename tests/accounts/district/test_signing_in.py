@@ -140,8 +140,8 @@ def test_unlinking_brings_mailed_links_back_and_tells_those_concerned(
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
         lgbtq = group_named(session, "lgbtq")
-        invitations.invite(session, keyring.opener, keyring.index, village, COLLEAGUE)
-        invitations.invite(session, keyring.opener, keyring.index, lgbtq, "else@dpsk12.org")
+        invitations.invite(session, keyring, village, COLLEAGUE)
+        invitations.invite(session, keyring, lgbtq, "else@dpsk12.org")
         account = invitations.find_account(session, keyring.index, LEAD)
         assert account is not None
     office = sign_in_office(app, keyring)
@@ -169,7 +169,7 @@ def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyri
     """An intruder in the web could else stay in, or lock a lead out of the mailed links."""
     with services.writing.begin() as session:
         village = group_named(session, "the-village")
-        invitations.invite(session, keyring.opener, keyring.index, village, COLLEAGUE)
+        invitations.invite(session, keyring, village, COLLEAGUE)
         [theirs] = session.scalars(select(Identity))
         victim = session.scalars(select(Account).where(Account.id != theirs.account_id)).one()
         wrapped = theirs.wrapped_subject if row == "another account's" else b"\1" * 80

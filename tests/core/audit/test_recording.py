@@ -172,7 +172,7 @@ def test_each_who_is_not_let_in_is_recorded_once_an_hour(
     gone = "gone@dpsk12.org"
     with services.writing.begin() as session:
         group = group_named(session, "asian")
-        invitations.invite(session, keyring.opener, keyring.index, group, gone)
+        invitations.invite(session, keyring, group, gone)
         assert invitations.remove(session, keyring.index, group, gone)
     other = Visitor(app.test_client())
     for _ in range(2):

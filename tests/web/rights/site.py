@@ -231,7 +231,7 @@ def make_site(
     links = crawl.mailed_links(stranger, worker, relay, services, keyring)
     with services.writing.begin() as session:
         group = group_named(session, OWN)
-        invitations.invite(session, keyring.opener, keyring.index, group, "person@dpsk12.org")
+        invitations.invite(session, keyring, group, "person@dpsk12.org")
     seats = {
         Role.LEAD: sign_in(app, keyring, OWN, "lead@dpsk12.org"),
         Role.SECOND_LEAD: sign_in(app, keyring, OWN, "two@dpsk12.org"),
