@@ -1,7 +1,5 @@
 """Pages to send, approve, watch, stop and read: for leads of the group, and the office."""
 
-from functools import partial
-
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
@@ -25,6 +23,7 @@ from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, Verb, find_released, issue_status
 from belong_mail.web.access import (
     Access,
+    also,
     for_leads,
     for_office,
     for_second_lead,
@@ -37,14 +36,6 @@ from belong_mail.web.page import Page, page
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
 office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
-# Each button's action, by the last part of its URL.
-VERBS: dict[str, Verb] = {
-    "undo": issue_release.undo,
-    "cancel": issue_release.undo,
-    "pause": issue_release.pause,
-    "resume": issue_release.resume,
-    "stop": issue_release.stop,
-}
 # Sent issues on a page of the office's list.
 ISSUES_PER_PAGE = 30
 
@@ -55,6 +46,21 @@ def find_issue(session: Session, account: Account, public_id: str) -> Newsletter
     if issue.is_template:
         raise accounts.NotFound
     return issue
+
+
+def _send(session: Session, issue: Newsletter) -> None:
+    issue_release.release_held(session, issue, signed_in().id)
+
+
+# Each button's action, by the last part of its URL.
+VERBS: dict[str, Verb] = {
+    "undo": issue_release.undo,
+    "cancel": issue_release.undo,
+    "pause": issue_release.pause,
+    "resume": issue_release.resume,
+    "send": _send,
+    "stop": issue_release.stop,
+}
 
 
 @releases.route("/release", methods=["GET", "POST"])
@@ -121,24 +127,18 @@ def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
     return rate_limits.try_uses(session, uses, now(), Limit)
 
 
+@office_newsletters.post("/<public_id>/<any(cancel, pause, resume, stop):verb>", endpoint="act")
+@for_office(public_id=find_released)
+@also
 @releases.post("/<any(undo, pause, resume, stop):verb>")
 @for_leads(public_id=find_issue)
 def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
-    return _act(session, issue, VERBS[verb])
-
-
-@releases.get("/<any(stop):verb>")
-@for_leads(public_id=find_issue)
-def ask(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
-    if issue.queued_at is None:  # nothing to stop yet: it can be undone
-        return redirect(url_for(".sending", public_id=issue.public_id), 303)
-    return _status_page("ask", session, issue, verb=verb)
-
-
-@office_newsletters.post("/<public_id>/<any(cancel, pause, resume, stop):verb>", endpoint="act")
-@for_office(public_id=find_released)
-def act_for_office(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
-    return _act(session, issue, VERBS[verb])
+    """Change an issue's state; its leaders get an email if the office does it."""
+    office = signed_in() if has_access(Access.OFFICE) else None
+    issue_release.ask(session, services().sealer, issue, VERBS[verb], office)
+    if office and verb == "cancel":  # drafts belong to their leaders alone
+        return redirect(url_for(".issues", done="canceled"), 303)
+    return redirect(url_for(".sending", public_id=issue.public_id, done=office and 1), 303)
 
 
 @office_newsletters.post("/<public_id>/send")
@@ -146,34 +146,27 @@ def act_for_office(session: Session, issue: Newsletter, verb: str) -> ResponseRe
 @fresh_proof
 def send(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Send a held issue."""
-    return _act(session, issue, partial(issue_release.release_held, account_id=signed_in().id))
+    return act(session, issue, "send")
 
 
 @office_newsletters.get("/<public_id>/<any(cancel, send, stop):verb>", endpoint="ask")
 @for_office(public_id=find_released)
-def ask_for_office(session: Session, issue: Newsletter, verb: str) -> Page:
-    return _status_page("ask", session, issue, verb=verb)
-
-
-def _act(session: Session, issue: Newsletter, verb: Verb) -> ResponseReturnValue:
-    """Change an issue's state; its leaders get an email if the office does it."""
-    office = signed_in() if has_access(Access.OFFICE) else None
-    issue_release.ask(session, services().sealer, issue, verb, office)
-    if office and verb is issue_release.undo:  # drafts belong to their leaders alone
-        return redirect(url_for(".issues", done="canceled"), 303)
-    return redirect(url_for(".sending", public_id=issue.public_id, done=office and 1), 303)
-
-
-@releases.get("/sending")
+@also
+@releases.get("/<any(stop):verb>")
 @for_leads(public_id=find_issue)
-def sending(session: Session, issue: Newsletter) -> Page:
-    """Show an issue's progress, and afterwards its results."""
-    return _status_page("sending", session, issue)
+def ask(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
+    if verb == "stop" and issue.queued_at is None:  # nothing to stop yet: it can be undone
+        return redirect(url_for(".sending", public_id=issue.public_id), 303)
+    return _status_page("ask", session, issue, verb=verb)
 
 
 @office_newsletters.get("/<public_id>", endpoint="sending")
 @for_office(public_id=find_released)
-def sending_for_office(session: Session, issue: Newsletter) -> Page:
+@also
+@releases.get("/sending")
+@for_leads(public_id=find_issue)
+def sending(session: Session, issue: Newsletter) -> Page:
+    """Show an issue's progress, and afterwards its results."""
     return _status_page("sending", session, issue)
 
 
@@ -208,18 +201,15 @@ def state(session: Session, issue: Newsletter) -> ResponseReturnValue:
     }
 
 
+@office_newsletters.get("/<public_id>/read", endpoint="read")
+@for_office(public_id=find_released)
+@also
 @releases.get("/read")
 @for_leads(public_id=find_issue)
 def read(session: Session, issue: Newsletter) -> Page:
     """Show an issue's words in each language, when it was sent, and by whom."""
     said = issue_progress.credits_of(session, issue, signed_in())
     return _page("read", issue, versions=_versions(issue), credits=said)
-
-
-@office_newsletters.get("/<public_id>/read", endpoint="read")
-@for_office(public_id=find_released)
-def read_for_office(session: Session, issue: Newsletter) -> Page:
-    return read(session, issue)
 
 
 @office_newsletters.get("")

@@ -16,6 +16,7 @@ writes these marks as a table, `docs/rights.md`.
 
 from collections.abc import Callable
 from enum import Flag, auto
+from functools import partial
 from typing import Any, Concatenate, TypeVar, overload
 
 from flask import Flask, current_app, request
@@ -121,6 +122,10 @@ def for_office(**find: Callable[[Session, str], Found]) -> Mark[Found, Answer]: 
 def for_office(view: Any = None, /, **find: Any) -> Any:
     """Let the office open a page, about all groups or about what `find` returns."""
     return _about(Access.OFFICE, find) if view is None else _marked(view, Access.OFFICE)
+
+
+# A copy of a view without its marks, for others at an address of their own: below their mark.
+also = partial
 
 
 def fresh_proof(view: View) -> View:
