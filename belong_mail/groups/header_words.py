@@ -5,7 +5,7 @@ with one at each end it matches anywhere, even across spaces and punctuation.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -93,16 +93,25 @@ def needs_no_mark(group: Group) -> bool:
 
 
 def identifying_word(group: Group, text: str) -> str:
-    """Return the word in a header that identifies its group, or "".
+    """Return the word in a header that identifies its group, or ""."""
+    return word_finder(group)(text)
 
-    The beginning of a text too long for a header is returned: comparing it would take long.
+
+def word_finder(group: Group) -> Callable[[str], str]:
+    """Return `identifying_word` for any number of headers, having read the words once.
+
+    It finds the beginning of a text too long for a header: comparing it would take long.
     """
-    if len(text) > MAX_HEADER:
-        return text[:MAX_CHARACTERS]
-    drawn = _DRAWN.sub("", text)
-    topics = _topics(group.slug, _names(group))
-    symbols = (sign for topic in topics for sign in SYMBOLS.get(topic, ()) if sign in drawn)
-    return next(symbols, "") or _words_of(group).found_in(text)
+    words, topics = _words_of(group), _topics(group.slug, _names(group))
+    symbols = [sign for topic in topics for sign in SYMBOLS.get(topic, ())]
+
+    def find(text: str) -> str:
+        if len(text) > MAX_HEADER:
+            return text[:MAX_CHARACTERS]
+        drawn = _DRAWN.sub("", text)
+        return next((sign for sign in symbols if sign in drawn), "") or words.found_in(text)
+
+    return find
 
 
 def found_phrase(phrases: Iterable[str], text: str) -> str:
@@ -260,9 +269,9 @@ def words_beside(group: Group) -> tuple[str, ...]:
     session = object_session(group)
     if session is None:
         return ()
-    words = site_words(session)
-    found = session.get(SiteSetting, SITE_WORDS)
-    return (*words, *_listed(found.announced)) if found is not None else words
+    with session.no_autoflush:
+        found = session.get(SiteSetting, SITE_WORDS)
+    return (*_listed(found.value), *_listed(found.announced)) if found is not None else ()
 
 
 def change_site_words(session: Session, words: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, catalog
 from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import identifying_word, is_discreet
+from belong_mail.groups.header_words import is_discreet, word_finder
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import Expected, Problem, Rule, lint, split_link
 from belong_mail.mail.message.mime import clean_text
@@ -183,13 +183,13 @@ def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
 
 def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
     """Return a function that finds an identifying word in a header; see SHOWN."""
-    judges_all = is_discreet(newsletter.group)
+    find, judges_all = word_finder(newsletter.group), is_discreet(newsletter.group)
     ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
 
     def tells(header: str, words: str) -> str:
         if header == "preheader" and words in ours:
             return ""
-        return identifying_word(newsletter.group, words) if judges_all or header in SHOWN else ""
+        return find(words) if judges_all or header in SHOWN else ""
 
     return tells
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -97,26 +97,20 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
     )
 
 
-def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> None:
-    """Store an issue's message for each language, unless it is stored.
+def keep_messages(
+    session: Session, mailer: Mailer, newsletter: Newsletter, made: Mapping[str, FitMessage]
+) -> None:
+    """Store an issue's message of each language; the first of two workers wins.
 
     Its slots, for words that differ by member, are filled in later. It is encrypted, so that an
-    intruder in the database cannot add slots. The first of two workers wins. Raises UnfitIssue,
-    also if a required approval is missing.
+    intruder in the database cannot add slots.
     """
-    frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
-    done = set(session.scalars(frozen))
-    missing = [language for language in i18n.NAMES if language not in done]
-    entering = dialect_insert(session.connection().dialect.name)(
-        RenderedIssue
-    ).on_conflict_do_nothing()
-    for language in missing:
-        made = build(mailer, newsletter, language).template.to_bytes()
-        wrapped = mailer.opener.wrap(made, TEMPLATE_COLUMN, issue_row(newsletter, language))
-        row = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
-        session.execute(entering.values(row))
-    if missing and not may_go_out(mailer.opener, session, newsletter):
-        raise UnfitIssue(())
+    entering = dialect_insert(session.connection().dialect.name)(RenderedIssue)
+    for language, fit in made.items():
+        row, wire = issue_row(newsletter, language), fit.template.to_bytes()
+        wrapped = mailer.opener.wrap(wire, TEMPLATE_COLUMN, row)
+        kept = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
+        session.execute(entering.values(kept).on_conflict_do_nothing())
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
@@ -161,24 +155,20 @@ def build(
     return FitMessage(newsletter, made, language, mailer.links.root)
 
 
-def is_fit(mailer: Mailer, newsletter: Newsletter) -> bool:
-    """Return whether an issue may be queued: its message passes the gate in each language."""
+def fit_messages(mailer: Mailer, newsletter: Newsletter) -> dict[str, FitMessage]:
+    """Return an issue's message in each language; none if the gate refuses one of them."""
     try:
-        for language in i18n.NAMES:
-            build(mailer, newsletter, language)
+        return {language: build(mailer, newsletter, language) for language in i18n.NAMES}
     except (*NO_DATABASE, OSError):
         raise
-    except UnfitIssue:
+    except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
         log.warning(
             "Newsletter %d is held: something in it has to change first. Its page says what, and"
-            " its group's leaders are asked.",
+            " its group's leaders are asked (%s).",
             newsletter.id,
+            type(error).__name__,
         )
-        return False
-    except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
-        log.warning("Newsletter %d is not queued: %s", newsletter.id, type(error).__name__)
-        return False
-    return True
+    return {}
 
 
 def _headers(
@@ -291,18 +281,29 @@ class IssueMailer:
         self._writers.clear()
 
     def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
-        """Store an issue's message; if the gate refuses it, pause the issue and return False."""
+        """Store an issue's message in each language, unless that is done.
+
+        If the gate refuses it or an approval is missing, pause the issue and return False.
+        """
+        kept = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
+        missing = i18n.NAMES.keys() - set(session.scalars(kept))
+        if not missing:
+            return True
         try:
             with session.begin_nested():
-                render_issue(session, self._mailer, newsletter)
+                if may_go_out(self._mailer.opener, session, newsletter):
+                    made = {each: build(self._mailer, newsletter, each) for each in sorted(missing)}
+                    keep_messages(session, self._mailer, newsletter, made)
+                    return True
         except (*NO_DATABASE, OSError):
             raise
         except UnfitIssue:
-            self._pause(session, newsletter.id, UNFIT)
-            return False
+            pass
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
-        return True
+            return True
+        self._pause(session, newsletter.id, UNFIT)
+        return False
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
         """Read what these deliveries' copies need, in one query; unknown ids are left out."""

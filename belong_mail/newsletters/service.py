@@ -31,7 +31,7 @@ from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
-from belong_mail.groups.header_words import identifying_word
+from belong_mail.groups.header_words import word_finder
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
 from belong_mail.mail.message.headers import InvalidHeader
@@ -170,7 +170,8 @@ def identifying_words(newsletter: Newsletter) -> list[tuple[str, str]]:
     shown += [("flyers", flyer.title) for flyer in newsletter.flyers]
     name = newsletter.group.name
     filled = ((place, fill_slots(clean_text(each), name)) for place, each in shown)
-    found = ((place, identifying_word(newsletter.group, words)) for place, words in filled)
+    find = word_finder(newsletter.group)
+    found = ((place, find(words)) for place, words in filled)
     return [(place, word) for place, word in found if word]
 
 
@@ -183,13 +184,15 @@ def require_valid(newsletter: Newsletter) -> None:
 
 
 def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
-    """Plan an issue in chunks for all current members; a second call does nothing.
-
-    Raises SubjectNamesGroup and GroupIsRetired.
-    """
+    """Plan an issue; a second call does nothing. Raises SubjectNamesGroup and GroupIsRetired."""
     if newsletter.queued_at is not None:
         return
     require_valid(newsletter)
+    plan(session, newsletter, at_once)
+
+
+def plan(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
+    """Plan a checked issue in chunks for all current members."""
     session.flush()
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()

@@ -149,26 +149,22 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
     if newsletter.group.has_ended(now()):
         newsletter.due_at = None
         return False
-    if why := _why_held(work, newsletter):
-        newsletter.held_at, newsletter.due_at = now(), None
-        if ask_leads(work, newsletter, why):
-            audit.record(
-                work.session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter
-            )
-        return False
-    newsletters.queue(work.session, newsletter)
-    # In the same transaction, so that the checked content is sent.
-    issue_mailer.render_issue(work.session, work.mailer, newsletter)
-    return True
-
-
-def _why_held(work: Work, newsletter: Newsletter) -> str:
-    """Return, in a word, why a due issue must be held; empty if it may be sent."""
-    if not issue_mailer.is_fit(work.mailer, newsletter):
-        return "unfit"
-    if not issue_mailer.may_go_out(work.keys.opener, work.session, newsletter):
-        return "unapproved"
-    return "late" if newsletter.due_at and newsletter.due_at < now() - LATE_AFTER else ""
+    made = issue_mailer.fit_messages(work.mailer, newsletter)
+    if not made:
+        why = "unfit"
+    elif not issue_mailer.may_go_out(work.keys.opener, work.session, newsletter):
+        why = "unapproved"
+    elif newsletter.due_at and newsletter.due_at < now() - LATE_AFTER:
+        why = "late"
+    else:
+        newsletters.plan(work.session, newsletter)
+        # In the same transaction, so that the checked content is sent.
+        issue_mailer.keep_messages(work.session, work.mailer, newsletter, made)
+        return True
+    newsletter.held_at, newsletter.due_at = now(), None
+    if ask_leads(work, newsletter, why):
+        audit.record(work.session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
+    return False
 
 
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:

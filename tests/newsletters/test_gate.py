@@ -237,16 +237,16 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
         issue = newsletters.draft(session, group, "Tea", "Come.")
-        assert issue_mailer.is_fit(mailer, issue)
+        assert issue_mailer.fit_messages(mailer, issue)
         flyer = Flyer(title="LGBTQ+ flyer", content=b"%PDF-", size=5, pages=1, is_tagged=True)
         issue.flyers = [flyer]
-        assert not issue_mailer.is_fit(mailer, issue)
+        assert not issue_mailer.fit_messages(mailer, issue)
         assert "is held: something in it has to change first." in caplog.text
         assert "LGBTQ" not in caplog.text
         flyer.title = "Tea"
-        assert issue_mailer.is_fit(mailer, issue)
+        assert issue_mailer.fit_messages(mailer, issue)
         mailbox.wrap_mailbox(keyring.opener, group, "group6@dpsk12.org")
-        assert issue_mailer.is_fit(mailer, issue)
+        assert issue_mailer.fit_messages(mailer, issue)
         session.rollback()
 
 
@@ -263,7 +263,7 @@ def test_what_no_form_would_take_is_held_before_it_is_read(what, services, worke
             Flyer(title=each, content=b"%PDF-", size=5, pages=1, is_tagged=True) for each in titles
         ]
         session.flush()
-        assert not issue_mailer.is_fit(worker._mailer, issue)
+        assert not issue_mailer.fit_messages(worker._mailer, issue)
         session.rollback()
 
 
