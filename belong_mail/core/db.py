@@ -181,7 +181,7 @@ def make_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         from belong_mail.core import postgresql  # noqa: PLC0415 - some megabytes, for some alone
 
-        engine = hidden(pool_pre_ping=True)
+        engine = hidden(pool_pre_ping=True, use_native_hstore=False)
         postgresql.configure_engine(engine)
         _log_slow_queries(engine)
         return engine

@@ -4,11 +4,11 @@ import datetime as dt
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
-from psycopg import Connection, DataError, OperationalError, Pipeline, adapters
+from psycopg import Connection, Cursor, DataError, OperationalError, Pipeline, adapters
 from psycopg.adapt import Loader
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import Format, TransactionStatus
@@ -35,7 +35,7 @@ _LIMIT = """
 SELECT set_config(name, value, false) FROM pg_settings
 JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
 """.format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
-_UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
+_UNLIMIT = [f"SET LOCAL {name} = 0" for name in SESSION_LIMITS]
 # Errors about one row, by SQLSTATE or its class: out of memory for it, or beyond a limit.
 _REFUSED = ("53200", "54", "XX000")
 # Values beyond these, such as `-infinity`, load as the nearest bound: otherwise the web could write
@@ -127,13 +127,21 @@ class Impatient(Connection[Any]):
     # The monotonic time at which it was last given back to the pool.
     used_at = float("-inf")
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.cursor_factory = PromptCursor
+        self.ahead: list[str] = []
+        """Commands to send together with the next statement."""
+
     def is_fresh(self) -> bool:
-        """Return whether it was just in use and has nothing to read, such as the server's end."""
-        if time.monotonic() > self.used_at + FRESH_SECONDS:
-            return False
+        """Return whether it was just in use and was not closed since."""
+        return time.monotonic() <= self.used_at + FRESH_SECONDS and not self.has_failed()
+
+    def has_failed(self) -> bool:
+        """Return whether its transaction has failed, or the server said why it closed it."""
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
-        return not poll.poll(0)
+        return self.pgconn.transaction_status == TransactionStatus.INERROR or bool(poll.poll(0))
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer; after a timeout the transaction's outcome is unknown."""
@@ -147,12 +155,30 @@ class Impatient(Connection[Any]):
             raise ConnectionTimeout("the server is silent") from None
 
     def _start_query(self) -> Iterator[Any]:  # type: ignore[override]
-        """Send BEGIN with the first statement of a pipeline; psycopg would wait for its answer."""
-        is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
-        if self._pipeline and is_idle and not self.autocommit:
-            yield from self._exec_command(self._get_tx_start_command())
-        else:
-            yield from super()._start_query()
+        """Send BEGIN and `ahead`, in a pipeline without waiting for the answers."""
+        commands: list[Any] = [self._get_tx_start_command()] if self._has_to_begin() else []
+        commands, self.ahead = commands + self.ahead, []
+        for command in commands:
+            yield from self._exec_command(command)
+
+    def _has_to_begin(self) -> bool:
+        return not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    def commit(self) -> None:
+        self.ahead.clear()
+        super().commit()
+
+    def rollback(self) -> None:
+        self.ahead.clear()
+        super().rollback()
+
+    def prompt(self) -> AbstractContextManager[object]:
+        """Return a pipeline for one statement if BEGIN or other commands are to go with it.
+
+        If the server has closed the connection, a pipeline would not say why.
+        """
+        is_needed = self._pipeline is None and (self.ahead or self._has_to_begin())
+        return self.pipeline() if is_needed and not self.has_failed() else nullcontext()
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
@@ -165,6 +191,16 @@ class Impatient(Connection[Any]):
             self._pipeline = None
 
 
+class PromptCursor(Cursor[Any]):
+    """Sends BEGIN and savepoints in one round trip with the statement after them."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        is_script = not params and ";" in str(query)  # A pipeline takes one command at a time.
+        connection: Any = self.connection
+        with nullcontext() if is_script else connection.prompt():
+            return super().execute(query, params, **options)
+
+
 def configure_engine(engine: Engine) -> None:
     """Set an engine's timeouts: for connecting, pings, statements, locks and transactions."""
     breaker, ping = CircuitBreaker(), engine.dialect.do_ping
@@ -173,6 +209,8 @@ def configure_engine(engine: Engine) -> None:
         return connection.is_fresh() or ping(connection)
 
     engine.dialect.do_ping = ping_unless_fresh  # type: ignore[assignment, method-assign]
+    engine.dialect.do_savepoint = _set_savepoint  # type: ignore[method-assign]
+    engine.dialect.do_release_savepoint = _release_savepoint  # type: ignore[method-assign]
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, given: Any, options: dict[str, Any]) -> Impatient:
@@ -216,11 +254,23 @@ def _expect_a_ping(connection: Impatient | None, _record: Any) -> None:
         connection.used_at = time.monotonic()
 
 
+def _set_savepoint(connection: Any, name: str) -> None:
+    connection.connection.driver_connection.ahead.append(f"SAVEPOINT {name}")
+
+
+def _release_savepoint(connection: Any, name: str) -> None:
+    driver, command = connection.connection.driver_connection, f"RELEASE SAVEPOINT {name}"
+    if driver.has_failed():
+        connection.exec_driver_sql(command)  # Its error belongs to the block.
+    else:
+        driver.ahead.append(command)
+
+
 def _begin(connection: Any) -> None:
     options, driver = connection.get_execution_options(), connection.connection.driver_connection
     driver.patience = STATEMENT_SECONDS
     if options.get("has_time", False):
         driver.patience = None
-        connection.exec_driver_sql(_UNLIMIT)
+        driver.ahead += _UNLIMIT
     if options.get("is_reading", False):
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        driver.ahead.append("SET TRANSACTION READ ONLY")

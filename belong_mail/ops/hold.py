@@ -86,18 +86,17 @@ def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
     if host is None or host.epoch == 0:
         words = "this host's state folder has not worked on this database"
         return [words] if _is_used(session, seen) else []
-    current, machines = timeline(session), {seen.machine, machine_id()}
+    place, timeline = cluster(session)
+    machines = {seen.machine, machine_id()}
     differences = {
         "the database is older than what this host last saw": host.epoch < seen.epoch,
         "another copy of this host works on the database, or the state folder was restored": (
             host.epoch > seen.epoch + seen.is_pending
         ),
-        "the database is another file or cluster": (
-            seen.place not in {"", database_identity(session)}
-        ),
+        "the database is another file or cluster": seen.place not in {"", place},
         "the state folder comes from another machine": "" not in machines and len(machines) > 1,
         "a standby took over, or PostgreSQL was restored: it may lack the last seconds": (
-            "" not in {host.timeline, current} and host.timeline != current
+            "" not in {host.timeline, timeline} and host.timeline != timeline
         ),
         "this machine's clock is two months ahead of what the database last saw; once it is right,"
         " all goes on": _is_clock_ahead(host),
@@ -111,8 +110,10 @@ def way_out(because: str) -> str:
     return WAYS_OUT.get(because, DOUBT)
 
 
-def check_host(session: Session, seen: HostState, *, is_behind: bool = False) -> str | None:
-    """Return the same as `hold_reason`, and record it, within `HostStateFile.locked_update`.
+def check_host(
+    session: Session, seen: HostState, *, is_behind: bool = False
+) -> tuple[Host, str | None]:
+    """Return this host with its `hold_reason`, and record that, in `HostStateFile.locked_update`.
 
     If all is well, both epochs count up, so that an older database can be recognized. A database
     that `is_behind` lacks this host's last work: every host is held. A clock far ahead records
@@ -128,11 +129,11 @@ def check_host(session: Session, seen: HostState, *, is_behind: bool = False) ->
         host = Host(folder=seen.folder, epoch=0)
         session.add(host)
     elif _is_clock_ahead(host):
-        return because
+        return host, because
     host.held_because, host.seen_at = because, now()
     if because is None:
         _go_on(session, host, seen)
-    return because
+    return host, because
 
 
 def start_hold(session: Session, because: str, seen: HostState) -> None:
@@ -218,28 +219,30 @@ def in_words(waiting: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in waiting.items())
 
 
-def database_identity(session: Session) -> str:
-    """Return an id of the database's file or cluster, which a copy of it does not have."""
-    url = session.get_bind().engine.url
+def cluster(session: Session) -> tuple[str, str]:
+    """Return an id of the database's file or cluster, and PostgreSQL's timeline, or "" if unknown.
+
+    A copy has another id; the timeline changes at a failover. Both hold as long as a connection.
+    """
+    url, known = session.get_bind().engine.url, session.connection().info
     if url.get_backend_name() == "sqlite":
-        return f"inode {Path(url.database or '').stat().st_ino}"
-    try:
-        with session.begin_nested():
-            system = session.scalar(text(SYSTEM))
-    except ProgrammingError:
-        system = "?"
-    return f"cluster {system}, database {session.scalar(text(DATABASE))}"
+        return f"inode {Path(url.database or '').stat().st_ino}", ""
+    found: tuple[str, str] | None = known.get("cluster")
+    if found is None:
+        system = _ask(session, SYSTEM, ProgrammingError) or "?"
+        timeline = _ask(session, TIMELINE, ProgrammingError, *NO_DATABASE)
+        found = f"cluster {system}, database {session.scalar(text(DATABASE))}", timeline
+        if timeline:  # A standby has none, and may take over under its connections.
+            known["cluster"] = found
+    return found
 
 
-def timeline(session: Session) -> str:
-    """Return PostgreSQL's timeline, which changes at a failover, or "" if unknown."""
-    if session.get_bind().engine.url.get_backend_name() == "sqlite":
-        return ""
-    session.flush()  # So that the error caught below is about the timeline.
+def _ask(session: Session, question: str, *refusals: type[Exception]) -> str:
+    """Return PostgreSQL's answer, or "" where this role, or a standby, is refused."""
     try:
         with session.begin_nested():
-            return str(session.scalar(text(TIMELINE)))
-    except (ProgrammingError, *NO_DATABASE):
+            return str(session.scalar(text(question)))
+    except refusals:
         return ""
 
 
@@ -260,6 +263,6 @@ def _is_used(session: Session, seen: HostState) -> bool:
 
 def _go_on(session: Session, host: Host, seen: HostState) -> None:
     host.epoch = max(host.epoch, seen.epoch) + 1
-    host.seen_at, host.timeline = now(), timeline(session)
-    seen.epoch, seen.is_pending = host.epoch, False
-    seen.machine, seen.place = machine_id(), database_identity(session)
+    host.seen_at = now()
+    seen.epoch, seen.is_pending, seen.machine = host.epoch, False, machine_id()
+    seen.place, host.timeline = cluster(session)

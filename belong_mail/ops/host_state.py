@@ -30,7 +30,7 @@ class HostState:
     # Whether the database may be one epoch ahead, as the update was cut off.
     is_pending: bool = False
     machine: str = ""
-    # `hold.database_identity`; "" before the first use.
+    # The id that `hold.cluster` returned; "" before the first use.
     place: str = ""
 
 

@@ -73,7 +73,7 @@ def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> in
 
 def _identity(engine: Engine) -> str:
     with Session(engine) as session:
-        return hold.database_identity(session)
+        return hold.cluster(session)[0]
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from belong_mail.delivery.throttle import MINUTE_KEY
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
-from belong_mail.ops.host_state import HostState
 
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
@@ -82,15 +81,6 @@ def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
             release.act(session, issue, release.pause)
             number += 1
     return number
-
-
-def take_retry_call(session: Session, seen: HostState) -> bool:
-    """Return, once, whether someone asked to try the relay now."""
-    host = session.scalar(select(Host).where(Host.folder == seen.folder))
-    if host is None or host.retry_asked_at is None:
-        return False
-    host.retry_asked_at = None
-    return True
 
 
 def unexplained(session: Session, at: datetime) -> int:

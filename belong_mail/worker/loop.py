@@ -46,7 +46,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import DUE, queue_due
-from belong_mail.ops import hold, key_check, outbox
+from belong_mail.ops import hold, key_check
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
 from belong_mail.worker import registry
@@ -251,10 +251,11 @@ class Worker:
         began = time.monotonic()
         with self._state_file.locked_update() as seen, self._sessions.begin() as session:
             is_behind = self.engine.is_behind(session)
-            because = hold.check_host(session, seen, is_behind=is_behind)
+            host, because = hold.check_host(session, seen, is_behind=is_behind)
             if self._has_worked:
-                hold.beat(session, seen)
-            if because is None and outbox.take_retry_call(session, seen):
+                host.worked_at = now()
+            if because is None and host.retry_asked_at is not None:
+                host.retry_asked_at = None
                 self.engine.retry()
         self._met = self._connections
         if is_behind:

@@ -1,10 +1,12 @@
 """A database that is far away, or a relay that is slow: what is claimed has its chance."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import InternalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import make_engine, now
@@ -18,6 +20,7 @@ from tests.servers.actions import drip
 from tests.servers.link import far_database
 
 MEMBERS = 200
+ONE = text("SELECT 1")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -72,6 +75,55 @@ def test_a_look_that_finds_nothing_costs_one_round_trip(database_url, worker, tm
         far.dispose()
     worker._sessions.configure(bind=near)
     assert asked[2] - asked[1] == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_begin_and_savepoints_cost_no_round_trip_of_their_own(database_url, tmp_path):
+    """Each goes with the statement after it: two statements and the commit make three."""
+    trips = tmp_path / "trips"
+    with far_database(database_url, 0.1, trips) as url:
+        engine = make_engine(url)
+        for is_reading, expected in ((False, 3), (True, 3)):
+            with Session(engine.execution_options(is_reading=is_reading)) as session:
+                session.scalar(ONE)
+                session.commit()
+                before = trips.stat().st_size
+                for _ in range(2):
+                    with session.begin_nested():
+                        session.scalar(ONE)
+                session.commit()
+                assert trips.stat().st_size - before == expected
+        engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_block_that_hid_its_error_fails(services):
+    """Nothing of its transaction is kept, and the commit would not say so."""
+    with (
+        pytest.raises(InternalError),
+        services.writing.begin() as session,
+        session.begin_nested(),
+        suppress(ProgrammingError),
+    ):
+        session.execute(text("SELECT 1 FROM nowhere"))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_check_that_this_is_the_known_database_costs_five_round_trips(
+    database_url, worker, tmp_path
+):
+    """Once the connection is known, it asks for leases and for its row, writes, and commits."""
+    trips, asked, near = tmp_path / "trips", list[int](), worker._sessions.kw["bind"]
+    with far_database(database_url, 0.1, trips) as url:
+        far = make_engine(url)
+        worker._sessions.configure(bind=far)
+        for _ in range(3):
+            worker._meet_at = 0.0
+            assert worker._may_work_here()
+            asked.append(trips.stat().st_size)
+        far.dispose()
+    worker._sessions.configure(bind=near)
+    assert asked[2] - asked[1] <= 5
 
 
 @pytest.mark.parametrize(("away", "least", "most"), [(2.0, 1.5, 4.5), (60.0, 4.5, 10.0)])
