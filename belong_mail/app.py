@@ -8,7 +8,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from belong_mail.accounts import proof
-from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.views import account, passkey, sign_in
@@ -119,7 +118,6 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             return None
         with transaction() as session:
             account = browsers.current_account(session)
-            g.leads_any = account is not None and accounts.leads_any(session, account)
             g.is_on_hold = hold.is_on(session)
         if account is None and request.method in SAFE:
             return redirect(url_for("sign_in.ask"))

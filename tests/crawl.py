@@ -347,7 +347,7 @@ def somebody_who_leads(session: Session) -> str:
     found = (
         select(Account.public_id)
         .join(Right)
-        .where(Right.group_id == group_named(session, SLUG).id, accounts.is_held())
+        .where(Right.group_id == group_named(session, SLUG).id, accounts.IS_HELD)
         .order_by(Account.id)
     )
     return session.scalars(found).first() or "nobody"

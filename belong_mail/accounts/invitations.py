@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
-from belong_mail.accounts.service import find_right, has_not_ended
+from belong_mail.accounts.service import HAS_NOT_ENDED, find_right
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, Keyring, Opener
@@ -71,7 +71,7 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     pending = select(Right).outerjoin(Right.group).where(Group.retired_at.is_(None))
     pending = pending.where(Right.account_id == account.id, Right.accepted_at.is_(None))
     asked = []
-    for right in session.scalars(pending.where(has_not_ended()).order_by(Group.position)):
+    for right in session.scalars(pending.where(HAS_NOT_ENDED).order_by(Group.position)):
         said = proven.opened_proof(opener, right)
         if said is not None and said["begins"] is None:
             proven.prove(opener, right, is_trusted=said["is_trusted"], invited_as=name)

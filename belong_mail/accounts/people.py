@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session, contains_eager
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
 from belong_mail.accounts.models import CLOCKS_DIFFER, RIGHT_AGE, Account, BrowserSession, Right
 from belong_mail.accounts.service import (
+    HAS_NOT_ENDED,
+    IS_HELD,
     NotFound,
     find_right,
-    has_not_ended,
     has_office_besides,
-    is_held,
     rights_of,
 )
 from belong_mail.accounts.signing_in import has_passkey, identity_of
@@ -33,6 +33,7 @@ from belong_mail.groups.models import Group
 ENOUGH_LEADS = 2
 # How long before its end a right can be renewed.
 RENEW_WITHIN = timedelta(days=60)
+PLACES_HELD = select(Right.group_id).where(IS_HELD)
 
 
 class LastOfficeAccount(Exception):
@@ -61,7 +62,7 @@ def list_teams(session: Session) -> dict[Group, Team]:
 
 def short_of_leaders(session: Session) -> list[Group]:
     """List the groups with fewer than `ENOUGH_LEADS` leaders, in the directory's order."""
-    leaders = Counter(session.scalars(select(Right.group_id).where(is_held())))
+    leaders = Counter(session.scalars(PLACES_HELD))
     return [each for each in groups.listed(session) if leaders[each.id] < ENOUGH_LEADS]
 
 
@@ -73,7 +74,7 @@ def team_of(session: Session, group: Group | None) -> Team:
 
 def _roles() -> Select[Right]:
     found = select(Right).join(Right.person).options(contains_eager(Right.person))
-    return found.where(has_not_ended()).order_by(Account.name, Account.id)
+    return found.where(HAS_NOT_ENDED).order_by(Account.name, Account.id)
 
 
 def find_person(session: Session, public_id: str) -> Account:
@@ -100,7 +101,7 @@ def withdraw(session: Session, person: Account) -> None:
     """Withdraw a person's open invitations, so that their link stops working."""
     pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
     ended = now() - CLOCKS_DIFFER
-    session.execute(pending.where(has_not_ended()).values(ends_at=ended))
+    session.execute(pending.where(HAS_NOT_ENDED).values(ends_at=ended))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
 
 
@@ -159,7 +160,7 @@ def ending(session: Session, by: Account) -> list[Right]:
     found = (
         select(Right)
         .outerjoin(Right.group)
-        .where(is_held(), Right.ends_at < now() + RENEW_WITHIN, Group.retired_at.is_(None))
+        .where(IS_HELD, Right.ends_at < now() + RENEW_WITHIN, Group.retired_at.is_(None))
         .order_by(Right.ends_at)
     )
     if has_office_besides(session, by):

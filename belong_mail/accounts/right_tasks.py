@@ -172,7 +172,7 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
     """
     found = select(Right).where(
         or_(
-            not_(accounts.has_not_ended()),
+            not_(accounts.HAS_NOT_ENDED),
             Right.ends_at > work.at + LONGEST,
             Right.ends_at.is_(None),
             Right.accepted_at.is_(None),

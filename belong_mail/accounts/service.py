@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import lock_for_change, now, required
+from belong_mail.core.db import NOW, lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
@@ -28,71 +28,65 @@ def _is_of(account: Account, group: Group | None) -> ColumnElement[bool]:
     return and_(Right.account_id == account.id, Right.group_id == (group.id if group else None))
 
 
-def is_held() -> ColumnElement[bool]:
-    """Match rights that are accepted and have not ended."""
-    return and_(Right.accepted_at.is_not(None), has_not_ended())
-
-
-def has_not_ended() -> ColumnElement[bool]:
-    """Match rights, accepted or not, that have neither ended nor been removed.
-
-    The office sets a right's end; the worker deletes it, as it alone knows the proofs. The last
-    rights to work for the office do not end, as no one could renew them.
-    """
-    others = exists().where(
-        _OTHER.group_id.is_(None), _OTHER.accepted_at.is_not(None), _has_time_left(_OTHER)
-    )
-    is_last = and_(Right.group_id.is_(None), Right.accepted_at.is_not(None), ~others)
-    return or_(_has_time_left(Right), is_last)
-
-
 def _has_time_left(right: type[Right]) -> ColumnElement[bool]:
-    return or_(right.ends_at.is_(None), right.ends_at > now())
+    return or_(right.ends_at.is_(None), right.ends_at > NOW)
 
 
-def _leads() -> ColumnElement[bool]:
-    """Match held rights to lead a group; unlike the office's, they end without exception."""
-    is_accepted = Right.accepted_at.is_not(None)
-    return and_(Right.group_id.is_not(None), is_accepted, _has_time_left(Right))
+# Rights, accepted or not, that have neither ended nor been removed. The office sets a right's end;
+# the worker deletes it, as it alone knows the proofs. The last rights to work for the office do not
+# end, as no one could renew them.
+HAS_NOT_ENDED = or_(
+    _has_time_left(Right),
+    and_(
+        Right.group_id.is_(None),
+        Right.accepted_at.is_not(None),
+        ~exists().where(
+            _OTHER.group_id.is_(None), _OTHER.accepted_at.is_not(None), _has_time_left(_OTHER)
+        ),
+    ),
+)
+# Rights that are accepted and have not ended.
+IS_HELD = and_(Right.accepted_at.is_not(None), HAS_NOT_ENDED)
+# Held rights to lead a group; unlike the office's, they end without exception.
+LEADS = and_(Right.group_id.is_not(None), Right.accepted_at.is_not(None), _has_time_left(Right))
+# The ids of groups that an account leads; every query for a leader uses this.
+GROUPS_LED = select(Right.group_id).where(Right.account_id == bindparam("account_id"), LEADS)
+LED = select(Group).where(Group.id.in_(GROUPS_LED), Group.retired_at.is_(None))
+LEADERS = (
+    select(Account)
+    .join(Right)
+    .where(Right.group_id == bindparam("group_id"), LEADS)
+    .order_by(Account.id)
+)
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List the leaders of a group, without those only invited."""
-    found = select(Account).join(Right).where(Right.group_id == group.id, _leads())
-    return list(session.scalars(found.order_by(Account.id)))
+    return list(session.scalars(LEADERS, {"group_id": group.id}))
 
 
 class NotFound(Exception):
     """It does not exist for this account: it is another group's, or does not exist at all."""
 
 
-def groups_led_by(account: Account) -> Select[int | None]:
-    """Select the ids of groups that an account leads; every query for a leader uses this."""
-    return select(Right.group_id).where(Right.account_id == account.id, _leads())
-
-
 def has_right(session: Session, account: Account, group: Group | None) -> bool:
     """Return whether an account leads a group or, without one, works for the office."""
-    held = select(Right.id).where(_is_of(account, group), is_held())
+    held = select(Right.id).where(_is_of(account, group), IS_HELD)
     return session.scalar(held) is not None
 
 
 def has_office_besides(session: Session, account: Account) -> bool:
     """Return whether someone else works for the office."""
     others = select(Right.id).where(
-        Right.group_id.is_(None), Right.account_id != account.id, is_held()
+        Right.group_id.is_(None), Right.account_id != account.id, IS_HELD
     )
     return session.scalar(others.limit(1)) is not None
 
 
 def may_sign_in(session: Session, account: Account) -> bool:
     """Return whether an account works for the office or leads a group."""
-    held = select(Right.id).where(Right.account_id == account.id, is_held())
+    held = select(Right.id).where(Right.account_id == account.id, IS_HELD)
     return session.scalar(held.limit(1)) is not None
-
-
-def leads_any(session: Session, account: Account) -> bool:
-    return session.scalar(groups_led_by(account).limit(1)) is not None
 
 
 def find_invitation(session: Session, secret: str) -> list[Right]:
@@ -114,7 +108,7 @@ def rights_of(session: Session, account: Account) -> list[Right]:
         select(Right)
         .outerjoin(Right.group)
         .options(contains_eager(Right.group))
-        .where(Right.account_id == account.id, has_not_ended(), Group.retired_at.is_(None))
+        .where(Right.account_id == account.id, HAS_NOT_ENDED, Group.retired_at.is_(None))
         .order_by(Right.group_id.is_(None), Group.position)
     )
     return list(session.scalars(lock_for_change(session, found)))
@@ -141,8 +135,7 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> boo
 
 def groups_of(session: Session, account: Account) -> list[Group]:
     """List the groups an account leads, in the directory's order."""
-    found = select(Group).where(Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None))
-    return list(session.scalars(found.order_by(Group.position)))
+    return list(session.scalars(LED.order_by(Group.position), {"account_id": account.id}))
 
 
 def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
@@ -150,7 +143,7 @@ def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]
     found = (
         select(Group.name, Right.ends_at)
         .join(Right, Right.group_id == Group.id)
-        .where(Right.account_id == account.id, _leads(), Group.retired_at.is_(None))
+        .where(Right.account_id == account.id, LEADS, Group.retired_at.is_(None))
         .where(Right.ends_at < now() + ENDS_SOON)
         .order_by(Group.position)
     )
@@ -159,10 +152,8 @@ def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]
 
 def group_for_lead(session: Session, account: Account, slug: str) -> Group:
     """Find a group that an account leads. Raises NotFound."""
-    found = select(Group).where(
-        Group.slug == slug, Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None)
-    )
-    return required(session.scalar(found), NotFound)
+    found = session.scalar(LED.where(Group.slug == slug), {"account_id": account.id})
+    return required(found, NotFound)
 
 
 def rename(session: Session, person: Account, name: str, *, by: Account | None = None) -> None:

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 from flask import Response, current_app, g, make_response, redirect, request, url_for
 from flask import session as cookie
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
+from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, Right
 from belong_mail.accounts.people import end_sessions
-from belong_mail.accounts.service import NotFound, has_right
+from belong_mail.accounts.service import IS_HELD, LEADS, NotFound, has_right
 from belong_mail.accounts.signing_in import browser_proof
 from belong_mail.core import audit
-from belong_mail.core.db import now
+from belong_mail.core.db import ago, now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.web.context import known_cookie, services
 
@@ -26,11 +26,16 @@ BACK_KEY = "back"
 KEPT_KEYS = ("csrf_token", BACK_KEY)
 # Built once, as each page of signed-in people runs it.
 SIGNED_IN = (
-    select(Account, BrowserSession)
+    select(
+        Account,
+        BrowserSession,
+        exists().where(Right.account_id == Account.id, Right.group_id.is_(None), IS_HELD),
+        exists().where(Right.account_id == Account.id, LEADS),
+    )
     .join(BrowserSession)
     .where(
         BrowserSession.token_hash == bindparam("token_hash"),
-        BrowserSession.started_at > bindparam("since"),
+        BrowserSession.started_at > ago(MAX_SESSION_AGE),
     )
 )
 
@@ -73,16 +78,14 @@ def current_account(session: Session) -> Account | None:
     at = now()
     if at.timestamp() - seen > IDLE_TIMEOUT.total_seconds():
         return None
-    by = {"token_hash": browser_hash(token), "since": at - MAX_SESSION_AGE}
-    row = session.execute(SIGNED_IN, by).first()
+    row = session.execute(SIGNED_IN, {"token_hash": browser_hash(token)}).first()
     if row is None:
         return None
-    account, g.browser_session = row
+    account, g.browser_session, g.is_office, g.leads_any = row
     cookie[SEEN_KEY] = int(at.timestamp())
     g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
     g.session_last_end = g.browser_session.last_end
     g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
-    g.is_office = has_right(session, account, None)
     return account
 
 

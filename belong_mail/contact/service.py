@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.jobs import ResendMessages, SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core import audit
-from belong_mail.core.db import now
+from belong_mail.core.db import ago, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.translatable import gettext_noop
@@ -98,29 +98,28 @@ def receive(
     SendMessage(reference).ask(session, sealer, created_at=at, due_at=due_at)
 
 
-def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
-    """List messages that were not delivered and are not retried, oldest first.
+_HAS_ENDED = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
+_IS_PUT_ASIDE = exists().where(
+    Job.kind == SendMessage.kind,
+    Job.created_at == ContactMessage.received_at,
+    Job.failures >= MAX_FAILURES,
+)
+_IS_LATE = or_(ContactMessage.received_at < ago(UNREAD_AFTER), _IS_PUT_ASIDE)
+# Messages whose delivery has ended, or that have none, because the job failed or is gone. The query
+# starts from the few messages, not from the many deliveries.
+LOST = (
+    select(ContactMessage, Delivery)
+    .outerjoin(Delivery, and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND))
+    .where(or_(_HAS_ENDED, and_(Delivery.id.is_(None), _IS_LATE)))
+    .order_by(ContactMessage.id)
+)
 
-    Their delivery has ended, or there is none, because the job failed or is gone. The query starts
-    from the few messages, not from the many deliveries.
-    """
-    about = and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND)
-    has_ended = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
-    put_aside = exists().where(
-        Job.kind == SendMessage.kind,
-        Job.created_at == ContactMessage.received_at,
-        Job.failures >= MAX_FAILURES,
-    )
-    is_late = or_(ContactMessage.received_at < now() - UNREAD_AFTER, put_aside)
-    found = (
-        select(ContactMessage, Delivery)
-        .outerjoin(Delivery, about)
-        .where(or_(has_ended, and_(Delivery.id.is_(None), is_late)))
-        .order_by(ContactMessage.id)
-    )
+
+def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
+    """List messages that were not delivered and are not retried, oldest first."""
     return [
         (message, delivery)
-        for message, delivery in session.execute(found)
+        for message, delivery in session.execute(LOST)
         if REFERENCE.fullmatch(message.reference)
     ]
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     DateTime,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     Select,
     String,
+    bindparam,
     create_engine,
     event,
     func,
@@ -146,6 +148,17 @@ class IdBase(Base):
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def ago(age: timedelta) -> BindParameter[datetime]:
+    """Return the time so long before a statement runs, for one that is built once.
+
+    A CompiledStatement would keep the time of its first run.
+    """
+    return bindparam(None, type_=UtcTime(), callable_=lambda: now() - age)
+
+
+NOW = ago(timedelta())
 
 
 def new_public_id() -> str:

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from unicodedata import normalize
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session, defer, load_only
 
 from belong_mail.core import audit
@@ -61,11 +61,14 @@ def find(session: Session, slug: str) -> Group | None:
     return found if found is None or found.retired_at is None else None
 
 
+BY_SLUG = select(Group).where(Group.slug == bindparam("slug"))
+
+
 def find_of_any_age(session: Session, slug: str) -> Group | None:
     """Find a group by its slug, even a retired one."""
     if not SLUG.fullmatch(slug):
         return None
-    return session.scalar(select(Group).where(Group.slug == slug))
+    return session.scalar(BY_SLUG, {"slug": slug})
 
 
 def by_id(session: Session, number: int) -> Group | None:

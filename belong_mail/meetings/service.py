@@ -5,11 +5,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Date, Select, bindparam, exists, select
+from sqlalchemy import ColumnElement, Date, bindparam, exists, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.service import NotFound, groups_led_by
+from belong_mail.accounts.service import GROUPS_LED, NotFound
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import lock_for_change, now, required
@@ -33,22 +33,17 @@ MEETINGS = (
 )
 _FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
 # Those that may have a day between two dates, or one moved there; built once, as many pages run it.
-MEETINGS_BETWEEN = MEETINGS.where(
+BETWEEN = MEETINGS.where(
     (Meeting.starts_on <= _LAST) & (Meeting.until.is_(None) | (Meeting.until >= _FIRST))
     | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))
 )
+OF_GROUP_BETWEEN = BETWEEN.where(Meeting.group_id == bindparam("group_id"))
 
 
-def listed(
-    session: Session,
-    group: Group | None = None,
-    found: Select[Meeting] = MEETINGS,
-    **values: date,
-) -> list[Meeting]:
+def listed(session: Session, group: Group | None = None) -> list[Meeting]:
     """List meetings of a group, or of all groups that are not retired, including canceled ones."""
-    if group is not None:
-        found = found.where(Meeting.group_id == group.id)
-    return list(session.scalars(found, values).unique())
+    found = MEETINGS if group is None else MEETINGS.where(Meeting.group_id == group.id)
+    return list(session.scalars(found).unique())
 
 
 def find(session: Session, public_id: str) -> Meeting | None:
@@ -65,7 +60,12 @@ def held_between(
     A meeting whose row is invalid is logged and left out.
     """
     found: list[Occurrence] = []
-    for meeting in listed(session, group, MEETINGS_BETWEEN, first=first, last=last):
+    between = {"first": first, "last": last}
+    if group is None:
+        meetings = session.scalars(BETWEEN, between)
+    else:
+        meetings = session.scalars(OF_GROUP_BETWEEN, {**between, "group_id": group.id})
+    for meeting in meetings.unique():
         try:
             found += recurrence.occurrences(meeting, zone, first, last)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
@@ -113,11 +113,12 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting
         .join(Group)
         .where(
             Meeting.public_id == public_id,
-            Meeting.group_id.in_(groups_led_by(account)),
+            Meeting.group_id.in_(GROUPS_LED),
             Group.retired_at.is_(None),
         )
     )
-    meeting: Meeting | None = session.scalar(lock_for_change(session, found))
+    by = {"account_id": account.id}
+    meeting: Meeting | None = session.scalar(lock_for_change(session, found), by)
     return required(meeting, NotFound)
 
 

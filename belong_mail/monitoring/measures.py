@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import and_, case, func, or_, select
@@ -36,7 +37,7 @@ LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """The site to measure, and the current time."""
 
@@ -51,6 +52,11 @@ class Site:
         """Return whether email goes to a relay; otherwise, in development, a worker is optional."""
         return not self.settings.smtp_url.startswith("mailbox:")
 
+    @cached_property
+    def pulse(self) -> datetime | None:
+        """When a worker last showed that it is running; None also where none is required."""
+        return hold.pulse(self.session) if self.has_relay else None
+
 
 Measure = Callable[[Site], float | None]
 
@@ -61,20 +67,15 @@ def of_worker(ask: Callable[[Session, datetime], bool]) -> Measure:
 
 
 def worker_missing(site: Site) -> float | None:
-    return float(hold.pulse(site.session) is None) if site.has_relay else None
+    return float(site.pulse is None) if site.has_relay else None
 
 
 def worker_seconds(site: Site) -> float | None:
-    return _age(_pulse(site), site.at)
+    return _age(site.pulse, site.at)
 
 
 def worker_ahead_seconds(site: Site) -> float | None:
-    pulse = _pulse(site)
-    return None if pulse is None else max(0.0, (pulse - site.at).total_seconds())
-
-
-def _pulse(site: Site) -> datetime | None:
-    return hold.pulse(site.session) if site.has_relay else None
+    return None if site.pulse is None else max(0.0, (site.pulse - site.at).total_seconds())
 
 
 def disk_free_bytes(site: Site) -> float | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit
@@ -89,10 +89,17 @@ def _copied(file: Image | Flyer, draft: Newsletter, columns: tuple[str, ...]) ->
     return {"newsletter_id": draft.id, **{name: getattr(file, name) for name in columns}}
 
 
+TEMPLATE = (
+    select(Newsletter)
+    .where(Newsletter.group_id == bindparam("group_id"), Newsletter.is_template)
+    .order_by(Newsletter.id.desc())
+    .limit(1)
+)
+
+
 def template_of(session: Session, group: Group) -> Newsletter | None:
     """Find a group's template; of two that were saved at once, the later."""
-    found = select(Newsletter).where(Newsletter.group_id == group.id, Newsletter.is_template)
-    return session.scalar(found.order_by(Newsletter.id.desc()).limit(1))
+    return session.scalar(TEMPLATE, {"group_id": group.id})
 
 
 def save_as_template(session: Session, issue: Newsletter) -> Newsletter:

@@ -148,15 +148,18 @@ def find(session: Session, public_id: str) -> Newsletter | None:
     return session.scalar(select(Newsletter).where(Newsletter.public_id == public_id))
 
 
+FOR_LEAD = (
+    select(Newsletter)
+    .where(Newsletter.public_id == bindparam("public_id"))
+    .where(Newsletter.group_id.in_(accounts.GROUPS_LED))
+    .options(joinedload(Newsletter.group, innerjoin=True))
+)
+
+
 def find_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
     """Find an issue of a group that the account leads, to read or to change. Raises NotFound."""
-    found = (
-        select(Newsletter)
-        .where(Newsletter.public_id == public_id)
-        .where(Newsletter.group_id.in_(accounts.groups_led_by(account)))
-        .options(joinedload(Newsletter.group, innerjoin=True))
-    )
-    newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
+    found, by = lock_for_change(session, FOR_LEAD), {"account_id": account.id}
+    newsletter: Newsletter | None = session.scalar(found, {**by, "public_id": public_id})
     return required(newsletter, accounts.NotFound)
 
 

@@ -4,13 +4,13 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import bindparam, case, exists, func, select, text, update
+from sqlalchemy import case, exists, func, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
 from belong_mail.core.database_errors import NO_DATABASE
-from belong_mail.core.db import IdBase, now
+from belong_mail.core.db import IdBase, ago, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters.models import Newsletter
@@ -159,28 +159,34 @@ def beat(session: Session, seen: HostState) -> None:
     session.execute(update(Host).where(Host.folder == seen.folder).values(worked_at=now()))
 
 
+PULSE = select(
+    func.max(
+        case(
+            (Host.held_because.is_not(None), Host.seen_at),
+            else_=func.coalesce(Host.worked_at, Host.seen_at),
+        )
+    )
+)
+
+
 def pulse(session: Session) -> datetime | None:
     """Return when a worker of any host last showed that it is running, or None.
 
     A worker that may send shows it by finishing its work, as one that keeps failing also checks in.
     """
-    shown = case(
-        (Host.held_because.is_not(None), Host.seen_at),
-        else_=func.coalesce(Host.worked_at, Host.seen_at),
-    )
-    at: datetime | None = session.scalar(select(func.max(shown)))
+    at: datetime | None = session.scalar(PULSE)
     return at
 
 
 IS_ON = select(
     exists().where(Host.held_because.is_not(None))
-    & ~exists().where(Host.held_because.is_(None), Host.seen_at > bindparam("since"))
+    & ~exists().where(Host.held_because.is_(None), Host.seen_at > ago(RECENT_WORK))
 )
 
 
 def is_on(session: Session) -> bool:
     """Return whether nothing is sent: a host is on hold, and no other has worked recently."""
-    return bool(session.scalar(IS_ON, {"since": now() - RECENT_WORK}))
+    return bool(session.scalar(IS_ON))
 
 
 def is_working(session: Session, seen: HostState) -> bool:

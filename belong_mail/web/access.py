@@ -110,7 +110,7 @@ def for_second_lead(**find: Callable[[Session, Any, str], Found]) -> Mark[Found,
 def for_leads_with_file(view: View) -> View:
     """Let leaders open a page that takes a file, which is read outside of a transaction.
 
-    So the view looks its object up itself, through `accounts.groups_led_by`.
+    So the view looks its object up itself, through `accounts.GROUPS_LED`.
     """
     return _marked(view, Access.LEADS)
 

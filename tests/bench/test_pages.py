@@ -14,13 +14,13 @@ from tests.markers import night, on_sqlite
 # Million instructions of a page on Python 3.11, and a tenth.
 MOST = {
     "healthz": 1.5,
-    "privacy": 7.5,
-    "directory": 11.3,
-    "group": 13.9,
-    "join": 24.0,
-    "office": 29.6,
-    "home": 32.0,
-    "editor": 34.0,
+    "privacy": 4.2,
+    "directory": 10.5,
+    "group": 12.0,
+    "join": 21.8,
+    "office": 20.5,
+    "home": 22.2,
+    "editor": 28.4,
 }
 
 
