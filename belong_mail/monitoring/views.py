@@ -121,29 +121,23 @@ def show(session: Session) -> Page:
     )
 
 
-@office_health.post("/retry")
+@office_health.post("/<any(retry, accept, undo):verb>")
 @for_office
-def retry(session: Session) -> ResponseReturnValue:
-    outbox.ask_worker_to_retry(session)
-    return redirect(url_for(".show", done="retried"), 303)
+def act(session: Session, verb: str) -> ResponseReturnValue:
+    """Try sending again; about bounces, believe that the addresses do not exist, or undo.
 
-
-@office_health.post("/bounces/accept")
-@for_office
-def accept(session: Session) -> ResponseReturnValue:
-    """Close the circuit breakers, believing that the addresses do not exist."""
-    if figures.breaker_until(session) is None:
+    To believe closes the circuit breakers; to undo restores the memberships that bounces ended
+    within a number of days.
+    """
+    if verb == "retry":
+        outbox.ask_worker_to_retry(session)
+    elif verb == "undo":
+        days = request.form.get("days", type=int)
+        if days not in UNDO_DAYS:
+            abort(400)
+        bounces.undo_for_office(session, now() - timedelta(days=days))
+    elif figures.breaker_until(session) is None:
         raise InvalidState
-    bounces.ask_to_accept(session)
-    return redirect(url_for(".show", done="accepted"), 303)
-
-
-@office_health.post("/bounces/undo")
-@for_office
-def undo(session: Session) -> ResponseReturnValue:
-    """Restore the memberships that bounces ended within a number of days."""
-    days = request.form.get("days", type=int)
-    if days not in UNDO_DAYS:
-        abort(400)
-    bounces.undo_for_office(session, now() - timedelta(days=days))
-    return redirect(url_for(".show", done="undone"), 303)
+    else:
+        bounces.ask_to_accept(session)
+    return redirect(url_for(".show", done=verb), 303)

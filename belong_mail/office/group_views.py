@@ -112,19 +112,20 @@ def move(session: Session, group: Group) -> ResponseReturnValue:
     return redirect(url_for(".listed", order=1, _anchor=group.slug), 303)
 
 
-@office_groups.post("/groups/<slug>/launch")
+@office_groups.post("/groups/<slug>/<any(launch, undo, restore):verb>")
 @for_office(slug=service.find_group)
-def launch(session: Session, group: Group) -> ResponseReturnValue:
-    """Launch an upcoming group, or undo that within an hour."""
-    done = request.form.get("do", "launched")
+def act(session: Session, group: Group, verb: str) -> ResponseReturnValue:
+    """Launch an upcoming group, undo that within an hour, or cancel a group's end."""
     try:
-        if done == "undone":
+        if verb == "launch":
+            office.launch(session, group)
+        elif verb == "undo":
             group_service.undo_launch(group)
         else:
-            office.launch(session, group)
+            group_retirement.restore(session, group)
     except (group_service.AlreadyLaunched, office.NotReady) as error:
         raise InvalidState from error
-    return redirect(url_for(".group", slug=group.slug, done=done), 303)
+    return redirect(url_for(".group", slug=group.slug, done=verb), 303)
 
 
 @office_groups.route("/groups/<slug>/end", methods=["GET", "POST"])
@@ -138,13 +139,6 @@ def end(session: Session, group: Group) -> ResponseReturnValue:
     scheduled, members = group_retirement.count_scheduled(session, group), group.members_shown
     shown = {"form": form, "scheduled": scheduled, "members": members}
     return group_page("office/end_group.html", group, **shown)
-
-
-@office_groups.post("/groups/<slug>/restore")
-@for_office(slug=service.find_group)
-def restore(session: Session, group: Group) -> ResponseReturnValue:
-    group_retirement.restore(session, group)
-    return redirect(url_for(".group", slug=group.slug, done="restored"), 303)
 
 
 @office_groups.route("/groups/<slug>/questions", methods=["GET", "POST"])

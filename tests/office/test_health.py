@@ -189,7 +189,7 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
 ):
     assert "Many addresses bounced as unknown within an hour." in words(office)
     assert "Yes, take them out of their groups" in words(office)
-    assert office.act(f"{PAGE}/bounces/accept").status_code == 303
+    assert office.act(f"{PAGE}/accept").status_code == 303
     worker.drain()
     assert active(services) == 0
     said = words(office)
@@ -197,9 +197,9 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
     assert "because their email bounced: about 10." in said
     assert "because their email bounced: about 10." in office.open("/office").text
     assert "gone1@" not in office.open(PAGE).text
-    assert office.act(f"{PAGE}/bounces/accept").status_code == 409
-    assert office.act(f"{PAGE}/bounces/undo", days="2").status_code == 400
+    assert office.act(f"{PAGE}/accept").status_code == 409
+    assert office.act(f"{PAGE}/undo", days="2").status_code == 400
     assert "the last 7 days (about 10)" in words(office)
-    assert office.act(f"{PAGE}/bounces/undo", days="1").status_code == 303
+    assert office.act(f"{PAGE}/undo", days="1").status_code == 303
     assert active(services) == 12
     assert len(trail(services, audit.Kind.BOUNCES_ACCEPTED, audit.Kind.BOUNCES_UNDONE)) == 2

@@ -83,7 +83,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "self_service.act": {"remind": "yes"},
     "account.set_language": {"language": "es"},
     "office_groups.move": {"to": "up"},
-    "office_health.undo": {"days": "7"},
+    "office_health.act undo": {"days": "7"},
     "people.do": {"role": OWN},
     "address_change.ask_new_address": {"email": "moved.again@dpsk12.org"},
     "subscriptions.join": {"email": "new@dpsk12.org"},

@@ -25,9 +25,9 @@ TYPED = re.compile(r"<details>\s*<summary>What you typed</summary>.*?</details>"
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
 TOO_LATE = {
-    "releases.act resume", "office_groups.launch", "office_groups.restore", "office_imports.start",
-    "office_health.accept", "office_newsletters.act cancel", "office_newsletters.act resume",
-    "office_newsletters.send",
+    "releases.act resume", "office_groups.act launch", "office_groups.act undo",
+    "office_groups.act restore", "office_imports.start", "office_health.act accept",
+    "office_newsletters.act cancel", "office_newsletters.act resume", "office_newsletters.send",
 }  # fmt: skip
 # Links that need more than to be known: the browser that asked, or the provider’s word.
 NEEDS_MORE = {
