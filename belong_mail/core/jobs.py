@@ -24,7 +24,6 @@ from belong_mail.core.rate_limits import (
     LOOKUPS_PER_MINUTE,
     NOTICE_RATE,
     UNUSUAL_LOOKUPS,
-    UNUSUAL_LOOKUPS_PER_WEEK,
 )
 
 if TYPE_CHECKING:
@@ -36,12 +35,11 @@ MAX_FAILURES = 3
 MAX_CHARACTERS, MAX_ITEMS = 10_000, 100
 # Surrogates, which JSON can contain and UTF-8 cannot.
 HALVES = re.compile("[\ud800-\udfff]")
-MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
+MINUTE, DAY = b"lookups/minute", b"lookups/day"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
 # Noted for the checks of these names, and cleared once the operator is told.
-WEEK_NOTICE, FAILED_NOTICE = b"notice/unusual_lookups", b"notice/failed_lookups"
+NOTICE, FAILED_NOTICE = b"notice/unusual_lookups", b"notice/failed_lookups"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
-NOTICES = ((NOTICE, UNUSUAL_LOOKUPS), (WEEK_NOTICE, UNUSUAL_LOOKUPS_PER_WEEK))
 # All keys with their rates, so that rows from a clock that ran ahead can be found.
 COUNTED = (*RATES, (FLOOD, JOBS_RATE))
 
@@ -142,7 +140,7 @@ def count_lookups(session: Session, number: int, at: datetime) -> None:
     """Count jobs that look up an address, before they are read."""
     if not number:
         return
-    for key, rate in (*RATES, *NOTICES):
+    for key, rate in (*RATES, (NOTICE, UNUSUAL_LOOKUPS)):
         rate_limits.record_use(session, key, rate, at, number)
 
 
@@ -173,8 +171,8 @@ def has_failed(session: Session, at: datetime) -> bool:
 
 
 def are_unusual(session: Session, at: datetime) -> bool:
-    """Return whether there were more lookups than in a usual day or week."""
+    """Return whether there were more lookups than people send."""
     return not all(
         rate_limits.remaining(session, key, rate, at)
-        for key, rate in (*NOTICES, (WAITED, DELAYED_LOOKUPS))
+        for key, rate in ((NOTICE, UNUSUAL_LOOKUPS), (WAITED, DELAYED_LOOKUPS))
     )

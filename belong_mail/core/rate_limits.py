@@ -60,11 +60,9 @@ BUSY_PART = 10
 LOOKUPS_PER_MINUTE = Rate(200, timedelta(minutes=1))
 # More than half of a district of 15,000 on the day a group starts.
 LOOKUPS_PER_DAY = Rate(10_000, DAY)
-# Beyond this the operator is told: no ordinary day has as many.
-UNUSUAL_LOOKUPS = Rate(1_000, DAY)
-# The same for a list tested slowly. A district of 15,000 sends some 70 a day, unless a group is
-# announced. Restarts from zero once the operator was told.
-UNUSUAL_LOOKUPS_PER_WEEK = Rate(2_000, timedelta(days=7))
+# Beyond this the operator is told: a thousand at once, as when a group is announced, and a hundred
+# a day for ever. A district of 15,000 sends some 70 a day. Restarts from zero once told.
+UNUSUAL_LOOKUPS = Rate(1_000, timedelta(days=10))
 # How long to remember that lookups had to wait, for the operator's next check.
 DELAYED_LOOKUPS = Rate(1, HOUR)
 # Reports matched by Message-ID, because a relay rewrote the return path: they can also test whom we

@@ -125,8 +125,8 @@ def test_each_rate_is_so_many_uses_in_so_many_minutes():
     } == {
         "SOURCE": (30, 10), "TRUSTED_SOURCE": (300, 15), "ALL_FORMS": (6000, 60),
         "JOBS": (3000, 60), "LOOKUPS_PER_MINUTE": (200, 1), "LOOKUPS_PER_DAY": (10_000, 1440),
-        "UNUSUAL_LOOKUPS": (1000, 1440), "UNUSUAL_LOOKUPS_PER_WEEK": (2000, 10_080),
-        "DELAYED_LOOKUPS": (1, 60), "REPORTS": (1000, 1440), "SAME_MESSAGE_REPORTS": (5, 1440),
+        "UNUSUAL_LOOKUPS": (1000, 14_400), "DELAYED_LOOKUPS": (1, 60),
+        "REPORTS": (1000, 1440), "SAME_MESSAGE_REPORTS": (5, 1440),
         "CONFIRM_MEMBER": (2, 2880), "CONFIRM_MEMBER_RATE_ALL_SOURCES": (4, 5760),
         "CONFIRM_PERSON": (10, 4800), "CONFIRM_PERSON_RATE_ALL_SOURCES": (24, 11_520),
         "CONFIRMATION_GAP": (1, 15), "SIGN_IN_BROWSER": (3, 30), "SIGN_IN_SOURCE": (4, 40),
@@ -143,5 +143,5 @@ def test_each_rate_is_so_many_uses_in_so_many_minutes():
         "RETRY": (1, 5), "REMOVAL": (20, 1440), "IMPORT_MINUTE": (60, 1),
         "IMPORT_DAY": (10_000, 1440), "IMPORT_AGAIN": (1, 4320), "IMPORT_PERSON": (3, 4320),
         "ALERT": (1, 360), "NOTICE": (1, 1440), "OUR_FAULT": (1, 60),
-        "BOUNCE_BREAKER": (19, 60), "LOCKING": (1, 0),
+        "BOUNCE_BREAKER": (19, 60), "BOUNCE_MEMBER": (1, 60), "LOCKING": (1, 0),
     }  # fmt: skip

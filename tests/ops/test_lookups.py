@@ -12,7 +12,7 @@ from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.rate_limits import UNUSUAL_LOOKUPS, WorkerLimit, record_use
 from belong_mail.core.services import Services
 from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
@@ -66,12 +66,10 @@ def test_two_hundred_guesses_a_minute_are_answered_none_is_lost_and_the_operator
     assert "take the website down" in text_of(mail)
 
 
-def use_all_but(
-    services: Services, key: bytes, left: timedelta, of: timedelta = timedelta(days=1)
-) -> None:
-    """Use up an allowance of a day or so, but for what comes back in some time."""
+def use_all_but(services: Services, key: bytes, left: timedelta) -> None:
+    """Use up an allowance of a day, but for what comes back in some time."""
     with services.writing.begin() as session:
-        until = now() + of - left
+        until = now() + timedelta(days=1) - left
         session.add(WorkerLimit(key=key, used_until=until.timestamp()))
 
 
@@ -86,43 +84,43 @@ def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
 
 
 @ALARM
-@pytest.mark.parametrize(("a_day", "told"), [(285, 0), (290, 1)])
-def test_285_guesses_a_day_are_never_told(a_day, told, services, worker, relay):
-    """As many of a week's are free again each day."""
-    use_all_but(services, jobs.WEEK_NOTICE, timedelta(days=1, minutes=15), of=timedelta(days=7))
-    for day in range(3):
-        with time_machine.travel(now() + timedelta(days=day), tick=False):
+@pytest.mark.parametrize(
+    ("lookups", "days", "heard"),
+    [
+        (0, [70, 70, 370, 70, 70], []),
+        (899, [100, 100, 100], []),
+        (899, [102, 102, 102], [0]),
+        (899, [600, 600, 600, 600, 600], [0, 2, 4]),
+    ],
+    ids=["a staff meeting", "a hundred", "more", "and again, counted from the last email"],
+)
+def test_more_than_a_hundred_guesses_a_day_are_told_however_long(
+    lookups, days, heard, services, worker, relay
+):
+    """After many of the last days."""
+    told: list[int] = []
+    begun = now()
+    for day, number in enumerate(days):
+        with time_machine.travel(begun + timedelta(days=day), tick=False):
             with services.writing.begin() as session:
-                jobs.count_lookups(session, a_day, now())
+                jobs.count_lookups(session, number + (lookups if day == 0 else 0), now())
             worker.drain()
-    assert len(relay.to(OPERATOR)) == told
+        if len(relay.to(OPERATOR)) > len(told):
+            told.append(day)
+    assert told == heard
+    assert {mail["Subject"] for mail in relay.to(OPERATOR)} <= {UNUSUAL}
 
 
 @ALARM
-def test_more_in_a_day_than_people_send_is_told_too(services, worker, relay):
+def test_each_guess_counts_among_them(services, worker, relay):
     guess(services, 50, "my-groups")
-    use_all_but(services, jobs.NOTICE, timedelta(hours=1))
+    with services.writing.begin() as session:
+        record_use(session, jobs.NOTICE, UNUSUAL_LOOKUPS, now(), UNUSUAL_LOOKUPS.burst - 50)
     worker.drain()
     assert left(services) == 0
     with time_machine.travel(now() + timedelta(minutes=1)):
         worker.drain()
     assert [mail["Subject"] for mail in relay.to(OPERATOR)] == [UNUSUAL]
-
-
-@ALARM
-@pytest.mark.parametrize(("a_day", "told"), [(250, []), (600, [5, 11])])
-def test_more_in_a_week_than_people_send_is_told_too(a_day, told, services, worker, relay):
-    """Few enough each day for the limit of a day; the second email counts from the first."""
-    heard: list[int] = []
-    for day in range(14):
-        with time_machine.travel(now() + timedelta(days=day), tick=False):
-            with services.writing.begin() as session:
-                jobs.count_lookups(session, a_day, now())
-            worker.drain()
-        if len(relay.to(OPERATOR)) > len(heard):
-            heard.append(day)
-    assert heard == told
-    assert {mail["Subject"] for mail in relay.to(OPERATOR)} <= {UNUSUAL}
 
 
 @ALARM
