@@ -134,12 +134,13 @@ def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(services, 
 
 
 def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(scenario, visitor, services):
-    scenario.invite_lead("lead@dpsk12.org")
-    link = scenario.confirm_link(introduce_me="y", first_name="Ada")
-    guess(services, 350, "my-groups")
-    scenario.worker.drain()
-    visitor.follow(link)
-    scenario.worker.drain()
-    assert left(services) >= 100
-    assert "Ada" in text_of(scenario.relay.to("lead@dpsk12.org")[-1])
-    assert "Ada" in text_of(scenario.relay.to(ADA)[-1])
+    with time_machine.travel(now(), tick=False):  # else a busy machine reads more meanwhile
+        scenario.invite_lead("lead@dpsk12.org")
+        link = scenario.confirm_link(introduce_me="y", first_name="Ada")
+        guess(services, 350, "my-groups")
+        scenario.worker.drain()
+        visitor.follow(link)
+        scenario.worker.drain()
+        assert left(services) >= 100
+        assert "Ada" in text_of(scenario.relay.to("lead@dpsk12.org")[-1])
+        assert "Ada" in text_of(scenario.relay.to(ADA)[-1])
