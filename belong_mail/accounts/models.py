@@ -88,7 +88,7 @@ class Right(IdBase):
     group_id: Mapped[int | None] = mapped_column(
         ForeignKey(Group.id, ondelete="CASCADE"), index=True
     )
-    # When its owner was last invited.
+    # When its owner was last invited, or the office heard that it was renewed.
     since: Mapped[datetime] = mapped_column(default=now)
     # None: not accepted, or removed.
     accepted_at: Mapped[datetime | None]

@@ -27,6 +27,7 @@ from belong_mail.core.rate_limits import (
     RIGHTS_CHANGED_RATE,
     SAME_INVITATION_RATE,
 )
+from belong_mail.core.retention import INVITATION_AGE
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.work import Refused, StillLocked, Work, does, each_minute
@@ -39,6 +40,8 @@ NAME_CHARACTERS = 80
 ASKED_OR_ACCEPTED = ("invited", "accepted")
 # The longest time that a right may last from now.
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
+# The longest time from an invitation to the end of a right that no one renewed.
+UNRENEWED_AGE = INVITATION_AGE + LONGEST
 
 
 @does(InviteColleague)
@@ -205,6 +208,32 @@ def tell_what_ends(work: Work) -> None:
     )
     if session.execute(ending.returning(Right.id)).all():
         post_to_address(session, work.keys, ENDING, work.mailer.office, DEFAULT)
+
+
+@each_minute("Rights are renewed unseen")
+def tell_what_was_renewed(work: Work) -> None:
+    """Notify the office's inbox and staff, in one email, that proven rights were renewed.
+
+    The web writes their ends, but not `since`, which this moves on.
+    """
+    session, keys = work.session, work.keys
+    is_old = Right.since < work.at - INVITATION_AGE
+    found = [each for each in session.scalars(select(Right).where(is_old)) if _is_longer(each)]
+    renewed = {each.id: each for each in found if proven.is_accepted(keys.opener, each)}
+    if not renewed:
+        return
+    moved = update(Right).where(Right.id.in_(renewed), is_old).values(since=work.at)
+    rights = [renewed[each] for each in session.scalars(moved.returning(Right.id)).all()]
+    people = [(plain_name(each.person.name), _named([each.group])["groups"]) for each in rights]
+    said = {"what": "renewed", "renewed": people, "is_you": False, **_named([])}
+    work.post(CHANGED, work.mailer.office, DEFAULT, **said)
+    for one in proven.holders(session, keys.opener, None):
+        post_to(session, keys, CHANGED, one, **said)
+
+
+def _is_longer(right: Right) -> bool:
+    """Return whether a right lasts longer than one that was accepted and never renewed."""
+    return right.ends_at is not None and right.ends_at - right.since > UNRENEWED_AGE
 
 
 def plain_name(name: str) -> str:

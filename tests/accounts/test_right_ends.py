@@ -166,6 +166,29 @@ def test_one_press_renews_all_but_who_is_left_out(app, scenario):
     assert leads(scenario) == 1
 
 
+def test_the_office_hears_once_of_all_that_one_press_renews(app, scenario):
+    scenario.invite_office(COLLEAGUE)
+    scenario.invite_lead(LEAD, "asian")
+    with time_machine.travel(now() + YEAR - timedelta(days=40)):
+        office = signed_in(app, scenario.keyring, OFFICE)
+        renew(office, *ending(office))
+        for address in (INBOX, OFFICE, COLLEAGUE):
+            assert on_day(scenario, now(), address) == [CHANGED]
+        said = text_of(scenario.mails(INBOX)[-1])
+        assert [each in said for each in ("The Village", "Asian", "work for")] == [True] * 3
+        assert on_day(scenario, now() + timedelta(days=9), INBOX) == [CHANGED]
+
+
+@pytest.mark.parametrize("days", [20, 200])
+def test_an_end_that_the_web_moves_is_told(days, scenario, services):
+    """It may write a later one at any time; an accepted right that it left alone is not told of."""
+    with time_machine.travel(now() + timedelta(days=days)):
+        assert on_day(scenario, now(), INBOX) == []
+        with services.writing.begin() as session:
+            session.execute(update(Right).values(ends_at=now() + YEAR))
+        assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [CHANGED]
+
+
 @on_both("races")
 def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario, services):
     by, lead = scenario.account(OFFICE), scenario.account(LEAD)

@@ -151,13 +151,16 @@ def _of_rights(say) -> Contexts:
         for name in (say("Ada"), "")
         for is_you in (True, False)
     ]
+    people = [(say("Ada"), groups[:1]), ("", [])]
+    renewed = {"what": "renewed", "renewed": people, "groups": [], "is_for_office": False}
+    renewed |= {"name": "", "is_you": False}
     return {
         "invitation": [
             {**invited, "groups": groups[:1], "is_for_office": False},
             {**invited, **of_both},
             {**invited, "groups": [], "is_for_office": True},
         ],
-        "rights-changed": [*changed, {**changed[0], "groups": [], "what": "invited"}],
+        "rights-changed": [*changed, {**changed[0], "groups": [], "what": "invited"}, renewed],
         "right-ends": [{}],
         "bar-changed": [{"group": say(VILLAGE), "is_barred": each} for each in (True, False)],
         "settings-changed": [{"is_office": each} for each in (True, False)],
