@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from secrets import compare_digest
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -78,12 +77,6 @@ class Work:
     ) -> None:
         """Queue an email whose arguments are stored now, as `mailer.post_to_address` does."""
         post_to_address(self.session, self.keys, kind, address, language, due_at, rows, **said)
-
-    def require_secret(self, use: str, public_id: str, secret: str) -> None:
-        """Raise Refused unless this is the secret that was emailed for the id and this use."""
-        expected = self.keys.index.link_secret(use, public_id)
-        if not compare_digest(secret.encode(), expected.encode()):
-            raise Refused
 
     def require_staff(self, address: str) -> None:
         """Raise Refused unless the address may join as staff."""

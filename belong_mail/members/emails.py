@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
+from belong_mail.accounts.proven import address as account_address
+from belong_mail.accounts.proven import may_meet_members
 from belong_mail.accounts.service import find_right
 from belong_mail.contact.service import in_fours
 from belong_mail.core import i18n
@@ -22,7 +23,7 @@ from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.members import erasure, import_tasks, staff_code_tasks, tasks
+from belong_mail.members import erasure, import_tasks, proven, staff_code_tasks, tasks
 from belong_mail.members.models import (
     AddressChange,
     ManageSession,
@@ -95,7 +96,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     if subscription.wrapped_introduction is None:
         raise SkipDelivery(State.WITHDRAWN)
-    if not proven.may_meet_members(session, mailer.opener, lead, subscription.group):
+    if not may_meet_members(session, mailer.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
     right = find_right(session, lead, subscription.group)
     if right is not None and right.is_over:
@@ -106,7 +107,7 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     )
     own = recipient_address(session, mailer, subscription)
     return Email(
-        to=proven.address(mailer.keys, lead),
+        to=account_address(mailer.keys, lead),
         language=lead.language,
         reply_to=own,
         context={"group": subscription.group, "address": own, **json.loads(opened)},
@@ -164,7 +165,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     """Return an email that asks to confirm, with links valid from `at`."""
     letter = unless_suppressed(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, letter.context["member"]
-    never = mailer.index.link_secret(tasks.NEVER, f"{public_id}/{normalise(letter.to)}")
+    never = mailer.index.link_secret(proven.NEVER, f"{public_id}/{normalise(letter.to)}")
     name = letter.context["secret"] + public_id + never
     return letter.saying(
         confirm_url=link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),

@@ -1,11 +1,8 @@
 """The worker's functions for self-service: find, copy, move and erase a person's data."""
 
-import base64
 import json
-import logging
 import secrets
 from contextlib import suppress
-from datetime import timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -28,12 +25,11 @@ from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Refused, Work, does, each_minute
 from belong_mail.mail import address as addresses
-from belong_mail.members import erasure
+from belong_mail.members import erasure, proven
 from belong_mail.members.erasure import forget_subscriptions
 from belong_mail.members.jobs import (
     ChangeAddress,
     Erase,
-    ForList,
     Lift,
     MoveAddress,
     SendCopy,
@@ -42,28 +38,22 @@ from belong_mail.members.jobs import (
 )
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
-from belong_mail.members.tasks import find_verified, is_barred
+from belong_mail.members.tasks import is_barred
 from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
     address_of,
     indexes_of,
-    is_genuine,
     rows_of,
     wrap_address,
 )
 
 # Messages decrypted to find a person's, and bytes of each when sealed, more than a form allows.
 MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
-PERMIT = "manage_sessions.slip"
-# The link is sent within half an hour and works for as long; the worker has an hour to do the job.
-PERMIT_MAX_AGE = timedelta(hours=2)
-ADDRESS_CHANGE = "address_changes.wrapped"
-log = logging.getLogger(__name__)
 
 
 @does(SendMyGroups)
 def my_groups(work: Work, asked: SendMyGroups) -> None:
-    """Email the link to someone's memberships; tell staff if they have none.
+    """Email the link to someone's memberships, locked under its secret; tell staff of none.
 
     Both are limited alike, so that the number of emails does not show who is a member.
     """
@@ -71,16 +61,22 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
     if suppressions.is_suppressed(session, keys.index, identity):
         raise Refused
     found = [each for each in rows_of(session, keys, Subscription, identity) if each.is_active]
-    held = [each for each in found if _is_kept(work, each)]
+    held = [each for each in found if proven.is_kept(work, each)]
     if not held:
         work.require_staff(asked.address)
     work.use(keys.index.limited("my-groups", addresses.untagged(identity)), MY_GROUPS_RATE)
     waiting = rows_of(session, keys, WaitlistEntry, identity)
     notes = [
-        (each.group.name_in_emails, each.public_id) for each in waiting if _is_kept(work, each)
+        (each.group.name_in_emails, each.public_id)
+        for each in waiting
+        if proven.is_kept(work, each)
     ]
     if held:
-        secret, to = _create_manage_session(work, held), address_of(keys, held[0])
+        secret, to = secrets.token_urlsafe(32), address_of(keys, held[0])
+        is_personal = not keys.staff.is_ours(to)
+        locked = lock_list(secret, held, proven.permit(work, held), is_personal=is_personal)
+        expires_at = work.at + LINK_MAX_AGE
+        session.add(ManageSession(secret_hash=digest(secret), locked=locked, expires_at=expires_at))
         work.post("my-groups", to, asked.language, notes=notes, secret=secret)
     else:
         work.post("no-groups", asked.address, asked.language, notes=notes)
@@ -106,7 +102,7 @@ def lift(work: Work, asked: Lift) -> None:
 @does(SendCopy)
 def my_copy(work: Work, asked: SendCopy) -> None:
     """Queue a copy of someone's data, which is collected when the email is rendered."""
-    address = address_of(work.keys, read_permit(work, asked)[0])
+    address = address_of(work.keys, proven.permitted(work, asked)[0])
     key = work.keys.index.limited("my-copy", addresses.normalise(address))
     work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, MAX_WAIT))
 
@@ -115,10 +111,14 @@ def my_copy(work: Work, asked: SendCopy) -> None:
 def erase(work: Work, asked: Erase) -> None:
     """Start to erase a person's data, and email a receipt that names no group."""
     session, keys = work.session, work.keys
-    address = address_of(keys, read_permit(work, asked)[0])
+    address = address_of(keys, proven.permitted(work, asked)[0])
     identity = addresses.normalise(address)
     held = rows_of(session, keys, Subscription, identity)
-    _forget_changes(session, keys, {each.public_id for each in held})
+    public_ids = {each.public_id for each in held}
+    for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
+        with suppress(DecryptionError):
+            if public_ids & set(proven.opened_change(keys, change)["public_ids"]):
+                session.delete(change)
     waiting = rows_of(session, keys, WaitlistEntry, identity)
     written = messages_of(session, keys.opener, identity)
     mailed = [each for each in written if _is_mailed(session, each)]
@@ -151,76 +151,10 @@ def messages_of(session: Session, opener: Opener, identity: str) -> list[Contact
     return found
 
 
-def read_permit(work: Work, asked: ForList) -> list[Subscription]:
-    """Return the memberships that a job's permit is for.
-
-    Leaves out those that have moved or do not open. Raises Refused if none is left or the permit
-    has expired, and DecryptionError for one that the worker did not make: only it may relate rows.
-    """
-    session, keys = work.session, work.keys
-    permit = json.loads(keys.opener.unwrap(base64.b64decode(asked.slip), PERMIT, ""))
-    if not isinstance(permit, dict) or permit["until"] <= work.at.timestamp():
-        log.warning("A request that a link to one's groups allowed came too late: %s", asked.kind)
-        raise Refused
-    # Not locked: PostgreSQL's xmax would show which rows one transaction had locked.
-    found = select(Subscription).where(Subscription.public_id.in_(permit["public_ids"]))
-    rows = [each for each in session.scalars(found) if is_genuine(keys, each)]
-    theirs = [each for each in rows if person_of(keys, each) == permit["person"]]
-    held = [each for each in theirs if _is_kept(work, each)]
-    if not held:
-        raise Refused
-    return held
-
-
-def person_of(keyring: Keyring, subscription: Subscription) -> str:
-    """Return a keyed hash of a membership's address, to compare people."""
-    identity = addresses.normalise(address_of(keyring, subscription))
-    return keyring.index.limited("person", identity).hex()
-
-
-def _is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
-    """Return whether a membership or request is not being erased."""
-    identity = addresses.normalise(address_of(work.keys, row))
-    return not erasure.is_being_erased(work.session, work.keys, identity, row)
-
-
-def _create_manage_session(work: Work, held: list[Subscription]) -> str:
-    """Store a person's memberships in a manage session; return its secret."""
-    secret, keys = secrets.token_urlsafe(32), work.keys
-    permit = {
-        "public_ids": [each.public_id for each in held],
-        "person": person_of(keys, held[0]),
-        "until": (work.at + PERMIT_MAX_AGE).timestamp(),
-    }
-    wrapped = keys.opener.wrap(json.dumps(permit).encode(), PERMIT, "")
-    work.session.add(
-        ManageSession(
-            secret_hash=digest(secret),
-            locked=lock_list(secret, held, wrapped, is_personal=not _is_ours(keys, held)),
-            expires_at=work.at + LINK_MAX_AGE,
-        )
-    )
-    return secret
-
-
-def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
-    """Return whether a person's address is the district's."""
-    return keyring.staff.is_ours(address_of(keyring, held[0]))
-
-
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
     """Return whether all emails of a message were accepted; False if there is none yet."""
     mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
     return set(session.scalars(mails)) == {State.ACCEPTED}
-
-
-def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
-    """Delete the pending changes of address of any of these memberships."""
-    for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
-        with suppress(DecryptionError):
-            opened = keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
-            if public_ids & set(json.loads(opened)["public_ids"]):
-                session.delete(change)
 
 
 @does(ChangeAddress)
@@ -229,9 +163,11 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
 
     A change to or from a personal address is refused: one row would link it to the staff address.
     """
-    session, keys, held = work.session, work.keys, read_permit(work, asked)
+    session, keys, held = work.session, work.keys, proven.permitted(work, asked)
     identity = addresses.normalise(asked.new)
-    if suppressions.is_suppressed(session, keys.index, identity) or not _is_ours(keys, held):
+    if suppressions.is_suppressed(session, keys.index, identity):
+        raise Refused
+    if not keys.staff.is_ours(address_of(keys, held[0])):
         raise Refused
     work.require_staff(asked.new)
     key = keys.index.limited("change-address", addresses.untagged(identity))
@@ -242,9 +178,9 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
         "new": asked.new,
         "language": asked.language,
         "public_ids": [each.public_id for each in held],
-        "person": person_of(keys, held[0]),
+        "person": proven.person_of(keys, held[0]),
     }
-    wrapped = keys.opener.wrap(json.dumps(content).encode(), ADDRESS_CHANGE, public_id)
+    wrapped = keys.opener.wrap(json.dumps(content).encode(), proven.ADDRESS_CHANGE, public_id)
     change = AddressChange(public_id=public_id, wrapped=wrapped)
     session.add(change)
     session.flush()
@@ -254,26 +190,9 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
 
 @does(MoveAddress)
 def move_address(work: Work, asked: MoveAddress) -> None:
-    """Move memberships to a confirmed new address, and notify the old one.
-
-    Only the email to the new address had the secret. Memberships that have moved elsewhere stay.
-    """
-    session, keys = work.session, work.keys
-    found = select(AddressChange).where(AddressChange.public_id == link_hash(asked.secret))
-    change = session.scalar(found)
-    if change is None or not change.wrapped:
-        raise Refused
-    wanted = json.loads(keys.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))
-    change.wrapped = b""
+    """Move memberships to a confirmed new address, and notify the old one."""
+    session, keys, (wanted, held) = work.session, work.keys, proven.moving(work, asked)
     identity = addresses.normalise(wanted["new"])
-    if suppressions.is_suppressed(session, keys.index, identity):
-        raise Refused
-    rows = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
-    active = [each for each in session.scalars(rows.with_for_update()) if each.is_active]
-    genuine = [each for each in active if is_genuine(keys, each)]
-    held = [each for each in genuine if wanted["person"] == person_of(keys, each)]
-    if not held:
-        raise Refused
     old = address_of(keys, held[0])
     work.post("address-changed", old, wanted["language"])
     _move_notes(work, addresses.normalise(old), wanted["new"])
@@ -285,7 +204,7 @@ def move_address(work: Work, asked: MoveAddress) -> None:
 def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:
     """Change a membership's address, or delete it if the new one is a member already."""
     identity = addresses.normalise(new)
-    other = find_verified(session, keyring, subscription.group, identity)
+    other = proven.member(session, keyring, subscription.group, identity)
     if other is not None and other is not subscription:
         if other.is_active:
             forget_subscriptions(session, [subscription])

@@ -19,9 +19,10 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, does
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
+from belong_mail.members import proven
 from belong_mail.members.jobs import JoinByCode, SendStaffCode, Signup
 from belong_mail.members.staff_codes import SECRET_LENGTH, end_of_day, in_letters, with_check
-from belong_mail.members.tasks import group_of, is_barred, let_in
+from belong_mail.members.tasks import is_barred, let_in
 
 # The kind of the email.
 CODE = "staff-code"
@@ -79,7 +80,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     Without a right code no email is sent, so that no one can have us email strangers. The codes'
     own rate limits suffice, so confirmations are not counted by source.
     """
-    session, keys, group = work.session, work.keys, group_of(work, asked)
+    session, keys, group = work.session, work.keys, proven.group(work, asked)
     if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
         raise Refused
     if not _is_right(keys.index, group, asked, _sent_at(work)):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import proven
+from belong_mail.accounts.proven import holders, introduced_from
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, UnknownKey
@@ -31,7 +31,7 @@ from belong_mail.delivery.work import JobWork, Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.mail import address
-from belong_mail.members import erasure
+from belong_mail.members import erasure, proven
 from belong_mail.members.counts import count_watched
 from belong_mail.members.jobs import (
     FinishConfirmation,
@@ -60,8 +60,6 @@ from belong_mail.members.wrapped_fields import (
 
 CONFIRM, ALREADY = "confirm-subscription", "already-member"
 REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
-# The use for which the secret of a link that refuses all email is derived.
-NEVER = "never"
 # Kinds of email that ask to confirm a sign-up.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 log = logging.getLogger(__name__)
@@ -74,17 +72,9 @@ def join(work: JobWork, asked: Join) -> None:
 
     For a member, a barred or an often emailed address it is another email, none, or a later one.
     """
-    group = group_of(work, asked)
+    group = proven.group(work, asked)
     work.require_staff(asked.address)
     let_in(work, group, asked)
-
-
-def group_of(work: JobWork, asked: Signup) -> Group:
-    """Return a sign-up's group. Raises DecryptionError if it was sealed for another."""
-    group = work.session.get_one(Group, work.job.group_id)
-    if asked.group != group.public_id:
-        raise DecryptionError(asked.kind)
-    return group
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
@@ -97,7 +87,7 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
         return
     if is_barred(session, keys.index, group, identity):
         return
-    subscription = find_verified(session, keys, group, identity)
+    subscription = proven.member(session, keys, group, identity)
     if subscription and erasure.is_being_erased(session, keys, identity, subscription):
         erasure.forget_subscriptions(session, [subscription])
         subscription = None
@@ -117,7 +107,11 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
     if is_member:
         _post_to_member(work, subscription, ALREADY, subscription.language, due_at)
     else:
-        _post_confirmation(work, subscription, wanted, kind, due_at)
+        secret = new_public_id()
+        pending = PendingConfirmation(subscription=subscription, confirm_id=link_hash(secret))
+        _fill(keys, pending, wanted)
+        session.add(pending)
+        post_question(work, pending, kind, secret, due_at)
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
@@ -128,19 +122,6 @@ def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) 
 def _bar_key(index: BlindIndex, group: Group, identity: str) -> tuple[int, bytes]:
     """Return the primary key of a barred address, ignoring its plus tag."""
     return group.id, index.barred(group.public_id, address.untagged(identity))
-
-
-def find_verified(
-    session: Session, keyring: Keyring, group: Group, identity: str
-) -> Subscription | None:
-    """Find a normalised address's membership. Raises DecryptionError for a forged row.
-
-    The index finds the row, and decrypting it verifies the index.
-    """
-    subscription = find_by_address(session, keyring.index, group, identity, Subscription)
-    if subscription is not None:
-        address_of(keyring, subscription)
-    return subscription
 
 
 def _reset(subscription: Subscription) -> None:
@@ -189,12 +170,12 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         rate_limits.forget(session, gap[0], of_member[0])
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
-    leads = proven.holders(session, work.keys.opener, subscription.group)
+    leads = holders(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:
         return
     subscription.wrapped_introduction = introduction
     for lead in leads:
-        begins = proven.introduced_from(session, work.keys.opener, lead, subscription.group)
+        begins = introduced_from(session, work.keys.opener, lead, subscription.group)
         outbox.post(
             session,
             "introduce-member",
@@ -207,16 +188,8 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 
 @does(NeverMail)
 def never_mail(work: JobWork, asked: NeverMail) -> None:
-    """Suppress an address, if the job has the secret of an email to it.
-
-    Without the secret an intruder in the web could do this, and then test guesses unnoticed.
-    """
-    subscription = work.session.get(Subscription, work.job.subscription_id)
-    if subscription is None:
-        raise Refused
-    identity = address.normalise(address_of(work.keys, subscription))
-    work.require_secret(NEVER, f"{subscription.public_id}/{identity}", asked.secret)
-    leave_alone(work.session, work.keys, identity)
+    """Suppress an address, if the job has the secret of an email to it."""
+    leave_alone(work.session, work.keys, proven.refusing(work, asked))
 
 
 def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
@@ -228,17 +201,6 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
     suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
     for each in memberships_of_mailbox(session, keys, identity):
         each.is_suppressed = True
-
-
-def _post_confirmation(
-    work: Work, subscription: Subscription, signup: Signup, kind: str, due_at: datetime
-) -> None:
-    """Store a pending confirmation, and queue its email."""
-    secret = new_public_id()
-    pending = PendingConfirmation(subscription=subscription, confirm_id=link_hash(secret))
-    _fill(work.keys, pending, signup)
-    work.session.add(pending)
-    post_question(work, pending, kind, secret, due_at)
 
 
 def post_question(
@@ -382,7 +344,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
 
 def _take_out(work: Work, group: Group, identity: str) -> None:
     """Delete a membership, so that no link or forged row can restore it."""
-    subscription = find_verified(work.session, work.keys, group, identity)
+    subscription = proven.member(work.session, work.keys, group, identity)
     if subscription is None:
         return
     to, language = address_of(work.keys, subscription), subscription.language
@@ -399,7 +361,7 @@ def keep_note(work: JobWork, asked: WaitForGroup) -> None:
 
     A missing one would show that an address is suppressed; `let_in` emails it nothing.
     """
-    session, keys, group = work.session, work.keys, group_of(work, asked)
+    session, keys, group = work.session, work.keys, proven.group(work, asked)
     identity = address.normalise(asked.address)
     if group.is_ending:
         raise Refused

@@ -87,16 +87,12 @@ def _post(
     **said: object,
 ) -> None:
     """Email the proven leaders of an issue's group, within the limit on what the web asks for."""
-    for lead in _proven_leads(work, newsletter):
+    for lead in proven.holders(work.session, work.keys.opener, newsletter.group):
         key = b"issues/" + lead.public_id.encode()
         if lead.public_id == but or (only is not None and lead.public_id not in only):
             continue
         if rate_limits.try_use(work.session, key, ASKED_OF_LEADERS_RATE, work.at) is not None:
             _tell(work, kind, lead, newsletter, **said)
-
-
-def _proven_leads(work: Work, newsletter: Newsletter) -> list[Account]:
-    return proven.holders(work.session, work.keys.opener, newsletter.group)
 
 
 def _tell(work: Work, kind: str, lead: Account, newsletter: Newsletter, **said: object) -> None:
@@ -179,7 +175,7 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
     if rate_limits.try_use(session, key, HELD_RATE, work.at) is None:
         return False
     if session.scalar(asked.limit(1)) is None:
-        for lead in _proven_leads(work, newsletter):
+        for lead in proven.holders(work.session, work.keys.opener, newsletter.group):
             _tell(work, HELD, lead, newsletter, why=why)
     return True
 

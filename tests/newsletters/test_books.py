@@ -11,7 +11,7 @@ from belong_mail.delivery import dispatcher
 from belong_mail.members import service as subscriptions
 from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.members.tasks import NEVER
+from belong_mail.members.proven import NEVER
 from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter

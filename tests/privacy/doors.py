@@ -26,7 +26,7 @@ from belong_mail.members.jobs import (
     WaitForGroup,
 )
 from belong_mail.members.models import Subscription
-from belong_mail.members.self_service_tasks import PERMIT, person_of
+from belong_mail.members.proven import PERMIT, person_of
 from belong_mail.members.service import REMOVE, ask_to_join
 from belong_mail.members.wrapped_fields import find_by_address
 from tests.factories import group_named

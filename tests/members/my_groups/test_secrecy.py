@@ -16,7 +16,7 @@ from belong_mail.groups.seeds import GROUPS
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members.erasure import ERASURE_COLUMN
 from belong_mail.members.models import Erasure, ManageSession, Subscription
-from belong_mail.members.self_service_tasks import PERMIT
+from belong_mail.members.proven import PERMIT
 from tests.db_dump import dump_of, kept_of
 from tests.factories import queue_issue
 from tests.markers import on_postgresql, periodic_tasks

@@ -1,0 +1,137 @@
+"""Find what a member's job names, for the worker, which trusts proofs only; or raise Refused.
+
+An intruder in the web can write any row, and seal any job. But only the worker wraps addresses and
+relates one person's rows, and only an email has the secret of its link.
+"""
+
+import base64
+import json
+import logging
+from datetime import timedelta
+from secrets import compare_digest
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import required
+from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.tokens import link_hash
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.work import JobWork, Refused, Work
+from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise
+from belong_mail.members import erasure
+from belong_mail.members.jobs import ForList, MoveAddress, NeverMail, Signup
+from belong_mail.members.models import AddressChange, Subscription, WaitlistEntry
+from belong_mail.members.wrapped_fields import address_of, find_by_address, is_genuine
+
+# The use for which the secret of a link that refuses all email is derived.
+NEVER = "never"
+PERMIT = "manage_sessions.slip"
+# The link is sent within half an hour and works for as long; the worker has an hour to do the job.
+PERMIT_MAX_AGE = timedelta(hours=2)
+ADDRESS_CHANGE = "address_changes.wrapped"
+log = logging.getLogger(__name__)
+
+
+def group(work: JobWork, asked: Signup) -> Group:
+    """Return a sign-up's group. Raises DecryptionError if it was sealed for another."""
+    found = work.session.get_one(Group, work.job.group_id)
+    if asked.group != found.public_id:
+        raise DecryptionError(asked.kind)
+    return found
+
+
+def member(session: Session, keyring: Keyring, group: Group, identity: str) -> Subscription | None:
+    """Find a normalised address's membership. Raises DecryptionError for a forged row.
+
+    The index finds the row, and decrypting it verifies the index.
+    """
+    found = find_by_address(session, keyring.index, group, identity, Subscription)
+    if found is not None:
+        address_of(keyring, found)
+    return found
+
+
+def refusing(work: JobWork, asked: NeverMail) -> str:
+    """Return the normalised address that had an email with the job's secret.
+
+    Without the secret an intruder in the web could suppress any member, and then test guesses
+    unnoticed.
+    """
+    named = required(work.session.get(Subscription, work.job.subscription_id), Refused)
+    identity = normalise(address_of(work.keys, named))
+    expected = work.keys.index.link_secret(NEVER, f"{named.public_id}/{identity}")
+    if not compare_digest(asked.secret.encode(), expected.encode()):
+        raise Refused
+    return identity
+
+
+def person_of(keyring: Keyring, subscription: Subscription) -> str:
+    """Return a keyed hash of a membership's address, to compare people."""
+    identity = normalise(address_of(keyring, subscription))
+    return keyring.index.limited("person", identity).hex()
+
+
+def is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
+    """Return whether a membership or request is not being erased."""
+    identity = normalise(address_of(work.keys, row))
+    return not erasure.is_being_erased(work.session, work.keys, identity, row)
+
+
+def permit(work: Work, held: list[Subscription]) -> bytes:
+    """Return a permit to change one person's memberships."""
+    said = {
+        "public_ids": [each.public_id for each in held],
+        "person": person_of(work.keys, held[0]),
+        "until": (work.at + PERMIT_MAX_AGE).timestamp(),
+    }
+    return work.keys.opener.wrap(json.dumps(said).encode(), PERMIT, "")
+
+
+def permitted(work: Work, asked: ForList) -> list[Subscription]:
+    """Return the memberships that a job's permit is for.
+
+    Leaves out those that have moved or do not open. Raises Refused if none is left or the permit
+    has expired, and DecryptionError for one that the worker did not make: only it may relate rows.
+    """
+    said = json.loads(work.keys.opener.unwrap(base64.b64decode(asked.slip), PERMIT, ""))
+    if not isinstance(said, dict) or said["until"] <= work.at.timestamp():
+        log.warning("A request that a link to one's groups allowed came too late: %s", asked.kind)
+        raise Refused
+    # Not locked: PostgreSQL's xmax would show which rows one transaction had locked.
+    found = select(Subscription).where(Subscription.public_id.in_(said["public_ids"]))
+    held = [each for each in _of_person(work, found, said["person"]) if is_kept(work, each)]
+    return required(held or None, Refused)
+
+
+def moving(work: Work, asked: MoveAddress) -> tuple[dict[str, Any], list[Subscription]]:
+    """Return a confirmed change of address, and the memberships to move; it is used up.
+
+    Only the email to the new address had the secret. Memberships that have moved elsewhere stay.
+    """
+    session, keys = work.session, work.keys
+    named = select(AddressChange).where(AddressChange.public_id == link_hash(asked.secret))
+    change = session.scalar(named)
+    if change is None or not change.wrapped:
+        raise Refused
+    wanted = opened_change(keys, change)
+    change.wrapped = b""
+    if suppressions.is_suppressed(session, keys.index, normalise(wanted["new"])):
+        raise Refused
+    found = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
+    theirs = _of_person(work, found.with_for_update(), wanted["person"])
+    return wanted, required([each for each in theirs if each.is_active] or None, Refused)
+
+
+def opened_change(keys: Keyring, change: AddressChange) -> dict[str, Any]:
+    """Return what a change of address asks for. Raises DecryptionError."""
+    said = keys.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
+    return dict(json.loads(said))
+
+
+def _of_person(work: Work, found: Select[Subscription], person: str) -> list[Subscription]:
+    """List those of these memberships that open and have one person's address."""
+    rows = [each for each in work.session.scalars(found) if is_genuine(work.keys, each)]
+    return [each for each in rows if person_of(work.keys, each) == person]
