@@ -43,6 +43,8 @@ from belong_mail.core.services import Settings
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import services, throttle, transaction
 from belong_mail.web.forms import BaseForm, PublicForm
+from belong_mail.web.language import gettext as _
+from belong_mail.web.page import page
 
 district = Blueprint("district", __name__)
 EXTENSION = "belong-district"
@@ -210,7 +212,13 @@ def _refused() -> ResponseReturnValue:
 
 
 def _unavailable() -> ResponseReturnValue:
-    return render_template("district/unavailable.html"), 503
+    advice = _(
+        "It’s a problem between our site and the district’s. Nothing has changed. Please try again"
+        " in a few minutes."
+    )
+    button = url_for("sign_in.ask"), _("Go to the sign-in page")
+    title = _("The %(district_short)s sign-in isn’t answering")
+    return page("errors/error.html", 503, title=title, advice=advice, button=button)
 
 
 def _provider() -> IdentityProvider:

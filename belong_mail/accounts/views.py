@@ -259,7 +259,14 @@ def _sign_in_page(form: PasskeySignInForm) -> Page:
 def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
     """Say that the passkey could not be used."""
     _record_refusal(refused)
-    return page("passkeys/refused.html", 403)
+    advice = _(
+        "This passkey can’t be used here now. Try once more, or get a link by email. If your"
+        " account has a passkey, an emailed link doesn’t sign you in. Lost it? The %(program_name)s"
+        " office can let you sign in by email again."
+    )
+    button = url_for("sign_in.ask"), _("Back to sign-in")
+    title = _("We couldn’t sign you in")
+    return page("errors/error.html", 403, title=title, advice=advice, button=button)
 
 
 @passkey.post("/account/passkeys/options")
