@@ -5,10 +5,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
@@ -44,7 +44,8 @@ class IssuePaused(Exception):
 Compose = Callable[[], Envelope]
 
 
-class PendingMessage(NamedTuple):
+@dataclass(slots=True)
+class PendingMessage:
     """A message that is rendered just before it is sent."""
 
     id: int
