@@ -8,7 +8,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import at_start, language_name, list_of
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.delivery.models import UNFINISHED, State
+from belong_mail.delivery.models import State
 from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import (
@@ -23,11 +23,9 @@ from belong_mail.web.context import services
 from belong_mail.web.language import format_number, request_language
 from belong_mail.web.language import gettext as _
 
-# Percent; finer steps would show single members of a small group.
-STEP = 5
-# With fewer recipients even such a step would reveal single members: it is 0 until the end.
-SMALL = 20
 WHOLE = 100
+# Taken for “a few”.
+FEW = COUNT_STEP // 2
 UNDELIVERED = gettext_noop(
     "It couldn’t be delivered to %(members)s members. You don’t need to do anything."
 )
@@ -67,13 +65,18 @@ def approximate_count(number: int, told: int | None = 0) -> str:
     return _("about %(number)s", number=format_number(near)) if near else _("a few")
 
 
-def percent(status: IssueStatus) -> int:
-    """Return the share that is done in steps of five percent; 100 means that all is done."""
-    if status.share >= 1:
-        return WHOLE
-    if status.counts["recipients"] < SMALL:
-        return 0
-    return min(int(status.share * WHOLE) // STEP * STEP, WHOLE - STEP)
+def percent(status: IssueStatus, *, is_exact: bool) -> int:
+    """Return how much is sent; 100 means that nothing waits.
+
+    Leaders get the share of the rounded numbers that `report` tells, which shows no more than they.
+    """
+    if is_exact or not status.waiting:
+        return int(WHOLE * status.share)
+    sent, waiting = (
+        steady(number, 0) or FEW if number else 0
+        for number in (status.counts[State.ACCEPTED], status.waiting)
+    )
+    return WHOLE * sent // (sent + waiting)
 
 
 def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]]:
@@ -117,7 +120,7 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
         said.append(_("Sent to %(members)s members.", members=near))
     elif status.state in {"stopped", "paused"}:
         said.append(_("It wasn’t sent to anyone."))
-    if waiting := sum(counts[state] for state in UNFINISHED):
+    if waiting := status.waiting:
         near = approximate_count(waiting, told if waiting == everybody else 0)
         said.append(
             _(

@@ -70,6 +70,7 @@ class IssueStatus:
 
     state: str
     share: float
+    waiting: int
     counts: dict[str, int]
 
     @property
@@ -231,7 +232,7 @@ def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
     unfinished = sum(counts[state] for state in UNFINISHED)
     total = counts["recipients"]
     share = 1 - unfinished / total if total else float(newsletter.queued_at is not None)
-    return IssueStatus(_state(newsletter, unfinished), share, counts)
+    return IssueStatus(_state(newsletter, unfinished), share, unfinished, counts)
 
 
 def _state(newsletter: Newsletter, unfinished: int) -> str:

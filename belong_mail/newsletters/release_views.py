@@ -178,7 +178,7 @@ def _status_page(name: str, session: Session, issue: Newsletter, **context: obje
         issue,
         status=status,
         progress=issue_progress.progress(issue, status, services().settings.send_rate),
-        percent=issue_progress.percent(status),
+        percent=issue_progress.percent(status, is_exact=is_office),
         sentences=[] if is_office else issue_progress.report(issue, status),
         counts=issue_progress.exact_counts(issue, status) if is_office else [],
         credits=issue_progress.credits_of(session, issue, signed_in()),
@@ -195,7 +195,7 @@ def state(session: Session, issue: Newsletter) -> ResponseReturnValue:
     status = issue_status(session, issue)
     return {
         "state": status.state,
-        "percent": issue_progress.percent(status),
+        "percent": issue_progress.percent(status, is_exact=False),
         "words": issue_progress.progress(issue, status, services().settings.send_rate),
         "results": issue_progress.report(issue, status),
     }

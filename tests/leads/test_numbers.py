@@ -97,15 +97,18 @@ def percent(lead, page: str) -> int:
     return answer["percent"]
 
 
-def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
+def test_the_bar_of_an_issue_is_of_the_rounded_numbers_that_stand_below_it(
     lead, services, keyring, worker, relay
 ):
     with services.writing.begin() as session:
         make_members(session, keyring, 19)
     page = write(lead)
-    in_the_middle(lead, page, services, worker, 7)
-    assert percent(lead, page) == 0
-    assert 'value="0"' in lead.open(f"{page}/sending").text
+    in_the_middle(lead, page, services, worker, 9)
+    shown = lead.open(f"{page}/sending").text
+    assert "Sent to about 10 members." in shown
+    assert "Not sent yet to a few members." in shown
+    assert percent(lead, page) == 66, "10 to 5, for “a few”, whatever they are"
+    assert 'value="66"' in shown
     with services.writing.begin() as session:
         session.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
         for name in ("one", "two"):
@@ -113,7 +116,7 @@ def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
     assert percent(lead, page) == 100
     page = write(lead)
     in_the_middle(lead, page, services, worker, 10)
-    assert percent(lead, page) == 50, "11 of 21, in steps of five"
+    assert percent(lead, page) == 50, "11 of 21: about 10 and about 10"
     results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
     assert results
     assert all(sentence in unescape(lead.open(f"{page}/sending").text) for sentence in results)
