@@ -73,8 +73,9 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     asked = []
     for right in session.scalars(pending.where(HAS_NOT_ENDED).order_by(Group.position)):
         said = proven.opened_proof(opener, right)
-        if said is not None and said["begins"] is None:
+        if said is not None and said["begins"] is None and said["invited_as"] is not None:
             proven.prove(opener, right, is_trusted=said["is_trusted"], invited_as=name)
+            right.ends_at = None
             asked.append(right.group)
     if not asked:
         return

@@ -92,7 +92,8 @@ class Right(IdBase):
     since: Mapped[datetime] = mapped_column(default=now)
     # None: not accepted, or removed.
     accepted_at: Mapped[datetime | None]
-    # None: not accepted; the worker gives accepted ones an end within a year.
+    # The worker gives accepted ones an end within a year. Not accepted and with an end: its holder
+    # gave it up, and until then the office can invite them back.
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group, which alone the worker trusts.
@@ -114,6 +115,10 @@ class Right(IdBase):
     @property
     def is_pending(self) -> bool:
         return self.accepted_at is None
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.is_pending and self.ends_at is not None
 
     @property
     def days_waiting(self) -> int:

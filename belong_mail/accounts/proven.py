@@ -74,13 +74,13 @@ def prove(
     begins: datetime | None = None,
     *,
     is_trusted: bool = False,
-    invited_as: str = "",
+    invited_as: str | None = "",
 ) -> None:
     """Store the wrapped proof of a right.
 
     `begins` is the time from which an accepted right is valid for introductions; None: not accepted
-    yet, and only a secret with the hash `invited_as` accepts it. `is_trusted`: an operator invited,
-    so that there is no waiting time.
+    yet, and only a secret with the hash `invited_as` accepts it; if that is None, its holder gave
+    it up. `is_trusted`: an operator invited, so that there is no waiting time.
     """
     said = {
         "begins": begins.isoformat() if begins else None,
@@ -100,6 +100,12 @@ def opened_proof(opener: Opener, right: Right) -> dict[str, Any] | None:
         )
         return said
     return None
+
+
+def is_given_up(opener: Opener, right: Right) -> bool:
+    """Return whether a right's proof says that its holder gave it up."""
+    said = opened_proof(opener, right)
+    return said is not None and said["invited_as"] is None
 
 
 def is_accepted(opener: Opener, right: Right) -> bool:

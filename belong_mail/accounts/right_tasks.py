@@ -42,6 +42,9 @@ ASKED_OR_ACCEPTED = ("invited", "accepted")
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 # The longest time from an invitation to the end of a right that no one renewed.
 UNRENEWED_AGE = INVITATION_AGE + LONGEST
+# How long the office sees who gave a right up. `INVITATION_AGE` is longer: with it, the account
+# would go.
+INVITE_BACK = timedelta(days=7)
 
 
 @does(InviteColleague)
@@ -73,12 +76,18 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
 
 @does(InviteAgain)
 def receive_repetition(work: Work, asked: InviteAgain) -> None:
-    """Email open invitations again."""
+    """Email open invitations again, and invite back to what the person gave up."""
     proven.office(work, asked.by)
     account = proven.account(work, asked.account)
     work.use(b"rights/invitations", INVITATIONS_RATE)
     work.use(b"rights/again/" + account.public_id.encode(), SAME_INVITATION_RATE)
+    opener, rights = work.keys.opener, accounts.rights_of(work.session, account)
+    back = [each.group for each in rights if proven.is_given_up(opener, each)]
+    for group in back:
+        invitations.ask_account(work.session, opener, account, group)
     invitations.post_invitation(work.session, work.keys, account)
+    if back:
+        tell(work, "invited", account, back)
 
 
 @does(AcceptRights)
@@ -98,9 +107,13 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 
 @does(EndRight)
 def receive_removal(work: Work, asked: EndRight) -> None:
-    """Delete a right that the office or its holder has ended, and notify."""
+    """Delete a right that the office or its holder has ended, and notify.
+
+    A right that a leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
+    """
     session, account = work.session, proven.account(work, asked.account)
-    if asked.right == OFFICE or asked.by != asked.account:
+    is_own = asked.right != OFFICE and asked.by == asked.account
+    if not is_own:
         proven.office(work, asked.by, account)
     groups = _places(session, [asked.right])
     ended = [accounts.find_right(session, account, each) for each in groups]
@@ -108,9 +121,13 @@ def receive_removal(work: Work, asked: EndRight) -> None:
         raise Refused
     work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` does this later
     for each in filter(None, ended):
-        session.delete(each)
+        if is_own:
+            each.since, each.accepted_at, each.ends_at = work.at, None, work.at + INVITE_BACK
+            proven.prove(work.keys.opener, each, invited_as=None)
+        else:
+            session.delete(each)
     session.flush()
-    tell(work, "removed", account, groups)
+    tell(work, "stopped" if is_own else "removed", account, groups)
 
 
 def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]) -> None:

@@ -96,7 +96,8 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
     """
     named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
-    return required(rights_of(session, account) or None, BadToken)
+    rights = [each for each in rights_of(session, account) if not each.is_given_up]
+    return required(rights or None, BadToken)
 
 
 def rights_of(session: Session, account: Account) -> list[Right]:

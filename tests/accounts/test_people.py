@@ -364,8 +364,50 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, of
     assert "Ended" not in office.open(VILLAGE_PAGE).text
     with scenario.services.reading.begin() as session:
         assert len(accounts.leads_of(session, group_named(session, VILLAGE))) == 1
-    invite(office, scenario, LEAD, VILLAGE)
-    assert link_to(scenario.mails(LEAD)[-1], "invitation")
+
+
+@pytest.fixture
+def stopped(app, scenario, office) -> str:
+    """Let a leader accept and stop leading; return the link that had invited them."""
+    link = link_to(accept(scenario, office), "invitation")
+    signed_in(app, scenario.keyring, NEW).act(f"/lead/groups/{VILLAGE}/stop-leading")
+    scenario.worker.drain()
+    return link
+
+
+def test_the_office_undoes_with_two_presses_that_a_leader_stopped(scenario, office, stopped):
+    person = f"{PAGE}/{known(scenario, NEW).public_id}"
+    listed = office.open(VILLAGE_PAGE).text
+    assert "Stopped leading on" in listed
+    assert person in listed
+    assert "Invite back" in office.open(person).text
+    assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
+    before = len(scenario.mails(OFFICE))
+    press(office, scenario, NEW, "again")
+    assert "was invited to this role" in text_of(scenario.mails(OFFICE)[before])
+    assert "hasn’t accepted yet" in office.open(VILLAGE_PAGE).text
+    assert not scenario.right(NEW, VILLAGE).counts
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    scenario.worker.drain()
+    assert scenario.right(NEW, VILLAGE).counts
+    assert "accepted this role" in text_of(scenario.mails(OFFICE)[before + 1])
+
+
+def test_a_leader_who_stopped_is_not_invited_back_by_an_invitation_to_something_else(
+    scenario, office, stopped
+):
+    invite(office, scenario, NEW, "asian")
+    assert "The Village" not in text_of(scenario.mails(NEW)[-1])
+    assert "Stopped leading on" in office.open(VILLAGE_PAGE).text
+
+
+@pytest.mark.usefixtures("stopped")
+def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(scenario):
+    with time_machine.travel(now() + timedelta(days=7, minutes=1)):
+        scenario.worker.drain()
+    assert scenario.right(NEW, VILLAGE) is None
+    assert known(scenario, NEW).name, "it stands beside what they wrote"
+    assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"
 
 
 def test_a_row_that_says_office_invites_no_one(scenario, office):
