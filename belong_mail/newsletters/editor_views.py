@@ -68,6 +68,8 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
         if request.method == "POST":
             raise InvalidState
         return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
+    if "remove" in request.form:  # whatever is wrong with the words
+        files.remove(issue, request.form["remove"])
     stored = {name: getattr(issue, name) for name in WriteForm.field_names}
     form = WriteForm(data=WriteForm.flat(**stored))
     is_stale = form.is_stale(newsletters.version(issue))
@@ -92,12 +94,14 @@ def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     return {"seen": newsletters.version(issue)}
 
 
-@editor.post("/newsletters/<public_id>/preview")
+@editor.route("/newsletters/<public_id>/preview", methods=["GET", "POST"])
 @for_leads(public_id=newsletters.find_for_lead)
 def preview(session: Session, issue: Newsletter) -> Response:
-    """Show the email as it would be sent now; nothing is stored."""
-    form = WriteForm()
-    seen = rendering.IssueText(form.typed("subject"), form.typed("text"), form.typed("preheader"))
+    """Show the email as it would be sent now, with stored or with typed words; store nothing."""
+    seen, form = rendering.IssueText.from_issue(issue), WriteForm()
+    if form.is_submitted():
+        typed = form.typed
+        seen = rendering.IssueText(typed("subject"), typed("text"), typed("preheader"))
     kind = request.args.get("as", "")
     shown, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
     answer = Response(shown, mimetype=media)
@@ -137,7 +141,6 @@ def _act_on(session: Session, issue: Newsletter) -> None:
     if "meetings" in request.form:
         added = _next_meetings(session, issue)
         newsletters.update_draft(issue, text=_at_the_end(issue.text, added))
-    files.remove(session, issue, request.form.get("remove", ""))
     if "template" in request.form and not issue.is_template:
         archive.save_as_template(session, issue)
 

@@ -96,11 +96,10 @@ def shown(file: Image | Flyer) -> tuple[bytes, dict[str, str]]:
     }
 
 
-def remove(session: Session, issue: Newsletter, public_id: str) -> None:
+def remove(issue: Newsletter, public_id: str) -> None:
     """Remove a picture or a flyer from a draft, unless it is gone already."""
-    for file in (*issue.images, *issue.flyers):
-        if file.public_id == public_id:
-            session.delete(file)
+    issue.images = [each for each in issue.images if each.public_id != public_id]
+    issue.flyers = [each for each in issue.flyers if each.public_id != public_id]
 
 
 def octets(flyer: Flyer) -> int:

@@ -28,7 +28,12 @@ POLICY = (
 )
 # In place of a missing subject or text.
 EMPTY = "…"
-WHEN_DARK = "@media (prefers-color-scheme: dark)"
+# What a view changes in the email's style, by its name. A frame is as narrow as a phone: what a
+# desktop shows is put there on a smaller scale.
+VIEWS = {
+    "dark": ("@media (prefers-color-scheme: dark)", "@media all"),
+    "desktop": ("@media (max-width: 480px)", "body { zoom: 0.6; } @media not all"),
+}
 
 
 def preview_page(
@@ -36,8 +41,8 @@ def preview_page(
 ) -> tuple[str, str]:
     """Return a preview and its media type.
 
-    `kind` is `text`, `dark`, `es`, `text-es` (or another language's code); anything else is the
-    HTML in the default language.
+    `kind` is one of `VIEWS`, `text`, `es` or `text-es` (or another language's code); anything else
+    is the HTML in the default language.
     """
     code = kind.removeprefix("text-")
     language = code if code in NAMES else DEFAULT
@@ -56,7 +61,7 @@ def preview_page(
     if kind.startswith("text"):
         return _part(message, "plain"), "text/plain"
     html = _with_pictures(_part(message, "html"), message)
-    return html.replace(WHEN_DARK, "@media all") if kind == "dark" else html, "text/html"
+    return html.replace(*VIEWS[kind]) if kind in VIEWS else html, "text/html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ const PATIENCE = 30;
 export function autosave(form, { saved, notSaved, offer, onSaved }) {
   // One copy for each draft, whatever language its page is opened in.
   const key = location.pathname;
-  let edits = "unsaved" in form.dataset ? 1 : 0;
+  // What is typed before this has loaded counts, too; not what “back” puts into the fields.
+  const isFirst = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  const isTyped = isFirst && words().some((field) => field.value !== field.defaultValue);
+  let edits = isTyped || "unsaved" in form.dataset ? 1 : 0;
   let onServer = 0;
   let tries = 0;
   let waiting = 0;
@@ -102,6 +105,14 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     sessionStorage.setItem(key, JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
   }
 
+  function changed() {
+    edits += 1;
+    tries = 0;
+    saved.textContent = "";
+    saveIn(PAUSE);
+    keepHere(false);
+  }
+
   function offerKept() {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
     if (!kept) return;
@@ -129,13 +140,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     });
   }
 
-  form.addEventListener("input", () => {
-    edits += 1;
-    tries = 0;
-    saved.textContent = "";
-    saveIn(PAUSE);
-    keepHere(false);
-  });
+  form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => {
     if (event.submitter?.formTarget) return;
     clearTimeout(waiting);
@@ -157,4 +162,5 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   // A page from the cache of “back” may have lost its fields; this tab has the words.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   offerKept();
+  if (isTyped) changed();
 }

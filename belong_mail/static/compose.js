@@ -6,18 +6,22 @@ import { pictureAdder } from "./pictures.js";
 const form = document.getElementById("main-form");
 const views = [...document.querySelectorAll("button[formtarget]")];
 const byId = (id) => document.getElementById(id);
-let view = views[0];
+let view;
 let writing = form.elements.text;
 const pictures = pictureAdder(form, byId("adding"), insert);
 
-// Shows one frame, and all anew: what an old one opens would be one more step for “back”, and while
-// one of them loads, Firefox sends nothing else of the form.
-function show(name) {
-  for (const old of document.querySelectorAll("iframe[name]")) {
-    const fresh = old.cloneNode();
-    fresh.hidden = old.name !== name;
-    old.replaceWith(fresh);
-  }
+function choose(button) {
+  view = button;
+  for (const each of views) each.setAttribute("aria-pressed", each === button);
+}
+
+// Makes the frame anew: what an old one opens would be one more step for “back”, and while it
+// loads, Firefox sends nothing else of the form.
+function clearPreview() {
+  const old = document.querySelector("iframe[name]");
+  const fresh = old.cloneNode();
+  fresh.removeAttribute("src");
+  old.replaceWith(fresh);
 }
 
 function put(area, text) {
@@ -111,12 +115,9 @@ for (const source of document.querySelectorAll(".pictures code")) {
   source.replaceWith(button);
 }
 for (const button of views) {
-  button.addEventListener("click", (event) => {
-    view = button;
-    for (const each of views) each.setAttribute("aria-pressed", each === button);
-    show(button.formTarget);
-    // The wide one stands below the page; autosave presses too, and must not move what is read.
-    if (event.isTrusted) document.querySelector("iframe.desktop:not([hidden])")?.scrollIntoView();
+  button.addEventListener("click", () => {
+    choose(button);
+    clearPreview();
   });
 }
 form.classList.add("saves-itself");
@@ -124,6 +125,8 @@ autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId(
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
 for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();
 form.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented && !event.submitter?.formTarget) show(view.formTarget);
+  if (!event.defaultPrevented && !event.submitter?.formTarget) clearPreview();
 });
-view.click();
+choose(views[0]);
+// The frame shows what is stored.
+if ("unsaved" in form.dataset) view.click();

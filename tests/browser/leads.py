@@ -104,7 +104,7 @@ def _write(page: Page) -> Iterator[str]:
     yield "write-with-errors"
     page.fill("[name=subject]", "Tea on Friday")
     expect(page.locator("#saved")).not_to_be_empty()
-    expect(page.frame_locator("iframe.phone").get_by_role("heading").first).to_be_visible()
+    expect(page.frame_locator("iframe[name=preview]").get_by_role("heading").first).to_be_visible()
     yield "write-saved"
     page.goto(f"{page.url.partition('?')[0]}/pictures")
     yield "pictures"

@@ -46,6 +46,17 @@ def test_without_a_network_it_says_so_and_saves_when_it_is_back(page):
     expect(page.locator("#kept")).to_be_hidden()
 
 
+def test_what_is_typed_before_the_scripts_have_loaded_is_saved(page):
+    late: list[Route] = []
+    page.route(re.compile("compose"), late.append)
+    page.goto(page.url, wait_until="commit")
+    page.fill("[name=text]", WORDS)
+    late[0].continue_()
+    is_saved(page)
+    page.reload()
+    expect(page.locator("[name=text]")).to_have_value(WORDS)
+
+
 @CUT
 def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
     asked: list[str] = []

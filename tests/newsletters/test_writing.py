@@ -112,8 +112,12 @@ def test_the_preview_is_the_mail_that_goes_out(lead, services, members, worker, 
     assert leave.startswith("http://localhost:5000/leave/")
     expected = sent.replace(leave, services.settings.base_url)
     page = begin(lead)
-    for kind in ("phone", "desktop", "nonsense"):
+    for kind in ("phone", "nonsense"):
         assert preview(lead, page, kind, **words) == expected
+    assert lead.send(page, **words).status_code == 303
+    assert lead.open(f"{page}/preview").text == expected, "what is stored, before any press"
+    assert "zoom" in preview(lead, page, "desktop", **words)
+    assert "max-width: 480px" not in preview(lead, page, "desktop", **words)
 
 
 def test_the_preview_shows_the_dark_plain_text_and_each_language(lead):

@@ -77,7 +77,7 @@ def test_the_page_lists_flyers_and_takes_them_away_again(lead, services):
     assert "Attached flyers" not in lead.open(page).text
     attach(lead, page, of_pages(3))
     shown = lead.open(attach(lead, page, flyer(), "Tea on friday").location)
-    one, _other = kept(services)
+    one, other = kept(services)
     listed = shown.text
     assert "PDF, 3 pages" in listed
     assert "Added. " in listed
@@ -88,9 +88,14 @@ def test_the_page_lists_flyers_and_takes_them_away_again(lead, services):
     fields = Form(lead.open(page).text).fields
     preview = lead.press(f"{page}/preview?as=text", **fields).text
     assert "- Tea on Friday (PDF, 3 pages)" in preview
-    assert lead.send(page, remove=one.public_id, text="Typed, not saved").status_code == 303
+    shown = lead.send(page, remove=one.public_id, text="Typed, {not} saved")
+    assert shown.status_code == 422
+    assert "Typed, {not} saved" in shown.text
+    assert one.public_id not in shown.text
     assert [each.title for each in kept(services)] == ["Tea on friday"]
-    assert "Typed, not saved" in lead.open(page).text
+    assert lead.send(page, remove=other.public_id, text="Typed and saved").status_code == 303
+    assert kept(services) == []
+    assert "Typed and saved" in lead.open(page).text
 
 
 def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(lead, services):
