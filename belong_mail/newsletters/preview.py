@@ -28,8 +28,8 @@ POLICY = (
 )
 # In place of a missing subject or text.
 EMPTY = "…"
-# What a view changes in the email's style, by its name. A frame is as narrow as a phone: what a
-# desktop shows is put there on a smaller scale.
+# Changes of the email's style by the name of a view. The frame is as narrow as a phone: the layout
+# of a desktop has room in it on a smaller scale.
 VIEWS = {
     "dark": ("@media (prefers-color-scheme: dark)", "@media all"),
     "desktop": ("@media (max-width: 480px)", "body { zoom: 0.6; } @media not all"),
