@@ -224,7 +224,7 @@ def tell_what_ends(work: Work) -> None:
         .values(reminded_at=at)
     )
     if session.execute(ending.returning(Right.id)).all():
-        post_to_address(session, work.keys, ENDING, work.mailer.office, DEFAULT)
+        work.post(ENDING, work.mailer.office, DEFAULT)
 
 
 @each_minute("Rights are renewed unseen")

@@ -25,7 +25,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.mailer import Rows, post_to_address
+from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import JobWork, Refused, Work, does, each_minute
 from belong_mail.groups.models import Group
@@ -332,7 +332,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     if asked.what in {BAR, LET_IN}:
         audit.record(session, RECORDED[asked.what], group=group)
         said: dict[str, Any] = {"group": group.names_in_emails, "is_barred": asked.what == BAR}
-        post_to_address(session, keys, BAR_CHANGED, work.mailer.office, DEFAULT, **said)
+        work.post(BAR_CHANGED, work.mailer.office, DEFAULT, **said)
     if asked.what == LET_IN:
         if barred is not None:
             session.delete(barred)

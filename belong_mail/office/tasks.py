@@ -15,7 +15,7 @@ from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit, site_settings
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.retention import BATCH_ROWS
-from belong_mail.delivery.mailer import Email, Mailer, post_to_address
+from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import StillLocked, Work, as_posted, each_minute, writes
 from belong_mail.groups import service as groups
@@ -76,7 +76,7 @@ def _announce(work: Work, group: Group) -> None:
         "kept_until": kept_until and kept_until.isoformat(),
         "has_ended": group.has_ended(work.at),
     }
-    post_to_address(session, keys, GROUP_ENDS, work.mailer.office, DEFAULT, **said)
+    work.post(GROUP_ENDS, work.mailer.office, DEFAULT, **said)
     for one in proven.concerned(session, keys.opener, [group]):
         right_tasks.post_to(session, keys, GROUP_ENDS, one, **said)
 
@@ -122,8 +122,7 @@ def apply_changes(work: Work) -> None:
     for each in changed:
         each.announced = each.value
     if changed:
-        inbox = work.mailer.office
-        post_to_address(session, keys, SETTINGS_CHANGED, inbox, DEFAULT, is_office=False)
+        work.post(SETTINGS_CHANGED, work.mailer.office, DEFAULT, is_office=False)
         for one in proven.holders(session, keys.opener, None):
             right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()
