@@ -32,7 +32,7 @@ from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, request_log, security_headers
 from belong_mail.web.access import Access, SignedOut
-from belong_mail.web.context import SAFE, OwnRequest, transaction
+from belong_mail.web.context import SAFE, CookieSessions, OwnRequest, transaction
 from belong_mail.web.page import init_views
 
 MAX_BODY = 256 * 1024
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
     """Create the Flask app with its services, views, guards and error pages."""
     app = i18n.LocalizedFlask(__name__, template_folder=str(RESOURCES / "templates"))
     app.request_class = OwnRequest
+    app.session_interface = CookieSessions()
     app.config.update(
         SECRET_KEY=settings.secret_keys[-1],
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[:-1]),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from wtforms import BooleanField, Field, RadioField, SelectMultipleField, TextAreaField
@@ -56,6 +57,8 @@ SENSITIVE_WORDS = re.compile(
 )
 
 
+# The same few words are asked about each time that a form is shown.
+@lru_cache(maxsize=1000)
 def asks_sensitive(text: str) -> bool:
     """Return whether a text asks for identity, health, pronouns, religion, race or orientation."""
     return SENSITIVE_WORDS.search(" ".join(plain(text).split())) is not None

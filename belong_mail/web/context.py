@@ -13,7 +13,8 @@ from typing import IO, cast
 from urllib.parse import urlsplit
 
 import click
-from flask import Blueprint, Request, current_app, g, has_request_context, request
+from flask import Blueprint, Flask, Request, current_app, g, has_request_context, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
@@ -198,6 +199,14 @@ class OwnRequest(Request):
 
     def _get_file_stream(self, *_args: object, **_options: object) -> IO[bytes]:
         return io.BytesIO()
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Sessions in signed cookies; the many requests without one make no signer to read it."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        has_one = self.get_cookie_name(app) in request.cookies
+        return super().open_session(app, request) if has_one else self.session_class()
 
 
 def allow_uploads(blueprint: Blueprint, octets: int) -> None:
