@@ -138,10 +138,8 @@ def remaining_lookups(session: Session, at: datetime) -> int:
 
 def count_lookups(session: Session, number: int, at: datetime) -> None:
     """Count jobs that look up an address, before they are read."""
-    if not number:
-        return
-    for key, rate in (*RATES, (NOTICE, UNUSUAL_LOOKUPS)):
-        rate_limits.record_use(session, key, rate, at, number)
+    if number:
+        rate_limits.record_uses(session, (*RATES, (NOTICE, UNUSUAL_LOOKUPS)), at, number)
 
 
 def count_read(session: Session, number: int, at: datetime) -> None:

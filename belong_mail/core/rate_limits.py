@@ -11,15 +11,18 @@ All rates are here, by subject, each with its reason, except two settings of `de
 the relay's messages a minute and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from math import inf
 
-from sqlalchemy import case, delete, func, literal, select
+from sqlalchemy import Float, bindparam, case, delete, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core.db import Base, dialect_insert
+from belong_mail.core.statements import CompiledStatement, run_together
 
 # Most that an email waits for a rate limit that is used up, where it may wait at all.
 NO_WAIT, MAX_WAIT = timedelta(0), timedelta(days=1)
@@ -236,10 +239,15 @@ def remaining(
 
 def record_use(session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1) -> datetime:
     """Count uses of a key; return when the last of them may happen."""
-    start, per = at.timestamp(), rate.per.total_seconds()
-    used = _count(session, WorkerLimit, key, start, uses * per / rate.burst)
-    allowed = max(start, (used or start) - per)
-    return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
+    return record_uses(session, ((key, rate),), at, uses)[0]
+
+
+def record_uses(
+    session: Session, keys: Sequence[tuple[bytes, Rate]], at: datetime, uses: int = 1
+) -> list[datetime]:
+    """Count so many uses of each key; return when the last of them may happen."""
+    used = _count(session, WorkerLimit, keys, at, uses)
+    return [_moment(until, rate, at) for until, (_, rate) in zip(used, keys, strict=True)]
 
 
 def try_use(
@@ -251,12 +259,8 @@ def try_use(
     table: Table = WorkerLimit,
 ) -> datetime | None:
     """Count a use if it may happen within `most_wait`; return when, or None if it was refused."""
-    start, per = at.timestamp(), rate.per.total_seconds()
-    most = start + per + most_wait.total_seconds() + ROUNDING_SECONDS
-    used = _count(session, table, key, start, per / rate.burst, most)
-    if used is None:
-        return None
-    return at if used - per <= start + ROUNDING_SECONDS else datetime.fromtimestamp(used - per, UTC)
+    [used] = _count(session, table, ((key, rate),), at, most_wait=most_wait)
+    return None if used is None else _moment(used, rate, at)
 
 
 def try_uses(
@@ -267,7 +271,7 @@ def try_uses(
 ) -> bool:
     """Count one use of each key, or none at all if one is used up."""
     with session.begin_nested() as savepoint:
-        if all(try_use(session, key, rate, at, table=table) for key, rate in uses):
+        if None not in _count(session, table, uses, at, most_wait=NO_WAIT):
             return True
         savepoint.rollback()
     return False
@@ -284,27 +288,43 @@ def count_waiting(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
+def _moment(used: float | None, rate: Rate, at: datetime) -> datetime:
+    """Return when a use may happen that has used up its key until then."""
+    allowed = (used or 0.0) - rate.per.total_seconds()
+    is_now = allowed <= at.timestamp() + ROUNDING_SECONDS
+    return at if is_now else datetime.fromtimestamp(allowed, UTC)
+
+
 def _count(
     session: Session,
     table: Table,
-    key: bytes,
-    start: float,
-    step: float,
-    most: float | None = None,
-) -> float | None:
-    """Add seconds to the time until which a key is used up, in one statement; return the new time.
+    keys: Iterable[tuple[bytes, Rate]],
+    at: datetime,
+    uses: int = 1,
+    most_wait: timedelta | None = None,
+) -> list[float | None]:
+    """Add to the time until which each key is used up, all in one round trip; return the new times.
 
-    Returns None without counting if that would be later than `most`.
+    Returns None for a key that would then have to wait longer than `most_wait`, without counting.
     """
-    connection = session.connection()
+    connection, start = session.connection(), at.timestamp()
+    wait = inf if most_wait is None else most_wait.total_seconds() + ROUNDING_SECONDS
+    counting = _counting(table, connection.dialect.name)
+    calls = []
+    for key, rate in keys:
+        per = rate.per.total_seconds()
+        said = {"key": key, "start": start, "step": uses * per / rate.burst}
+        calls.append((counting, {**said, "most": start + per + wait}))
+    return [rows[0][0] if rows else None for rows, _ in run_together(connection, *calls)]
+
+
+@cache
+def _counting(table: Table, dialect: str) -> CompiledStatement:
+    start, step, most = (bindparam(each, type_=Float()) for each in ("start", "step", "most"))
     later = case((table.used_until > start, table.used_until), else_=start) + step
-    first = dialect_insert(connection.dialect.name)(table.__table__).values(
-        key=key, used_until=start + step
-    )
+    key = bindparam("key", type_=table.key.type)
+    first = dialect_insert(dialect)(table.__table__).values(key=key, used_until=start + step)
     counted = first.on_conflict_do_update(
-        index_elements=[table.key],
-        set_={"used_until": later},
-        where=None if most is None else later <= most,
+        index_elements=[table.key], set_={"used_until": later}, where=later <= most
     )
-    used: float | None = connection.scalar(counted.returning(table.used_until))
-    return used
+    return CompiledStatement(counted.returning(table.used_until))

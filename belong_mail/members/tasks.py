@@ -289,7 +289,7 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
     session, at = work.session, work.at
     [gap], of_source, of_all = _limits(work.keys, subscription, source)
     due_at = max(
-        *(rate_limits.record_use(session, key, rate, at) for key, rate in of_source),
+        *rate_limits.record_uses(session, of_source, at),
         _use_overall_allowance(work, of_all),
     )
     # At most an hour: emails to other plus tags of the mailbox may wait for weeks.

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import InternalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine, now
 from belong_mail.delivery import claims, results, throttle
 from belong_mail.delivery.models import SentPerMinute
@@ -93,6 +94,12 @@ def test_begin_and_savepoints_cost_no_round_trip_of_their_own(database_url, tmp_
                         session.scalar(ONE)
                 session.commit()
                 assert trips.stat().st_size - before == expected
+        with Session(engine) as session:
+            session.scalar(ONE)
+            before = trips.stat().st_size
+            limits = ((b"a", rate_limits.TEST_RATE), (b"b", rate_limits.TEST_RATE))
+            assert rate_limits.try_uses(session, limits, now())
+            assert trips.stat().st_size - before == 1, "Several limits are counted in one."
         engine.dispose()
 
 
