@@ -152,6 +152,8 @@ def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, off
     scenario.worker.drain()
     assert "Asian" in text_of(scenario.mails(NEW)[-1])
     assert scenario.right(NEW) is None
+    answer = office.send(f"{PAGE}/invite?group=office", **typed)
+    assert answer.location == "/office/settings?done=invited"
 
 
 def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
@@ -249,6 +251,9 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert scenario.visitor.open(link_to(scenario.mails(NEW)[-1], "invitation")).status_code == 200
     with scenario.services.reading.begin() as session:
         assert accounts.leads_of(session, group_named(session, "asian")), "what was accepted stays"
+    invite(office, scenario, OTHER, VILLAGE)
+    removed = press(office, scenario, OTHER, "remove", "asian").location
+    assert removed == f"{GROUPS}/asian?done=remove", "back to the team that they led"
 
 
 @on_both("races")
