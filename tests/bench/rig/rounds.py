@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import click
+
 from tests.bench.rig import child, mailman, moments, peers, product, requests, sinks
 from tests.bench.rig.letter import Letter, sent_by, write
 from tests.bench.rig.product import House, Sent
@@ -173,6 +175,7 @@ def away(bench: Bench) -> Measures:
     """A database that is far away."""
     measured = {}
     for milliseconds in AWAY:
+        click.echo(f"    {milliseconds} ms …")  # The last one alone takes two minutes.
         with (
             bench.opened(bench.plan.messages, "postgresql") as (here, _),
             far_database(here.database_url, milliseconds / MILLI) as url,
