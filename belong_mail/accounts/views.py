@@ -224,12 +224,12 @@ SIGN_IN, ADD = "sign-in", "add"
 @passkey.post("/sign-in/passkey")
 @public
 @no_cookie
-def begin() -> ResponseReturnValue:
+def begin(session: Session) -> ResponseReturnValue:
     """Return a challenge to sign in; the options are the same for everyone."""
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form)
-    return jsonify(passkeys.request_options(_base_url(), _new_challenge(SIGN_IN)))
+    return jsonify(passkeys.request_options(_base_url(), _new_challenge(session, SIGN_IN)))
 
 
 @passkey.post("/sign-in/passkey/finish")
@@ -272,12 +272,10 @@ def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
 @passkey.post("/account/passkeys/options")
 @for_accounts
 @fresh_proof
-def options() -> Response:
+def options(session: Session) -> Response:
     """Return the browser's options for a new passkey."""
-    challenge = _new_challenge(ADD)
-    with transaction() as session:
-        made = passkeys.creation_options(session, _base_url(), signed_in(), challenge)
-    return jsonify(made)
+    challenge = _new_challenge(session, ADD)
+    return jsonify(passkeys.creation_options(session, _base_url(), signed_in(), challenge))
 
 
 @passkey.post("/account/passkeys/remove")
@@ -289,10 +287,9 @@ def remove(session: Session) -> ResponseReturnValue:
     return redirect(url_for("account.page", done="removed"), 303)
 
 
-def _new_challenge(purpose: str) -> bytes:
+def _new_challenge(session: Session, purpose: str) -> bytes:
     """Create a challenge, and keep it in the browser's cookie."""
-    with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
+    throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
     challenge = secrets.token_bytes(32)
     cookie[CHALLENGE_KEY] = [purpose, b64encode(challenge).decode(), int(now().timestamp())]
     return challenge
