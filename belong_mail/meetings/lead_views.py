@@ -3,7 +3,7 @@
 from datetime import date
 from itertools import islice
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -15,8 +15,8 @@ from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.forms import DayForm, MeetingForm
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.meetings.service import LISTED_AHEAD
+from belong_mail.meetings.views import occurrence_on
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import services, today
 from belong_mail.web.language import request_language
@@ -79,7 +79,7 @@ def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
 @for_leads(meeting_id=meetings.find_for_lead)
 def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     """Move one day of a meeting to another date, time or place."""
-    occurrence = _occurrence(meeting, day)
+    occurrence = occurrence_on(meeting, day)
     starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
     form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
     form.day_before = occurrence.starts.date()
@@ -96,7 +96,7 @@ def change_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 @lead_meetings.post("/meetings/<meeting_id>/<day>/cancel")
 @for_leads(meeting_id=meetings.find_for_lead)
 def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
-    meetings.cancel_day(meeting, _occurrence(meeting, day).day)
+    meetings.cancel_day(meeting, occurrence_on(meeting, day).day)
     return _back(meeting, "day-cancelled", day)
 
 
@@ -104,18 +104,8 @@ def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 @for_leads(meeting_id=meetings.find_for_lead)
 def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
     """Undo the change or cancellation of one day."""
-    meetings.restore_day(meeting, _occurrence(meeting, day).day)
+    meetings.restore_day(meeting, occurrence_on(meeting, day).day)
     return _back(meeting, "day-saved", day)
-
-
-def _occurrence(meeting: Meeting, day: str) -> Occurrence:
-    """Find a day of a meeting, or answer 404."""
-    zone = services().settings.timezone
-    try:
-        found = recurrence.find_occurrence(meeting, zone, date.fromisoformat(day))
-    except ValueError:
-        found = None
-    return found or abort(404)
 
 
 def _back(meeting: Meeting, done: str, day: str | None = None) -> ResponseReturnValue:

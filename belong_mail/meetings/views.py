@@ -14,6 +14,7 @@ from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting, ical, recurrence, service
+from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
 from belong_mail.web.context import services, today
@@ -96,10 +97,22 @@ def group_feed(session: Session, slug: str) -> Response:
 def event(session: Session, meeting_id: str, day: str) -> Response:
     """Return one day of a meeting as a file."""
     meeting = service.find(session, meeting_id) or abort(404)
-    occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
-    content = ical.calendar_of_day(occurrence, _zone(), request_language())
+    return day_file(occurrence_on(meeting, day))
+
+
+def occurrence_on(meeting: Meeting, day: str) -> Occurrence:
+    """Find a day of a meeting by its date in a URL, or answer 404."""
+    return recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
+
+
+def day_file(occurrence: Occurrence, *, is_member: bool = False) -> Response:
+    content = ical.calendar_of_day(occurrence, _zone(), request_language(), is_member=is_member)
+    return calendar_file(content, "meeting.ics")
+
+
+def calendar_file(content: bytes, name: str) -> Response:
     answer = Response(content, content_type=CALENDAR)
-    answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 

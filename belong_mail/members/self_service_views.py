@@ -1,7 +1,7 @@
 """The self-service pages: “My groups”, change of address, personal calendar."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, request, url_for
@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
-from belong_mail.meetings import formatting, ical, recurrence
+from belong_mail.meetings import formatting, ical
 from belong_mail.meetings import service as meetings
+from belong_mail.meetings.views import calendar_file, day_file, occurrence_on
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as members
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
@@ -28,6 +29,8 @@ from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
 self_service = Blueprint("self_service", __name__)
+address_change = Blueprint("address_change", __name__)
+own_calendar = Blueprint("own_calendar", __name__)
 # When everything is erased, plus an hour in which the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
 # By verb: whether a result still holds, so that a reloaded page does not show an outdated one.
@@ -42,10 +45,11 @@ IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
 
 
 @self_service.errorhandler(BadToken)
+@address_change.errorhandler(BadToken)
+@own_calendar.errorhandler(BadToken)
 def over(_error: BadToken) -> Page:
-    """Show the same page with a form for a new link, whatever is wrong with the old one."""
-    which = "again" if request.endpoint == "self_service.email_again" else "manage"
-    return page("self_service/over.html", 404, which=which)
+    """Show the same page with the way to a new link, whatever is wrong with the old one."""
+    return page("self_service/over.html", 404)
 
 
 @self_service.route("/my-groups", methods=["GET", "POST"])
@@ -225,15 +229,6 @@ def _card(session: Session, subscription: Subscription, form: PressForm) -> dict
     }
 
 
-address_change = Blueprint("address_change", __name__)
-
-
-@address_change.errorhandler(BadToken)
-def change_is_over(_error: BadToken) -> Page:
-    which = "change" if request.endpoint == "address_change.confirm" else "manage"
-    return page("self_service/over.html", 404, which=which)
-
-
 @address_change.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
 @public
 @no_cookie
@@ -265,15 +260,6 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
     return page("address_change/confirm.html", action=request.path)
 
 
-own_calendar = Blueprint("own_calendar", __name__)
-
-
-@own_calendar.errorhandler(BadToken)
-def calendar_is_over(_error: BadToken) -> Page:
-    """Show the same page for invalid links and for those of people who left."""
-    return page("self_service/calendar_over.html", 404)
-
-
 @own_calendar.get("/my-calendar/<token>")
 @public
 def feed(session: Session, token: str) -> Response:
@@ -283,7 +269,7 @@ def feed(session: Session, token: str) -> Response:
     zone, language = services().settings.timezone, request_language()
     name = _("%(program_name)s meetings")
     content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
-    return _file(content, "meetings.ics")
+    return calendar_file(content, "meetings.ics")
 
 
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
@@ -295,21 +281,4 @@ def event(session: Session, token: str, meeting_id: str, day: str) -> Response:
     meeting = meetings.find(session, meeting_id)
     if meeting is None or meeting.group_id != member.group_id:
         abort(404)
-    zone, language = services().settings.timezone, request_language()
-    occurrence = recurrence.find_occurrence(meeting, zone, _day(day)) or abort(404)
-    content = ical.calendar_of_day(occurrence, zone, language, is_member=True)
-    return _file(content, "meeting.ics")
-
-
-def _file(content: bytes, name: str) -> Response:
-    """Return a calendar file, without caching: it must not be found after leaving."""
-    answer = Response(content, content_type="text/calendar; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        abort(404)
+    return day_file(occurrence_on(meeting, day), is_member=True)
