@@ -128,6 +128,7 @@ def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
     change(scenario, **changed[end])
     day = f"{path_of(link).partition('?')[0]}/{meeting_id}/{DAY}.ics?lang=en"
     bent = scenario.visitor.open(link.replace("/my-calendar/", "/my-calendar/x"))
+    assert "until they leave or change their email address" in bent.text
     for gone in (link, day):
         answer = scenario.visitor.open(gone)
         assert (answer.status_code, main_of(answer.text)) == (404, main_of(bent.text))

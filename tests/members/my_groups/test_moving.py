@@ -22,6 +22,9 @@ def test_groups_move_once_the_new_address_has_confirmed(mine):
     sheet = mine.sheet()
     assert "All your groups move at the same moment." in mine.open(f"{sheet}/change-address").text
     url = mine.ask_to_move(sheet, NEW)
+    assert (
+        "works for one day" in mine.open(url.replace("/change-address/", "/change-address/x")).text
+    )
     [asked] = mine.relay.to(NEW)
     for words in (str(asked["Subject"]), text_of(asked), html_of(asked)):
         assert "Village" not in words
