@@ -63,16 +63,12 @@ def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
     return _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
 
 
-@lead_meetings.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
+@lead_meetings.post("/meetings/<meeting_id>/cancel")
 @for_leads(meeting_id=meetings.find_for_lead)
 def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
-    """Ask on GET; on POST cancel the whole meeting."""
-    if request.method == "POST":
-        meetings.cancel(meeting)
-        return _back(meeting, "cancelled")
-    return group_page(
-        "lead_meetings/cancel.html", meeting.group, meeting=meeting, **_named(meeting)
-    )
+    """Cancel the whole meeting."""
+    meetings.cancel(meeting)
+    return _back(meeting, "cancelled")
 
 
 @lead_meetings.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])

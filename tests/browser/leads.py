@@ -199,7 +199,7 @@ def _meetings(page: Page) -> Iterator[str]:
     yield "meeting-day"
     page.go_back()
     page.locator(".lines a").first.click()
-    page.click("main a[href*='/cancel']")
+    page.locator("details.quiet summary").click()
     yield "meeting-cancel"
     for name, path in {
         "calendar-with-meetings": f"/calendar?group={SLUG}",
