@@ -131,7 +131,7 @@ class Impatient(Connection[Any]):
         super().__init__(*given)
         self.cursor_factory = PromptCursor
         self.ahead: list[str] = []
-        """Commands to send together with the next statement."""
+        """Commands to send together with the transaction's next statement."""
 
     def is_fresh(self) -> bool:
         """Return whether it was just in use and was not closed since."""
@@ -163,14 +163,6 @@ class Impatient(Connection[Any]):
 
     def _has_to_begin(self) -> bool:
         return not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE
-
-    def commit(self) -> None:
-        self.ahead.clear()
-        super().commit()
-
-    def rollback(self) -> None:
-        self.ahead.clear()
-        super().rollback()
 
     def prompt(self) -> AbstractContextManager[object]:
         """Return a pipeline for one statement if BEGIN or other commands are to go with it.
@@ -251,6 +243,7 @@ def _limit(connection: Impatient, _record: Any) -> None:
 def _expect_a_ping(connection: Impatient | None, _record: Any) -> None:
     if connection is not None:
         connection.patience = PING_SECONDS
+        connection.ahead.clear()
         connection.used_at = time.monotonic()
 
 
@@ -268,7 +261,7 @@ def _release_savepoint(connection: Any, name: str) -> None:
 
 def _begin(connection: Any) -> None:
     options, driver = connection.get_execution_options(), connection.connection.driver_connection
-    driver.patience = STATEMENT_SECONDS
+    driver.patience, driver.ahead = STATEMENT_SECONDS, []
     if options.get("has_time", False):
         driver.patience = None
         driver.ahead += _UNLIMIT
