@@ -120,9 +120,7 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
         subject, was_asked = _provider().subject_of(code, pending, begun)
         if purpose == AGAIN and not was_asked:
             return _note_refusal("proof")
-        # A provider that does not say when it asked is believed.
-        is_proven = was_asked is not False
-        return _link(subject) if purpose == LINK else _sign_in(subject, is_proven=is_proven)
+        return _link(subject) if purpose == LINK else _sign_in(subject, was_asked=was_asked)
     except ProviderUnavailable:
         return _unavailable()
     except ProofRefused:
@@ -131,10 +129,11 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
         return _note_refusal("unknown")
 
 
-def _sign_in(subject: str, *, is_proven: bool) -> Response:
+def _sign_in(subject: str, *, was_asked: bool | None) -> Response:
+    """Start a session, which proves who it is unless the provider says that it had not asked."""
     with transaction() as session:
         account = signing_in.account_of(session, _district(), subject)
-        browsers.start_session(session, account, "district", is_proven=is_proven)
+        browsers.start_session(session, account, "district", is_proven=was_asked is not False)
     return browsers.go_home(account)
 
 
