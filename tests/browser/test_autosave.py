@@ -48,7 +48,11 @@ def test_without_a_network_it_says_so_and_saves_when_it_is_back(page):
 
 def test_what_is_typed_before_the_scripts_have_loaded_is_saved(page):
     late: list[Route] = []
-    page.route(re.compile("compose"), late.append)
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route(re.compile("compose"), hold, times=1)
     page.goto(page.url, wait_until="commit")
     page.fill("[name=text]", WORDS)
     late[0].continue_()
