@@ -160,6 +160,8 @@ class Impatient(Connection[Any]):
         commands, self.ahead = commands + self.ahead, []
         for command in commands:
             yield from self._exec_command(command)
+        # In a pipeline, psycopg would end its prepared statements after it has prepared this one.
+        yield from self._prepared.maintain_gen(self)
 
     def _has_to_begin(self) -> bool:
         return not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE

@@ -116,6 +116,20 @@ def test_a_block_that_hid_its_error_fails(services):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_after_a_savepoint_is_rolled_back_a_statement_can_be_repeated(services):
+    """The driver ends what it has prepared, but not what it prepares next."""
+    many = text("SELECT CAST(:number AS int)"), [{"number": 1}, {"number": 2}]
+    with services.writing.begin() as session:
+        session.execute(*many)
+        with suppress(LookupError), session.begin_nested():
+            with session.begin_nested():
+                session.scalar(ONE)
+            raise LookupError
+        session.execute(*many)
+        session.execute(*many)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_check_that_this_is_the_known_database_costs_five_round_trips(
     database_url, worker, tmp_path
 ):
