@@ -177,6 +177,16 @@ def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
     assert lead.send(release, when="1").status_code == 303
 
 
+@on_sqlite
+@pytest.mark.usefixtures("lead")
+def test_an_issue_that_cannot_even_be_written_is_held_and_its_lead_asked(services, worker, relay):
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
+        issue.subject, issue.due_at = {}, now()
+    worker.drain()
+    assert "something in it has to change first" in text_of(relay.to(LEAD)[-1])
+
+
 def bend_subject(session, _keyring) -> None:
     session.execute(update(Newsletter).values(subject={"en": "LGBTQIA+ picnic"}))
 

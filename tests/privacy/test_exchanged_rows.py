@@ -241,7 +241,8 @@ def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(scena
     """The office invites somebody, whose index stands in the intruder's row by then."""
     with scenario.services.writing.begin() as session:
         account(session, MALLORY, scenario).address_index = scenario.keyring.index.account(BOB)
-    for arguments in (["lead", "invite", BOB, "--group", OURS], ["office", "invite", BOB]):
+    as_lead = ["lead", "invite", BOB, "--group"]
+    for arguments in ([*as_lead, OURS], [*as_lead, THEIRS], ["office", "invite", BOB]):
         refused = cli.invoke(args=arguments)
         assert refused.exit_code == 1
         assert "account in the database" in refused.output
