@@ -122,8 +122,8 @@ SIGN_IN = (
 )
 MY_GROUPS = (
     gettext_noop(
-        "On “My groups” you can leave a group, pause it, or come back. Its email has a new link to"
-        " cancel a notification."
+        "On “My groups” you can leave a group, pause it, or come back. The email you get from"
+        " there also has a new link to cancel a notification."
     ),
     "self_service.ask",
     gettext_noop("My groups"),

@@ -79,7 +79,7 @@ def test_what_is_not_at_the_desk_leads_back_to_the_desk_of_who_asks(visitor, lea
     [
         ("/confirm/x", "Choose your group and fill in the form again"),
         ("/confirm-mailbox/x", "Enter the inbox again on your group’s page"),
-        ("/forget-note/x", "Its email has a new link to cancel a notification"),
+        ("/forget-note/x", "also has a new link to cancel a notification"),
         ("/invitation/x", "Invitations work for 7 days"),
         ("/leave/x", "On “My groups” you can leave a group"),
         ("/not-me/x", "You don’t need to do anything"),
