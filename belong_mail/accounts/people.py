@@ -101,7 +101,7 @@ def withdraw(session: Session, person: Account) -> None:
     """Withdraw a person's open invitations, so that their link stops working."""
     pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
     ended = now() - CLOCKS_DIFFER
-    session.execute(pending.where(HAS_NOT_ENDED).values(ends_at=ended))
+    session.execute(pending.where(Right.ends_at.is_(None)).values(ends_at=ended))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
 
 

@@ -96,6 +96,8 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 def invite(session: Session) -> ResponseReturnValue:
     place = request.args.get("group", "")
     form = InviteForm.about(groups.listed(session), place)
+    if place != OFFICE and form.only is None:
+        place = ""
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
         return redirect(_team_page(place, done="invited"), 303)

@@ -154,6 +154,7 @@ def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, off
     assert scenario.right(NEW) is None
     answer = office.send(f"{PAGE}/invite?group=office", **typed)
     assert answer.location == "/office/settings?done=invited"
+    assert office.send(f"{PAGE}/invite?group=none", **typed).location == f"{GROUPS}?done=invited"
 
 
 def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
@@ -403,6 +404,8 @@ def test_a_leader_who_stopped_is_not_invited_back_by_an_invitation_to_something_
 ):
     invite(office, scenario, NEW, "asian")
     assert "The Village" not in text_of(scenario.mails(NEW)[-1])
+    press(office, scenario, NEW, "withdraw")
+    assert "Withdraw" not in office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
     assert "Stopped leading on" in office.open(VILLAGE_PAGE).text
 
 
