@@ -121,9 +121,9 @@ class IdentityProvider:
     def subject_of(
         self, code: str, pending: AuthorizationRequest, since: int = 0
     ) -> tuple[str, bool | None]:
-        """Exchange a code for an ID token; return its subject, and whether the provider asked them.
+        """Exchange a code for an ID token; return its subject, and whether they just signed in.
 
-        It asked if `auth_time` is not before `since`, a Unix time; None: it does not say. Raises
+        They did if `auth_time` is not before `since`, a Unix time; None: the token has none. Raises
         ProviderUnavailable, and ProofRefused for anything that does not verify.
         """
         ours, about = self.registration, self._about()

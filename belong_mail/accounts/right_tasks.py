@@ -42,8 +42,8 @@ ASKED_OR_ACCEPTED = ("invited", "accepted")
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 # The longest time from an invitation to the end of a right that no one renewed.
 UNRENEWED_AGE = INVITATION_AGE + LONGEST
-# How long the office sees who gave a right up. `INVITATION_AGE` is longer: with it, the account
-# would go.
+# How long the office sees who gave a right up. Shorter than `INVITATION_AGE`, when
+# `end_invitations` would delete the account, too.
 INVITE_BACK = timedelta(days=7)
 
 
@@ -231,7 +231,7 @@ def tell_what_ends(work: Work) -> None:
 def tell_what_was_renewed(work: Work) -> None:
     """Notify the office's inbox and staff, in one email, that proven rights were renewed.
 
-    The web writes their ends, but not `since`, which this moves on.
+    The web may write `ends_at`, but not `since`, which is moved so that each renewal is told once.
     """
     session, keys = work.session, work.keys
     is_old = Right.since < work.at - INVITATION_AGE

@@ -151,9 +151,9 @@ def now() -> datetime:
 
 
 def ago(age: timedelta) -> BindParameter[datetime]:
-    """Return the time so long before a statement runs, for one that is built once.
+    """Return a parameter for statements that are built once: the time `age` before each run.
 
-    A CompiledStatement would keep the time of its first run.
+    Not for a CompiledStatement, which would keep the time of its first run.
     """
     return bindparam(None, type_=UtcTime(), callable_=lambda: now() - age)
 

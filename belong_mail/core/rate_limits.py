@@ -289,7 +289,7 @@ def count_waiting(session: Session) -> int:
 
 
 def _moment(used: float | None, rate: Rate, at: datetime) -> datetime:
-    """Return when a use may happen that has used up its key until then."""
+    """Return when a use may happen, given the time until which it uses up its key."""
     allowed = (used or 0.0) - rate.per.total_seconds()
     is_now = allowed <= at.timestamp() + ROUNDING_SECONDS
     return at if is_now else datetime.fromtimestamp(allowed, UTC)

@@ -137,7 +137,7 @@ def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) 
     if until > at + LONG_AGO:
         return False
     if rate_limits.try_use(session, counted_as, BOUNCE_MEMBER_RATE, at) is None:
-        return until <= at + HOUR
+        return until <= at + HOUR  # counted within the hour: only look
     wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
     if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
         log.warning("Too many addresses are said not to exist at once: no membership ends.")

@@ -37,8 +37,8 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     """Email a link to the mailbox, and one to the leader who proposed it; both must be used.
 
     An intruder in the web can propose a mailbox of theirs, but cannot read the leader's email. The
-    leader's right must be a day old, as members will reply to that mailbox. A
-    mailbox whose name identifies a discreet group is refused, as headers would show it.
+    leader's right must be a day old, as members will reply to that mailbox. A mailbox whose name
+    identifies a discreet group is refused, as headers would show it.
     """
     session, keys = work.session, work.keys
     group, lead = proven.lead(work, asked.group, asked.lead)

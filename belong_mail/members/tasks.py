@@ -181,7 +181,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
             "introduce-member",
             account_id=lead.id,
             about_id=subscription.id,
-            # A day after accepting.
+            # A day after accepting: sooner, it would be withdrawn when its turn comes.
             due_at=begins if begins and begins > work.at else None,
         )
 

@@ -124,10 +124,10 @@ def show(session: Session) -> Page:
 @office_health.post("/<any(retry, accept, undo):verb>")
 @for_office
 def act(session: Session, verb: str) -> ResponseReturnValue:
-    """Try sending again; about bounces, believe that the addresses do not exist, or undo.
+    """Retry waiting email; accept that bounced addresses do not exist; or undo such bounces.
 
-    To believe closes the circuit breakers; to undo restores the memberships that bounces ended
-    within a number of days.
+    “accept” closes the circuit breakers; “undo” restores the memberships that bounces ended within
+    a number of days.
     """
     if verb == "retry":
         outbox.ask_worker_to_retry(session)

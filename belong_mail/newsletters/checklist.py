@@ -66,8 +66,8 @@ GATE = {
         "A link goes through “%(named)s”, which sees who follows it. Use the address it leads to."
     ),
     Rule.PERSONAL: gettext_noop(
-        "“%(named)s” is in a link, or in a line of the email other than the subject, so others"
-        " would learn who reads it."
+        "“%(named)s” is in a link or in a hidden line of the email, so others would learn who reads"
+        " it."
     ),
 }
 

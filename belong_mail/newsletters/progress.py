@@ -66,9 +66,9 @@ def approximate_count(number: int, told: int | None = 0) -> str:
 
 
 def percent(status: IssueStatus, *, is_exact: bool) -> int:
-    """Return how much is sent; 100 means that nothing waits.
+    """Return the share that is sent; 100 means that nothing waits.
 
-    Leaders get the share of the rounded numbers that `report` tells, which shows no more than they.
+    For leaders it is of the rounded numbers that `report` tells, so that it reveals no more.
     """
     if is_exact or not status.waiting:
         return int(WHOLE * status.share)

@@ -185,7 +185,7 @@ class EndForm(BaseForm):
 
 
 class NewGroupForm(GroupForm):
-    """Its page shows the first fields alone; the rest follows on the group's own page."""
+    """Shown are name, summary and whether it is discreet; the group's own page has the rest."""
 
     submit = SubmitField(_l("Add the group"))
 

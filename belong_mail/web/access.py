@@ -124,7 +124,7 @@ def for_office(view: Any = None, /, **find: Any) -> Any:
     return _about(Access.OFFICE, find) if view is None else _marked(view, Access.OFFICE)
 
 
-# A copy of a view without its marks, for others at an address of their own: below their mark.
+# Below a mark: copies the view without its other marks, so that others open it at another address.
 also = partial
 
 
