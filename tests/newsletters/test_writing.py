@@ -1,5 +1,7 @@
 """The composer: nothing typed is lost, what goes out is what the preview shows."""
 
+import re
+
 import pytest
 
 from tests.browser_client import Form, html_of, text_of
@@ -85,6 +87,12 @@ def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, ver
     told = lead.press(page, **mine)
     assert told.status_code == status
     assert '<p class="verbatim">Words of mine &amp; more</p>' in told.text
+
+
+def test_no_browser_cuts_a_long_text_that_is_pasted(lead):
+    areas = re.findall("<textarea[^>]*>", lead.open(begin(lead)).text)
+    assert len(areas) == 2
+    assert not [each for each in areas if "maxlength" in each]
 
 
 def test_words_are_saved_while_they_are_typed(lead):
