@@ -101,6 +101,8 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
         assert "The Village" not in lead.open("/lead/").text, "before the worker has taken it away"
         assert scenario.subjects(LEAD).count(CHANGED) == 1
         assert "because no one renewed it" in text_of(scenario.mails(LEAD)[-1])
+        told = map(text_of, scenario.mails(INBOX))
+        assert any("no longer has this role" in each for each in told)
         assert leads(scenario) == 0
     [ended] = trail(scenario.services, Kind.RIGHT_ENDED)
     assert (ended.group_slug, ended.role) == (VILLAGE, "worker")

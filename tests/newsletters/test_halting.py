@@ -86,6 +86,7 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
         page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
         assert "It wasn’t sent to anyone." in page
         assert said in page
+        assert ("Stop for good" in page) == (verb == "pause")
         worker.drain()
         assert worker.waiting() == {}
 

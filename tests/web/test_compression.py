@@ -105,6 +105,9 @@ def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor):
     assert "immutable" in visitor.open(named).headers["Cache-Control"]
     for other in (STYLE, STYLE + "?v=", STYLE + "?v=0123456789", "/static/nothing.css?v=1"):
         assert "immutable" not in visitor.open(other).headers["Cache-Control"], other
+    beyond = visitor.client.get(named, headers={"Range": "bytes=9999999-"})
+    assert beyond.status_code == 416
+    assert "immutable" not in beyond.headers["Cache-Control"]
     visitor.headers = GZIP
     first = visitor.open(STYLE)
     assert first.headers["ETag"].startswith('W/"')

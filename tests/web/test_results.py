@@ -14,6 +14,8 @@ from tests.db_dump import kept_of
 from tests.words import Reader
 
 SPANISH = re.compile(r'href="([^"]*lang=es)"')
+# What a page is told of the press before it.
+OF_PRESS = re.compile(r"\b(?:pressed|by)=\w+")
 PRESSED = (
     "confirm", "not-me", "email-me-again", "forget-note", "change-address", "confirm-mailbox",
     "leave", "erase",
@@ -39,6 +41,7 @@ def test_every_press_leads_to_a_page_that_is_read_again_in_either_language(
         read = visitor.open(unescape(spanish))
         assert read.status_code == 200, name
         assert Reader(read.text).language == "es", name
+        assert OF_PRESS.findall(unescape(spanish)) == OF_PRESS.findall(answer.location), name
         assert read.headers.getlist("Set-Cookie") == [], name
         assert kept_of(services) == before, name
 

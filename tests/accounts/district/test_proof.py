@@ -83,8 +83,9 @@ def test_who_signed_out_signs_in_unasked_and_has_proved_nothing(said, answer, li
 
 
 def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
-    before = len(relay.to(LEAD))
-    assert "Sign in to DPS again" in linked.act(OPTIONS).text
+    before, asked = len(relay.to(LEAD)), linked.act(OPTIONS).text
+    assert "Sign in to DPS again" in asked
+    assert 'target="_blank"' in asked, "the page with what was typed stays open"
     worker.drain()
     assert len(relay.to(LEAD)) == before
 
