@@ -109,17 +109,21 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 def receive_removal(work: Work, asked: EndRight) -> None:
     """Delete a right that the office or its holder has ended, and notify.
 
-    A right that a leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
+    A right that its leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
     """
     session, account = work.session, proven.account(work, asked.account)
-    is_own = asked.right != OFFICE and asked.by == asked.account
-    if not is_own:
-        proven.office(work, asked.by, account)
     groups = _places(session, [asked.right])
     ended = [accounts.find_right(session, account, each) for each in groups]
+    is_own = (
+        asked.right != OFFICE
+        and asked.by == asked.account
+        and all(each and proven.is_accepted(work.keys.opener, each) for each in ended)
+    )
+    if not is_own:
+        proven.office(work, asked.by, account)
     if any(each and not each.is_over for each in ended):
         raise Refused
-    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` does this later
+    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it later
     for each in filter(None, ended):
         if is_own:
             each.since, each.accepted_at, each.ends_at = work.at, None, work.at + INVITE_BACK

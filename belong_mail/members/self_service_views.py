@@ -153,7 +153,8 @@ def act(session: Session, press: str, **link: Any) -> ResponseReturnValue:
     for one in held:
         form.act(session, one)
     done = press if any(map(IS_SO[press], held)) else TOO_LATE
-    return redirect(url_for(".manage", **link, done=done, of=meant, _anchor="done"), 303)
+    of = meant if "secret" in link else None
+    return redirect(url_for(".manage", **link, done=done, of=of, _anchor="done"), 303)
 
 
 def _meant(session: Session, token: str = "", secret: str = "") -> list[str]:

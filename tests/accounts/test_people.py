@@ -418,6 +418,16 @@ def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(sc
     assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"
 
 
+def test_no_one_gives_up_what_was_never_accepted(scenario, office):
+    """An intruder in the web can end an invitation, and ask for it in the invited one's name."""
+    invite(office, scenario, NEW, VILLAGE)
+    with scenario.services.writing.begin() as session:
+        session.execute(update(Right).where(Right.accepted_at.is_(None)).values(ends_at=now()))
+    person = known(scenario, NEW).public_id
+    seal(scenario, EndRight(person, person, group_id(scenario, VILLAGE)))
+    assert "Stopped leading on" not in office.open(VILLAGE_PAGE).text
+
+
 def test_a_row_that_says_office_invites_no_one(scenario, office):
     """An intruder in the web can write it, and has no proof."""
     invite(office, scenario, NEW, VILLAGE)

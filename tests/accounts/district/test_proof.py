@@ -71,7 +71,9 @@ def test_a_sign_in_of_before_proves_nothing(lie, linked, provider):
     ],
     ids=str,
 )
-def test_who_signed_out_signs_in_unasked_and_has_proved_nothing(said, answer, linked, provider):
+def test_a_sign_in_proves_nothing_if_the_provider_says_that_it_did_not_ask(
+    said, answer, linked, provider
+):
     """A provider that does not say when it asked is believed, or nobody could prove anything."""
     provider.set(**said)
     linked.act("/sign-out")
