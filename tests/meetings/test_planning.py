@@ -237,6 +237,8 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     listed = plain(lead.open(lead.act(f"{day}/cancel").location).text)
     assert listed.count("is canceled.") == 2
     assert "Canceled" in visitor.open("/groups/the-village").text
+    poster = visitor.open("/groups/the-village/poster").text
+    assert poster.count("4:00–5:00 PM") == meetings.NEXT, "the next that take place"
     assert lead.send(day, **moved).status_code == 303
     assert "Canceled" not in visitor.open("/groups/the-village").text
     lead.act(f"{page}/cancel")

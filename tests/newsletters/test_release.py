@@ -164,8 +164,8 @@ SPY = "https://spy.example.org/?n={first_name}"
         ({"subject": ""}, "subject", "Add a subject."),
         ({"text": ""}, "text", "Add some text."),
         ({"subject": "The Village meets"}, "subject", "names the group or says what it’s about"),
-        ({"preheader": SPY}, "text", "would learn the reader’s name"),
-        ({"text": f"Come: {SPY}"}, "text", "would learn the reader’s name"),
+        ({"preheader": SPY}, "text", "would learn who reads it"),
+        ({"text": f"Come: {SPY}"}, "text", "would learn who reads it"),
         ({"text": "![" * 30_000}, "text", "has so many marks"),
         ({"text": "*a* " * 11_000}, "text", "Gmail would cut off its end"),
         *(
