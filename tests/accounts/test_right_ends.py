@@ -83,6 +83,7 @@ def test_a_right_that_was_renewed_is_told_of_again_and_none_of_a_retired_group(s
         told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
         session.execute(update(Group).values(retired_at=now()))
+        assert people.ending(session, scenario.account(OFFICE)) == []
     assert on_day(scenario, now(), INBOX) == []
     with services.writing.begin() as session:
         session.execute(update(Group).values(retired_at=None))
