@@ -11,6 +11,7 @@ from typing import Any, Self
 from psycopg import Connection, Cursor, DataError, OperationalError, Pipeline, adapters
 from psycopg.adapt import Loader
 from psycopg.errors import ConnectionTimeout
+from psycopg.generators import send
 from psycopg.pq import Format, TransactionStatus
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DataError as RowRefused
@@ -115,6 +116,7 @@ class SyncedPipeline(Pipeline):
             self._enqueue_sync()
             yield from self._communicate_gen()
         finally:
+            yield from send(self.pgconn)  # The rest of what the socket did not take at once.
             yield from self._fetch_gen(flush=False)
 
 

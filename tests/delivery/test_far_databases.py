@@ -104,6 +104,13 @@ def test_begin_and_savepoints_cost_no_round_trip_of_their_own(database_url, tmp_
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_statement_that_the_socket_does_not_take_at_once_is_sent_whole(services):
+    with services.writing.begin() as session:
+        length = text("SELECT octet_length(:file)")
+        assert session.scalar(length, {"file": bytes(20_000_000)}) == 20_000_000
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_block_that_hid_its_error_fails(services):
     """Nothing of its transaction is kept, and the commit would not say so."""
     with (
