@@ -12,8 +12,6 @@ import click
 import pytest
 from sqlalchemy import func, select
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
@@ -101,9 +99,7 @@ def test_a_quiet_command_prints_its_result_alone(cli):
     assert "taken" in refused.output
 
 
-def at_terminal(
-    settings: dict[str, str], *arguments: str, answer: str = ""
-) -> subprocess.CompletedProcess[str]:
+def at_terminal(settings, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command as somebody does who sits at a terminal, and answers its question."""
     ours, theirs = pty.openpty()
     process = fork(settings, arguments, *[os.ttyname(theirs)] * 3)
@@ -119,13 +115,13 @@ def at_terminal(
     return subprocess.CompletedProcess(arguments, code, said.decode(), "")
 
 
-def issue(services: Services, keyring: Keyring) -> str:
+def issue(services, keyring) -> str:
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
         return queue_issue(session).public_id
 
 
-def is_stopped(services: Services) -> bool:
+def is_stopped(services) -> bool:
     with services.reading.begin() as session:
         return session.scalar(select(Newsletter.stopped_at)) is not None
 

@@ -137,6 +137,7 @@ def test_the_records_of_the_mail_domain_are_judged():
         assert judged({**good, ("d.example", "TXT"): none}) == ["SPF"]
     for none in (["v=DMARC1; p=reject"] * 2, ["v=DMARC2; p=reject"]):
         assert judged({**good, ("_dmarc.d.example", "TXT"): none}) == ["DMARC"]
+    assert judged({**good, ("d.example", "MX"): []}) == ["MX"]
 
     def unreachable(_name: str, _kind: str) -> list[str]:
         raise dns.exception.Timeout

@@ -5,19 +5,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import queue
 from tests.ops.copies import MANY
 from tests.processes import run
-from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def worker_with(services: Services) -> Iterator[Callable[[Keyring], Worker]]:
+def worker_with(services) -> Iterator[Callable[[Keyring], Worker]]:
     made: list[Worker] = []
 
-    def make(keyring: Keyring) -> Worker:
+    def make(keyring) -> Worker:
         made.append(make_worker(services, keyring))
         return made[-1]
 
@@ -27,9 +25,7 @@ def worker_with(services: Services) -> Iterator[Callable[[Keyring], Worker]]:
 
 
 @pytest.fixture
-def long_issue(
-    environment: dict[str, str], services: Services, keyring: Keyring, relay: Server
-) -> int:
+def long_issue(environment, services, keyring, relay) -> int:
     """Return an issue that takes some seconds to leave; this host is known to the database."""
     assert run(environment, "worker", "--drain").returncode == 0
     relay.delay = 0.02

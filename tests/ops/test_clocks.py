@@ -4,17 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, Limit, try_use
-from belong_mail.core.services import Services, make_services
+from belong_mail.core.services import make_services
 from belong_mail.delivery import claims, results
 from belong_mail.delivery.models import Delivery, Lease
 from belong_mail.members.models import Subscription
@@ -26,17 +22,14 @@ from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both
 from tests.ops.troubles import once
-from tests.servers.smtp import Server, drop
+from tests.servers.smtp import drop
 
-Clock = time_machine.Traveller
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 JUMPS = [-DAY, 3653 * DAY]
 
 
 @pytest.fixture
-def elsewhere(
-    clock: Clock, worker: Worker, services: Services, keyring: Keyring, tmp_path: Path
-) -> Iterator[Worker]:
+def elsewhere(clock, worker, services, keyring, tmp_path) -> Iterator[Worker]:
     """A worker with a state folder of its own, on the same database, that has been let in."""
     assert clock
     worker.drain()
@@ -52,7 +45,7 @@ def elsewhere(
     other.engine.close()
 
 
-def copies(relay: Server) -> Counter[str]:
+def copies(relay) -> Counter[str]:
     return Counter(one.recipient for one in relay.accepted)
 
 
@@ -157,7 +150,7 @@ def test_a_clock_that_is_right_after_all_is_released(
 AHEAD = pytest.mark.parametrize("ahead", [HOUR, 20 * DAY], ids=str)
 
 
-def settle_at(clock: Clock, worker: Worker, cli: FlaskCliRunner, ahead: timedelta) -> None:
+def settle_at(clock, worker, cli, ahead: timedelta) -> None:
     """Put the clock right again, and do what `status` says."""
     clock.shift(-ahead)
     worker.drain()
@@ -204,7 +197,7 @@ def test_forms_of_strangers_are_taken_again_once_the_operator_says_so(clock, ser
     assert take_form() == now()
 
 
-def doctor_words(cli: FlaskCliRunner) -> list[str]:
+def doctor_words(cli) -> list[str]:
     return [line for line in cli.invoke(args=["status"]).output.splitlines() if line]
 
 
@@ -247,7 +240,7 @@ def test_pace_quota_and_rest_of_a_clock_that_was_ahead_hold_nothing_back_after_t
         assert books(services, issue) == {"recipients": 1, "accepted": 1}
 
 
-def queue_more(services: Services) -> int:
+def queue_more(services) -> int:
     with services.writing.begin() as session:
         return queue_issue(session).id
 
@@ -329,7 +322,7 @@ def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
     assert len(relay.accepted) == 4
 
 
-def times(services: Services) -> list[datetime]:
+def times(services) -> list[datetime]:
     with services.reading.begin() as session:
         due = session.scalars(select(Delivery.due_at).where(Delivery.due_at > now()))
         return [*due, *session.scalars(select(Newsletter.due_at).where(Newsletter.due_at > now()))]

@@ -9,13 +9,11 @@ import time
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.database_errors import error_name
-from belong_mail.core.services import Services
 from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form
 from tests.db_dump import kept_of
@@ -29,7 +27,6 @@ from tests.servers.actions import Conversation
 from tests.servers.listening import Listener
 from tests.servers.ports import free_port
 from tests.servers.site import running as site_running
-from tests.servers.smtp import Server
 from tests.waiting import wait_until
 
 pytestmark = on_both("troubles of a database")
@@ -39,7 +36,7 @@ TYPED = {"message": WORDS, "topic": "need", "email": "writer@example.org"}
 
 
 @pytest.fixture
-def impatient(environment: Settings, database_url: str) -> Settings:
+def impatient(environment, database_url) -> Settings:
     """Settings with which nobody waits ten seconds for a lock."""
     if database_url.startswith("sqlite"):
         environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
@@ -47,9 +44,7 @@ def impatient(environment: Settings, database_url: str) -> Settings:
 
 
 @pytest.fixture(params=[down])
-def trouble(
-    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> AbstractContextManager[None]:
+def trouble(database_url, tmp_path, request) -> AbstractContextManager[None]:
     """A database that nobody can use for a while: locked, or down, or read-only as a standby is."""
     if database_url.startswith("sqlite"):
         return locked(tmp_path / "belong.db")
@@ -155,9 +150,7 @@ def test_a_database_that_takes_no_change_is_not_ready_and_asking_changes_nothing
     assert visitor.open("/readyz").text == "ok\n"
 
 
-def finish(
-    settings: Settings, relay: Server, services: Services, issue: int, *, doubled: bool
-) -> None:
+def finish(settings, relay, services, issue: int, *, doubled: bool) -> None:
     """Let a next worker do what is left; nobody is missing, and copies stand in the books."""
     ended = run(settings, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n"), ended.stderr

@@ -252,9 +252,10 @@ def test_each_backup_sweeps_away_what_killed_commands_left(key, given, services,
         folder.mkdir(parents=True)
         (folder / "copy").write_text("in the clear")
     (stuck := copies / f"{SCRATCH_PREFIX}c").symlink_to(others)  # as another user's may be
-    before = time.time() - 13 * 60 * 60
-    for folder in (*left, others, stuck):
-        os.utime(folder, (before, before), follow_symlinks=False)
+    for hours, folders in ((13, (*left, others, stuck)), (11, (young,))):
+        before = time.time() - hours * 60 * 60
+        for folder in folders:
+            os.utime(folder, (before, before), follow_symlinks=False)
     settings = given if key else {**given, "BELONG_BACKUP_RECIPIENT": ""}
     succeed(settings, "db", "backup", str(copies))
     assert not [folder for folder in left if folder.exists()]

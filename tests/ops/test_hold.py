@@ -1,6 +1,7 @@
 """A restored or cloned database sends nothing until somebody says so."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import outbox
 from belong_mail.ops.hold import CHANGED, REASONS, Host
+from belong_mail.ops.host_state import HostStateFile
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import group_named, queue_issue
@@ -183,10 +185,11 @@ def test_no_step_back_is_taken_while_a_worker_of_another_host_looks_in(clock, se
 
 def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environment, services):
     assert drain(environment) == (0, NOTHING_WAITS)
-    seen = json.loads(witness(environment).read_text())
-    with services.writing.begin() as session:
-        session.execute(update(Host).values(epoch=seen["epoch"] + 1))
-    witness(environment).write_text(json.dumps({**seen, "is_pending": True}))
+    state_file = HostStateFile(witness(environment).parent)
+    with suppress(InterruptedError), state_file.locked_update() as seen:
+        with services.writing.begin() as session:
+            session.execute(update(Host).values(epoch=seen.epoch + 1))
+        raise InterruptedError
     assert not is_held(environment)
 
 

@@ -2,25 +2,20 @@
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.monitoring import probe, probe_report
 from belong_mail.monitoring.probe_report import COVERED
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.monitoring.looking import doctor as told
 from tests.processes import run
 from tests.relays.signing import RECORDS
 from tests.servers.dns import DnsServer
-from tests.servers.smtp import Server
 from tests.smtp_raw import header_lines
 
 pytestmark = [on_sqlite, pytest.mark.usefixtures("services")]
-Settings = dict[str, str]
 RECEIVED = "Received: from relay.example.org (relay [127.0.0.1]) by mx.example.com; x\r\n"
 SIGNATURE = (
     "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=belong; bh=AA; b=AA;\r\n"
@@ -31,7 +26,7 @@ PASSED = "dkim=pass header.d=example.org; spf=pass; dmarc=pass"
 
 
 @pytest.fixture
-def newsletter(relay: Server, worker: Worker, services: Services, keyring: Keyring) -> bytes:
+def newsletter(relay, worker, services, keyring) -> bytes:
     """A copy of a newsletter as a relay got it, below its Return-Path."""
     queue(services, keyring, 1)
     worker.drain()
@@ -39,13 +34,13 @@ def newsletter(relay: Server, worker: Worker, services: Services, keyring: Keyri
     return f"Return-Path: <{copy.return_path}>\r\n".encode() + copy.data
 
 
-def arrived(newsletter: bytes, verdict: str = PASSED, signature: str = SIGNATURE) -> bytes:
+def arrived(newsletter, verdict: str = PASSED, signature: str = SIGNATURE) -> bytes:
     """Return a newsletter as a server took it in that says this of it."""
     said = f"Authentication-Results: mx.example.com; {verdict}\r\n" if verdict else ""
     return f"{RECEIVED}{said}{signature}".encode() + newsletter
 
 
-def judged(services: Services, raw: bytes) -> tuple[set[str], list[str]]:
+def judged(services, raw: bytes) -> tuple[set[str], list[str]]:
     """Return what is well, and what is wrong."""
     findings = list(probe_report.judge(services.settings, raw))
     well = {each.words for each in findings if not each.is_wrong}

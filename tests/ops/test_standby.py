@@ -1,4 +1,4 @@
-"""A real standby takes over, some seconds behind or with all that the dead server had."""
+"""A real standby takes over, some seconds behind the server that died."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ from tests.delivery.factories import books
 from tests.ops.copies import HELD, MANY, TOOK_OVER, doubled, is_held, lagging
 from tests.ops.troubles import end, is_said
 from tests.ops.troubles import run as order
-from tests.processes import SECONDS, run, running
+from tests.processes import run
 from tests.waiting import wait_until
 from tests.web_role import PASSWORD, give_rights, role_of
 
@@ -32,7 +32,6 @@ WRITABLE = {"target_session_attrs": "read-write"}
 OF_ONE = (".handle_pids.json", ".s.PGSQL.5432.lock")
 RELOAD = "SELECT pg_reload_conf()"
 STREAMS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-SYNCHRONOUS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
 
 
 class Pair:
@@ -47,11 +46,6 @@ class Pair:
         hosts = tuple(str(_url(each).query["host"]) for each in (self._first, self._second))
         both = _url(self._first).update_query_dict({"host": hosts, **WRITABLE})
         return both.render_as_string(hide_password=False)
-
-    def bind(self) -> None:
-        """Let no transaction be told to be made that the second server does not have."""
-        _command(self._first, "ALTER SYSTEM SET synchronous_standby_names = '*'", RELOAD)
-        wait_until(lambda: _count(self._first, SYNCHRONOUS) == 1)
 
     def part(self) -> None:
         """Let the second server fall behind: what the first one writes from here on is its own."""
@@ -156,24 +150,3 @@ def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_
     assert 120 - IN_HAND <= doubled(relay) <= sum(map(int, counted))
     states = books(services, long_issue)
     assert states["accepted"] + states.get("uncertain", 0) == MANY
-
-
-def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on_once_released(
-    environment, long_issue, relay, services, servers, tmp_path
-):
-    other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
-    assert run(other, "hold", "release").returncode == 0
-    servers.bind()
-    relay.delay = 0.1
-    with running(environment, "worker") as one, running(other, "worker") as two:
-        relay.wait_for(120, SECONDS)
-        servers.fail_over()
-        for process in (one, two):
-            is_said(process, HELD)
-        for each in (environment, other):
-            is_held(each, TOOK_OVER)
-            assert run(each, "hold", "release").returncode == 0
-        relay.wait_for(MANY, SECONDS)
-        wait_until(lambda: books(services, long_issue).get("accepted") == MANY)
-    assert doubled(relay) == 0
-    assert run(environment, "hold", "status").returncode == 0

@@ -22,14 +22,18 @@ PROGRAMS = {
     "python": "",
     "sudo": 'test ! -e {home}/no-"$5"\n',
     "systemctl": "",
-    **{name: f'exec /usr/bin/{name} "$@"\n' for name in ("git", "mv", "ln", "rm")},
+    "git": (
+        'test "$2" != get-url || exec echo https://me:pa55@git.example.org/belong\n'
+        'exec /usr/bin/git "$@"\n'
+    ),
+    **{name: f'exec /usr/bin/{name} "$@"\n' for name in ("mv", "ln", "rm")},
 }
 OLD, NEW = BUILDS
 CALLS = 23
 
 
 class Machine:
-    """A checkout of version 1.0.0 with a logo of its own, whose origin has 1.0.1."""
+    """A checkout of version 1.0.9 with a logo of its own, whose origin has 1.0.10."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.log, self.cut = folder / "home", folder / "log", folder / "cut"
@@ -38,14 +42,14 @@ class Machine:
         origin = folder / "origin"
         origin.mkdir()
         self.git("init", "-q", at=origin)
-        for version in ("1.0.0", "1.0.1"):
+        for version in ("1.0.9", "1.0.10"):
             (origin / "version").write_text(version)
             (origin / "logo.svg").write_text("ours")
             self.git("add", "-A", at=origin)
             self.git("commit", "-qm", version, at=origin)
             self.git("tag", f"v{version}", at=origin)
         self.git("clone", "-q", str(origin), str(self.home), at=folder)
-        self.git("checkout", "-q", "v1.0.0", at=self.home)
+        self.git("checkout", "-q", "v1.0.9", at=self.home)
         (self.home / "logo.svg").write_text("theirs")
         (self.home / OLD).mkdir()
         (self.home / LINK).symlink_to(OLD)
@@ -75,7 +79,7 @@ class Machine:
             is_new = (self.home / LINK).readlink().name == NEW
             code = 2
             try:
-                upgrade(self.home, "1.0.1" if is_new else "1.0.0")
+                upgrade(self.home, "1.0.10" if is_new else "1.0.9")
                 code = 0
             except click.ClickException as error:
                 error.show()
@@ -92,7 +96,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def require_upgraded(machine: Machine) -> None:
     assert (machine.home / LINK).readlink().name == NEW
-    assert (machine.home / "version").read_text() == "1.0.1"
+    assert (machine.home / "version").read_text() == "1.0.10"
     assert (machine.home / "logo.svg").read_text() == "theirs"
     assert sorted(each.name for each in machine.home.glob(".changed*")) == []
     assert machine.calls[-4:] == [
@@ -116,7 +120,7 @@ def test_an_upgrade_copies_by_the_old_version_and_changes_while_nothing_runs(mac
     assert at["pip install --quiet --no-deps --no-build-isolation ."] < at[copied] < at[stopped]
     assert at[stopped] < at["mv -T .venv-next .venv"]
     said = capfd.readouterr().out
-    assert f"Installed: 1.0.0. Newest: v1.0.1, from {machine.home.parent / 'origin'}." in said
+    assert "Installed: 1.0.9. Newest: v1.0.10, from https://git.example.org/belong." in said
     assert "8 of 8. Ask the doctor …" in said
     assert machine.run() == 0
     require_upgraded(machine)

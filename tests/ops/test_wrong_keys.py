@@ -1,7 +1,5 @@
 """A worker whose keys do not open the database waits, says so, and loses nothing."""
 
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy import select, update
 
@@ -14,7 +12,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
-from belong_mail.worker.loop import Worker
 from tests.browser_client import text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books, queue
@@ -29,10 +26,9 @@ pytestmark = periodic_tasks
 OTHER = encryption.new_keys()
 OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
-Make = Callable[[Keyring], Worker]
 
 
-def pair(environment: Settings, kept: Settings) -> Settings:
+def pair(environment, kept: Settings) -> Settings:
     names = {"BELONG_PUBLIC_KEYS": kept["public"], "BELONG_PRIVATE_KEYS": kept["private"]}
     return {**environment, **names}
 
