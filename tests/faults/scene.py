@@ -18,7 +18,7 @@ from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
 from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
-from tests.faults.audit import Copy, Expected, audit, imbalance
+from tests.faults.audit import Copy, audit, imbalance
 from tests.processes import SECONDS, Forked, drain, run, running
 from tests.servers.smtp import Server
 
@@ -127,19 +127,11 @@ class Scene:
     def copies(self) -> list[Copy]:
         return [Copy.of(each) for each in [*self.relay.accepted]]
 
-    def complaints(
-        self,
-        issue: str,
-        *,
-        breaks: int = 0,
-        without: frozenset[str] = frozenset(),
-        is_at_rest: bool = True,
-    ) -> list[str]:
+    def complaints(self, issue: str, *, breaks: int = 0) -> list[str]:
         """Audit the only issue of a scene; an empty list is what a test wants to see."""
-        expected = Expected(self.issues[issue], breaks, without, is_at_rest)
         with self.services.reading.begin() as session:
             miscounted = count_faults(session)
-        wrong = audit(self.books(issue), self.copies(), expected) + miscounted
+        wrong = audit(self.books(issue), self.copies(), self.issues[issue], breaks) + miscounted
         return wrong + self.relay.faults
 
     @contextmanager

@@ -4,7 +4,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from belong_mail.delivery.models import State
+from belong_mail.delivery.models import UNFINISHED
 from tests.faults.scene import Scene
 from tests.processes import SECONDS, Forked
 from tests.servers.actions import Action, drop, reset, write
@@ -20,7 +20,6 @@ FAULTS: tuple[Action | str, ...] = (
 )  # fmt: skip
 # Workers a fault or kill that was planned: each may end one.
 ROUNDS = 10
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 @dataclass

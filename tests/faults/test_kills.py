@@ -1,7 +1,10 @@
 """kill -9 at every step: nothing is lost, and only an answer that was lost makes a second copy."""
 
 import pytest
+from sqlalchemy import select
 
+from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.retry import MAX_DEATHS
 from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
@@ -81,3 +84,28 @@ def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene):
         "recipients": MEMBERS, "accepted": MEMBERS - 1, "uncertain": 1,
     }  # fmt: skip
     assert len(scene.copies()) == MEMBERS
+
+
+@ONE_CONNECTION
+@on_sqlite
+def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(scene):
+    issue = scene.queue(MEMBERS)
+    for _ in range(MAX_DEATHS):
+        scene.kill_worker("RCPT member3@dpsk12.org", 1, "--drain")
+    with scene.services.reading.begin() as session:
+        suspects = session.scalars(select(Delivery.deaths).where(Delivery.deaths > 0)).all()
+    assert sorted(suspects) == [MAX_DEATHS - 1], "who only waited is not suspected"
+    scene.drain()
+    books = scene.books(issue)
+    assert (books["accepted"], books["failed"]) == (MEMBERS - 1, 1)
+
+
+@ONE_CONNECTION
+@on_sqlite
+def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene):
+    """As when a machine is short of memory whenever a connection opens."""
+    issue = scene.queue(1)
+    for _ in range(MAX_DEATHS):
+        assert scene.kill_worker("EHLO", 1, "--drain") == -9
+    scene.drain()
+    assert scene.filled(issue) == {"recipients": 1, "accepted": 1}

@@ -1,11 +1,10 @@
 """Hands envelopes to a transport, and waits for what becomes of each."""
 
 import itertools
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from belong_mail.delivery.connections import MAX_IDLE_SECONDS, ConnectionPool
 from belong_mail.delivery.throttle import ConcurrencyLimit
@@ -32,17 +31,14 @@ class Hand:
     on_wakeup: Callable[[], object]
 
     def __init__(self, relay: Relay, *, idle: float = MAX_IDLE_SECONDS) -> None:
-        self._transport = SmtpTransport(relay)
-        self._pool = ConnectionPool(self._transport, self, ConcurrencyLimit(1), idle=idle)
-        self._driver: threading.Thread | None = None
+        self.pool = ConnectionPool(SmtpTransport(relay), self, ConcurrencyLimit(1), idle=idle)
         self.between: Callable[[], object] = bool
         """Called between two looks of whoever drives, who may be busy with something else."""
         self.is_open = True
-        self._dispatcher: queue.Queue[OutgoingMessage | None] = queue.Queue()
-        self._outcomes: queue.Queue[Outcome] = queue.Queue()
+        self._waiting: deque[OutgoingMessage] = deque()
+        self._outcomes: deque[Outcome] = deque()
         self._notes: dict[int, Callable[[], None]] = {}
         self._numbers = itertools.count()
-        self._thread: threading.Thread | None = None
 
     def send(self, envelope: Envelope, note: Callable[[], None]) -> Reply:
         """Return the reply that decided, or raise what happened."""
@@ -53,67 +49,38 @@ class Hand:
 
     def send_all(self, envelopes: list[Envelope], note: Callable[[], None]) -> list[Outcome]:
         """Return the outcomes of envelopes that wait together, in the order in which they came."""
+        self.is_open, until = True, time.monotonic() + SECONDS
         for envelope in envelopes:
             outgoing = OutgoingMessage(next(self._numbers), envelope)
             self._notes[outgoing.id] = note
-            self._dispatcher.put(outgoing)
-        return [self._outcome() for _ in envelopes]
-
-    def _outcome(self) -> Outcome:
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            self._begin()
-            with suppress(queue.Empty):
-                return self._outcomes.get(timeout=0.1)
-        raise TimeoutError
+            self._waiting.append(outgoing)
+        while len(self._outcomes) < len(envelopes):
+            assert time.monotonic() < until
+            self.pool.ensure_connections()
+            self.pool.poll(1.0)
+            self.between()
+        return [self._outcomes.popleft() for _ in envelopes]
 
     def close(self) -> None:
         """Say that nothing more comes, and wait for the goodbye, which raises nothing."""
-        if self._thread is not None and self._thread.is_alive():
-            self.is_open = False
-            self._dispatcher.put(None)
-            self._pool.wake()
-            self._wait_for(self._thread)
-            self._wait_for(self._driver)
-            assert self._outcomes.empty(), self._outcomes.get()
-
-    def _begin(self) -> None:
-        """Begin to converse and to drive, unless that is under way."""
-        self._pool.wake()
-        if self._thread is None or not self._thread.is_alive():
-            self._wait_for(self._driver)
-            self.is_open = True
-            is_over = threading.Event()
-            self._thread = threading.Thread(target=self._converse, args=[is_over], daemon=True)
-            self._thread.start()
-            self._driver = threading.Thread(target=self._drive, args=[is_over], daemon=True)
-            self._driver.start()
-
-    def _wait_for(self, thread: threading.Thread | None) -> None:
-        if thread is not None:
-            thread.join(SECONDS)
-
-    def _drive(self, is_over: threading.Event) -> None:
-        while not is_over.is_set():
-            self._pool.poll(1.0)
-            self.between()
+        self.is_open = False
+        self.pool.join(threading.Event())
+        assert not self._outcomes, self._outcomes
 
     def next_message(self, *, is_opening: bool = False) -> OutgoingMessage | None:
-        if not is_opening:
-            try:
-                return self._dispatcher.get_nowait()
-            except queue.Empty:
-                return None
-        return self._dispatcher.get() if self.is_open else None
+        del is_opening
+        return self._waiting.popleft() if self._waiting else None
 
     def pop_wakeup(self) -> bool:
         return False
 
     def due_in(self) -> float | None:
-        return None if self._dispatcher.empty() else 0.0
+        return 0.0 if self._waiting else None
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
-        raise NotImplementedError from error
+        assert error is not None
+        self._waiting.clear()
+        self._outcomes.append(error)
 
     def record_start(self, outgoing: OutgoingMessage) -> None:
         """Keep no journal."""
@@ -122,30 +89,20 @@ class Hand:
         self._notes[outgoing.id]()
 
     def record_reply(self, _parcel: OutgoingMessage, reply: Reply) -> bool:
-        self._outcomes.put(reply)
+        self._outcomes.append(reply)
         return True
 
     def mark_uncertain(self, _parcel: OutgoingMessage) -> None:
-        self._outcomes.put(AnswerLost())
+        self._outcomes.append(AnswerLost())
 
     def record_break(self, _parcel: OutgoingMessage, error: RelayUnavailable) -> None:
-        self._outcomes.put(error)
+        self._outcomes.append(error)
 
     def requeue(self, outgoing: OutgoingMessage) -> None:
-        self._dispatcher.put(outgoing)
+        self._waiting.append(outgoing)
 
     def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
         try:
             require_valid(outgoing.envelope)
         except (InvalidAddress, InvalidMessage) as error:
-            self._outcomes.put(error)
-
-    def _converse(self, is_over: threading.Event) -> None:
-        try:
-            self._transport.converse(self, self._pool.run_conversation)
-        except BaseException as error:  # noqa: BLE001 - told to the test
-            self._dispatcher.queue.clear()
-            self._outcomes.put(error)
-        finally:
-            is_over.set()
-            self._pool.wake()
+            self._outcomes.append(error)

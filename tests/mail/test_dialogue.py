@@ -331,7 +331,7 @@ def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(serve
     until = time.monotonic() + AT_LAST
     while not (left := [one for one in server.commands if one.lower() == "quit"]):
         assert time.monotonic() < until
-        time.sleep(0.05)
+        hand.pool.poll(0.05)
     assert len(left) == 1
     assert hand.send(ENVELOPE, note).code == 250
     assert server.connections == 2

@@ -10,7 +10,7 @@ import pytest
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.ops.demo_data import add_members
 from tests.factories import group_named, queue_issue
-from tests.faults.audit import Expected, audit
+from tests.faults.audit import audit
 from tests.faults.storm import IN_HAND
 from tests.markers import night, on_sqlite
 from tests.processes import drain, feed, run, running
@@ -65,7 +65,7 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
             drain(settings)
             books = report(settings, issue)
             wait_until(lambda: len({each.recipient for each in log()}) >= MEMBERS)
-            wrong = audit(books, log(), Expected(MEMBERS, breaks=kills * IN_HAND))
+            wrong = audit(books, log(), MEMBERS, breaks=kills * IN_HAND)
     assert wrong == []
     assert books["accepted"] == MEMBERS
 

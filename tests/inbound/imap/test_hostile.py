@@ -24,7 +24,6 @@ from tests.servers.imap import Conversation, ImapServer, drop, hang, say
 from tests.waiting import wait_until
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
-STEPS = {"CAPABILITY": "CONNECT", "LOGOUT": ""}
 pytestmark = [periodic_tasks, on_sqlite]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from belong_mail.mail.bounces.parser import Report
+from tests.inbound.mail import SERVER, report
 
 FOLDER: Final = Path(__file__).parent
 RETURN_PATH: Final = "b+mfrggzdfmztwq2lk@belong.example.org"
@@ -19,36 +20,6 @@ MEANINGS: Final = {
     "PASSING": ("bounce", "temporary", "keep"),
     "LATE": ("delayed", "temporary", "keep"),
 }
-_REPORT: Final = """\
-From: MAILER-DAEMON@mx.example.org (Mail Delivery System)
-To: {to}
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary=b
-
---b
-Content-Type: text/plain; charset=utf-8
-
-This is the mail system. Your message came to no good end.
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example.org
-
-Final-Recipient: rfc822; ada@example.org
-Action: failed
-Status: {status}
-Diagnostic-Code: {words}
-
---b
-Content-Type: text/rfc822-headers
-
-Return-Path: <{to}>
-From: belong@example.org
-Subject: News for July
-
---b--
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +60,10 @@ def _reports(file: Path) -> list[Sample]:
     found = []
     for line in file.read_text(encoding="utf-8").splitlines():
         name, meaning, status, *words = (field.strip() for field in line.split("|", 3))
-        text = _REPORT.format(to=RETURN_PATH, status=status.removeprefix("-"), words="".join(words))
-        data = text.replace("Status: \n", "").replace("Diagnostic-Code: \n", "").encode()
+        told = {"Status": status.removeprefix("-"), "Diagnostic-Code": "".join(words)}
+        fields = {name: value for name, value in told.items() if value}
+        failure = {"Final-Recipient": "rfc822; ada@example.org", "Action": "failed", **fields}
+        data = report(RETURN_PATH, "delivery-status", SERVER, failure).replace(b"\r\n", b"\n")
         found.append(Sample(f"{file.stem}: {name}", MEANINGS[meaning], (), data))
     return found
 
