@@ -32,7 +32,7 @@ DETAILS = {
     "video_url": gettext_noop("Link to the office’s video"),
     "help_lines": gettext_noop("Help lines"),
     "postal_address": gettext_noop("Postal address below each email"),
-    "discreet_words": gettext_noop("Words that discreet groups’ emails don’t show"),
+    "discreet_words": gettext_noop("Words of discreet groups"),
     "approval-auto": gettext_noop("A second leader’s OK"),
     "approval-always": gettext_noop("A second leader’s OK"),
     "approval-never": gettext_noop("A second leader’s OK"),

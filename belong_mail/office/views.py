@@ -1,7 +1,10 @@
 """The office's pages: threads, addresses, settings, people, and the audit trail."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import partial
+from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -175,17 +178,17 @@ def entries(session: Session) -> Page:
     form.offer(trail.groups_in(session))
     before, zone = request.args.get("before", type=int), services().settings.timezone
     found, older = trail.find(session, zone, before, **form.wanted())
+    accounts = _accounts(session, found)
     return page(
         "office/trail.html",
         form=form,
-        entries=found,
+        found=found,
+        runs=groupby(found, partial(_run, accounts, zone)),
         older=older,
         readable=trail.readable(session, found),
         groups=dict(form.group.choices),
-        accounts=_accounts(session, found),
-        who=_who,
+        accounts=accounts,
         about=_about,
-        reference=trail.reference,
         in_words=kind_in_words,
     )
 
@@ -199,6 +202,12 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
     }
     own = signed_in().public_id
     return called | ({own: f"{called[own]} {_('(you)')}"} if own in called else {})
+
+
+def _run(accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry) -> tuple[date, str, str]:
+    """Return what entries below one heading have in common: day, author and session."""
+    reference = trail.reference(entry.browser_session)
+    return entry.at.astimezone(zone).date(), _who(entry, accounts), reference
 
 
 def _about(entry: AuditEntry) -> str:
