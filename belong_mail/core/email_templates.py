@@ -80,9 +80,6 @@ class Renderer:
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
-        # Loaded first, so that later allocations reuse the memory that loading takes.
-        for code in i18n.NAMES:
-            i18n.catalog(code)
         self._links = links
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
         # Values that the office has changed meanwhile, by template variable.

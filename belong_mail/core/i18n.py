@@ -16,8 +16,6 @@ from babel.dates import format_date as babel_date
 from babel.dates import format_skeleton, format_timedelta, parse_date
 from babel.dates import format_time as babel_time
 from babel.lists import format_list
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from belong_mail.core.district import Names, filler
@@ -91,12 +89,14 @@ def catalog(code: str) -> gettext.NullTranslations:
     fill = filler(_chosen.get("names"))
     if code == DEFAULT:
         return SourceWords(fill)
+    from babel.messages import mofile, pofile  # noqa: PLC0415 - many processes say no word of it
+
     with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        messages = read_po(file, locale=code)
+        messages = pofile.read_po(file, locale=code)
     for message in messages:
         message.string = _filled(message.string or "", fill)
     compiled = io.BytesIO()
-    write_mo(compiled, messages)
+    mofile.write_mo(compiled, messages)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
 
