@@ -273,6 +273,7 @@ def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
     with time_machine.travel(now() + timedelta(days=6)):
         link = link_to(scenario.mails(LEAD)[-1], "invitation")
         with time_machine.travel(now() + timedelta(days=5)):
+            scenario.worker.drain()
             assert scenario.visitor.press(link).status_code == 303
 
 

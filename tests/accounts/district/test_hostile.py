@@ -256,6 +256,7 @@ def test_a_token_of_another_domain_or_of_none_is_refused(provider):
         with pytest.raises(oidc.ProofRefused):
             subject_by(client)
     provider.set(claims={"hd": "dpsk12.org"})
+    assert "&hd=dpsk12.org" in client.authorization_url(TRIP), "it offers no other account"
     assert subject_by(client) == "person-1"
 
 

@@ -92,7 +92,8 @@ def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, rela
     assert len(relay.to(LEAD)) == before
 
 
-def test_linking_the_districts_sign_in_wants_a_proof_itself(lead, provider):
+def test_linking_the_districts_sign_in_wants_a_choice_and_a_proof_itself(lead, provider):
+    assert asked_at(trips.begin_link(lead))["prompt"] == ["select_account"]
     with time_machine.travel(now() + timedelta(minutes=16)):
         asked = trips.begin_link(lead)
     assert asked.status_code == 403
