@@ -1,13 +1,11 @@
-"""Every page and mail: axe, narrow and enlarged, from either side, targets for a thumb; weight."""
+"""Every page and mail: axe, narrow and enlarged, from either side, targets for a thumb."""
 
-import gzip
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, Response, ViewportSize
+from playwright.sync_api import Page, ViewportSize
 
 from belong_mail.core import i18n
 from tests.browser.chromium import PHONE, Watch
@@ -53,7 +51,6 @@ UNSEEN = """() => [...document.querySelectorAll(
     })
   })
   .map(it => `${it.localName} “${it.innerText.trim()}”`)"""
-MOST = 15 * 1024
 PUBLIC_PAGES = 15
 
 
@@ -127,14 +124,3 @@ def test_every_page_and_mail_is_for_everyone_on_any_screen_and_keeps_to_itself(
     assert watch.complaints == []
     of_leads = {"belong", "belong-known"}
     assert {cookie["name"] for cookie in cookies} == (of_leads if walk.who == "leads" else set())
-
-
-def test_a_first_visit_weighs_at_most_15_kb(phone):
-    got: list[Response] = []
-    phone.on("response", lambda response: got.append(response))  # noqa: PLW0108 - playwright marks it
-    phone.goto("/", wait_until="networkidle")
-    icon = phone.request.get(phone.locator("link[rel=icon]").get_attribute("href") or "").body()
-    weights = {response.url: len(gzip.compress(response.body())) for response in got}
-    assert any(".css" in url for url in weights)
-    total = sum(weights.values()) + len(gzip.compress(icon))
-    assert total <= MOST, json.dumps(weights)

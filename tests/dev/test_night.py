@@ -80,7 +80,7 @@ def test_what_is_dear_is_left_for_the_night_whose_five_slices_are_all_of_it(tmp_
 def test_what_was_not_tested_is_said_loudly_or_fails_where_it_is_required(tmp_path):
     """By the process that reports, of what another one ran, where no program is on the PATH."""
     tests = (
-        "tests/browser/test_looks.py::test_a_first_visit_weighs_at_most_15_kb",
+        "tests/browser/test_keyboard.py::test_tab_goes_through_the_form_as_it_is_read",
         "tests/production/test_files.py::test_plain_http_leads_to_https_and_is_not_logged",
     )
     kept = {"HOME": os.environ.get("HOME", "/"), "PYTHONWARNINGS": "ignore", "PATH": str(tmp_path)}
