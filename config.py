@@ -152,11 +152,7 @@ class Config:
         is_development = given.get("BELONG_ENV", "") in {"", "development"}
         defaults = _development_defaults(given, complaints) if is_development else {}
         for name, each in SETTINGS.items():
-            default, raw = each.metadata["default"], given.get(name, "")
-            # The web has no key that opens: its empty value is one.
-            is_kept_out = name in KEYS and name in given and default == ""
-            if not raw and not is_kept_out:
-                raw = defaults.get(name, default)
+            raw = given.get(name) or defaults.get(name, each.metadata["default"])
             if raw is None:
                 complaints.append(f"{name} is missing; .env.example says what it is for.")
                 continue

@@ -1,6 +1,5 @@
 """Declarations of rooms reach the worker: an email, a job or a kind of rows is entered once."""
 
-import ast
 import json
 import re
 import subprocess
@@ -100,20 +99,6 @@ def test_all_that_declares_something_is_loaded_by_the_list_of_rooms():
 def test_times_of_delivery_are_those_of_emails_that_there_are():
     kinds = EMAILS.keys() | {"newsletter"}
     assert set(TRANSACTIONAL) | GIVE_UP_AFTER.keys() <= kinds
-
-
-def test_every_age_of_retention_stands_in_one_module():
-    files = PACKAGE.glob("*/retention.py")
-    with_ages = {file for file in files if "timedelta(" in file.read_text()}
-    assert with_ages == {PACKAGE / "core/retention.py"}
-    entered = [
-        ast.unparse(node)
-        for file in PACKAGE.rglob("*.py")
-        for node in ast.parse(file.read_text()).body
-        if isinstance(node, ast.Assign) and ast.unparse(node).startswith("RETENTION[")
-    ]
-    assert len(entered) > 10
-    assert [each for each in entered if "timedelta(" in each] == []
 
 
 def test_the_schema_alone_knows_every_table():

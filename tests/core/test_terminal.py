@@ -36,24 +36,6 @@ EVERY = {
 }
 
 
-# Operators script against these.
-THESE = {
-    "setup", "upgrade", "doctor", "status", "explain", "web", "worker", "purge", "import", "demo",
-    "db upgrade", "db check", "db downgrade", "db backup", "db restore", "db drill", "db move",
-    "keys new", "keys rotate", "keys backup", "keys check",
-    "hold begin", "hold status", "hold release", "outbox retry",
-    "group list", "group add", "group launch", "group retire", "group restore",
-    "lead invite", "lead remove", "lead list", "lead unlink", "office invite", "office remove",
-    "newsletter send", "newsletter list", "newsletter report", "newsletter stop",
-    "newsletter pause", "newsletter resume", "newsletter release", "newsletter cancel",
-    "inbound", "inbound explain",
-}  # fmt: skip
-
-
-def test_there_are_these_commands_and_no_more():
-    assert EVERY.keys() == THESE
-
-
 @pytest.mark.parametrize("name", sorted({"", *EVERY, *(each.split()[0] for each in EVERY)}))
 def test_each_command_explains_itself_and_lists_those_below_in_one_whole_line(name, cli):
     """Click cuts a long line with “...”."""

@@ -84,6 +84,8 @@ def test_the_web_holds_the_public_key_and_no_other():
     assert SERVICES["proxy"].get("secrets") is None
     assert set(SERVICES["worker"]["secrets"]) >= OF_THE_WORKER
     assert SERVICES["upgrade"]["secrets"] == SERVICES["worker"]["secrets"]
+    asked = SERVICES["database"]["environment"]["POSTGRES_INITDB_ARGS"]
+    assert "--auth-host=scram-sha-256" in asked, "a password, whoever asks"
     assert not SERVICES["web"].get("volumes")
     for name, secret in COMPOSE["secrets"].items():
         # Outside of the checkout, all of which a wheel or an image could take along.
@@ -101,6 +103,7 @@ def test_the_settings_are_taken_as_they_stand(name, tmp_path):
     assert read.env == "production"
     assert bool(read.private_keys) is bool(read.index_keys) is (name != "web")
     assert read.proxies == (1 if name == "web" else 0)
+    assert read.web_database_role == ("" if name == "web" else "belong_web")
 
 
 def environment(name: str, folder: Path, database_url: str) -> dict[str, str]:

@@ -19,6 +19,12 @@ MISSING = "NOT TESTED: the units. There is no systemd-analyze: apt-get install s
 IS_REQUIRED = os.environ.get("REQUIRE_SYSTEMD") == "1"
 # From here on systemd calls an exposure "MEDIUM"; ours are at 1.4.
 LEAST_MEDIUM, TENTHS = 50, 20
+# When each timer is due, and whether it makes up for what it missed.
+WHEN = {
+    "belong-backup": ("*-*-* 03:15", "yes"),
+    "belong-doctor": ("*-*-* 06:30", "yes"),
+    "belong-status": ("*:0/5", "no"),
+}
 OF_THE_WORKER = ("belong-backup", "belong-doctor", "belong-status", "belong-worker")
 
 
@@ -62,6 +68,7 @@ def test_each_timer_starts_a_service_that_tells_of_its_failure(analyze, file):
     assert service.one("OnFailure") == "belong-alert@%N.service"
     assert service.said["Restart"] == []
     when = Unit(file).one("OnCalendar")
+    assert (when, Unit(file).one("Persistent")) == WHEN[file.stem]
     done = run(analyze, "calendar", when)
     assert done.returncode == 0, done.stderr
 
@@ -70,8 +77,9 @@ def test_no_unit_but_the_workers_reads_the_workers_settings():
     readers = [file.stem for file in SERVICES if "worker.env" in file.read_text()]
     assert readers == sorted(OF_THE_WORKER)
     for file in SERVICES:
-        user = Unit(file).said["User"]
-        assert (user == ["belong-worker"]) == (file.stem in OF_THE_WORKER)
+        unit = Unit(file)
+        assert (unit.said["User"] == ["belong-worker"]) == (file.stem in OF_THE_WORKER)
+        assert unit.one("LimitCORE") == "0"
 
 
 def test_what_tells_of_a_failure_sees_neither_data_nor_settings():
@@ -110,5 +118,11 @@ def _calls_of(name: str, sets: str) -> set[str]:
     return found
 
 
-def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash():
-    assert Unit(DEPLOY / "belong-web.service").one("KillMode") == "mixed"
+def test_web_and_worker_come_back_whatever_happens_and_end_in_their_own_time():
+    web, worker = (Unit(DEPLOY / f"belong-{name}.service") for name in ("web", "worker"))
+    for unit in (web, worker):
+        assert (unit.one("Restart"), unit.one("StartLimitIntervalSec")) == ("always", "0")
+        assert unit.one("WantedBy") == "multi-user.target"
+    assert web.one("KillMode") == "mixed", "it ends its processes itself: a stop is no crash"
+    assert web.one("InaccessiblePaths") == "-/var/lib/belong-worker"
+    assert worker.one("TimeoutStopSec") == "15min"

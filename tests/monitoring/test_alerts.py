@@ -62,13 +62,14 @@ def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
 
 
 @BOTH
-def test_each_of_two_addresses_hears_once_that_mail_waits(services, keyring, relay):
+def test_each_of_two_addresses_hears_once_that_mail_waits(services, keyring, relay, caplog):
     queue(services, keyring, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     assert work(services, keyring) == 0
     assert work(services, keyring, minutes=14) == 0
     assert work(services, keyring, minutes=2) == 2
     assert work(services, keyring, minutes=20) == 2
+    assert caplog.text.count("Email has been waiting for more than 15 minutes") == 1
     relay.usual()
     work(services, keyring)
     for address in (OPERATOR, COLLEAGUE):

@@ -152,7 +152,28 @@ def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(environment, tm
     assert full.returncode == 1
     assert re.search(rf"^{re.escape(free)}[01] MB\)\.", full.stdout, re.MULTILINE), full.stdout
     assert free not in usual.stdout
-    assert [check.stops for check in CHECKS if check.name == "disk_free_bytes"] == [True]
+
+
+def test_each_check_is_emailed_shown_to_the_office_or_stops_forms_as_it_should():
+    """Which of them call somebody, the rules for Prometheus say."""
+    assert {
+        told: {each.name for each in CHECKS if getattr(each, told)}
+        for told in ("emails", "office", "stops")
+    } == {
+        "emails": {
+            "oldest_due_seconds", "oldest_request_seconds", "requests", "flooded", "unwritable",
+            "too_late", "asked_of_lists", "unusual_lookups", "failed_lookups", "failing_tasks",
+            "undelivered", "coming_back", "inbound_seconds",
+        },
+        "office": {
+            "worker_missing", "worker_seconds", "on_hold", "disk_free_bytes", "oldest_due_seconds",
+            "oldest_request_seconds", "undelivered", "inbound_seconds",
+        },
+        "stops": {
+            "worker_seconds", "worker_ahead_seconds", "on_hold", "disk_free_bytes",
+            "oldest_request_seconds",
+        },
+    }  # fmt: skip
 
 
 @on_sqlite
@@ -223,7 +244,7 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
     assert status(cli) == []
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
-        issues = [queue_issue(session) for _ in range(6)]
+        issues = [queue_issue(session) for _ in range(7)]
     worker.drain()
     planned, on_hold = {"queued_at": None}, {"queued_at": None, "due_at": None}
     for_days = {"paused_at": now() - 2 * DAY}
@@ -234,6 +255,7 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
         on_hold | {"held_at": now() - 23 * HOUR},
         for_days | {"is_refused": True},
         for_days | {"is_late": True, "stopped_at": now()},
+        for_days | {"is_late": True},
     ]
     with services.writing.begin() as session:
         for issue, values in zip(issues, states, strict=True):
@@ -247,7 +269,7 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
         )  # fmt: skip
     words = "\n".join(status(cli))
     assert "Newsletters whose time has passed were not sent (now 1)." in words
-    assert f"They are: {issues[2].public_id} {issues[4].public_id}." in words
+    assert f"They are: {' '.join(issues[each].public_id for each in (2, 4, 6))}." in words
     assert "Requests cannot be read, and are deleted after seven days (now 1)." in words
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
     with services.writing.begin() as session:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import dns.exception
 import pytest
+import time_machine
 from sqlalchemy import update
 
 from belong_mail.core.db import now
@@ -16,7 +17,7 @@ from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
 from belong_mail.ops.inspection import check_database
 from tests.delivery.factories import queue
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_postgresql, on_sqlite, periodic_tasks
 from tests.monitoring.looking import doctor as told
 from tests.monitoring.looking import read
 from tests.servers.smtp import Server
@@ -187,6 +188,14 @@ def test_without_the_token_or_where_none_is_set_there_is_no_such_page(visitor):
         answer = visitor.client.get("/metrics", headers=headers)
         assert answer.status_code == 404, headers
         assert "belong_" not in answer.text
+
+
+@on_postgresql
+def test_a_clock_that_is_behind_or_ahead_of_the_databases_is_said(services):
+    for minutes, is_said in ((-3, True), (1, False), (3, True)):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            words = "".join(each.words for each in check_database(services.engine))
+        assert ("clock and the database's differ" in words) is is_said
 
 
 @on_sqlite

@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
+from belong_mail.core.encrypted_file import new_key_pair
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
 from belong_mail.ops import backup as database_backup
@@ -200,9 +201,16 @@ def test_a_damaged_database_is_not_copied_and_makes_way_for_a_copy_only_by_hand(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_without_the_programs_of_postgresql_a_sentence_says_so(environment, tmp_path):
-    bare = {**environment, "PATH": str(tmp_path)}
+def test_without_the_programs_of_postgresql_or_if_they_fail_a_sentence_says_so(
+    environment, tmp_path
+):
+    bare, program = {**environment, "PATH": str(tmp_path)}, tmp_path / "pg_dump"
     assert "pg_dump is not installed" in refused(bare, "db", "backup", str(tmp_path / "copy"))
+    program.write_text("#!/bin/sh\necho half\nexit 1\n")
+    program.chmod(0o755)
+    for key in ("", new_key_pair()[1]):
+        given = {**bare, "BELONG_BACKUP_RECIPIENT": key}
+        assert "pg_dump failed" in refused(given, "db", "backup", str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()
 
 

@@ -15,7 +15,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import outbox
+from belong_mail.ops import hold, outbox
 from belong_mail.ops.hold import CHANGED, REASONS, Host
 from belong_mail.ops.host_state import HostStateFile
 from tests.db_dump import kept_of
@@ -326,6 +326,7 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
     issue = queue(services, keyring, 2)
     worker.drain()
     with services.writing.begin() as session:
+        assert hold.waiting(session) == {"uncertain": 2}
         stopped = queue_issue(session)
         release.act(session, stopped, release.stop)
         in_hand = Delivery(kind="newsletter", newsletter_id=stopped.id, state=State.SENDING)

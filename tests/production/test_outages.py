@@ -18,7 +18,6 @@ from tests.browser.site import SLUG
 from tests.browser_client import Visitor
 from tests.markers import night
 from tests.production.stage import Stage
-from tests.production.users import IS_ROOT
 
 SECRET = "geheim-und-lang-genug"
 READERS = 3
@@ -120,53 +119,3 @@ def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage):
         said = log.read_text()
         for word in (SECRET, "client:", "dpsk12.org", "/my-groups", "/groups/", "Traceback"):
             assert word not in said, log
-
-
-@pytest.fixture
-def standstill(stage: Stage) -> Iterator[Stage]:
-    """Stop web and worker, and move the database away; in the end, all goes on with it."""
-    assert stage.end("worker") == 0
-    stage.kill("web")
-    copy = stage.folder / "var" / "lib" / "belong-worker" / "copy"
-    stage.flask("db", "backup", str(copy))
-    folder = stage.folder / "var" / "lib" / "belong-mail"
-    away = stage.folder / "var" / "lib" / "away"
-    away.mkdir()
-    for file in folder.iterdir():
-        file.rename(away / file.name)
-    yield stage
-    stage.kill("web")
-    copy.unlink()
-    for file in folder.iterdir():
-        file.unlink()
-    for file in away.iterdir():
-        file.rename(folder / file.name)
-    away.rmdir()
-    stage.flask("hold", "release")  # for this host the copy was the newer one
-    stage.start("web")
-    stage.start("worker")
-    stage.wait_for(lambda: stage.visitor().open("/readyz").status_code == 200)
-
-
-@night("installations")
-@pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
-def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(standstill):
-    """`db restore` left 0640: pages came, /readyz said 200, and every form answered 503."""
-    stage = standstill
-    stage.flask("db", "restore", str(stage.folder / "var/lib/belong-worker/copy"))
-    stage.flask("hold", "release")
-    assert is_ready_and_takes_a_form(stage)
-    if IS_ROOT:
-        stage.kill("web")
-        (stage.folder / "var/lib/belong-mail/belong.db").chmod(0o640)
-        assert not is_ready_and_takes_a_form(stage)
-
-
-def is_ready_and_takes_a_form(stage: Stage) -> bool:
-    """Start the web; ask whether it is ready, and see that it is right about that."""
-    stage.start("web")
-    stage.wait_for(lambda: stage.visitor().open("/healthz").status_code == 200)
-    is_ready = stage.visitor().open("/readyz").status_code == 200
-    answer = stage.visitor().send(f"/groups/{SLUG}/join", email="restored@dpsk12.org")
-    assert answer.status_code == (303 if is_ready else 503)
-    return is_ready
