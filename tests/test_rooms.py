@@ -56,6 +56,7 @@ class Tried(SealedJob, kind="tried"):
         ({"name": "Ada", "groups": ["a"]}, Tried("Ada", ["a"])),
         ({"name": "Ada", "groups": [], "is_new": True, "more": 1}, Tried("Ada", [], is_new=True)),
         ({"name": 1, "groups": []}, None),
+        ({"name": "\ud800", "groups": []}, None),
         ({"name": "Ada", "groups": [1]}, None),
         ({"name": "Ada", "groups": "a"}, None),
         ({"name": "Ada", "groups": [], "is_new": 1}, None),

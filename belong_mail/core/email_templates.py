@@ -26,7 +26,6 @@ EMAILS = RESOURCES / "emails"
 # The same colors as in static/colors.css and static/logo.svg.
 PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
-# Subject and preheader in the source of an email.
 # A link alone in its paragraph, shown as a button.
 BUTTON = re.compile(
     r'<p(?: dir="auto")?><a class="button" href="([^"]*)">((?:(?!</a>).)*)</a></p>', re.DOTALL

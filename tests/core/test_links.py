@@ -64,13 +64,6 @@ def test_a_worker_links_as_the_apps_own_url_map_does(app, services, base_url, va
         assert links.plain(endpoint, **spoken) == own.build(endpoint, spoken, force_external=True)
 
 
-def test_every_path_is_linked_to(services):
-    others = {"belong_mail/core/links.py", "belong_mail/pages/errors.py"}
-    files = [*(ROOT / "belong_mail").rglob("*.py"), *(ROOT / "emails").rglob("*.jinja")]
-    texts = [each.read_text() for each in files if str(each.relative_to(ROOT)) not in others]
-    assert [name for name in PATHS if not any(f'"{name}"' in text for text in texts)] == []
-
-
 def test_no_header_of_a_request_bends_a_mailed_link_or_a_redirect(
     visitor, worker, relay, services, keyring
 ):

@@ -200,16 +200,6 @@ def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_n
         assert f"is not v{VERSION}" in refused.stderr
 
 
-def test_the_version_stands_in_one_place():
-    """Elsewhere it is read from there, or says what was released when."""
-    places = [":!CHANGELOG.md", ":!requirements", ":!SECURITY.md", ":!docs", ":!tests"]
-    found = subprocess.run(
-        ["git", "grep", "-lwF", f'"{VERSION}"', "--", *places],
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert found.stdout.splitlines() == ["pyproject.toml"]
-
-
 # Older names of licenses, in the words of SPDX.
 SPDX = {
     "Apache Software License": "Apache-2.0",

@@ -2,13 +2,11 @@
 
 from collections import Counter
 
-import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
 from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
-from belong_mail.core.db import make_engine
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription, WaitlistEntry
@@ -17,7 +15,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
-from tests.db_dump import dump
 from tests.delivery.factories import books
 from tests.markers import on_both
 from tests.migrations import make
@@ -64,15 +61,6 @@ def test_a_released_database_becomes_what_the_models_say_and_what_is_wrapped_ope
         assert proven.address(keyring, lead) == make.LEAD
         [entry] = session.scalars(select(WaitlistEntry))
         assert entry.group.slug == make.UPCOMING
-
-
-@pytest.mark.parametrize("released", RELEASED[-1:], indirect=True)
-def test_a_database_of_the_newest_step_stays_as_it_is(released_url):
-    engine = make_engine(released_url)
-    before = dump(engine)
-    schema.upgrade(engine)
-    assert dump(engine) == before
-    engine.dispose()
 
 
 def test_each_step_has_a_database():

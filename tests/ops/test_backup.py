@@ -152,9 +152,8 @@ def test_what_is_no_copy_is_not_put_back(given, services, keyring, tmp_path):
 
 
 @on_sqlite
-@pytest.mark.parametrize("by", ["restore", "cp"])
-def test_on_a_new_host_a_copy_is_on_hold_however_it_got_there(
-    by, given, relay, services, keyring, tmp_path
+def test_on_a_new_host_a_copy_is_on_hold_even_if_nobody_restored_it(
+    given, relay, services, keyring, tmp_path
 ):
     queue(services, keyring, 2)
     copy = tmp_path / "copy"
@@ -166,10 +165,7 @@ def test_on_a_new_host_a_copy_is_on_hold_however_it_got_there(
         "BELONG_DATABASE_URL": f"sqlite:///{there}/belong.db",
         "BELONG_STATE_FOLDER": str(there / "state"),
     }
-    if by == "cp":
-        shutil.copy(copy, there / "belong.db")
-    else:
-        succeed(other, "db", "restore", str(copy))
+    shutil.copy(copy, there / "belong.db")
     assert run(other, "worker", "--drain").returncode == 1
     assert relay.accepted == []
     succeed(other, "hold", "release")

@@ -138,18 +138,16 @@ def test_after_a_restore_the_files_are_for_web_and_worker_alone(
     if os.geteuid() == 0:
         shutil.chown(tmp_path, 4321, 4321)
     succeed(given, "db", "restore", str(copy), "--key-file", str(key_file))
+    folder = tmp_path.stat()
     for each in tmp_path.glob("belong.db*"):
-        assert stat.S_IMODE(each.stat().st_mode) & ~0o060 == 0o600, each
-        assert (each.stat().st_uid, each.stat().st_gid) == _owner(tmp_path), each
+        about = each.stat()
+        assert stat.S_IMODE(about.st_mode) & ~0o060 == 0o600, each
+        assert (about.st_uid, about.st_gid) == (folder.st_uid, folder.st_gid), each
 
 
 def standing(services: Services) -> dict[str, object]:
     """All rows but those that say which commands were run."""
     return {name: rows for name, rows in dump_of(services).items() if name != "audit_entries"}
-
-
-def _owner(file: Path) -> tuple[int, int]:
-    return file.stat().st_uid, file.stat().st_gid
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,17 +12,7 @@ from tests.processes import ROOT, SECONDS, flask, run, surroundings
 
 pytestmark = on_sqlite
 
-Settings = dict[str, str]
 ENDS = ("", "-wal", "-shm")
-
-
-def elsewhere(settings: Settings, folder: Path) -> Settings:
-    """Name a database that is not there yet, in a folder of its own."""
-    folder.mkdir()
-    return settings | {
-        "BELONG_DATABASE_URL": f"sqlite:///{folder / 'belong.db'}",
-        "BELONG_STATE_FOLDER": str(folder / "state"),
-    }
 
 
 def modes(file: Path) -> dict[str, int]:
@@ -40,14 +30,15 @@ def modes(file: Path) -> dict[str, int]:
 def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
     umask, environment, tmp_path
 ):
-    settings = elsewhere(environment, tmp_path / "there")
+    file = tmp_path / "new.db"
+    settings = {**environment, "BELONG_DATABASE_URL": f"sqlite:///{file}"}
     ended = subprocess.run(
         flask("db", "upgrade"),
         cwd=ROOT, env=surroundings(settings), umask=umask,
         check=False, capture_output=True, timeout=SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert modes(tmp_path / "there" / "belong.db") == dict.fromkeys(ENDS, 0o660)
+    assert modes(file) == dict.fromkeys(ENDS, 0o660)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0o644, 0o660), (0o640, 0o660), (0o600, 0o600)])

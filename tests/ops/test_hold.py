@@ -333,7 +333,9 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
         in_hand.subscription_id, in_hand.due_at = 1, None
         session.add(in_hand)
         session.flush()
-        assert outbox.doubt_copies(session, None) == 1
+        assert outbox.doubt_copies(session, timedelta(hours=3)) == 1
+        session.refresh(in_hand)
+        assert (in_hand.due_at or now()) > now() + timedelta(hours=2)
         assert session.get_one(Newsletter, issue).paused_at is not None
         assert stopped.paused_at is None
 

@@ -6,8 +6,6 @@ import tarfile
 import pytest
 
 from belong_mail.core import encryption
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from tests.conftest import KEYS
 from tests.factories import make_members
 from tests.markers import on_both, one_by_day
@@ -34,7 +32,7 @@ def archive(keys: dict[str, str]) -> bytes:
 
 
 @pytest.fixture
-def used(environment: Settings, services: Services, keyring: Keyring) -> Settings:
+def used(environment, services, keyring) -> Settings:
     """The settings of a site with members, on a relay that `doctor` need not reach."""
     with services.writing.begin() as session:
         make_members(session, keyring, 3)

@@ -236,13 +236,16 @@ def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
     assert reports[0]["queued"] == 1
 
 
-def test_words_of_what_is_to_be_sent_once_more_stay(scenario):
+def test_words_of_what_is_to_be_sent_once_more_or_has_just_ended_stay(scenario):
     scenario.ask()
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Delivery).values(state=State.UNCERTAIN, due_at=now() + WEEK))
-    scenario.purge(2 * DAY)
-    with scenario.services.reading.begin() as session:
-        assert session.scalars(select(Delivery.sealed_arguments)).one() is not None
+    again = {"state": State.UNCERTAIN, "due_at": now() + WEEK}
+    ended = {"state": State.ACCEPTED, "due_at": None, "finished_at": now() + DAY + MOMENT}
+    for values in (again, ended):
+        with scenario.services.writing.begin() as session:
+            session.execute(update(Delivery).values(**values))
+        scenario.purge(2 * DAY)
+        with scenario.services.reading.begin() as session:
+            assert session.scalars(select(Delivery.sealed_arguments)).one() is not None
 
 
 def test_mail_that_still_waits_is_never_cleared_away(scenario):

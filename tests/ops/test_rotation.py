@@ -10,7 +10,6 @@ from belong_mail.accounts import invitations, proven
 from belong_mail.core import encryption
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring, Opener
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.members import service as members
@@ -31,7 +30,6 @@ pytestmark = periodic_tasks
 NEW = encryption.new_keys()
 SHARED = "leads@dpsk12.org"
 NEEDED = "An older private key is still needed, by "
-Settings = dict[str, str]
 
 
 @pytest.fixture
@@ -39,12 +37,12 @@ def both() -> Opener:
     return Opener((KEYS["private"], NEW["private"]))
 
 
-def still_needed(settings: Settings) -> list[str]:
+def still_needed(settings) -> list[str]:
     """List what doctor says that an older key is needed by."""
     return [words.removeprefix(NEEDED) for words in doctor(settings)[1] if NEEDED in words]
 
 
-def left(services: Services, opener: Opener) -> int:
+def left(services, opener: Opener) -> int:
     with services.reading.begin() as session:
         return sum(key_rotation.rows_left(session, opener).values())
 
