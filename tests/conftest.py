@@ -235,6 +235,6 @@ def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
     """The lead, who works for the office besides."""
     with services.writing.begin() as session:
         [account] = session.scalars(select(Account))
-        address = proven.address(keyring, account)
+        address = proven.address_of(keyring, account)
         let_work_for_office(session, keyring, address)
     return lead

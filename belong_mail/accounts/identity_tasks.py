@@ -47,7 +47,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
     account = proven.account(work, asked.account)
     if not accounts.may_sign_in(session, account):
         raise Refused
-    proven.address(keys, account)
+    proven.address_of(keys, account)
     verify(work)
     taken = Identity.name.in_(keys.district.subject_hashes(asked.subject))
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
@@ -85,7 +85,7 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
     DecryptionError if the account's row was forged.
     """
     opener = keyring.opener
-    proven.address(keyring, account)
+    proven.address_of(keyring, account)
     gone = [
         session.execute(delete(each).where(each.account_id == account.id).returning(each.id)).all()
         for each in (Identity, Passkey)

@@ -84,7 +84,7 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         session,
         keyring,
         INVITATION,
-        proven.address(keyring, account),
+        proven.address_of(keyring, account),
         account.language,
         None,
         Rows(account_id=account.id),
@@ -132,7 +132,7 @@ def get_account(session: Session, keys: Keyring, address: str) -> Account:
         account = Account(public_id=public_id, address_index=key, wrapped_address=wrapped)
         session.add(account)
         session.flush()
-    proven.address(keys, account)
+    proven.address_of(keys, account)
     return account
 
 

@@ -117,7 +117,8 @@ class Right(IdBase):
         return self.accepted_at is None
 
     @property
-    def is_given_up(self) -> bool:
+    def has_stopped(self) -> bool:
+        """Return whether the row says that its holder gave it up; the proof is not read."""
         return self.is_pending and self.ends_at is not None
 
     @property

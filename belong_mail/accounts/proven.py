@@ -59,7 +59,7 @@ def lead(work: Work, group_id: str, public_id: str) -> tuple[Group, Account]:
     return group, by
 
 
-def address(keys: Keyring, account: Account) -> str:
+def address_of(keys: Keyring, account: Account) -> str:
     """Decrypt an account's address. Raises DecryptionError unless row and index fit."""
     row = account.public_id
     opened = keys.opener.unwrap(account.wrapped_address, ADDRESS_COLUMN, row).decode()

@@ -19,6 +19,7 @@ from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, Invit
 from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
+from belong_mail.core.db import required
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.i18n import NAMES as LANGUAGES
@@ -111,27 +112,22 @@ def receive_removal(work: Work, asked: EndRight) -> None:
 
     A right that its leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
     """
-    session, account = work.session, proven.account(work, asked.account)
-    groups = _places(session, [asked.right])
-    ended = [accounts.find_right(session, account, each) for each in groups]
-    is_own = (
-        asked.right != OFFICE
-        and asked.by == asked.account
-        and all(each and proven.is_accepted(work.keys.opener, each) for each in ended)
-    )
+    session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
+    [group] = required(_places(session, [asked.right]) or None, Refused)
+    right = required(accounts.find_right(session, account, group), Refused)
+    if not right.is_over:
+        raise Refused
+    is_own = group is not None and asked.by == asked.account and proven.is_accepted(opener, right)
     if not is_own:
         proven.office(work, asked.by, account)
-    if any(each and not each.is_over for each in ended):
-        raise Refused
-    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it later
-    for each in filter(None, ended):
-        if is_own:
-            each.since, each.accepted_at, each.ends_at = work.at, None, work.at + INVITE_BACK
-            proven.prove(work.keys.opener, each, invited_as=None)
-        else:
-            session.delete(each)
+        work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it
+    if is_own:
+        right.since, right.accepted_at, right.ends_at = work.at, None, work.at + INVITE_BACK
+        proven.prove(opener, right, invited_as=None)
+    else:
+        session.delete(right)
     session.flush()
-    tell(work, "stopped" if is_own else "removed", account, groups)
+    tell(work, "stopped" if is_own else "removed", account, [group])
 
 
 def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]) -> None:
@@ -306,5 +302,5 @@ def _named(groups: Sequence[Group | None]) -> dict[str, Any]:
 def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
     """Queue an email to an account's owner; skip an account whose row was forged."""
     with suppress(DecryptionError):
-        address = proven.address(keyring, account)
+        address = proven.address_of(keyring, account)
         post_to_address(session, keyring, kind, address, account.language, None, **said)

@@ -96,7 +96,7 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
     """
     named = select(Account).where(Account.invited_as == link_hash(secret))
     account = required(session.scalar(named), BadToken)
-    rights = [each for each in rights_of(session, account) if not each.is_given_up]
+    rights = [each for each in rights_of(session, account) if not each.has_stopped]
     return required(rights or None, BadToken)
 
 

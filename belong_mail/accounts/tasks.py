@@ -72,7 +72,7 @@ def _email_link(
         raise Refused
     if identity_tasks.is_linked(session, keys, account):
         raise Refused
-    to, secret = proven.address(keys, account), new_public_id()
+    to, secret = proven.address_of(keys, account), new_public_id()
     link = SignIn(public_id=link_hash(secret), account_id=account.id, browser_hash=browser_hash)
     session.add(link)
     session.flush()

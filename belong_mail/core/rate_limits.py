@@ -155,7 +155,7 @@ RESEND_RATE = Rate(1, timedelta(minutes=10))
 INVITATIONS_RATE = Rate(40, DAY)
 # The same invitation once more, to one account.
 SAME_INVITATION_RATE = Rate(3, DAY)
-# Emails about ended rights; more would hide those about new rights, which are unlimited.
+# Emails that the office ended a right; more would hide those about new rights, which are unlimited.
 RIGHTS_CHANGED_RATE = Rate(100, DAY)
 # “Try sending now”: a relay that is down is not tried more often.
 RETRY_RATE = Rate(1, timedelta(minutes=5))

@@ -46,7 +46,7 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     if tells_by_address(group, asked.address):
         raise Refused
     written = {normalise(asked.address): asked.address}
-    of_lead = proven.address(keys, lead)
+    of_lead = proven.address_of(keys, lead)
     written.setdefault(normalise(of_lead), of_lead)
     limited = (keys.index.limited(ASKED, group.public_id, each) for each in written)
     due_at = max(work.use(key, MAILBOX_RATE, MAX_WAIT) for key in limited)

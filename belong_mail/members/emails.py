@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.proven import address as account_address
+from belong_mail.accounts.proven import address_of as account_address
 from belong_mail.accounts.proven import may_meet_members
 from belong_mail.accounts.service import find_right
 from belong_mail.contact.service import in_fours

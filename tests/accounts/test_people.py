@@ -469,8 +469,8 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     scenario.invite_lead(LEAD)
     by, colleague, lead = (known(scenario, each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
     seal(scenario, EndRight(by, lead, group_id(scenario, VILLAGE)))
-    for asks, person in ((by, colleague), (lead, lead)):
-        seal(scenario, EndRight(asks, person, PLACE))
+    for asks, person, right in ((by, colleague, PLACE), (lead, lead, PLACE), (lead, lead, "none")):
+        seal(scenario, EndRight(asks, person, right))
     assert scenario.relay.accepted == []
 
 

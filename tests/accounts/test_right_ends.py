@@ -125,17 +125,18 @@ def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, servi
     assert len(ends) == 2
 
 
-def test_a_removal_beyond_what_is_told_of_a_day_is_told_as_an_end(scenario, services):
-    """Rights that the web ends a hundredfold are not gone before those concerned have heard."""
-    lead = scenario.account(LEAD).public_id
+@pytest.mark.parametrize(("by", "left"), [(OFFICE, 0), (LEAD, 1)])
+def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, services):
+    """The minute tells of a removal; of an own end its job, with the week to invite them back."""
+    by, lead = (scenario.account(each).public_id for each in (by, LEAD))
     with services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
-        session.execute(update(Right).values(ends_at=now()))
+        session.execute(update(Right).where(Right.group_id.is_not(None)).values(ends_at=now()))
         place = group_named(session, VILLAGE).public_id
-        EndRight(lead, lead, place).ask(session, services.sealer)
+        EndRight(by, lead, place).ask(session, services.sealer)
     assert scenario.worker._read_requests()
     assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
-    assert leads(scenario) == 0
+    assert leads(scenario) == left
 
 
 def test_one_press_renews_all_but_who_is_left_out(app, scenario):

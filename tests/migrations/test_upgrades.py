@@ -58,7 +58,7 @@ def test_a_released_database_becomes_what_the_models_say_and_what_is_wrapped_ope
         members = session.scalars(select(Subscription).order_by(Subscription.id))
         assert [address_of(keyring, one) for one in members] == [*make.MEMBERS, make.READ]
         [lead] = session.scalars(select(Account))
-        assert proven.address(keyring, lead) == make.LEAD
+        assert proven.address_of(keyring, lead) == make.LEAD
         [entry] = session.scalars(select(WaitlistEntry))
         assert entry.group.slug == make.UPCOMING
 
