@@ -151,6 +151,7 @@ class Engine:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             if not (has_moved or self._dispatcher.held or self._paced):
                 self._pool.poll(0)
+                self._members.forget()  # the gate reads second tries, too, by words of today
                 return False
             if self.stopping.is_set():
                 return True

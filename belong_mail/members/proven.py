@@ -68,7 +68,7 @@ def refusing(work: JobWork, asked: NeverMail) -> str:
     return identity
 
 
-def person_of(keyring: Keyring, subscription: Subscription) -> str:
+def person_hash(keyring: Keyring, subscription: Subscription) -> str:
     """Return a keyed hash of a membership's address, to compare people."""
     identity = normalise(address_of(keyring, subscription))
     return keyring.index.limited("person", identity).hex()
@@ -84,7 +84,7 @@ def permit(work: Work, held: list[Subscription]) -> bytes:
     """Return a permit to change one person's memberships."""
     said = {
         "public_ids": [each.public_id for each in held],
-        "person": person_of(work.keys, held[0]),
+        "person": person_hash(work.keys, held[0]),
         "until": (work.at + PERMIT_MAX_AGE).timestamp(),
     }
     return work.keys.opener.wrap(json.dumps(said).encode(), PERMIT, "")
@@ -134,4 +134,4 @@ def opened_change(keys: Keyring, change: AddressChange) -> dict[str, Any]:
 def _of_person(work: Work, found: Select[Subscription], person: str) -> list[Subscription]:
     """List those of these memberships that open and have one person's address."""
     rows = [each for each in work.session.scalars(found) if is_genuine(work.keys, each)]
-    return [each for each in rows if person_of(work.keys, each) == person]
+    return [each for each in rows if person_hash(work.keys, each) == person]

@@ -178,7 +178,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
         "new": asked.new,
         "language": asked.language,
         "public_ids": [each.public_id for each in held],
-        "person": proven.person_of(keys, held[0]),
+        "person": proven.person_hash(keys, held[0]),
     }
     wrapped = keys.opener.wrap(json.dumps(content).encode(), proven.ADDRESS_CHANGE, public_id)
     change = AddressChange(public_id=public_id, wrapped=wrapped)

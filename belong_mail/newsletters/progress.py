@@ -52,8 +52,10 @@ def _said(finding: ChecklistItem) -> str:
 
 
 def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Return the problems for which the gate refuses a held or paused issue."""
-    if status.state not in {"held", "paused"}:
+    """Return the problems for which a held issue is not sent, or the gate refuses a paused one."""
+    if status.state == "held":
+        return [words for words, place in delivery_findings(issue) if place]
+    if status.state != "paused":
         return []
     made = render_each(issue, services().renderer, services().links)
     return [_said(each) for each in find_problems(issue, made, services().links)]

@@ -23,7 +23,6 @@ from belong_mail.newsletters import checklist, issue_mailer
 from belong_mail.newsletters import release as releases
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Newsletter, RenderedIssue
-from belong_mail.worker.loop import make_worker
 from tests.browser_client import html_of, links_in, text_of
 from tests.clients import sign_in
 from tests.db_dump import dump_of
@@ -178,13 +177,15 @@ def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
 
 
 @on_sqlite
-@pytest.mark.usefixtures("lead")
-def test_an_issue_that_cannot_even_be_written_is_held_and_its_lead_asked(services, worker, relay):
+def test_an_issue_that_cannot_even_be_written_is_held_and_its_lead_asked(
+    lead, services, worker, relay
+):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
-        issue.subject, issue.due_at = {}, now()
+        issue.subject, issue.due_at, public_id = {}, now(), issue.public_id
     worker.drain()
     assert "something in it has to change first" in text_of(relay.to(LEAD)[-1])
+    assert "Add a subject." in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
 def bend_subject(session, _keyring) -> None:
@@ -213,11 +214,9 @@ def test_copies_that_wait_for_a_second_try_stay_where_what_leaves_tells(
     worker.drain()
     with services.writing.begin() as session:
         bend(session, keyring)
-    newer = make_worker(services, keyring)
     with time_machine.travel(now() + timedelta(hours=1), tick=True):
         for _ in range(3):
-            newer.drain()
-    newer.engine.close()
+            worker.drain()
     assert relay.accepted == []
     with services.reading.begin() as session:
         issue = session.scalars(select(Newsletter)).one()

@@ -26,7 +26,7 @@ from belong_mail.members.jobs import (
     WaitForGroup,
 )
 from belong_mail.members.models import Subscription
-from belong_mail.members.proven import PERMIT, person_of
+from belong_mail.members.proven import PERMIT, person_hash
 from belong_mail.members.service import REMOVE, ask_to_join
 from belong_mail.members.wrapped_fields import find_by_address
 from tests.factories import group_named
@@ -78,7 +78,7 @@ def _move(scenario: Scenario, session: Session, address: str) -> SealedJob:
     keys, group = scenario.keyring, group_named(session, VILLAGE)
     own = find_by_address(session, keys.index, group, EVE, Subscription)
     assert own is not None
-    permit = {"public_ids": [own.public_id], "person": person_of(keys, own), "until": 9e9}
+    permit = {"public_ids": [own.public_id], "person": person_hash(keys, own), "until": 9e9}
     slip = base64.b64encode(keys.opener.wrap(json.dumps(permit).encode(), PERMIT, ""))
     return ChangeAddress(slip.decode(), "en", address)
 
