@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.relays.debian import ROOT, running
 from tests.relays.servers import postfix
 from tests.servers.dns import Records
-from tests.servers.dovecot import Dovecot
+from tests.servers.dovecot import Inbox
 from tests.servers.ports import free_port
 
 DOMAIN, SELECTOR = "example.org", "belong"
@@ -70,17 +70,17 @@ VIRTUAL = "virtual unix - n n - - virtual\n"
 
 
 @contextmanager
-def signing_relay(imap: Dovecot, user: str, *, is_delivering: bool = True) -> Iterator[int]:
+def signing_relay(inbox: Inbox, *, is_delivering: bool = True) -> Iterator[int]:
     """Run the relay, which delivers all of the domain to one mailbox; yield its port."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        (folder / "mailboxes").write_text(f"/./ {user}/mail/\n")
-        home, queue = imap.folder / "home", folder / "postfix"
+        (folder / "mailboxes").write_text(f"/./ {inbox.user}/mail/\n")
+        home, queue = inbox.imap.folder / "home", folder / "postfix"
         queue.mkdir()
-        (home / user).mkdir(exist_ok=True)
+        (home / inbox.user).mkdir(exist_ok=True)
         owner = home.stat()
-        os.chown(home / user, owner.st_uid, owner.st_gid)
+        os.chown(home / inbox.user, owner.st_uid, owner.st_gid)
         transport = "virtual" if is_delivering else "discard:lost"
         with _opendkim(folder) as milter:
             more = INTO_DOVECOT.format(

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from belong_mail.monitoring.probe_report import COVERED
-from tests.inbound.imap.inbox import Inbox
 from tests.markers import night, on_sqlite
 from tests.monitoring.looking import doctor
 from tests.processes import run
 from tests.relays.debian import why_not
 from tests.relays.signing import DOMAIN, RECORDS, signing_relay
 from tests.servers.dns import DnsServer
-from tests.servers.dovecot import Dovecot, dovecot, needs_dovecot
+from tests.servers.dovecot import Dovecot, Inbox, dovecot, needs_dovecot
 
 pytestmark = [
     night("real mail servers"),
@@ -40,13 +39,13 @@ def inbox(imap: Dovecot, tmp_path: Path) -> Inbox:
 def probe(environment: Settings, inbox: Inbox, wait: str = "60", **habits: bool) -> Told:
     """Ask the doctor; return the exit status, what is well, and what is wrong."""
     with (
-        signing_relay(inbox.imap, inbox.user, **habits) as port,
+        signing_relay(inbox, **habits) as port,
         DnsServer(RECORDS) as names,
     ):
         settings = environment | {
             "BELONG_SMTP_URL": f"smtp://127.0.0.1:{port}?tls=none",
             "BELONG_MAIL_DOMAIN": DOMAIN,
-            "BELONG_INBOUND_URL": inbox.imap.url(inbox.user),
+            "BELONG_INBOUND_URL": inbox.url(),
         }
         assert run(settings, "worker", "--drain").returncode == 0
         return doctor(settings, "--probe", "--wait", wait, "--dns", names.address)

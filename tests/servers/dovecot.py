@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+from belong_mail.mail.imap.location import READ_FOLDER
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 from tests.waiting import daemon
@@ -87,36 +88,48 @@ class Dovecot:
     tls_port: int
     ca: Path
 
-    def url(self, user: str, password: str = PASSWORD, options: str = "") -> str:
-        """Return the URL of somebody's mailbox, by TLS."""
-        opened = f"{user}:{quote(password)}" if password else user
-        return f"imaps://{opened}@localhost:{self.tls_port}/INBOX?ca={self.ca}{options}"
+
+@dataclass(frozen=True)
+class Inbox:
+    """Somebody's mailbox in a Dovecot."""
+
+    imap: Dovecot
+    user: str
+
+    def url(self, password: str = PASSWORD, options: str = "") -> str:
+        """Return the URL of the mailbox, by TLS."""
+        opened = f"{self.user}:{quote(password)}" if password else self.user
+        where = f"localhost:{self.imap.tls_port}/INBOX?ca={self.imap.ca}"
+        return f"imaps://{opened}@{where}{options}"
 
     @contextmanager
-    def as_user(self, user: str) -> Iterator[imaplib.IMAP4]:
-        """Sign in as whoever owns a mailbox, by a client that is not ours."""
-        with imaplib.IMAP4("127.0.0.1", self.port, timeout=SECONDS) as client:
-            client.login(user, PASSWORD)
+    def client(self) -> Iterator[imaplib.IMAP4]:
+        """Sign in as whoever owns the mailbox, by a client that is not ours."""
+        with imaplib.IMAP4("127.0.0.1", self.imap.port, timeout=SECONDS) as client:
+            client.login(self.user, PASSWORD)
             yield client
 
-    def put(self, user: str, *messages: bytes, folder: str = "INBOX") -> None:
-        with self.as_user(user) as client:
+    def put(self, *messages: bytes, folder: str = "INBOX") -> None:
+        with self.client() as client:
             for message in messages:
                 assert client.append(folder, "", "", message)[0] == "OK"
 
-    def count(self, user: str, folder: str = "INBOX") -> int:
-        """Count the messages of a folder; 0 if there is none."""
-        with self.as_user(user) as client:
-            said, counts = client.select(f'"{folder}"', readonly=True)
-            return int(counts[0] or 0) if said == "OK" else 0
+    def counts(self) -> tuple[int, int]:
+        """Count what waits, and what was read."""
+        with self.client() as client:
+            waiting, read = (
+                client.select(f'"{folder}"', readonly=True) for folder in ("INBOX", READ_FOLDER)
+            )
+        return int(waiting[1][0] or 0), int(read[1][0] or 0) if read[0] == "OK" else 0
 
-    def maildir(self, user: str) -> Path:
-        return self.folder / "home" / user / "mail"
+    @property
+    def maildir(self) -> Path:
+        return self.imap.folder / "home" / self.user / "mail"
 
-    def number_anew(self, user: str) -> None:
+    def number_anew(self) -> None:
         """Give the inbox another UIDVALIDITY, as a restored server does."""
         time.sleep(1)  # it is made of seconds
-        for file in self.maildir(user).glob("dovecot*"):
+        for file in self.maildir.glob("dovecot*"):
             if file.is_file():
                 file.unlink()
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inbound.imap.inbox import Inbox
-from tests.servers.dovecot import Dovecot, dovecot
+from tests.servers.dovecot import Dovecot, Inbox, dovecot
 from tests.servers.imap import ImapServer
 
 
@@ -33,7 +32,7 @@ def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> 
     """Read the mailbox, or the scripted server, that a test asks for."""
     if "inbox" in request.fixturenames:
         inbox: Inbox = request.getfixturevalue("inbox")
-        return environment | {"BELONG_INBOUND_URL": inbox.imap.url(inbox.user)}
+        return environment | {"BELONG_INBOUND_URL": inbox.url()}
     if "scripted" in request.fixturenames:
         scripted: ImapServer = request.getfixturevalue("scripted")
         return environment | {"BELONG_INBOUND_URL": scripted.url}

@@ -12,7 +12,7 @@ from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker, make_worker
-from tests.inbound.imap.inbox import READ, jobs_of, poll
+from tests.inbound.imap.inbox import jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
 from tests.inbound.scenario import ADA
 from tests.markers import on_both, on_sqlite
@@ -47,7 +47,7 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
     with scenario.services.writing.begin() as session:
         session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
     inbox.put(message, HUMAN)
-    inbox.imap.number_anew(inbox.user)
+    inbox.number_anew()
     poll(scenario.worker)
     assert inbox.counts() == (0, 3)
     assert scenario.members() == 1
@@ -60,7 +60,7 @@ def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(scenario, i
     issue, path = scenario.one_copy()
     report = bounce(path, ADA, UNKNOWN)
     inbox.put(b"Subject: The folder is there now\r\n\r\n")
-    file = inbox.imap.maildir(inbox.user) / "new" / "1.large.example.org"
+    file = inbox.maildir / "new" / "1.large.example.org"
     with file.open("wb") as large:
         large.write(report)
         large.truncate(50 * 1024 * 1024)
@@ -163,4 +163,4 @@ def test_a_server_that_is_not_who_it_says_is_told_nothing(worker, inbox, service
         assert jobs_of(session) == 0
     assert last is not None
     assert (last.failures, last.failed_step) == (1, "CONNECT")
-    assert inbox.imap.count(inbox.user, READ) == 0
+    assert inbox.counts() == (0, 0)

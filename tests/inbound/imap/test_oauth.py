@@ -7,9 +7,9 @@ import pytest
 
 from belong_mail.core.services import Services
 from belong_mail.inbound.models import last_polled
-from tests.inbound.imap.inbox import Inbox, poll
+from tests.inbound.imap.inbox import poll
 from tests.markers import on_sqlite
-from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
+from tests.servers.dovecot import BY_PASSWORD, Dovecot, Inbox, dovecot, needs_dovecot
 from tests.servers.tokens import TokenEndpoint
 
 BY_TOKEN = """\
@@ -54,7 +54,7 @@ def environment(
     endpoint.asked.clear()
     file = tmp_path / "key.json"
     file.write_text(getattr(endpoint, key)())
-    url = inbox.imap.url(inbox.user, password="", options="&auth=xoauth2")
+    url = inbox.url(password="", options="&auth=xoauth2")
     return environment | {
         "BELONG_INBOUND_URL": url,
         "BELONG_INBOUND_CREDENTIALS_FILE": str(file),

@@ -3,9 +3,9 @@
 import re
 
 from belong_mail.core.environment import ROOT
-from belong_mail.mail.imap.location import parse_mailbox
+from belong_mail.mail.imap.location import READ_FOLDER, parse_mailbox
 from belong_mail.monitoring import probe
-from tests.inbound.imap.inbox import READ, jobs_of, poll
+from tests.inbound.imap.inbox import jobs_of, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import needs_dovecot
 
@@ -14,16 +14,16 @@ OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
 
 
 def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox, services):
-    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
+    location = parse_mailbox(inbox.url(), ROOT)
     written, another = probe.write_probe(services), probe.write_probe(services)
     message = written.envelope.message
     report = f"Subject: Undeliverable: Belong Mail probe {written.mark}\r\n\r\nSorry\r\n".encode()
     inbox.put(OTHER, report, message, another.envelope.message)
     assert probe.fetch(location, written.mark, 0) == message
     assert inbox.counts() == (3, 0)
-    with inbox.imap.as_user(inbox.user) as client:
-        client.create(f'"{READ}"')
-    inbox.put(message, OTHER, folder=f'"{READ}"')
+    with inbox.client() as client:
+        client.create(f'"{READ_FOLDER}"')
+    inbox.put(message, OTHER, folder=f'"{READ_FOLDER}"')
     assert probe.fetch(location, written.mark, 0) == message
     assert inbox.counts() == (3, 1)
     assert probe.fetch(location, written.mark, 0) is None
@@ -37,7 +37,7 @@ def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(inbox, service
     poll(worker)
     with services.reading.begin() as session:
         assert jobs_of(session) == 0
-    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
+    location = parse_mailbox(inbox.url(), ROOT)
     found = probe.fetch(location, written.mark, 0)
     assert found is not None
     assert found.endswith(written.envelope.message)
