@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
+from belong_mail.core.db import new_public_id
 from belong_mail.delivery.return_paths import ID_OCTETS, VerpAddresses, message_names
 
 OLD, NEW = ("a" * 40, "b" * 100)
@@ -77,7 +78,11 @@ def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours():
     assert all(len({each[place] for each in made}) == 16 for place in range(32))
 
 
-def test_a_return_path_is_read_under_every_key_and_no_other():
-    old = VerpAddresses((OLD,), "example.org").return_path(7)
-    assert VerpAddresses((OLD, NEW), "example.org").read(old.upper()) == 7
-    assert VerpAddresses((NEW,), "example.org").read(old) is None
+def test_an_address_is_read_under_every_key_and_no_other_and_not_as_one_of_another_kind():
+    was, both, now = (VerpAddresses(keys, "example.org") for keys in ((OLD,), (OLD, NEW), (NEW,)))
+    member = new_public_id()
+    path, leave = was.return_path(7), was.leave_address(member)
+    assert (both.read(path.upper()), both.read_leave_address(leave.upper())) == (7, member)
+    assert (now.read(path), now.read_leave_address(leave)) == (None, None)
+    assert now.read_leave_address(both.leave_address(member)) == member
+    assert (was.read(leave), was.read_leave_address(path)) == (None, None)

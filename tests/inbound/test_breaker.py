@@ -22,10 +22,6 @@ OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-def enter(scenario: BounceScenario, number: int, domain: str = "dpsk12.org") -> None:
-    scenario.add(*(f"member{each}@{domain}" for each in range(number)))
-
-
 def refuse_all(scenario: BounceScenario, *days: float) -> None:
     """Send an issue on each day while the directory of the mail system is out of order."""
     for day in days or (0,):
@@ -66,7 +62,7 @@ def bring_back(scenario: BounceScenario, since: timedelta) -> None:
 
 def test_a_hundred_unknown_at_once_are_not_believed(scenario):
     """On neither of two days, and of those within the hour nobody is lost either."""
-    enter(scenario, MANY)
+    scenario.add_many(MANY)
     refuse_all(scenario, 0, 1)
     assert scenario.members() == MANY
     scenario.pass_days(1)
@@ -77,7 +73,7 @@ def test_a_hundred_unknown_at_once_are_not_believed(scenario):
 @on_sqlite
 @pytest.mark.parametrize("why", [UNKNOWN, NO_DOMAIN], ids=["address", "domain"])
 def test_reports_that_come_later_are_counted_in_the_same_way(why, scenario):
-    enter(scenario, 30)
+    scenario.add_many(30)
     for day in (0, 1.1, 0):
         scenario.pass_days(day)
         scenario.issue()
@@ -88,7 +84,7 @@ def test_reports_that_come_later_are_counted_in_the_same_way(why, scenario):
 
 @on_sqlite
 def test_a_flood_is_over_two_hours_after_its_end(scenario):
-    enter(scenario, MANY)
+    scenario.add_many(MANY)
     refuse_all(scenario)
     scenario.pass_days(1.5 / 24)
     assert is_ignoring(scenario)
@@ -98,7 +94,7 @@ def test_a_flood_is_over_two_hours_after_its_end(scenario):
 
 @on_sqlite
 def test_a_usual_number_is_believed(scenario):
-    enter(scenario, 19)
+    scenario.add_many(19)
     refuse_all(scenario, 0, 1)
     assert scenario.members() == 0
 
@@ -106,8 +102,8 @@ def test_a_usual_number_is_believed(scenario):
 @on_sqlite
 def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
     """A hundred of one domain are not believed; two of another, who have gone, are."""
-    enter(scenario, MANY)
-    enter(scenario, 2, "schools.example.org")
+    scenario.add_many(MANY)
+    scenario.add_many(2, "schools.example.org")
     refuse_all(scenario, 0, 1)
     assert scenario.members() == MANY
     logged = [each for each in caplog.messages if "said not to exist" in each]
@@ -122,7 +118,7 @@ def test_false_reports_tell_no_domain_by_who_is_brought_back(scenario):
     others = "eve@one.example", "eve@two.example"
     scenario.add(*others)
     refuse_all(scenario, 0, 1)
-    enter(scenario, 20, "one.example")
+    scenario.add_many(20, "one.example")
     scenario.issue()
     forge(scenario, scenario.relay.accepted[-20:])
     assert is_ignoring(scenario)
@@ -145,10 +141,10 @@ def test_one_readers_reports_open_no_breaker(scenario):
 def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
     scenario.add(ADA)
     scenario.come_back(0, 1)
-    enter(scenario, 2, "schools.example.org")
+    scenario.add_many(2, "schools.example.org")
     refuse_all(scenario)
     scenario.pass_days(0.6)
-    enter(scenario, MANY)
+    scenario.add_many(MANY)
     refuse_all(scenario)
     assert scenario.members() == MANY
 
@@ -156,7 +152,7 @@ def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
 @pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
 def test_the_office_says_that_they_do_not_exist(scenario, ended, *, comes_again):
     """After a summer many colleagues have gone at once; who has had mail since has not."""
-    enter(scenario, 30)
+    scenario.add_many(30)
     refuse_all(scenario, 0, 1)
     if comes_again:
         scenario.issue()

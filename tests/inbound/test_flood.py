@@ -16,7 +16,7 @@ from tests.processes import feed
 
 @on_sqlite
 def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
-    scenario.add(*(f"member{number}@dpsk12.org" for number in range(110)))
+    scenario.add_many(110)
     issue = scenario.issue()
     for each in scenario.relay.accepted:
         hand_back(scenario.services, each.return_path, bounce(each.return_path, each.recipient))

@@ -6,10 +6,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from belong_mail.core.db import new_public_id
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound.pipe import is_forged
 from tests.db_dump import kept_of
@@ -166,15 +163,3 @@ def test_it_is_explained_as_a_wish_to_leave(address, scenario, cli, tmp_path):
     kinds = [json.loads(line)["kind"] for line in done.output.splitlines()]
     assert kinds == ["unsubscribe", "other"]
     assert standing(scenario) == (2, 1)
-
-
-@given(st.builds(new_public_id))
-def test_an_address_is_read_under_every_key_and_no_other(public_id):
-    old, new = ("a" * 40,), ("a" * 40, "b" * 40)
-    address = VerpAddresses(old, "example.org").leave_address(public_id)
-    assert VerpAddresses(new, "example.org").read_leave_address(address.upper()) == public_id
-    newest = VerpAddresses(new[1:], "example.org")
-    assert newest.read_leave_address(address) is None
-    made = VerpAddresses(new, "example.org").leave_address(public_id)
-    assert newest.read_leave_address(made) == public_id
-    assert VerpAddresses(old, "example.org").read(address) is None

@@ -22,10 +22,6 @@ REFUSALS = pytest.mark.parametrize(
 )
 
 
-def enter(scenario: BounceScenario, number: int) -> None:
-    scenario.add(*(f"member{each}@dpsk12.org" for each in range(number)))
-
-
 def go_on(scenario: BounceScenario, issue: int) -> None:
     with scenario.services.writing.begin() as session:
         found = session.get_one(Newsletter, issue)
@@ -37,7 +33,7 @@ def go_on(scenario: BounceScenario, issue: int) -> None:
 
 @REFUSALS
 def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(scenario, verb, reply):
-    enter(scenario, MANY)
+    scenario.add_many(MANY)
     scenario.relay.always(verb, reply)
     issue = scenario.issue()
     books = scenario.books(issue)
@@ -53,7 +49,7 @@ def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(scenario,
 
 @on_sqlite
 def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(scenario):
-    enter(scenario, 20)
+    scenario.add_many(20)
     scenario.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 20, "deferred": 20}
@@ -64,7 +60,7 @@ def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_
 @on_sqlite
 @pytest.mark.parametrize(("members", "refusals"), [(MANY, 4), (3, 1)])
 def test_a_few_who_refuse_it_hold_up_nobody(scenario, members, refusals):
-    enter(scenario, members)
+    scenario.add_many(members)
     for number in range(refusals):
         scenario.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
     expected = {"recipients": members, "accepted": members - refusals, "failed": refusals}
@@ -74,7 +70,7 @@ def test_a_few_who_refuse_it_hold_up_nobody(scenario, members, refusals):
 @on_sqlite
 @pytest.mark.parametrize(("members", "refusals"), [(1, 1), (2, 1), (4, 4), (4, 2), (9, 5)])
 def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(scenario, members, refusals):
-    enter(scenario, members)
+    scenario.add_many(members)
     for number in range(refusals):
         scenario.relay.always(
             f"RCPT member{number}@dpsk12.org", "554 5.7.1 Message refused as spam"
@@ -90,7 +86,7 @@ def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(scenario, 
 
 @on_sqlite
 def test_many_whose_own_address_fails_are_no_reason_to_pause(scenario):
-    enter(scenario, 20)
+    scenario.add_many(20)
     scenario.relay.always("RCPT", "550 5.2.1 The account is disabled")
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 20, "failed": 20}
