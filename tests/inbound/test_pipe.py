@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from sqlalchemy import insert, make_url, select
@@ -54,6 +55,8 @@ def test_a_huge_message_is_read_to_its_end_and_kept_in_part(cli, services):
     """Else the mail server's pipe would break, and it would try for ever."""
     huge = bounce("b+00@example.org", ADA) + b"x" * 60 * MAX_OCTETS
     assert cli.invoke(args=["inbound"], input=huge).exit_code == 0
+    source = BytesIO(huge)
+    assert (len(pipe.read_message(source)), source.read()) == (MAX_OCTETS, b"")
     [request] = requests(services)
     assert len(request.sealed or b"") < MAX_OCTETS + 1024
 
@@ -161,6 +164,8 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(environment,
     with services.engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA elsewhere")
         connection.exec_driver_sql("CREATE TABLE elsewhere.jobs (LIKE jobs INCLUDING ALL)")
+        patience = "text DEFAULT current_setting('statement_timeout')"
+        connection.exec_driver_sql(f"ALTER TABLE elsewhere.jobs ADD patience {patience}")
     url = make_url(environment["BELONG_DATABASE_URL"])
     query = {"options": "-c search_path=elsewhere", "connect_timeout": "9"}
     given = url.update_query_dict(query).render_as_string(hide_password=False)
@@ -169,8 +174,8 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(environment,
         done = feed({**environment, "BELONG_DATABASE_URL": given}, b"Subject: Tea", program=PIPE)
         assert (done.returncode, done.stderr) == (0, b"")
         with services.engine.begin() as connection:
-            kept = "SELECT count(*) FROM elsewhere.jobs"
-            assert connection.exec_driver_sql(kept).scalar() == 1
+            kept = connection.exec_driver_sql("SELECT patience FROM elsewhere.jobs")
+            assert kept.scalars().all() == ["7s"], "a locked table keeps no mail server waiting"
     finally:
         with services.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA elsewhere CASCADE")

@@ -14,6 +14,7 @@ from belong_mail.mail.address import (
     InvalidAddress,
     check,
     check_envelope,
+    check_typed,
     correct_domain,
     domain,
     normalise,
@@ -44,6 +45,12 @@ ATEXT = LETTERS + "!#$%&'*+-/=?^_`{|}~"
 def test_an_address_has_one_spelling(typed, written):
     assert check(typed) == written
     check_envelope(written)
+
+
+def test_nobody_types_what_a_header_could_take_for_an_encoded_word():
+    assert check_typed(check("ada@example.org"))
+    with pytest.raises(InvalidAddress):
+        check_typed(check("=?a?=@example.org"))
 
 
 REFUSED = [

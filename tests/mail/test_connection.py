@@ -5,7 +5,7 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -16,7 +16,6 @@ from tests.servers.actions import Action
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 from tests.servers.tls import Authority
 
-Tls = Literal["starttls", "implicit"]
 DAY = timedelta(days=1)
 PASSWORD = "canary-password"
 USERS = {"belong": PASSWORD}

@@ -255,10 +255,15 @@ def an_answer_that_came_in_time_counts_however_late_it_is_read(
     hand.close()
 
 
-def the_dot_has_a_time_of_its_own(server: Server, relay: Relay, note: Note) -> None:
+def the_dot_has_a_time_of_its_own(server: Server, relay: Relay, _note: Note) -> None:
+    """Also where the worker was told to stop, and has waited for as long as it does otherwise."""
     server.script("DOT", drip("250 2.0.0 Ok", every=0.2))
     transport = Hand(replace(relay, timeout=2.0, dot_timeout=20.0))
-    assert transport.send(ENVELOPE, note).code == 250
+
+    def stop() -> None:
+        transport.pool._leave_at = 0.0
+
+    assert transport.send(ENVELOPE, stop).code == 250
     transport.close()
 
 

@@ -199,7 +199,8 @@ def test_an_attached_files_name_is_a_header():
 def test_the_preview_line_is_a_header_and_the_body_is_not():
     hidden = '<div class="preheader">{}</div><p>Tea for two</p>'
     assert rules(message(hidden.format("Tea")), tells) == set()
-    assert rules(message(hidden.format("T&#101;a for <em>two</em>")), tells) == {Rule.HEADER}
+    for telling in ("T&#101;a for <em>two</em>", "Tea%20for two"):
+        assert rules(message(hidden.format(telling)), tells) == {Rule.HEADER}
 
 
 def test_the_words_that_all_messages_share_name_no_group():

@@ -177,7 +177,7 @@ def test_headings_go_down_from_the_subject_without_a_gap(marks, tags):
 def test_a_link_shows_where_it_leads():
     assert to_text("[org](https://example.org)") == "org (https://example.org)\n"
     assert to_text("[example.org](https://example.org/)") == "example.org\n"
-    assert to_text("[](https://example.org/x)") == " (https://example.org/x)\n"
+    assert to_text("[](HTTPS://example.org/x)") == " (HTTPS://example.org/x)\n"
 
 
 BUTTONS = """\

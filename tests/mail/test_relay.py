@@ -68,6 +68,7 @@ def test_each_scheme_has_its_port_and_its_tls(url, port, tls):
         "smtps://user:secret@relay.example.org?tls=none",
         "smtps://user:secret@127.0.0.1?tls=starttls", "smtp://relay.example.org?tls=none",
         "smtp://127.0.0.1.example.org?tls=none", "smtp://10.0.0.1?tls=none",
+        "smtp://localhost.example.org?tls=none",
         "lmtp://relay.example.org?tls=none", "smtp://user:secret@127.0.0.1?tls=none",
         "smtp://[::1?tls=none", "smtp://relay\r\n.example.org",
     ],
