@@ -126,3 +126,13 @@ def test_web_and_worker_come_back_whatever_happens_and_end_in_their_own_time():
     assert web.one("KillMode") == "mixed", "it ends its processes itself: a stop is no crash"
     assert web.one("InaccessiblePaths") == "-/var/lib/belong-worker"
     assert worker.one("TimeoutStopSec") == "15min"
+
+
+@pytest.mark.parametrize(("ended", "told"), [(0, 0), (67, 67), (1, 75)])
+def test_a_mail_server_is_to_keep_what_the_pipe_could_not_take(ended, told, tmp_path):
+    for name, text in (("common.env", ""), ("web.env", ""), ("python", f"exit {ended}\n")):
+        (tmp_path / name).write_text(text)
+    script = (DEPLOY / "belong-inbound").read_text().replace("/etc/belong-mail", str(tmp_path))
+    script = script.replace("cd /opt/belong-mail", f"cd {tmp_path}")
+    script = script.replace(".venv/bin/python", "sh python")
+    assert run("sh", "-c", script).returncode == told

@@ -17,17 +17,15 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.monitoring.checks import CHECKS
-from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import Visitor
-from tests.delivery.factories import deliveries, queue
+from tests.delivery.factories import queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.monitoring.looking import figures
 from tests.processes import ROOT, flask, run, surroundings
-from tests.servers.smtp import drop
 
 pytestmark = periodic_tasks
 
@@ -297,29 +295,3 @@ def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     assert len(relay.accepted) == 3
     with services.reading.begin() as session:
         assert session.scalars(select(Host.retry_asked_at)).one() is None, "once"
-
-
-def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(worker, relay, services, keyring, cli):
-    issue = queue(services, keyring, 2)
-    relay.always("DOT", drop())
-    worker.drain()
-    relay.usual()
-    before = [one.due_at for one in deliveries(services)]
-    assert {one.state for one in deliveries(services)} == {State.UNCERTAIN}
-    with services.writing.begin() as session:
-        release.act(session, session.get_one(Newsletter, issue), release.pause)
-    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
-    assert [one.due_at for one in deliveries(services)] == before
-
-
-def test_try_now_lets_nothing_out_that_a_limit_has_put_off(clock, worker, relay, visitor, cli):
-    """Else a stranger's flood of confirmations would leave with the operator's help."""
-    assert clock
-    for address in ("ada@dpsk12.org", "ada@dpsk12.org", "ada@dpsk12.org"):
-        visitor.join("asian", address)
-        worker.drain()
-    assert len(relay.accepted) == 1
-    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
-    worker._meet_at = 0.0
-    worker.drain()
-    assert len(relay.accepted) == 1

@@ -97,14 +97,6 @@ def test_production_has_no_default_for_what_matters():
     assert all(" is missing; .env.example says " in line for line in said)
 
 
-def test_production_that_says_nothing_of_its_district_is_denvers():
-    unnamed = {name: value for name, value in PRODUCTION.items() if name not in DISTRICT}
-    read = Config.read(unnamed)
-    names = (read.site_name, read.district_short, read.mail_from)
-    assert names == ("DPS Belong", "DPS", "DPS Belong")
-    assert (read.allowed_domains, str(read.timezone)) == (("dpsk12.org",), "America/Denver")
-
-
 @pytest.mark.parametrize("name", NAMES_OF_DISTRICT)
 def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name):
     unnamed = {each: value for each, value in PRODUCTION.items() if each not in DISTRICT}

@@ -124,6 +124,7 @@ def test_plain_http_leads_to_https_and_is_not_logged(stage):
     answer = connection.getresponse()
     connection.close()
     assert (answer.status, answer.headers["Location"]) == (308, f"{stage.url}/my-groups/x?y=z")
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in (DEPLOY / "nginx.conf").read_text()
 
 
 def environment(stage: Stage, name: str) -> str:
