@@ -188,10 +188,12 @@ def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
     for browser in (owner, phone):
         browser.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"  # no network that is trusted
     token = token_of(phone)
+    asked(phone)
     until = now().timestamp() + 10 * ALL_FORMS_RATE.per.total_seconds()
     with services.writing.begin() as session:
         session.merge(Limit(key=ALL_FORMS, used_until=until))
     assert phone.press(BEGIN, csrf_token=token).status_code == 503
+    assert finish(phone, "").status_code == 503
     assert add(owner, Authenticator()).status_code == 303
     assert sign_in_by(owner, device).status_code == 303
 

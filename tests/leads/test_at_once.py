@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 
 from belong_mail.core.db import lock_for_change
 from belong_mail.delivery.models import Chunk
+from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
@@ -69,6 +70,15 @@ def test_while_a_lead_saves_an_issue_its_mails_go_on(services):
         worker.execute(text("SET LOCAL lock_timeout = '2s'"))
         worker.add(Chunk(newsletter_id=issue, low=1, high=1, planned=1))
         worker.flush()
+
+
+def test_of_two_who_save_a_groups_page_at_once_the_second_reads_the_first(lead, services):
+    def rewrite(session) -> None:
+        group = session.scalars(select(Group).where(Group.slug == "the-village").with_for_update())
+        group.one().summary = {"en": "The words of the first"}
+
+    page = "/lead/groups/the-village/page"
+    assert race(services, lead, page, {"summary_en": "Of the second"}, rewrite) == 409
 
 
 def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(lead, services):

@@ -11,10 +11,12 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.delivery import suppressions
 from belong_mail.groups import mailbox as mailboxes
+from belong_mail.leads.mailbox import asked_at
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named, make_member, queue_issue
+from tests.newsletters.writing import begin
 
 PAGE = "/lead/groups/the-village/page"
 SUMMARY = {"summary_en": "Standing by our students."}
@@ -65,6 +67,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
     assert WAITING not in page
     assert "village-leads" not in page
     assert "village-leads" not in repr(dump_of(services))
+    assert "the shared inbox of the group’s leaders" in lead.open(f"{begin(lead)}/preview").text
 
 
 def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goes_now(
@@ -85,7 +88,12 @@ def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goe
         assert "village-leads" not in text_of(told) + html_of(told)
     assert "Thank you" in text_of(relay.to(OLD)[0])
     assert "Thank you" not in text_of(relay.to(OTHER)[0])
-    assert subjects(relay, NEW) == ["Confirm a shared inbox"]
+    with services.writing.begin() as session:
+        suppressions.suppress(session, keyring.index, NEW, "asked")
+    for link in propose(lead, worker, relay, OLD):
+        lead.press(link)
+        worker.drain()
+    assert subjects(relay, NEW) == ["Confirm a shared inbox"], "nor is it told that wants no mail"
 
 
 def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_one_after(
@@ -125,6 +133,8 @@ def test_the_links_are_too_old_after_three_days_the_rows_go_and_no_inbox_is_fill
     link, _ = propose(lead, worker, relay)
     with time_machine.travel(now() + timedelta(hours=72, minutes=2)):
         assert lead.press(link).status_code == 404
+        with services.reading.begin() as session:
+            assert asked_at(session, group_named(session, "the-village")) is None
     for _ in range(12):
         assert lead.send(PAGE, **SUMMARY, mailbox=NEW).status_code == 303
         worker.drain()

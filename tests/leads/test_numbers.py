@@ -5,7 +5,7 @@ from datetime import timedelta
 from html import unescape
 
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Delivery, State
@@ -120,6 +120,13 @@ def test_the_bar_of_an_issue_is_of_the_rounded_numbers_that_stand_below_it(
     results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
     assert results
     assert all(sentence in unescape(lead.open(f"{page}/sending").text) for sentence in results)
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(state=State.UNCERTAIN, due_at=None))
+        last = session.scalar(select(func.max(Delivery.id)))
+        session.execute(update(Delivery).where(Delivery.id == last).values(resent=1))
+    results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
+    for words in ("whether it reached about 20 members", "A few members may get it twice"):
+        assert words in " ".join(results)
     assert relay.accepted
 
 

@@ -105,6 +105,7 @@ def test_nobody_approves_their_own_newsletter_or_fills_an_inbox_by_asking(room):
     with room.services.reading.begin() as session:
         seen = session.scalars(select(Approval)).one().digest.hex()
     assert "Approve and send" not in room.lead.open(f"{page}/approve").text
+    assert "has been asked to approve" in room.lead.open(f"{page}/release").text
     room.approve(page, room.lead, seen, 409)
     for _ in range(8):
         again = room.lead.send(f"{page}/release", when="1")

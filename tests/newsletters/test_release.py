@@ -29,6 +29,7 @@ def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay
     page = write(lead)
     shown = lead.open(f"{page}/release").text
     assert "about 10 members" in shown
+    assert Form(shown).fields["when"] == "10", "minutes to undo it, unless one chooses"
     assert "all of us" not in shown, "there is none"
     act(lead, page, "test")
     worker.drain()

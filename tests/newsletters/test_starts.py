@@ -4,11 +4,13 @@ import pytest
 from sqlalchemy import select
 
 from belong_mail.core import i18n
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import InvalidState
 from tests.browser_client import Form
+from tests.db_dump import trail
 from tests.factories import plan_meeting
 from tests.newsletters.pictures.samples import add, code_of, picture
 from tests.newsletters.writing import act, begin, write
@@ -72,6 +74,7 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, service
     with services.reading.begin() as session:
         [only] = session.scalars(select(Newsletter).where(Newsletter.is_template))
         assert only.default_subject == "Lunch"
+    assert len(trail(services, Kind.TEMPLATE_SAVED)) == 2
     template = template_of(lead)
     assert "Delete the group’s template …" in lead.open(template).text
     assert "Deleted." in lead.open(lead.act(f"{template}/delete").location).text

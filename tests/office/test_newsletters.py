@@ -3,7 +3,10 @@
 import re
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from belong_mail.core.db import now
+from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import approval, release
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import html_of, text_of
@@ -87,6 +90,9 @@ def test_a_paused_newsletter_goes_on_and_is_read_with_exact_numbers_of_what_beca
     assert count(office, page, "Copies in all") == 12
     assert count(office, page, "Accepted by the mail server") == 11
     assert "member3" not in office.open(page).text
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(resent=1))
+    assert count(office, page, "Maybe arrived twice") == 12
 
 
 def count(office, page: str, words: str) -> int:

@@ -41,6 +41,7 @@ def test_a_page_says_that_it_cannot_do_it_right_now_and_not_where_the_database_i
     assert "what you typed isn’t lost. Reload this page" in sent.text
     assert "The database cannot be used" in caplog.text
     assert visitor.open("/privacy").status_code == 200
+    assert visitor.open("/nowhere").status_code == 404, "without the groups"
 
 
 def test_who_watches_the_site_reads_one_sentence(visitor, caplog):

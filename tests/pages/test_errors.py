@@ -45,6 +45,8 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
     assert when == "twice" or "Algo falló de nuestro lado" in answer.text
     for told in ("ValueError", "self_service.manage", "test_errors:"):
         assert told in caplog.text, told
+    levels = [each.levelname for each in caplog.records if each.getMessage() == "request failed"]
+    assert when != "before" or levels == ["ERROR"]
     for kept in (SECRET, "s3cret", "Traceback", "is not right"):
         assert kept not in caplog.text, kept
 

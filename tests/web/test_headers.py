@@ -56,6 +56,8 @@ def test_every_answer_is_guarded_by_its_headers(app, visitor, worker, relay, ser
             assert headers["X-Frame-Options"] == "DENY", name
         if name not in {"GET style", "HEAD style"}:
             assert headers["Cache-Control"] == "no-store", name
+        if not name.endswith(" style"):
+            assert "Accept-Language" in headers["Vary"], name
         if is_private:
             assert "noindex" in headers["X-Robots-Tag"], name
 

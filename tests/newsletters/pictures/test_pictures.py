@@ -182,5 +182,6 @@ def test_a_text_with_too_heavy_pictures_is_not_released(lead, services):
         assert session.scalar(select(func.count(Image.id))) == 3
     write(lead, page, sources[0])
     assert "too large" not in lead.open(f"{page}/release").text
+    assert 'width="534"' in lead.open(f"{page}/preview").text, "as wide as the text"
     write(lead, page, "\n\n".join(sources))
     assert "too large for many inboxes" in refused(lead, page)
