@@ -165,6 +165,13 @@ def test_a_worker_without_its_keys_says_so():
             worker_keys(private, index)
 
 
+def test_keys_that_are_made_stay_and_are_their_owners_alone(tmp_path):
+    folder = tmp_path / "keys"
+    made = encryption.load_or_create_keys(folder, encryption.KINDS)
+    assert encryption.load_or_create_keys(folder, encryption.KINDS) == made
+    assert [each.stat().st_mode & 0o077 for each in (folder, *folder.iterdir())] == [0] * 5
+
+
 @pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
 def test_what_was_never_filled_up_is_refused(data):
     """Anyone with the public key may seal anything."""
