@@ -26,7 +26,7 @@ DOWN = "535 5.7.8 Authentication credentials invalid"
 STILL_SENT: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "confirm": (SOMEBODY, (70, 160), ()),
     "sign-in": (LEAD, (0.9,), (1.5,)),
-    "my-groups": (SOMEBODY, (0.3,), (0.9,)),
+    "my-groups": (SOMEBODY, (0.45,), (0.9,)),
     "change-address": (NEW, (23, 160), ()),
     "confirm-mailbox": (MAILBOX, (47,), (70,)),
     "invitation": (INVITED, (160,), ()),

@@ -12,7 +12,8 @@ from belong_mail.core.db import now
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.members.jobs import Signup
+from belong_mail.members import service as members
+from belong_mail.members.jobs import Signup, WaitForGroup
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.members.tasks import make_note
 from belong_mail.newsletters import release
@@ -109,8 +110,12 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office,
 def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(office, scenario):
     confirm = scenario.confirm_link("new@dpsk12.org")
     scenario.visitor.join(SLUG, "late@dpsk12.org")
+    with scenario.services.writing.begin() as session:
+        group, wished = group_named(session, SLUG), WaitForGroup("late@dpsk12.org", "en")
+        members.ask_to_join(session, scenario.services.sealer, group, wished, now())
     office.send(f"{PAGE}/end")
     assert scenario.mails("late@dpsk12.org") == [], "what is on its way lets nobody in"
+    assert rows(scenario, WaitlistEntry) == 0, "nor does anybody wait for it"
     for answer in (
         scenario.visitor.open(f"/groups/{SLUG}/join"),
         scenario.visitor.open(f"/groups/{SLUG}/tell-me"),

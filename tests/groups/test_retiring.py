@@ -127,7 +127,7 @@ def test_what_is_being_sent_stops_and_its_books_add_up(scenario, cli, retire, ac
 def test_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retire):
     """An answer to something typed is not, as long as the memberships are kept."""
     scenario.invite_lead(LEAD)
-    welcomed = scenario.confirm_link("ben@dpsk12.org", is_introduced="y")
+    welcomed = scenario.confirm_link("ben@dpsk12.org", introduce_me="y")
     with scenario.services.writing.begin() as session:
         plan_meeting(session, starts_on=(now() + timedelta(days=1)).date())
         make_members(session, scenario.keyring, 1)

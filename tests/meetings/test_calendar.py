@@ -117,6 +117,11 @@ def test_a_month_stands_on_one_sheet(visitor, services):
         assert visitor.open(f"/calendar/{month}").status_code == 404, month
     for month in ("2020-01", "2037-12"):
         assert visitor.open(f"/calendar/{month}").status_code == 200
+    for more, density in ((0, "roomy"), (13, "crowded"), (9, "packed")):
+        with services.writing.begin() as session:
+            for _ in range(more):
+                plan_meeting(session, starts_on=NOON.date(), is_open=True)
+        assert f'class="month {density}"' in visitor.open("/calendar/2026-12").text
 
 
 def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(scenario):

@@ -23,6 +23,7 @@ from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.inbound.mail import complaint, hand_back
 from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.monitoring.looking import wrong_names
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE
 
@@ -201,7 +202,8 @@ def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring
     assert used > begun, "a reminder counts within the day"
     again = scenario.mails(CANARY)[1]
     assert "This is the only reminder." in text_of(again)
-    assert scenario.visitor.open(link_to(again, "confirm")).status_code == 200
+    for page in ("confirm", "not-me"):
+        assert scenario.visitor.open(link_to(again, page)).status_code == 200
     seen.append(dump_of(scenario.services))
     later(timedelta(hours=20))
     scenario.worker.drain()
@@ -228,9 +230,11 @@ def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(scenario
     [entry] = trail(scenario.services, audit.Kind.IMPORTED)
     assert (entry.group_slug, entry.role) == (VILLAGE, audit.Role.OPERATOR)
     assert entry.detail == "about-150"
+    assert "asked_of_lists" not in wrong_names(scenario.services)
     with time_machine.travel(now(), tick=False):
         scenario.worker.drain()
         assert len(deliveries(scenario)) == 60
+        assert "asked_of_lists" in wrong_names(scenario.services)
     assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
     assert len(deliveries(scenario)) < 150
     minutes(scenario, 4)

@@ -2,9 +2,11 @@
 
 import io
 import re
+from datetime import timedelta
 
 from flask import request
 
+from belong_mail.core.db import now
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
 from tests.browser_client import Form
@@ -95,6 +97,22 @@ def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario
     page = office.open(PAGE).text
     assert "2 people will be asked." in page
     assert press(office, "start", page).status_code == 303
+
+
+def test_nobody_is_asked_once_their_group_is_to_end_however_far_the_file_is(office, scenario):
+    def end(at) -> None:
+        with scenario.services.writing.begin() as session:
+            group_named(session, "the-village").ends_at = at
+
+    fields = Form(office.open(PAGE).text).fields | {"file": (io.BytesIO(ADA.encode()), "a.csv")}
+    upload(office, ADA)
+    end(now() + timedelta(days=9))
+    assert press(office, "start").status_code == 409
+    assert office.press(PAGE, **fields).status_code == 409
+    end(None)
+    assert press(office, "start").status_code == 303
+    end(now() + timedelta(days=9))
+    assert scenario.mails() == []
 
 
 @on_both("races")

@@ -124,9 +124,8 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
     assert mine.all(select(Subscription.public_id)) == [grace]
     of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
     assert sorted(each is None for each in mine.all(of_issue)) == [False, True]
-    assert [mine.count(each) for each in (PendingConfirmation, AddressChange, ManageSession)] == [
-        0
-    ] * 3
+    for table in (PendingConfirmation, AddressChange, ManageSession):
+        assert mine.count(table) == 0
     for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):
         assert "Village" not in words
         assert "LGBTQ" not in words
@@ -136,23 +135,21 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
 
 def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     references = []
-    for address in (ADA, GRACE, "grace@example.org"):
+    for address in (ADA, GRACE, "grace@example.org", ADA):
+        mine.drain()
         answer = mine.send("/contact", email=address, topic="need", message="An interpreter.")
         references.append(answer.location.rpartition("/")[2].partition("?")[0])
-    mine.drain()
-    late = mine.send("/contact", email=ADA, topic="need", message="Not mailed yet.")
     with mine.services.writing.begin() as session:
         session.execute(update(Job).values(due_at=now() + timedelta(days=9)))
     path = mine.sheet()
     mine.press(f"{path}/copy")
     words = text_of(mine.mails()[-1])
-    assert references[0] in words
-    assert references[1] not in words
+    assert [each in words for each in references] == [True, False, False, True]
     mine.follow(f"{path}/erase")
     mine.drain()
     later(mine)
     kept = set(mine.all(select(ContactMessage.reference)))
-    assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
+    assert kept == set(references[1:]), "the last was not mailed yet"
 
 
 def test_of_very_many_messages_to_us_the_newest_are_looked_through(mine):
