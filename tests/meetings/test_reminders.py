@@ -17,7 +17,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA
 
 pytestmark = periodic_tasks
@@ -189,20 +189,6 @@ def test_a_retired_groups_meetings_are_silent(scenario, clock):
         session.get_one(Group, meeting(scenario).group_id).retired_at = datetime.now(UTC)
     assert mails(scenario) == []
     assert dump_of(scenario.services)["reminders"] == []
-
-
-@on_sqlite
-def test_from_a_newsletter_too_and_who_joins_again_begins_without(scenario, clock):
-    """PostgreSQL lets nobody leave but by its own clock."""
-    leave = link_to(scenario.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
-    assert scenario.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
-    found = scenario.subscription("carmen@dpsk12.org")
-    assert found.is_reminded
-    scenario.visitor.follow(leave)
-    clock.shift(timedelta(days=2))
-    scenario.enter("carmen@dpsk12.org")
-    found = scenario.subscription("carmen@dpsk12.org")
-    assert not found.is_reminded
 
 
 def test_the_worker_itself_looks_and_a_reminder_speaks_the_members_language(scenario, clock):

@@ -212,19 +212,6 @@ def test_a_form_too_old_without_its_time_or_in_the_robots_trap_asks_for_one_more
         assert asks_once_more(scenario, scenario.visitor.press(JOIN, **fields))
 
 
-def test_fields_that_nobody_asked_for_change_nothing(scenario, keyring):
-    extra = {"group_id": "2", "confirmed_at": "2026-01-01", "is_active": "1", "kind": "never-mail"}
-    answer = scenario.visitor.join("the-village", ADA, introduce_me="y", is_introduced="1", **extra)
-    assert answer.status_code == 303
-    with scenario.services.reading.begin() as session:
-        [request] = session.query(Job).all()
-        assert request.kind == "join"
-        village = group_named(session, "the-village")
-        assert request.group_id == village.id
-    signup = Join(address=ADA, language="en", group=village.public_id)
-    assert stored(scenario, keyring) == signup
-
-
 def test_a_group_that_cannot_be_joined_has_no_form(scenario):
     with scenario.services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "asian"))

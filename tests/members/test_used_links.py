@@ -7,13 +7,11 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.members.models import Subscription
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
-from tests.factories import group_named, make_member
-from tests.markers import on_sqlite
+from tests.factories import group_named
 from tests.scenario import ADA, VILLAGE
 
 GROUP = "The Village Belong Group"
@@ -45,18 +43,14 @@ def test_a_used_confirmation_link_says_that_they_are_in(scenario):
     assert scenario.is_member()
 
 
-@pytest.mark.parametrize("days", [0, 10])
-def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(scenario, days):
+def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(scenario):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     scenario.visitor.follow(link_to(scenario.mails()[-1], "leave"))
-    with time_machine.travel(now() + timedelta(days=days)):
-        page = scenario.visitor.open(link)
-        assert page.status_code == 200
-        assert "You’ve left the group" in page.text
-        assert ("Undo and stay in the group" in page.text) is (days == 0)
-        assert (f'href="/groups/{VILLAGE}/join' in page.text) is (days > 0)
-        assert scenario.visitor.follow(link).status_code == 409
+    page = scenario.visitor.open(link)
+    assert page.status_code == 200
+    assert "Undo and stay in the group" in page.text
+    assert scenario.visitor.follow(link).status_code == 409
     assert not scenario.is_member()
 
 
@@ -100,30 +94,6 @@ def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario):
         page = scenario.visitor.open(link)
     assert page.status_code == 200
     assert "/join" not in page.text, "no form of a group that has ended"
-
-
-@pytest.mark.parametrize(
-    ("verb", "typed"),
-    [
-        ("pause", {"until": "in nine days"}),
-        ("resume", {}),
-        ("remind", {"remind": "yes"}),
-        ("remind", {"remind": "no"}),
-        ("language", {"language": "es"}),
-    ],
-)
-def test_after_leaving_nothing_else_is_done_and_the_page_explains(scenario, verb, typed):
-    link = leave_path(scenario)
-    scenario.visitor.follow(link)
-    before = kept_of(scenario.services)
-    if "until" in typed:
-        typed = {"until": f"{now() + timedelta(days=9):%Y-%m-%d}"}
-    answer = scenario.visitor.press(f"{link}/{verb}", **typed)
-    assert answer.status_code == 303
-    page = scenario.visitor.open(answer.location)
-    assert page.status_code == 200
-    assert "you had already left this group" in page.text
-    assert kept_of(scenario.services) == before
 
 
 def test_when_the_row_is_gone_every_link_explains(scenario):
@@ -199,19 +169,3 @@ def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
         page = visitor.open(path)
         assert page.status_code == 404, path
         assert f'href="{leads_to}"' in page.text.partition("<h1>")[2].partition("</main>")[0], path
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("page", "purpose"),
-    [("leave", Purpose.LEAVE), ("not-me", Purpose.REFUSE), ("one-click", Purpose.ONE_CLICK)],
-)
-def test_links_that_end_something_work_for_ever(scenario, page, purpose):
-    """PostgreSQL lets nobody leave but by its own clock."""
-    with scenario.services.writing.begin() as session:
-        member = make_member(session, scenario.keyring, ADA)
-        token = scenario.services.tokens.sign(purpose, member.public_id, now())
-    with time_machine.travel(now() + timedelta(days=4000)):
-        answer = scenario.visitor.follow(f"/{page}/{token}", **{"List-Unsubscribe": "One-Click"})
-    assert answer.status_code in {200, 204}
-    assert not scenario.is_member()
