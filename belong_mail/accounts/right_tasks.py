@@ -201,13 +201,11 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
     if is_locked:
         found = found.with_for_update(skip_locked=True)
     rights = work.session.scalars(found, execution_options={"populate_existing": True}).all()
-    return [each for each in rights if not _is_invitation(work, each)]
-
-
-def _is_invitation(work: Work, right: Right) -> bool:
-    """Return whether a right is an open invitation, by its proof."""
-    is_open = right.is_pending and not right.is_over
-    return is_open and not proven.is_accepted(work.keys.opener, right)
+    return [
+        each  # the others are open invitations
+        for each in rights
+        if each.is_over or not each.is_pending or proven.is_accepted(work.keys.opener, each)
+    ]
 
 
 @each_minute("Rights end unseen")
