@@ -109,7 +109,6 @@ def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     expect(page.locator("#left-out")).to_be_empty()
 
 
-@night("journeys in a browser")
 def test_keys_and_tools_mark_words_and_leave_no_sample_words(page, text):
     text.fill("Come to tea")
     for key, marked in (("b", "**tea**"), ("i", "_tea_"), ("k", "[tea](https://)")):

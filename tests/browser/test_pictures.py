@@ -72,7 +72,6 @@ def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(page, text, 
     assert max(green, blue) < 100
 
 
-@night("journeys in a browser")
 @pytest.mark.expected(422)
 def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_told(page, text):
     text.fill("Before.")

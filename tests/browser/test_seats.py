@@ -12,9 +12,7 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from tests.browser.conftest import Say
 from tests.browser.site import LEAD, SLUG, Site, link_in
-from tests.markers import night
-
-pytestmark = night("journeys in a browser")
+from tests.markers import night, one_by_day
 
 # Messages a minute; so that an issue can be paused in the middle.
 SLOWLY = "20"
@@ -166,6 +164,8 @@ def keep_the_place(hands: Hands, say: Say, site: Site) -> None:
     expect(hands.page.locator("#words")).to_be_focused()
 
 
+@one_by_day("journeys in a browser")
+@pytest.mark.timeout(240)
 def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_became_of_it(
     seat, say, slow, language
 ):
@@ -198,6 +198,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     expect(seat.get_by_role("link", name=say("Group leader sign-in"))).to_be_visible()
 
 
+@night("journeys in a browser")
 def test_a_member_pauses_changes_the_language_leaves_and_comes_back(phone, say, site, language):
     address = f"hands.{language}@dpsk12.org"
     join(phone, site, address, language)
@@ -229,6 +230,7 @@ def join(page: Page, site: Site, address: str, language: str) -> None:
     page.fill("[name=email]", address)
     page.keyboard.press("Enter")
     page.wait_for_url("**/check-your-inbox/**")
+    expect(page.locator("html")).to_have_attribute("lang", language)
     page.goto(link_in(site.mail_to(address), "confirm"))
     page.locator("main form .button").click()
     site.mail_to(address, 2)
