@@ -137,6 +137,8 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, o
     assert signed_in(app, scenario.keyring, COLLEAGUE).open(GROUPS).status_code == 200
     assert "Sam, East" in office.open("/office/settings").text
     assert "You don’t lead a group." in office.open("/lead/").text
+    invite(office, scenario, COLLEAGUE, VILLAGE)
+    assert "The Village" in text_of(scenario.mails(COLLEAGUE)[-1]), "as docs/office.md says"
 
 
 @on_sqlite

@@ -1,28 +1,15 @@
-"""Slow lines, no style, and presses that come twice."""
-
-import re
+"""A line on which the style sheet does not come."""
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.site import SLUG
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
 
-# “Slow 3G”: 400 kbit/s, 400 ms to and fro.
-SLOW = {
-    "offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000,
-}  # fmt: skip
 JOIN = f"/groups/{SLUG}/join"
-AFTER_JOINING = re.compile("/check-your-inbox")
 HEARD = "() => document.body.innerText.split('\\n').map(it => it.trim()).filter(Boolean)"
-
-
-@pytest.fixture
-def slow(phone: Page, context: BrowserContext) -> Page:
-    context.new_cdp_session(phone).send("Network.emulateNetworkConditions", SLOW)
-    return phone
 
 
 @pytest.fixture
@@ -30,17 +17,6 @@ def bare(phone: Page) -> Page:
     """Hold a phone to which the style sheet never comes."""
     phone.route("**/*.css*", lambda route: route.fulfill(content_type="text/css", body=""))
     return phone
-
-
-def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow, site):
-    for address in ("twice@dpsk12.org", "after.twice@dpsk12.org"):
-        slow.goto(JOIN)
-        slow.fill("[name=email]", address)
-        slow.locator("main form .button").dblclick()
-        # The second press ends the first one's navigation, at which wait_for_url gives up.
-        expect(slow).to_have_url(AFTER_JOINING)
-        site.mail_to(address)
-    assert len(site.mails_to("twice@dpsk12.org")) == 1
 
 
 def test_without_style_a_page_reads_from_top_to_bottom_and_its_form_is_sent(bare, site):

@@ -3,7 +3,6 @@
 import gzip
 
 import pytest
-from flask import request
 from werkzeug.test import TestResponse
 
 from tests.browser_client import Form, Visitor, path_of
@@ -90,12 +89,6 @@ def test_cookies_of_the_parent_domain_change_nothing(visitor):
     for cookie in ("belong=x", "belong-known=x", "_ga=1; belong=x"):
         visitor.headers = {**GZIP, "Cookie": cookie}
         assert not is_compressed(visitor.open("/")), cookie
-
-
-def test_no_page_hears_of_cookies_but_ours(app):
-    sent = {"HTTP_COOKIE": "_ga=GA1.2.345; belong=a; belong-known=b; belong-x=c; __Host-x=d"}
-    with app.test_request_context("/", environ_overrides=sent):
-        assert {**request.cookies} == {"belong": "a", "belong-known": "b"}
 
 
 def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor):
