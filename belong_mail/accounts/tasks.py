@@ -44,11 +44,11 @@ def receive_sign_in(work: JobWork, asked: SendSignInLink) -> None:
 @does(SignInAgain)
 def receive_sign_in_again(work: JobWork, asked: SignInAgain) -> None:
     """Email a link to an account that is signed in."""
-    _email_link(work, asked, Account.public_id == asked.account)
+    _email_link(work, asked, Account.public_id == asked.account, is_proof=True)
 
 
 def _email_link(
-    work: JobWork, asked: SendSignInLink | SignInAgain, which: ColumnElement[bool]
+    work: JobWork, asked: SendSignInLink | SignInAgain, which: ColumnElement[bool], **said: bool
 ) -> None:
     """Email a link to an account that may sign in; nothing to others, or after MAX_WAIT.
 
@@ -82,7 +82,7 @@ def _email_link(
         raise Refused
     # Only the email has the secret.
     rows = Rows(account_id=account.id, about_id=link.id)
-    work.post(SIGN_IN, to, asked.language, None, rows, secret=secret)
+    work.post(SIGN_IN, to, asked.language, None, rows, secret=secret, **said)
 
 
 def _uses(

@@ -72,7 +72,8 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
         why = "has-passkey" if is_ours else "other-browser"
         signing_in.record_refusal(session, account, why)
     status = (422 if may_enter else 403) if form.is_submitted() else 200
-    shown = {"form": form, "is_ours": is_ours, "has_passkey": has_passkey}
+    is_proof = browsers.current_account(session) == account
+    shown = {"form": form, "is_ours": is_ours, "has_passkey": has_passkey, "is_proof": is_proof}
     return page("sign_in/confirm.html", status, action=url_for(".confirm", token=token), **shown)
 
 

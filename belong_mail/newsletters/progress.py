@@ -204,10 +204,7 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
     said = {
         "draft": _("This is a draft. Nothing has been sent."),
         "scheduled": _("Scheduled. Nothing has been sent yet, so you can still undo it."),
-        "held": _(
-            "Not sent at the scheduled time, usually because the site was down. What would you like"
-            " to do?"
-        ),
+        "held": _("Not sent at the scheduled time. What would you like to do?"),
         "paused": _("Paused. Nothing more will be sent until you resume."),
         "stopped": _("Stopped. Members who hadn’t received it won’t get it.")
         if status.counts[State.WITHDRAWN]

@@ -389,7 +389,7 @@ def test_the_office_undoes_with_two_presses_that_a_leader_stopped(scenario, offi
     assert "Stopped leading on" in listed
     assert person in listed
     assert f"{VILLAGE}\t0\n" in cli.invoke(args=["lead", "list"]).output, "nor invited"
-    assert "Invite back" in office.open(person).text
+    assert "Undo: invite back" in office.open(person).text
     assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
     before = len(scenario.mails(OFFICE))
     press(office, scenario, NEW, "again")

@@ -58,7 +58,9 @@ def ask(browser: Visitor, worker, relay) -> str:
     asked = browser.act("/account/passkeys/remove", passkey="x")
     assert "Now check your inbox" in asked.text
     worker.drain()
-    return link_to(relay.to(crawl.LEAD)[-1], "sign-in")
+    mail = relay.to(crawl.LEAD)[-1]
+    assert mail["Subject"] == "Please confirm that it’s you"
+    return link_to(mail, "sign-in")
 
 
 def test_these_presses_want_a_fresh_proof_and_no_others(app):

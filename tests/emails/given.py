@@ -131,7 +131,7 @@ def _of_meetings(say) -> Contexts:
 
 def _of_sign_in(say) -> Contexts:
     return {
-        "sign-in": [{"url": url("sign-in")}],
+        "sign-in": [{"url": url("sign-in")}, {"url": url("sign-in"), "is_proof": True}],
         "identity-linked": [{}],
         "passkey-changed": [{"what": each} for each in ("added", "removed")],
         "let-in": [

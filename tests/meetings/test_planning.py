@@ -234,14 +234,15 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert "Changed from the regular schedule" in shown
     assert "Location: Room 7" in shown
     assert "Cancel this date" in lead.open(day).text, "a date that was moved too"
-    listed = plain(lead.open(lead.act(f"{day}/cancel").location).text)
-    assert listed.count("is canceled.") == 2
+    listed = lead.open(lead.act(f"{day}/cancel").location).text
+    assert plain(listed).count("is canceled.") == 2
+    assert f'<a href="{day}">Undo</a>' in listed
     assert "Canceled" in visitor.open("/groups/the-village").text
     poster = visitor.open("/groups/the-village/poster").text
     assert poster.count("4:00–5:00 PM") == meetings.NEXT, "the next that take place"
     assert lead.send(day, **moved).status_code == 303
     assert "Canceled" not in visitor.open("/groups/the-village").text
-    lead.act(f"{page}/cancel")
+    assert f'<a href="{page}">Undo</a>' in lead.open(lead.act(f"{page}/cancel").location).text
     assert "Changed from the regular" not in visitor.open("/groups/the-village").text
     lead.send(page)
     lead.send(day, **moved)

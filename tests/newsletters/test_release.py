@@ -135,7 +135,7 @@ def test_an_issue_whose_time_passed_is_held_and_its_lead_asked_in_the_language_t
     assert asked["Subject"] == "Tu boletín no se envió. ¿Qué quieres hacer?"
     assert f"{page}/sending?lang=es" in text_of(asked)
     shown = lead.open(f"{page}/sending").text
-    assert "usually because the site was down. What would you like to do?" in shown
+    assert "Not sent at the scheduled time. What would you like to do?" in shown
 
     release(lead, page, worker)
     assert len(relay.to("member1@dpsk12.org")) == 1
