@@ -7,8 +7,6 @@ import pytest
 import time_machine
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import outbox, outcomes, retry
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail.smtp.replies import Reply
@@ -283,13 +281,9 @@ def test_the_setting_says_what_becomes_of_uncertain_issues(
 @on_sqlite
 def test_other_mail_that_is_uncertain_is_sent_again_at_once(worker, relay, services, keyring):
     """A second welcome hurts nobody; an issue waits for its setting."""
-    _welcome(services, keyring)
-    relay.script("DOT", drop())
-    worker.drain()
-    assert [one.recipient for one in relay.accepted] == ["new@dpsk12.org"] * 2
-
-
-def _welcome(services: Services, keyring: Keyring) -> None:
     with services.writing.begin() as session:
         member = make_member(session, keyring, "new@dpsk12.org")
         outbox.post(session, "welcome-member", subscription_id=member.id)
+    relay.script("DOT", drop())
+    worker.drain()
+    assert [one.recipient for one in relay.accepted] == ["new@dpsk12.org"] * 2

@@ -10,7 +10,6 @@ from belong_mail.core.services import Services
 from tests.faults.scene import Scene
 from tests.servers.manners import EXTENSIONS
 from tests.servers.smtp import Server
-from tests.servers.tls import Authority
 
 USER, PASSWORD = "belong", "s3cret"
 
@@ -28,18 +27,13 @@ def is_secure() -> bool:
 
 
 @pytest.fixture
-def its_authority(request: pytest.FixtureRequest, *, is_secure: bool) -> Authority | None:
-    """The authority that vouches for the relay."""
-    return request.getfixturevalue("authority") if is_secure else None
-
-
-@pytest.fixture
-def relay(extensions: tuple[str, ...], its_authority: Authority | None) -> Iterator[Server]:
-    """A relay, which wants TLS and a password where an authority vouches for it."""
+def relay(
+    extensions: tuple[str, ...], request: pytest.FixtureRequest, *, is_secure: bool
+) -> Iterator[Server]:
     secure: dict[str, Any] = {}
-    if its_authority is not None:
-        context, users = its_authority.server(), {USER: PASSWORD}
-        secure = {"tls": "starttls", "context": context, "users": users}
+    if is_secure:
+        context = request.getfixturevalue("authority").server()
+        secure = {"tls": "starttls", "context": context, "users": {USER: PASSWORD}}
     with Server(extensions=extensions, **secure) as server:
         yield server
 
@@ -52,13 +46,19 @@ def patience() -> str:
 
 @pytest.fixture
 def environment(
-    environment: dict[str, str], relay: Server, patience: str, its_authority: Authority | None
+    environment: dict[str, str],
+    relay: Server,
+    patience: str,
+    request: pytest.FixtureRequest,
+    *,
+    is_secure: bool,
 ) -> dict[str, str]:
     """The settings, with the relay of these tests; what is uncertain is sent again at once."""
     where = f"127.0.0.1:{relay.port}"
     url = f"smtp://{where}?tls=none&{patience}"
-    if its_authority is not None:
-        url = f"smtp://{USER}:{PASSWORD}@{where}?ca={its_authority.file}&{patience}"
+    if is_secure:
+        ca = request.getfixturevalue("authority").file
+        url = f"smtp://{USER}:{PASSWORD}@{where}?ca={ca}&{patience}"
     return {
         **environment,
         "BELONG_SMTP_URL": url,

@@ -1,5 +1,8 @@
 """Ten thousand reports at once keep nobody waiting who asks for something."""
 
+import os
+from io import BytesIO
+
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -34,7 +37,9 @@ def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
 
 
 @pytest.mark.parametrize(("waiting", "octets"), [(9_999, 1), (399, 250_000)], ids=["many", "large"])
-def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(waiting, octets, cli, services):
+def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(
+    waiting, octets, cli, services, environment, capsys
+):
     """It keeps them, and the disk is not filled."""
     row = {"kind": pipe.RETURNED, "sealed": b"x" * octets}
     with services.writing.begin() as session:
@@ -43,6 +48,8 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(waiting, octets, c
     assert cli.invoke(args=["inbound"], input=last).exit_code == 0
     refused = cli.invoke(args=["inbound"], input=last)
     assert (refused.exit_code, "Too many" in refused.output) == (1, True)
+    assert pipe.main([], environment, BytesIO(last)) == os.EX_TEMPFAIL
+    assert "Too many" in capsys.readouterr().err
     small = cli.invoke(args=["inbound"], input=b"x" * 1_000)
     assert small.exit_code == (octets == 1), "there is room for a small one"
     with services.reading.begin() as session:
