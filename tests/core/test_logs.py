@@ -229,7 +229,9 @@ def test_a_flood_of_failures_is_told_in_numbers(lines):
     assert len(singly) == delivery_log.MAX_LINES
     assert numbers["uncertain"] == 5000
     told.note([(1, outcomes.LOST)])
-    assert lines()[-1]["event"] == "delivery uncertain", "A new minute tells of some again."
+    told.tell(is_last=True)
+    assert [each["event"] for each in lines()[-2:]] == ["delivery uncertain", "deliveries"]
+    assert lines()[-1]["uncertain"] == 1, "A new minute tells of some again, and of those alone."
 
 
 @on_sqlite

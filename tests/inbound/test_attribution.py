@@ -19,6 +19,7 @@ from belong_mail.core.rate_limits import (
 from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.inbound.attribution import MAX_MESSAGES
 from belong_mail.members.models import Subscription
 from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
@@ -192,6 +193,11 @@ def test_made_up_message_ids_use_up_no_ones_lookups(copy, scenario):
     nearest_last = " ".join([*(f"<b.{each:032x}@x>" for each in range(9)), message_id(copy)])
     scenario.take("", Returned(answers=nearest_last).write())
     assert states(scenario).count(State.BOUNCED) == 1
+    for _ in range(MAX_MESSAGES):
+        scenario.issue()
+    before, many = lookups_left(scenario), " ".join(map(message_id, scenario.copies()))
+    scenario.take("", Returned(named=(OFFICE,), answers=many).write())
+    assert before - lookups_left(scenario) == MAX_MESSAGES
 
 
 def lookups_left(scenario: BounceScenario) -> int:

@@ -4,14 +4,16 @@ from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
+from sqlalchemy import select
 
 from belong_mail.core.db import now
 from belong_mail.inbound import bounces
+from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
 from tests.factories import queue_issue
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA, VILLAGE, BounceScenario
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.servers.smtp import Accepted
 
@@ -138,6 +140,15 @@ def test_one_readers_reports_open_no_breaker(scenario):
 
 
 @on_sqlite
+def test_addresses_that_visitors_made_up_open_no_breaker(scenario, visitor):
+    scenario.relay.always("RCPT", "550 5.1.1 User unknown")
+    for number in range(20):
+        assert visitor.join(VILLAGE, f"nobody{number}@dpsk12.org").status_code == 303
+    scenario.worker.drain()
+    assert not is_ignoring(scenario)
+
+
+@on_sqlite
 def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
     scenario.add(ADA)
     scenario.come_back(0, 1)
@@ -194,6 +205,8 @@ def test_the_office_undoes_what_happened_since_a_time(scenario):
     assert scenario.members() == 1
     bring_back(scenario, timedelta(hours=1))
     assert scenario.members() == 3
+    with scenario.services.reading.begin() as session:
+        assert set(session.scalars(select(Subscription.is_unreachable))) == {False}
 
 
 def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
