@@ -5,12 +5,11 @@ of a change before it uses the value, so that an intruder's change is noticed. N
 encrypted addresses are stored here.
 """
 
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
@@ -35,25 +34,16 @@ class SiteSetting(Base):
 
 
 CHANGES = select(SiteSetting.name, SiteSetting.value)
+# As the office was notified. A change whose row is locked is neither announced nor used yet.
+ANNOUNCED = select(SiteSetting.name, SiteSetting.announced)
 
 
-def with_changes(session: Session, settings: Settings) -> Settings:
-    """Return the settings with the office's changes, for the web."""
-    return _with_values(settings, session.execute(CHANGES))
-
-
-def as_announced(session: Session, settings: Settings) -> Settings:
-    """Return the settings with the changes that the office was notified of, for the worker.
-
-    A change whose row is locked is neither announced nor used yet.
-    """
-    told = select(SiteSetting.name, SiteSetting.announced)
-    return _with_values(settings, session.execute(told))
-
-
-def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> Settings:
+def with_changes(
+    session: Session, settings: Settings, changes: Select[str, str | None] = CHANGES
+) -> Settings:
+    """Return the settings with the office's changes; the worker uses those that are `ANNOUNCED`."""
     valid = {}
-    for name, value in found:
+    for name, value in session.execute(changes):
         with suppress(ValueError):
             if value is not None:
                 valid[name] = parse(settings, name, value)
