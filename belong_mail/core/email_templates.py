@@ -13,7 +13,6 @@ from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.runtime import Macro
 
@@ -83,9 +82,6 @@ class Renderer:
         self._settings = names, mail_from, postal_address, office_inbox, help_lines
         # Values that the office has changed meanwhile, by template variable.
         self._changed: dict[str, object] = {}
-        self._inliner = CSSInliner(
-            load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True
-        )
 
     def use(self, postal_address: str, help_lines: HelpLines) -> None:
         """Replace the postal address and the help lines."""
@@ -99,6 +95,8 @@ class Renderer:
 
     def render(self, email: str, language: str, /, **context: object) -> RenderedEmail:
         """Render a template of `emails/`. Raises UndefinedError for a missing variable."""
+        from css_inline import inline  # noqa: PLC0415 - 2 MB, and many processes write no email
+
         page = partial(self._links.page, language=language)
         said = {"page": page} | self._changed | context
         html, _ = self._fill("html", email, language, said)
@@ -107,7 +105,9 @@ class Renderer:
             subject=" ".join(head["subject"].split()),
             preheader=head["preheader"],
             text=text.strip() + "\n",
-            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, html)),
+            html=inline(
+                BUTTON.sub(BUTTON_TABLE, html), load_remote_stylesheets=False, keep_at_rules=True
+            ),
         )
 
     def _fill(
