@@ -13,7 +13,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
-from belong_mail.meetings import formatting, ical, recurrence, service
+from belong_mail.meetings import formatting, recurrence, service
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
@@ -77,9 +77,7 @@ def month(session: Session, month: str) -> Page:
 @public
 def feed(session: Session) -> Response:
     """Return all groups' meetings as a feed."""
-    found, name = service.listed(session), _("%(program_name)s meetings")
-    content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
-    return Response(content, content_type=CALENDAR)
+    return calendar_of(service.listed(session), _("%(program_name)s meetings"))
 
 
 @meetings.get("/groups/<slug>/calendar.ics")
@@ -87,8 +85,15 @@ def feed(session: Session) -> Response:
 def group_feed(session: Session, slug: str) -> Response:
     group = groups.find(session, slug) or abort(404)
     name = _("%(program_name)s meetings") if is_discreet(group) else group.name
-    found = service.listed(session, group)
-    content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
+    return calendar_of(service.listed(session, group), name)
+
+
+def calendar_of(found: list[Meeting], name: str, *, is_member: bool = False) -> Response:
+    """Return meetings as a calendar."""
+    from belong_mail.meetings import ical  # noqa: PLC0415 - its library has 80 modules
+
+    said = _zone(), request_language(), name
+    content = ical.calendar_of_meetings(found, *said, is_member=is_member)
     return Response(content, content_type=CALENDAR)
 
 
@@ -106,12 +111,13 @@ def occurrence_on(meeting: Meeting, day: str) -> Occurrence:
 
 
 def day_file(occurrence: Occurrence, *, is_member: bool = False) -> Response:
+    from belong_mail.meetings import ical  # noqa: PLC0415 - as above
+
     content = ical.calendar_of_day(occurrence, _zone(), request_language(), is_member=is_member)
-    return calendar_file(content, "meeting.ics")
+    return calendar_file(Response(content, content_type=CALENDAR), "meeting.ics")
 
 
-def calendar_file(content: bytes, name: str) -> Response:
-    answer = Response(content, content_type=CALENDAR)
+def calendar_file(answer: Response, name: str) -> Response:
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 

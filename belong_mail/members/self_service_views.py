@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
-from belong_mail.meetings import formatting, ical
+from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.meetings.views import calendar_file, day_file, occurrence_on
+from belong_mail.meetings.views import calendar_file, calendar_of, day_file, occurrence_on
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as members
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
@@ -267,10 +267,8 @@ def feed(session: Session, token: str) -> Response:
     """Return the meetings of a member's group; the file's name does not identify the group."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     found = meetings.listed(session, members_self_service.calendar_owner(session, signed).group)
-    zone, language = services().settings.timezone, request_language()
-    name = _("%(program_name)s meetings")
-    content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
-    return calendar_file(content, "meetings.ics")
+    answer = calendar_of(found, _("%(program_name)s meetings"), is_member=True)
+    return calendar_file(answer, "meetings.ics")
 
 
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import segno
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
@@ -125,6 +124,8 @@ DARK = re.compile(b"\x01+")
 
 def qr_code(text: str) -> QrCode:
     """Return a text's QR code (ISO/IEC 18004) with error correction level M, for 15% of damage."""
+    import segno  # noqa: PLC0415 - for one page
+
     rows = list(segno.make(text, error="m", micro=False).matrix_iter(border=QUIET_ZONE_MODULES))
     dark = [(y, run) for y, row in enumerate(rows) for run in DARK.finditer(bytes(row))]
     path = [f"M{run.start()} {y}h{len(run[0])}v1h-{len(run[0])}z" for y, run in dark]
