@@ -46,6 +46,8 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     assert "no answer to your last message yet" not in page.text
     fields = Form(page.text).fields | {"message": AGAIN}
     page = visitor.press("/contact/answer", **fields)
+    assert "We’ve stored your message." in page.text
+    assert Form(page.text).fields["message"] == "", "or it would be sent twice"
     assert [page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)] == sorted(
         page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)
     )

@@ -257,6 +257,7 @@ def test_a_feed_is_well_formed_private_and_names_no_person(visitor, services):
     assert event.summary == "The Village: Tea, cake; and\\more"
     assert not re.search("ORGANIZER|ATTENDEE|mailto|VALARM", body.decode())
     assert "CLASS:PRIVATE" in body.decode(), "colleagues see no more than that one is busy"
+    assert "METHOD:PUBLISH" in body.decode()
 
 
 @pytest.mark.parametrize(

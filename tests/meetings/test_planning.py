@@ -93,6 +93,8 @@ def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(lead, visitor, se
     assert "Tuesday, December 8, 2026, 4:00–5:00 PM" in plain(shown)
     assert "Location: Room 4" in shown
     assert "Ana, room 9" in shown
+    assert "Familias bienvenidas" in visitor.open("/groups/the-village?lang=es").text
+    assert Form(lead.open(f"/lead/meetings/{meeting.public_id}").text).fields["is_open"] == "anyone"
 
 
 @pytest.mark.parametrize(

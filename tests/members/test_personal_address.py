@@ -410,6 +410,7 @@ def test_what_is_kept_of_a_code_says_no_hour(allowing):
     enter(allowing, page, code)
     index, day = allowing.keyring.index, timedelta(days=1).total_seconds()
     end = end_of_day(now()).timestamp()
+    assert 0 < end - now().timestamp() <= day
     nonce = nonce_of(page)
     with allowing.services.reading.begin() as session:
         group = group_named(session, VILLAGE).public_id

@@ -32,6 +32,7 @@ def test_a_used_confirmation_link_says_that_they_are_in(scenario):
     assert f"<h1>{words}</h1>" in answer.text
     assert "The Village" in answer.text
     assert '<form method="post"' not in answer.text
+    assert 'href="/not-me/' in answer.text
     assert "The Village" not in answer.text.partition("</title>")[0]
     assert kept_of(scenario.services) == before
     with time_machine.travel(now() + timedelta(days=40)):

@@ -273,11 +273,12 @@ def forge(scenario, slug: str, sealed_slug: str, addresses: list[str], **marks: 
 
 
 def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario):
-    """An intruder in the web seals one for another group, a large one, or starts none."""
+    """An intruder seals one for another group, a large one, a stranger, or starts none."""
     forge(scenario, "women-of-color", "women-of-color", [ADA], started_at=None)
     many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
     forge(scenario, VILLAGE, VILLAGE, many)
     forge(scenario, "lgbtq", "asian", [ADA])
+    forge(scenario, "asian", "asian", ["eve@example.org"])
     scenario.worker.drain()
     assert deliveries(scenario) == []
     assert scenario.rows("subscriptions") == 0

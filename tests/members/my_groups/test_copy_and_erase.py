@@ -104,6 +104,7 @@ def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
             gone = mine.open(old)
             assert gone.status_code == 404
             assert "two days" in gone.text
+    assert mine.open(f"/my-groups/deleted?by={10**20}").status_code == 200
 
 
 @on_both("foreign keys")
@@ -124,6 +125,8 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
     assert mine.all(select(Subscription.public_id)) == [grace]
     of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
     assert sorted(each is None for each in mine.all(of_issue)) == [False, True]
+    about = select(Delivery.about_id).where(Delivery.kind == "confirm-subscription")
+    assert mine.all(about) == [None]
     for table in (PendingConfirmation, AddressChange, ManageSession):
         assert mine.count(table) == 0
     for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import Limit
 from belong_mail.delivery import suppressions
 from belong_mail.members import service as members
 from belong_mail.members.models import AddressChange, Subscription
@@ -156,8 +157,11 @@ def test_a_new_address_that_wants_no_mail_gets_none(mine):
     with mine.services.writing.begin() as session:
         for address in (NEW, asked):
             suppressions.suppress(session, mine.keyring.index, address, "asked")
+    used = select(func.sum(Limit.used_until))
+    before = mine.all(used)
     answer = mine.send(f"{path}/change-address", email=NEW)
     assert answer.status_code == 303
+    assert mine.all(used) > before, "its source has used a form"
     assert mine.mails(NEW) == []
     mine.press(url)
     mine.drain()

@@ -89,6 +89,7 @@ def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_gro
     wrong = mine.press(f"{link}/pause", until="2027-02-31")
     assert wrong.status_code == 422
     assert "Choose a date, like 12/31/2027" in wrong.text
+    assert 'id="problem"' in wrong.text
     assert mine.press(f"{link}/language", language="xx").status_code == 400
     page = mine.follow(f"{link}/pause", until=in_days(20), membership=other).text
     assert "Newsletters are paused." in page
