@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
-from tests.faults.scene import Scene
+from tests.faults.scene import CONNECTIONS, Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
 
@@ -13,7 +13,6 @@ ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&
 WAYS = [EXTENSIONS, SLOW]
 MOMENTS = ["MAIL", "after MAIL", "RCPT", "after RCPT", "DATA", "after DATA"]
 MEMBERS = 12
-CONNECTIONS = 5
 
 
 def kill_once(scene: Scene, moment: str, nth: int = 1) -> str:

@@ -11,7 +11,7 @@ from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.ops.demo_data import add_members
 from tests.factories import group_named, queue_issue
 from tests.faults.audit import audit
-from tests.faults.storm import IN_HAND
+from tests.faults.scene import IN_HAND
 from tests.markers import night, on_sqlite
 from tests.processes import drain, feed, run, running
 from tests.relays.debian import why_not
