@@ -160,6 +160,7 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
     shutil.copy(tmp_path / "on-the-disk", journal)
     relay.delay = 0
     assert run(environment, "worker", "--drain").returncode == 0
+    assert list(folder.iterdir()) == [], "the files of the dead are gone"
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted)
     states = books(services, issue)
     assert states["accepted"] + states["uncertain"] == 300
