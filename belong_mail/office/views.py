@@ -194,20 +194,26 @@ def entries(session: Session) -> Page:
 
 
 def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
-    """Return each account's name, or its reference."""
+    """Return the name of each account, or its reference, and of the other kinds of actors."""
     named = trail.accounts_in(session, entries)
     called = {
         public_id: name or _("Account %(reference)s", reference=trail.reference(public_id))
         for public_id, name in named.items()
     }
     own = signed_in().public_id
-    return called | ({own: f"{called[own]} {_('(you)')}"} if own in called else {})
+    if own in called:
+        called[own] += f" {_('(you)')}"
+    return called | {
+        Role.OPERATOR: _("An operator, on the server"),
+        Role.WORKER: _("The system"),
+        Role.NOBODY: _("Someone who wasn’t signed in"),
+    }
 
 
 def _run(accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry) -> tuple[date, str, str]:
     """Return what entries below one heading have in common: day, author and session."""
-    reference = trail.reference(entry.browser_session)
-    return entry.at.astimezone(zone).date(), _who(entry, accounts), reference
+    who = accounts.get(entry.actor or entry.role, entry.role)
+    return entry.at.astimezone(zone).date(), who, trail.reference(entry.browser_session)
 
 
 def _about(entry: AuditEntry) -> str:
@@ -218,14 +224,3 @@ def _about(entry: AuditEntry) -> str:
     if detail.startswith("about-"):
         return _("about %(number)s", number=detail.removeprefix("about-"))
     return _(trail.DETAILS[detail]) if detail in trail.DETAILS else ""
-
-
-def _who(entry: AuditEntry, accounts: Mapping[str, str]) -> str:
-    if entry.actor:
-        return accounts.get(entry.actor, trail.reference(entry.actor))
-    said = {
-        Role.OPERATOR: _("An operator, on the server"),
-        Role.WORKER: _("The system"),
-        Role.NOBODY: _("Someone who wasn’t signed in"),
-    }
-    return said.get(Role(entry.role), entry.role)

@@ -33,17 +33,10 @@ def listed(office: Visitor, query: str = "") -> list[str]:
     """List the lines of the page in words, each with its author before it."""
     page = office.open(f"{PAGE}?{query}")
     assert page.status_code == 200
-    found = re.search(r'<ul class="trail".*?</ul>', page.text, re.DOTALL)
-    lines, author = [], ""
-    for is_author, line in re.findall(
-        r'<li( class="author")?>(.*?)</li>', found[0] if found else "", re.DOTALL
-    ):
-        words = " ".join(re.sub(r"<[^>]+>", " ", line).split())
-        if is_author:
-            author = words
-        else:
-            lines.append(f"{author}: {words}")
-    return lines
+    found = re.sub(r'<li class="day">.*?</li>', "", page.text.partition('class="trail"')[2])
+    runs = found.partition("</ul>")[0].split('<li class="author">')[1:]
+    said = [re.sub(r"<[^>]+>", " ", each.replace("</li>", "|")).split("|")[:-1] for each in runs]
+    return [" ".join(f"{author}: {line}".split()) for author, *lines in said for line in lines]
 
 
 def test_office_reads_who_did_what_when_and_from_which_session(office, services):
