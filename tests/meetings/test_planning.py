@@ -239,7 +239,10 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     listed = lead.open(lead.act(f"{day}/cancel").location).text
     assert plain(listed).count("is canceled.") == 2
     assert f'<a href="{day}">Undo</a>' in listed
-    assert "Canceled" in visitor.open("/groups/the-village").text
+    assert "<strong>Canceled</strong>" in lead.open(day).text
+    shown = visitor.open("/groups/the-village").text
+    assert "Canceled" in shown
+    assert shown.count("Add to my calendar:") == meetings.NEXT - 1, "nobody adds what is canceled"
     poster = visitor.open("/groups/the-village/poster").text
     assert poster.count("4:00–5:00 PM") == meetings.NEXT, "the next that take place"
     assert lead.send(day, **moved).status_code == 303

@@ -9,13 +9,11 @@ import time_machine
 from sqlalchemy import event, select
 
 from belong_mail.delivery.models import Delivery
-from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
-from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA
@@ -181,14 +179,6 @@ def test_a_meeting_that_cannot_be_read_stops_no_other_groups_reminders(scenario,
         plan_meeting(session, slug="asian", starts_on=TUESDAY, repeats="x")
     assert len(mails(scenario)) == 1
     assert "is left out: " in caplog.text
-
-
-def test_a_retired_groups_meetings_are_silent(scenario, clock):
-    clock.shift(HOUR)
-    with scenario.services.writing.begin() as session:
-        session.get_one(Group, meeting(scenario).group_id).retired_at = datetime.now(UTC)
-    assert mails(scenario) == []
-    assert dump_of(scenario.services)["reminders"] == []
 
 
 def test_the_worker_itself_looks_and_a_reminder_speaks_the_members_language(scenario, clock):
