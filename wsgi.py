@@ -38,6 +38,7 @@ def create_app() -> Flask:
     app = Flask("belong_mail")
     app.extensions["belong"] = make_services(config)
     cli.register(app.cli)
+    gc.freeze()  # or the first collection would look through all that was loaded
     gc.enable()
     return app
 
