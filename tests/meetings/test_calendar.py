@@ -41,6 +41,7 @@ def test_anyone_sees_dates_by_group_and_month(visitor, services):
             assert words in page
         only = visitor.open("/calendar?group=asian").text
         assert "Walk" in only
+        assert re.search(r'href="/calendar/20\d\d-\d\d\?group=asian"', only)
         assert ">Belong meeting<" not in only
         assert visitor.open("/calendar?group=nobody").status_code == 404
         assert visitor.open("/calendar?group=%27").status_code == 404
@@ -149,7 +150,7 @@ def test_members_read_where_they_meet_by_email_and_in_my_groups_and_a_forwarded_
     scenario.visitor.send("/my-groups", email=ADA)
     own = scenario.visitor.open(link_to(scenario.mails()[-1], "my-groups")).text
     assert own.count(PLACE) == 3
-    assert LINK in own
+    assert f'href="{LINK}" rel="noreferrer"' in own
     forwarded = scenario.visitor.open(leave).text
     assert not re.search(f"{PLACE}|{LINK}", forwarded)
 

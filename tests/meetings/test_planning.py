@@ -243,6 +243,7 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     shown = visitor.open("/groups/the-village").text
     assert "Canceled" in shown
     assert shown.count("Add to my calendar:") == meetings.NEXT - 1, "nobody adds what is canceled"
+    assert "<em>Canceled</em>" in visitor.open("/calendar/2026-12").text
     poster = visitor.open("/groups/the-village/poster").text
     assert poster.count("4:00–5:00 PM") == meetings.NEXT, "the next that take place"
     assert lead.send(day, **moved).status_code == 303

@@ -52,6 +52,7 @@ def link(scenario) -> str:
 
 def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
     url = link(alone)
+    assert "We send it once a week at most." in alone.visitor.open(f"{PAGE}/sent").text
     [mail] = alone.relay.to(ADA)[-1:]
     for part in (str(mail), text_of(mail), html_of(mail)):
         assert not any(name in part for name in ("LGBTQ", "Asian", "Village"))

@@ -116,6 +116,7 @@ def test_staff_join_with_a_personal_address(allowing):
     assert len(allowing.mails(ADA)) == 1
     enter(allowing, *ask_code(allowing))
     assert allowing.subjects(HOME)[2:] == ["About your request"], "who is in already hears so"
+    assert link_to(allowing.relay.to(HOME)[-1], "leave")
 
 
 @on_sqlite

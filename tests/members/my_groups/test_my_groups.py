@@ -25,6 +25,7 @@ def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine):
     assert 0 < page.text.index("LGBTQ") < page.text.index("The Village"), "as in the directory"
     assert "Asian" not in page.text
     assert ADA not in page.text
+    assert '<meta name="robots" content="noindex">' in page.text
     [mail] = mine.relay.to(ADA)
     for words in (str(mail["Subject"]), text_of(mail), html_of(mail)):
         assert "Village" not in words
