@@ -309,6 +309,7 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea on Friday", "Come.")
         sent = queue_issue(session)
+        newsletters.plan(session, sent)
         (image, flyer), (seen, mailed) = (enclose(session, each) for each in (issue, sent))
         thread = begin_thread(session, services)
         meeting = plan_meeting(session, SLUG)

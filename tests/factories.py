@@ -16,8 +16,12 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import start_subscription
+from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import release
+from belong_mail.newsletters.tasks import queue_due
+from belong_mail.worker.loop import Worker
 
 
 def group_named(session: Session, slug: str) -> Group:
@@ -69,8 +73,17 @@ def queue_issue(
     subject: str = "This month with us",
     text: str = "Hello, **everybody**.\n\nCome to the [library](https://library.example.org/x).",
 ) -> Newsletter:
+    """Schedule an issue for now, without approval: the worker queues it in its next turn."""
     issue = newsletters.draft(session, group_named(session, slug), subject, text)
-    newsletters.queue(session, issue)
+    approval.exempt(session, issue)
+    release(session, issue, now())
+    return issue
+
+
+def queue_at_once(worker: Worker, session: Session, *words: str, **more: str) -> Newsletter:
+    """Queue an issue as the worker does; nothing of it is sent yet."""
+    issue = queue_issue(session, *words, **more)
+    queue_due(worker.work_in(session))
     return issue
 
 

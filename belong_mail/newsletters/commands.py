@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
 from belong_mail.groups.commands import require_group
 from belong_mail.newsletters import approval
@@ -39,7 +39,7 @@ def send_newsletter(
 ) -> None:
     """Send the Markdown FILE to the members of the group SLUG.
 
-    There is no time to undo. Prints the newsletter's ID.
+    The worker begins within seconds, so there is no time to undo. Prints the newsletter's ID.
     """
     with refusing(UnicodeDecodeError, words="The file is not UTF-8 text.", kind=click.BadParameter):
         text = file.read_text(encoding="utf-8-sig")
@@ -47,7 +47,10 @@ def send_newsletter(
         group = require_group(session, slug)
         with refusing(newsletters.InvalidNewsletter, kind=click.BadParameter):
             newsletter = newsletters.draft(session, group, subject, text)
-        _let_go(session, newsletter, at)
+        _require_fit(newsletter)
+        approval.exempt(session, newsletter)
+        due_at = at.replace(tzinfo=services().settings.timezone) if at else now()
+        issue_release.release(session, newsletter, due_at)
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 
@@ -78,20 +81,6 @@ def list_newsletters(last: int) -> None:
             time = f"{at:%Y-%m-%d %H:%M}" if at else "-"
             state = issue_release.issue_status(session, issue).state
             click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}\t{issue.id}")
-
-
-def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
-    """Schedule a newsletter for now or a local time, without approval."""
-    _require_fit(newsletter)
-    approval.exempt(session, newsletter)
-    if at is not None:
-        at = at.replace(tzinfo=services().settings.timezone)
-        return issue_release.release(session, newsletter, at)
-    issue_release.record(session, Kind.RELEASED, newsletter)
-    newsletters.queue(session, newsletter)
-    if services().settings.copy_to_office:
-        newsletters.send_copy(session, newsletter)
-    return None
 
 
 def _require_fit(newsletter: Newsletter, outcome: str = "Nothing was sent.") -> None:

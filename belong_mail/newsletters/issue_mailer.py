@@ -60,7 +60,6 @@ WRAPPED_COLUMNS.append(
         LARGE_WRAPPED_ROWS,
     )
 )
-UNFIT = "it does not pass the gate, or lacks an approval"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 
@@ -249,10 +248,9 @@ class IssueMailer:
         self.chosen: ChunkMembers = partial(newsletters.chunk_members_query, _OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Render and store an issue unless that is done; return what selects its members.
+        """Return what selects an issue's members.
 
-        Raises IssuePaused, and pauses the issue, if its row cannot be read or the gate refuses it.
-        After another error in rendering, its deliveries fail and other email goes on.
+        Raises IssuePaused, and pauses the issue, if its row cannot be read.
         """
         if self.prepared.get("newsletter_id") == newsletter_id:
             return self.prepared
@@ -267,8 +265,6 @@ class IssueMailer:
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._pause(session, newsletter_id, f"it cannot be read ({type(error).__name__})")
             raise IssuePaused from None
-        if not self._freeze(session, newsletter):
-            raise IssuePaused
         self.prepared = {
             "newsletter_id": newsletter_id,
             "group_id": newsletter.group_id,
@@ -279,31 +275,6 @@ class IssueMailer:
     def forget(self) -> None:
         self.prepared = {}
         self._writers.clear()
-
-    def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
-        """Store an issue's message in each language, unless that is done.
-
-        If the gate refuses it or an approval is missing, pause the issue and return False.
-        """
-        kept = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
-        missing = i18n.NAMES.keys() - set(session.scalars(kept))
-        if not missing:
-            return True
-        try:
-            with session.begin_nested():
-                if may_go_out(self._mailer.opener, session, newsletter):
-                    made = {each: build(self._mailer, newsletter, each) for each in sorted(missing)}
-                    keep_messages(session, self._mailer, newsletter, made)
-                    return True
-        except (*NO_DATABASE, OSError):
-            raise
-        except UnfitIssue:
-            pass
-        except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
-            log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
-            return True
-        self._pause(session, newsletter.id, UNFIT)
-        return False
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
         """Read what these deliveries' copies need, in one query; unknown ids are left out."""
@@ -365,15 +336,12 @@ class IssueMailer:
     ) -> IssueTemplate | Exception:
         """Return the template of an issue's copies, or an exception to raise for each of them.
 
-        If the gate refuses it, the issue is paused. If rendering failed before, it is tried once
-        more.
+        If the gate refuses it, the issue is paused. A language that was added since the issue was
+        queued is replaced by the default.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
-        if frozen is None:
-            if not self._freeze(session, newsletter):
-                return IssuePaused()
-            frozen = session.get(RenderedIssue, (newsletter_id, language))
+        frozen = frozen or session.get(RenderedIssue, (newsletter_id, DEFAULT))
         at = newsletter.queued_at
         if frozen is None or at is None:
             return DecryptionError(TEMPLATE_COLUMN)
@@ -381,16 +349,16 @@ class IssueMailer:
             self._writers.clear()
         try:
             made = self._mailer.opener.unwrap(
-                frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, language)
+                frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, frozen.language)
             )
             wire, root = MessageTemplate.from_bytes(made), self._mailer.links.root
-            fit = FitMessage(newsletter, wire, language, root)
+            fit = FitMessage(newsletter, wire, frozen.language, root)
         except DecryptionError as error:
             return error
         except UnfitIssue:
-            self._pause(session, newsletter_id, UNFIT)
+            self._pause(session, newsletter_id, "it does not pass the gate")
             return IssuePaused()
-        return IssueTemplate(self._mailer, newsletter, at, language, fit)
+        return IssueTemplate(self._mailer, newsletter, at, frozen.language, fit)
 
     def _pause(self, session: Session, newsletter_id: int, why: str) -> None:
         log.warning("Newsletter %d is paused: %s.", newsletter_id, why)

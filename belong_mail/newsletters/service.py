@@ -186,14 +186,6 @@ def require_valid(newsletter: Newsletter) -> None:
         raise SubjectNamesGroup
 
 
-def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
-    """Plan an issue; a second call does nothing. Raises SubjectNamesGroup and GroupIsRetired."""
-    if newsletter.queued_at is not None:
-        return
-    require_valid(newsletter)
-    plan(session, newsletter, at_once)
-
-
 def plan(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
     """Plan a checked issue in chunks for all current members."""
     session.flush()

@@ -117,34 +117,31 @@ DUE = (
 )
 
 
-def queue_due(work: Work) -> list[Newsletter]:
-    """Queue at most DUE_AT_ONCE issues that are due, and return them.
+def queue_due(work: Work) -> None:
+    """Queue at most DUE_AT_ONCE issues that are due.
 
     An issue that must not be sent without a decision is held, and its leads are asked; one of a
     retired group becomes a draft. A row that cannot be read is held as well.
     """
-    session, queued = work.session, []
+    session = work.session
     some = DUE.limit(DUE_AT_ONCE).with_for_update(skip_locked=True)
     for number in session.scalars(some, {"at": work.at}).all():
         try:
             with session.begin_nested():
-                newsletter = session.get_one(Newsletter, number)
-                if _queue_or_hold(work, newsletter):
-                    queued.append(newsletter)
+                _queue_or_hold(work, session.get_one(Newsletter, number))
         except (*NO_DATABASE, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Newsletter %d is held: %s", number, type(error).__name__)  # noqa: TRY400
             unreadable = update(Newsletter).where(Newsletter.id == number)
             session.execute(unreadable.values(held_at=now(), due_at=None))
-    return queued
 
 
-def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
-    """Queue an issue that is due, or hold it; return whether it is queued."""
+def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
+    """Queue an issue that is due, with the office's copy, or hold it."""
     if newsletter.group.has_ended(now()):
         newsletter.due_at = None
-        return False
+        return
     made = issue_mailer.fit_messages(work.mailer, newsletter)
     if not made:
         why = "unfit"
@@ -156,11 +153,12 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> bool:
         newsletters.plan(work.session, newsletter)
         # In the same transaction, so that the checked content is sent.
         issue_mailer.keep_messages(work.session, work.mailer, newsletter, made)
-        return True
+        if work.settings.copy_to_office:
+            newsletters.send_copy(work.session, newsletter)
+        return
     newsletter.held_at, newsletter.due_at = now(), None
     if ask_leads(work, newsletter, why):
         audit.record(work.session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
-    return False
 
 
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:

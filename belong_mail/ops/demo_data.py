@@ -15,6 +15,7 @@ from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
+from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 
@@ -97,7 +98,7 @@ def fill_demo(session: Session, keyring: Keyring) -> None:
     invitations.invite(session, keyring, village, DEMO_LEAD)
     newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
-    newsletters.queue(session, issue)
+    release.release(session, issue, now())
     _add_meetings(session)
 
 

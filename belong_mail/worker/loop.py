@@ -45,7 +45,6 @@ from belong_mail.members import import_tasks, wrapped_fields
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.newsletters import auto_pause, issue_mailer
-from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import DUE, queue_due
 from belong_mail.ops import hold, key_check
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
@@ -362,9 +361,7 @@ class Worker:
 
     def _queue_due(self) -> bool:
         with self._sessions.begin() as session:
-            for newsletter in queue_due(self.work_in(session)):
-                if self._settings.copy_to_office:
-                    newsletters.send_copy(session, newsletter)
+            queue_due(self.work_in(session))
         return True
 
     def _tell_of_starts(self) -> bool:

@@ -16,7 +16,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
 from belong_mail.ops.cli import WITHOUT_SETTINGS
-from tests.factories import make_members, members_of, queue_issue
+from tests.factories import make_members, members_of, queue_at_once
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, ended, fork, run
 
@@ -97,10 +97,10 @@ def at_terminal(settings, *arguments: str, answer: str = "") -> subprocess.Compl
     return subprocess.CompletedProcess(arguments, code, said.decode(), "")
 
 
-def issue(services, keyring) -> str:
+def issue(worker, services, keyring) -> str:
     with services.writing.begin() as session:
         make_members(session, keyring, 2)
-        return queue_issue(session).public_id
+        return queue_at_once(worker, session).public_id
 
 
 def is_stopped(services) -> bool:
@@ -109,16 +109,16 @@ def is_stopped(services) -> bool:
 
 
 @on_sqlite
-def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, services, keyring):
+def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, worker, services, keyring):
     """“--yes” answers, and a script is not asked."""
-    name = issue(services, keyring)
+    name = issue(worker, services, keyring)
     question = "It cannot be resumed after that. Stop it for good? [y/N]"
     for answer, code in (("n", 1), ("y", 0)):
         said = at_terminal(environment, "newsletter", "stop", name, answer=answer)
         assert (said.returncode, question in said.stdout) == (code, True)
         assert is_stopped(services) == (answer == "y")
     with services.writing.begin() as session:
-        other = queue_issue(session, "asian").public_id
+        other = queue_at_once(worker, session, "asian").public_id
     said = at_terminal(environment, "newsletter", "stop", other, "--yes")
     assert (said.returncode, "Stop it for good?" in said.stdout) == (0, False)
     done = run(environment, "purge")
@@ -126,10 +126,12 @@ def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, service
 
 
 @on_sqlite
-def test_a_restore_that_is_not_wanted_leaves_the_database(environment, services, keyring, tmp_path):
+def test_a_restore_that_is_not_wanted_leaves_the_database(
+    environment, worker, services, keyring, tmp_path
+):
     copy = str(tmp_path / "copy")
     assert run(environment, "db", "backup", copy).returncode == 0
-    name = issue(services, keyring)
+    name = issue(worker, services, keyring)
     said = at_terminal(environment, "db", "restore", copy, answer="n")
     assert (said.returncode, "What is in the database now is lost." in said.stdout) == (1, True)
     with services.reading.begin() as session:
@@ -153,8 +155,8 @@ def test_long_work_shows_how_far_it_is_at_a_terminal_alone(environment, services
 
 
 @on_sqlite
-def test_a_worker_that_drains_shows_what_still_waits(environment, services, keyring):
-    issue(services, keyring)
+def test_a_worker_that_drains_shows_what_still_waits(environment, worker, services, keyring):
+    issue(worker, services, keyring)
     shown = at_terminal(environment, "worker", "--drain")
     assert shown.returncode == 0
     assert "Still waiting: 2 queued" in shown.stdout

@@ -12,15 +12,19 @@ from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import make_worker
 from tests.counts import count_faults
-from tests.factories import make_members, queue_issue
+from tests.factories import make_members, queue_at_once
 
 
 def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
     """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
+    worker = make_worker(services, keyring)
     with services.writing.begin() as session:
         make_members(session, keyring, members)
-        return queue_issue(session).id
+        issue = queue_at_once(worker, session).id
+    worker.engine.close()
+    return issue
 
 
 def hold(session: Session, owner: str, claimed: list[tuple[int, Compose]]) -> None:

@@ -7,7 +7,8 @@ from sqlalchemy import event
 
 from belong_mail.delivery.engine import RESULT_WAIT_SECONDS
 from tests.counting import counted, statements_of
-from tests.delivery.factories import books, queue
+from tests.delivery.factories import books
+from tests.factories import make_members, queue_issue
 from tests.markers import on_both, periodic_tasks
 
 pytestmark = on_both("statements and commits are counted")
@@ -23,7 +24,9 @@ def test_many_results_share_a_commit_and_nothing_is_rendered_for_one_recipient(
     worker, services, keyring
 ):
     """Fewer share one only where it would be long to wait for more."""
-    issue = queue(services, keyring, MEMBERS)
+    with services.writing.begin() as session:
+        make_members(session, keyring, MEMBERS)
+        issue = queue_issue(session).id
     commits: list[object] = []
     event.listen(services.writing.kw["bind"], "commit", commits.append)
     began = time.monotonic()

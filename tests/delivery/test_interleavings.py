@@ -24,7 +24,7 @@ from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
-from tests.factories import make_members, queue_issue
+from tests.factories import make_members, queue_at_once
 
 MEMBERS = 2
 # By day, and at night.
@@ -61,7 +61,7 @@ class Issues:
                 session.execute(delete(table))
             for member in session.scalars(select(Subscription)):
                 member.ended_at = None
-            self.id = queue_issue(session).id
+            self.id = queue_at_once(self._worker, session).id
         with self._services.writing.begin() as session:
             self._worker._issue_mailer.prepare(session, self.id)
 

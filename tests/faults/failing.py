@@ -6,10 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 
-class Failed(Exception):
+class Failed(OperationalError):
     """The database failed at this statement."""
+
+    def __init__(self) -> None:
+        super().__init__("", {}, Exception())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
 from tests.counts import count_faults
-from tests.factories import group_named, make_members, queue_issue
+from tests.factories import group_named, make_members, queue_at_once
 from tests.faults.audit import Copy, audit, imbalance
 from tests.processes import SECONDS, Forked, drain, run, running
 from tests.servers.smtp import Server
@@ -41,12 +41,14 @@ class Scene:
 
     def queue(self, members: int, slug: str = "the-village") -> str:
         """Queue an issue for so many new members; return its id."""
+        worker = make_worker(self.services, self.keyring)
         with self.services.writing.begin() as session:
             if members < MANY:
                 make_members(session, self.keyring, members, slug)
             else:
                 add_members(session, self.keyring, group_named(session, slug), members)
-            issue = queue_issue(session, slug).public_id
+            issue = queue_at_once(worker, session, slug).public_id
+        worker.engine.close()
         self.issues[issue] = members
         return issue
 

@@ -5,21 +5,21 @@ import pytest
 from belong_mail.core.db import make_engine
 from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
-from tests.factories import make_members, queue_issue
+from tests.factories import make_members, queue_at_once
 from tests.faults.failing import failures
 from tests.markers import night, on_both
 from tests.postgres import postgresql
 
 
 @on_both("transactions")
-def test_an_issue_is_queued_whole_or_not_at_all(services, keyring):
+def test_an_issue_is_queued_whole_or_not_at_all(worker, services, keyring):
     with services.writing.begin() as session:
         make_members(session, keyring, 5)
     before = kept_of(services)
 
     def queue() -> None:
         with services.writing.begin() as session:
-            queue_issue(session)
+            queue_at_once(worker, session)
 
     def check() -> None:
         assert kept_of(services) == before

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from belong_mail.core.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
+from belong_mail.newsletters.release import release
 from tests.factories import group_named, make_members
 from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
@@ -44,7 +46,7 @@ def queue(scene: Scene, members: int) -> str:
         issue.text = {"en": f"{issue.text['en']}\n\n{picture.source}"}
         session.flush()
         session.refresh(issue)
-        newsletters.queue(session, issue)
+        release(session, issue, now())
     scene.issues[issue.public_id] = members
     return issue.public_id
 

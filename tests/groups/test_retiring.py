@@ -16,7 +16,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to, text_of
-from tests.factories import group_named, make_members, plan_meeting, queue_issue
+from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import Scenario
 
@@ -91,12 +91,8 @@ def test_what_is_scheduled_or_held_is_never_sent(scenario, cli, retire):
     with scenario.services.writing.begin() as session:
         for issue in session.scalars(select(Newsletter)):
             assert issue.queued_at is issue.due_at is None
-            for verb in (
-                release.release,
-                lambda session, issue, _at: newsletters.queue(session, issue),
-            ):
-                with pytest.raises(newsletters.GroupIsRetired):
-                    verb(session, issue, now())
+            with pytest.raises(newsletters.GroupIsRetired):
+                release.release(session, issue, now())
         assert session.scalars(select(Newsletter.held_at)).all() == [None, None] or (
             retire is by_an_older_version
         )
@@ -110,7 +106,7 @@ def test_what_is_being_sent_stops_and_its_books_add_up(scenario, cli, retire, ac
     scenario.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
-        queue_issue(session)
+        queue_at_once(scenario.worker, session)
     if accepted:
         scenario.worker.drain()
     assert len(scenario.relay.accepted) == accepted

@@ -11,7 +11,7 @@ from belong_mail.inbound import bounces
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
-from tests.factories import queue_issue
+from tests.factories import queue_at_once
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, VILLAGE, BounceScenario
 from tests.markers import on_both, on_sqlite, periodic_tasks
@@ -214,7 +214,7 @@ def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
     scenario.add("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
     scenario.come_back(0, 1)
     with scenario.services.writing.begin() as session:
-        issue = queue_issue(session).id
+        issue = queue_at_once(scenario.worker, session).id
     bring_back(scenario, timedelta(days=1))
     assert scenario.members() == 3
     scenario.worker.drain()

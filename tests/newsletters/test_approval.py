@@ -202,25 +202,17 @@ def test_the_worker_holds_what_the_rows_alone_release(room):
     assert room.is_sent()
 
 
-@pytest.mark.parametrize("by_command", [False, True])
-def test_words_changed_after_queueing_are_not_those_that_leave(by_command, room):
-    """An intruder in the web can change a row at any moment, and pause an issue in between.
-
-    The worker keeps what it queues; what a command queued is looked at once more.
-    """
+def test_words_changed_after_queueing_are_not_those_that_leave(room):
+    """An intruder in the web can change a row at any moment, and pause an issue in between."""
     page = room.asked_for(text="Come.")
     room.approve(page)
     with time_machine.travel(now() + timedelta(minutes=12), tick=True):
-        with room.services.writing.begin() as session:
-            if by_command:
-                newsletters.queue(session, session.scalars(select(Newsletter)).one())
         room.worker._queue_due()
         with room.services.writing.begin() as session:
             session.execute(update(Newsletter).values(text={"en": "Follow https://evil.example"}))
         room.worker.drain()
-    assert room.is_sent() is not by_command
+    assert room.is_sent()
     assert not any("evil" in text_of(mail) for mail in room.mails(MEMBER))
-    assert ("paused" in room.lead.open(f"{page}/sending").text) is by_command
 
 
 @pytest.mark.parametrize("forged", ["same", "foreign", "digest"])

@@ -4,19 +4,21 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, event, func, select, text, update
+from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import now
 from belong_mail.delivery import claims, pause, results
 from belong_mail.delivery.models import Chunk, Delivery
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
+from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.delivery.factories import books, queue
-from tests.factories import make_member, queue_issue
+from tests.factories import make_member, queue_at_once
 from tests.markers import on_both, on_postgresql, on_sqlite
+from tests.scenario import ADA
 
 pytestmark = on_both("claims and their locks")
 
@@ -44,7 +46,7 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
             make_member(session, keyring, name, language="es" if number % 3 == 1 else "en")
             for number, name in enumerate(names(8))
         ]
-        issue = queue_issue(session).id
+        issue = queue_at_once(worker, session).id
         members[0].ended_at = members[4].ended_at = now()
         members[6].paused_until = now() + timedelta(days=1)
     with services.writing.begin() as session:
@@ -66,7 +68,7 @@ def test_an_issue_that_is_planned_in_steps_misses_and_doubles_nobody(away, servi
         for number in away:
             members[number].ended_at = now()
         issue = newsletters.draft(session, members[0].group, "In steps", "Hello")
-        newsletters.queue(session, issue, at_once=2)
+        newsletters.plan(session, issue, at_once=2)
         found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
         lows, highs, planned = zip(*found, strict=True)
     assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
@@ -85,7 +87,7 @@ def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_grou
         away = [members[0], members[2], members[-1]]
         for each in away:
             each.ended_at = now()
-        issue = queue_issue(session).id
+        issue = queue_at_once(worker, session).id
         found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
         lows, highs, planned = zip(*found, strict=True)
         assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
@@ -176,24 +178,26 @@ def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_on
     assert books(services, issue) == {"recipients": number, "accepted": number}
 
 
-def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
-    worker, services, keyring
+def test_an_erasure_that_a_failed_turn_undid_is_done_in_the_next_before_copies_leave(
+    worker, services, keyring, relay
 ):
-    issue = queue(services, keyring, 1)
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ben@dpsk12.org")
+        erased = f"subscriptions/{make_member(session, keyring, ADA).public_id}"
+        erasure.start_erasure(session, keyring.opener, keyring.index, ADA, {erased})
+        queue_at_once(worker, session)
     released = []
 
     def fail_once_it_is_read(*savepoint) -> None:
         released.append(savepoint)
-        if len(released) == 3:
+        if len(released) == 2:
             raise OperationalError("RELEASE", None, ConnectionError())
 
     event.listen(services.engine, "release_savepoint", fail_once_it_is_read)
     with pytest.raises(OperationalError):
         worker.engine._turn()
     worker.drain()
-    assert books(services, issue) == {"recipients": 1, "accepted": 1}
-    with services.reading.begin() as session:
-        assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
+    assert [each.recipient for each in relay.accepted] == ["ben@dpsk12.org"]
 
 
 @on_sqlite
@@ -204,7 +208,7 @@ def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, service
     with services.writing.begin() as session:
         for table in (Delivery, Chunk, RenderedIssue, Newsletter):
             session.execute(delete(table))
-        assert queue_issue(session, subject="Another").id == first
+        assert queue_at_once(worker, session, subject="Another").id == first
     worker.engine.restart()
     worker.drain()
     assert [each.message["Subject"] for each in relay.accepted] == ["This month with us", "Another"]

@@ -19,7 +19,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, deliveries
-from tests.factories import make_members, queue_issue
+from tests.factories import make_members, queue_at_once
 from tests.markers import on_both
 from tests.processes import SECONDS
 from tests.waiting import wait_until
@@ -31,10 +31,10 @@ AT_ONCE = 2.0
 ON_ITS_WAY = 1.0
 
 
-def start_issue(services, keyring, members: int = MEMBERS) -> Newsletter:
+def start_issue(worker, services, keyring, members: int = MEMBERS) -> Newsletter:
     with services.writing.begin() as session:
         make_members(session, keyring, members)
-        return queue_issue(session)
+        return queue_at_once(worker, session)
 
 
 def press(lead, issue: Newsletter, verb: str) -> int:
@@ -46,7 +46,7 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
     lead, services, keyring, worker, relay
 ):
     """Not all that was written before the pause has left when its time is over."""
-    issue = start_issue(services, keyring)
+    issue = start_issue(worker, services, keyring)
     already = len(relay.accepted)
     relay.delay = 0.02
     running = threading.Thread(target=worker.drain)
@@ -77,7 +77,7 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
 def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
     lead, services, keyring, worker
 ):
-    issue = start_issue(services, keyring, 40)
+    issue = start_issue(worker, services, keyring, 40)
     for verb, said in (
         ("pause", "Not sent yet to about 40 members."),
         ("stop", "It wasn’t sent to about 40 members"),
@@ -96,7 +96,7 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
 def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
     verb, lead, services, keyring, worker, relay
 ):
-    issue = start_issue(services, keyring, 40)
+    issue = start_issue(worker, services, keyring, 40)
     already = len(relay.accepted)
     assert press(lead, issue, verb) == 303
     with services.writing.begin() as session:
@@ -110,7 +110,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
     mark, services, keyring, worker, relay
 ):
     relay.script("RCPT", "451 4.2.1 Not now")
-    start_issue(services, keyring, 1)
+    start_issue(worker, services, keyring, 1)
     worker.drain()
     with time_machine.travel(now() + timedelta(hours=1)):
         for value in ("'2020-01-01'", "NULL"):
@@ -126,7 +126,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
 def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyring, worker, relay):
     """Whoever holds the web may ask again and again: what a server put off waits as it did."""
     relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
-    issue = start_issue(services, keyring, 2)
+    issue = start_issue(worker, services, keyring, 2)
     worker.drain()
     before = [(each.state, each.due_at, each.created_at) for each in deliveries(services)]
     assert State.DEFERRED in {state for state, _, _ in before}
@@ -143,7 +143,7 @@ def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_i
     verb, services, keyring, worker
 ):
     mailer = worker._issue_mailer
-    issue = start_issue(services, keyring, 2)
+    issue = start_issue(worker, services, keyring, 2)
     with services.writing.begin() as session:
         claimed = claims.claim_chunk(session, "elsewhere", mailer, 100) or []
         ids = [number for number, _ in claimed]
@@ -161,7 +161,7 @@ def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_i
 def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
     way, lead, cli, services, keyring, worker, relay
 ):
-    issue = start_issue(services, keyring, 2)
+    issue = start_issue(worker, services, keyring, 2)
     with services.writing.begin() as session:
         ids = [
             one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []

@@ -12,7 +12,7 @@ import time_machine
 
 from belong_mail.core import encryption
 from belong_mail.core.decryption import BlindIndex
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member, queue_at_once, queue_issue
 from tests.markers import on_sqlite
 from tests.servers.smtp import drop
 from tests.smtp_raw import check_form, header_lines
@@ -97,7 +97,7 @@ def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_
     with services.writing.begin() as session:
         for member in MEMBERS:
             make_member(session, keyring, member)
-        queue_issue(session)
+        queue_at_once(worker, session)
     released_at = datetime.now(UTC)
     with time_machine.travel(released_at + timedelta(minutes=30), tick=True):
         worker.drain()

@@ -4,11 +4,13 @@ import re
 
 import pytest
 
+from belong_mail.core.db import now
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import Rule
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters import checklist
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.release import release
 from belong_mail.newsletters.rendering import fill_text
 from tests.browser_client import html_of, link_to, links_in, links_of, text_of
 from tests.factories import group_named, make_member, queue_issue
@@ -51,7 +53,7 @@ def send(worker, services, keyring, language: str = "en", **words) -> None:
         newsletters.update_draft(
             issue, **{"subject": {"en": "Tea"}, "text": {"en": PLAIN}, **words}
         )
-        newsletters.queue(session, issue)
+        release(session, issue, now())
     worker.drain()
 
 

@@ -10,7 +10,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import approval, release
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import html_of, text_of
-from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.factories import group_named, make_member, make_members, queue_at_once
 from tests.markers import on_both
 from tests.scenario import drain_in
 
@@ -29,10 +29,10 @@ def scheduled(
         return f"{LIST}/{issue.public_id}"
 
 
-def queued(services, keyring, members: int = 12) -> str:
+def queued(worker, services, keyring, members: int = 12) -> str:
     with services.writing.begin() as session:
         make_members(session, keyring, members)
-        return f"{LIST}/{queue_issue(session).public_id}"
+        return f"{LIST}/{queue_at_once(worker, session).public_id}"
 
 
 def held(services, worker) -> str:
@@ -60,7 +60,7 @@ def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
 ):
     scheduled(services)
     scheduled(services, "lgbtq", "Picnic")
-    queued(services, keyring)
+    queued(worker, services, keyring)
     worker.drain()
     with services.writing.begin() as session:
         hidden = newsletters.draft(session, group_named(session, "asian"), "Secret", "A draft.")
@@ -77,7 +77,7 @@ def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
 def test_a_paused_newsletter_goes_on_and_is_read_with_exact_numbers_of_what_became_of_it(
     office, services, keyring, worker, relay
 ):
-    page = queued(services, keyring)
+    page = queued(worker, services, keyring)
     assert "<strong>everybody</strong>" in office.open(f"{page}/read").text
     press(office, page, "pause")
     assert "Paused" in office.open(LIST).text.partition("Sent, or on their way")[0]
@@ -103,7 +103,7 @@ def count(office, page: str, words: str) -> int:
 def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left(
     office, services, keyring, worker, relay
 ):
-    page = queued(services, keyring)
+    page = queued(worker, services, keyring)
     assert press(office, page, "pause") == 303
     worker.drain()
     assert relay.accepted == []
@@ -169,10 +169,10 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
     assert state_of(services, page) == "draft"
 
 
-def test_older_newsletters_are_on_further_pages(office, services):
+def test_older_newsletters_are_on_further_pages(office, services, worker):
     with services.writing.begin() as session:
         for number in range(31):
-            queue_issue(session, subject=f"Number {number:02}")
+            queue_at_once(worker, session, subject=f"Number {number:02}")
     first, second = office.open(LIST).text, office.open(f"{LIST}?page=2").text
     assert "Number 30" in first
     assert "Number 00" not in first
@@ -195,7 +195,7 @@ def test_leaders_are_emailed_what_the_office_did_and_not_what_is_no_longer_so(
     for address in (LEAD, SECOND, OFFICE):
         scenario.invite_lead(address, "lgbtq")
     with scenario.services.writing.begin() as session:
-        page = f"{LIST}/{queue_issue(session, 'lgbtq', subject='Picnic').public_id}"
+        page = f"{LIST}/{queue_at_once(worker, session, 'lgbtq', subject='Picnic').public_id}"
     for verb, said in (("pause", "paused"), ("stop", "stopped")):
         assert press(office, page, verb) == 303
         for address in (LEAD, SECOND):
@@ -206,7 +206,7 @@ def test_leaders_are_emailed_what_the_office_did_and_not_what_is_no_longer_so(
                 assert "“Picnic” for the LGBTQ+ Belong Group" in words
                 assert f"/lead/newsletters/{page.rpartition('/')[2]}/sending" in words
     with scenario.services.writing.begin() as session:
-        page = f"{LIST}/{queue_issue(session, 'lgbtq').public_id}"
+        page = f"{LIST}/{queue_at_once(worker, session, 'lgbtq').public_id}"
     press(office, page, "pause")
     press(office, page, "resume")
     assert told(scenario, LEAD)[2:] == ["The Belong office resumed your newsletter"]

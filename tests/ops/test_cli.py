@@ -91,8 +91,10 @@ def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
     sent = send()
+    assert listed() == {sent: "scheduled"}
     worker.drain()
     later, now_going = send("--at", "2099-01-01 09:00"), send()
+    worker._queue_due()
     assert listed() == {later: "scheduled", now_going: "sending", sent: "sent"}
     for command, state in (("pause", "paused"), ("resume", "sending"), ("stop", "stopped")):
         assert cli.invoke(args=["newsletter", command, now_going]).exit_code == 0

@@ -18,7 +18,7 @@ from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, queue
-from tests.factories import queue_issue
+from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, one_by_day
 from tests.ops.copies import Settings, refused
 from tests.ops.troubles import LITTLE, cut, down, end, full, is_said, locked, once, read_only
@@ -172,7 +172,9 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
         form = Form(site.browser.get("/contact").text).fields | TYPED
         site.let_worker_begin()
         with full([*site.web_processes(), site.worker.pid]):
-            issue = queue(services, keyring, 3)
+            with services.writing.begin() as session:
+                make_members(session, keyring, 3)
+                issue = queue_issue(session).id
             wait_until(lambda: b"cannot be used" in site.words())
             answer = site.browser.post("/contact", form)
             assert (answer.status_code, f"{WORDS}</textarea>" in answer.text) == (503, True)

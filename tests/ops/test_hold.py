@@ -20,7 +20,7 @@ from belong_mail.ops.hold import CHANGED, REASONS, Host
 from belong_mail.ops.host_state import HostStateFile
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, deliveries, queue
-from tests.factories import group_named, queue_issue
+from tests.factories import group_named, queue_at_once
 from tests.markers import on_both, on_sqlite
 from tests.ops.copies import Settings, refused
 from tests.processes import run
@@ -277,7 +277,7 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(lead, visitor, cli):
 
 
 def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_uncertain(
-    environment, relay, services, keyring, visitor
+    environment, worker, relay, services, keyring, visitor
 ):
     """A copy made while an issue left: what it holds as waiting may have left since."""
     assert drain(environment) == (0, NOTHING_WAITS)
@@ -287,9 +287,9 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
     assert drain(environment)[0] == 0
     relay.usual()
     with services.writing.begin() as session:
-        paused = queue_issue(session)
+        paused = queue_at_once(worker, session)
         release.act(session, paused, release.pause)
-        waiting = queue_issue(session).id
+        waiting = queue_at_once(worker, session).id
         village = group_named(session, "the-village")
         newsletters.draft(session, village, "Hi", "Hello")
         newsletters.draft(session, village, "Hi", "Hello").due_at = now() + timedelta(days=9)
@@ -318,7 +318,7 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
     worker.drain()
     with services.writing.begin() as session:
         assert hold.waiting(session) == {"uncertain": 2}
-        stopped = queue_issue(session)
+        stopped = queue_at_once(worker, session)
         release.act(session, stopped, release.stop)
         in_hand = Delivery(kind="newsletter", newsletter_id=stopped.id, state=State.SENDING)
         in_hand.subscription_id, in_hand.due_at = 1, None

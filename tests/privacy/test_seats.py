@@ -12,7 +12,7 @@ from belong_mail.members.models import AddressChange
 from belong_mail.newsletters import release
 from tests.browser_client import Form
 from tests.crawl import MEMBER, MOVED, lead_stops, mailed_links, sign_in
-from tests.factories import make_members, queue_issue
+from tests.factories import make_members, queue_at_once
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -36,7 +36,7 @@ def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(app, services,
 def test_a_paused_issue_is_not_even_read_ahead(services, keyring, worker, relay):
     with services.writing.begin() as session:
         make_members(session, keyring, 3)
-        release.act(session, queue_issue(session), release.pause)
+        release.act(session, queue_at_once(worker, session), release.pause)
     worker.drain()
     assert relay.accepted == []
     with services.writing.begin() as session:

@@ -32,7 +32,7 @@ from config import Config
 from tests import crawl
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
-from tests.factories import make_member, members_of, queue_issue
+from tests.factories import make_member, members_of, queue_at_once, queue_issue
 from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
@@ -131,9 +131,9 @@ def test_what_names_or_hides_somebody_is_the_workers_alone():
 
 
 @on_postgresql
-def test_the_web_deletes_no_sent_issue_and_plans_none(services, web):
+def test_the_web_deletes_no_sent_issue_and_plans_none(worker, services, web):
     with services.writing.begin() as session:
-        group_id = queue_issue(session).group_id
+        group_id = queue_at_once(worker, session).group_id
     with web.begin() as connection:
         assert connection.execute(delete(Newsletter)).rowcount == 0
     planned = insert(Newsletter).values(group_id=group_id, ended_at=func.now())

@@ -19,9 +19,9 @@ SENDING, RECEIVING = ("sendto", "sendmsg", "sendmmsg"), ("recvfrom", "recvmsg")
 
 
 def first_message(house: House, sink: Sink, issue: Path) -> float:
-    """Return the seconds from the start of queueing to the first message, of a waiting worker.
+    """Return the seconds from when the command schedules an issue to the first message.
 
-    The start-up of the command that queues is not counted.
+    The worker waits; it finds the issue, queues it and sends. The command’s start-up is left out.
     """
     with child.running(flask("worker"), house.env(), core=child.SENDER):
         wait_until(lambda: any((house.state / "workers").glob("*")), seconds=LONGEST)

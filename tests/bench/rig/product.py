@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 GROUP = "asian"
 SUBJECT = "What the spring brings"
-# Members who are suppressed after an issue is queued: they must get nothing.
+# Members who are suppressed after an issue is released: they must get nothing.
 BARRED = 1
 # The copy of each issue for the office's inbox; as shipped.
 COPIES = 1
@@ -102,7 +102,7 @@ class House:
         return done.stdout
 
     def queue(self, issue: Path) -> str:
-        """Queue an issue for all members; return its id."""
+        """Schedule an issue for all members, for now; return its id."""
         words = (GROUP, str(issue), "--subject", SUBJECT, "--json")
         return str(json.loads(self.tell("newsletter", "send", *words))["id"])
 

@@ -16,7 +16,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import link_to, path_of
-from tests.factories import make_member, members_of, queue_issue
+from tests.factories import make_member, members_of, queue_at_once
 from tests.scenario import ADA, Scenario
 
 MALLORY = "mallory@dpsk12.org"
@@ -75,7 +75,7 @@ class Mine(Scenario):
 
     def queue_issue(self) -> None:
         with self.services.writing.begin() as session:
-            queue_issue(session)
+            queue_at_once(self.worker, session)
 
     def open(self, url: str) -> TestResponse:
         return self.visitor.open(url)

@@ -273,6 +273,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     """Make one of everything that a group has."""
     group = group_named(session, slug)
     draft, sent = newsletters.draft(session, group, "Tea", "Come."), queue_issue(session, slug)
+    newsletters.plan(session, sent)
     asked = newsletters.draft(session, group, "Cake", "Come too.")
     if slug == OWN:
         approval.ask(session, asked, lead, None, 10)
