@@ -203,24 +203,21 @@ def plan(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONC
 def _chunks(newsletter: Newsletter, low: int, high: int, members: int) -> Select[Any]:
     """Select chunks as contiguous ranges of ids, to include a member who rejoins before sending.
 
-    They cover the next `members` members. One more is read, to know where the last range ends.
+    They cover the next `members` members. One more is read, to know where the last range ends; the
+    group's last range is counted by itself.
     """
-    number = func.row_number().over(order_by=Subscription.id)
-    part = (number - 1) // CHUNK_MEMBERS + number // (members + 1)
-    of_group = Subscription.group_id == newsletter.group_id, Subscription.id.between(low, high)
-    each = (
-        select(case((number == 1, low), else_=Subscription.id).label("first"), part.label("part"))
-        .where(*of_group, *receives(newsletter.queued_at))
-        .order_by(Subscription.id)
-        .limit(members + 1)
-        .subquery()
-    )
-    first = func.min(each.c.first)
-    end = literal(high + 1, Subscription.id.type)
-    last = func.lead(first, 1, end).over(order_by=each.c.part) - 1
-    ranges = select(literal(newsletter.id), first, last, func.count(), false())
-    parts = (members - 1) // CHUNK_MEMBERS + 1
-    return ranges.group_by(each.c.part).order_by(each.c.part).limit(parts)
+    theirs = Subscription.group_id == newsletter.group_id, *receives(newsletter.queued_at)
+    place = func.row_number().over(order_by=Subscription.id).label("number")
+    found = select(Subscription.id, place).where(*theirs, Subscription.id.between(low, high))
+    each = found.order_by(Subscription.id).limit(members + 1).subquery().c
+    first = case((each.number == 1, literal(low, each.id.type)), else_=each.id)
+    last = func.lead(each.id, 1, literal(high + 1, each.id.type)).over(order_by=each.id) - 1
+    rest = select(func.count()).where(*theirs, Subscription.id.between(each.id, high))
+    number = func.lead(each.number).over(order_by=each.id) - each.number
+    planned = func.coalesce(number, rest.scalar_subquery())
+    begins = or_(each.number % CHUNK_MEMBERS == 1, each.number == members + 1)
+    ranges = select(literal(newsletter.id), first, last, planned, false()).where(begins)
+    return ranges.order_by(each.id).limit((members - 1) // CHUNK_MEMBERS + 1)
 
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:
