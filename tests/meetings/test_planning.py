@@ -215,6 +215,7 @@ def test_all_of_a_meeting_is_cancelled_and_can_be_held_after_all(lead, page, vis
     assert "Cancel the whole series …" in lead.open(page).text
     assert lead.act(f"{page}/cancel").status_code == 303
     lead.act(f"{page}/cancel")
+    assert "Cancel the whole series" not in lead.open(page).text
     assert only(services).cancelled_at is not None
     assert only(services).sequence == 1
     assert visitor.open("/calendar").text.count("<strong>Canceled</strong>") >= 4

@@ -229,6 +229,7 @@ def test_a_member_pauses_a_group_resumes_it_changes_its_language_and_is_reminded
 
     page = mine.follow(f"{path}/language", membership=village, language="es").text
     assert "Emails from The Village Belong Group will come in Spanish." in card_of(page, village)
+    assert re.findall('name="language" value="([^"]+)"', card_of(page, village)) == ["en"]
     assert mine.state(village)[2] == "es"
     assert mine.state(lgbtq)[2] == "en"
 
