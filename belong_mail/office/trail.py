@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
-from belong_mail.core.audit import AuditEntry
+from belong_mail.core.audit import AuditEntry, Role
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
@@ -21,6 +21,12 @@ ENTRIES_A_PAGE = 50
 REFERENCE_LENGTH = 6
 
 
+# What an author who has no account is called.
+ROLES: dict[str, str] = {
+    Role.OPERATOR: gettext_noop("An operator, on the server"),
+    Role.WORKER: gettext_noop("The system"),
+    Role.NOBODY: gettext_noop("Someone who wasn’t signed in"),
+}
 # Details that the page shows; ids are left out.
 DETAILS = {
     "passkey": gettext_noop("with a passkey"),

@@ -18,7 +18,7 @@ from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.contact.models import Thread
 from belong_mail.core import site_settings
-from belong_mail.core.audit import AuditEntry, Kind, Role
+from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.groups import header_words
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
@@ -194,7 +194,7 @@ def entries(session: Session) -> Page:
 
 
 def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
-    """Return the name of each account, or its reference, and of the other kinds of actors."""
+    """Return the name of each account, or its reference."""
     named = trail.accounts_in(session, entries)
     called = {
         public_id: name or _("Account %(reference)s", reference=trail.reference(public_id))
@@ -203,16 +203,13 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
     own = signed_in().public_id
     if own in called:
         called[own] += f" {_('(you)')}"
-    return called | {
-        Role.OPERATOR: _("An operator, on the server"),
-        Role.WORKER: _("The system"),
-        Role.NOBODY: _("Someone who wasn’t signed in"),
-    }
+    return called
 
 
 def _run(accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry) -> tuple[date, str, str]:
     """Return what entries below one heading have in common: day, author and session."""
-    who = accounts.get(entry.actor or entry.role, entry.role)
+    # Roles apart: the web may write any text as an account's id, but not the role of an operator.
+    who = accounts[entry.actor] if entry.actor else _(trail.ROLES.get(entry.role, entry.role))
     return entry.at.astimezone(zone).date(), who, trail.reference(entry.browser_session)
 
 

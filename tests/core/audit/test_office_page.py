@@ -62,6 +62,9 @@ def test_person_is_called_as_the_office_does(office, services):
     assert "Sam Rivera (you)" in own
     assert "To whom" not in own
     assert "To whom: Sam Rivera (you)" in about
+    add(services, role=Role.ACCOUNT, actor="operator", account="worker")
+    assert "on the server" not in listed(office)[0], "the web can’t speak as an operator"
+    assert "The system" not in listed(office)[0]
 
 
 def test_details_are_told_in_words_and_ids_to_nobody(office, services):
