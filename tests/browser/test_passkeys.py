@@ -54,7 +54,7 @@ def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page, site):
     expect(page.locator("h1")).to_have_text("Now check your inbox")
     site.wait_for(lambda: site.links_to(LEAD, "sign-in") != before)
     page.goto(site.links_to(LEAD, "sign-in")[0])
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("button", name="Yes, it’s me").click()
     create(page)
     expect(page.get_by_role("status")).to_contain_text("Done")
     expect(page.locator(".lines").first).to_contain_text(NAME)
@@ -115,7 +115,7 @@ def test_a_newsletter_is_sent_in_three_presses_when_a_proof_is_due(context, site
         expect(tab.locator("h1")).to_have_text("Now check your inbox")
     site.wait_for(lambda: len(site.links_to(LEAD, "sign-in")) == len(before) + 2)
     third.goto(site.links_to(LEAD, "sign-in")[0])
-    third.get_by_role("button", name="Sign in", exact=True).click()
+    third.get_by_role("button", name="Yes, it’s me").click()
     expect(last).to_have_url(re.compile("/sending"))
     expect(first.locator("h1")).to_have_text("Now check your inbox")
 
