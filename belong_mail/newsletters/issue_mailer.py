@@ -344,7 +344,8 @@ class IssueMailer:
         frozen = frozen or session.get(RenderedIssue, (newsletter_id, DEFAULT))
         at = newsletter.queued_at
         if frozen is None or at is None:
-            return DecryptionError(TEMPLATE_COLUMN)
+            self._pause(session, newsletter_id, "its message is missing: stop it and send it again")
+            return IssuePaused()
         if not any(kept == newsletter_id for kept, _ in self._writers):
             self._writers.clear()
         try:

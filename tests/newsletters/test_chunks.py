@@ -100,6 +100,25 @@ def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_grou
     assert len({one.recipient for one in relay.accepted} - {"else@dpsk12.org"}) == number
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"), [(["es"], {"accepted": 2}), (["en", "es"], {"queued": 2})], ids=str
+)
+def test_a_copy_without_a_message_takes_that_of_the_default_or_waits_and_never_fails(
+    lost, said, worker, services, keyring
+):
+    """As when a language was added since the issue was queued, or a row is gone."""
+    with services.writing.begin() as session:
+        for language in ("en", "es"):
+            make_member(session, keyring, f"{language}@dpsk12.org", language=language)
+        issue = queue_at_once(worker, session).id
+        session.execute(delete(RenderedIssue).where(RenderedIssue.language.in_(lost)))
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, **said}
+    with services.reading.begin() as session:
+        paused_at = session.scalar(select(Newsletter.paused_at).where(Newsletter.id == issue))
+    assert (paused_at is None) == ("accepted" in said)
+
+
 def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services, keyring):
     number = 2 * CHUNK_MEMBERS
     issue = queue(services, keyring, number + 1)
