@@ -29,7 +29,7 @@ from belong_mail.members import service as subscriptions
 from belong_mail.members.jobs import ChangeAddress, Join, SendMyGroups, WaitForGroup
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import wrap_field
-from belong_mail.newsletters.models import RenderedIssue
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.browser_client import html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.scenario import Scenario
@@ -388,7 +388,7 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
         else:
             assert session.scalars(select(RenderedIssue)).first() is not None
         if way == "the issue moves":
-            session.merge(issue).group_id = ours.id
+            session.get_one(Newsletter, issue.id).group_id = ours.id
             asked = {"kind": "newsletter", "newsletter_id": issue.id}
             session.add_all(Delivery(**asked, subscription_id=each.id) for each in members)
     scenario.worker.drain()
