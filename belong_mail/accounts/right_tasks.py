@@ -113,7 +113,8 @@ def receive_removal(work: Work, asked: EndRight) -> None:
     A right that its leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
     """
     session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
-    [group] = required(_places(session, [asked.right]) or None, Refused)
+    # The office is the last, if the web has called a group like it.
+    *_, group = required(_places(session, [asked.right]) or None, Refused)
     right = required(accounts.find_right(session, account, group), Refused)
     if not right.is_over:
         raise Refused
