@@ -91,7 +91,7 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
     except SkipDelivery as reason:
         return Outcome(reason.state)
     except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-        if is_too_slow(error):
+        if is_too_slow(error) or isinstance(error, ImportError):  # no fault of this message
             log.error("Delivery %d waits: %s", pending.id, error_name(error))  # noqa: TRY400
             return outcomes.TOO_SLOW
         log.error("Delivery %d cannot be written: %s", pending.id, type(error).__name__)  # noqa: TRY400
