@@ -20,6 +20,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   // What saves without an answer sent: it may have come there.
   let unanswered = [];
 
+  // What is typed while older words are offered stands beside them.
+  function copy() {
+    return offer.hidden ? key : `${key}+`;
+  }
+
   function saveIn(seconds) {
     clearTimeout(waiting);
     waiting = setTimeout(save, 1000 * seconds);
@@ -43,7 +48,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
       tries = 0;
       say("");
       if (edits !== onServer) return;
-      sessionStorage.removeItem(key);
+      sessionStorage.removeItem(copy());
       saved.textContent = saved.dataset.saved;
       onSaved();
     } else if (answer?.status === 422) {
@@ -102,7 +107,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
 
   // A copy that was sent with a button is needed only where the server's version did not move.
   function keepHere(isSent) {
-    sessionStorage.setItem(key, JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
+    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
   }
 
   function changed() {
@@ -114,6 +119,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   }
 
   function offerKept() {
+    const beside = sessionStorage.getItem(`${key}+`);
+    if (beside && !sessionStorage.getItem(key)) {
+      sessionStorage.setItem(key, beside);
+      sessionStorage.removeItem(`${key}+`);
+    }
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
     if (!kept) return;
     const differ = words().some((field) => field.name in kept.typed && field.value.trim() !== kept.typed[field.name].trim());

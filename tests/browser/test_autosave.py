@@ -178,3 +178,18 @@ def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, brow
     page.reload()
     page.get_by_role("button", name="Bring them back").click()
     expect(page.locator("#not-saved")).to_have_text(re.compile("someone else changed"))
+
+
+@CUT
+def test_words_that_are_offered_stay_while_others_are_typed(page):
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.context.set_offline(True)
+    page.fill("[name=text]", WORDS)
+    page.context.set_offline(False)
+    page.reload()
+    expect(page.locator("#kept")).to_be_visible()
+    page.fill("[name=text]", "Others.")
+    is_saved(page)
+    page.reload()
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("[name=text]")).to_have_value(WORDS)
