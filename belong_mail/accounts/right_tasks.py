@@ -124,6 +124,7 @@ def receive_removal(work: Work, asked: EndRight) -> None:
         work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it
     if is_own:
         right.since, right.accepted_at, right.ends_at = work.at, None, work.at + INVITE_BACK
+        right.reminded_at = work.at  # no one renews what was given up
         proven.prove(opener, right, invited_as=None)
     else:
         session.delete(right)

@@ -391,7 +391,7 @@ def test_the_office_undoes_with_two_presses_that_a_leader_stopped(scenario, offi
     assert "Stopped leading on" in listed
     assert person in listed
     assert f"{VILLAGE}\t0\n" in cli.invoke(args=["lead", "list"]).output, "nor invited"
-    assert "Undo: invite back" in office.open(person).text
+    assert "Invite back" in office.open(person).text
     assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
     before = len(scenario.mails(OFFICE))
     press(office, scenario, NEW, "again")
@@ -422,6 +422,7 @@ def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(sc
         assert (scenario.right(NEW, VILLAGE) is None) is (minutes > 0)
     assert known(scenario, NEW).name, "it stands beside what they wrote"
     assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"
+    assert set(scenario.subjects(INBOX)) == {CHANGED}, "nothing is to be renewed"
 
 
 def test_no_one_gives_up_what_was_never_accepted(scenario, office):
