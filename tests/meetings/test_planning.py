@@ -239,7 +239,7 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert "Cancel this date" in lead.open(day).text, "a date that was moved too"
     listed = lead.open(lead.act(f"{day}/cancel").location).text
     assert plain(listed).count("is canceled.") == 2
-    assert f'<a href="{day}">Undo</a>' in listed
+    assert f'action="{day}/restore"' in listed
     assert "<strong>Canceled</strong>" in lead.open(day).text
     shown = visitor.open("/groups/the-village").text
     assert "Canceled" in shown
@@ -249,7 +249,10 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert poster.count("4:00–5:00 PM") == meetings.NEXT, "the next that take place"
     assert lead.send(day, **moved).status_code == 303
     assert "Canceled" not in visitor.open("/groups/the-village").text
-    assert f'<a href="{page}">Undo</a>' in lead.open(lead.act(f"{page}/cancel").location).text
+    assert (
+        f'<a href="{page}">Restore this meeting</a>'
+        in lead.open(lead.act(f"{page}/cancel").location).text
+    )
     assert "Changed from the regular" not in visitor.open("/groups/the-village").text
     lead.send(page)
     lead.send(day, **moved)
