@@ -57,7 +57,7 @@ def test_the_walk_went_all_the_way(evidence):
     assert len(evidence.to(WANDERER_NEW)) == 3
     assert len(evidence.to(WAITING)) == 1
     assert len(evidence.to(BYSTANDER)) == 4
-    copy, _message, nameless = evidence.to(INBOX)
+    _copy, copy, _message, nameless = evidence.to(INBOX)
     assert copy["Subject"] == ISSUE
     assert NAMELESS in text_of(nameless)
     assert len(evidence.codes) == 1
@@ -71,7 +71,7 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence):
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
     assert ANSWER in text_of(introduction)
-    _copy, message, _nameless = evidence.to(INBOX)
+    message = evidence.to(INBOX)[2]
     assert message["Reply-To"] == CANARY
     assert MESSAGE in text_of(message)
     assert WRITER in text_of(message)
@@ -119,7 +119,7 @@ def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence):
 
 
 def test_a_test_and_the_offices_copy_hold_nobodys_address_or_name(evidence):
-    for mail in (evidence.to(LEAD)[2], evidence.to(INBOX)[0]):
+    for mail in (evidence.to(LEAD)[2], evidence.to(INBOX)[1]):
         assert found_in(mail.as_bytes(), (*WORDS, BYSTANDER)) == []
         assert "come to tea" in text_of(mail)
 
