@@ -238,6 +238,8 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     for _ in range(5):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
+    again = trail(scenario.services, Kind.INVITED_AGAIN)
+    assert {each.account for each in again} == {known(scenario, NEW).public_id}
     page = office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
     assert 'name="role"' not in page
     assert "/withdraw" in page
@@ -396,6 +398,7 @@ def test_the_office_undoes_with_two_presses_that_a_leader_stopped(scenario, offi
     before = len(scenario.mails(OFFICE))
     press(office, scenario, NEW, "again")
     assert "was invited to this role" in text_of(scenario.mails(OFFICE)[before])
+    assert "a day after they accept" in text_of(scenario.mails(OFFICE)[before])
     assert "hasn’t accepted yet" in office.open(VILLAGE_PAGE).text
     assert not scenario.right(NEW, VILLAGE).counts
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))

@@ -14,6 +14,7 @@ from belong_mail.accounts.models import Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import RIGHTS_CHANGED_RATE, record_use
+from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from tests.browser_client import Visitor, text_of
 from tests.clients import signed_in
@@ -135,6 +136,9 @@ def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, ser
         place = group_named(session, VILLAGE).public_id
         EndRight(by, lead, place).ask(session, services.sealer)
     assert scenario.worker._read_requests()
+    with services.reading.begin() as session:
+        told = session.scalars(select(Delivery).where(Delivery.kind == right_tasks.CHANGED))
+        assert bool(told.all()) == bool(left), "no more than the rate by an email of the job"
     assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
     assert leads(scenario) == left
 

@@ -9,11 +9,13 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
+from belong_mail.core.i18n import format_day
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.office import group_retirement
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
@@ -73,7 +75,14 @@ def test_the_command_tells_leader_and_inbox_once_that_the_group_has_ended(scenar
     drain_for_days(scenario)
     told = scenario.relay.accepted
     assert sorted((one.recipient, one.message["Subject"]) for one in told) == sorted(TOLD)
-    assert all("Nothing more is sent to its members" in text_of(one.message) for one in told)
+    with scenario.services.reading.begin() as session:
+        ended = session.scalars(select(Group).where(Group.ends_at.is_not(None))).one()
+        emptied = group_retirement.emptied_after(ended)
+    assert emptied is not None
+    last = (emptied - timedelta(seconds=1)).astimezone(scenario.services.settings.timezone)
+    kept = format_day(last.date(), "en")
+    for words in ("Nothing more is sent to its members", f"memberships after {kept}"):
+        assert all(words in text_of(one.message) for one in told)
 
 
 @WAYS

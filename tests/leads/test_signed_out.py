@@ -151,6 +151,7 @@ def test_a_form_in_another_language_is_kept_in_it(end, lead, pages, again):
     with end(lead):
         refused = lead.press(f"{path}?lang=es", **sent, switch_language="es")
         assert "Se cerró tu sesión" in refused.text
+        assert "switch_language" not in Form(refused.text).fields
         again(lead)
         shown = lead.press(Form(refused.text).action, **assert_shown(refused, typed))
     assert "Todavía no se ha guardado nada" in shown.text

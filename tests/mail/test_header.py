@@ -151,6 +151,7 @@ def test_a_display_name_is_not_taken_for_an_address(name):
         '"eva@example.org" <belong@example.org>',
         "=?utf-8?q?eva=40example.org?= <belong@example.org>",
         "=?utf-8?b?ZXZhQGV4YW1wbGUub3Jn?= <belong@example.org>",
+        "=?utf-8?q?Eva_?= =?utf-8?q?eva=40example.org?= <belong@example.org>",
         "ada@example.org, eva@example.org", "Ada <ada@example.org>, eva@example.org",
         '"Ada" <ada@example.org> (eva)', '"a" b" <ada@example.org>', "ada@example.org\t", "ada@",
         "", "Group: ada@example.org;",
