@@ -21,7 +21,7 @@ ENTRIES_A_PAGE = 50
 REFERENCE_LENGTH = 6
 
 
-# What an author who has no account is called.
+# Names of authors without an account.
 ROLES: dict[str, str] = {
     Role.OPERATOR: gettext_noop("An operator, on the server"),
     Role.WORKER: gettext_noop("The system"),
