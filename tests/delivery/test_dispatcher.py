@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
+from belong_mail.delivery.dispatcher import (
+    STALE_SECONDS,
+    Dispatcher,
+    PendingMessage,
+    compose_message,
+)
 from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.models import State
-from belong_mail.delivery.outcomes import GIVE_BACK, STALE, UNWRITABLE
+from belong_mail.delivery.outcomes import GIVE_BACK, STALE, TOO_SLOW, UNWRITABLE
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.protocol import WELCOME
@@ -156,3 +161,10 @@ def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher):
     claim(dispatcher)
     assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)
     assert not dispatcher.grows_stale_within(STALE_SECONDS / 2)
+
+
+def test_a_message_waits_where_a_library_does_not_load():
+    def write() -> Envelope:
+        raise ImportError
+
+    assert compose_message(PendingMessage(1, write)) == TOO_SLOW

@@ -1,13 +1,11 @@
 """Single mails in raw bytes: automatic, quiet, without what a stranger typed."""
 
 import re
-import sys
 from datetime import UTC, datetime, timedelta
 
 import time_machine
 from sqlalchemy import select
 
-from belong_mail.core.db import now
 from belong_mail.delivery.models import Delivery
 from belong_mail.worker.registry import compose_deliveries
 from tests.browser_client import html_of, link_to, links_in, links_of, text_of
@@ -118,14 +116,3 @@ def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario):
         [(_, compose)] = compose_deliveries(worker._mailer, worker._issue_mailer, session, ids)
     worker._mailer.renderer.use("1 New Street", services.settings.help_lines)
     assert b"1 New Street" in compose().message
-
-
-@on_sqlite
-def test_an_email_waits_where_a_library_does_not_load(scenario, monkeypatch):
-    scenario.visitor.join("asian", ADA)
-    with monkeypatch.context() as broken:
-        broken.setitem(sys.modules, "css_inline", None)
-        scenario.worker.drain()
-    assert scenario.mails(ADA) == []
-    with time_machine.travel(now() + timedelta(hours=1), tick=True):
-        assert len(scenario.mails(ADA)) == 1
