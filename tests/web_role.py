@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from flask import has_request_context
+from psycopg import OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 from belong_mail.ops import grants
@@ -82,7 +83,8 @@ def step_down(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         if has_request_context():
-            connection.connection.driver_connection.execute(f"SET LOCAL ROLE {role}")
+            with suppress(OperationalError):  # of a server that is gone the page's statement hears
+                connection.connection.driver_connection.execute(f"SET LOCAL ROLE {role}")
 
 
 @contextmanager
