@@ -4,7 +4,6 @@ import os
 import sys
 
 from belong_mail.core import memory
-from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings
 
 if __name__ == "__main__":
@@ -14,4 +13,6 @@ if __name__ == "__main__":
         sys.exit(str(refusal))
     if not config.is_development:
         memory.hide()
+    from belong_mail.worker.process import run_worker  # takes half a second, hidden by now
+
     run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)
