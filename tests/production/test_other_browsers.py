@@ -55,7 +55,7 @@ def sign_in(driven: Driven, stage: Stage, address: str) -> None:
     driven.type("email", address)
     driven.press("Send me the link")
     driven.go(stage.link_to(address, "sign-in"))
-    driven.press("Sign in")
+    driven.press("Yes, it’s me")
     driven.heading("Groups I lead")
 
 
