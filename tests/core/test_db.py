@@ -173,7 +173,7 @@ def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(s
         connection = session.connection()
         number = session.scalar(text("SELECT pg_backend_pid()"))
         with services.reading.begin() as other:
-            other.execute(text(f"SELECT pg_terminate_backend({number})"))
+            other.execute(text(f"SELECT pg_terminate_backend({number}, 9000)"))
         with pytest.raises(NO_DATABASE):
             ONE.run(connection, {})
         assert connection.invalidated

@@ -13,7 +13,8 @@ from tests.waiting import wait_until
 
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
-CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+# Waits until each connection has ended: one that is about to end still looks usable to a pool.
+CUT = "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE"
 
 
 @contextmanager
