@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
@@ -107,13 +108,16 @@ def claim_chunk(
         return None
     [(chunk_id, newsletter_id, low, high, planned)] = found
     is_small = planned <= limit
+    entry = _entry(owner if is_small else None) | {"low": low, "high": high}
     try:
-        chosen_by = members.prepare(session, newsletter_id)
+        entry |= members.prepare(session, newsletter_id)
+        with session.begin_nested():
+            rows = _insert_deliveries(connection, members.chosen, entry)
     except IssuePaused:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=None))
         return []
-    entry = _entry(owner if is_small else None) | {"low": low, "high": high} | chosen_by
-    rows = _insert_deliveries(connection, members.chosen, entry)
+    except IntegrityError:  # a row that the web wrote repeats a chunk, which has left
+        rows = []
     if len(rows) != planned:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
     return list(members.composers(session, rows)) if is_small else []

@@ -14,7 +14,7 @@ from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
-from belong_mail.core.db import UtcTime, dialect_insert, new_public_id, now, update_if_free
+from belong_mail.core.db import UtcTime, new_public_id, now, update_if_free
 from belong_mail.core.decryption import DecryptionError, Opener, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.statements import in_ids
@@ -99,17 +99,16 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
 def keep_messages(
     session: Session, mailer: Mailer, newsletter: Newsletter, made: Mapping[str, FitMessage]
 ) -> None:
-    """Store an issue's message of each language; the first of two workers wins.
+    """Store an issue's message of each language; it fails for an issue that was queued before.
 
     Its slots, for words that differ by member, are filled in later. It is encrypted, so that an
     intruder in the database cannot add slots.
     """
-    entering = dialect_insert(session.connection().dialect.name)(RenderedIssue)
     for language, fit in made.items():
         row, wire = issue_row(newsletter, language), fit.template.to_bytes()
         wrapped = mailer.opener.wrap(wire, TEMPLATE_COLUMN, row)
-        kept = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
-        session.execute(entering.values(kept).on_conflict_do_nothing())
+        kept = RenderedIssue(newsletter_id=newsletter.id, language=language, wire=wrapped)
+        session.add(kept)
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:

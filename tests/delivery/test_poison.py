@@ -17,6 +17,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import make_worker
 from tests.at_once import at_once
+from tests.db_dump import dump_of
 from tests.delivery.factories import books, deliveries, end_lease, hold, queue
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, on_sqlite
@@ -108,6 +109,22 @@ def test_a_newsletter_whose_row_does_not_load_stops_no_other_email(
     fresh.drain()
     fresh.engine.close()
     assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("unsent", ["newsletters SET queued_at", "chunks SET inserted"])
+def test_an_issue_that_the_web_writes_as_unsent_repeats_no_copy_and_stops_no_other(
+    unsent, worker, relay, services, keyring
+):
+    queue(services, keyring, 1)
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(text(f"UPDATE {unsent} = NULL"))
+        queue_issue(session, subject="A good one")
+    worker.drain()
+    subjects = [mail["Subject"] for mail in relay.to("member0@dpsk12.org")]
+    assert subjects == ["This month with us", "A good one"]
+    assert len(dump_of(services)["chunks"]) == 2, "It is not even planned again."
 
 
 @on_sqlite
