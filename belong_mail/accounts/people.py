@@ -133,7 +133,8 @@ def end_right(
     # any clock, as the worker would otherwise restore the acceptance.
     right.accepted_at, right.ends_at = None, now() - CLOCKS_DIFFER
     session.flush()
-    kind = Kind.LEAD_REMOVED if group else Kind.OFFICE_REMOVED
+    by_group = Kind.LEAD_STOPPED if by.id == person.id else Kind.LEAD_REMOVED
+    kind = by_group if group else Kind.OFFICE_REMOVED
     audit.record(session, kind, account=person, group=group)
     EndRight(by.public_id, person.public_id, right.place).ask(session, sealer)
 

@@ -35,6 +35,7 @@ from belong_mail.office.group_forms import (
 )
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
+from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
@@ -98,7 +99,7 @@ def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
         "coming": [meeting_view(each, request_language()) for each in coming],
         "members": group.members_shown,
         "asked": people_waiting(session, group),
-        "is_ready": office.is_ready(session, group),
+        "missing": [_(each) for each in office.missing(session, group)],
         "undo_until": group_service.launch_undo_until(group),
         "is_discreet": is_discreet(group),
         "is_fixed": needs_no_mark(group),

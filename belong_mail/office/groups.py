@@ -14,6 +14,7 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
 from belong_mail.core.db import required
 from belong_mail.core.i18n import LocalizedText
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group, Question
@@ -135,14 +136,18 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
     return kinds
 
 
-def is_ready(session: Session, group: Group) -> bool:
-    """Return whether a group may be launched: it has a leader and a summary."""
-    return bool(group.summary and accounts.leads_of(session, group))
+def missing(session: Session, group: Group) -> list[str]:
+    """List what a group needs before it may be launched, in English."""
+    needed = {
+        gettext_noop("a leader who has accepted"): accounts.leads_of(session, group),
+        gettext_noop("a line that says what it’s for"): group.summary,
+    }
+    return [words for words, found in needed.items() if not found]
 
 
 def launch(session: Session, group: Group) -> None:
     """Launch an upcoming group. Raises NotReady and AlreadyLaunched."""
-    if not is_ready(session, group):
+    if missing(session, group):
         raise NotReady
     groups.launch(group)
 

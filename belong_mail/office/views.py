@@ -189,6 +189,7 @@ def entries(session: Session) -> Page:
         groups=dict(form.group.choices),
         accounts=accounts,
         about=_about,
+        reference=trail.reference,
         in_words=kind_in_words,
     )
 
@@ -206,11 +207,13 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
     return called
 
 
-def _run(accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry) -> tuple[date, str, str]:
-    """Return what entries below one heading have in common: day, author and session."""
+def _run(
+    accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry
+) -> tuple[date, str, str | None]:
+    """Return what entries below one heading have in common: day, author and the author's id."""
     # Roles apart: the web may write any text as an account's id, but not the role of an operator.
     who = accounts[entry.actor] if entry.actor else _(trail.ROLES.get(entry.role, entry.role))
-    return entry.at.astimezone(zone).date(), who, trail.reference(entry.browser_session)
+    return entry.at.astimezone(zone).date(), who, entry.actor
 
 
 def _about(entry: AuditEntry) -> str:

@@ -370,6 +370,7 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, of
     answer = lead.act(stop)
     assert "You don’t lead that group anymore." in lead.open(answer.location).text
     assert lead.act(stop).status_code == 404
+    assert trail(scenario.services)[-1].kind == Kind.LEAD_STOPPED
     assert "Asian" in lead.open("/lead/").text, "they stay signed in, and lead the other one"
     for address in (LEAD, NEW, OFFICE):
         assert scenario.mails(address), address
@@ -387,7 +388,7 @@ def stopped(app, scenario, office) -> str:
     return link
 
 
-def test_the_office_undoes_with_two_presses_that_a_leader_stopped(scenario, office, stopped, cli):
+def test_the_office_invites_a_leader_back_who_has_stopped(scenario, office, stopped, cli):
     person = f"{PAGE}/{known(scenario, NEW).public_id}"
     listed = office.open(VILLAGE_PAGE).text
     assert "Stopped leading on" in listed
@@ -415,6 +416,12 @@ def test_a_leader_who_stopped_is_not_invited_back_by_an_invitation_to_something_
     press(office, scenario, NEW, "withdraw")
     assert "Withdraw" not in office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
     assert "Stopped leading on" in office.open(VILLAGE_PAGE).text
+    invite(office, scenario, NEW, "asian")
+    before = len(scenario.mails(NEW))
+    press(office, scenario, NEW, "again")
+    [for_both] = scenario.mails(NEW)[before:]
+    assert "The Village" in text_of(for_both)
+    assert "Asian" in text_of(for_both)
 
 
 @pytest.mark.usefixtures("stopped")

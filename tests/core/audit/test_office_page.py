@@ -48,6 +48,8 @@ def test_office_reads_who_did_what_when_and_from_which_session(office, services)
     assert f"Account {trail.reference(account)} (you)" in newest
     assert f"session {trail.reference(trail_of(services)[-1].browser_session)}" in newest
     assert account not in newest
+    add(services, role=Role.ACCOUNT, actor=account)
+    assert office.open(PAGE).text.count('class="author"') == 1, "the worker in their name, too"
     assert f'href="/office/newsletters/{page.rpartition("/")[2]}"' in office.open(PAGE).text
     assert "Tea on Friday" not in " ".join(listed(office))
 
