@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.site import Site, sign_in, sign_out
-from tests.markers import night
+from tests.markers import night, one_by_day
 
 CUT = pytest.mark.expected("ERR_INTERNET_DISCONNECTED", 409)
 pytestmark = night("journeys in a browser")
@@ -151,6 +151,7 @@ def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(pag
     is_saved(page)
 
 
+@one_by_day("journeys in a browser")
 def test_a_page_that_comes_out_of_the_cache_of_back_is_loaded_anew(page):
     """WebKit gives it back with empty fields; under its driver it has no such cache."""
     page.fill("[name=text]", WORDS)

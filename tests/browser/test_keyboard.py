@@ -40,3 +40,16 @@ def test_the_first_stop_skips_to_the_main_part(phone):
     phone.keyboard.press("Enter")
     expect(phone.locator("main")).to_be_focused()
     assert tab(phone)[0] == "The Village"
+
+
+def test_a_receipts_code_is_copied_and_pasted_where_it_opens_the_message(phone):
+    phone.goto("/contact")
+    phone.select_option("[name=topic]", "need")
+    phone.fill("[name=message]", "Where is the library?")
+    phone.press("main form .button.big", "Enter")
+    phone.get_by_role("button", name="Copy the code").press("Enter")
+    expect(phone.get_by_role("status")).to_have_text("Copied.")
+    phone.goto("/contact/answer")
+    phone.press("[name=code]", "Control+v")
+    phone.press("[name=code]", "Enter")
+    expect(phone.get_by_text("Where is the library?")).to_be_visible()
