@@ -1,4 +1,4 @@
-"""Tables of the mailbox for bounces: its position and lease, and digests of stored messages."""
+"""Tables of the mailbox for bounces: its last polls, and digests of stored messages."""
 
 from datetime import datetime
 
@@ -9,16 +9,12 @@ from belong_mail.core.db import BigId, IdBase, now
 
 
 class InboundMailbox(IdBase):
-    """The position, lease and failures of a mailbox."""
+    """The last polls of a mailbox."""
 
     __tablename__ = "inbound_mailboxes"
 
     # A keyed hash of user, host and folder.
     name: Mapped[bytes] = mapped_column(unique=True)
-    # UIDs are valid only while this stays the same (RFC 3501, 2.3.1.1).
-    uid_validity: Mapped[int] = mapped_column(BigId, default=0)
-    # The highest UID that was stored.
-    handled_uid: Mapped[int] = mapped_column(BigId, default=0)
     # The UID at which the last polls broke off, and how many in a row.
     broken_uid: Mapped[int] = mapped_column(BigId, default=0)
     breaks: Mapped[int] = mapped_column(default=0)
@@ -28,8 +24,6 @@ class InboundMailbox(IdBase):
     # Failed polls since the last successful one, and the step of the last failure.
     failures: Mapped[int] = mapped_column(default=0)
     failed_step: Mapped[str] = mapped_column(default="")
-    leased_by: Mapped[str] = mapped_column(default="")
-    leased_until: Mapped[datetime | None]
 
     def silent_seconds(self, at: datetime) -> float:
         """Return the time since the last successful poll, or else since the first attempt."""

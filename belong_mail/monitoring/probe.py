@@ -124,7 +124,7 @@ def _take(mailbox: Mailbox, mark: str) -> bytes | None:
     A bounce of the probe only quotes that subject.
     """
     found = None
-    for uid in mailbox.uids(_MAX_COPIES, criteria=f' SUBJECT "{mark}"'):
+    for uid in mailbox.uids(_MAX_COPIES, f' SUBJECT "{mark}"'):
         for message in mailbox.fetch(uid):
             if BytesHeaderParser().parsebytes(message)["Subject"] == f"{SUBJECT}{mark}":
                 found = found or message

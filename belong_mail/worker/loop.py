@@ -482,7 +482,7 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
     if (location := settings.inbound_mailbox) is not None:
         from belong_mail.inbound.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
 
-        intake = Intake(location, services, keyring.index, lock)
+        intake = Intake(location, services, keyring.index)
     return Worker(mailer, services, relay, lock, policy, known, intake)
 
 

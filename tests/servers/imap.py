@@ -152,11 +152,10 @@ class Conversation:
 
     def _do_search(self, given: str) -> str:
         found: list[int] = []
-        if asked := re.fullmatch(r"(\d+):(\d+) UID (\d+):(\d+)", given):
-            low, high, first, last = map(int, asked.groups()[:4])
+        if asked := re.fullmatch(r"(\d+):(\d+)", given):
+            low, high = map(int, asked.groups())
             assert high <= len(self.server.messages)
-            numbered = self.server.messages[low - 1 : high]
-            found = [uid for uid, _ in numbered if first <= uid <= last]
+            found = [uid for uid, _ in self.server.messages[low - 1 : high]]
         self._say(f"* SEARCH {' '.join(map(str, found))}".rstrip())
         return "OK Done"
 

@@ -15,7 +15,6 @@ from belong_mail.mail.oauth import TokenSource, bearer
 # Messages covered by one SEARCH, so that its response fits a line; UIDs in one command.
 SEARCHED: Final = 10_000
 NAMED: Final = 100
-MAX_UID: Final = 2**32 - 1
 # Required extensions: they remove exactly the given messages from the folder.
 NEEDED: Final = frozenset({"MOVE", "UIDPLUS"})
 UID_DIGITS: Final = 10
@@ -45,7 +44,6 @@ class Mailbox:
     def __init__(self, imap: ImapConnection, location: MailboxLocation) -> None:
         self._imap = imap
         self._location = location
-        self.uid_validity = 0
         self.messages = 0
         """The number of messages when the folder was selected."""
 
@@ -56,22 +54,16 @@ class Mailbox:
             if said != "OK":
                 raise ValueError
             self.messages = int(counts[-1] or 0)
-            _, validity = self._imap.response("UIDVALIDITY")
-            self.uid_validity = int(validity[-1] or 0)
 
-    def uids(
-        self, most: int, *, after: int = 0, until: int = MAX_UID, criteria: str = ""
-    ) -> list[int]:
-        """Return the lowest matching UIDs, in order, right after `select`."""
+    def uids(self, most: int, criteria: str = "") -> list[int]:
+        """Return the highest matching UIDs, in order, right after `select`."""
         found: set[int] = set()
-        for low in range(1, self.messages + 1, SEARCHED):
-            high = min(low + SEARCHED - 1, self.messages)
+        for high in range(self.messages, 0, -SEARCHED):
             with at_step("SEARCH"):
-                found.update(self._search(f"{low}:{high} UID {after + 1}:{until}{criteria}"))
-            if len(found) > most:
+                found.update(self._search(f"{max(1, high - SEARCHED + 1)}:{high}{criteria}"))
+            if len(found) >= most:
                 break
-        # A range like `9:*` always includes the last message, whatever its UID.
-        return sorted(uid for uid in found if after < uid <= until)[:most]
+        return sorted(found)[-most:]
 
     def fetch(self, uid: int) -> list[bytes]:
         """Return the first bytes of a message without marking it as seen; [] if it is gone.
@@ -85,20 +77,19 @@ class Mailbox:
                 raise ValueError
             return [body for number, body in _bodies(answers) if number == uid]
 
-    def archive(self, uids: Sequence[int]) -> None:
-        """Move messages to the read folder, or delete them if the quota is exceeded.
+    def archive(self, uid: int) -> None:
+        """Move a message to the read folder, or delete it if the quota is exceeded.
 
         A full mailbox would accept no more bounces.
         """
-        for listed in _lists(uids):
-            with at_step("MOVE"):
-                said = self._move(listed)
-                if said == NO_FOLDER and self._is_created():
-                    said = self._move(listed)
-                if said == NO_FOLDER:
-                    raise ValueError
-                if said == FULL:
-                    self._delete(listed)
+        with at_step("MOVE"):
+            said = self._move(uid)
+            if said == NO_FOLDER and self._is_created():
+                said = self._move(uid)
+            if said == NO_FOLDER:
+                raise ValueError
+            if said == FULL:
+                self._delete(str(uid))
 
     def delete_read(self, before: date) -> None:
         """Delete messages that are in the read folder and arrived before a day."""
@@ -106,7 +97,7 @@ class Mailbox:
             self._is_created()
         self.select(self._location.read_folder)
         day = f"{before.day}-{_MONTHS[3 * before.month - 3 : 3 * before.month]}-{before.year}"
-        self.remove(self.uids(SEARCHED, criteria=f" BEFORE {day}"))
+        self.remove(self.uids(SEARCHED, f" BEFORE {day}"))
 
     def remove(self, uids: Sequence[int]) -> None:
         with at_step("DELETE"):
@@ -121,10 +112,10 @@ class Mailbox:
             words = each.split() if isinstance(each, bytes) else ()
             yield from (int(word) for word in words if word.isdigit() and len(word) <= UID_DIGITS)
 
-    def _move(self, listed: str) -> str:
-        """Move messages (RFC 6851)."""
+    def _move(self, uid: int) -> str:
+        """Move a message (RFC 6851)."""
         self._imap.untagged_responses.pop("OVERQUOTA", None)
-        said, _ = self._imap.uid("MOVE", listed, _quoted(self._location.read_folder))
+        said, _ = self._imap.uid("MOVE", str(uid), _quoted(self._location.read_folder))
         if said == "OK":
             return DONE
         return FULL if "OVERQUOTA" in self._imap.untagged_responses else NO_FOLDER

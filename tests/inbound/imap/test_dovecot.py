@@ -11,7 +11,7 @@ from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.inbound.imap.inbox import jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
 from tests.inbound.scenario import ADA
@@ -92,19 +92,6 @@ def forget_deletion(worker: Worker) -> None:
     """Let the next poll delete what is old, as one does each hour."""
     assert worker._intake is not None
     worker._intake._delete_at = 0.0
-
-
-@on_both("races")
-def test_of_two_workers_one_polls(worker, inbox, services, keyring):
-    inbox.put(HUMAN)
-    other = make_worker(services, keyring)
-    assert worker._intake is not None
-    with services.writing.begin() as session:
-        assert worker._intake._reader.lease(session, ())
-    poll(other)
-    assert inbox.counts() == (1, 0)
-    worker.engine.close()
-    other.engine.close()
 
 
 @on_both("races")
