@@ -170,7 +170,7 @@ RECIPES = {
         Line(
             "belong_mail/monitoring/checks.py",
             "CHECKS: Final = (\n",
-            '    Check(name="waiting", measure=measures.requests, wrong="Late", todo="Look."),\n',
+            '    Check(name="waiting", query=measures.REQUESTS, wrong="Late", todo="Look."),\n',
         ),
     ],
 }

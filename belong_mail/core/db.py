@@ -18,6 +18,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -159,6 +160,12 @@ def ago(age: timedelta) -> BindParameter[datetime]:
 
 
 NOW = ago(timedelta())
+
+
+def ahead(span: timedelta) -> BindParameter[float]:
+    """Return such a parameter: `span` after each run, in seconds since 1970."""
+    seconds = span.total_seconds()
+    return bindparam(None, type_=Float(), callable_=lambda: now().timestamp() + seconds)
 
 
 def new_public_id() -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 
-from sqlalchemy import ForeignKey, Index, bindparam, event, text
+from sqlalchemy import ForeignKey, Index, bindparam, event, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from belong_mail.core import logs, rate_limits
@@ -24,6 +24,7 @@ from belong_mail.core.rate_limits import (
     LOOKUPS_PER_MINUTE,
     NOTICE_RATE,
     UNUSUAL_LOOKUPS,
+    is_used_up,
 )
 
 if TYPE_CHECKING:
@@ -148,11 +149,6 @@ def count_read(session: Session, number: int, at: datetime) -> None:
         rate_limits.record_use(session, FLOOD, JOBS_RATE, at, number)
 
 
-def is_flooded(session: Session, at: datetime) -> bool:
-    """Return whether more jobs arrive than JOBS_RATE."""
-    return not rate_limits.remaining(session, FLOOD, JOBS_RATE, at)
-
-
 def note_excess(session: Session, at: datetime) -> None:
     """Note that lookups had to wait because of the limits."""
     rate_limits.try_use(session, WAITED, DELAYED_LOOKUPS, at)
@@ -163,14 +159,9 @@ def note_failure(session: Session, at: datetime) -> None:
     rate_limits.try_use(session, FAILED_NOTICE, NOTICE_RATE, at)
 
 
-def has_failed(session: Session, at: datetime) -> bool:
-    """Return whether a lookup could not be read since the operator was last told."""
-    return not rate_limits.remaining(session, FAILED_NOTICE, NOTICE_RATE, at)
-
-
-def are_unusual(session: Session, at: datetime) -> bool:
-    """Return whether there were more lookups than people send."""
-    return not all(
-        rate_limits.remaining(session, key, rate, at)
-        for key, rate in ((NOTICE, UNUSUAL_LOOKUPS), (WAITED, DELAYED_LOOKUPS))
-    )
+# Whether more jobs arrive than JOBS_RATE.
+IS_FLOODED = select(is_used_up(FLOOD, JOBS_RATE))
+# Whether a lookup could not be read since the operator was last told.
+HAS_FAILED = select(is_used_up(FAILED_NOTICE, NOTICE_RATE))
+# Whether there were more lookups than people send.
+ARE_UNUSUAL = select(or_(is_used_up(NOTICE, UNUSUAL_LOOKUPS), is_used_up(WAITED, DELAYED_LOOKUPS)))

@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
 
-from sqlalchemy import Float, bindparam, case, delete, func, literal, select
+from sqlalchemy import ColumnElement, Float, bindparam, case, delete, exists, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, dialect_insert
+from belong_mail.core.db import Base, ahead, dialect_insert
 from belong_mail.core.statements import CompiledStatement, run_together
 
 # Most that an email waits for a rate limit that is used up, where it may wait at all.
@@ -225,6 +225,12 @@ def used_up(session: Session, keys: Iterable[bytes], at: datetime) -> set[bytes]
     """Return which of the worker's keys, with a burst of one, are used up."""
     later = WorkerLimit.key.in_(keys), WorkerLimit.used_until > at.timestamp()
     return set(session.scalars(select(WorkerLimit.key).where(*later)))
+
+
+def is_used_up(key: bytes, rate: Rate) -> ColumnElement[bool]:
+    """Match if no use of a key of the worker's is left."""
+    full = rate.per - rate.per / rate.burst + timedelta(seconds=ROUNDING_SECONDS)
+    return exists().where(WorkerLimit.key == key, WorkerLimit.used_until > ahead(full))
 
 
 def remaining(

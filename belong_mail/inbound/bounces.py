@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import ahead, now
 from belong_mail.core.rate_limits import (
     BOUNCE_BREAKER_RATE,
     BOUNCE_MEMBER_RATE,
@@ -37,6 +37,13 @@ BREAKER: Final = b"returns/unknown"
 MEMBER_KEY: Final = b"returns/member/"
 # The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain, or none for reports.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
+# Whether to alert an operator: a breaker is open, or our setup causes bounces.
+IS_ALARMING = select(
+    or_(
+        exists().where(BREAKERS, WorkerLimit.used_until > ahead(HOUR)),
+        rate_limits.is_used_up(OUR_FAULT_KEY, OUR_FAULT_RATE),
+    )
+)
 # Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
 DomainHash = Callable[[Subscription], bytes]
 
@@ -115,14 +122,6 @@ def breaker_until(session: Session, at: datetime) -> datetime | None:
     used = session.scalar(select(func.max(WorkerLimit.used_until)).where(BREAKERS)) or 0.0
     until = datetime.fromtimestamp(used, UTC) - HOUR
     return until if until > at else None
-
-
-def is_alarming(session: Session, at: datetime) -> bool:
-    """Return whether to alert an operator: a breaker is open, or our setup causes bounces."""
-    return (
-        bool(breaker_until(session, at))
-        or rate_limits.available_at(session, OUR_FAULT_KEY, at) > at
-    )
 
 
 def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) -> bool:

@@ -25,10 +25,6 @@ class InboundMailbox(IdBase):
     failures: Mapped[int] = mapped_column(default=0)
     failed_step: Mapped[str] = mapped_column(default="")
 
-    def silent_seconds(self, at: datetime) -> float:
-        """Return the time since the last successful poll, or else since the first attempt."""
-        return max(0.0, (at - (self.looked_at or self.first_tried_at)).total_seconds())
-
 
 class InboundDigest(IdBase):
     """A stored message, so that it is stored only once, whatever its UID."""
@@ -40,7 +36,9 @@ class InboundDigest(IdBase):
     seen_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
+NEWEST_POLL = InboundMailbox.looked_at.desc().nulls_last()
+
+
 def last_polled(session: Session) -> InboundMailbox | None:
     """Return the mailbox with the newest successful poll, or None."""
-    newest = InboundMailbox.looked_at.desc().nulls_last()
-    return session.scalar(select(InboundMailbox).order_by(newest).limit(1))
+    return session.scalar(select(InboundMailbox).order_by(NEWEST_POLL).limit(1))

@@ -1,7 +1,7 @@
 """Email operators about checks that fail."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work, each_minute, writes
+from belong_mail.monitoring import checks as measuring
 from belong_mail.monitoring.checks import CHECKS, Check
 from belong_mail.monitoring.measures import Site
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 # The only alert of a worker that has the wrong keys, and so does nothing else.
 WRONG_KEYS = Check(
     name="wrong_keys",
-    measure=lambda _site: 1.0,
+    measure=lambda _site, _found: 1.0,
     wrong="The worker's keys don't open the database. It sends no email and reads no request",
     todo=(
         "Run `doctor`: it says which keys are wrong. Nothing is lost. Put the right keys in place"
@@ -35,7 +36,6 @@ WRONG_KEYS = Check(
 # The alert about a check that raised an error.
 UNMEASURED = Check(
     name="unmeasured",
-    measure=lambda _site: 1.0,
     wrong="A check cannot be measured",
     todo=(
         "What it watches may be wrong unnoticed; the other checks go on. Either the database is"
@@ -54,13 +54,12 @@ def send_alerts(work: Work, checks: Sequence[Check] = EMAILED) -> None:
     session, at, addresses = work.session, work.at, work.mailer.operators
     if not addresses or session.scalar(_UNTOLD) is not None:
         return
-    keys = {b"alert/" + check.name.encode(): check for check in checks}
-    told = rate_limits.used_up(session, keys, at)
-    untold = {key: check for key, check in keys.items() if key not in told}
-    for key, about, words in _troubles(Site(session, work.settings, at), untold):
-        if rate_limits.record_use(session, key, ALERT_RATE, at) > at:
+    told = rate_limits.used_up(session, map(_key, checks), at)
+    untold = [check for check in checks if _key(check) not in told]
+    for check, about, words in _troubles(Site(session, work.settings, at), untold):
+        if rate_limits.record_use(session, _key(check), ALERT_RATE, at) > at:
             continue  # Another worker has just sent it.
-        rate_limits.forget(session, b"notice/" + untold[key].name.encode())
+        rate_limits.forget(session, b"notice/" + check.name.encode())
         log.error("%s Run `doctor`.", words)
         for address in addresses:
             work.post(ALERT, address, DEFAULT, check=about.name, words=words)
@@ -69,27 +68,26 @@ def send_alerts(work: Work, checks: Sequence[Check] = EMAILED) -> None:
 each_minute(NO_ALERT)(send_alerts)
 
 
-def _troubles(site: Site, checks: Mapping[bytes, Check]) -> list[tuple[bytes, Check, str]]:
-    """Measure checks; return key, alert and words for each that fails or raises.
+def _key(check: Check) -> bytes:
+    return b"alert/" + check.name.encode()
 
-    A check that raises rolls back the others' savepoint, which is harmless, as they only read.
+
+def _troubles(site: Site, checks: Sequence[Check]) -> list[tuple[Check, Check, str]]:
+    """Measure checks; return check, alert and words for each that fails or raises.
+
+    If they cannot be measured together, each is measured alone, so that one does not hide others.
     """
-    found, attempt = [], site.session.begin_nested()
-    for key, check in checks.items():
-        try:
-            value = check.measure(site)
-        except Exception as error:
-            if isinstance(error, NO_DATABASE) and not is_too_slow(error):
-                raise
-            attempt.rollback()
-            attempt = site.session.begin_nested()
-            words = f"{UNMEASURED.wrong}: {check.name} ({error_name(error)})."
-            found.append((key, UNMEASURED, words))
-        else:
-            if value is not None and check.is_wrong(value):
-                found.append((key, check, check.sentence(value)))
-    attempt.rollback()
-    return found
+    try:
+        with site.session.begin_nested():
+            wrong = measuring.wrong(site, checks)
+    except Exception as error:
+        if isinstance(error, NO_DATABASE) and not is_too_slow(error):
+            raise
+        if len(checks) > 1:
+            return [each for check in checks for each in _troubles(site, [check])]
+        words = f"{UNMEASURED.wrong}: {checks[0].name} ({error_name(error)})."
+        return [(checks[0], UNMEASURED, words)]
+    return [(check, check, check.sentence(value)) for check, value in wrong.items()]
 
 
 _UNTOLD = select(Delivery.id).where(

@@ -6,7 +6,10 @@ Prometheus all read it.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Select, select
 
 from belong_mail.contact import service as contact
 from belong_mail.core import jobs
@@ -31,8 +34,11 @@ class Check:
 
     # In Prometheus, `belong_NAME`.
     name: str
-    # Returns None if the value does not apply.
-    measure: Measure
+    # Asks the database for one value, in one statement with the queries of other checks.
+    query: Select[Any] | None = None
+    measure: Measure = measures.plain
+    # Whether the query reads what the web's database role cannot.
+    is_private: bool = False
     limit: float = 0
     # Whether the limit is a minimum.
     is_least: bool = False
@@ -62,9 +68,8 @@ class Check:
             return f"{self.wrong}."
         return f"{self.wrong} (now {value // UNITS[self.unit]:.0f}{self.unit})."
 
-    def finding(self, site: Site) -> Finding | None:
+    def finding(self, site: Site, value: float | None) -> Finding | None:
         """Return failure and advice, or that all is well, or None if there is nothing to say."""
-        value = self.measure(site)
         if value is not None and self.is_wrong(value):
             detail = self.detail(site) if self.detail else ""
             return failure(" ".join(filter(None, (self.sentence(value), detail, self.todo))))
@@ -74,6 +79,7 @@ class Check:
 CHECKS: Final = (
     Check(
         name="worker_missing",
+        query=hold.PULSE,
         measure=measures.worker_missing,
         wrong="No worker has run on this database yet",
         todo="Start one: nothing is read or sent.",
@@ -82,6 +88,7 @@ CHECKS: Final = (
     ),
     Check(
         name="worker_seconds",
+        query=hold.PULSE,
         measure=measures.worker_seconds,
         limit=RECENT_WORK.total_seconds(),
         wrong="No worker has shown that it is running for two minutes",
@@ -94,6 +101,7 @@ CHECKS: Final = (
     ),
     Check(
         name="worker_ahead_seconds",
+        query=hold.PULSE,
         measure=measures.worker_ahead_seconds,
         limit=SKEW.total_seconds(),
         wrong="The last sign of a worker is ahead of this machine's clock",
@@ -104,7 +112,7 @@ CHECKS: Final = (
     ),
     Check(
         name="on_hold",
-        measure=lambda site: hold.is_on(site.session),
+        query=hold.IS_ON,
         wrong="Sending is on hold",
         todo="See `hold status`.",
         office=gettext_noop("Sending is on hold. Nothing is lost."),
@@ -127,7 +135,7 @@ CHECKS: Final = (
     ),
     Check(
         name="oldest_due_seconds",
-        measure=measures.oldest_due_seconds,
+        query=measures.OLDEST_DUE,
         limit=LATE,
         wrong="Email has been waiting for more than 15 minutes",
         unit=" minutes",
@@ -143,7 +151,7 @@ CHECKS: Final = (
     ),
     Check(
         name="given_back",
-        measure=measures.given_back,
+        query=measures.GIVEN_BACK,
         limit=throttle.MAX_IN_HAND,
         wrong="More messages are claimed and given back than are sent",
         unit="",
@@ -155,7 +163,7 @@ CHECKS: Final = (
     ),
     Check(
         name="oldest_request_seconds",
-        measure=measures.oldest_request_seconds,
+        query=measures.OLDEST_REQUEST,
         limit=LATE,
         wrong="Requests have been waiting to be read for more than 15 minutes",
         unit=" minutes",
@@ -167,7 +175,7 @@ CHECKS: Final = (
     ),
     Check(
         name="requests",
-        measure=measures.requests,
+        query=measures.REQUESTS,
         limit=10_000,
         wrong="More than 10,000 requests are waiting",
         unit="",
@@ -176,7 +184,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unreadable_requests",
-        measure=measures.unreadable_requests,
+        query=measures.UNREADABLE_REQUESTS,
         wrong="Requests cannot be read, and are deleted after seven days",
         unit="",
         todo="Is the right private key here? Run `doctor`.",
@@ -184,7 +192,8 @@ CHECKS: Final = (
     ),
     Check(
         name="flooded",
-        measure=measures.of_worker(jobs.is_flooded),
+        query=jobs.IS_FLOODED,
+        is_private=True,
         wrong="So many forms are being sent that some are delayed, and some are refused for now",
         todo=(
             "The district’s own networks (BELONG_TRUSTED_NETWORKS) and group leaders’ browsers"
@@ -195,7 +204,7 @@ CHECKS: Final = (
     ),
     Check(
         name="unwritable",
-        measure=measures.unwritable,
+        query=measures.UNWRITABLE_EMAILS,
         wrong="Emails to people could not be written, so they were not sent",
         unit="",
         todo=(
@@ -207,7 +216,7 @@ CHECKS: Final = (
     ),
     Check(
         name="too_late",
-        measure=measures.too_late,
+        query=measures.TOO_LATE,
         wrong="Emails to people were held back until it was too late to send them",
         unit="",
         todo=(
@@ -219,7 +228,8 @@ CHECKS: Final = (
     ),
     Check(
         name="asked_of_lists",
-        measure=measures.asked_of_lists,
+        query=measures.ASKED_OF_LISTS,
+        is_private=True,
         wrong="People of an imported list are asked to join",
         todo=(
             "The office imports lists on its page. If it did not, someone tries out addresses: take"
@@ -229,7 +239,8 @@ CHECKS: Final = (
     ),
     Check(
         name="unusual_lookups",
-        measure=measures.of_worker(jobs.are_unusual),
+        query=jobs.ARE_UNUSUAL,
+        is_private=True,
         wrong="More people than usual asked to join, sign in or see their groups",
         todo=(
             "If a group was just announced, this is normal. Requests over the limit wait their"
@@ -241,7 +252,8 @@ CHECKS: Final = (
     ),
     Check(
         name="failed_lookups",
-        measure=measures.of_worker(jobs.has_failed),
+        query=jobs.HAS_FAILED,
+        is_private=True,
         wrong="A request that looks up an address failed, or the database failed another one",
         todo=(
             "Read the worker’s log. If the database was not down or very slow, someone may have"
@@ -252,7 +264,7 @@ CHECKS: Final = (
     ),
     Check(
         name="failing_tasks",
-        measure=measures.failing_tasks,
+        query=measures.FAILING_TASKS,
         wrong="Tasks of the worker keep failing",
         unit="",
         todo=(
@@ -263,7 +275,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undelivered",
-        measure=lambda site: len(contact.undelivered(site.session)),
+        measure=lambda site, _: len(contact.undelivered(site.session)),
         wrong="Messages to the office or to group leaders were not delivered",
         unit="",
         todo=(
@@ -275,7 +287,8 @@ CHECKS: Final = (
     ),
     Check(
         name="coming_back",
-        measure=measures.of_worker(bounces.is_alarming),
+        query=bounces.IS_ALARMING,
+        is_private=True,
         wrong="More emails bounce than usual, or they bounce because of our setup",
         todo=(
             "When many addresses bounce as “not found” at once, no one is removed, and the office’s"
@@ -286,7 +299,8 @@ CHECKS: Final = (
     ),
     Check(
         name="inbound_seconds",
-        measure=measures.inbound_seconds,
+        query=measures.INBOUND_FAILS,
+        measure=measures.age,
         limit=HOUR,
         wrong="The mailbox for bounces has not been read for an hour",
         unit=" minutes",
@@ -298,7 +312,7 @@ CHECKS: Final = (
     ),
     Check(
         name="overdue_issues",
-        measure=measures.overdue_issues,
+        query=measures.OVERDUE_ISSUES,
         wrong="Newsletters whose time has passed were not sent",
         unit="",
         todo="Is a worker running? Read its log.",
@@ -306,7 +320,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undecided_issues",
-        measure=measures.undecided_issues,
+        query=measures.UNDECIDED_ISSUES,
         wrong="Newsletters have been held, or paused by themselves, for more than a day",
         unit="",
         detail=measures.undecided_names,
@@ -316,20 +330,22 @@ CHECKS: Final = (
     ),
     Check(
         name="unexplained",
-        measure=lambda site: outbox.unexplained(site.session, site.at),
+        measure=lambda site, _: outbox.unexplained(site.session, site.at),
         wrong="Things wait for a time that no rule explains: a clock was ahead",
         unit="",
         todo="Check that NTP sets the clock, then run `outbox retry`.",
     ),
     Check(
         name="backup_missing",
+        query=measures.BACKUP,
         measure=measures.backup_missing,
         wrong="No backup has been made yet",
         todo="Run `db backup`, each night.",
     ),
     Check(
         name="backup_seconds",
-        measure=measures.backup_seconds,
+        query=measures.BACKUP,
+        measure=measures.age,
         # By then a late nightly backup has been missed.
         limit=36 * HOUR,
         wrong="The last backup is more than 36 hours old",
@@ -340,17 +356,31 @@ CHECKS: Final = (
 )
 
 
+def measure(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float | None]:
+    """Return the values of the checks that may be measured here."""
+    asked = [check for check in checks if not (check.is_private and site.is_web)]
+    queries = tuple(check.query for check in asked if check.query is not None)
+    row = site.session.execute(_all_of(queries)).one() if queries else ()
+    found: dict[Select[Any] | None, Any] = dict(zip(queries, row, strict=True))
+    return {check: check.measure(site, found.get(check.query)) for check in asked}
+
+
+@cache
+def _all_of(queries: tuple[Select[Any], ...]) -> Select[Any]:
+    return select(*(each.scalar_subquery() for each in queries))
+
+
 def findings(site: Site) -> Iterator[Finding]:
     """Yield the finding of each check, for `status` and `doctor`."""
-    yield from filter(None, (check.finding(site) for check in CHECKS))
+    found = (check.finding(site, value) for check, value in measure(site).items())
+    yield from filter(None, found)
 
 
 def wrong(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float]:
     """Return the checks that fail, with their values."""
-    measured = {check: check.measure(site) for check in checks}
     return {
         check: value
-        for check, value in measured.items()
+        for check, value in measure(site, checks).items()
         if value is not None and check.is_wrong(value)
     }
 
@@ -365,8 +395,9 @@ def exposition(site: Site) -> str:
             for state, number in measures.deliveries(site.session).items()
         ),
     ]
+    measured = measure(site)
     for check in CHECKS:
-        value = check.measure(site)
+        value = measured.get(check)
         lines += [
             f"# TYPE belong_{check.name} gauge",
             f"belong_{check.name} {'nan' if value is None else f'{value:.12g}'}",

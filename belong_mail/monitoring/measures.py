@@ -6,16 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from belong_mail.core import jobs, rate_limits
+from belong_mail.core import jobs
+from belong_mail.core.db import NOW, ago
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import ALERT_RATE, MAX_WAITING_JOBS, NOTICE_RATE
+from belong_mail.core.rate_limits import ALERT_RATE, MAX_WAITING_JOBS, NOTICE_RATE, is_used_up
 from belong_mail.core.services import Settings
 from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
@@ -26,10 +27,10 @@ from belong_mail.delivery.models import (
     State,
 )
 from belong_mail.delivery.outcomes import UNWRITABLE
-from belong_mail.inbound.models import last_polled
+from belong_mail.inbound.models import NEWEST_POLL, InboundMailbox, last_polled
 from belong_mail.members.imports import ASKED_NOTICE
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import figures, hold
+from belong_mail.ops import figures
 from belong_mail.ops.figures import Figure
 
 # How late is reported: a due time, and a newsletter that waits for a decision.
@@ -52,33 +53,35 @@ class Site:
         """Return whether email goes to a relay; otherwise, in development, a worker is optional."""
         return not self.settings.smtp_url.startswith("mailbox:")
 
-    @cached_property
-    def pulse(self) -> datetime | None:
-        """When a worker last showed that it is running; None also where none is required."""
-        return hold.pulse(self.session) if self.has_relay else None
+
+# Makes a check's value of what its query found: None if it does not apply.
+Measure = Callable[[Site, Any], float | None]
 
 
-Measure = Callable[[Site], float | None]
+def plain(site: Site, found: datetime | float | None) -> float:
+    """Return a number, or the seconds since a time; 0 where nothing was found."""
+    return (age(site, found) if isinstance(found, datetime) else max(0, found or 0)) or 0
 
 
-def of_worker(ask: Callable[[Session, datetime], bool]) -> Measure:
-    """Return a measure of 1 or 0 by a condition; None in the web, which cannot read its rows."""
-    return lambda site: None if site.is_web else float(ask(site.session, site.at))
+def age(site: Site, since: datetime | None) -> float | None:
+    return None if since is None else max(0.0, (site.at - since).total_seconds())
 
 
-def worker_missing(site: Site) -> float | None:
-    return float(site.pulse is None) if site.has_relay else None
+def worker_missing(site: Site, pulse: datetime | None) -> float | None:
+    return float(pulse is None) if site.has_relay else None
 
 
-def worker_seconds(site: Site) -> float | None:
-    return _age(site.pulse, site.at)
+def worker_seconds(site: Site, pulse: datetime | None) -> float | None:
+    return age(site, pulse) if site.has_relay else None
 
 
-def worker_ahead_seconds(site: Site) -> float | None:
-    return None if site.pulse is None else max(0.0, (site.pulse - site.at).total_seconds())
+def worker_ahead_seconds(site: Site, pulse: datetime | None) -> float | None:
+    if pulse is None or not site.has_relay:
+        return None
+    return max(0.0, (pulse - site.at).total_seconds())
 
 
-def disk_free_bytes(site: Site) -> float | None:
+def disk_free_bytes(site: Site, _found: None) -> float | None:
     """Return the free bytes on the fullest of our disks, or None if none can be read.
 
     The disk of a PostgreSQL server is not ours to watch.
@@ -90,27 +93,6 @@ def disk_free_bytes(site: Site) -> float | None:
         with suppress(OSError):  # The folder does not exist yet, or is another user's.
             free.append(shutil.disk_usage(folder).free)
     return min(free, default=None)
-
-
-def oldest_due_seconds(site: Site) -> float:
-    """Return the seconds that the oldest email has waited, unless it is paused or stopped.
-
-    Counted from `created_at` for queued email, as `due_at` moves on while the relay is down.
-    """
-    waiting = (
-        Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
-        Delivery.due_at.is_not(None),
-        or_(Delivery.newsletter_id.is_(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)),
-    )
-    since = case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at)
-    return _age(site.session.scalar(select(func.min(since)).where(*waiting)), site.at) or 0.0
-
-
-def given_back(site: Site) -> float:
-    """Return by how many more messages were given back as stale than sent, lately."""
-    lately = SentPerMinute.minute > site.at - GIVEN_BACK_WITHIN
-    more = func.sum(SentPerMinute.stale - SentPerMinute.number)
-    return max(0, site.session.scalar(select(more).where(lately)) or 0)
 
 
 def last_answer(site: Site) -> str:
@@ -128,54 +110,9 @@ def last_answer(site: Site) -> str:
     return f"The relay’s last answer: {answer}." if answer else "Is the worker running?"
 
 
-def oldest_request_seconds(site: Site) -> float:
-    readable = Job.due_at <= site.at, Job.failures < jobs.MAX_FAILURES
-    oldest = site.session.scalar(select(func.min(Job.due_at)).where(*readable))
-    return _age(oldest, site.at) or 0.0
-
-
-def requests(site: Site) -> float:
-    """Count all requests, also those that are due in years, up to what the web lets wait."""
-    some = select(Job.id).order_by(Job.id).limit(MAX_WAITING_JOBS).subquery()
-    return site.session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def unreadable_requests(site: Site) -> float:
-    unreadable = select(func.count(Job.id)).where(Job.failures >= jobs.MAX_FAILURES)
-    return site.session.scalar(unreadable) or 0
-
-
-def overdue_issues(site: Site) -> float:
-    late = Newsletter.queued_at.is_(None), Newsletter.due_at < site.at - LATE
-    return site.session.scalar(select(func.count(Newsletter.id)).where(*late)) or 0
-
-
-def undecided_issues(site: Site) -> float:
-    return len(_undecided(site))
-
-
 def undecided_names(site: Site) -> str:
-    return f"They are: {' '.join(_undecided(site))}."
-
-
-def _undecided(site: Site) -> list[str]:
-    """List the public ids of newsletters that were held or paused by the system long ago."""
-    paused = (
-        Newsletter.paused_at < site.at - UNDECIDED,
-        Newsletter.stopped_at.is_(None),
-        or_(Newsletter.is_late, Newsletter.is_refused),
-    )
-    waiting = or_(Newsletter.held_at < site.at - UNDECIDED, and_(*paused))
-    found = select(Newsletter.public_id).where(waiting).order_by(Newsletter.id)
-    return list(site.session.scalars(found))
-
-
-def inbound_seconds(site: Site) -> float | None:
-    """Return the seconds since polls of the mailbox for bounces began to fail; None without one."""
-    last = last_polled(site.session)
-    if last is None:
-        return None
-    return last.silent_seconds(site.at) if last.failures else 0.0
+    found = select(Newsletter.public_id).where(IS_UNDECIDED).order_by(Newsletter.id)
+    return f"They are: {' '.join(site.session.scalars(found))}."
 
 
 # Advice by the step at which reading the mailbox failed.
@@ -198,42 +135,76 @@ def inbound_advice(site: Site) -> str:
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
 
 
-def backup_seconds(site: Site) -> float | None:
-    return _age(figures.noted_at(site.session, figures.BACKUP), site.at)
-
-
-def backup_missing(site: Site) -> float | None:
+def backup_missing(site: Site, backup_at: datetime | None) -> float | None:
     """Return 1 if `db backup` has a key and never ran; without a key, others may make backups."""
-    is_wanted = bool(site.settings.backup_recipient)
-    return float(backup_seconds(site) is None) if is_wanted else None
+    return float(backup_at is None) if site.settings.backup_recipient else None
 
 
-def failing_tasks(site: Site) -> float:
-    """Return the number of periodic tasks that keep failing, which the worker notes each minute."""
-    lately = Figure.name == figures.FAILING, Figure.noted_at > site.at - LATE
-    return site.session.scalar(select(Figure.number).where(*lately)) or 0
-
-
-def asked_of_lists(site: Site) -> float | None:
-    """Return 1 if people of an imported list were asked since operators were last told."""
-    if site.is_web:
-        return None
-    return float(not rate_limits.remaining(site.session, ASKED_NOTICE, NOTICE_RATE, site.at))
-
-
-def unwritable(site: Site) -> float:
-    """Count single emails of the last day that could not be rendered."""
-    failed = Delivery.newsletter_id.is_(None), Delivery.phrase == UNWRITABLE.phrase
-    found = select(func.count(Delivery.id)).where(*failed, Delivery.state == State.FAILED)
-    return site.session.scalar(found.where(Delivery.finished_at > site.at - UNDECIDED)) or 0
-
-
-def too_late(site: Site) -> float:
-    """Count single emails that recently expired without a try."""
-    untried = Delivery.newsletter_id.is_(None), Delivery.attempts == 0
-    found = select(func.count(Delivery.id)).where(*untried, Delivery.state == State.EXPIRED)
-    lately = Delivery.finished_at > site.at - ALERT_RATE.per
-    return site.session.scalar(found.where(lately)) or 0
+# Since when the oldest email waits, unless it is paused or stopped: `created_at` of queued email,
+# as its `due_at` moves on while the relay is down.
+OLDEST_DUE = select(
+    func.min(case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at))
+).where(
+    Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
+    Delivery.due_at.is_not(None),
+    or_(Delivery.newsletter_id.is_(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)),
+)
+# How many more messages were given back as stale than sent, lately.
+GIVEN_BACK = select(func.sum(SentPerMinute.stale - SentPerMinute.number)).where(
+    SentPerMinute.minute > ago(GIVEN_BACK_WITHIN)
+)
+OLDEST_REQUEST = select(func.min(Job.due_at)).where(
+    Job.due_at <= NOW, Job.failures < jobs.MAX_FAILURES
+)
+# All requests, also those that are due in years, up to what the web lets wait.
+REQUESTS = select(func.count()).select_from(
+    select(Job.id).order_by(Job.id).limit(MAX_WAITING_JOBS).subquery()
+)
+UNREADABLE_REQUESTS = select(func.count(Job.id)).where(Job.failures >= jobs.MAX_FAILURES)
+OVERDUE_ISSUES = select(func.count(Newsletter.id)).where(
+    Newsletter.queued_at.is_(None), Newsletter.due_at < ago(LATE)
+)
+# Newsletters that were held, or paused by the system, long ago.
+IS_UNDECIDED = or_(
+    Newsletter.held_at < ago(UNDECIDED),
+    and_(
+        Newsletter.paused_at < ago(UNDECIDED),
+        Newsletter.stopped_at.is_(None),
+        or_(Newsletter.is_late, Newsletter.is_refused),
+    ),
+)
+UNDECIDED_ISSUES = select(func.count(Newsletter.id)).where(IS_UNDECIDED)
+# Since when polls of the mailbox for bounces have failed: now, if they do not.
+INBOUND_FAILS = (
+    select(
+        case(
+            (InboundMailbox.failures == 0, NOW),
+            else_=func.coalesce(InboundMailbox.looked_at, InboundMailbox.first_tried_at),
+        )
+    )
+    .order_by(NEWEST_POLL)
+    .limit(1)
+)
+BACKUP = select(Figure.noted_at).where(Figure.name == figures.BACKUP)
+# The number of periodic tasks that keep failing, which the worker notes each minute.
+FAILING_TASKS = select(Figure.number).where(
+    Figure.name == figures.FAILING, Figure.noted_at > ago(LATE)
+)
+# Whether people of an imported list were asked since operators were last told.
+ASKED_OF_LISTS = select(is_used_up(ASKED_NOTICE, NOTICE_RATE))
+_SINGLE = select(func.count(Delivery.id)).where(Delivery.newsletter_id.is_(None))
+# Single emails of the last day that could not be rendered.
+UNWRITABLE_EMAILS = _SINGLE.where(
+    Delivery.phrase == UNWRITABLE.phrase,
+    Delivery.state == State.FAILED,
+    Delivery.finished_at > ago(UNDECIDED),
+)
+# Single emails that recently expired without a try.
+TOO_LATE = _SINGLE.where(
+    Delivery.attempts == 0,
+    Delivery.state == State.EXPIRED,
+    Delivery.finished_at > ago(ALERT_RATE.per),
+)
 
 
 def deliveries(session: Session) -> dict[str, int]:
@@ -247,7 +218,3 @@ def deliveries(session: Session) -> dict[str, int]:
         for state, number in session.execute(statement):
             counts[state] += number
     return {state.value: counts[state] for state in State}
-
-
-def _age(last: datetime | None, at: datetime) -> float | None:
-    return None if last is None else max(0.0, (at - last).total_seconds())

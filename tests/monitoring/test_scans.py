@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -37,7 +38,7 @@ OF_WHAT_IS_LEFT = re.compile(
 )
 READS = re.compile("SELECT|UPDATE|DELETE|INSERT INTO chunks")
 # So many rows from an end of a table are read, and no more: nothing is left out or sorted.
-FEW_BY_KEY = re.compile(r"^(?!.*WHERE[^()]*$).* ORDER BY \w+\.id(?: DESC)?\s+LIMIT", re.DOTALL)
+FEW_BY_KEY = re.compile(r"FROM (\w+) ORDER BY \1\.id(?: DESC)?\s+LIMIT")
 SCAN = re.compile(rf"SCAN ({'|'.join(LARGE)})(?: USING (?:COVERING )?INDEX (\w+))?")
 
 
@@ -61,17 +62,12 @@ class Plans:
 
 def _explain_sqlite(driver: Any, statement: str, parameters: Any) -> str:
     steps = driver.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-    if FEW_BY_KEY.search(statement) and not any("TEMP B-TREE" in step[3] for step in steps):
-        return ""
-    scans = (SCAN.match(step[3]) for step in steps)
-    return ", ".join(
-        scan[0] for scan in scans if scan and not OF_WHAT_IS_LEFT.fullmatch(scan[2] or "")
-    )
+    scans = [scan for step in steps if (scan := SCAN.match(step[3]))]
+    wrong = Counter(scan[0] for scan in scans if not OF_WHAT_IS_LEFT.fullmatch(scan[2] or ""))
+    return ", ".join(wrong - Counter(f"SCAN {each}" for each in FEW_BY_KEY.findall(statement)))
 
 
 def _explain_postgresql(driver: Any, statement: str, parameters: Any) -> str:
-    if FEW_BY_KEY.search(statement) and "JOIN" not in statement:
-        return ""  # by the primary key, or whole if there are no more rows than the limit
     [[plan]] = driver.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchall()
     return ", ".join(_whole(plan[0]["Plan"]))
 
@@ -86,11 +82,12 @@ def _whole(node: dict[str, Any], *, is_limited: bool = False) -> Iterator[str]:
     if (
         node.get("Relation Name") in LARGE
         and (kind == "Seq Scan" or (is_index and not OF_WHAT_IS_LEFT.fullmatch(index)))
-        and not (is_limited and is_index and "Filter" not in node)
+        and not (is_limited and "Filter" not in node)
     ):
         yield json.dumps(node)
     for inner in node.get("Plans", ()):
-        yield from _whole(inner, is_limited=kind == "Limit")
+        # By the primary key, or whole and sorted if there are no more rows than the limit.
+        yield from _whole(inner, is_limited=kind == "Limit" or (is_limited and kind == "Sort"))
 
 
 @contextmanager
