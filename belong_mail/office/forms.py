@@ -156,9 +156,8 @@ class ImportForm(BaseForm):
     file = FileField(
         _l("CSV file"),
         description=_l(
-            "A Google Form’s responses or a Google Group’s members, up to 50,000 rows and 8 MB. We"
-            " read the email addresses and nothing else, so first remove the rows of people who"
-            " answered “No.”"
+            "A Google Form’s responses or a Google Group’s members, without those who answered"
+            " “No.” Up to 50,000 rows and 8 MB."
         ),
     )
     language = language_field(_l("Language of the emails"), lambda: DEFAULT)
@@ -243,8 +242,8 @@ class SettingsForm(BaseForm):
     help_lines = TextAreaField(
         _l("Help lines"),
         description=_l(
-            "On the contact page and in its email. One per line: name, phone number, web address."
-            " The last is for anyone in a crisis, those before it for students’ safety."
+            "One per line: name, phone number, web address. The last is for anyone in a crisis,"
+            " those before it for students’ safety."
         ),
         filters=[one_a_line],
         validators=[
@@ -261,8 +260,7 @@ class SettingsForm(BaseForm):
     words = TextAreaField(
         _l("Words that discreet groups’ emails don’t show"),
         description=_l(
-            "One per line, in any language, in addition to the names of discreet groups and many"
-            " words about them. A star stands for any ending, as in “sunris*”."
+            "One per line, besides the names of discreet groups. A star is any ending: “sunris*”."
         ),
         filters=[one_a_line],
         validators=[

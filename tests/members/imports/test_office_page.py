@@ -26,9 +26,12 @@ PAGE = "/office/groups/the-village/import"
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 
 
-def upload(office, content: bytes | str, **typed):
+def upload(office, content: bytes | str, page: str = "", **typed):
+    """Send a file by the page's form as it is, or as it was when the page was opened."""
     data = content.encode() if isinstance(content, str) else content
-    return office.send(PAGE, file=(io.BytesIO(data), "list.csv"), **typed)
+    sent = {**Form(page or office.open(PAGE).text).fields, **typed}
+    sent["file"] = (io.BytesIO(data), "list.csv")
+    return office.press(PAGE, **sent)
 
 
 def press(office, what: str, page: str = ""):
@@ -87,9 +90,10 @@ def test_a_stopped_file_leaves_nobody_to_be_asked(office, scenario):
 
 
 def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario):
+    opened = office.open(PAGE).text
     upload(office, ADA)
     looked_at = office.open(PAGE).text
-    upload(office, "bob@dpsk12.org\ncy@dpsk12.org\n")
+    upload(office, "bob@dpsk12.org\ncy@dpsk12.org\n", opened)
     for what in ("start", "discard"):
         assert press(office, what, looked_at).status_code == 409
     scenario.worker.drain()
