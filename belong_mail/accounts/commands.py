@@ -10,7 +10,6 @@ from belong_mail.core.decryption import (
     BlindIndex,
     DecryptionError,
     Keyring,
-    KeysMissing,
     Opener,
     worker_keys,
 )
@@ -190,5 +189,4 @@ def _in_sentence(group: Group) -> str:
 
 def keys_here() -> tuple[Opener, BlindIndex]:
     settings = services().settings
-    with refusing(KeysMissing):
-        return worker_keys(settings.private_keys, settings.index_keys)
+    return worker_keys(settings.private_keys, settings.index_keys)

@@ -4,6 +4,7 @@ With BELONG_BACKUP_RECIPIENT, backups are encrypted, and only its private key op
 """
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine, MetaData, inspect
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from belong_mail.core import encrypted_file
@@ -33,11 +34,17 @@ BackupMark = Callable[[Engine], None]
 SCRATCH_PREFIX = ".belong-unfinished-"
 # A younger one may be in use, as systemd lets a backup run for six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
+UNREADABLE = "pg_restore is not installed, or it cannot read this copy."
 FAILED = "{} failed, see above. Is it as new as the server?"
 # For PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 # Fast compression, as most of the data is encrypted and does not shrink.
 DUMPING = ("--format=custom", "--compress=1")
+# Head and end of a table in pg_restore's output; tables and rows that checks of a copy read.
+COPIED = re.compile(r"COPY \w+[.](\w+) \((.*)\) FROM stdin;\n")
+END_OF_TABLE = "\\.\n"
+SAMPLED_TABLES = ("alembic_version", "groups", "subscriptions", "accounts")
+SAMPLED_ROWS = 20
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
@@ -157,12 +164,12 @@ def _empty_file(file: Path) -> Path:
 def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -> None:
     """Replace the database with a copy, upgrade it, and put it on hold. Raises InvalidBackup.
 
-    `check` may refuse to upgrade an older copy.
+    `check` may refuse the copy, by raising; then nothing is replaced.
     """
     if engine.dialect.name != "sqlite":
-        _refuse_other_schema(engine, file)
+        _refuse_unfit(engine, file, check)
         _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
-        schema.upgrade(engine, check)
+        schema.upgrade(engine)
         mark(engine)
         schema.analyze(engine)
         return
@@ -297,22 +304,52 @@ def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> None:
         raise InvalidBackup(FAILED.format(name))
 
 
-def _refuse_other_schema(engine: Engine, file: Path) -> None:
-    """Refuse a backup of another schema version, as newer tables would stay after a restore."""
-    if not inspect(engine).get_table_names():
-        return
-    program = shutil.which("pg_restore") or "pg_restore"
-    options = ["--data-only", "--table=alembic_version", "--file=-"]
+def _refuse_unfit(engine: Engine, file: Path, check: schema.Check) -> None:
+    """Refuse a copy of PostgreSQL of another schema step, or that `check` refuses.
+
+    Tables of a newer step would stay after a restore.
+    """
+    sample = create_engine("sqlite://")
+    with sample.begin() as copied, engine.connect() as connection:
+        _read_sample(file, copied)
+        if schema_step(connection) not in {None, schema_step(copied)}:
+            raise InvalidBackup(
+                "The copy and the database are of different versions. Make an empty database, name"
+                " it in BELONG_DATABASE_URL, and try again."
+            )
+        check(copied)
+    sample.dispose()
+
+
+def _read_sample(file: Path, into: Connection) -> None:
+    """Copy the first rows of the tables that checks read; most columns as PostgreSQL's text."""
+    command = [shutil.which("pg_restore") or "pg_restore", "--data-only", "--file=-"]
+    command += [f"--table={name}" for name in SAMPLED_TABLES]
+    inserting, left = "", 0
     try:
-        told = subprocess.run(  # noqa: S603 - no shell, our own arguments
-            [program, *options, str(file.absolute())], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise InvalidBackup("pg_restore is not installed, or it cannot read this copy.") from error
-    with engine.connect() as connection:
-        current = schema_step(connection)
-    if f"\n{current}\n" not in told:
-        raise InvalidBackup(
-            "The copy and the database are of different versions. Make an empty database, name it"
-            " in BELONG_DATABASE_URL, and try again."
-        )
+        with subprocess.Popen(  # noqa: S603 - no shell, our own arguments
+            [*command, str(file.absolute())], stdout=subprocess.PIPE, text=True
+        ) as reading:
+            for line in reading.stdout or ():
+                if found := COPIED.fullmatch(line):
+                    name, columns = found.groups()
+                    into.exec_driver_sql(f"CREATE TABLE {name} ({columns})")
+                    marks = ", ".join("?" * (columns.count(",") + 1))
+                    inserting, left = f"INSERT INTO {name} VALUES ({marks})", SAMPLED_ROWS  # noqa: S608 - the copy's
+                elif left and line != END_OF_TABLE:
+                    values = line.rstrip("\n").split("\t")
+                    into.exec_driver_sql(inserting, tuple(map(_from_text, values)))
+                    left -= 1
+                else:
+                    left = 0
+    except OSError as error:
+        raise InvalidBackup(UNREADABLE) from error
+    if reading.returncode:
+        raise InvalidBackup(UNREADABLE)
+
+
+def _from_text(said: str) -> str | bytes | None:
+    """Return a value of PostgreSQL's text format; bytes are bytes, all else stays text."""
+    if said.startswith(r"\\x"):
+        return bytes.fromhex(said[3:])
+    return None if said == r"\N" else said

@@ -85,6 +85,12 @@ HIDDEN: Final = {
 # They run before there are settings, or with another version's settings.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
+# They begin only with keys that open what is in the database.
+WITH_RIGHT_KEYS: Final = (
+    "db downgrade", "db move", "explain", "keys rotate", "lead invite", "lead remove",
+    "lead unlink", "office invite", "office remove",
+)  # fmt: skip
+
 
 class LazyCommand(click.Command):
     """A placeholder for a command that is imported when it runs."""
@@ -123,12 +129,27 @@ def _wrap_command(command: click.Command, name: str) -> None:
         command.params.append(quiet_option())
     _explain(command, name)
     if command.callback is not None:
+        if name in WITH_RIGHT_KEYS:
+            command.callback = _with_right_keys(command.callback)
         command.callback = with_appcontext(_with_error_message(command.callback))
 
 
 def _explain(command: click.Command, name: str) -> None:
     if command.epilog is None and not isinstance(command, click.Group):
         command.epilog = f"Example: belong {name}"
+
+
+def _with_right_keys(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        from belong_mail.ops.key_check import require_keys  # noqa: PLC0415 - it loads the database
+        from belong_mail.web.context import services  # noqa: PLC0415 - as above
+
+        with services().engine.connect() as connection:
+            require_keys(connection, services().settings)
+        return callback(*args, **kwargs)
+
+    return called
 
 
 def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:

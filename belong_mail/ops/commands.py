@@ -1,11 +1,12 @@
 """The operator's commands: database, keys, outbox, hold, purge, web, worker and development."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import click
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -68,7 +69,7 @@ def upgrade(seed: str | None) -> None:
 
     A new database has no groups. The office adds them on the site, or `group add` does.
     """
-    schema.upgrade(services().engine, _require_keys)
+    schema.upgrade(services().engine, _check_keys())
     _give_rights()
     if seed:
         with transaction() as session:
@@ -86,7 +87,6 @@ def downgrade() -> None:
     1.0 is never undone: it would drop everything.
     """
     _require_no_worker()
-    _require_keys_here()
     with refusing(schema.CannotGoBack):
         step = schema.downgrade(services().engine)
     say(f"The database is at step {step}. Install the version that it belongs to, and run")
@@ -173,7 +173,7 @@ def restore(file: Path, key_file: Path | None) -> None:
         working("Restoring the copy …"),
         database_backup.opened(file, key_file, scratch) as copy,
     ):
-        database_backup.restore(services().engine, copy, _hold, _require_keys)
+        database_backup.restore(services().engine, copy, _hold, _check_keys())
     _give_rights()
     say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
 
@@ -201,7 +201,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         refusing(database_backup.InvalidBackup, SchemaInconsistent),
         working("Trying the copy …"),
         database_backup.opened(file, key_file, place) as copy,
-        database_backup.drill(copy, place, given, _hold, _require_keys) as restored,
+        database_backup.drill(copy, place, given, _hold, _check_keys()) as restored,
     ):
         findings, number = list(inspection.check_database(restored)), count_rows(restored)
         with Session(restored) as session:
@@ -221,7 +221,6 @@ def move(target: str) -> None:
     database stays as it was, on hold.
     """
     _require_no_worker()
-    _require_keys_here()
     source, other = services().engine, make_engine(_database_url(target))
     bad = refusing(database_move.InvalidMove, SchemaInconsistent)
     with bad, progress(count_rows(source), "Rows") as bar:
@@ -300,7 +299,6 @@ def rotate_keys() -> None:
     Changes nothing by itself: write the lists to your settings in the order that it says.
     """
     settings, made = services().settings, encryption.new_keys()
-    _require_keys_here()
     lists = {
         "private": settings.private_keys, "public": settings.public_keys,
         "secret": settings.secret_keys,
@@ -340,24 +338,8 @@ def _database_url(given: str) -> str:
         raise click.ClickException(f"The URL {error}") from error
 
 
-def _require_keys_here() -> None:
-    with services().engine.connect() as connection:
-        _require_keys(connection)
-
-
-def _require_keys(connection: Connection) -> None:
-    """Refuse to change the schema with keys that do not open the rows: these would be lost."""
-    keyring = Keyring(*keys_here())
-    if schema_step(connection) is None:
-        return
-    database = inspect(connection)
-    there = [each for each in rooms.WRAPPED_COLUMNS if key_check.is_there(database, each.column)]
-    with Session(connection, join_transaction_mode="rollback_only") as session:
-        faults = key_check.key_faults(session, keyring, there)
-    if faults:
-        raise click.ClickException(
-            f"{' '.join(faults)} Put the right keys in place. Nothing was changed."
-        )
+def _check_keys() -> schema.Check:
+    return partial(key_check.require_keys, settings=services().settings)
 
 
 def _require_no_worker() -> None:

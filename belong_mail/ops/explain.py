@@ -16,7 +16,7 @@ from belong_mail.accounts.commands import address_argument, keys_here
 from belong_mail.contact import service as contact
 from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
 from belong_mail.core.rate_limits import (
     ACKNOWLEDGEMENT_RATE,
     CONFIRM_PERSON_RATE_ALL_SOURCES,
@@ -32,7 +32,6 @@ from belong_mail.delivery.mailer import read_posted
 from belong_mail.delivery.models import Delivery, Suppression
 from belong_mail.delivery.suppressions import key_of
 from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
-from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
@@ -115,8 +114,6 @@ def explain_command(address: str) -> None:
     given = services().settings
     staff = Staff(given.allowed_domains, given.refused_local_parts)
     with transaction() as session:
-        if faults := key_check.key_faults(session, Keyring(opener, index)):
-            raise click.ClickException(" ".join(faults))
         lines = explain(session, opener, index, identity, is_staff=staff.admits(identity))
         told = contact.ContactData(TOLD_TOPIC, TOLD)
         contact.receive(session, services().sealer, contact.new_reference(), told, now())

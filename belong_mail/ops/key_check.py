@@ -12,14 +12,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from sqlalchemy import CompoundSelect, Inspector, func, literal, select, union_all, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Inspector,
+    func,
+    inspect,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session, load_only, selectinload
 
 from belong_mail.accounts.models import Account
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN
-from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.db import now, schema_step
+from belong_mail.core.decryption import (
+    BlindIndex,
+    DecryptionError,
+    Keyring,
+    Opener,
+    worker_keys,
+)
 from belong_mail.core.encryption import KINDS, SEALED, WRAPPED, validate_keys
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Settings
@@ -44,6 +60,26 @@ NEVER_LOCKED = [
     each for each in WRAPPED_COLUMNS if each.column.class_ in {Account, Group, Subscription}
 ]
 INDEX_FAULT = "BELONG_INDEX_KEYS is not the key that the members here were indexed with."
+
+
+class WrongKeys(Exception):
+    """The keys here do not open what is in the database; nothing was changed."""
+
+
+def require_keys(connection: Connection, settings: Settings) -> None:
+    """Refuse to go on with keys that do not open the rows: these, or new ones, would be lost.
+
+    Raises KeysMissing or WrongKeys.
+    """
+    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    if schema_step(connection) is None:
+        return
+    database = inspect(connection)
+    there = [each for each in WRAPPED_COLUMNS if is_there(database, each.column)]
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        faults = key_faults(session, keyring, there)
+    if faults:
+        raise WrongKeys(f"{' '.join(faults)} Put the right keys in place. Nothing was changed.")
 
 
 def key_faults(

@@ -33,7 +33,7 @@ OTHERWISE = (
 DIFFERS = ("duplicate column", "already exists", "no such")
 
 
-# Checks a database before an upgrade; raises to refuse it.
+# Checks a database, which may be empty, before an upgrade; raises to refuse it.
 Check = Callable[[Connection], None]
 
 
@@ -44,7 +44,7 @@ class CannotGoBack(Exception):
 def upgrade(engine: Engine, check: Check | None = None) -> None:
     """Create the tables of a new database, or apply missing migrations; others wait meanwhile.
 
-    `check` may refuse to migrate, by raising. Raises SchemaInconsistent if a migration fails; then
+    `check` may raise to refuse the database. Raises SchemaInconsistent if a migration fails; then
     nothing is changed.
     """
     create(engine)
@@ -52,7 +52,7 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
         connection = config.attributes["connection"]
         steps = ScriptDirectory.from_config(config)
         current = schema_step(connection)
-        if check is not None and current not in {None, steps.get_current_head()}:
+        if check is not None:
             check(connection)
         try:
             if current is None:

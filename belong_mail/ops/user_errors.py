@@ -9,6 +9,7 @@ from belong_mail.core.db import SchemaInconsistent, SchemaOutdated
 from belong_mail.core.decryption import KeysMissing
 from belong_mail.mail.smtp.transport import InvalidRelay
 from belong_mail.ops.host_state import StateFolderError
+from belong_mail.ops.key_check import WrongKeys
 
 DAMAGED = (
     "The database is damaged, or is not a database. Nothing was changed. Stop web and worker, keep"
@@ -75,6 +76,6 @@ def error_message(error: Exception) -> str:
         return DAMAGED
     if isinstance(error, InvalidRelay):
         return f"BELONG_SMTP_URL: {error}"
-    if isinstance(error, (KeysMissing, StateFolderError, SchemaInconsistent)):
+    if isinstance(error, (KeysMissing, WrongKeys, StateFolderError, SchemaInconsistent)):
         return str(error)
     raise error

@@ -1,5 +1,7 @@
 """A worker whose keys do not open the database waits, says so, and loses nothing."""
 
+import os
+
 import pytest
 from sqlalchemy import select, update
 
@@ -14,10 +16,11 @@ from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
 from tests.browser_client import text_of
 from tests.conftest import KEYS
+from tests.db_dump import dump_of
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
-from tests.ops.copies import Settings, refused
+from tests.ops.copies import BIN, Settings, refused, succeed
 from tests.processes import run
 from tests.scenario import ADA
 
@@ -69,18 +72,34 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, keyrin
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    "arguments", ["keys rotate", "db downgrade", "db move sqlite:///{}", f"explain {ADA}"]
-)
-def test_nothing_that_keys_must_open_is_begun_with_others(
-    arguments, environment, services, keyring, tmp_path
-):
+def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, keyring, tmp_path):
     queue(services, keyring, 3)
-    there = tmp_path / "there.db"
-    ended = run(pair(environment, OTHER), *arguments.format(there).split())
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert "do not open 3 of 3 subscriptions.wrapped_address" in ended.stderr
+    before, there = dump_of(services), tmp_path / "there.db"
+    for arguments in (
+        "keys rotate", "db upgrade", "db downgrade", f"db move sqlite:///{there}",
+        f"explain {ADA}", f"lead invite {ADA} --group lgbtq", f"office invite {ADA}",
+    ):  # fmt: skip
+        said = refused(pair(environment, OTHER), *arguments.split())
+        assert "do not open 3 of 3 subscriptions.wrapped_address" in said
+        assert said.endswith("Put the right keys in place. Nothing was changed.\n")
+        assert dump_of(services) == before
     assert not there.exists()
+
+
+@on_both("a copy of PostgreSQL is read before it is put in place")
+def test_a_copy_that_the_keys_do_not_open_replaces_nothing(
+    environment, services, keyring, tmp_path
+):
+    """The database is as good as the copy until then."""
+    queue(services, keyring, 3)
+    given = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    restore = ("db", "restore", str(tmp_path / "copy"))
+    succeed(given, "db", "backup", restore[-1])
+    before = dump_of(services)
+    for other in (pair(given, OTHER), {**given, "BELONG_INDEX_KEYS": OTHER["index"]}):
+        assert refused(other, *restore).endswith("Nothing was changed.\n")
+        assert dump_of(services) == before
+    succeed(given, *restore)
 
 
 def test_a_key_that_was_taken_away_too_soon_is_missed(services, keyring, worker_with, relay):
